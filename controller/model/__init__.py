@@ -1,0 +1,1 @@
+"""Intent: schema, YAML with line numbers, validation."""
