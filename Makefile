@@ -1,0 +1,61 @@
+# All set-up is done by the targets themselves: `make demo` and `make test` need nothing but Python 3.11.
+PYTHON ?= python3
+
+LAB_PACKAGES = openvswitch-switch iproute2 ethtool
+BENCH_PACKAGES = nginx-light wrk iperf3 haproxy
+
+BIN = .venv/bin
+# The name holds what the environment was made from, so that a change of it is noticed.
+READY := .venv/ready-$(shell cat requirements-dev.txt pyproject.toml | cksum | cut -d ' ' -f 1)
+PIP = $(BIN)/python -m pip --disable-pip-version-check --retries 5 --timeout 60
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint types venv lab-packages bench-packages root pins clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+demo: root venv lab-packages  ## break a fabric under load and count what was lost (root; 3 minutes)
+	$(BIN)/evenkeel demo
+
+test: lint types lab-packages  ## lint, types, unit, conformance and lab tests (lab tests need root)
+	$(BIN)/pytest
+
+bench: root venv lab-packages bench-packages  ## measure everything (root)
+	$(BIN)/evenkeel bench
+
+lint: venv  ## style and layout
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: venv  ## strict type check
+	$(BIN)/mypy
+
+venv: $(READY)  ## the environment in .venv, from pinned versions with hashes
+
+$(READY):
+	@PYTHON='$(PYTHON)' .ci/python-ready
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) install --quiet --require-hashes -r requirements-dev.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	rm -f .venv/ready-*
+	touch $@
+
+lab-packages:
+	@.ci/debian-packages $(LAB_PACKAGES)
+
+bench-packages:
+	@.ci/debian-packages --required $(BENCH_PACKAGES)
+
+root:
+	@test "$$(id -u)" = 0 || { echo 'this builds network namespaces, which needs root: run it with sudo' >&2; exit 1; }
+
+pins:  ## pin again from pyproject.toml, to the newest versions (needs uv)
+	uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make pins' pyproject.toml -o requirements.txt
+	uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make pins' --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean:  ## remove everything that these targets made
+	rm -rf .venv out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,95 @@
+"""The command ``evenkeel``: options of each subcommand, and where its work is done.
+
+Each function imports what it needs when it runs, so that ``--help`` does not wait for numba or os-ken.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="evenkeel",
+    help="Layer-4 load balancing in the switches a data centre already has.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="Intent: sites, switches, pools and VIPs as YAML.")
+]
+
+
+@app.command()
+def check(file: ConfigFile) -> None:
+    """Say everything that is wrong with FILE (exit code 2), or what it asks for."""
+    from controller.cli.check import check as check_file
+
+    raise typer.Exit(check_file(file))
+
+
+@app.command()
+def run(
+    config: ConfigFile,
+    state: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="SQLite file that outlives the controller: ids, pins, epochs."),
+    ] = Path("evenkeel.db"),
+    listen: Annotated[
+        str, typer.Option(metavar="ADDRESS:PORT", help="Where switches connect with OpenFlow 1.3.")
+    ] = "127.0.0.1:6653",
+) -> None:
+    """Run the controller until it is told to stop; a changed FILE is read again."""
+    from controller.cli.run import run as run_controller
+
+    raise typer.Exit(run_controller(config, state, listen))
+
+
+@app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def lab(context: typer.Context) -> None:
+    """Build, break, mend and remove a fabric of real switches: up, down, status, exec, fail, heal."""
+    from controller.cli.lab import app as lab_app
+
+    lab_app(args=context.args or ["--help"], prog_name="evenkeel lab")
+
+
+@app.command()
+def demo(
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where report.json and report.html are written.")
+    ] = Path("out"),
+    sabotage: Annotated[
+        bool,
+        typer.Option("--sabotage", help="Move one living connection by hand: exactly one must be reported."),
+    ] = False,
+) -> None:
+    """Break a fabric under load and count what was lost; exit code 0 only if every promise held."""
+    from controller.cli.demo import demo as run_demo
+
+    raise typer.Exit(run_demo(out=out, sabotage=sabotage))
+
+
+@app.command()
+def bench(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Which benchmark; all of them without it.")
+    ] = None,
+    json_out: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object of figures and nothing else.")
+    ] = False,
+) -> None:
+    """Measure, and print the figures."""
+    from controller.cli.bench import bench as run_bench
+
+    raise typer.Exit(run_bench(name, json_out))
+
+
+def main() -> None:
+    """Entry point of the console command."""
+    app()

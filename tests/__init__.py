@@ -1,0 +1,1 @@
+"""Tests: unit, conformance (against live switches), lab and bench."""
