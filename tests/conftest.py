@@ -18,10 +18,8 @@ def why_not_root() -> str | None:
 
 def why_no_lab() -> str | None:
     """Why no lab can be built here, or None."""
-    missing = [name for name in LAB_PROGRAMS if shutil.which(name) is None]
-    return why_not_root() or (
-        f"needs programs that are not installed: {', '.join(missing)}" if missing else None
-    )
+    missing = ", ".join(name for name in LAB_PROGRAMS if shutil.which(name) is None)
+    return why_not_root() or (f"needs programs that are not installed: {missing}" if missing else None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -36,7 +36,7 @@ def run(
     config: ConfigFile,
     state: Annotated[
         Path,
-        typer.Option(metavar="FILE", help="SQLite file that outlives the controller: ids, pins, epochs."),
+        typer.Option(metavar="FILE", help="SQLite file of what outlives the controller."),
     ] = Path("evenkeel.db"),
     listen: Annotated[
         str, typer.Option(metavar="ADDRESS:PORT", help="Where switches connect with OpenFlow 1.3.")
@@ -66,7 +66,7 @@ def demo(
     ] = Path("out"),
     sabotage: Annotated[
         bool,
-        typer.Option("--sabotage", help="Move one living connection by hand: exactly one must be reported."),
+        typer.Option("--sabotage", help="Move one living connection by hand, which must be reported."),
     ] = False,
 ) -> None:
     """Break a fabric under load and count what was lost; exit code 0 only if every promise held."""
