@@ -35,7 +35,7 @@ venv: $(READY)  ## the environment in .venv, from pinned versions with hashes
 
 $(READY):
 	@PYTHON='$(PYTHON)' .ci/python-ready
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo 'making .venv (half a minute)'; $(PYTHON) -m venv --clear .venv; }
 	$(PIP) install --quiet --require-hashes -r requirements-dev.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	rm -f .venv/ready-*
