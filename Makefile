@@ -2,7 +2,7 @@
 PYTHON ?= python3
 
 LAB_PACKAGES = openvswitch-switch iproute2 ethtool
-BENCH_PACKAGES = nginx-light wrk iperf3 haproxy
+BENCH_PACKAGES = nginx-light wrk iperf3 haproxy gcc libc6-dev
 
 BIN = .venv/bin
 # The name holds what the environment was made from, so that a change of it is noticed.
@@ -22,7 +22,7 @@ test: lint types lab-packages  ## lint, types, unit, conformance and lab tests (
 	$(BIN)/pytest
 
 bench: root venv lab-packages bench-packages  ## measure everything (root)
-	$(BIN)/evenkeel bench
+	$(BIN)/evenkeel bench all
 
 lint: venv  ## style and layout
 	$(BIN)/ruff check
