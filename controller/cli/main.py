@@ -78,7 +78,7 @@ def demo(
 @app.command()
 def bench(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Which benchmark, or all; a list without it.")
+        str | None, typer.Argument(metavar="NAME", help="Which benchmark, or all; a list without it.")
     ] = None,
     json_out: Annotated[
         bool, typer.Option("--json", help="Print one JSON object of figures and nothing else.")
