@@ -1,0 +1,143 @@
+"""What the demo does to the fabric and when: a script chosen from a seed, and what it changes. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+LB_BOUND_MS = 300.0
+"""A dead lb switch is repaired in the data plane within this."""
+DRAIN_BOUND_MS = 2000.0
+"""From saving the intent file until no new connection reaches a drained backend; noticing it is included."""
+VERDICT_SLACK_MS = 200.0
+"""What writing the switches may add to a health verdict."""
+
+
+class Kind(StrEnum):
+    """Events; the values are the ``name`` keys of the report."""
+
+    SABOTAGE = "sabotage"
+    ADD_BACKEND = "add_backend"
+    CHANGE_WEIGHT = "change_weight"
+    DRAIN_BACKEND = "drain_backend"
+    KILL_SERVER = "kill_server"
+    MOVE_SLOTS = "move_slots"
+    KILL_LB = "kill_lb"
+    HEAL_LB = "heal_lb"
+    KILL_CONTROLLER = "kill_controller"
+    RESTART_CONTROLLER = "restart_controller"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One scripted event."""
+
+    kind: Kind
+    at: float
+    """Seconds after the load has started."""
+    target: str
+    """The backend, switch or process it happens to."""
+    weight: int | None = None
+    """The new weight, where weights change."""
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        texts = {
+            Kind.SABOTAGE: "move one living connection by hand",
+            Kind.ADD_BACKEND: f"add {self.target}",
+            Kind.CHANGE_WEIGHT: f"weight of {self.target} to {self.weight}",
+            Kind.DRAIN_BACKEND: f"drain {self.target}",
+            Kind.KILL_SERVER: f"kill -9 server {self.target}",
+            Kind.MOVE_SLOTS: f"weight of {self.target} to {self.weight} (moves slots)",
+            Kind.KILL_LB: f"kill -9 switch {self.target}",
+            Kind.HEAL_LB: f"bring {self.target} back",
+            Kind.KILL_CONTROLLER: "kill -9 the controller",
+            Kind.RESTART_CONTROLLER: "restart the controller",
+        }
+        return texts[self.kind]
+
+
+@dataclass(frozen=True)
+class Happened:
+    """A step that was carried out."""
+
+    step: Step
+    t: float
+    """CLOCK_MONOTONIC seconds, read just before acting."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """The whole run."""
+
+    steps: tuple[Step, ...]
+    late: str
+    """The backend that is left out at first."""
+    finish_at: float
+
+
+def write_script(
+    seed: int, weights: Mapping[str, int], lb_switches: Sequence[str], sabotage: bool = False
+) -> Script:
+    """Choose who plays which part; ValueError if the fabric has too few backends or lb switches for it."""
+    if len(weights) < 5 or len(lb_switches) < 2:
+        raise ValueError(
+            f"the demo needs at least 5 backends and 2 lb switches, not {len(weights)} and {len(lb_switches)}"
+        )
+    rng = random.Random(seed)
+    late, heavier, drained, killed, mover = rng.sample(sorted(weights), 5)
+    switch = rng.choice(sorted(lb_switches))
+    steps = [
+        Step(Kind.ADD_BACKEND, 24, late),
+        Step(Kind.CHANGE_WEIGHT, 38, heavier, weights[heavier] + 1),
+        Step(Kind.DRAIN_BACKEND, 52, drained),
+        Step(Kind.KILL_SERVER, 66, killed),
+        Step(Kind.MOVE_SLOTS, 82, mover, weights[mover] + 2),
+        Step(Kind.KILL_LB, 92, switch),
+        Step(Kind.HEAL_LB, 106, switch),
+        Step(Kind.KILL_CONTROLLER, 120, "controller"),
+        Step(Kind.RESTART_CONTROLLER, 127, "controller"),
+    ]
+    if sabotage:
+        steps.insert(0, Step(Kind.SABOTAGE, 16, "connection"))
+    return Script(tuple(steps), late, 142)
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Which backends should get new connections, and in which proportion."""
+
+    weights: Mapping[str, int]
+    absent: frozenset[str] = field(default=frozenset())
+    """Not (yet) in the intent, drained, or killed."""
+
+    def serving(self) -> dict[str, int]:
+        """Weight per backend that is in service."""
+        return {name: weight for name, weight in self.weights.items() if name not in self.absent}
+
+    def after(self, step: Step) -> Fleet:
+        """The fleet once ``step`` has taken effect."""
+        if step.kind is Kind.ADD_BACKEND:
+            return replace(self, absent=self.absent - {step.target})
+        if step.kind in (Kind.DRAIN_BACKEND, Kind.KILL_SERVER):
+            return replace(self, absent=self.absent | {step.target})
+        if step.weight is not None:
+            return replace(self, weights={**self.weights, step.target: step.weight})
+        return self
+
+
+def bound_ms(kind: Kind, verdict_seconds: float) -> float:
+    """Milliseconds within which new connections must be right again; 0: none may be lost at all.
+
+    ``verdict_seconds`` is interval x fall + timeout of the pool's health check.
+    """
+    if kind is Kind.KILL_SERVER:
+        return verdict_seconds * 1000.0 + VERDICT_SLACK_MS
+    if kind is Kind.KILL_LB:
+        return LB_BOUND_MS
+    if kind is Kind.DRAIN_BACKEND:
+        return DRAIN_BOUND_MS
+    return 0.0

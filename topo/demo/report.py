@@ -1,0 +1,156 @@
+"""``out/report.json``: the outcome as one JSON object with stable keys.
+
+Keys are only ever added, never renamed. ``*_ms`` are milliseconds; ``at_ms`` counts from the load's start.
+
+``format``
+    1
+``passed``
+    all promises held; of a sabotage run: exactly one broken connection was found
+``seed``, ``sabotage``
+    how the run was started
+``duration_ms``
+    from the start of the load to its end
+``broken_with_live_backend``
+    long-lived connections that were reset, closed, stalled for good or answered by another server although
+    their server lived: must be 0 (1 with sabotage)
+``connections``
+    ``total`` asked for, ``opened``, ``silent`` (40 s and more at a stretch), ``by_verdict`` (ok, server_died,
+    broken_with_live_backend, client_closed, unproven, not_opened), ``by_listener`` (listener: verdict: count)
+``broken``
+    one entry per connection: ``id``, ``client``, ``listener``, ``kind``, ``server``, ``cause``, ``at_ms``
+``requests``
+    short requests: ``total``, ``wrong`` (lost, delayed or misdirected), ``by_listener``
+``events``
+    in order: ``name`` (sabotage, add_backend, change_weight, drain_backend, kill_server, move_slots, kill_lb,
+    heal_lb, kill_controller, restart_controller), ``target``, ``title``, ``at_ms``, ``repair_ms`` (from the
+    event until the beginning of the last new connection, before the next event, that was lost, delayed or
+    misdirected; 0: none), ``bound_ms`` (what is promised), ``held``, ``wrong`` (how many such connections),
+    ``examples`` (up to five: ``at_ms`` after the event, ``listener``, ``what``), ``longest_stall_ms`` (the
+    slowest echo on an established connection until the next event), ``broken_with_live_backend`` (that
+    broke in that time)
+``distribution``
+    ``p`` (chi-square over all quiet phases and listeners) and ``rows``: ``phase`` (the event it follows, or
+    start), ``listener``, ``weights``, ``observed``, ``chi_square``, ``df``, ``p``
+``promises``
+    ``name``, ``promise`` (in words), ``held``, ``value``, ``bound``
+``generator_lag_ms``
+    the worst lateness of the load generators themselves: figures are blurred by that much
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+from topo.demo.ledger import Verdict
+from topo.demo.outcome import LONG_SILENCE, EventResult, Outcome
+
+FORMAT = 1
+EXAMPLES = 5
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000.0, 1)
+
+
+def _event(result: EventResult, start: float) -> dict[str, Any]:
+    step = result.happened.step
+    return {
+        "name": step.kind.value,
+        "target": step.target,
+        "title": step.title,
+        "at_ms": _ms(result.happened.t - start),
+        "repair_ms": result.repair_ms,
+        "bound_ms": result.bound_ms,
+        "held": result.held,
+        "wrong": len(result.wrong),
+        "examples": [
+            {"at_ms": _ms(one.t - result.happened.t), "listener": one.listener, "what": one.what}
+            for one in result.wrong[:EXAMPLES]
+        ],
+        "longest_stall_ms": result.stall_ms,
+        "broken_with_live_backend": result.broken,
+    }
+
+
+def _connections(outcome: Outcome) -> dict[str, Any]:
+    seen = outcome.observed.connections
+    by_listener: dict[str, Counter[str]] = defaultdict(Counter)
+    for one in outcome.judgements:
+        by_listener[one.listener][one.verdict.value] += 1
+    return {
+        "total": len(seen),
+        "opened": sum(1 for one in seen if one.opened is not None),
+        "silent": sum(1 for one in seen if one.longest_silence() >= LONG_SILENCE),
+        "by_verdict": {verdict.value: outcome.verdicts.get(verdict.value, 0) for verdict in Verdict},
+        "by_listener": {name: dict(counts) for name, counts in sorted(by_listener.items())},
+    }
+
+
+def build(outcome: Outcome) -> dict[str, Any]:
+    """The report as a plain object, keys as documented above."""
+    seen = outcome.observed
+    return {
+        "format": FORMAT,
+        "passed": outcome.passed,
+        "seed": seen.seed,
+        "sabotage": seen.sabotage,
+        "duration_ms": _ms(seen.end - seen.start),
+        "broken_with_live_backend": outcome.broken,
+        "connections": _connections(outcome),
+        "broken": [
+            {
+                "id": one.id,
+                "client": one.client,
+                "listener": one.listener,
+                "kind": one.kind,
+                "server": one.server,
+                "cause": one.cause,
+                "at_ms": None if one.at is None else _ms(one.at - seen.start),
+            }
+            for one in outcome.judgements
+            if one.verdict is Verdict.BROKEN
+        ],
+        "requests": {
+            "total": len(seen.requests),
+            "wrong": len(outcome.before) + sum(len(one.wrong) for one in outcome.events),
+            "by_listener": dict(sorted(Counter(one.listener for one in seen.requests).items())),
+        },
+        "events": [_event(one, seen.start) for one in outcome.events],
+        "distribution": {
+            "p": outcome.p,
+            "rows": [
+                {
+                    "phase": row.phase,
+                    "listener": row.listener,
+                    "weights": row.weights,
+                    "observed": row.observed,
+                    "chi_square": round(row.fit.statistic, 3),
+                    "df": row.fit.df,
+                    "p": row.fit.p,
+                }
+                for row in outcome.spreads
+            ],
+        },
+        "promises": [
+            {
+                "name": one.name,
+                "promise": one.text,
+                "held": one.held,
+                "value": one.value,
+                "bound": one.bound,
+            }
+            for one in outcome.promises
+        ],
+        "generator_lag_ms": _ms(max((client.lag for client in seen.clients), default=0.0)),
+    }
+
+
+def write(report: dict[str, Any], path: Path) -> None:
+    """Write it, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".tmp")
+    draft.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    draft.replace(path)
