@@ -1,0 +1,105 @@
+"""Health of backends for the controller: wires prober and judge together in the caller's loop."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+from controller.health.judge import Judge, Verdict
+from controller.health.prober import Prober, ProberStats
+from controller.health.result import ProbeResult
+from controller.health.targets import Member, Probe, Target
+
+log = logging.getLogger(__name__)
+
+__all__ = ["HealthService", "Verdict"]
+
+
+class ProbeSource(Protocol):
+    """What asks the questions; ``Prober``, or a fake in tests."""
+
+    async def start(self) -> None:
+        """Begin to deliver results."""
+
+    async def stop(self) -> None:
+        """No more results after this."""
+
+    def set_probes(self, probes: Iterable[Probe]) -> None:
+        """Ask exactly these."""
+
+    def stats(self) -> ProberStats:
+        """How it goes."""
+
+
+class HealthService:
+    """Verdicts for every backend of the targets set, reported at changes only.
+
+    ``on_verdicts`` is called with at least one verdict, in the loop that ran ``start``, and from within
+    ``set_targets`` for backends that begin as down: when ``set_targets`` returns, the caller knows them.
+    ``on_problem`` gets one line when probing itself is disturbed (prober died; probes not permitted).
+    ``unix`` gives Unix seconds for ``Verdict.since``; judging uses the probes' own monotonic times.
+    """
+
+    def __init__(
+        self,
+        on_verdicts: Callable[[list[Verdict]], None],
+        *,
+        on_problem: Callable[[str], None] = log.warning,
+        unix: Callable[[], float] = time.time,
+        prober: Callable[[Callable[[list[ProbeResult]], None], Callable[[str], None]], ProbeSource] = Prober,
+    ) -> None:
+        self._on_verdicts = on_verdicts
+        self._on_problem = on_problem
+        self._unix = unix
+        self._judge = Judge()
+        self._prober = prober(self._take, on_problem)
+        self._reported: frozenset[str] = frozenset()
+
+    def seed(self, verdicts: Iterable[Verdict]) -> None:
+        """Begin with persisted verdicts, so that a restarted controller changes nothing.
+
+        Call before the first ``set_targets``; no verdict is reported for what is seeded.
+        """
+        self._judge.seed(verdicts)
+
+    async def start(self) -> None:
+        """Start probing; targets may be set before or after. Raises ``OSError`` without a prober process."""
+        await self._prober.start()
+
+    async def stop(self) -> None:
+        """Stop probing; no verdict is reported after this returns."""
+        await self._prober.stop()
+
+    def set_targets(self, targets: Mapping[Target, frozenset[Member]]) -> None:
+        """Watch exactly these (``targets_of``); targets that stay keep their state and schedule."""
+        verdicts = self._judge.set_targets(targets, self._unix())
+        self._prober.set_probes({target.probe for target in targets})
+        if verdicts:
+            self._on_verdicts(verdicts)
+
+    def verdicts(self) -> dict[Member, Verdict]:
+        """All present verdicts by (pool, backend), for persisting and showing."""
+        return self._judge.verdicts()
+
+    def pending(self) -> frozenset[Member]:
+        """Backends watched whose first result is still to come."""
+        return self._judge.pending()
+
+    def errors(self) -> frozenset[str]:
+        """Why some probes cannot be asked at present (their verdicts stand still); empty is good."""
+        return frozenset(self._judge.errors().values())
+
+    def stats(self) -> ProberStats:
+        """How probing goes: lateness, restarts, losses."""
+        return self._prober.stats()
+
+    def _take(self, results: list[ProbeResult]) -> None:
+        verdicts = self._judge.take(results, self._unix())
+        errors = self.errors()
+        for why in sorted(errors - self._reported):
+            self._on_problem(f"health: {why}")
+        self._reported = errors
+        if verdicts:
+            self._on_verdicts(verdicts)

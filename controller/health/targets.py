@@ -1,0 +1,158 @@
+"""From intent to the set of distinct questions that have to be asked of servers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+
+from controller.model.types import Address, HealthCheck, Intent, Listener, Pool, ProbeKind, Protocol
+
+Member = tuple[str, str]
+"""(pool, backend)."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One question to one address, and how often it is asked; equal probes are asked once.
+
+    Raises ``ValueError`` for values that cannot be put on the wire (see the fields).
+    """
+
+    kind: ProbeKind
+    address: Address
+    port: int = 0
+    """Transport port; 0 for icmp."""
+    interval: float = 1.0
+    """Seconds between two probes, > 0."""
+    timeout: float = 0.5
+    """Seconds until a probe without a full answer has failed, > 0; above ``interval``, probes overlap."""
+    path: str = "/"
+    """HTTP request target: printable ASCII without blanks, starting with ``/``."""
+    host: str | None = None
+    """Host header and TLS server name; None: the address."""
+    statuses: tuple[tuple[int, int], ...] = ((200, 399),)
+    """Inclusive ranges of HTTP status codes that pass."""
+    body: str | None = None
+    """Regular expression searched in the first 64 KiB of the HTTP body."""
+    send: bytes = b""
+    """UDP request."""
+    expect: bytes | None = None
+    """Prefix of the UDP response; None: any response."""
+    verify: bool = False
+    """Verify the TLS certificate and its name."""
+
+    def __post_init__(self) -> None:
+        what = f"probe of {self.address}"
+        if self.interval <= 0 or self.timeout <= 0:
+            raise ValueError(f"{what}: interval and timeout must be above 0 seconds")
+        if not self.path.startswith("/") or not _is_token(self.path):
+            raise ValueError(f"{what}: path {self.path!r} must start with /, no blanks")
+        if self.host is not None and not (self.host and _is_token(self.host)):
+            raise ValueError(f"{what}: host {self.host!r} must be a name without blanks")
+        if self.body is not None:
+            try:
+                re.compile(self.body)
+            except re.error as error:
+                raise ValueError(f"{what}: body {self.body!r}: {error}") from error
+
+    @cached_property
+    def key(self) -> str:
+        """Name of this probe, the same in every process and after every restart."""
+        return blake2b(repr(self).encode(), digest_size=12).hexdigest()
+
+    @cached_property
+    def fraction(self) -> float:
+        """Where in its interval this probe is due, 0 <= fraction < 1: spread evenly by hash."""
+        return int(self.key[:12], 16) / 16**12
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How a sequence of results is judged; pools that differ here only share the probe."""
+
+    rise: int = 2
+    """Passes in a row that make a down backend up, >= 1."""
+    fall: int = 3
+    """Failures in a row that make an up backend down, >= 1."""
+    flap_limit: int = 6
+    """More changes of verdict than this within ``flap_window`` hold the backend down; 0: never."""
+    flap_window: float = 60.0
+    """Seconds."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A question and how its answers are judged."""
+
+    probe: Probe
+    policy: Policy = Policy()
+
+
+def targets_of(intent: Intent) -> dict[Target, frozenset[Member]]:
+    """Every target that ``intent`` needs, with the (pool, backend) pairs that depend on it.
+
+    Pools without health, and pools that no listener uses, need none. A backend is probed in each address
+    family in which a VIP leads to it; it is up when it is up in all of them. If the check names no port,
+    the backend port of the pool's lowest listener of that family is probed (listeners of the probe's own
+    transport first), because one dead server port among several usually means a dead server.
+    """
+    users: dict[str, dict[int, list[Listener]]] = {}
+    for vip in intent.vips:
+        for listener in vip.listeners:
+            users.setdefault(listener.pool, {}).setdefault(vip.address.version, []).append(listener)
+    found: dict[Target, set[Member]] = {}
+    for pool in intent.pools:
+        if pool.health is None:
+            continue
+        for version, listeners in sorted(users.get(pool.name, {}).items()):
+            for target, member in _family(pool, pool.health, version, listeners):
+                found.setdefault(target, set()).add(member)
+    return {target: frozenset(members) for target, members in found.items()}
+
+
+def members_of(targets: Mapping[Target, frozenset[Member]]) -> dict[Member, frozenset[Target]]:
+    """The same relation seen from the backends."""
+    result: dict[Member, set[Target]] = {}
+    for target, members in targets.items():
+        for member in members:
+            result.setdefault(member, set()).add(target)
+    return {member: frozenset(of) for member, of in result.items()}
+
+
+def _family(
+    pool: Pool, check: HealthCheck, version: int, listeners: list[Listener]
+) -> list[tuple[Target, Member]]:
+    port = 0 if check.kind is ProbeKind.ICMP else (check.port or _default_port(check, listeners))
+    policy = Policy(check.rise, check.fall, check.flap_limit, check.flap_window)
+    pairs: list[tuple[Target, Member]] = []
+    for backend in pool.backends:
+        address = backend.address(version)
+        if address is not None:
+            pairs.append((Target(_probe(check, address, port), policy), (pool.name, backend.name)))
+    return pairs
+
+
+def _default_port(check: HealthCheck, listeners: list[Listener]) -> int:
+    wanted = Protocol.UDP if check.kind is ProbeKind.UDP else Protocol.TCP
+    return min((o.protocol is not wanted, o.port, o.backend_port) for o in listeners)[2]
+
+
+def _probe(check: HealthCheck, address: Address, port: int) -> Probe:
+    """Only what the kind uses goes in, so that settings without effect do not split a target in two."""
+    kind = check.kind
+    if kind in (ProbeKind.HTTP, ProbeKind.HTTPS):
+        return Probe(
+            kind, address, port, check.interval, check.timeout,
+            path=check.path, host=check.host, statuses=check.statuses, body=check.body,
+            verify=check.verify and kind is ProbeKind.HTTPS,
+        )  # fmt: skip
+    if kind is ProbeKind.UDP:
+        return Probe(kind, address, port, check.interval, check.timeout, send=check.send, expect=check.expect)
+    return Probe(kind, address, port, check.interval, check.timeout)
+
+
+def _is_token(text: str) -> bool:
+    return all("!" <= c <= "~" for c in text)
