@@ -1,0 +1,149 @@
+"""``evenkeel lab``: build a fabric on this machine, look at it, break and mend parts of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from topo.errors import LabError
+
+app = typer.Typer(help="Fabrics of real switches, servers and clients in network namespaces.",
+                  no_args_is_help=True)
+
+LabName = Annotated[str | None, typer.Option("--lab", help="Which lab; default: the only one that is up.")]
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """A lab's error as one message and exit code 2."""
+    try:
+        yield
+    except LabError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+
+
+@app.command()
+def up(
+    file: Annotated[str, typer.Argument(help="Topology file, or the name of a shipped one: fabric, pair, single.")],
+    name: Annotated[str | None, typer.Option(help="Default: the topology's own name.")] = None,
+    switch: Annotated[str, typer.Option(help="Kind of switch; ovs is the only one.")] = "ovs",
+    tso: Annotated[bool | None, typer.Option(help="Segmentation offload through the switches; excludes mode tun.",
+                                             show_default="as the topology says")] = None,
+) -> None:
+    """Build a lab; returns when every link is alive."""
+    from topo.lab import Lab
+
+    if switch != "ovs":
+        typer.echo(f"--switch {switch}: this lab builds ovs switches only", err=True)
+        raise typer.Exit(2)
+    with _told():
+        begun = time.monotonic()
+        lab = Lab.up(file, name=name, tso=tso)
+        hosts = len(lab.fabric.hosts)
+        typer.echo(f"lab {lab.name} is up after {time.monotonic() - begun:.1f} s: "
+                   f"{len(lab.switches)} switches, {hosts} hosts, intent in {lab.intent_path}")
+
+
+@app.command()
+def down(
+    name: Annotated[str | None, typer.Argument(help="Which lab; default: the only one.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every lab of this machine.")] = False,
+) -> None:
+    """Remove a lab with all its processes, namespaces and files; repeatable, also after a crash."""
+    from topo.lab import labs, remove
+
+    with _told():
+        found = labs()
+        if name is None and not everything and len(found) > 1:
+            raise LabError(f"several labs exist, say which one or --all: {', '.join(found)}")
+        chosen = [name] if name is not None else found
+        for each in chosen:
+            remove(each)
+        typer.echo(f"removed: {', '.join(chosen)}" if chosen else "no lab was up")
+
+
+@app.command()
+def status(
+    lab: LabName = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show what lives and what does not."""
+    from topo.lab import Lab
+
+    with _told():
+        report = Lab.load(lab).status()
+    if as_json:
+        typer.echo(json.dumps(report))
+    else:
+        _print(report)
+
+
+def _print(report: dict[str, Any]) -> None:
+    console = Console()
+    table = Table(title=f"lab {report['lab']}", title_justify="left")
+    for heading in ("node", "is", "state", "where"):
+        table.add_column(heading)
+    for name, node in report["nodes"].items():
+        state = {True: "[green]running[/]", False: "[red]dead[/]", None: ""}[node.get("running")]
+        if node["kind"] == "switch":
+            dead = [peer for peer, alive in node["bfd"].items() if not alive]
+            state += f" [red]no BFD: {', '.join(dead)}[/]" if dead else ""
+            table.add_row(name, ", ".join(node["roles"]), state, f"id {node['id']:#x}, control {node['control']}")
+        else:
+            table.add_row(name, node["kind"], state, f"{node['at']}: {', '.join(node['addresses'])}")
+    console.print(table)
+    cut = [name for name, alive in report["links"].items() if not alive]
+    console.print(f"links down: {', '.join(cut)}" if cut else "all links have a carrier")
+    console.print(f"intent: {report['intent']}", highlight=False)
+
+
+@app.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def exec_(
+    node: Annotated[str, typer.Argument(help="Switch, host, or ctl.")],
+    command: Annotated[list[str], typer.Argument(help="Program and arguments.")],
+    lab: LabName = None,
+) -> None:
+    """Run a program in a node's network namespace; on a switch, ovs-* commands talk to that switch."""
+    from topo.lab import Lab
+
+    with _told():
+        try:
+            code = Lab.load(lab).exec(node, command).returncode
+        except OSError as error:
+            raise LabError(f"{command[0]}: {error.strerror}") from None
+    sys.exit(code if code >= 0 else 128 - code)
+
+
+Target = Annotated[str, typer.Argument(help="A switch (lb1), a link (lb1-leaf2) or a host (s1).")]
+
+
+@app.command()
+def fail(
+    target: Target,
+    lab: LabName = None,
+    link: Annotated[bool, typer.Option("--link", help="Unplug the host instead of killing its server.")] = False,
+    ill: Annotated[bool, typer.Option("--ill", help="The server lives, but its /healthz answers 503.")] = False,
+) -> None:
+    """Break a part: SIGKILL for switches and servers, no carrier for links."""
+    from topo.lab import Lab
+
+    with _told():
+        Lab.load(lab).fail(target, link=link, ill=ill)
+
+
+@app.command()
+def heal(target: Target, lab: LabName = None) -> None:
+    """Mend whatever fail broke about a part."""
+    from topo.lab import Lab
+
+    with _told():
+        Lab.load(lab).heal(target)

@@ -1,0 +1,99 @@
+"""The controller's intent file, generated from a lab. Pure up to ``dump``."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.scalarint import HexInt
+
+from topo.errors import TopologyError
+from topo.plan import OVSDB_PORT, TUNNEL_PORT, UNDERLAY_TABLE, Fabric, Host, Switch, probes
+
+
+def intent(fabric: Fabric) -> dict[str, Any]:
+    """Sites and switches as built, services as written with their backends' whereabouts filled in."""
+    services = fabric.topology.services
+    return {
+        "sites": [_site(fabric, spec.name) for spec in fabric.topology.sites],
+        "switches": [_switch(fabric, switch) for switch in fabric.switches.values()],
+        "pools": [_pool(fabric, pool) for pool in services.pools],
+        "vips": list(services.vips),
+    }
+
+
+def dump(document: dict[str, Any]) -> str:
+    """As YAML."""
+    writer = YAML(typ="rt", pure=True)
+    writer.width = 110
+    text = StringIO()
+    writer.dump(document, text)
+    return text.getvalue()
+
+
+def _site(fabric: Fabric, name: str) -> dict[str, Any]:
+    hosts = fabric.topology.hosts
+    switches = {switch.name for switch in fabric.switches.values() if switch.site == name}
+    probed = {host.subnet for host in probes(fabric.topology) if host.attach in switches}
+    used = {host.subnet for host in hosts if host.attach in switches} - probed
+    subnets = [subnet for subnet in fabric.topology.subnets if subnet.name in used]
+    bypass = [str(prefix) for subnet in fabric.topology.subnets if subnet.name in probed for prefix in subnet.prefixes]
+    return {
+        "name": name,
+        "subnets": [{"name": subnet.name, "prefixes": [str(prefix) for prefix in subnet.prefixes]}
+                    for subnet in subnets],
+        "bypass": bypass,
+    }
+
+
+def _switch(fabric: Fabric, switch: Switch) -> dict[str, Any]:
+    ports: dict[int, str] = {}
+    for port in switch.ports:
+        host = fabric.hosts.get(port.to)
+        if host is None or host.kind == "server":
+            ports[port.number] = port.to
+        elif host.kind == "client":
+            ports[port.number] = "segment"
+    result: dict[str, Any] = {
+        "name": switch.name,
+        "site": switch.site,
+        "kind": "ovs",
+        "id": HexInt(switch.id),
+        "roles": list(switch.roles),
+        "mac": switch.mac,
+        "ports": ports,
+        "gateway_mac": fabric.topology.gateway_mac,
+        "ovsdb": f"tcp:{switch.control}:{OVSDB_PORT}",
+        "openflow": {"next_table": UNDERLAY_TABLE},
+    }
+    if switch.vtep is not None:
+        result["local"] = [str(network) for network in switch.local]
+        result["tunnel_port"] = TUNNEL_PORT
+    return result
+
+
+def backend(host: Host) -> dict[str, Any]:
+    """Whereabouts of a server, as keys of a backend."""
+    return {"addresses": [str(address.ip) for address in host.addresses], "mac": host.mac, "at": host.attach}
+
+
+def _pool(fabric: Fabric, pool: dict[str, Any]) -> dict[str, Any]:
+    return {**pool, "backends": [_backend(fabric, pool, entry) for entry in pool.get("backends", ())]}
+
+
+def _backend(fabric: Fabric, pool: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
+    """What is written wins over what the lab knows."""
+    name = entry.get("name")
+    host = fabric.hosts.get(str(name))
+    if host is None:
+        if "address" in entry or "addresses" in entry:
+            return entry
+        names = ", ".join(each.name for each in fabric.hosts.values() if each.kind == "server")
+        raise TopologyError(f"services: pool {pool.get('name')}: backend {name!r} is no host of the lab and has "
+                            f"no address; servers are {names}")
+    known = backend(host)
+    if "address" in entry or "addresses" in entry:
+        del known["addresses"]
+    rest = {key: value for key, value in entry.items() if key != "name"}
+    return {"name": name, **known, **rest}

@@ -1,0 +1,217 @@
+"""The topology file: its schema, and reading it with line numbers in every complaint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from topo.errors import TopologyError
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,11}$")]
+"""Names become parts of namespace and interface names, where "-" separates and 15 characters are the limit."""
+
+Mac = Annotated[str, Field(pattern=r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}$")]
+TcpPort = Annotated[int, Field(ge=1, le=65535)]
+
+SHIPPED = Path(__file__).parent / "topologies"
+
+
+class Part(BaseModel):
+    """Base of every part of a topology: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SiteSpec(Part):
+    """A data centre."""
+
+    name: Name
+
+
+class SubnetSpec(Part):
+    """A segment with at most one prefix per IP version; its gateways are the last IPv4 address and ::fe."""
+
+    name: Name
+    prefixes: tuple[IPv4Network | IPv6Network, ...] = Field(min_length=1, max_length=2)
+
+    @model_validator(mode="after")
+    def _one_per_version(self) -> SubnetSpec:
+        if len({prefix.version for prefix in self.prefixes}) != len(self.prefixes):
+            raise ValueError("a subnet has at most one IPv4 and one IPv6 prefix")
+        for prefix in self.prefixes:
+            if prefix.num_addresses < 256:
+                raise ValueError(f"{prefix} is too small: a lab subnet is a /24 (IPv6: /120) or wider")
+        return self
+
+
+class SwitchSpec(Part):
+    """A switch and what it does for VIPs."""
+
+    name: Name
+    roles: tuple[Literal["edge", "lb", "leaf"], ...] = Field(min_length=1)
+    kind: Literal["ovs"] = "ovs"
+    site: Name | None = None
+    """Default: the only site."""
+    id: int | None = Field(default=None, ge=1, le=0xFFFF)
+    """Datapath id; default: 0x11.. for edges, 0x21.. for lbs, 0x31.. for leaves, in file order."""
+
+
+class HostSpec(Part):
+    """A host with one interface."""
+
+    name: Name
+    attach: Name
+    """Switch that it hangs on."""
+    subnet: Name
+    kind: Literal["client", "server", "probe"] = "client"
+    """A server runs the lab's server program and holds every VIP on lo; a probe is the controller's data leg."""
+    number: int | None = Field(default=None, ge=1, le=199)
+    """Its last address part in decimal digits (14: 10.1.0.14 and ::14); default: 11, 12, ... in file order."""
+
+
+class ServerSpec(Part):
+    """Ports that every server program listens on."""
+
+    http: tuple[TcpPort, ...] = (80,)
+    echo: tuple[TcpPort, ...] = (7000,)
+    udp: tuple[TcpPort, ...] = (7001,)
+
+
+class Services(Part):
+    """What the controller shall balance, in the words of the intent file (checked by the controller)."""
+
+    pools: tuple[dict[str, Any], ...] = ()
+    """A backend needs only its ``name`` when that is a server of the lab: address, MAC and switch are filled in."""
+    vips: tuple[dict[str, Any], ...] = ()
+
+
+class Topology(Part):
+    """A whole lab."""
+
+    name: Name
+    sites: tuple[SiteSpec, ...] = (SiteSpec(name="east"),)
+    subnets: tuple[SubnetSpec, ...]
+    switches: tuple[SwitchSpec, ...] = Field(min_length=1)
+    links: tuple[tuple[Name, Name], ...] = ()
+    """Pairs of switches; port numbers count from 1 on each switch in the order of this list, then hosts follow."""
+    hosts: tuple[HostSpec, ...] = ()
+    gateway_mac: Mac = "02:45:56:00:00:fe"
+    """One MAC for the gateways of all subnets, everywhere."""
+    tso: bool = False
+    """Segmentation offload through the userspace datapath; excludes mode tun (large packets die at tunnel ports)."""
+    servers: ServerSpec = ServerSpec()
+    services: Services = Services()
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Topology:
+        faults = list(_faults(self))
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def _faults(topology: Topology) -> list[str]:
+    """References that lead nowhere and names used twice."""
+    faults: list[str] = []
+    switches = [switch.name for switch in topology.switches]
+    hosts = [host.name for host in topology.hosts]
+    subnets = [subnet.name for subnet in topology.subnets]
+    sites = [site.name for site in topology.sites]
+    for kind, names in (("node", switches + hosts), ("subnet", subnets), ("site", sites)):
+        faults += [f"{kind} {name!r} is defined twice" for name in sorted(set(names)) if names.count(name) > 1]
+    for reserved in ("net", "br0", "lo", "vx0", "mgmt0", "segment"):
+        if reserved in switches + hosts:
+            faults.append(f"a node may not be called {reserved!r}: the lab uses that name itself")
+    if "ctl" in switches:
+        faults.append("a switch may not be called 'ctl': that is the controller's namespace")
+    seen: set[frozenset[str]] = set()
+    for one, other in topology.links:
+        faults += [f"link {one}-{other}: no switch {end!r}; there are {', '.join(switches)}"
+                   for end in (one, other) if end not in switches]
+        if one == other or frozenset((one, other)) in seen:
+            faults.append(f"link {one}-{other}: a link joins two different switches, once")
+        seen.add(frozenset((one, other)))
+    for switch in topology.switches:
+        if switch.site is None and len(sites) != 1:
+            faults.append(f"switch {switch.name}: say which site it is in, there are {', '.join(sites)}")
+        elif switch.site is not None and switch.site not in sites:
+            faults.append(f"switch {switch.name}: no site {switch.site!r}; there are {', '.join(sites)}")
+    for host in topology.hosts:
+        if host.attach not in switches:
+            faults.append(f"host {host.name}: no switch {host.attach!r}; there are {', '.join(switches)}")
+        if host.subnet not in subnets:
+            faults.append(f"host {host.name}: no subnet {host.subnet!r}; there are {', '.join(subnets)}")
+        if (host.name == "ctl") != (host.kind == "probe"):
+            faults.append(f"host {host.name}: the probe host, and only it, is called 'ctl'")
+    return faults
+
+
+def find(name: str | Path) -> Path:
+    """The topology file of that path, or the shipped one of that name. Raises ``TopologyError``."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = SHIPPED / f"{name}.yaml"
+    if shipped.is_file():
+        return shipped
+    names = ", ".join(sorted(each.stem for each in SHIPPED.glob("*.yaml")))
+    raise TopologyError(f"{name}: no such file; the topologies that come with the lab are {names}")
+
+
+def load(path: str | Path) -> Topology:
+    """Read a topology file. Raises ``TopologyError`` listing all faults as ``FILE:LINE:COL: ...``."""
+    path = find(path)
+    try:
+        document = YAML(typ="rt", pure=True).load(path.read_text())
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise TopologyError(f"{where}: not YAML: {error.problem}") from None
+    if not isinstance(document, dict):
+        raise TopologyError(f"{path}:1:1: a topology is a mapping with name, subnets, switches, links, hosts")
+    try:
+        return Topology.model_validate(_plain(document))
+    except ValidationError as error:
+        lines = []
+        for fault in error.errors():
+            line, column = _position(document, fault["loc"])
+            key = ".".join(str(part) for part in fault["loc"])
+            message = fault["msg"].removeprefix("Value error, ")
+            lines += [f"{path}:{line}:{column}: {key}: {text}" if key else f"{path}:{line}:{column}: {text}"
+                      for text in message.split("; ")]
+        raise TopologyError("\n".join(lines)) from None
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - YAML is anything
+    """YAML nodes as plain Python values, so that they can be dumped again without their comments."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
+
+
+def _position(node: Any, path: Sequence[str | int]) -> tuple[int, int]:  # noqa: ANN401
+    """Line and column (from 1) of the innermost part of ``path`` that is in the document."""
+    line, column = 0, 0
+    for part in path:
+        try:
+            if isinstance(node, dict):
+                line, column = node.lc.key(part)  # type: ignore[attr-defined]
+            elif isinstance(node, list):
+                line, column = node.lc.item(part)  # type: ignore[attr-defined]
+            node = node[part]
+        except (KeyError, IndexError, TypeError):
+            break
+    return line + 1, column + 1
+
+

@@ -1,0 +1,139 @@
+"""One Open vSwitch per switch: its own ovsdb-server and ovs-vswitchd, started, asked and restarted alone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from topo import netns, process, underlay, wires
+from topo.errors import CommandError
+from topo.plan import (
+    CONTROL_ADDRESS,
+    OPENFLOW_PORT,
+    OVSDB_PORT,
+    TUNNEL_GATEWAY,
+    TUNNEL_PORT,
+    VXLAN_PORT,
+    Fabric,
+    Switch,
+)
+
+SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
+BRIDGE = "br0"
+_QUIET = ("-vconsole:off", "-vsyslog:off")
+
+
+def missing() -> str | None:
+    """Why no Open vSwitch can be started here; None if one can."""
+    tools = ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ovs-appctl")
+    absent = [tool for tool in tools if shutil.which(tool) is None]
+    if absent or not SCHEMA.is_file():
+        return f"Open vSwitch is not installed ({', '.join(absent) or SCHEMA}): apt-get install openvswitch-switch"
+    return None
+
+
+class OpenVSwitch:
+    """A switch of the lab; ``directory`` holds its database, sockets, pid files and logs."""
+
+    def __init__(self, fabric: Fabric, switch: Switch, directory: Path, space: str, pids: Path) -> None:
+        self.fabric = fabric
+        self.switch = switch
+        self.directory = directory
+        self.space = space
+        self.pids = pids
+        self.env = {key: str(directory) for key in ("OVS_RUNDIR", "OVS_DBDIR", "OVS_LOGDIR")}
+        self.socket = f"unix:{directory}/db.sock"
+
+    def create(self, template: Path) -> None:
+        """Lay out the switch's directory with an empty database copied from ``template``."""
+        self.directory.mkdir(parents=True)
+        shutil.copyfile(template, self.directory / "conf.db")
+
+    def start(self) -> None:
+        """Start both daemons and install the lab's own forwarding. Raises ``CommandError``."""
+        with netns.enter(self.space):
+            self._daemon("ovsdb-server", str(self.directory / "conf.db"), f"--remote=punix:{self.directory}/db.sock",
+                         f"--remote=ptcp:{OVSDB_PORT}:{self.switch.control}")
+            self._configure()
+            self._daemon("ovs-vswitchd", self.socket)
+            self._forward()
+
+    def _daemon(self, program: str, *arguments: str) -> None:
+        pidfile = self.directory / f"{program}.pid"
+        pidfile.unlink(missing_ok=True)
+        process.run([program, *arguments, f"--pidfile={pidfile}", "--detach", "--no-chdir", "--log-file", *_QUIET],
+                    env=self.env)
+        process.remember(self.pids, f"{self.switch.name}.{program}", int(pidfile.read_text()))
+
+    def _configure(self) -> None:
+        """The whole switch in one transaction, before ovs-vswitchd sees any of it; repeating it changes nothing."""
+        switch = self.switch
+        command = ["--no-wait", "init", "--", "set", "Open_vSwitch", ".",
+                   "other_config:n-handler-threads=1", "other_config:n-revalidator-threads=1",
+                   f"other_config:userspace-tso-enable={str(self.fabric.topology.tso).lower()}",
+                   "--", "--may-exist", "add-br", BRIDGE,
+                   "--", "set", "bridge", BRIDGE, "datapath_type=netdev", "fail_mode=secure",
+                   "protocols=OpenFlow13,OpenFlow14,OpenFlow15", f"other_config:datapath-id={switch.id:016x}",
+                   f'other_config:hwaddr="{switch.mac}"']
+        for port in switch.ports:
+            command += ["--", "--may-exist", "add-port", BRIDGE, port.to,
+                        "--", "set", "interface", port.to, f"ofport_request={port.number}"]
+            if port.to in self.fabric.switches:
+                command += ["bfd:enable=true", "bfd:min_tx=50", "bfd:min_rx=50"]
+        if switch.vtep is not None:
+            command += ["--", "--may-exist", "add-port", BRIDGE, "vx0", "--", "set", "interface", "vx0", "type=vxlan",
+                        f"ofport_request={TUNNEL_PORT}", "options:remote_ip=flow", "options:key=flow",
+                        f"options:dst_port={VXLAN_PORT}"]
+        command += ["--", "set-controller", BRIDGE, f"tcp:{CONTROL_ADDRESS}:{OPENFLOW_PORT}",
+                    "--", "set", "controller", BRIDGE, "max_backoff=1000", "inactivity_probe=5000"]
+        self.vsctl(*command)
+
+    def _forward(self) -> None:
+        """The underlay, at once and before any controller is heard."""
+        flows = self.directory / "underlay"
+        flows.write_text(underlay.bundle(self.fabric, self.switch.name))
+        self.ofctl("bundle", BRIDGE, str(flows))
+        if self.switch.vtep is not None:
+            mac = self.fabric.topology.gateway_mac
+            wires.set_up_tunnel(self.switch, mac)
+            # Spares the first packet; when the entry ages away, OVS asks and the underlay's ARP flow answers.
+            self.appctl("tnl/neigh/set", BRIDGE, str(TUNNEL_GATEWAY), mac)
+
+    def vsctl(self, *arguments: str) -> str:
+        """``ovs-vsctl`` on this switch. Raises ``CommandError``."""
+        return process.run(["ovs-vsctl", f"--db={self.socket}", "--timeout=10", *arguments], env=self.env)
+
+    def ofctl(self, *arguments: str) -> str:
+        """``ovs-ofctl -O OpenFlow15`` on this switch; a given -O wins. Raises ``CommandError``."""
+        version = [] if any(argument.startswith("-O") for argument in arguments) else ["-O", "OpenFlow15"]
+        return process.run(["ovs-ofctl", "--timeout=10", *version, *arguments], env=self.env)
+
+    def appctl(self, *arguments: str) -> str:
+        """``ovs-appctl`` on this switch's ovs-vswitchd; a given -t wins. Raises ``CommandError``."""
+        return process.run(["ovs-appctl", "--timeout=10", *arguments], env=self.env)
+
+    def liveness(self) -> dict[str, bool]:
+        """What BFD says of each neighbouring switch."""
+        text = self.appctl("bfd/show")
+        blocks = re.findall(r"^---- (\S+) ----\n(.*?)(?=^---- |\Z)", text, re.M | re.S)
+        return {name: re.search(r"Forwarding: true", block) is not None for name, block in blocks}
+
+    def running(self) -> bool:
+        """Whether both daemons live."""
+        found = process.recall(self.pids, self.switch.name)
+        return len(found) == 2 and all(each.alive for each in found)
+
+    def kill(self) -> None:
+        """End both daemons with SIGKILL, as a crash would."""
+        process.kill(each.pid for each in process.recall(self.pids, self.switch.name) if each.alive)
+
+
+def template(directory: Path) -> Path:
+    """An empty switch database, made once and copied for every switch."""
+    reason = missing()
+    if reason is not None:
+        raise CommandError(reason)
+    path = directory / "empty.db"
+    process.run(["ovsdb-tool", "create", str(path), str(SCHEMA)])
+    return path

@@ -1,0 +1,194 @@
+"""From a topology to every number of the lab: ports, MACs, addresses. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
+from itertools import count
+
+from topo.model import HostSpec, SwitchSpec, Topology
+
+Address = IPv4Address | IPv6Address
+Interface = IPv4Interface | IPv6Interface
+Network = IPv4Network | IPv6Network
+
+CONTROLLER = "ctl"
+"""Node in whose namespace the controller runs."""
+CONTROL_NETWORK = IPv4Network("172.31.0.0/16")
+CONTROL_ADDRESS = IPv4Address("172.31.0.1")
+OPENFLOW_PORT = 6653
+OVSDB_PORT = 6640
+TUNNEL_PORT = 20
+"""OpenFlow number of the VXLAN port vx0."""
+VNI = 69
+VXLAN_PORT = 4789
+TUNNEL_NETWORK = IPv4Network("10.4.0.0/24")
+TUNNEL_GATEWAY = IPv4Address("10.4.0.254")
+UNDERLAY_TABLE = 200
+"""Table of the lab's own forwarding, where the controller hands what it has rewritten."""
+_ID_BASE = {"edge": 0x11, "lb": 0x21, "leaf": 0x31}
+
+
+@dataclass(frozen=True)
+class Port:
+    """A switch port: its OpenFlow number and the node behind it, after which the interface is named."""
+
+    number: int
+    to: str
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A switch with everything assigned."""
+
+    name: str
+    id: int
+    site: str
+    roles: tuple[str, ...]
+    mac: str
+    control: IPv4Address
+    """Its address on the control network."""
+    ports: tuple[Port, ...]
+    vtep: IPv4Address | None
+    """Tunnel source, on lb switches."""
+    local: tuple[Network, ...]
+    """Source addresses for fullnat, on lb switches."""
+
+    def port(self, neighbour: str) -> int:
+        """OpenFlow number of the port towards a neighbour."""
+        return next(port.number for port in self.ports if port.to == neighbour)
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host with everything assigned."""
+
+    name: str
+    kind: str
+    attach: str
+    mac: str
+    addresses: tuple[Interface, ...]
+    gateways: tuple[Address, ...]
+
+
+@dataclass(frozen=True)
+class Fabric:
+    """A planned lab."""
+
+    topology: Topology
+    switches: dict[str, Switch]
+    hosts: dict[str, Host]
+    links: tuple[tuple[str, str], ...]
+    """Between switches."""
+    vips: tuple[Address, ...]
+    tunnelled: frozenset[Address]
+    """VIPs with a tun listener: answers of their servers leave room for the tunnel's header."""
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Every namespace that a user meets: switches, hosts, the controller."""
+        return (*self.switches, *self.hosts, *(() if CONTROLLER in self.hosts else (CONTROLLER,)))
+
+    def neighbours(self, switch: str) -> tuple[str, ...]:
+        """Switches linked to this one."""
+        return tuple(port.to for port in self.switches[switch].ports if port.to in self.switches)
+
+
+def plan(topology: Topology) -> Fabric:
+    """Assign every number; the same topology always gives the same numbers."""
+    switches = _switches(topology)
+    vips = topology.services.vips
+    return Fabric(
+        topology=topology,
+        switches=switches,
+        hosts=_hosts(topology),
+        links=topology.links,
+        vips=tuple(ip_address(str(vip["address"])) for vip in vips if "address" in vip),
+        tunnelled=frozenset(
+            ip_address(str(vip["address"])) for vip in vips if "address" in vip
+            for listener in vip.get("listeners", ()) if listener.get("mode") == "tun"
+        ),
+    )
+
+
+def gateway(network: Network) -> Address:
+    """The router's address in a subnet: the last usable one of IPv4, ::fe of IPv6."""
+    return network[-2] if isinstance(network, IPv4Network) else network[0xFE]
+
+
+def _switches(topology: Topology) -> dict[str, Switch]:
+    taken = {spec.id for spec in topology.switches if spec.id is not None}
+    counters = {role: count(base) for role, base in _ID_BASE.items()}
+    lbs = count(1)
+    result = {}
+    for spec in topology.switches:
+        identity = spec.id
+        while identity is None or (spec.id is None and identity in taken):
+            identity = next(counters[spec.roles[0]])
+        taken.add(identity)
+        ordinal = next(lbs) if "lb" in spec.roles else None
+        result[spec.name] = Switch(
+            name=spec.name,
+            id=identity,
+            site=spec.site or topology.sites[0].name,
+            roles=spec.roles,
+            mac=f"02:45:56:01:{identity >> 8:02x}:{identity & 0xFF:02x}",
+            control=CONTROL_NETWORK[identity],
+            ports=_ports(topology, spec),
+            vtep=None if ordinal is None else TUNNEL_NETWORK[ordinal],
+            local=() if ordinal is None else (
+                ip_network(f"10.3.{ordinal}.0/28"), ip_network(f"fd00:0:0:3:{ordinal:x}::/80")),
+        )
+    return result
+
+
+def _ports(topology: Topology, spec: SwitchSpec) -> tuple[Port, ...]:
+    """Links in file order, then hosts in file order; the tunnel's number is left out."""
+    neighbours = [other if one == spec.name else one for one, other in topology.links if spec.name in (one, other)]
+    neighbours += [host.name for host in topology.hosts if host.attach == spec.name]
+    numbers = (number for number in count(1) if number != TUNNEL_PORT)
+    return tuple(Port(number, neighbour) for number, neighbour in zip(numbers, neighbours, strict=False))
+
+
+def _hosts(topology: Topology) -> dict[str, Host]:
+    subnets = {subnet.name: subnet for subnet in topology.subnets}
+    counters = {name: count(11) for name in subnets}
+    result = {}
+    for index, spec in enumerate(topology.hosts, start=1):
+        number = spec.number if spec.number is not None else next(counters[spec.subnet])
+        prefixes = subnets[spec.subnet].prefixes
+        result[spec.name] = Host(
+            name=spec.name,
+            kind=spec.kind,
+            attach=spec.attach,
+            mac=f"02:45:56:02:{index >> 8:02x}:{index & 0xFF:02x}",
+            addresses=tuple(_interface(prefix, number) for prefix in prefixes),
+            gateways=tuple(gateway(prefix) for prefix in prefixes),
+        )
+    return result
+
+
+def _interface(network: Network, number: int) -> Interface:
+    """The address with that last part: the same digits in both versions, so that ::14 belongs to .14."""
+    offset = number if network.version == 4 else int(str(number), 16)
+    return ip_interface(f"{network[offset]}/{network.prefixlen}")
+
+
+def servers(fabric: Fabric) -> tuple[Host, ...]:
+    """Hosts that run the server program."""
+    return tuple(host for host in fabric.hosts.values() if host.kind == "server")
+
+
+def probes(topology: Topology) -> tuple[HostSpec, ...]:
+    """Hosts whose subnets go past the load balancer."""
+    return tuple(host for host in topology.hosts if host.kind == "probe")

@@ -1,0 +1,94 @@
+"""Processes that outlive their starter: remembered on disk, recognised for certain, ended by pid."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from topo.errors import CommandError
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process as it was when it was remembered; a recycled pid differs in its start time."""
+
+    name: str
+    pid: int
+    start: int
+    """Kernel clock ticks since boot."""
+    command: str
+
+    @property
+    def alive(self) -> bool:
+        """Whether this very process still runs (a zombie does not)."""
+        state, start = _stat(self.pid)
+        return state not in ("", "Z", "X") and start == self.start
+
+
+def _stat(pid: int) -> tuple[str, int]:
+    """State letter and start time; ("", 0) when there is no such process."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "", 0
+    return fields[0], int(fields[19])
+
+
+def remember(directory: Path, name: str, pid: int) -> Process:
+    """Write down a running process as ``directory/name.json``. Raises ``CommandError`` if it is gone already."""
+    state, start = _stat(pid)
+    if state in ("", "Z", "X"):
+        raise CommandError(f"{name} (pid {pid}) ended as soon as it was started; see the lab's logs directory")
+    command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    process = Process(name, pid, start, command)
+    directory.mkdir(parents=True, exist_ok=True)
+    draft = directory / f".{name}.json"
+    draft.write_text(json.dumps(vars(process)))
+    draft.rename(directory / f"{name}.json")
+    return process
+
+
+def recall(directory: Path, name: str | None = None) -> list[Process]:
+    """Remembered processes: all, or those of one node (``name`` or ``name.*``)."""
+    found = []
+    for path in sorted(directory.glob("[!.]*.json")):
+        if name is None or path.stem == name or path.stem.startswith(f"{name}."):
+            with suppress(OSError, ValueError, TypeError):
+                found.append(Process(**json.loads(path.read_text())))
+    return found
+
+
+def kill(pids: Iterable[int], number: signal.Signals = signal.SIGKILL, deadline: float = 5.0) -> None:
+    """Signal these pids and wait up to ``deadline`` seconds for each to end; pids that are gone are no error."""
+    handles = []
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            handle = os.pidfd_open(pid)
+            handles.append(handle)
+            signal.pidfd_send_signal(handle, number)
+    for handle in handles:
+        select.select([handle], [], [], deadline)
+        os.close(handle)
+
+
+def run(argv: Sequence[str], env: Mapping[str, str] | None = None, stdin: str | None = None,
+        deadline: float = 20.0) -> str:
+    """Run a program to its end and return what it printed. Raises ``CommandError``."""
+    try:
+        done = subprocess.run(argv, env=None if env is None else {**os.environ, **env}, input=stdin, text=True,
+                              stdin=subprocess.DEVNULL if stdin is None else None,
+                              capture_output=True, timeout=deadline, check=False)
+    except FileNotFoundError:
+        raise CommandError(f"{argv[0]} is not installed: apt-get install openvswitch-switch") from None
+    except subprocess.TimeoutExpired:
+        raise CommandError(f"{' '.join(argv)}: no end after {deadline:g} s") from None
+    if done.returncode != 0:
+        raise CommandError(f"{' '.join(argv)}: exit code {done.returncode}: {(done.stderr or done.stdout).strip()}")
+    return done.stdout

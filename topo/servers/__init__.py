@@ -1,0 +1,1 @@
+"""Programs that the lab's hosts run."""

@@ -1,0 +1,191 @@
+"""Cables and addresses: veth pairs, the control network, and how hosts are set up."""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import socket
+import struct
+from collections.abc import Mapping
+from ipaddress import IPv4Address, ip_interface
+
+from pyroute2 import IPRoute
+
+from topo import netns
+from topo.plan import (
+    CONTROL_ADDRESS,
+    CONTROL_NETWORK,
+    CONTROLLER,
+    TUNNEL_GATEWAY,
+    TUNNEL_NETWORK,
+    VNI,
+    VXLAN_PORT,
+    Address,
+    Fabric,
+    Host,
+    Interface,
+    Switch,
+)
+
+HOST_INTERFACE = "eth0"
+CONTROL_INTERFACE = "mgmt0"
+CONTROL_BRIDGE = "net"
+"""Node that holds the bridge of the control network."""
+TUNNEL_TABLE = 69
+TUNNEL_MTU = 1450
+"""Route MTU (octets of IP packet) of answers whose questions come through the tunnel: 1500 less VXLAN's 50."""
+_NO_DAD = 0x02
+_PERMANENT = 0x80
+_SIOCETHTOOL = 0x8946
+_ETHTOOL_STXCSUM = 0x17
+
+
+def connect(fabric: Fabric, spaces: Mapping[str, str]) -> None:
+    """Lay every cable of the lab; ``spaces`` names the namespace of each node (and of ``CONTROL_BRIDGE``)."""
+    for node, space in spaces.items():
+        with netns.enter(space):
+            _defaults(switch=node in fabric.switches or node == CONTROL_BRIDGE)
+    for one, other in fabric.links:
+        _cable(spaces[one], other, spaces[other], one)
+    for host in fabric.hosts.values():
+        _cable(spaces[host.attach], host.name, spaces[host.name], HOST_INTERFACE, host.mac)
+    controlled = {CONTROLLER: CONTROL_ADDRESS, **{switch.name: switch.control for switch in fabric.switches.values()}}
+    _control_network(spaces, controlled)
+
+
+def _defaults(switch: bool) -> None:
+    """Kernel parameters of a namespace, before any interface is born in it."""
+    for scope in ("all", "default"):
+        netns.sysctl(f"net/ipv4/conf/{scope}/rp_filter", "0")
+        for key, value in (("accept_dad", "0"), ("accept_ra", "0"), ("autoconf", "0"), ("router_solicitations", "0")):
+            netns.sysctl(f"net/ipv6/conf/{scope}/{key}", value)
+    if switch:
+        # A switch's ports are not its kernel's business: no address, no multicast of its own on the cables.
+        netns.sysctl("net/ipv6/conf/default/disable_ipv6", "1")
+    netns.sysctl("net/ipv4/ping_group_range", "0 2147483647")
+    with IPRoute() as route:
+        route.link("set", index=1, state="up")
+
+
+def _cable(space: str, interface: str, other_space: str, other_interface: str, other_mac: str | None = None) -> None:
+    """A veth pair between two namespaces, both ends up."""
+    with open(netns.RUN / other_space) as other, netns.enter(space), IPRoute() as route:
+        peer: dict[str, object] = {"ifname": other_interface, "net_ns_fd": other.fileno()}
+        if other_mac is not None:
+            peer["address"] = other_mac
+        route.link("add", ifname=interface, kind="veth", peer=peer)
+        _up(route, interface)
+    with netns.enter(other_space), IPRoute() as route:
+        _up(route, other_interface)
+
+
+def _up(route: IPRoute, interface: str) -> int:
+    index = int(route.link_lookup(ifname=interface)[0])
+    route.link("set", index=index, state="up")
+    return index
+
+
+def _control_network(spaces: Mapping[str, str], controlled: Mapping[str, IPv4Address]) -> None:
+    bridge = spaces[CONTROL_BRIDGE]
+    with netns.enter(bridge), IPRoute() as route:
+        route.link("add", ifname="control", kind="bridge")
+        _up(route, "control")
+    for node, address in controlled.items():
+        _cable(bridge, f"to-{node}", spaces[node], CONTROL_INTERFACE)
+        with netns.enter(spaces[node]), IPRoute() as route:
+            index = route.link_lookup(ifname=CONTROL_INTERFACE)[0]
+            route.addr("add", index=index, address=str(address), prefixlen=CONTROL_NETWORK.prefixlen)
+    with netns.enter(bridge), IPRoute() as route:
+        master = route.link_lookup(ifname="control")[0]
+        for node in controlled:
+            route.link("set", index=route.link_lookup(ifname=f"to-{node}")[0], master=master)
+
+
+def set_up_host(fabric: Fabric, host: Host, space: str) -> None:
+    """Addresses, permanent neighbours and routes of a host; a server's VIPs and tunnel end too."""
+    with netns.enter(space), IPRoute() as route:
+        index = route.link_lookup(ifname=HOST_INTERFACE)[0]
+        if not fabric.topology.tso:
+            checksum_in_software(HOST_INTERFACE)
+        for address in host.addresses:
+            _address(route, index, address)
+        for known in (*host.gateways, *_same_subnet(fabric, host)):
+            _neighbour(route, index, known, fabric.topology.gateway_mac)
+        for gateway in host.gateways:
+            route.route("add", dst="default" if gateway.version == 4 else "::/0", gateway=str(gateway),
+                        family=_family(gateway))
+        if host.kind == "server":
+            _set_up_server(route, fabric, host)
+
+
+def _same_subnet(fabric: Fabric, host: Host) -> list[Address]:
+    """Neighbours on the segment: reached through the distributed router, so that only VIPs need ARP and ND."""
+    own = [address.network for address in host.addresses]
+    return [address.ip for other in fabric.hosts.values() if other.name != host.name
+            for address in other.addresses if address.network in own]
+
+
+def _set_up_server(route: IPRoute, fabric: Fabric, host: Host) -> None:
+    for key, value in (("arp_ignore", "1"), ("arp_announce", "2")):
+        netns.sysctl(f"net/ipv4/conf/all/{key}", value)
+    for vip in fabric.vips:
+        _address(route, 1, ip_interface(f"{vip}/{vip.max_prefixlen}"))
+    local = next((address.ip for address in host.addresses if address.version == 4), None)
+    if local is not None:
+        # The host's own MAC, so that inner frames addressed to the server are for this device.
+        route.link("add", ifname="vx69", kind="vxlan", vxlan_id=VNI, vxlan_port=VXLAN_PORT, vxlan_local=str(local),
+                   vxlan_learning=0, address=host.mac)
+        _up(route, "vx69")
+    for gateway in host.gateways:
+        for vip in sorted(fabric.tunnelled, key=str):
+            if vip.version == gateway.version:
+                family = _family(gateway)
+                route.rule("add", src=f"{vip}/{vip.max_prefixlen}", table=TUNNEL_TABLE, priority=TUNNEL_TABLE,
+                           family=family)
+        headers = 40 if gateway.version == 4 else 60
+        route.route("add", dst="default" if gateway.version == 4 else "::/0", gateway=str(gateway),
+                    family=_family(gateway), table=TUNNEL_TABLE,
+                    metrics={"mtu": TUNNEL_MTU, "advmss": TUNNEL_MTU - headers})
+
+
+def set_up_tunnel(switch: Switch, gateway_mac: str) -> None:
+    """Address and route of a switch's tunnel end (in its namespace's kernel, from which OVS learns its routes)."""
+    with IPRoute() as route:
+        index = _up(route, "br0")
+        route.addr("replace", index=index, address=str(switch.vtep), prefixlen=TUNNEL_NETWORK.prefixlen)
+        _neighbour(route, index, TUNNEL_GATEWAY, gateway_mac)
+        route.route("replace", dst="default", gateway=str(TUNNEL_GATEWAY))
+
+
+def set_link(space: str, interface: str, up: bool) -> None:
+    """Plug or unplug one end of a cable; the other end sees no carrier."""
+    with netns.enter(space), IPRoute() as route:
+        route.link("set", index=route.link_lookup(ifname=interface)[0], state="up" if up else "down")
+
+
+def links(space: str) -> dict[str, bool]:
+    """Interfaces of a namespace and whether each has a carrier."""
+    with netns.enter(space), IPRoute() as route:
+        return {link.get_attr("IFLA_IFNAME"): link.get_attr("IFLA_CARRIER") == 1 for link in route.get_links()}
+
+
+def checksum_in_software(interface: str) -> None:
+    """What ``ethtool -K INTERFACE tx off`` does: OVS's userspace datapath forwards half-made checksums as they are."""
+    value = array.array("B", struct.pack("II", _ETHTOOL_STXCSUM, 0))
+    request = struct.pack("16sP16x", interface.encode(), value.buffer_info()[0])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, _SIOCETHTOOL, request)
+
+
+def _family(address: Address) -> int:
+    return int(socket.AF_INET if address.version == 4 else socket.AF_INET6)
+
+
+def _address(route: IPRoute, index: int, address: Interface) -> None:
+    flags = {"flags": _NO_DAD} if address.version == 6 else {}
+    route.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen,
+               family=_family(address.ip), **flags)
+
+
+def _neighbour(route: IPRoute, index: int, address: Address, mac: str) -> None:
+    route.neigh("replace", dst=str(address), lladdr=mac, ifindex=index, state=_PERMANENT, family=_family(address))
