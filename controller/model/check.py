@@ -1,0 +1,54 @@
+"""Rejects the impossible: whether the parts of an intent fit together. Reads no file and changes nothing."""
+
+from __future__ import annotations
+
+from controller.model.check_modes import check_modes
+from controller.model.check_names import check_names
+from controller.model.check_switches import check_switches
+from controller.model.check_vips import check_vips
+from controller.model.findings import Findings
+from controller.model.reader import Source
+from controller.model.types import Intent, Pool
+from controller.model.units import format_duration
+
+
+def check_intent(intent: Intent, source: Source) -> None:
+    """Adds every semantic error of ``intent`` to ``source.errors``.
+
+    ``source`` is the one the intent was read with: it knows places, and what was reported already.
+    """
+    found = Findings(intent, source)
+    check_names(found)
+    check_switches(found)
+    for pool in intent.pools:
+        _check_pool(found, pool)
+    check_vips(found)
+    check_modes(found)
+
+
+def _check_pool(found: Findings, pool: Pool) -> None:
+    count = len(pool.backends)
+    if count > pool.max_backends:
+        found.add(
+            pool,
+            ("max_backends", "backends"),
+            f'pool "{pool.name}" has {count} backends but slots for max_backends {pool.max_backends}',
+            f"set max_backends to {count} or more (the table is fixed for the pool's life, so leave room)",
+        )
+    if pool.transition > pool.memory_timeout:
+        found.add(
+            pool,
+            ("transition", "memory_timeout"),
+            f'pool "{pool.name}" has a transition of {format_duration(pool.transition)}, longer than its '
+            f"memory_timeout {format_duration(pool.memory_timeout)}",
+            "shorten transition or lengthen memory_timeout",
+        )
+    health = pool.health
+    if health is not None and health.timeout > health.interval:
+        found.add(
+            health,
+            ("timeout", "interval"),
+            f'the probes of pool "{pool.name}" have a timeout of {format_duration(health.timeout)}, '
+            f"longer than their interval {format_duration(health.interval)}",
+            "shorten timeout or lengthen interval",
+        )

@@ -1,0 +1,177 @@
+"""Converters of single values: from a place in the file to a typed value, or ``Wrong``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeVar
+
+from controller.model.reader import Converter, Place
+from controller.model.types import Address, Network
+from controller.model.units import (
+    Wrong,
+    format_duration,
+    parse_address,
+    parse_duration,
+    parse_mac,
+    parse_network,
+    parse_octets,
+    parse_share,
+    parse_virtual_mac,
+)
+
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_OVSDB = re.compile(r"tcp:(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):(\d{1,5})|unix:/\S+")
+
+
+def text(place: Place) -> str:
+    """Any non-empty text."""
+    scalar = place.scalar("write a text")
+    if not isinstance(scalar.value, str):
+        raise Wrong(
+            f"is {scalar.text}, which YAML does not take for text", f'write "{scalar.text}" in quotes'
+        )
+    if not scalar.value:
+        raise Wrong("is empty", "write a text")
+    return scalar.value
+
+
+def name(place: Place) -> str:
+    """A name: letters, digits, dot, dash, underscore; at most 63."""
+    found = text(place)
+    if _NAME.fullmatch(found) is None:
+        right = 'use up to 63 letters, digits, ".", "-" and "_", starting with a letter or digit'
+        raise Wrong(f'is "{found}", which is no name', right)
+    return found
+
+
+def flag(place: Place) -> bool:
+    """true or false."""
+    scalar = place.scalar("write true or false")
+    if not isinstance(scalar.value, bool):
+        raise Wrong(f"is {scalar}", "write true or false")
+    return scalar.value
+
+
+def whole(low: int, high: int) -> Converter[int]:
+    """A whole number from ``low`` to ``high``."""
+    right = f"write a whole number from {low} to {high}"
+
+    def convert(place: Place) -> int:
+        value = place.scalar(right)
+        if not isinstance(value.value, int) or isinstance(value.value, bool):
+            raise Wrong(f"is {value}", right)
+        if not low <= value.value <= high:
+            raise Wrong(f"is {value.text}", right)
+        return value.value
+
+    return convert
+
+
+def duration(low: float, high: float) -> Converter[float]:
+    """Seconds from ``low`` to ``high``; ``low`` 0 admits none at all."""
+    right = f"write one from {format_duration(low)} to {format_duration(high)}"
+
+    def convert(place: Place) -> float:
+        scalar = place.scalar("write 500ms, 1s, 5m, 1h or a plain number of seconds")
+        if isinstance(scalar.value, int | float) and not isinstance(scalar.value, bool):
+            seconds = float(scalar.value)
+        else:
+            seconds = parse_duration(scalar.text)
+        if not low <= seconds <= high:
+            raise Wrong(f"is {scalar.text}", right)
+        return seconds
+
+    return convert
+
+
+def choice(kinds: type[E], only: tuple[E, ...] | None = None) -> Converter[E]:
+    """One of the words of an enumeration (or of ``only`` some of them)."""
+    allowed = only or tuple(kinds)
+    right = f"write {_or(allowed)}"
+
+    def convert(place: Place) -> E:
+        scalar = place.scalar(right)
+        for kind in allowed:
+            if scalar.text == kind.value:
+                return kind
+        raise Wrong(f"is {scalar}", right)
+
+    return convert
+
+
+def word(*allowed: str) -> Converter[str]:
+    """One of some words."""
+    right = f"write {_or(allowed)}"
+
+    def convert(place: Place) -> str:
+        scalar = place.scalar(right)
+        if scalar.text not in allowed:
+            raise Wrong(f"is {scalar}", right)
+        return scalar.text
+
+    return convert
+
+
+def _or(words: tuple[str, ...]) -> str:
+    return ", ".join(words[:-1]) + f" or {words[-1]}" if len(words) > 1 else words[0]
+
+
+def _from_text(parse: Callable[[str], T], right: str) -> Converter[T]:
+    def convert(place: Place) -> T:
+        return parse(place.scalar(right).text)
+
+    return convert
+
+
+share: Converter[float] = _from_text(parse_share, "write 50% or 0.5")
+address: Converter[Address] = _from_text(parse_address, "write one such as 10.0.0.100 or fd00::100")
+network: Converter[Network] = _from_text(parse_network, "write one such as 10.0.0.0/24 or fd00::/64")
+mac: Converter[str] = _from_text(parse_mac, "write one such as 02:45:56:00:00:01")
+virtual_mac: Converter[str] = _from_text(parse_virtual_mac, "write one such as 02:45:56:00:01:01")
+octets: Converter[bytes] = _from_text(parse_octets, 'write a text or "hex:" and hex digits')
+
+
+def http_path(place: Place) -> str:
+    """The path of an HTTP request."""
+    found = text(place)
+    if not found.startswith("/") or any(c.isspace() for c in found):
+        raise Wrong(f'is "{found}"', "write a path that begins with / and has no blanks")
+    return found
+
+
+def regex(place: Place) -> str:
+    """A regular expression that compiles."""
+    scalar = place.scalar("write a regular expression")
+    try:
+        re.compile(scalar.text)
+    except re.error as error:
+        raise Wrong(f'is "{scalar.text}", which is no regular expression', f"mind: {error}") from None
+    return scalar.text
+
+
+def status(place: Place) -> tuple[int, int]:
+    """An HTTP status or an inclusive range of them."""
+    right = "write a status such as 200 or a range such as 301-308, from 100 to 599"
+    scalar = place.scalar(right)
+    match = re.fullmatch(r"(\d{3})(?:-(\d{3}))?", scalar.text)
+    if match is None:
+        raise Wrong(f"is {scalar}", right)
+    low, high = int(match[1]), int(match[2] or match[1])
+    if not 100 <= low <= high <= 599:
+        raise Wrong(f"is {scalar}", right)
+    return low, high
+
+
+def ovsdb(place: Place) -> str:
+    """Where an OVSDB server listens."""
+    right = "write tcp:HOST:PORT or unix:/PATH"
+    scalar = place.scalar(right)
+    match = _OVSDB.fullmatch(scalar.text)
+    if match is None or (match[2] and not 1 <= int(match[2]) <= 65535):
+        raise Wrong(f"is {scalar}", right)
+    return scalar.text

@@ -1,0 +1,35 @@
+"""From a file or a text to a validated intent, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from controller.model.check import check_intent
+from controller.model.errors import ConfigErrors
+from controller.model.reader import Place, Source
+from controller.model.schema import read_intent
+from controller.model.types import Intent
+from controller.model.units import Wrong
+from controller.model.yaml_source import parse, read_text
+
+
+def load_intent(path: Path) -> Intent:
+    """The intent in a YAML file, defaults filled in; raises ``ConfigErrors`` with every error of the file."""
+    return load_text(read_text(path), str(path))
+
+
+def load_text(text: str, name: str) -> Intent:
+    """The intent in a YAML text; ``name`` stands for the file in messages. Raises ``ConfigErrors``."""
+    tree, errors = parse(text, name)
+    source = Source(name, errors)
+    place = Place(source, tree, (), "the file")
+    try:
+        intent = read_intent(place)
+    except Wrong as wrong:
+        place.fail(wrong.problem, wrong.right)
+        intent = None
+    if intent is not None:
+        check_intent(intent, source)
+    if intent is None or source.errors:
+        raise ConfigErrors(source.errors)
+    return intent

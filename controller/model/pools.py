@@ -1,0 +1,208 @@
+"""The schema of pools, their backends and their health checks."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from controller.model import fields as f
+from controller.model.reader import Converter, Place, Record, each, things
+from controller.model.types import (
+    Address,
+    Backend,
+    HealthCheck,
+    OnDown,
+    Pool,
+    ProbeKind,
+    Then,
+)
+
+MAX_BACKENDS = 655
+"""The largest ``max_backends``: 100 slots each, in a table of at most 65,536."""
+_NOWHERE: Address = IPv4Address(0)
+_DAY = 86400.0
+_MAX_TIMEOUT = 65535.0
+
+_PROBE_KEYS: dict[str, tuple[ProbeKind, ...]] = {
+    "port": (ProbeKind.TCP, ProbeKind.HTTP, ProbeKind.HTTPS, ProbeKind.UDP),
+    "path": (ProbeKind.HTTP, ProbeKind.HTTPS),
+    "host": (ProbeKind.HTTP, ProbeKind.HTTPS),
+    "status": (ProbeKind.HTTP, ProbeKind.HTTPS),
+    "body": (ProbeKind.HTTP, ProbeKind.HTTPS),
+    "verify": (ProbeKind.HTTPS,),
+    "send": (ProbeKind.UDP,),
+    "expect": (ProbeKind.UDP,),
+}
+"""Which keys of ``health`` mean something to which kinds of probes."""
+
+
+def read_pool(place: Place) -> Pool | None:
+    """One entry of ``pools``."""
+    r = Record(place, "pool")
+    name = r.name("pool", f.name, "name: web")
+    max_backends = r.get("max_backends", f.whole(1, MAX_BACKENDS), Pool.max_backends)
+    health = r.get("health", read_health, None)
+    down = r.get("on_down", _on_down, (Pool.on_down_tcp, Pool.on_down_udp))
+    drain_timeout = r.get("drain_timeout", f.duration(0, _DAY), Pool.drain_timeout)
+    drain_then = r.get("drain_then", f.choice(Then), Pool.drain_then)
+    memory_timeout = r.get("memory_timeout", f.duration(1, _MAX_TIMEOUT), Pool.memory_timeout)
+    transition = r.get("transition", f.duration(0, _MAX_TIMEOUT), Pool.transition)
+    panic_threshold = r.get("panic_threshold", f.share, Pool.panic_threshold)
+    backend = things(read_backend, "backend", "[{name: s1, address: 10.1.0.11}]")
+    backends = r.need("backends", backend, "backends: [{name: s1, address: 10.1.0.11}]")
+    if not r.close():
+        return None
+    pool = Pool(
+        name=name,
+        backends=backends,
+        max_backends=max_backends,
+        health=health,
+        on_down_tcp=down[0],
+        on_down_udp=down[1],
+        drain_timeout=drain_timeout,
+        drain_then=drain_then,
+        memory_timeout=memory_timeout,
+        transition=transition,
+        panic_threshold=panic_threshold,
+    )
+    return r.built(pool)
+
+
+def read_backend(place: Place) -> Backend | None:
+    """One entry of a pool's ``backends``."""
+    r = Record(place, "backend")
+    name = r.name("backend", f.name, "name: s1")
+    addresses = _addresses(r)
+    backend = Backend(
+        name=name,
+        addresses=addresses,
+        mac=r.get("mac", f.mac, None),
+        at=r.get("at", f.name, None),
+        weight=r.get("weight", f.whole(0, 65535), Backend.weight),
+        group=r.get("group", f.whole(0, 65535), Backend.group),
+        drain=r.get("drain", f.flag, Backend.drain),
+    )
+    return r.built(backend) if r.close() else None
+
+
+def _addresses(r: Record) -> tuple[Address, ...]:
+    """``address: A`` or ``addresses: [A4, A6]``, at most one per family; () once an error is reported."""
+    if r.has("address") and r.has("addresses"):
+        r.fail("addresses", 'both "address" and "addresses" are given', "keep one of the two")
+    if not r.has("addresses"):
+        one = r.need("address", f.address, "address: 10.1.0.11", _NOWHERE)
+        r.get("addresses", f.text, "")
+        return () if one is _NOWHERE else (one,)
+    r.get("address", f.address, None)
+    several = r.get("addresses", each(f.address, "write a list: [10.1.0.11]"), ())
+    versions = [address.version for address in several]
+    if len(set(versions)) < len(versions):
+        r.fail("addresses", "two addresses of one IP version", "give at most one IPv4 and one IPv6 address")
+    elif not versions and not _has_bad_item(r, "addresses"):
+        r.fail("addresses", "addresses is empty", "give an IPv4 address, an IPv6 address or both")
+    return several
+
+
+def _has_bad_item(r: Record, key: str) -> bool:
+    prefix = (*r.place.path, key)
+    return any(path[: len(prefix)] == prefix for path in r.place.source.bad)
+
+
+def _on_down(place: Place) -> tuple[OnDown, OnDown]:
+    """For (tcp, udp): one policy for both, or one under each protocol's name."""
+    r = Record(place, "on_down")
+    if r.has("tcp") or r.has("udp"):
+        for key in ("keep_for", "then"):
+            if r.has(key):
+                r.fail(key, f'"{key}" beside tcp or udp', f"put {key} under tcp and udp")
+        tcp = r.get("tcp", _policy(Pool.on_down_tcp), Pool.on_down_tcp)
+        udp = r.get("udp", _policy(Pool.on_down_udp), Pool.on_down_udp)
+        _policy_of(r, OnDown(0.0, Then.MOVE))
+    else:
+        tcp = _policy_of(r, Pool.on_down_tcp)
+        # What is written without a protocol holds for both; only what is left out differs by protocol.
+        udp = OnDown(tcp.keep_for if r.has("keep_for") else Pool.on_down_udp.keep_for, tcp.then)
+        for key in ("tcp", "udp"):
+            r.get(key, _policy(Pool.on_down_tcp), Pool.on_down_tcp)
+    r.close()
+    return tcp, udp
+
+
+def _policy(default: OnDown) -> Converter[OnDown]:
+    def convert(place: Place) -> OnDown:
+        r = Record(place, f"on_down of {place.label}")
+        policy = _policy_of(r, default)
+        r.close()
+        return policy
+
+    return convert
+
+
+def _policy_of(r: Record, default: OnDown) -> OnDown:
+    keep_for = r.get("keep_for", f.duration(0, _DAY), default.keep_for)
+    # "keep" for good would send clients to a dead server for ever, so it is no choice here.
+    then = r.get("then", f.choice(Then, (Then.MOVE, Then.RESET)), default.then)
+    return OnDown(keep_for, then)
+
+
+def read_health(place: Place) -> HealthCheck:
+    """The ``health`` key of a pool."""
+    r = Record(place, "health")
+    d = HealthCheck()
+    flap = (d.flap_limit, d.flap_window)
+    kind = r.get("type", f.choice(ProbeKind), d.kind)
+    port = r.get("port", f.whole(1, 65535), None)
+    interval = r.get("interval", f.duration(0.01, _DAY), d.interval)
+    timeout = r.get("timeout", f.duration(0.001, _DAY), d.timeout)
+    rise = r.get("rise", f.whole(1, 1000), d.rise)
+    fall = r.get("fall", f.whole(1, 1000), d.fall)
+    path = r.get("path", f.http_path, d.path)
+    host = r.get("host", f.text, None)
+    statuses = r.get("status", each(f.status, "write a list: [200, 301-308]"), d.statuses)
+    body = r.get("body", f.regex, None)
+    verify = r.get("verify", f.flag, d.verify)
+    send = r.get("send", f.octets, d.send)
+    expect = r.get("expect", f.octets, None)
+    flap = r.get("flap", _flap, flap)
+    if (*place.path, "type") not in place.source.bad:
+        _check_probe_keys(r, kind)
+    if r.has("status") and not statuses and not _has_bad_item(r, "status"):
+        r.fail("status", "status is empty", "list what counts as well: [200, 301-308]")
+    r.close()
+    return r.built(
+        HealthCheck(
+            kind=kind,
+            port=port,
+            interval=interval,
+            timeout=timeout,
+            rise=rise,
+            fall=fall,
+            path=path,
+            host=host,
+            statuses=statuses,
+            body=body,
+            send=send,
+            expect=expect,
+            verify=verify,
+            flap_limit=flap[0],
+            flap_window=flap[1],
+        )
+    )
+
+
+def _check_probe_keys(r: Record, kind: ProbeKind) -> None:
+    for key, kinds in _PROBE_KEYS.items():
+        if r.has(key) and kind not in kinds:
+            right = f"leave {key} out or use type {' or '.join(kinds)}"
+            r.fail(key, f'"{key}" means nothing to a {kind} probe', right)
+    if kind is ProbeKind.UDP and not r.has("send"):
+        r.lacks("send", 'a udp probe needs a request: add send: "text" or send: "hex:0a0b"')
+
+
+def _flap(place: Place) -> tuple[int, float]:
+    """(limit, window in seconds)."""
+    r = Record(place, "flap")
+    d = HealthCheck()
+    limit = r.get("limit", f.whole(1, 1000), d.flap_limit)
+    window = r.get("window", f.duration(0.1, _DAY), d.flap_window)
+    r.close()
+    return limit, window

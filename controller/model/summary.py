@@ -1,0 +1,142 @@
+"""A good intent on one screen: what is there, who serves it, and what an operator may not have meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from controller.model.types import Backend, HealthCheck, Intent, Listener, OnDown, Pool, Role, Switch
+from controller.model.units import format_duration
+
+ROWS = 12
+"""Longest table; what is beyond is counted."""
+
+
+def summarise(intent: Intent) -> str:
+    """A few tables of plain text, at most 100 columns for names of usual length; no trailing newline."""
+    blocks = [
+        _table(
+            ("SITE", "SUBNETS", "SWITCHES", "OWNS FIRST"), [_site_row(intent, s.name) for s in intent.sites]
+        ),
+        _table(
+            ("POOL", "BACKENDS", "WEIGHT", "SLOTS", "HEALTH", "WHEN DOWN (TCP)", "DRAIN"),
+            [_pool_row(pool) for pool in intent.pools],
+        ),
+        _table(
+            ("VIP", "ADDRESS", "LISTENER", "MODE", "POOL", "OWNERS"),
+            [row for vip in intent.vips for row in _vip_rows(intent, vip.name)],
+        ),
+        _notes(intent),
+    ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def notes(intent: Intent) -> list[str]:
+    """What is allowed but may not be meant, one sentence each."""
+    found: list[str] = []
+    used = {listener.pool for listener in intent.listeners()}
+    for pool in intent.pools:
+        serving = _serving(pool)
+        if not pool.backends:
+            found.append(f'pool "{pool.name}" has no backends: new connections to it are refused')
+        elif not serving:
+            found.append(f'pool "{pool.name}" gives nothing to any backend: all weights are 0 or drained')
+        if pool.name not in used:
+            found.append(f'pool "{pool.name}" is used by no listener')
+        elif pool.health is None:
+            found.append(f'pool "{pool.name}" has no health check: its backends always count as alive')
+        if pool.backends and len(pool.backends) == pool.max_backends:
+            found.append(f'pool "{pool.name}" is full: max_backends is {pool.max_backends}')
+        draining = [backend.name for backend in pool.backends if backend.drain]
+        if draining:
+            found.append(f'pool "{pool.name}" drains {_some(draining)}')
+    found += [f'vip "{vip.name}" has no listeners' for vip in intent.vips if not vip.listeners]
+    return found
+
+
+def _serving(pool: Pool) -> list[Backend]:
+    return [backend for backend in pool.backends if backend.weight and not backend.drain]
+
+
+def _site_row(intent: Intent, name: str) -> tuple[str, ...]:
+    switches = [switch for switch in intent.switches if switch.site == name]
+    roles = [f"{_count_role(switches, role)} {role}" for role in Role if _count_role(switches, role)]
+    kinds = sorted({switch.kind for switch in switches})
+    what = f"{len(switches)} {'+'.join(kinds)} ({', '.join(roles)})" if switches else "none"
+    subnets = ", ".join(subnet.name for subnet in intent.site(name).subnets) or "none"
+    owned = sum(vip.owners[0] == name for vip in intent.vips)
+    return (name, subnets, what, f"{owned} of {_plural(len(intent.vips), 'VIP')}")
+
+
+def _count_role(switches: Iterable[Switch], role: Role) -> int:
+    return sum(role in switch.roles for switch in switches)
+
+
+def _pool_row(pool: Pool) -> tuple[str, ...]:
+    weight = sum(backend.weight for backend in _serving(pool))
+    return (
+        pool.name,
+        f"{len(pool.backends)} of {pool.max_backends}",
+        str(weight),
+        f"{pool.slots:,}",
+        _health(pool.health),
+        _down(pool.on_down_tcp),
+        f"{format_duration(pool.drain_timeout)}, {pool.drain_then}",
+    )
+
+
+def _health(health: HealthCheck | None) -> str:
+    if health is None:
+        return "none"
+    port = f":{health.port}" if health.port else ""
+    return f"{health.kind}{port} every {format_duration(health.interval)}, down after {health.fall}"
+
+
+def _down(policy: OnDown) -> str:
+    return f"{format_duration(policy.keep_for)}, {policy.then}"
+
+
+def _vip_rows(intent: Intent, name: str) -> list[tuple[str, ...]]:
+    vip = next(vip for vip in intent.vips if vip.name == name)
+    head = (vip.name, str(vip.address))
+    owners = " > ".join(vip.owners)
+    if not vip.listeners:
+        return [(*head, "none", "", "", owners)]
+    rows = [(*_listener_row(listener), owners) for listener in vip.listeners]
+    return [(*(head if index == 0 else ("", "")), *row) for index, row in enumerate(rows)]
+
+
+def _listener_row(listener: Listener) -> tuple[str, str, str]:
+    to = f" to {listener.backend_port}" if listener.backend_port != listener.port else ""
+    return (f"{listener.protocol}/{listener.port}{to}", str(listener.mode), listener.pool)
+
+
+def _notes(intent: Intent) -> str:
+    found = notes(intent)
+    return "\n".join(f"note: {note}" for note in _shortened(found, "notes"))
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Left-aligned columns; empty without rows."""
+    if not rows:
+        return ""
+    shown = [head, *rows[:ROWS]]
+    widths = [max(len(row[i]) for row in shown) for i in range(len(head))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in shown
+    ]
+    if len(rows) > ROWS:
+        lines.append(f"... and {len(rows) - ROWS} more")
+    return "\n".join(lines)
+
+
+def _shortened(lines: list[str], what: str) -> list[str]:
+    return lines if len(lines) <= ROWS else [*lines[:ROWS], f"... and {len(lines) - ROWS} more {what}"]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
