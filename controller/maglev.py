@@ -232,7 +232,6 @@ def _fill(order: Table, offset: _U32, skip: _U32, ids: Table, slots: int) -> Tab
         free[table[slot]] = last
         table[last] = table[slot]
         table[slot] = ids[i]
-        cursor[i] = slot
     return table
 
 

@@ -2,7 +2,7 @@
 
 A benchmark is a module ``tests/bench/NAME.py`` of the source tree with ``run() -> dict[str, object]``; the
 first line of its docstring says what it measures. Figures are numbers, strings, None (with the reason in a
-figure beside it), dicts of figures, and lists of dicts (rows of a table); their keys name the unit. Benchmarks
+figure beside it), dicts of figures, and lists of dicts (rows of a table); keys name the unit. Benchmarks
 are found without importing them, and nothing but the one that runs is imported.
 """
 
