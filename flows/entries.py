@@ -1,0 +1,101 @@
+"""What a switch holds: flows, groups and meters as values, and the target of one switch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from flows.actions import Action, instructions
+from flows.match import Match
+
+Slots = npt.NDArray[np.uint16]
+"""Backend id per slot; 0: the slot has no entry."""
+
+
+class FlowKey(NamedTuple):
+    """What makes a flow the same flow."""
+
+    table: int
+    priority: int
+    match: Match
+
+
+@dataclass(frozen=True, slots=True)
+class FlowBody:
+    """What a flow does."""
+
+    instructions: bytes
+    cookie: int
+    idle: int = 0
+    """Idle timeout, seconds; 0: none."""
+    hard: int = 0
+    """Hard timeout, seconds; such a flow is a lease that has to be renewed."""
+    notify: bool = False
+    """Send FLOW_REMOVED when it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One entry of a table."""
+
+    key: FlowKey
+    body: FlowBody
+
+
+def flow(
+    table: int,
+    priority: int,
+    match: Match,
+    actions: Sequence[Action] = (),
+    *,
+    cookie: int,
+    goto: int | None = None,
+    meter: int | None = None,
+    idle: int = 0,
+    hard: int = 0,
+    notify: bool = False,
+) -> Flow:
+    """Build a flow from actions; no actions and no goto: drop."""
+    body = FlowBody(instructions(actions, goto, meter), cookie, idle, hard, notify)
+    return Flow(FlowKey(table, priority, match), body)
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """One choice of a select group. Its place in the list is its identity: never reorder."""
+
+    weight: int
+    watch_port: int
+    actions: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A select group."""
+
+    id: int
+    buckets: tuple[Bucket, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """A drop meter: ``rate`` and ``burst`` in packets per second and packets."""
+
+    id: int
+    rate: int
+    burst: int
+
+
+@dataclass(frozen=True)
+class Target:
+    """All that evenkeel wants on one switch. Other people's entries are not part of it."""
+
+    flows: Mapping[FlowKey, FlowBody] = field(default_factory=dict)
+    groups: Mapping[int, Group] = field(default_factory=dict)
+    meters: Mapping[int, Meter] = field(default_factory=dict)
+    slots: Mapping[int, SlotTable] = field(default_factory=dict)
+    """Slot table per pool id: too large to be flows in Python."""

@@ -1,0 +1,148 @@
+"""Slot tables in bulk: numpy in, wire messages out, and statistics back into numpy.
+
+A pool of 65,536 slots is 65,536 flows that differ in two numbers, so they are stamped from one byte template
+instead of being built one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from flows import messages
+from flows.actions import Bits, Load, Report
+from flows.entries import Flow, Slots, flow
+from flows.match import Match
+from flows.tables import BACKEND, FLAG_SYN, FLAGS, POOL, SLOT, Kind, Meters, Placed, Stage
+
+Pairs = npt.NDArray[np.uint32]
+"""(backend id << 16 | slot) sorted: remembered connections to look out for."""
+
+Bytes = npt.NDArray[np.uint8]
+
+PRIORITY = {Kind.SLOT: 10, Kind.TRANSITION: 20, Kind.EXCEPTION: 20}
+
+
+@dataclass(frozen=True)
+class SlotTable:
+    """One pool's slots as a switch should hold them."""
+
+    now: Slots
+    """Backend per slot for SYNs and in general; 0: no flow."""
+    before: Slots
+    """During a transition: backend for packets that are no SYN; 0: the slot is settled."""
+    watched: Pairs = field(default_factory=lambda: np.empty(0, np.uint32))
+    """Remembered (backend, slot) pairs that are exceptions and have to be reported."""
+
+    @staticmethod
+    def empty(slots: int) -> SlotTable:
+        """No backend anywhere."""
+        return SlotTable(np.zeros(slots, np.uint16), np.zeros(slots, np.uint16))
+
+    def equals(self, other: SlotTable) -> bool:
+        """Whether the same flows result."""
+        return (
+            np.array_equal(self.now, other.now)
+            and np.array_equal(self.before, other.before)
+            and np.array_equal(self.watched, other.watched)
+        )
+
+
+def _model(placed: Placed, kind: Kind, pool: int, slot: int, backend: int) -> Flow:
+    cookie = placed.cookie(kind, pool)
+    place = Match.of(**{POOL: pool, SLOT: slot})
+    if kind is Kind.EXCEPTION:
+        report = (Report(placed.meter(Meters.REPORTS)),)
+        match = place.plus(**{BACKEND: backend})
+        return flow(placed.table(Stage.FATE), PRIORITY[kind], match, report, cookie=cookie, goto=placed.table(Stage.BACKEND))
+    match = place if kind is Kind.SLOT else place.plus(**{FLAGS: (0, FLAG_SYN)})
+    chosen = (Load(backend, Bits(BACKEND)),)
+    return flow(placed.table(Stage.SLOT), PRIORITY[kind], match, chosen, cookie=cookie, goto=placed.table(Stage.COMMIT))
+
+
+@dataclass(frozen=True)
+class _Template:
+    """A message and where slot and backend stand in it (offsets of 16-bit big-endian numbers)."""
+
+    data: bytes
+    slot: int
+    backend: int
+
+    def stamp(self, slots: npt.NDArray[np.integer], backends: npt.NDArray[np.integer]) -> Bytes:
+        """One row per (slot, backend)."""
+        rows = np.tile(np.frombuffer(self.data, np.uint8), (len(slots), 1))
+        rows[:, self.slot : self.slot + 2] = slots.astype(">u2").view(np.uint8).reshape(-1, 2)
+        if self.backend >= 0:
+            rows[:, self.backend : self.backend + 2] = backends.astype(">u2").view(np.uint8).reshape(-1, 2)
+        return rows
+
+
+def _locate(low: bytes, high: bytes) -> int:
+    """Offset of the only 16-bit number in which two messages differ; -1 if they do not."""
+    places = [n for n, (a, b) in enumerate(zip(low, high, strict=True)) if a != b]
+    return places[0] if places else -1
+
+
+@cache
+def _template(placed: Placed, kind: Kind, pool: int, command: int) -> _Template:
+    def build(slot: int, backend: int) -> bytes:
+        return messages.flow_mod(_model(placed, kind, pool, slot, backend), command)
+
+    zero = build(0, 0)
+    return _Template(zero, _locate(zero, build(0xFFFF, 0)), _locate(zero, build(0, 0xFFFF)))
+
+
+def write(placed: Placed, kind: Kind, pool: int, slots: npt.NDArray[np.integer], backends: npt.NDArray[np.integer]) -> Bytes:
+    """Messages that add (or overwrite) the flows, one row each."""
+    return _template(placed, kind, pool, messages.ADD).stamp(slots, backends)
+
+
+def remove(placed: Placed, kind: Kind, pool: int, slots: npt.NDArray[np.integer], backends: npt.NDArray[np.integer]) -> Bytes:
+    """Messages that delete the flows, one row each."""
+    return _template(placed, kind, pool, messages.DELETE_STRICT).stamp(slots, backends)
+
+
+def flows_of(placed: Placed, pool: int, table: SlotTable) -> list[Flow]:
+    """The same table as single flows (small tables, dumps and tests)."""
+    rows = [(Kind.SLOT, s, int(b)) for s, b in enumerate(table.now) if b]
+    rows += [(Kind.TRANSITION, s, int(b)) for s, b in enumerate(table.before) if b]
+    rows += [(Kind.EXCEPTION, int(w) & 0xFFFF, int(w) >> 16) for w in table.watched]
+    return [_model(placed, kind, pool, slot, backend) for kind, slot, backend in rows]
+
+
+def absorb(
+    placed: Placed, kind: Kind, pool: int, entries: Sequence[bytes] | Bytes
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16], npt.NDArray[np.bool_]]:
+    """Read (slots, backends, regular) out of equally long flow statistics entries.
+
+    ``regular`` is False for a row that is not what we would have written for its slot and backend.
+    """
+    raw = entries if isinstance(entries, np.ndarray) else np.frombuffer(b"".join(entries), np.uint8)
+    model = _stats_model(placed, kind, pool)
+    rows = raw.reshape(-1, len(model.data))
+    slots = rows[:, model.slot].astype(np.uint16) << 8 | rows[:, model.slot + 1]
+    backends = rows[:, model.backend].astype(np.uint16) << 8 | rows[:, model.backend + 1]
+    expected = model.stamp(slots, backends)
+    fixed = np.ones(len(model.data), bool)
+    fixed[4:12] = False  # duration
+    fixed[32:48] = False  # packets, bytes
+    regular = (rows[:, fixed] == expected[:, fixed]).all(axis=1)
+    return slots, backends, regular
+
+
+@cache
+def _stats_model(placed: Placed, kind: Kind, pool: int) -> _Template:
+    def build(slot: int, backend: int) -> bytes:
+        return messages.flow_stat(_model(placed, kind, pool, slot, backend))
+
+    zero = build(0, 0)
+    return _Template(zero, _locate(zero, build(0xFFFF, 0)), _locate(zero, build(0, 0xFFFF)))
+
+
+def stats_length(placed: Placed, kind: Kind, pool: int) -> int:
+    """Length in bytes of one statistics entry of this kind."""
+    return len(_stats_model(placed, kind, pool).data)

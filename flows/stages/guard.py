@@ -1,0 +1,64 @@
+"""`guard`: meters for new connections: by source prefix, by listener, and for packets that nobody remembers.
+
+    SYN ─► prefix ─► guard ─► pin ... memory finds nothing ─► unknown ─► hash
+
+Only a packet that would open a connection is metered: bare SYNs at once, other TCP packets and UDP when neither
+pin nor memory knows them. Established traffic never meets a meter.
+"""
+
+from __future__ import annotations
+
+from flows.entries import Flow, Meter, flow
+from flows.match import Match
+from flows.spec import Here, ListenerSpec
+from flows.tables import (
+    FLAG_SYN,
+    FLAGS,
+    ICMP_RATE,
+    LISTENER,
+    REPORT_RATE,
+    RESET_RATE,
+    Kind,
+    Meters,
+    Placed,
+    Stage,
+)
+
+
+def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
+    """Metering flows of one listener."""
+    placed = here.placed
+    cookie = placed.cookie(Kind.STATIC)
+    this = Match.of(**{LISTENER: listener.id})
+    out = []
+    for guard in listener.guards:
+        if guard.prefix is not None:
+            match = this.plus(**{"eth_type": listener.family.eth_type, listener.family.src: guard.prefix})
+            table, after = Stage.PREFIX, Stage.GUARD
+            priority = 10 + guard.prefix.prefixlen
+        else:
+            match, table, after, priority = this, Stage.GUARD, Stage.PIN, 10
+            unknown = this.plus(**{FLAGS: (0, FLAG_SYN)})
+            hashed = placed.table(Stage.HASH)
+            out.append(
+                flow(placed.table(Stage.UNKNOWN), 10, unknown, cookie=cookie, goto=hashed, meter=placed.meter(guard.meter))
+            )
+        out.append(
+            flow(placed.table(table), priority, match, cookie=cookie, goto=placed.table(after), meter=placed.meter(guard.meter))
+        )
+    return out
+
+
+def static(here: Here) -> list[Flow]:
+    """Unmetered packets pass."""
+    placed = here.placed
+    steps = ((Stage.PREFIX, Stage.GUARD), (Stage.GUARD, Stage.PIN), (Stage.UNKNOWN, Stage.HASH))
+    cookie = placed.cookie(Kind.STATIC)
+    return [flow(placed.table(a), 0, Match(), cookie=cookie, goto=placed.table(b)) for a, b in steps]
+
+
+def meters(placed: Placed, listeners: list[ListenerSpec]) -> list[Meter]:
+    """Guards of all listeners, and the limits on what reaches the controller."""
+    fixed = ((Meters.REPORTS, REPORT_RATE), (Meters.RESETS, RESET_RATE), (Meters.ICMP, ICMP_RATE))
+    own = [Meter(placed.meter(number), rate, rate) for number, rate in fixed]
+    return own + [Meter(placed.meter(g.meter), g.rate, g.rate) for item in listeners for g in item.guards]

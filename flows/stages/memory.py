@@ -1,0 +1,61 @@
+"""`memory`: conntrack marks in generations of zones, so that one-way connections outlive conntrack's own timer.
+
+    memory ─► ct(now) ─hit────────────────────────────► fate
+                └miss─► ct(before) ─hit─ copy to now ─► fate
+                            └miss─► ct(new) ─hit─ promote (no SYN) ─► fate
+                                        └miss─► unknown
+
+The mark is backend << 16 | slot. Seen from one side only, a connection stays SYN_SENT in conntrack and is never
+refreshed; its entry lives as long as the zone's timeout says. With that timeout at two generations and lookups in
+this generation's zone and the one before, whatever spoke within one generation is still known.
+"""
+
+from __future__ import annotations
+
+from flows.actions import Action, Bits, Conntrack, Move, whole
+from flows.entries import Flow, flow
+from flows.match import Match
+from flows.spec import FAMILIES, Here
+from flows.tables import (
+    BACKEND,
+    FLAG_SYN,
+    FLAGS,
+    MARK,
+    SLOT,
+    ZONE_BEFORE,
+    ZONE_NEW,
+    ZONE_NOW,
+    Kind,
+    Stage,
+)
+
+FROM_MARK: tuple[Action, ...] = (
+    Move(Bits("ct_mark", 16, 16), Bits(BACKEND, 0, 16)),
+    Move(Bits("ct_mark", 0, 16), Bits(SLOT, 0, 16)),
+)
+"""Take backend and slot from the mark."""
+
+KEEP: tuple[Action, ...] = (Move(whole("ct_mark"), whole(MARK)), Conntrack(ZONE_NOW, commit=True, mark=whole(MARK)))
+"""Copy the mark into this generation."""
+
+
+def static(here: Here) -> list[Flow]:
+    """The whole chain; it is the same for every VIP."""
+    placed = here.placed
+    table = placed.table
+    cookie = placed.cookie(Kind.STATIC)
+    out = []
+    for kin in FAMILIES:
+        ip, unknown = kin.ip, kin.ip.plus(ct_mark=0)
+        syn = kin.ip.plus(**{FLAGS: (FLAG_SYN, FLAG_SYN)})
+        out += [
+            flow(table(Stage.MEMORY), 0, ip, (Conntrack(ZONE_NOW, table(Stage.RECALL_NOW)),), cookie=cookie),
+            flow(table(Stage.RECALL_NOW), 10, unknown, (Conntrack(ZONE_BEFORE, table(Stage.RECALL_BEFORE)),), cookie=cookie),
+            flow(table(Stage.RECALL_NOW), 0, ip, FROM_MARK, cookie=cookie, goto=table(Stage.FATE)),
+            flow(table(Stage.RECALL_BEFORE), 10, unknown, (Conntrack(ZONE_NEW, table(Stage.RECALL_NEW)),), cookie=cookie),
+            flow(table(Stage.RECALL_BEFORE), 0, ip, FROM_MARK + KEEP, cookie=cookie, goto=table(Stage.FATE)),
+            flow(table(Stage.RECALL_NEW), 10, unknown, cookie=cookie, goto=table(Stage.UNKNOWN)),
+            flow(table(Stage.RECALL_NEW), 5, syn, FROM_MARK, cookie=cookie, goto=table(Stage.FATE)),
+            flow(table(Stage.RECALL_NEW), 0, ip, FROM_MARK + KEEP, cookie=cookie, goto=table(Stage.FATE)),
+        ]
+    return [*out, flow(table(Stage.PIN), 0, Match(), cookie=cookie, goto=table(Stage.MEMORY))]

@@ -1,0 +1,100 @@
+"""`arp`: answer ARP, neighbour solicitations and pings for a VIP while this site's authority lasts.
+
+    ARP who-has VIP ──► reply with the virtual MAC        NS VIP ──► NA, in two steps (type, then option)
+
+The flows carry the authority as a hard timeout: a switch that hears no renewal stops answering by itself.
+"""
+
+from __future__ import annotations
+
+from controller.model.types import Address
+from flows.actions import IN_PORT, Action, Bits, Load, Move, Output, Pop, Push, Resubmit, Set, whole
+from flows.entries import Flow, flow
+from flows.match import ETH_ARP, PROTO_ICMP6, Match
+from flows.spec import Here, VipSpec, family
+from flows.tables import Kind, Priority, Stage
+
+_SOLICIT, _ADVERTISE = 135, 136
+_OVERRIDE_SOLICITED = 0x60000000
+_TARGET_OPTION = 2
+
+
+def flows(here: Here, vip: VipSpec) -> list[Flow]:
+    """Flows that answer for ``vip``; none without authority."""
+    if not vip.authority:
+        return []
+    ask = _arp(here, vip) if vip.address.version == 4 else _solicitation(here, vip)
+    return [ask, _echo(here, vip)]
+
+
+def advert(here: Here) -> Flow:
+    """Second step of a neighbour advertisement: the option now names the target's address."""
+    placed = here.placed
+    return flow(
+        placed.table(Stage.ADVERT),
+        10,
+        Match.of(eth_type=0x86DD, ip_proto=PROTO_ICMP6, icmpv6_type=_ADVERTISE, icmpv6_code=0),
+        (Move(whole("eth_src"), whole("nd_tll")), Output(IN_PORT)),
+        cookie=placed.cookie(Kind.STATIC),
+    )
+
+
+def _entry(here: Here, vip: VipSpec, match: Match, actions: tuple[Action, ...]) -> Flow:
+    placed = here.placed
+    cookie = placed.cookie(Kind.RESPOND, vip.id)
+    return flow(placed.entry, placed.priority(Priority.RESPOND), match, actions, cookie=cookie, hard=vip.authority)
+
+
+def _back_to_sender(mac: str) -> tuple[Action, ...]:
+    return (Move(whole("eth_src"), whole("eth_dst")), Set("eth_src", mac))
+
+
+def _arp(here: Here, vip: VipSpec) -> Flow:
+    match = Match.of(eth_type=ETH_ARP, arp_op=1, arp_tpa=vip.address)
+    return _entry(here, vip, match, arp_reply(vip.address, vip.mac))
+
+
+def arp_reply(address: Address, mac: str) -> tuple[Action, ...]:
+    """Turn an ARP request for ``address`` into the answer that names ``mac``, and send it back."""
+    return (
+        *_back_to_sender(mac),
+        Load(2, Bits("arp_op", 0, 16)),
+        Move(whole("arp_sha"), whole("arp_tha")),
+        Set("arp_sha", mac),
+        Move(whole("arp_spa"), whole("arp_tpa")),
+        Set("arp_spa", address),
+        Output(IN_PORT),
+    )
+
+
+def _solicitation(here: Here, vip: VipSpec) -> Flow:
+    actions = (
+        *_back_to_sender(vip.mac),
+        Move(whole("ipv6_src"), whole("ipv6_dst")),
+        Set("ipv6_src", vip.address),
+        Set("icmpv6_type", _ADVERTISE),
+        Set("nd_options_type", _TARGET_OPTION),
+        Set("nd_reserved", _OVERRIDE_SOLICITED),
+        Resubmit(here.placed.table(Stage.ADVERT)),
+    )
+    match = Match.of(eth_type=0x86DD, ip_proto=PROTO_ICMP6, icmpv6_type=_SOLICIT, icmpv6_code=0, nd_target=vip.address)
+    return _entry(here, vip, match, actions)
+
+
+def _echo(here: Here, vip: VipSpec) -> Flow:
+    kin = family(vip.address)
+    request, reply = kin.echo
+    src, dst = whole(kin.src), whole(kin.dst)
+    match = kin.ip.plus(
+        **{"ip_proto": kin.icmp_proto, kin.dst: vip.address, kin.icmp_type: request, kin.icmp_code: 0, "ip_frag": 0}
+    )
+    actions = (
+        *_back_to_sender(vip.mac),
+        Push(src),
+        Push(dst),
+        Pop(src),
+        Pop(dst),
+        Set(kin.icmp_type, reply),
+        Output(IN_PORT),
+    )
+    return _entry(here, vip, match, actions)

@@ -1,0 +1,170 @@
+"""Tables, registers, flags, priorities and cookies of the OpenFlow pipeline: each number once.
+
+    entry ─ fragment ─ prefix ─ guard ─ pin ─ memory ─ recall_* ──── unknown ─ hash ─ spread ─ slot ─ commit ─┐
+      │                                  └───────────────┴─ fate ──────────────┴──────────────────────────────┴─ backend ─ nexthop
+      ├─ icmp_* ─ icmp_out ─ backend
+      └─ answer_fragment, answer_local ─ tables of others
+
+A goto only leads forward, so the numbers follow this order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from controller.model.types import OpenFlowPlacement
+from flows.actions import Bits
+from flows.messages import COOKIE_SHIFT
+
+
+class Stage(IntEnum):
+    """Our tables, counted from ``placement.tables_from``."""
+
+    FRAGMENT = 0
+    PREFIX = 1
+    GUARD = 2
+    PIN = 3
+    MEMORY = 4
+    RECALL_NOW = 5
+    RECALL_BEFORE = 6
+    RECALL_NEW = 7
+    FATE = 8
+    UNKNOWN = 9
+    HASH = 10
+    SPREAD = 11
+    SLOT = 12
+    COMMIT = 13
+    ICMP_NOW = 14
+    ICMP_BEFORE = 15
+    ICMP_NEW = 16
+    ICMP_OUT = 17
+    BACKEND = 18
+    NEXTHOP = 19
+    ANSWER_FRAGMENT = 20
+    ANSWER_LOCAL = 21
+    ADVERT = 22
+
+
+COUNT = len(Stage)
+
+BACKEND = "reg0"
+LISTENER = "reg1"
+POOL = "reg2"
+SLOT = "reg3"
+FLAGS = "reg4"
+TUNNEL = "reg6"
+SOURCE_PORT = "reg7"
+MARK = "reg10"
+VIP = "reg11"
+CLAIMED = "reg15"
+
+NO_SLOT = 0x10000
+"""In SLOT: the backend came from a pin, not from a slot."""
+
+FLAG_SYN, FLAG_STICKY, FLAG_FORGET, FLAG_LARGE = 1, 2, 4, 8
+
+ZONE_NOW = Bits("reg8", 0, 16)
+ZONE_BEFORE = Bits("reg8", 16, 16)
+ZONE_NEW = Bits("reg9", 0, 16)
+ZONE_LOCAL = Bits("reg9", 16, 16)
+
+
+class Priority(IntEnum):
+    """Priorities in the entry table, counted from ``placement.priority``."""
+
+    REST = 0
+    ANSWER = 40
+    FRAGMENT = 50
+    LISTENER = 60
+    SYN = 61
+    ICMP = 70
+    BYPASS = 80
+    RESPOND = 90
+
+
+class Kind(IntEnum):
+    """What a flow is for, in bits 40-47 of its cookie; a packet-in tells its reason by it."""
+
+    STATIC = 0
+    LISTENER = 1
+    PIN = 2
+    EXCEPTION = 3
+    PIN_SEEN = 4
+    RESET = 5
+    ICMP_UNKNOWN = 6
+    ICMP_KNOWN = 7
+    TOO_BIG = 8
+    SLOT = 9
+    TRANSITION = 10
+    RESPOND = 11
+    BACKEND = 12
+    DROP = 13
+
+
+@dataclass(frozen=True)
+class Cookie:
+    """A cookie of ours: whose, what for, and which."""
+
+    owner: int
+    kind: Kind
+    id: int = 0
+
+    @property
+    def value(self) -> int:
+        """The 64 bits on the wire."""
+        return self.owner << COOKIE_SHIFT | self.kind << 40 | self.id
+
+    @staticmethod
+    def parse(value: int) -> Cookie | None:
+        """The cookie, or None if its kind is none of ours."""
+        kind = value >> 40 & 0xFF
+        if kind not in Kind._value2member_map_:
+            return None
+        return Cookie(value >> COOKIE_SHIFT, Kind(kind), value & 0xFFFFFFFFFF)
+
+
+class Meters(IntEnum):
+    """Meters that every lb switch has, counted from ``placement.meters_from``; guards follow."""
+
+    REPORTS = 0
+    RESETS = 1
+    ICMP = 2
+    GUARDS = 16
+
+
+REPORT_RATE, RESET_RATE, ICMP_RATE = 500, 200, 100
+"""Packets per second that may reach the controller for each reason."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The pipeline placed on one switch: absolute table numbers and cookies."""
+
+    place: OpenFlowPlacement
+
+    def table(self, stage: Stage) -> int:
+        """Absolute number of a stage's table."""
+        return self.place.tables_from + stage
+
+    @property
+    def entry(self) -> int:
+        """Number of the entry table."""
+        return self.place.entry_table
+
+    def priority(self, what: Priority) -> int:
+        """Absolute priority in the entry table."""
+        return self.place.priority + what
+
+    def cookie(self, kind: Kind, number: int = 0) -> int:
+        """A cookie of ours."""
+        return Cookie(self.place.cookie, kind, number).value
+
+    def meter(self, number: int) -> int:
+        """Absolute meter id."""
+        return self.place.meters_from + number
+
+    @property
+    def tables(self) -> tuple[int, ...]:
+        """All tables that may hold flows of ours."""
+        return (self.entry, *(self.table(stage) for stage in Stage))
