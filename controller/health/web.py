@@ -42,28 +42,32 @@ class HttpAttempt(TcpAttempt):
     def ready(self, events: int) -> None:
         """Go as far as the socket lets us, then wait for what it needs."""
         try:
-            if self.stage == "connecting":
-                number = self.stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                if number:
-                    self.fail_with(number)
-                    return
+            if self.stage != "connecting":
+                self.advance()
+            elif number := self.stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                self.fail_with(number)
+            else:
                 self.connected()
-            self.advance()
+                self.advance()
         except BlockingIOError:
             self.engine.rewatch(self.fd, EPOLLOUT if self.unsent else EPOLLIN)
         except ssl.SSLWantReadError:
             self.engine.rewatch(self.fd, EPOLLIN)
         except ssl.SSLWantWriteError:
             self.engine.rewatch(self.fd, EPOLLOUT)
-        except http1.BadResponse as error:
+        except (http1.BadResponse, OSError, ValueError) as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, http1.BadResponse):
             self.finish(Outcome.FAIL, str(error))
-        except ssl.SSLCertVerificationError as error:
+        elif isinstance(error, ssl.SSLCertVerificationError):  # a ValueError as well
             self.finish(Outcome.FAIL, f"TLS certificate: {error.verify_message}")
-        except ssl.SSLError as error:
+        elif isinstance(error, ssl.SSLError):
             self.finish(Outcome.FAIL, f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}")
-        except OSError as error:
+        elif isinstance(error, OSError):
             self.fail_with(error.errno or 0, self.stage)
-        except ValueError as error:
+        else:  # a name that TLS cannot carry
             self.finish(Outcome.ERROR, f"cannot probe: host {self.plan.probe.host!r}: {error}")
 
     def connected(self) -> None:
