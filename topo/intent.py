@@ -38,11 +38,18 @@ def _site(fabric: Fabric, name: str) -> dict[str, Any]:
     probed = {host.subnet for host in probes(fabric.topology) if host.attach in switches}
     used = {host.subnet for host in hosts if host.attach in switches} - probed
     subnets = [subnet for subnet in fabric.topology.subnets if subnet.name in used]
-    bypass = [str(prefix) for subnet in fabric.topology.subnets if subnet.name in probed for prefix in subnet.prefixes]
+    bypass = [
+        str(prefix)
+        for subnet in fabric.topology.subnets
+        if subnet.name in probed
+        for prefix in subnet.prefixes
+    ]
     return {
         "name": name,
-        "subnets": [{"name": subnet.name, "prefixes": [str(prefix) for prefix in subnet.prefixes]}
-                    for subnet in subnets],
+        "subnets": [
+            {"name": subnet.name, "prefixes": [str(prefix) for prefix in subnet.prefixes]}
+            for subnet in subnets
+        ],
         "bypass": bypass,
     }
 
@@ -90,8 +97,10 @@ def _backend(fabric: Fabric, pool: dict[str, Any], entry: dict[str, Any]) -> dic
         if "address" in entry or "addresses" in entry:
             return entry
         names = ", ".join(each.name for each in fabric.hosts.values() if each.kind == "server")
-        raise TopologyError(f"services: pool {pool.get('name')}: backend {name!r} is no host of the lab and has "
-                            f"no address; servers are {names}")
+        raise TopologyError(
+            f"services: pool {pool.get('name')}: backend {name!r} is no host of the lab and has "
+            f"no address; servers are {names}"
+        )
     known = backend(host)
     if "address" in entry or "addresses" in entry:
         del known["addresses"]

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from topo import intent, model, netns, ovs, process, wires
+from topo import intent, model, netns, ovs, process, state, wires
 from topo.errors import LabError
-from topo.plan import CONTROLLER, Fabric, Host, plan
+from topo.plan import Fabric, Host, plan
 
-STATE = Path("/run/evenkeel")
-PREFIX = "ek-"
 SERVER = Path(__file__).parent / "servers" / "server.py"
-_NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
 
 
 class Lab:
@@ -33,12 +27,18 @@ class Lab:
     def __init__(self, name: str, topology: model.Topology) -> None:
         self.name = name
         self.fabric: Fabric = plan(topology)
-        self.path: Path = STATE / name
-        self.spaces: dict[str, str] = {node: space_of(name, node)
-                                       for node in (*self.fabric.nodes, wires.CONTROL_BRIDGE)}
+        self.path: Path = state.ROOT / name
+        self.spaces: dict[str, str] = {
+            node: state.space_of(name, node) for node in (*self.fabric.nodes, wires.CONTROL_BRIDGE)
+        }
         self.switches: dict[str, ovs.OpenVSwitch] = {
-            switch.name: ovs.OpenVSwitch(self.fabric, switch, self.path / "switches" / switch.name,
-                                         self.spaces[switch.name], self._pids)
+            switch.name: ovs.OpenVSwitch(
+                self.fabric,
+                switch,
+                self.path / "switches" / switch.name,
+                self.spaces[switch.name],
+                self._pids,
+            )
             for switch in self.fabric.switches.values()
         }
 
@@ -64,38 +64,45 @@ class Lab:
     @classmethod
     def load(cls, name: str | None = None) -> Lab:
         """The lab of that name, or the only one that is up. Raises ``LabError``."""
-        up = labs()
+        up = state.labs()
         if name is None:
             if len(up) != 1:
-                raise LabError("no lab is up: evenkeel lab up FILE" if not up else
-                               f"several labs are up, say which one: {', '.join(up)}")
+                raise LabError(
+                    "no lab is up: evenkeel lab up FILE"
+                    if not up
+                    else f"several labs are up, say which one: {', '.join(up)}"
+                )
             name = up[0]
-        if not (STATE / name / "topology.yaml").is_file() or not (STATE / name / "ready").is_file():
-            state = "half up after a crash: evenkeel lab down" if name in up else "not up: evenkeel lab up FILE"
-            raise LabError(f"lab {name} is {state}")
-        return cls(name, model.load(STATE / name / "topology.yaml"))
+        if not (state.ROOT / name / "topology.yaml").is_file() or not (state.ROOT / name / "ready").is_file():
+            how = "half up after a crash: evenkeel lab down" if name in up else "not up: evenkeel lab up FILE"
+            raise LabError(f"lab {name} is {how}")
+        return cls(name, model.load(state.ROOT / name / "topology.yaml"))
 
     @classmethod
-    def up(cls, topology: str | Path | model.Topology, name: str | None = None, tso: bool | None = None,
-           deadline: float = 30.0) -> Lab:
+    def up(
+        cls,
+        topology: str | Path | model.Topology,
+        name: str | None = None,
+        tso: bool | None = None,
+        deadline: float = 30.0,
+    ) -> Lab:
         """Build a lab and return once every inter-switch link is alive by BFD.
 
-        ``tso`` overrides the topology's setting. Raises ``LabError``; whatever stops it, nothing stays behind.
+        ``tso`` overrides the topology's setting. Raises ``LabError``; whatever stops it, nothing is left.
         """
         if not isinstance(topology, model.Topology):
             topology = model.load(topology)
         if tso is not None:
             topology = topology.model_copy(update={"tso": tso})
         name = name or topology.name
-        if _NAME.fullmatch(name) is None:
-            raise LabError(f"lab name {name!r}: up to 12 of a-z and 0-9, beginning with a letter")
+        state.check_name(name)
         if os.geteuid() != 0:
             raise LabError("a lab needs network namespaces: run as root")
         reason = ovs.missing()
         if reason is not None:
             raise LabError(reason)
-        with _locked(name):
-            if (STATE / name).exists() or netns.names(f"{PREFIX}{name}-"):
+        with state.locked(name):
+            if (state.ROOT / name).exists() or state.spaces(name):
                 raise LabError(f"lab {name} is up, or half up after a crash: evenkeel lab down {name}")
             lab = cls(name, topology)
             try:
@@ -103,7 +110,7 @@ class Lab:
                 lab.wait_ready(deadline)
                 (lab.path / "ready").touch()
             except BaseException:
-                clear(name)
+                state.clear(name)
                 raise
         return lab
 
@@ -111,7 +118,8 @@ class Lab:
         document = intent.dump(intent.intent(self.fabric))
         self.logs.mkdir(parents=True)
         (self.path / "topology.yaml").write_text(
-            intent.dump(self.fabric.topology.model_dump(mode="json", exclude_defaults=True)))
+            intent.dump(self.fabric.topology.model_dump(mode="json", exclude_defaults=True))
+        )
         self.intent_path.write_text(document)
         for space in self.spaces.values():
             netns.create(space)
@@ -122,12 +130,16 @@ class Lab:
         for switch in self.switches.values():
             switch.create(empty)
         servers = [host for host in self.fabric.hosts.values() if host.kind == "server"]
-        self._together([*(switch.start for switch in self.switches.values()),
-                        *(lambda host=host: self._serve(host) for host in servers)])
+        self._together(
+            [
+                *(switch.start for switch in self.switches.values()),
+                *(lambda host=host: self._serve(host) for host in servers),
+            ]
+        )
 
     @staticmethod
     def _together(tasks: Sequence[Callable[[], None]]) -> None:
-        """Run tasks a few at a time: each mostly waits for a program to start. The first error stops the rest."""
+        """Run tasks a few at a time: each mostly waits for a program to start. An error stops the rest."""
         with ThreadPoolExecutor(max_workers=4) as pool:
             futures = [pool.submit(task) for task in tasks]
             try:
@@ -141,20 +153,33 @@ class Lab:
         """Start a host's server program; returns when its ports are open."""
         ports = self.fabric.topology.servers
         pidfile = self.path / f"{host.name}.pid"
-        flags = [f"--{service}={port}" for service, numbers in
-                 (("http", ports.http), ("echo", ports.echo), ("udp", ports.udp)) for port in numbers]
+        flags = [
+            f"--{service}={port}"
+            for service, numbers in (("http", ports.http), ("echo", ports.echo), ("udp", ports.udp))
+            for port in numbers
+        ]
         with netns.enter(self.spaces[host.name]):
             # -I and -S: no site packages, half the start time.
-            process.run([sys.executable, "-I", "-S", str(SERVER), host.name, *flags,
-                         f"--log={self.logs / host.name}.jsonl", f"--pid-file={pidfile}"])
+            process.run(
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    str(SERVER),
+                    host.name,
+                    *flags,
+                    f"--log={self.logs / host.name}.jsonl",
+                    f"--pid-file={pidfile}",
+                ]
+            )
         process.remember(self._pids, host.name, int(pidfile.read_text()))
 
     def down(self) -> None:
         """Remove the lab: processes, namespaces, state. May be repeated."""
-        remove(self.name)
+        state.remove(self.name)
 
     def wait_ready(self, deadline: float = 30.0) -> None:
-        """Wait until BFD calls every link between running switches alive. Raises ``LabError`` after ``deadline`` s."""
+        """Wait until BFD calls every link between running switches alive, at most ``deadline`` seconds."""
         end = time.monotonic() + deadline
         waiting = {name for name, switch in self.switches.items() if switch.running()}
         alive = set(waiting)
@@ -167,7 +192,9 @@ class Lab:
                     waiting.discard(name)
                 dead += [f"{name}-{peer}" for peer in lost]
             if waiting and time.monotonic() > end:
-                raise LabError(f"no BFD after {deadline:g} s on {', '.join(dead)}; see {self.path}/switches/*/*.log")
+                raise LabError(
+                    f"no BFD after {deadline:g} s on {', '.join(dead)}; see {self.path}/switches/*/*.log"
+                )
             if waiting:
                 time.sleep(0.1)
 
@@ -177,20 +204,40 @@ class Lab:
         carriers = {node: wires.links(self.spaces[node]) for node in self.fabric.switches}
         for name, switch in self.switches.items():
             running = switch.running()
-            nodes[name] = {"kind": "switch", "roles": list(switch.switch.roles), "id": switch.switch.id,
-                           "control": str(switch.switch.control), "running": running,
-                           "bfd": switch.liveness() if running else {}}
+            nodes[name] = {
+                "kind": "switch",
+                "roles": list(switch.switch.roles),
+                "id": switch.switch.id,
+                "control": str(switch.switch.control),
+                "running": running,
+                "bfd": switch.liveness() if running else {},
+            }
         for host in self.fabric.hosts.values():
-            nodes[host.name] = {"kind": host.kind, "at": host.attach, "mac": host.mac,
-                                "addresses": [str(address.ip) for address in host.addresses]}
+            nodes[host.name] = {
+                "kind": host.kind,
+                "at": host.attach,
+                "mac": host.mac,
+                "addresses": [str(address.ip) for address in host.addresses],
+            }
             if host.kind == "server":
-                nodes[host.name]["running"] = any(each.alive for each in process.recall(self._pids, host.name))
-        links = {f"{one}-{other}": carriers[one].get(other, False) and carriers[other].get(one, False)
-                 for one, other in self.fabric.links}
-        links |= {f"{host.name}-{host.attach}": carriers[host.attach].get(host.name, False)
-                  for host in self.fabric.hosts.values()}
-        return {"lab": self.name, "tso": self.fabric.topology.tso, "intent": str(self.intent_path),
-                "nodes": nodes, "links": links}
+                nodes[host.name]["running"] = any(
+                    each.alive for each in process.recall(self._pids, host.name)
+                )
+        links = {
+            f"{one}-{other}": carriers[one].get(other, False) and carriers[other].get(one, False)
+            for one, other in self.fabric.links
+        }
+        links |= {
+            f"{host.name}-{host.attach}": carriers[host.attach].get(host.name, False)
+            for host in self.fabric.hosts.values()
+        }
+        return {
+            "lab": self.name,
+            "tso": self.fabric.topology.tso,
+            "intent": str(self.intent_path),
+            "nodes": nodes,
+            "links": links,
+        }
 
     def namespace(self, node: str) -> AbstractContextManager[None]:
         """Be in a node's namespace with this thread: sockets and processes made inside belong there."""
@@ -198,23 +245,28 @@ class Lab:
             raise LabError(f"no node {node!r} in lab {self.name}; there are {', '.join(self.nodes)}")
         return netns.enter(self.spaces[node])
 
-    def socket(self, node: str, family: socket.AddressFamily = socket.AF_INET,
-               kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+    def socket(
+        self,
+        node: str,
+        family: socket.AddressFamily = socket.AF_INET,
+        kind: socket.SocketKind = socket.SOCK_STREAM,
+    ) -> socket.socket:
         """A socket of a node."""
         with self.namespace(node):
             return socket.socket(family, kind)
 
-    def popen(self, node: str, argv: Sequence[str], **kwargs: Any) -> subprocess.Popen[Any]:  # noqa: ANN401
+    def popen(self, node: str, argv: Sequence[str], **kwargs: Any) -> subprocess.Popen[Any]:
         """Start a program in a node's namespace; ``kwargs`` are those of ``subprocess.Popen``."""
         with self.namespace(node):
             return subprocess.Popen(list(argv), **kwargs)
 
-    def exec(self, node: str, argv: Sequence[str], **kwargs: Any) -> subprocess.CompletedProcess[Any]:  # noqa: ANN401
+    def exec(self, node: str, argv: Sequence[str], **kwargs: Any) -> subprocess.CompletedProcess[Any]:
         """Run a program in a node's namespace to its end; ``kwargs`` are those of ``subprocess.run``."""
         kwargs.setdefault("check", False)
         with self.namespace(node):
-            return subprocess.run(list(argv), env={**os.environ, **self._environment(node), **kwargs.pop("env", {})},
-                                  **kwargs)
+            return subprocess.run(
+                list(argv), env={**os.environ, **self._environment(node), **kwargs.pop("env", {})}, **kwargs
+            )
 
     def _environment(self, node: str) -> Mapping[str, str]:
         """So that ``lab exec lb1 ovs-ofctl ...`` finds that switch."""
@@ -240,8 +292,8 @@ class Lab:
     def fail(self, target: str, link: bool = False, ill: bool = False) -> None:
         """Break a part.
 
-        A switch: its daemons die by SIGKILL. "A-B": that link is unplugged. A server: its program dies by SIGKILL;
-        with ``ill`` it lives and /healthz answers 503. Any host with ``link``: it is unplugged.
+        A switch: its daemons die by SIGKILL. "A-B": that link is unplugged. A server: its program dies by
+        SIGKILL; with ``ill`` it lives and /healthz answers 503. Any host with ``link``: it is unplugged.
         """
         self._change(target, link, ill, mend=False)
 
@@ -250,14 +302,13 @@ class Lab:
         self._change(target, link=True, ill=True, mend=True)
 
     def _change(self, target: str, link: bool, ill: bool, mend: bool) -> None:
-        with _locked(self.name):
+        with state.locked(self.name):
             one, dash, other = target.partition("-")
             if dash:
                 self._plug(one, other, mend)
             elif target in self.switches:
-                if link or ill:
-                    if not mend:
-                        raise LabError(f"{target} is a switch: it has several links, say {target}-NEIGHBOUR")
+                if (link or ill) and not mend:
+                    raise LabError(f"{target} is a switch: it has several links, say {target}-NEIGHBOUR")
                 if not mend:
                     self.switches[target].kill()
                 elif not self.switches[target].running():
@@ -266,17 +317,23 @@ class Lab:
             elif target in self.fabric.hosts:
                 self._change_host(self.fabric.hosts[target], link, ill, mend)
             else:
-                raise LabError(f"no {target!r} in lab {self.name}: name a node ({', '.join(self.nodes)}) "
-                               f"or a link like {'-'.join(next(iter(self._links()), ('a', 'b')))}")
+                raise LabError(
+                    f"no {target!r} in lab {self.name}: name a node ({', '.join(self.nodes)}) "
+                    f"or a link like {'-'.join(next(iter(self._links()), ('a', 'b')))}"
+                )
 
     def _links(self) -> list[tuple[str, str]]:
         return [*self.fabric.links, *((host.name, host.attach) for host in self.fabric.hosts.values())]
 
     def _plug(self, one: str, other: str, up: bool) -> None:
-        if (one, other) not in self._links() and (other, one) not in self._links():
-            raise LabError(f"no link {one}-{other}; there are {', '.join('-'.join(pair) for pair in self._links())}")
-        # Always the switch's end: a host whose own interface goes down forgets its IPv6 addresses and routes.
-        switch, neighbour = (one, other) if one in self.switches else (other, one)
+        pair = next((pair for pair in self._links() if set(pair) == {one, other}), None)
+        if pair is None:
+            raise LabError(
+                f"no link {one}-{other}; there are {', '.join('-'.join(pair) for pair in self._links())}"
+            )
+        # Always the same end, and the switch's where there is a host: a host whose own interface goes down
+        # forgets its IPv6 addresses and routes.
+        switch, neighbour = pair if pair[0] in self.switches else pair[::-1]
         wires.set_link(self.spaces[switch], neighbour, up)
 
     def _change_host(self, host: Host, link: bool, ill: bool, mend: bool) -> None:
@@ -294,53 +351,3 @@ class Lab:
                 os.kill(each.pid, signal.SIGUSR2 if mend else signal.SIGUSR1)
         elif not link:
             process.kill(each.pid for each in running)
-
-
-def space_of(lab: str, node: str) -> str:
-    """Namespace of a node."""
-    return f"{PREFIX}{lab}-{node}"
-
-
-def labs() -> list[str]:
-    """Labs of which anything exists: a state directory or a namespace."""
-    found = {space.split("-")[1] for space in netns.names(PREFIX) if space.count("-") == 2}
-    if STATE.is_dir():
-        found |= {path.name for path in STATE.iterdir() if path.is_dir()}
-    return sorted(found)
-
-
-def remove(name: str) -> None:
-    """Remove a lab by name, whatever state it is in, once nobody else is changing it. May be repeated."""
-    with _locked(name):
-        clear(name)
-
-
-def clear(name: str) -> None:
-    """Remove all of a lab, whatever state it is in; what is not there is no error."""
-    if _NAME.fullmatch(name) is None:
-        raise LabError(f"lab name {name!r}: up to 12 of a-z and 0-9, beginning with a letter")
-    directory = STATE / name
-    process.kill(each.pid for each in process.recall(directory / "pids") if each.alive)
-    spaces = netns.names(f"{PREFIX}{name}-")
-    for _ in range(3):  # a program killed while it started another leaves one more round to do
-        remaining = netns.inhabitants(spaces)
-        if not remaining:
-            break
-        process.kill(remaining)
-    for space in spaces:
-        netns.remove(space)
-    shutil.rmtree(directory, ignore_errors=True)
-    with suppress(OSError):
-        STATE.rmdir()
-
-
-@contextmanager
-def _locked(name: str) -> Iterator[None]:
-    """One change of a lab at a time, over all processes."""
-    if _NAME.fullmatch(name) is None:
-        raise LabError(f"lab name {name!r}: up to 12 of a-z and 0-9, beginning with a letter")
-    path = Path(f"/run/lock/evenkeel-{name}.lock")
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    # The lock file stays: removing it would let two processes hold "the" lock.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,11 +15,12 @@ from ruamel.yaml.error import MarkedYAMLError
 from topo.errors import TopologyError
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,11}$")]
-"""Names become parts of namespace and interface names, where "-" separates and 15 characters are the limit."""
+"""Becomes part of namespace and interface names, where "-" separates and 15 characters are the limit."""
 
 Mac = Annotated[str, Field(pattern=r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}$")]
 TcpPort = Annotated[int, Field(ge=1, le=65535)]
 
+_RESERVED = {"net", "br0", "lo", "vx0", "mgmt0", "segment"}
 SHIPPED = Path(__file__).parent / "topologies"
 
 
@@ -70,9 +72,9 @@ class HostSpec(Part):
     """Switch that it hangs on."""
     subnet: Name
     kind: Literal["client", "server", "probe"] = "client"
-    """A server runs the lab's server program and holds every VIP on lo; a probe is the controller's data leg."""
+    """A server runs the server program and holds every VIP on lo; a probe is the controller's data leg."""
     number: int | None = Field(default=None, ge=1, le=199)
-    """Its last address part in decimal digits (14: 10.1.0.14 and ::14); default: 11, 12, ... in file order."""
+    """Last part of its addresses (14: 10.1.0.14 and ::14); default: 11, 12, ... in file order."""
 
 
 class ServerSpec(Part):
@@ -87,7 +89,7 @@ class Services(Part):
     """What the controller shall balance, in the words of the intent file (checked by the controller)."""
 
     pools: tuple[dict[str, Any], ...] = ()
-    """A backend needs only its ``name`` when that is a server of the lab: address, MAC and switch are filled in."""
+    """A backend that is a server of the lab needs only its ``name``; the rest is filled in."""
     vips: tuple[dict[str, Any], ...] = ()
 
 
@@ -99,12 +101,12 @@ class Topology(Part):
     subnets: tuple[SubnetSpec, ...]
     switches: tuple[SwitchSpec, ...] = Field(min_length=1)
     links: tuple[tuple[Name, Name], ...] = ()
-    """Pairs of switches; port numbers count from 1 on each switch in the order of this list, then hosts follow."""
+    """Pairs of switches; each switch numbers its ports from 1: links as listed, then hosts as listed."""
     hosts: tuple[HostSpec, ...] = ()
     gateway_mac: Mac = "02:45:56:00:00:fe"
     """One MAC for the gateways of all subnets, everywhere."""
     tso: bool = False
-    """Segmentation offload through the userspace datapath; excludes mode tun (large packets die at tunnel ports)."""
+    """Segmentation offload through the switches; excludes mode tun (large packets die at tunnel ports)."""
     servers: ServerSpec = ServerSpec()
     services: Services = Services()
 
@@ -116,40 +118,47 @@ class Topology(Part):
         return self
 
 
-def _faults(topology: Topology) -> list[str]:
+def _faults(topology: Topology) -> Iterator[str]:
     """References that lead nowhere and names used twice."""
-    faults: list[str] = []
     switches = [switch.name for switch in topology.switches]
     hosts = [host.name for host in topology.hosts]
     subnets = [subnet.name for subnet in topology.subnets]
     sites = [site.name for site in topology.sites]
-    for kind, names in (("node", switches + hosts), ("subnet", subnets), ("site", sites)):
-        faults += [f"{kind} {name!r} is defined twice" for name in sorted(set(names)) if names.count(name) > 1]
-    for reserved in ("net", "br0", "lo", "vx0", "mgmt0", "segment"):
-        if reserved in switches + hosts:
-            faults.append(f"a node may not be called {reserved!r}: the lab uses that name itself")
-    if "ctl" in switches:
-        faults.append("a switch may not be called 'ctl': that is the controller's namespace")
-    seen: set[frozenset[str]] = set()
-    for one, other in topology.links:
-        faults += [f"link {one}-{other}: no switch {end!r}; there are {', '.join(switches)}"
-                   for end in (one, other) if end not in switches]
-        if one == other or frozenset((one, other)) in seen:
-            faults.append(f"link {one}-{other}: a link joins two different switches, once")
-        seen.add(frozenset((one, other)))
+    yield from _names(switches, hosts, subnets, sites)
+    yield from _links(topology, switches)
     for switch in topology.switches:
         if switch.site is None and len(sites) != 1:
-            faults.append(f"switch {switch.name}: say which site it is in, there are {', '.join(sites)}")
+            yield f"switch {switch.name}: say which site it is in, there are {', '.join(sites)}"
         elif switch.site is not None and switch.site not in sites:
-            faults.append(f"switch {switch.name}: no site {switch.site!r}; there are {', '.join(sites)}")
+            yield f"switch {switch.name}: no site {switch.site!r}; there are {', '.join(sites)}"
     for host in topology.hosts:
         if host.attach not in switches:
-            faults.append(f"host {host.name}: no switch {host.attach!r}; there are {', '.join(switches)}")
+            yield f"host {host.name}: no switch {host.attach!r}; there are {', '.join(switches)}"
         if host.subnet not in subnets:
-            faults.append(f"host {host.name}: no subnet {host.subnet!r}; there are {', '.join(subnets)}")
+            yield f"host {host.name}: no subnet {host.subnet!r}; there are {', '.join(subnets)}"
         if (host.name == "ctl") != (host.kind == "probe"):
-            faults.append(f"host {host.name}: the probe host, and only it, is called 'ctl'")
-    return faults
+            yield f"host {host.name}: the probe host, and only it, is called 'ctl'"
+
+
+def _names(switches: list[str], hosts: list[str], subnets: list[str], sites: list[str]) -> Iterator[str]:
+    for kind, names in (("node", switches + hosts), ("subnet", subnets), ("site", sites)):
+        for name in sorted(name for name, uses in Counter(names).items() if uses > 1):
+            yield f"{kind} {name!r} is defined twice"
+    for reserved in _RESERVED & {*switches, *hosts}:
+        yield f"a node may not be called {reserved!r}: the lab uses that name itself"
+    if "ctl" in switches:
+        yield "a switch may not be called 'ctl': that is the controller's namespace"
+
+
+def _links(topology: Topology, switches: list[str]) -> Iterator[str]:
+    seen: set[frozenset[str]] = set()
+    for one, other in topology.links:
+        for end in (one, other):
+            if end not in switches:
+                yield f"link {one}-{other}: no switch {end!r}; there are {', '.join(switches)}"
+        if one == other or frozenset((one, other)) in seen:
+            yield f"link {one}-{other}: a link joins two different switches, once"
+        seen.add(frozenset((one, other)))
 
 
 def find(name: str | Path) -> Path:
@@ -183,12 +192,14 @@ def load(path: str | Path) -> Topology:
             line, column = _position(document, fault["loc"])
             key = ".".join(str(part) for part in fault["loc"])
             message = fault["msg"].removeprefix("Value error, ")
-            lines += [f"{path}:{line}:{column}: {key}: {text}" if key else f"{path}:{line}:{column}: {text}"
-                      for text in message.split("; ")]
+            lines += [
+                f"{path}:{line}:{column}: {key}: {text}" if key else f"{path}:{line}:{column}: {text}"
+                for text in message.split("; ")
+            ]
         raise TopologyError("\n".join(lines)) from None
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - YAML is anything
+def _plain(value: Any) -> Any:
     """YAML nodes as plain Python values, so that they can be dumped again without their comments."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
@@ -200,7 +211,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - YAML is anything
     return value
 
 
-def _position(node: Any, path: Sequence[str | int]) -> tuple[int, int]:  # noqa: ANN401
+def _position(node: Any, path: Sequence[str | int]) -> tuple[int, int]:
     """Line and column (from 1) of the innermost part of ``path`` that is in the document."""
     line, column = 0, 0
     for part in path:
@@ -213,5 +224,3 @@ def _position(node: Any, path: Sequence[str | int]) -> tuple[int, int]:  # noqa:
         except (KeyError, IndexError, TypeError):
             break
     return line + 1, column + 1
-
-

@@ -29,7 +29,8 @@ def missing() -> str | None:
     tools = ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ovs-appctl")
     absent = [tool for tool in tools if shutil.which(tool) is None]
     if absent or not SCHEMA.is_file():
-        return f"Open vSwitch is not installed ({', '.join(absent) or SCHEMA}): apt-get install openvswitch-switch"
+        lacking = ", ".join(absent) or str(SCHEMA)
+        return f"Open vSwitch is not installed ({lacking}): apt-get install openvswitch-switch"
     return None
 
 
@@ -53,8 +54,12 @@ class OpenVSwitch:
     def start(self) -> None:
         """Start both daemons and install the lab's own forwarding. Raises ``CommandError``."""
         with netns.enter(self.space):
-            self._daemon("ovsdb-server", str(self.directory / "conf.db"), f"--remote=punix:{self.directory}/db.sock",
-                         f"--remote=ptcp:{OVSDB_PORT}:{self.switch.control}")
+            self._daemon(
+                "ovsdb-server",
+                str(self.directory / "conf.db"),
+                f"--remote=punix:{self.directory}/db.sock",
+                f"--remote=ptcp:{OVSDB_PORT}:{self.switch.control}",
+            )
             self._configure()
             self._daemon("ovs-vswitchd", self.socket)
             self._forward()
@@ -62,31 +67,83 @@ class OpenVSwitch:
     def _daemon(self, program: str, *arguments: str) -> None:
         pidfile = self.directory / f"{program}.pid"
         pidfile.unlink(missing_ok=True)
-        process.run([program, *arguments, f"--pidfile={pidfile}", "--detach", "--no-chdir", "--log-file", *_QUIET],
-                    env=self.env)
+        process.run(
+            [program, *arguments, f"--pidfile={pidfile}", "--detach", "--no-chdir", "--log-file", *_QUIET],
+            env=self.env,
+        )
         process.remember(self.pids, f"{self.switch.name}.{program}", int(pidfile.read_text()))
 
     def _configure(self) -> None:
-        """The whole switch in one transaction, before ovs-vswitchd sees any of it; repeating it changes nothing."""
+        """The whole switch in one transaction, before ovs-vswitchd sees any of it; may be repeated."""
         switch = self.switch
-        command = ["--no-wait", "init", "--", "set", "Open_vSwitch", ".",
-                   "other_config:n-handler-threads=1", "other_config:n-revalidator-threads=1",
-                   f"other_config:userspace-tso-enable={str(self.fabric.topology.tso).lower()}",
-                   "--", "--may-exist", "add-br", BRIDGE,
-                   "--", "set", "bridge", BRIDGE, "datapath_type=netdev", "fail_mode=secure",
-                   "protocols=OpenFlow13,OpenFlow14,OpenFlow15", f"other_config:datapath-id={switch.id:016x}",
-                   f'other_config:hwaddr="{switch.mac}"']
+        command = [
+            "--no-wait",
+            "init",
+            "--",
+            "set",
+            "Open_vSwitch",
+            ".",
+            "other_config:n-handler-threads=1",
+            "other_config:n-revalidator-threads=1",
+            f"other_config:userspace-tso-enable={str(self.fabric.topology.tso).lower()}",
+            "--",
+            "--may-exist",
+            "add-br",
+            BRIDGE,
+            "--",
+            "set",
+            "bridge",
+            BRIDGE,
+            "datapath_type=netdev",
+            "fail_mode=secure",
+            "protocols=OpenFlow13,OpenFlow14,OpenFlow15",
+            f"other_config:datapath-id={switch.id:016x}",
+            f'other_config:hwaddr="{switch.mac}"',
+        ]
         for port in switch.ports:
-            command += ["--", "--may-exist", "add-port", BRIDGE, port.to,
-                        "--", "set", "interface", port.to, f"ofport_request={port.number}"]
+            command += [
+                "--",
+                "--may-exist",
+                "add-port",
+                BRIDGE,
+                port.to,
+                "--",
+                "set",
+                "interface",
+                port.to,
+                f"ofport_request={port.number}",
+            ]
             if port.to in self.fabric.switches:
                 command += ["bfd:enable=true", "bfd:min_tx=50", "bfd:min_rx=50"]
         if switch.vtep is not None:
-            command += ["--", "--may-exist", "add-port", BRIDGE, "vx0", "--", "set", "interface", "vx0", "type=vxlan",
-                        f"ofport_request={TUNNEL_PORT}", "options:remote_ip=flow", "options:key=flow",
-                        f"options:dst_port={VXLAN_PORT}"]
-        command += ["--", "set-controller", BRIDGE, f"tcp:{CONTROL_ADDRESS}:{OPENFLOW_PORT}",
-                    "--", "set", "controller", BRIDGE, "max_backoff=1000", "inactivity_probe=5000"]
+            command += [
+                "--",
+                "--may-exist",
+                "add-port",
+                BRIDGE,
+                "vx0",
+                "--",
+                "set",
+                "interface",
+                "vx0",
+                "type=vxlan",
+                f"ofport_request={TUNNEL_PORT}",
+                "options:remote_ip=flow",
+                "options:key=flow",
+                f"options:dst_port={VXLAN_PORT}",
+            ]
+        command += [
+            "--",
+            "set-controller",
+            BRIDGE,
+            f"tcp:{CONTROL_ADDRESS}:{OPENFLOW_PORT}",
+            "--",
+            "set",
+            "controller",
+            BRIDGE,
+            "max_backoff=1000",
+            "inactivity_probe=5000",
+        ]
         self.vsctl(*command)
 
     def _forward(self) -> None:

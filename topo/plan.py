@@ -115,8 +115,11 @@ def plan(topology: Topology) -> Fabric:
         links=topology.links,
         vips=tuple(ip_address(str(vip["address"])) for vip in vips if "address" in vip),
         tunnelled=frozenset(
-            ip_address(str(vip["address"])) for vip in vips if "address" in vip
-            for listener in vip.get("listeners", ()) if listener.get("mode") == "tun"
+            ip_address(str(vip["address"]))
+            for vip in vips
+            if "address" in vip
+            for listener in vip.get("listeners", ())
+            if listener.get("mode") == "tun"
         ),
     )
 
@@ -146,15 +149,18 @@ def _switches(topology: Topology) -> dict[str, Switch]:
             control=CONTROL_NETWORK[identity],
             ports=_ports(topology, spec),
             vtep=None if ordinal is None else TUNNEL_NETWORK[ordinal],
-            local=() if ordinal is None else (
-                ip_network(f"10.3.{ordinal}.0/28"), ip_network(f"fd00:0:0:3:{ordinal:x}::/80")),
+            local=()
+            if ordinal is None
+            else (ip_network(f"10.3.{ordinal}.0/28"), ip_network(f"fd00:0:0:3:{ordinal:x}::/80")),
         )
     return result
 
 
 def _ports(topology: Topology, spec: SwitchSpec) -> tuple[Port, ...]:
     """Links in file order, then hosts in file order; the tunnel's number is left out."""
-    neighbours = [other if one == spec.name else one for one, other in topology.links if spec.name in (one, other)]
+    neighbours = [
+        other if one == spec.name else one for one, other in topology.links if spec.name in (one, other)
+    ]
     neighbours += [host.name for host in topology.hosts if host.attach == spec.name]
     numbers = (number for number in count(1) if number != TUNNEL_PORT)
     return tuple(Port(number, neighbour) for number, neighbour in zip(numbers, neighbours, strict=False))

@@ -42,10 +42,12 @@ def _stat(pid: int) -> tuple[str, int]:
 
 
 def remember(directory: Path, name: str, pid: int) -> Process:
-    """Write down a running process as ``directory/name.json``. Raises ``CommandError`` if it is gone already."""
+    """Write down a running process as ``directory/name.json``. Raises ``CommandError`` if it is gone."""
     state, start = _stat(pid)
     if state in ("", "Z", "X"):
-        raise CommandError(f"{name} (pid {pid}) ended as soon as it was started; see the lab's logs directory")
+        raise CommandError(
+            f"{name} (pid {pid}) ended as soon as it was started; see the lab's logs directory"
+        )
     command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     process = Process(name, pid, start, command)
     directory.mkdir(parents=True, exist_ok=True)
@@ -66,7 +68,7 @@ def recall(directory: Path, name: str | None = None) -> list[Process]:
 
 
 def kill(pids: Iterable[int], number: signal.Signals = signal.SIGKILL, deadline: float = 5.0) -> None:
-    """Signal these pids and wait up to ``deadline`` seconds for each to end; pids that are gone are no error."""
+    """Signal these pids and wait up to ``deadline`` seconds for each to end; one that is gone is no error."""
     handles = []
     for pid in pids:
         with suppress(ProcessLookupError):
@@ -78,17 +80,30 @@ def kill(pids: Iterable[int], number: signal.Signals = signal.SIGKILL, deadline:
         os.close(handle)
 
 
-def run(argv: Sequence[str], env: Mapping[str, str] | None = None, stdin: str | None = None,
-        deadline: float = 20.0) -> str:
+def run(
+    argv: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    deadline: float = 20.0,
+) -> str:
     """Run a program to its end and return what it printed. Raises ``CommandError``."""
     try:
-        done = subprocess.run(argv, env=None if env is None else {**os.environ, **env}, input=stdin, text=True,
-                              stdin=subprocess.DEVNULL if stdin is None else None,
-                              capture_output=True, timeout=deadline, check=False)
+        done = subprocess.run(
+            argv,
+            env=None if env is None else {**os.environ, **env},
+            input=stdin,
+            text=True,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            timeout=deadline,
+            check=False,
+        )
     except FileNotFoundError:
         raise CommandError(f"{argv[0]} is not installed: apt-get install openvswitch-switch") from None
     except subprocess.TimeoutExpired:
         raise CommandError(f"{' '.join(argv)}: no end after {deadline:g} s") from None
     if done.returncode != 0:
-        raise CommandError(f"{' '.join(argv)}: exit code {done.returncode}: {(done.stderr or done.stdout).strip()}")
+        raise CommandError(
+            f"{' '.join(argv)}: exit code {done.returncode}: {(done.stderr or done.stdout).strip()}"
+        )
     return done.stdout

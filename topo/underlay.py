@@ -1,10 +1,10 @@
 """The lab's own forwarding as OpenFlow text: what other people's flows are to the controller. Pure.
 
-    table 0, priority 0 ──► table 200:  ARP for the tunnel gateway ─ known host MAC ─ host and tunnel addresses
+    table 0, priority 0 ──► table 200:  ARP for the tunnel gateway ─ known host MAC ─ known address
 
-Every switch is the same distributed router: packets are routed by host address over shortest paths, spread over
-several next hops by a hash of the 5-tuple (fragments: of the addresses), past neighbours that BFD calls dead, and
-round a broken link where a longer way exists. Nothing here matches a VIP.
+Every switch is the same distributed router: packets are routed by host address over shortest paths,
+spread over several next hops by a hash of the 5-tuple (fragments: of the addresses), past neighbours that
+BFD calls dead, and round a broken link where a longer way exists. Nothing here matches a VIP.
 """
 
 from __future__ import annotations
@@ -37,8 +37,12 @@ def bundle(fabric: Fabric, name: str) -> str:
     """All groups and flows of a switch as input for one ``ovs-ofctl -O OpenFlow15 bundle``."""
     switch = fabric.switches[name]
     groups = _Groups()
-    flows = [f"table=0,priority=0,actions=goto_table:{UNDERLAY_TABLE}", *_own(fabric, switch),
-             *_delivery(fabric, switch), *_transit(fabric, switch, groups)]
+    flows = [
+        f"table=0,priority=0,actions=goto_table:{UNDERLAY_TABLE}",
+        *_own(fabric, switch),
+        *_delivery(fabric, switch),
+        *_transit(fabric, switch, groups),
+    ]
     lines = [f"group add group_id={number},{body}" for body, number in groups.ids.items()]
     lines += [f"flow add cookie={COOKIE:#x},{flow}" for flow in flows]
     return "\n".join(lines) + "\n"
@@ -54,15 +58,19 @@ def _own(fabric: Fabric, switch: Switch) -> Iterator[str]:
         return
     mac = int(fabric.topology.gateway_mac.replace(":", ""), 16)
     address = int(TUNNEL_GATEWAY)
-    # Requests come from OVS itself with no ingress port, or from LOCAL: clearing it lets the answer go to LOCAL.
-    yield _flow(_ARP, f"arp,arp_op=1,arp_tpa={TUNNEL_GATEWAY}",
-                "move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[],"
-                f"load:{mac:#x}->NXM_OF_ETH_SRC[],load:2->NXM_OF_ARP_OP[],"
-                "move:NXM_NX_ARP_SHA[]->NXM_NX_ARP_THA[],"
-                f"load:{mac:#x}->NXM_NX_ARP_SHA[],"
-                "move:NXM_OF_ARP_SPA[]->NXM_OF_ARP_TPA[],"
-                f"load:{address:#x}->NXM_OF_ARP_SPA[],"
-                "load:0->NXM_OF_IN_PORT[],output:LOCAL")
+    # Requests come from OVS itself without ingress port, or from LOCAL, to which nothing may go back
+    # unless the ingress port is cleared.
+    yield _flow(
+        _ARP,
+        f"arp,arp_op=1,arp_tpa={TUNNEL_GATEWAY}",
+        "move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[],"
+        f"load:{mac:#x}->NXM_OF_ETH_SRC[],load:2->NXM_OF_ARP_OP[],"
+        "move:NXM_NX_ARP_SHA[]->NXM_NX_ARP_THA[],"
+        f"load:{mac:#x}->NXM_NX_ARP_SHA[],"
+        "move:NXM_OF_ARP_SPA[]->NXM_OF_ARP_TPA[],"
+        f"load:{address:#x}->NXM_OF_ARP_SPA[],"
+        "load:0->NXM_OF_IN_PORT[],output:LOCAL",
+    )
     yield _flow(_ADDRESS, f"ip,nw_dst={switch.vtep}", f"set_field:{switch.mac}->eth_dst,output:LOCAL")
 
 
@@ -75,9 +83,12 @@ def _delivery(fabric: Fabric, switch: Switch) -> Iterator[str]:
         for family in ("ip", "ipv6"):
             yield _flow(_MAC, f"{family},dl_dst={host.mac}", f"output:{port}")
         for address in host.addresses:
-            yield _flow(_ADDRESS, _destination(str(address.ip), address.version),
-                        f"dec_ttl,set_field:{fabric.topology.gateway_mac}->eth_src,"
-                        f"set_field:{host.mac}->eth_dst,output:{port}")
+            yield _flow(
+                _ADDRESS,
+                _destination(str(address.ip), address.version),
+                f"dec_ttl,set_field:{fabric.topology.gateway_mac}->eth_src,"
+                f"set_field:{host.mac}->eth_dst,output:{port}",
+            )
 
 
 def _destination(address: str, version: int) -> str:
@@ -113,12 +124,13 @@ def _behind(fabric: Fabric, target: Switch) -> Iterator[tuple[int, str]]:
         yield _ADDRESS, _destination(str(target.vtep), 4)
 
 
-def _ways(fabric: Fabric, switch: Switch, target: str,
-          groups: _Groups) -> Iterator[tuple[int | None, str, str]]:
+def _ways(
+    fabric: Fabric, switch: Switch, target: str, groups: _Groups
+) -> Iterator[tuple[int | None, str, str]]:
     """(ingress port or None for any, actions, actions for fragments) towards a switch.
 
-    A neighbour that sends us a packet for ``target`` although it is nearer or as near has lost its own way there:
-    the packet must not go back, so such ingress ports have next hops of their own.
+    A neighbour that sends us a packet for ``target`` although it is nearer or as near has lost its own
+    way there: the packet must not go back, so such ingress ports have next hops of their own.
     """
     distance = distances(fabric, target)
     if switch.name not in distance:
@@ -140,14 +152,18 @@ def _send(near: list[int], far: list[int], groups: _Groups) -> tuple[str, str]:
     """Actions to the nearest living next hops, for whole packets and for fragments."""
     if len(near) > 1:
         buckets = ",".join(f"bucket=watch_port:{port},actions=output:{port}" for port in near)
-        return (groups.of(f"type=select,selection_method=hash,fields({_TUPLE}),{buckets}"),
-                groups.of(f"type=select,selection_method=hash,fields({_ADDRESSES}),{buckets}"))
+        return (
+            groups.of(f"type=select,selection_method=hash,fields({_TUPLE}),{buckets}"),
+            groups.of(f"type=select,selection_method=hash,fields({_ADDRESSES}),{buckets}"),
+        )
     ports = near + far
     if not ports:
         return "drop", "drop"
     if len(ports) == 1:
         return f"output:{ports[0]}", f"output:{ports[0]}"
-    group = groups.of("type=ff," + ",".join(f"bucket=watch_port:{port},actions=output:{port}" for port in ports))
+    group = groups.of(
+        "type=ff," + ",".join(f"bucket=watch_port:{port},actions=output:{port}" for port in ports)
+    )
     return group, group
 
 
@@ -155,9 +171,10 @@ def distances(fabric: Fabric, target: str) -> dict[str, int]:
     """Hops to ``target`` from every switch that can reach it."""
     found, frontier = {target: 0}, [target]
     while frontier:
-        frontier = [name for name in dict.fromkeys(
-            neighbour for name in frontier for neighbour in fabric.neighbours(name)) if name not in found]
+        frontier = [
+            name
+            for name in dict.fromkeys(neighbour for name in frontier for neighbour in fabric.neighbours(name))
+            if name not in found
+        ]
         found.update({name: max(found.values()) + 1 for name in frontier})
     return found
-
-

@@ -33,7 +33,7 @@ CONTROL_BRIDGE = "net"
 """Node that holds the bridge of the control network."""
 TUNNEL_TABLE = 69
 TUNNEL_MTU = 1450
-"""Route MTU (octets of IP packet) of answers whose questions come through the tunnel: 1500 less VXLAN's 50."""
+"""Route MTU (octets of IP packet) of answers to tunnelled questions: 1500 less VXLAN's 50."""
 _NO_DAD = 0x02
 _PERMANENT = 0x80
 _SIOCETHTOOL = 0x8946
@@ -49,7 +49,10 @@ def connect(fabric: Fabric, spaces: Mapping[str, str]) -> None:
         _cable(spaces[one], other, spaces[other], one)
     for host in fabric.hosts.values():
         _cable(spaces[host.attach], host.name, spaces[host.name], HOST_INTERFACE, host.mac)
-    controlled = {CONTROLLER: CONTROL_ADDRESS, **{switch.name: switch.control for switch in fabric.switches.values()}}
+    controlled = {
+        CONTROLLER: CONTROL_ADDRESS,
+        **{switch.name: switch.control for switch in fabric.switches.values()},
+    }
     _control_network(spaces, controlled)
 
 
@@ -57,7 +60,12 @@ def _defaults(switch: bool) -> None:
     """Kernel parameters of a namespace, before any interface is born in it."""
     for scope in ("all", "default"):
         netns.sysctl(f"net/ipv4/conf/{scope}/rp_filter", "0")
-        for key, value in (("accept_dad", "0"), ("accept_ra", "0"), ("autoconf", "0"), ("router_solicitations", "0")):
+        for key, value in (
+            ("accept_dad", "0"),
+            ("accept_ra", "0"),
+            ("autoconf", "0"),
+            ("router_solicitations", "0"),
+        ):
             netns.sysctl(f"net/ipv6/conf/{scope}/{key}", value)
     if switch:
         # A switch's ports are not its kernel's business: no address, no multicast of its own on the cables.
@@ -67,7 +75,9 @@ def _defaults(switch: bool) -> None:
         route.link("set", index=1, state="up")
 
 
-def _cable(space: str, interface: str, other_space: str, other_interface: str, other_mac: str | None = None) -> None:
+def _cable(
+    space: str, interface: str, other_space: str, other_interface: str, other_mac: str | None = None
+) -> None:
     """A veth pair between two namespaces, both ends up."""
     with open(netns.RUN / other_space) as other, netns.enter(space), IPRoute() as route:
         peer: dict[str, object] = {"ifname": other_interface, "net_ns_fd": other.fileno()}
@@ -112,17 +122,26 @@ def set_up_host(fabric: Fabric, host: Host, space: str) -> None:
         for known in (*host.gateways, *_same_subnet(fabric, host)):
             _neighbour(route, index, known, fabric.topology.gateway_mac)
         for gateway in host.gateways:
-            route.route("add", dst="default" if gateway.version == 4 else "::/0", gateway=str(gateway),
-                        family=_family(gateway))
+            route.route(
+                "add",
+                dst="default" if gateway.version == 4 else "::/0",
+                gateway=str(gateway),
+                family=_family(gateway),
+            )
         if host.kind == "server":
             _set_up_server(route, fabric, host)
 
 
 def _same_subnet(fabric: Fabric, host: Host) -> list[Address]:
-    """Neighbours on the segment: reached through the distributed router, so that only VIPs need ARP and ND."""
+    """Neighbours on the segment: reached through the router, so that only VIPs need ARP and ND."""
     own = [address.network for address in host.addresses]
-    return [address.ip for other in fabric.hosts.values() if other.name != host.name
-            for address in other.addresses if address.network in own]
+    return [
+        address.ip
+        for other in fabric.hosts.values()
+        if other.name != host.name
+        for address in other.addresses
+        if address.network in own
+    ]
 
 
 def _set_up_server(route: IPRoute, fabric: Fabric, host: Host) -> None:
@@ -133,23 +152,41 @@ def _set_up_server(route: IPRoute, fabric: Fabric, host: Host) -> None:
     local = next((address.ip for address in host.addresses if address.version == 4), None)
     if local is not None:
         # The host's own MAC, so that inner frames addressed to the server are for this device.
-        route.link("add", ifname="vx69", kind="vxlan", vxlan_id=VNI, vxlan_port=VXLAN_PORT, vxlan_local=str(local),
-                   vxlan_learning=0, address=host.mac)
+        route.link(
+            "add",
+            ifname="vx69",
+            kind="vxlan",
+            vxlan_id=VNI,
+            vxlan_port=VXLAN_PORT,
+            vxlan_local=str(local),
+            vxlan_learning=0,
+            address=host.mac,
+        )
         _up(route, "vx69")
     for gateway in host.gateways:
         for vip in sorted(fabric.tunnelled, key=str):
             if vip.version == gateway.version:
                 family = _family(gateway)
-                route.rule("add", src=f"{vip}/{vip.max_prefixlen}", table=TUNNEL_TABLE, priority=TUNNEL_TABLE,
-                           family=family)
+                route.rule(
+                    "add",
+                    src=f"{vip}/{vip.max_prefixlen}",
+                    table=TUNNEL_TABLE,
+                    priority=TUNNEL_TABLE,
+                    family=family,
+                )
         headers = 40 if gateway.version == 4 else 60
-        route.route("add", dst="default" if gateway.version == 4 else "::/0", gateway=str(gateway),
-                    family=_family(gateway), table=TUNNEL_TABLE,
-                    metrics={"mtu": TUNNEL_MTU, "advmss": TUNNEL_MTU - headers})
+        route.route(
+            "add",
+            dst="default" if gateway.version == 4 else "::/0",
+            gateway=str(gateway),
+            family=_family(gateway),
+            table=TUNNEL_TABLE,
+            metrics={"mtu": TUNNEL_MTU, "advmss": TUNNEL_MTU - headers},
+        )
 
 
 def set_up_tunnel(switch: Switch, gateway_mac: str) -> None:
-    """Address and route of a switch's tunnel end (in its namespace's kernel, from which OVS learns its routes)."""
+    """Address and route of a switch's tunnel end, in its kernel, from which OVS learns its routes."""
     with IPRoute() as route:
         index = _up(route, "br0")
         route.addr("replace", index=index, address=str(switch.vtep), prefixlen=TUNNEL_NETWORK.prefixlen)
@@ -166,11 +203,13 @@ def set_link(space: str, interface: str, up: bool) -> None:
 def links(space: str) -> dict[str, bool]:
     """Interfaces of a namespace and whether each has a carrier."""
     with netns.enter(space), IPRoute() as route:
-        return {link.get_attr("IFLA_IFNAME"): link.get_attr("IFLA_CARRIER") == 1 for link in route.get_links()}
+        return {
+            link.get_attr("IFLA_IFNAME"): link.get_attr("IFLA_CARRIER") == 1 for link in route.get_links()
+        }
 
 
 def checksum_in_software(interface: str) -> None:
-    """What ``ethtool -K INTERFACE tx off`` does: OVS's userspace datapath forwards half-made checksums as they are."""
+    """``ethtool -K INTERFACE tx off``: OVS's userspace datapath forwards half-made checksums as they are."""
     value = array.array("B", struct.pack("II", _ETHTOOL_STXCSUM, 0))
     request = struct.pack("16sP16x", interface.encode(), value.buffer_info()[0])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
@@ -183,9 +222,17 @@ def _family(address: Address) -> int:
 
 def _address(route: IPRoute, index: int, address: Interface) -> None:
     flags = {"flags": _NO_DAD} if address.version == 6 else {}
-    route.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen,
-               family=_family(address.ip), **flags)
+    route.addr(
+        "add",
+        index=index,
+        address=str(address.ip),
+        prefixlen=address.network.prefixlen,
+        family=_family(address.ip),
+        **flags,
+    )
 
 
 def _neighbour(route: IPRoute, index: int, address: Address, mac: str) -> None:
-    route.neigh("replace", dst=str(address), lladdr=mac, ifindex=index, state=_PERMANENT, family=_family(address))
+    route.neigh(
+        "replace", dst=str(address), lladdr=mac, ifindex=index, state=_PERMANENT, family=_family(address)
+    )

@@ -15,8 +15,9 @@ from rich.table import Table
 
 from topo.errors import LabError
 
-app = typer.Typer(help="Fabrics of real switches, servers and clients in network namespaces.",
-                  no_args_is_help=True)
+app = typer.Typer(
+    help="Fabrics of real switches, servers and clients in network namespaces.", no_args_is_help=True
+)
 
 LabName = Annotated[str | None, typer.Option("--lab", help="Which lab; default: the only one that is up.")]
 
@@ -33,11 +34,18 @@ def _told() -> Iterator[None]:
 
 @app.command()
 def up(
-    file: Annotated[str, typer.Argument(help="Topology file, or the name of a shipped one: fabric, pair, single.")],
+    file: Annotated[
+        str, typer.Argument(help="Topology file, or the name of a shipped one: fabric, pair, single.")
+    ],
     name: Annotated[str | None, typer.Option(help="Default: the topology's own name.")] = None,
     switch: Annotated[str, typer.Option(help="Kind of switch; ovs is the only one.")] = "ovs",
-    tso: Annotated[bool | None, typer.Option(help="Segmentation offload through the switches; excludes mode tun.",
-                                             show_default="as the topology says")] = None,
+    tso: Annotated[
+        bool | None,
+        typer.Option(
+            help="Segmentation offload through the switches; excludes mode tun.",
+            show_default="as the topology says",
+        ),
+    ] = None,
 ) -> None:
     """Build a lab; returns when every link is alive."""
     from topo.lab import Lab
@@ -49,8 +57,10 @@ def up(
         begun = time.monotonic()
         lab = Lab.up(file, name=name, tso=tso)
         hosts = len(lab.fabric.hosts)
-        typer.echo(f"lab {lab.name} is up after {time.monotonic() - begun:.1f} s: "
-                   f"{len(lab.switches)} switches, {hosts} hosts, intent in {lab.intent_path}")
+        typer.echo(
+            f"lab {lab.name} is up after {time.monotonic() - begun:.1f} s: "
+            f"{len(lab.switches)} switches, {hosts} hosts, intent in {lab.intent_path}"
+        )
 
 
 @app.command()
@@ -59,7 +69,7 @@ def down(
     everything: Annotated[bool, typer.Option("--all", help="Every lab of this machine.")] = False,
 ) -> None:
     """Remove a lab with all its processes, namespaces and files; repeatable, also after a crash."""
-    from topo.lab import labs, remove
+    from topo.state import labs, remove
 
     with _told():
         found = labs()
@@ -97,7 +107,9 @@ def _print(report: dict[str, Any]) -> None:
         if node["kind"] == "switch":
             dead = [peer for peer, alive in node["bfd"].items() if not alive]
             state += f" [red]no BFD: {', '.join(dead)}[/]" if dead else ""
-            table.add_row(name, ", ".join(node["roles"]), state, f"id {node['id']:#x}, control {node['control']}")
+            table.add_row(
+                name, ", ".join(node["roles"]), state, f"id {node['id']:#x}, control {node['control']}"
+            )
         else:
             table.add_row(name, node["kind"], state, f"{node['at']}: {', '.join(node['addresses'])}")
     console.print(table)
@@ -130,8 +142,12 @@ Target = Annotated[str, typer.Argument(help="A switch (lb1), a link (lb1-leaf2) 
 def fail(
     target: Target,
     lab: LabName = None,
-    link: Annotated[bool, typer.Option("--link", help="Unplug the host instead of killing its server.")] = False,
-    ill: Annotated[bool, typer.Option("--ill", help="The server lives, but its /healthz answers 503.")] = False,
+    link: Annotated[
+        bool, typer.Option("--link", help="Unplug the host instead of killing its server.")
+    ] = False,
+    ill: Annotated[
+        bool, typer.Option("--ill", help="The server lives, but its /healthz answers 503.")
+    ] = False,
 ) -> None:
     """Break a part: SIGKILL for switches and servers, no carrier for links."""
     from topo.lab import Lab

@@ -1,7 +1,7 @@
 """The lab's real server: HTTP, TCP echo and UDP echo that answer with its name and log every connection.
 
-Run as a script; it imports nothing but the standard library and, with ``--pid-file``, goes to the background as
-soon as all its ports are open. The log is one JSON object per line:
+Run as a script; it imports nothing but the standard library and, with ``--pid-file``, goes to the
+background as soon as all its ports are open. The log is one JSON object per line:
 
     event   "open" | "close" (TCP), "datagram" (first one of each UDP peer and local port), "start", "stop"
     host    the server's name
@@ -9,7 +9,7 @@ soon as all its ports are open. The log is one JSON object per line:
     service "http" | "echo" | "udp"
     peer, local   [address, port]; ``local`` is the address the client used, so a VIP in modes dr and tun
     time, mono    CLOCK_REALTIME and CLOCK_MONOTONIC, seconds
-    reason  close only: "eof" (the client ended it), "reset" (an error ended it), "shutdown" (the server ended it)
+    reason  close only: "eof" (the client ended it), "reset" (an error did), "shutdown" (the server did)
     octets  close only: received
 
 SIGTERM closes everything and ends; SIGUSR1 makes /healthz answer 503, SIGUSR2 makes it answer 200 again.
@@ -45,7 +45,9 @@ class Journal:
 
     def __init__(self, path: str | None, host: str) -> None:
         self.host = host
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644) if path else 1
+        self._file = (
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644) if path else 1
+        )
 
     def write(self, event: str, **fields: object) -> None:
         """Append one event with both clocks."""
@@ -79,7 +81,8 @@ class Connection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.server.count += 1
         self.fields: dict[str, object] = {
-            "id": self.server.count, "service": self.service,
+            "id": self.server.count,
+            "service": self.service,
             "peer": list((transport.get_extra_info("peername") or ("?", 0))[:2]),
             "local": list((transport.get_extra_info("sockname") or ("?", 0))[:2]),
         }
@@ -153,8 +156,14 @@ class Http(Connection):
             self._answer(400, b"only GET and HEAD\n", close=True)
             return
         method, path, version = words
-        wish = next((line.partition(":")[2].strip().lower() for line in headers.split("\r\n")
-                     if line.lower().startswith("connection:")), "")
+        wish = next(
+            (
+                line.partition(":")[2].strip().lower()
+                for line in headers.split("\r\n")
+                if line.lower().startswith("connection:")
+            ),
+            "",
+        )
         close = wish == "close" or (version == "HTTP/1.0" and wish != "keep-alive")
         only_head = method == "HEAD"
         size = path.removeprefix("/size/")
@@ -172,9 +181,13 @@ class Http(Connection):
 
     def _answer(self, status: int, body: bytes | int, close: bool, only_head: bool = False) -> None:
         length = body if isinstance(body, int) else len(body)
-        reason = {200: "OK", 400: "Bad Request", 404: "Not Found", 503: "Service Unavailable"}.get(status, "Error")
-        head = (f"HTTP/1.1 {status} {reason}\r\nServer: {self.server.name}\r\nContent-Type: text/plain\r\n"
-                f"Content-Length: {length}\r\nConnection: {'close' if close else 'keep-alive'}\r\n\r\n").encode()
+        reason = {200: "OK", 400: "Bad Request", 404: "Not Found", 503: "Service Unavailable"}.get(
+            status, "Error"
+        )
+        head = (
+            f"HTTP/1.1 {status} {reason}\r\nServer: {self.server.name}\r\nContent-Type: text/plain\r\n"
+            f"Content-Length: {length}\r\nConnection: {'close' if close else 'keep-alive'}\r\n\r\n"
+        ).encode()
         self.last = close
         self.transport.write(head if only_head or isinstance(body, int) else head + body)
         if isinstance(body, int) and not only_head:
@@ -183,7 +196,7 @@ class Http(Connection):
 
     def _pump(self) -> None:
         while self.remaining and not self.paused:
-            chunk = _CHUNK[:self.remaining]
+            chunk = _CHUNK[: self.remaining]
             self.remaining -= len(chunk)
             self.transport.write(chunk)
         if self.last and not self.remaining:
@@ -235,12 +248,15 @@ class UdpEcho:
                 self.seen.clear()
             self.seen.add(flow)
             self.server.count += 1
-            self.server.journal.write("datagram", id=self.server.count, service="udp", peer=list(flow[0]),
-                                      local=list(local))
+            self.server.journal.write(
+                "datagram", id=self.server.count, service="udp", peer=list(flow[0]), local=list(local)
+            )
         try:
             self.socket.sendmsg([self.server.name.encode() + b" " + payload], source, 0, peer)
         except OSError as error:
-            self.server.journal.write("lost", service="udp", peer=list(flow[0]), local=list(local), error=str(error))
+            self.server.journal.write(
+                "lost", service="udp", peer=list(flow[0]), local=list(local), error=str(error)
+            )
 
 
 def listening(kind: socket.SocketKind, port: int) -> list[socket.socket]:
@@ -264,8 +280,9 @@ def listening(kind: socket.SocketKind, port: int) -> list[socket.socket]:
     return result
 
 
-async def serve(server: Server, http: list[socket.socket], echo: list[socket.socket],
-                udp: list[socket.socket]) -> None:
+async def serve(
+    server: Server, http: list[socket.socket], echo: list[socket.socket], udp: list[socket.socket]
+) -> None:
     """Serve until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -310,8 +327,10 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--log", metavar="FILE", help="default: standard output")
     parser.add_argument("--pid-file", metavar="FILE", help="go to the background and write the pid here")
     options = parser.parse_args(arguments)
-    http, echo = ([one for port in ports for one in listening(socket.SOCK_STREAM, port)]
-                  for ports in (options.http, options.echo))
+    http, echo = (
+        [one for port in ports for one in listening(socket.SOCK_STREAM, port)]
+        for ports in (options.http, options.echo)
+    )
     udp = [one for port in options.udp for one in listening(socket.SOCK_DGRAM, port)]
     journal = Journal(options.log, options.name)
     if options.pid_file:
