@@ -179,9 +179,9 @@ def test_half_a_line_of_a_killed_server_is_left_out() -> None:
 
 def test_a_killed_servers_connections_have_no_close() -> None:
     lines = [
-        '{"event": "open", "peer": ["10.0.0.11", 40001], "local": ["10.0.0.100", 7000], "monotonic": 1.0}\n',
-        '{"event": "open", "peer": ["10.0.0.11", 40002], "local": ["10.0.0.100", 7000], "monotonic": 2.0}\n',
-        '{"event": "close", "peer": ["10.0.0.11", 40002], "local": ["10.0.0.100", 7000], "monotonic": 3.0,'
+        '{"event": "open", "peer": ["10.0.0.11", 40001], "local": ["10.0.0.100", 7000], "mono": 1.0}\n',
+        '{"event": "open", "peer": ["10.0.0.11", 40002], "local": ["10.0.0.100", 7000], "mono": 2.0}\n',
+        '{"event": "close", "peer": ["10.0.0.11", 40002], "local": ["10.0.0.100", 7000], "mono": 3.0,'
         ' "reason": "reset"}\n',
     ]
     first, second = read_served("s1", lines)

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from controller.model.units import parse_duration
 from topo.demo.ledger import Endpoint
 
+MODES = ("dr", "nat", "tun")
 DEFAULT_INTERVAL, DEFAULT_TIMEOUT, DEFAULT_FALL = 1.0, 0.5, 3
 
 
@@ -71,17 +72,21 @@ class IntentFile:
             for one in self._pool["backends"]
         }
 
-    def endpoints(self, backend_port: int) -> list[Endpoint]:
-        """TCP listeners on IPv4 that lead to ``backend_port``."""
+    def endpoints(self, port: int) -> list[Endpoint]:
+        """TCP listeners on ``port`` of IPv4 VIPs whose servers see the client's address (dr, nat, tun)."""
         found = []
         for vip in self._document.get("vips") or []:
             for listener in vip["listeners"]:
-                port = int(listener["port"])
-                behind = int(listener.get("backend_port", port))
-                wanted = listener.get("protocol", "tcp") == "tcp" and behind == backend_port
-                if wanted and ":" not in vip["address"]:
+                wanted = listener.get("protocol", "tcp") == "tcp" and int(listener["port"]) == port
+                if wanted and listener["mode"] in MODES and ":" not in vip["address"]:
                     name = f"{vip['name']}/tcp/{port}"
+                    behind = int(listener.get("backend_port", port))
                     found.append(Endpoint(name, str(listener["mode"]), str(vip["address"]), port, behind))
+        missing = sorted(set(MODES) - {one.mode for one in found})
+        if missing:
+            raise IntentError(
+                f"{self._path}: vips: there should be a TCP listener on {port} in {', '.join(missing)}"
+            )
         return found
 
     def switches(self, role: str) -> list[str]:

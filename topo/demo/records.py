@@ -166,13 +166,6 @@ def whole_lines(text: str) -> Iterator[str]:
             yield line
 
 
-def _endpoint(value: Any) -> tuple[str, int]:
-    if isinstance(value, str):
-        address, _, port = value.rpartition(":")
-        return address.strip("[]"), int(port)
-    return str(value[0]), int(value[1])
-
-
 def read_served(server: str, lines: Iterable[str]) -> list[Served]:
     """A server's log as connections; one without a close record was open when the log ended."""
     waiting: dict[tuple[tuple[str, int], tuple[str, int]], float] = {}
@@ -180,10 +173,10 @@ def read_served(server: str, lines: Iterable[str]) -> list[Served]:
     for line in lines:
         record = parse_line(line)
         event = record.get("event")
-        if event not in ("open", "close") or record.get("protocol", "tcp") == "udp":
+        if event not in ("open", "close"):
             continue
-        peer, local = _endpoint(record["peer"]), _endpoint(record["local"])
-        t = float(record["monotonic"])
+        peer, local = (record["peer"][0], record["peer"][1]), (record["local"][0], record["local"][1])
+        t = float(record["mono"])
         if event == "open":
             waiting[peer, local] = t
         else:

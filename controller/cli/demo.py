@@ -1,0 +1,38 @@
+"""``evenkeel demo``: break a fabric under load, count what was lost, say which promises held."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from topo.demo.actors import DemoError
+from topo.demo.intentfile import IntentError
+from topo.demo.run import Options, run
+from topo.demo.sabotage import NoVictimError
+from topo.errors import LabError
+
+
+def demo(
+    out: Path = Path("out"),
+    sabotage: bool = False,
+    seed: int = 1,
+    connections: int = 360,
+    keep: bool = False,
+) -> int:
+    """Run the demo and write ``out``/report.json and ``out``/report.html.
+
+    Returns 0 if every promise held; with ``sabotage``, if exactly one broken connection was reported, since
+    that is what such a run has to show. 1: a promise did not hold. 2: the demo could not be carried out.
+    ``seed`` chooses who is added, drained and killed; ``connections`` is the number of long-lived ones;
+    ``keep`` leaves the lab up (``evenkeel lab down demo`` removes it).
+    """
+    console = Console()
+    try:
+        return run(Options(out, seed, sabotage, connections, keep=keep), console)
+    except (DemoError, IntentError, LabError, NoVictimError) as error:
+        console.print(f"demo: {error}", style="red", highlight=False, markup=False)
+        return 2
+    except KeyboardInterrupt:
+        console.print("demo: interrupted", style="red")
+        return 130
