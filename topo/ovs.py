@@ -96,6 +96,7 @@ class OpenVSwitch:
             BRIDGE,
             "datapath_type=netdev",
             "fail_mode=secure",
+            "other_config:disable-in-band=true",
             "protocols=OpenFlow13,OpenFlow14,OpenFlow15",
             f"other_config:datapath-id={switch.id:016x}",
             f'other_config:hwaddr="{switch.mac}"',
@@ -141,6 +142,7 @@ class OpenVSwitch:
             "set",
             "controller",
             BRIDGE,
+            "connection_mode=out-of-band",
             "max_backoff=1000",
             "inactivity_probe=5000",
         ]
