@@ -25,7 +25,7 @@ T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_OVSDB = re.compile(r"tcp:(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):(\d{1,5})|unix:/\S+")
+_OVSDB = re.compile(r"tcp:(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):([0-9]{1,5})|unix:/\S+")
 
 
 def text(place: Place) -> str:
@@ -92,7 +92,7 @@ def duration(low: float, high: float) -> Converter[float]:
 def choice(kinds: type[E], only: tuple[E, ...] | None = None) -> Converter[E]:
     """One of the words of an enumeration (or of ``only`` some of them)."""
     allowed = only or tuple(kinds)
-    right = f"write {_or(allowed)}"
+    right = f"write {either(allowed)}"
 
     def convert(place: Place) -> E:
         scalar = place.scalar(right)
@@ -106,7 +106,7 @@ def choice(kinds: type[E], only: tuple[E, ...] | None = None) -> Converter[E]:
 
 def word(*allowed: str) -> Converter[str]:
     """One of some words."""
-    right = f"write {_or(allowed)}"
+    right = f"write {either(allowed)}"
 
     def convert(place: Place) -> str:
         scalar = place.scalar(right)
@@ -117,7 +117,8 @@ def word(*allowed: str) -> Converter[str]:
     return convert
 
 
-def _or(words: tuple[str, ...]) -> str:
+def either(words: tuple[str, ...]) -> str:
+    """The words as a choice: ``a, b or c``."""
     return ", ".join(words[:-1]) + f" or {words[-1]}" if len(words) > 1 else words[0]
 
 
@@ -158,7 +159,7 @@ def status(place: Place) -> tuple[int, int]:
     """An HTTP status or an inclusive range of them."""
     right = "write a status such as 200 or a range such as 301-308, from 100 to 599"
     scalar = place.scalar(right)
-    match = re.fullmatch(r"(\d{3})(?:-(\d{3}))?", scalar.text)
+    match = re.fullmatch("([0-9]{3})(?:-([0-9]{3}))?", scalar.text)
     if match is None:
         raise Wrong(f"is {scalar}", right)
     low, high = int(match[1]), int(match[2] or match[1])

@@ -11,7 +11,6 @@ from controller.model.reader import Path, Source
 from controller.model.types import Intent, Listener, Pool, Role, Switch, Vip
 from controller.model.yaml_source import Mark
 
-
 Keys = str | tuple[str | Path, ...]
 """Where to report: a key of a thing, or alternatives of which the first given one counts."""
 
@@ -68,17 +67,17 @@ class Findings:
     ) -> None:
         """Reports an error of ``thing`` at the first of ``keys`` that the file gives (else where it begins).
 
-        ``keys`` is one key or several alternatives; a path such as ``("owners", 1)`` is an item. Silent if the value of one of them, or of the
-        (thing, key) pairs in ``unless``, is already reported as bad: this would only be its echo.
+        ``keys`` is one key or several alternatives; a path such as ``("owners", 1)`` is an item. Silent if
+        the value of one of them, or of the (thing, key) pairs in ``unless``, is already reported as bad:
+        this would only be its echo.
         """
         alternatives = (keys,) if isinstance(keys, str) else keys
         path = self._path(thing)
-        reads = [(*path, *((key,) if isinstance(key, str) else key)) for key in alternatives] + [
-            (*self._path(t), key) for t, key in unless
-        ]
+        wheres = [(*path, key) if isinstance(key, str) else (*path, *key) for key in alternatives]
+        reads = wheres + [(*self._path(t), key) for t, key in unless]
         if any(self._is_bad(read) for read in reads):
             return
-        place = next((read for read in reads[: len(alternatives)] if read in self.source.marks), path)
+        place = next((read for read in wheres if read in self.source.marks), path)
         mark = self._mark(place)
         self.source.errors.append(MeaningError(self.source.file, mark.line, mark.col, message, hint))
 
@@ -86,7 +85,7 @@ class Findings:
         """Reports a reference to a ``kind`` that does not exist."""
         known = sorted(self.names(kind))
         near = get_close_matches(name, known, n=1, cutoff=0.6)
-        hint = f'did you mean "{near[0]}"?' if near else f"there is {', '.join(known) if known else 'none'}"
+        hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known) or 'none'}"
         self.add(thing, keys, f'{what} names the {kind} "{name}", which does not exist', hint)
 
     def _has_bad(self, thing: object, key: str) -> bool:

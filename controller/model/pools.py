@@ -192,10 +192,10 @@ def read_health(place: Place) -> HealthCheck:
 def _check_probe_keys(r: Record, kind: ProbeKind) -> None:
     for key, kinds in _PROBE_KEYS.items():
         if r.has(key) and kind not in kinds:
-            right = f"leave {key} out or use type {' or '.join(kinds)}"
-            r.fail(key, f'"{key}" means nothing to a {kind} probe', right)
+            right = f"leave {key} out or use type {f.either(kinds)}"
+            r.fail(key, f'"{key}" means nothing to a probe of type {kind}', right)
     if kind is ProbeKind.UDP and not r.has("send"):
-        r.lacks("send", 'a udp probe needs a request: add send: "text" or send: "hex:0a0b"')
+        r.lacks("send", 'a probe of type udp needs a request: add send: "text" or send: "hex:0a0b"')
 
 
 def _flap(place: Place) -> tuple[int, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TypeVar, cast
+from typing import TypeVar, overload
 
 from controller.model.errors import ConfigError, SchemaError
 from controller.model.units import Wrong
@@ -81,7 +81,7 @@ class Record:
 
     def __init__(self, place: Place, what: str) -> None:
         if not isinstance(place.node, Mapping):
-            raise Wrong(f"is {place.node}", f"write the keys of a {what}")
+            raise Wrong(f"is {place.node}", f"write keys and values here ({what})")
         self.place = place
         self.what = what
         """How messages call the thing, e.g. ``pool "web"``."""
@@ -104,19 +104,23 @@ class Record:
         converted = Place(self.place.source, entry.value, path, key).convert(converter)
         return default if converted is None else converted[0]
 
-    def need(self, key: str, converter: Converter[T], example: str, stand_in: T | None = None) -> T:
+    @overload
+    def need(self, key: str, converter: Converter[T], example: str) -> T: ...
+    @overload
+    def need(self, key: str, converter: Converter[T], example: str, stand_in: D) -> T | D: ...
+    def need(self, key: str, converter: Converter[T], example: str, stand_in: object = None) -> object:
         """The value of a required key. If it is missing or bad, the record is incomplete and the result
         meaningless; or, given a ``stand_in`` that checks can live with, that is the result.
         """
         if not self.has(key):
             self._known.append(key)
             self.lacks(key, f"add {example}")
-            value = stand_in
+            value: object = stand_in
         else:
             value = self.get(key, converter, stand_in)
         if value is None:
             self.complete = False
-        return cast(T, value)
+        return value
 
     def lacks(self, key: str, right: str) -> None:
         """Reports that a required key is not there."""

@@ -8,10 +8,10 @@ from ipaddress import ip_address, ip_interface, ip_network
 
 from controller.model.types import Address, Network
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _UNITS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
-_SHARE = re.compile(r"(\d+(?:\.\d+)?)%")
+_SHARE = re.compile(r"([0-9]*\.?[0-9]+)(%?)")
 
 
 class Wrong(Exception):
@@ -50,12 +50,13 @@ def format_duration(seconds: float) -> str:
 def parse_share(text: str) -> float:
     """A share from 0 to 1 in ``50%`` or ``0.5``; raises ``Wrong``."""
     match = _SHARE.fullmatch(text.strip())
-    try:
-        share = float(Decimal(match[1]) / 100) if match else float(text)
-    except ValueError:
-        raise Wrong(f'is "{text}", which is no share', "write 50% or 0.5") from None
-    if not 0 <= share <= 1:
-        right = f"write {text}% or a number from 0 to 1" if 1 < share <= 100 else "write 0% to 100% or 0 to 1"
+    if match is None:
+        raise Wrong(f'is "{text}", which is no share', "write 50% or 0.5")
+    share = float(Decimal(match[1]) / 100) if match[2] else float(match[1])
+    if share > 1:
+        right = (
+            f"write {text}% or a number from 0 to 1" if not match[2] and share <= 100 else "write 0% to 100%"
+        )
         raise Wrong(f"is {text}, which is no share", right)
     return share
 
