@@ -18,9 +18,11 @@ from controller.model.types import (
 
 MAX_BACKENDS = 655
 """The largest ``max_backends``: 100 slots each, in a table of at most 65,536."""
-_NOWHERE: Address = IPv4Address(0)
+NOWHERE: Address = IPv4Address(0)
+"""Stands in for a bad address, so that what depends on the rest is checked all the same."""
 _DAY = 86400.0
-_MAX_TIMEOUT = 65535.0
+MAX_TIMEOUT = 65535.0
+"""Longest timeout of an OpenFlow flow in seconds (16 bits)."""
 
 _PROBE_KEYS: dict[str, tuple[ProbeKind, ...]] = {
     "port": (ProbeKind.TCP, ProbeKind.HTTP, ProbeKind.HTTPS, ProbeKind.UDP),
@@ -44,8 +46,8 @@ def read_pool(place: Place) -> Pool | None:
     down = r.get("on_down", _on_down, (Pool.on_down_tcp, Pool.on_down_udp))
     drain_timeout = r.get("drain_timeout", f.duration(0, _DAY), Pool.drain_timeout)
     drain_then = r.get("drain_then", f.choice(Then), Pool.drain_then)
-    memory_timeout = r.get("memory_timeout", f.duration(1, _MAX_TIMEOUT), Pool.memory_timeout)
-    transition = r.get("transition", f.duration(0, _MAX_TIMEOUT), Pool.transition)
+    memory_timeout = r.get("memory_timeout", f.duration(1, MAX_TIMEOUT), Pool.memory_timeout)
+    transition = r.get("transition", f.duration(0, MAX_TIMEOUT), Pool.transition)
     panic_threshold = r.get("panic_threshold", f.share, Pool.panic_threshold)
     backend = things(read_backend, "backend", "[{name: s1, address: 10.1.0.11}]")
     backends = r.need("backends", backend, "backends: [{name: s1, address: 10.1.0.11}]")
@@ -89,9 +91,9 @@ def _addresses(r: Record) -> tuple[Address, ...]:
     if r.has("address") and r.has("addresses"):
         r.fail("addresses", 'both "address" and "addresses" are given', "keep one of the two")
     if not r.has("addresses"):
-        one = r.need("address", f.address, "address: 10.1.0.11", _NOWHERE)
+        one = r.need("address", f.address, "address: 10.1.0.11", NOWHERE)
         r.get("addresses", f.text, "")
-        return () if one is _NOWHERE else (one,)
+        return () if one is NOWHERE else (one,)
     r.get("address", f.address, None)
     several = r.get("addresses", each(f.address, "write a list: [10.1.0.11]"), ())
     versions = [address.version for address in several]

@@ -16,13 +16,11 @@ One function per kind of record, in the order of the file::
 from __future__ import annotations
 
 from functools import partial
-from ipaddress import IPv4Address
 
 from controller.model import fields as f
-from controller.model.pools import read_pool
+from controller.model.pools import MAX_TIMEOUT, NOWHERE, read_pool
 from controller.model.reader import Place, Record, each, things
 from controller.model.types import (
-    Address,
     Affinity,
     Guard,
     Intent,
@@ -43,12 +41,8 @@ from controller.model.yaml_source import Mapping, Scalar
 
 KINDS = ("ovs", "bmv2", "embedded", "tofino")
 """Kinds of switches."""
-MAX_TIMEOUT = 65535.0
-"""Longest timeout of an OpenFlow flow in seconds (16 bits)."""
 MIN_AUTHORITY = 3.0
 """Shortest authority in seconds: flows time out in whole seconds, and one renewal may be lost."""
-_NOWHERE: Address = IPv4Address(0)
-"""Stands in for a VIP's bad address, so that its listeners are checked all the same."""
 _NO_LISTENERS: tuple[Listener, ...] = ()
 _MAX_RATE = 2**32 - 1
 _NO_PREFIXES = "write a list of prefixes: [10.0.0.0/24]"
@@ -182,7 +176,7 @@ def read_vip(place: Place, sites: list[str]) -> Vip | None:
     """One entry of ``vips``; ``sites`` are the names to choose from."""
     r = Record(place, "vip")
     name = r.name("vip", f.name, "name: shop")
-    address = r.need("address", f.address, "address: 10.0.0.100", _NOWHERE)
+    address = r.need("address", f.address, "address: 10.0.0.100", NOWHERE)
     mac = r.need("mac", f.virtual_mac, "mac: 02:45:56:00:01:01", "")
     owners: tuple[str, ...] = tuple(sites)
     if not r.has("owners") and len(sites) > 1:
