@@ -1,0 +1,164 @@
+"""From what a switch holds to what it should hold: the least messages, in an order that is safe at every step.
+
+    1 meters, groups   2 stages behind the entry   3 transitions, watches   4 slots   5 entry table
+    6 deletions: entry first, then the rest, transitions that are over, groups and meters last
+
+A barrier stands between the phases. New slots come after the transition that protects connections on the old ones;
+VIP traffic is claimed last and given up first, so no packet meets half a pipeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from flows import messages, slots
+from flows.entries import Flow, FlowBody, FlowKey, Target
+from flows.slots import Bytes, SlotTable
+from flows.tables import Kind, Placed
+
+
+@dataclass
+class Phase:
+    """Messages that may be carried out in any order."""
+
+    messages: list[bytes] = field(default_factory=list)
+    bulk: list[Bytes] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.messages) + sum(len(rows) for rows in self.bulk)
+
+
+@dataclass
+class Changes:
+    """Phases to be written one after the other."""
+
+    phases: list[Phase]
+    added: int = 0
+    modified: int = 0
+    deleted: int = 0
+    conflicts: list[FlowKey] = field(default_factory=list)
+    """Places that other people's flows hold: left alone."""
+    touched: list[str] = field(default_factory=list)
+    """The first few entries concerned, for people to read."""
+
+    def __len__(self) -> int:
+        return sum(len(phase) for phase in self.phases)
+
+
+_NAMED = 5
+
+
+def diff(placed: Placed, have: Target, want: Target, foreign: frozenset[FlowKey] = frozenset()) -> Changes:
+    """What turns ``have`` into ``want``; nothing where they are equal."""
+    first, stages, shield, base, entry, give_up, rest, last = (Phase() for _ in range(8))
+    out = Changes([first, stages, shield, base, entry, give_up, rest, last])
+    _meters_and_groups(out, first, last, have, want)
+    for key, body in want.flows.items():
+        old = have.flows.get(key)
+        if old == body:
+            continue
+        if key in foreign:
+            out.conflicts.append(key)
+            continue
+        _count(out, key, "modified" if old else "added")
+        (entry if key.table == placed.entry else stages).messages.append(_set(key, body, old))
+    for key, body in have.flows.items():
+        if key not in want.flows:
+            _count(out, key, "deleted")
+            phase = give_up if key.table == placed.entry else rest
+            phase.messages.append(messages.flow_mod(Flow(key, body), messages.DELETE_STRICT))
+    for pool in sorted({*have.slots, *want.slots}):
+        _slots(out, placed, pool, have.slots.get(pool), want.slots.get(pool), (shield, base, rest))
+    out.phases = [phase for phase in out.phases if len(phase)]
+    return out
+
+
+def leases(want: Target) -> Changes:
+    """Messages that renew every flow with a hard timeout."""
+    due = [messages.flow_mod(Flow(key, body)) for key, body in want.flows.items() if body.hard]
+    return Changes([Phase(due)] if due else [])
+
+
+def describe(key: FlowKey) -> str:
+    """An entry as people write it."""
+    fields = ",".join(f"{n}={v:#x}" + ("" if m is None else f"/{m:#x}") for n, v, m in sorted(key.match, key=str))
+    return f"table={key.table},priority={key.priority},{fields}"
+
+
+def _count(out: Changes, key: FlowKey, what: str) -> None:
+    setattr(out, what, getattr(out, what) + 1)
+    if len(out.touched) < _NAMED:
+        out.touched.append(f"{what} {describe(key)}")
+
+
+def _note(out: Changes, what: str, count: int, text: str) -> None:
+    setattr(out, what, getattr(out, what) + count)
+    if count and len(out.touched) < _NAMED:
+        out.touched.append(f"{what} {text}")
+
+
+def _set(key: FlowKey, body: FlowBody, old: FlowBody | None) -> bytes:
+    same_life = old is not None and (old.cookie, old.idle, old.hard, old.notify) == (
+        body.cookie,
+        body.idle,
+        body.hard,
+        body.notify,
+    )
+    # A modification keeps the counters; only an addition can change timeouts, cookie and flags.
+    return messages.flow_mod(Flow(key, body), messages.MODIFY_STRICT if same_life else messages.ADD)
+
+
+def _meters_and_groups(out: Changes, first: Phase, last: Phase, have: Target, want: Target) -> None:
+    _things(out, first, last, have.meters, want.meters, messages.meter_mod, "meter")
+    _things(out, first, last, have.groups, want.groups, messages.group_mod, "group")
+
+
+def _things(out: Changes, first: Phase, last: Phase, have: Mapping, want: Mapping, build, name: str) -> None:  # type: ignore[type-arg,no-untyped-def]  # noqa: ANN001
+    for number, thing in want.items():
+        old = have.get(number)
+        if old != thing:
+            first.messages.append(build(thing, 0 if old is None else 1))
+            _note(out, "added" if old is None else "modified", 1, f"{name} {number}")
+    for number, thing in have.items():
+        if number not in want:
+            last.messages.append(build(thing, 2))
+            _note(out, "deleted", 1, f"{name} {number}")
+
+
+def _slots(
+    out: Changes,
+    placed: Placed,
+    pool: int,
+    have: SlotTable | None,
+    want: SlotTable | None,
+    phases: tuple[Phase, Phase, Phase],
+) -> None:
+    shield, base, rest = phases
+    size = len((want or have).now)  # type: ignore[union-attr]
+    have, want = have or SlotTable.empty(size), want or SlotTable.empty(size)
+    for kind, old, new, phase in (
+        (Kind.TRANSITION, have.before, want.before, shield),
+        (Kind.SLOT, have.now, want.now, base),
+    ):
+        set_ = np.flatnonzero((new != 0) & (new != old))
+        gone = np.flatnonzero((new == 0) & (old != 0))
+        _bulk(phase, slots.write, placed, kind, pool, set_, new[set_])
+        _bulk(rest, slots.remove, placed, kind, pool, gone, old[gone])
+        _note(out, "modified", int(np.count_nonzero(old[set_])), f"{kind.name.lower()}s of pool {pool}")
+        _note(out, "added", int(np.count_nonzero(old[set_] == 0)), f"{kind.name.lower()}s of pool {pool}")
+        _note(out, "deleted", len(gone), f"{kind.name.lower()}s of pool {pool}")
+    new_pairs = np.setdiff1d(want.watched, have.watched)
+    old_pairs = np.setdiff1d(have.watched, want.watched)
+    _bulk(shield, slots.write, placed, Kind.EXCEPTION, pool, new_pairs & 0xFFFF, new_pairs >> 16)
+    _bulk(rest, slots.remove, placed, Kind.EXCEPTION, pool, old_pairs & 0xFFFF, old_pairs >> 16)
+    _note(out, "added", len(new_pairs), f"watches of pool {pool}")
+    _note(out, "deleted", len(old_pairs), f"watches of pool {pool}")
+
+
+def _bulk(phase: Phase, build, placed: Placed, kind: Kind, pool: int, which, backends) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    if len(which):
+        phase.bulk.append(build(placed, kind, pool, which, backends))
+

@@ -1,0 +1,240 @@
+"""Put together what one switch has to know: numbers, zones, next hops, pins. Names in, numbers out.
+
+Conntrack zones, from ``zones_from``: eight a VIP (three generations, one for embryonic connections), then one for
+each fullnat listener, and one in which fragments of answers are collected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+from controller.model.types import (
+    Address,
+    Affinity,
+    Backend,
+    Intent,
+    Listener,
+    Mode,
+    Network,
+    Role,
+    Site,
+    Switch,
+    Vip,
+)
+from controller.plan.numbers import Numbers, Space
+from controller.plan.pins import PinBook
+from controller.plan.pool import PoolState, fates
+from controller.plan.pool import Health as Verdict
+from flows.entries import Flow
+from flows.pipeline import Duty, PoolSpec
+from flows.spec import BackendSpec, GuardMeter, Here, ListenerSpec, LocalAddress, VipSpec, Zones
+from flows.stages import pin
+from flows.stages.edge import Uplink
+from flows.tables import Meters, Placed
+
+GENERATIONS = 3
+ZONES_PER_VIP = 8
+LOCAL_ZONES = 20_000
+"""Offset of the zones of fullnat listeners."""
+FRAGMENT_ZONE = 19_999
+
+
+class Timeouts(NamedTuple):
+    """Conntrack zones of a VIP and how long they must remember."""
+
+    zones: tuple[int, ...]
+    seconds: int
+
+
+@dataclass
+class World:
+    """All that planning needs to know besides the switch."""
+
+    intent: Intent
+    numbers: Numbers
+    pools: Mapping[str, PoolState]
+    """By ``PoolState.key``."""
+    health: Mapping[str, Mapping[str, Verdict]]
+    """Pool -> backend -> verdict."""
+    pins: PinBook
+    admitted: frozenset[str]
+    """lb switches that edges may use."""
+    owners: Mapping[str, str]
+    """VIP -> site that owns it now."""
+    now: float
+
+
+def listener_number(world: World, listener: Listener) -> int:
+    """Number of a listener."""
+    return world.numbers.of(Space.LISTENER, listener.name, world.now)
+
+
+def pool_key(listener: Listener) -> str:
+    """Key of the state that serves a listener."""
+    return f"{listener.pool}/{listener.protocol}"
+
+
+def generation(now: float, period: float) -> int:
+    """Which generation of zones is current."""
+    return int(now // period)
+
+
+def memory_timeout(intent: Intent, vip: Vip) -> float:
+    """The longest memory that a pool behind the VIP asks for."""
+    return max((intent.pool(item.pool).memory_timeout for item in vip.listeners), default=900.0)
+
+
+def zones(world: World, switch: Switch, vip: Vip) -> Zones:
+    """Zones of a VIP on a switch in the current generation."""
+    base = _zone_base(world, switch, vip)
+    turn = generation(world.now, memory_timeout(world.intent, vip))
+    return Zones(base + turn % GENERATIONS, base + (turn - 1) % GENERATIONS, base + GENERATIONS)
+
+
+def zone_timeouts(world: World, switch: Switch) -> list[Timeouts]:
+    """What conntrack has to be told: a generation's zone remembers for two generations."""
+    out = []
+    for vip in vips_of(world, switch):
+        base = _zone_base(world, switch, vip)
+        lasting = tuple(base + n for n in range(GENERATIONS))
+        out.append(Timeouts(lasting, int(2 * memory_timeout(world.intent, vip))))
+    return out
+
+
+def _zone_base(world: World, switch: Switch, vip: Vip) -> int:
+    return switch.placement.zones_from + ZONES_PER_VIP * world.numbers.of(Space.VIP, vip.name, world.now)
+
+
+def vips_of(world: World, switch: Switch) -> list[Vip]:
+    """VIPs that a switch of this site serves."""
+    return [vip for vip in world.intent.vips if switch.site in vip.owners]
+
+
+def duty(world: World, switch: Switch) -> Duty:
+    """What ``switch`` has to know now."""
+    here = Here(switch, Placed(switch.placement))
+    site = world.intent.site(switch.site)
+    vips = {vip.name: _vip(world, switch, vip) for vip in vips_of(world, switch)}
+    listeners = [item for vip in vips_of(world, switch) for item in vip.listeners]
+    specs = [_listener(world, switch, vips[item.vip], item) for item in listeners]
+    pools = {}
+    for key in dict.fromkeys(pool_key(item) for item in listeners):
+        spec = _pool(world, switch, site, world.pools[key])
+        pools[spec.id] = spec
+    return Duty(
+        here,
+        tuple(vips.values()),
+        tuple(specs),
+        pools,
+        uplinks=_uplinks(world, switch),
+        pins=tuple(_pins(world, here, {s.id for s in specs})) if Role.LB in switch.roles else (),
+        bypass=site.bypass,
+        responder=Role.EDGE in switch.roles,
+        fragment_zone=switch.placement.zones_from + FRAGMENT_ZONE,
+    )
+
+
+def _vip(world: World, switch: Switch, vip: Vip) -> VipSpec:
+    mine = world.owners.get(vip.name) == switch.site
+    number = world.numbers.of(Space.VIP, vip.name, world.now)
+    return VipSpec(number, vip.address, vip.mac, zones(world, switch, vip), int(vip.authority) if mine else 0)
+
+
+def _listener(world: World, switch: Switch, vip: VipSpec, item: Listener) -> ListenerSpec:
+    guards = []
+    if item.guard.rate is not None:
+        guards.append(GuardMeter(_meter(world, f"{item.name} all"), item.guard.rate))
+    for row in item.guard.prefixes:
+        guards.append(GuardMeter(_meter(world, f"{item.name} {row.prefix}"), row.rate, row.prefix))
+    return ListenerSpec(
+        listener_number(world, item),
+        vip,
+        item.protocol,
+        item.port,
+        item.backend_port,
+        pool_number(world, pool_key(item)),
+        item.mode,
+        item.affinity is Affinity.SOURCE,
+        tuple(guards),
+        _local(world, switch, item, vip.address.version) if item.mode is Mode.FULLNAT else None,
+    )
+
+
+def pool_number(world: World, key: str) -> int:
+    """Number of a pool's state."""
+    return world.numbers.of(Space.POOL, key, world.now)
+
+
+def _meter(world: World, name: str) -> int:
+    return Meters.GUARDS + world.numbers.of(Space.METER, name, world.now)
+
+
+def _local(world: World, switch: Switch, item: Listener, version: int) -> LocalAddress | None:
+    space = Space.LOCAL4 if version == 4 else Space.LOCAL6
+    index = world.numbers.of(space, item.name, world.now) - 1
+    for network in (n for n in switch.local if n.version == version):
+        address = _nth(network, index)
+        if address is not None:
+            zone = switch.placement.zones_from + LOCAL_ZONES + listener_number(world, item)
+            return LocalAddress(address, zone)
+        index -= network.num_addresses
+    return None
+
+
+def _nth(network: Network, index: int) -> Address | None:
+    return next(islice(network.hosts(), index, None), None)
+
+
+def _pool(world: World, switch: Switch, site: Site, state: PoolState) -> PoolSpec:
+    pool = world.intent.pool(state.name)
+    fate = fates(state, pool, world.health.get(state.name, {}), world.now)
+    number = pool_number(world, state.key)
+    specs = []
+    for member in state.members:
+        real = member.backend
+        specs.append(
+            BackendSpec(
+                member.id,
+                number,
+                real.addresses,
+                _frame_to(switch, site, real),
+                tuple(p.number for p in switch.ports if p.to in (real.at, real.name) and p.to is not None),
+                fate[member.id],
+            )
+        )
+    return PoolSpec(number, len(state.now), tuple(specs), state.table())
+
+
+def _frame_to(switch: Switch, site: Site, real: Backend) -> str | None:
+    near = not site.subnets or any(
+        address in prefix
+        for subnet in site.subnets
+        for prefix in subnet.prefixes
+        for address in real.addresses
+        if address.version == prefix.version
+    )
+    return real.mac if near and real.mac else switch.gateway_mac
+
+
+def _uplinks(world: World, switch: Switch) -> tuple[Uplink, ...]:
+    lbs = {s.name for s in world.intent.switches if Role.LB in s.roles}
+    ports = sorted((p for p in switch.ports if p.to in lbs), key=lambda p: p.number)
+    return tuple(Uplink(p.number, p.to in world.admitted) for p in ports)
+
+
+def _pins(world: World, here: Here, listeners: set[int]) -> list[Flow]:
+    idle = {world.numbers.of(Space.LISTENER, item.name, world.now): item for item in world.intent.listeners()}
+    out = []
+    for entry in world.pins.pins.values():
+        if entry.key.listener not in listeners:
+            continue
+        timeout = int(world.intent.pool(idle[entry.key.listener].pool).memory_timeout)
+        spec = pin.PinSpec(
+            entry.id, entry.key.listener, entry.protocol, entry.key.source, entry.key.port, entry.backend
+        )
+        role = pin.PinRole.REPORTER if entry.reporter == here.switch.name else pin.PinRole.SIBLING
+        out.append(pin.entry(here, spec, role, timeout))
+    return out

@@ -1,0 +1,82 @@
+"""Small stable numbers for names: listeners, pools, VIPs, backends, meters, local addresses.
+
+A number given back rests before somebody else gets it, because a switch may still remember it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Space(StrEnum):
+    """Names are numbered from 1 within a space."""
+
+    VIP = "vip"
+    LISTENER = "listener"
+    POOL = "pool"
+    BACKEND = "backend"
+    METER = "meter"
+    LOCAL4 = "local4"
+    LOCAL6 = "local6"
+
+
+LIMIT = 0xFFFF
+
+
+class NumbersExhausted(RuntimeError):
+    """All numbers of a space are given out or resting."""
+
+
+@dataclass
+class Numbers:
+    """Who has which number. Mutable, but does no I/O; the store saves ``dump()``."""
+
+    given: dict[str, dict[str, int]] = field(default_factory=dict)
+    resting: dict[str, dict[int, float]] = field(default_factory=dict)
+    """Number -> time (seconds) from which it may be given again."""
+
+    def of(self, space: Space, name: str, now: float) -> int:
+        """The number of a name, given now if it has none.
+
+        Raises NumbersExhausted when 65,535 numbers are in use or resting.
+        """
+        taken = self.given.setdefault(space, {})
+        if name not in taken:
+            taken[name] = self._free(space, now)
+        return taken[name]
+
+    def name(self, space: Space, number: int) -> str | None:
+        """Who has a number now."""
+        return next((n for n, k in self.given.get(space, {}).items() if k == number), None)
+
+    def keep_only(self, space: Space, names: Iterable[str], rest_until: float) -> None:
+        """Take back the numbers of all other names; they rest until then."""
+        wanted = set(names)
+        taken = self.given.setdefault(space, {})
+        for name in [n for n in taken if n not in wanted]:
+            self.resting.setdefault(space, {})[taken.pop(name)] = rest_until
+
+    def _free(self, space: Space, now: float) -> int:
+        resting = self.resting.setdefault(space, {})
+        highest = max((*self.given[space].values(), *resting), default=0)
+        if highest < LIMIT:
+            return highest + 1
+        rested = sorted(number for number, until in resting.items() if until <= now)
+        if not rested:
+            raise NumbersExhausted(f"all {LIMIT} numbers for {space}s are in use or resting; try again later")
+        del resting[rested[0]]
+        return rested[0]
+
+    def dump(self) -> str:
+        """As JSON."""
+        return json.dumps({"given": self.given, "resting": self.resting})
+
+    @staticmethod
+    def load(text: str) -> Numbers:
+        """Inverse of ``dump``."""
+        data = json.loads(text)
+        resting = {space: {int(n): t for n, t in rows.items()} for space, rows in data["resting"].items()}
+        return Numbers(data["given"], resting)

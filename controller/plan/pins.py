@@ -1,0 +1,125 @@
+"""Pins: who has one, who reports its end, and how the reporter changes. No I/O.
+
+    switch reports an exception ─► pin: reporter = that switch, siblings hold it too
+    a sibling sees the connection ─► it becomes the reporter          reporter falls idle ─► pin ends everywhere
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from controller.model.types import Address, Protocol
+
+LIMIT = 100_000
+"""Pins at most; connections beyond are at risk and counted."""
+
+
+class PinKey(NamedTuple):
+    """A connection of a listener (port 0 with affinity ``source``)."""
+
+    listener: int
+    source: Address
+    port: int
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One pinned connection."""
+
+    id: int
+    key: PinKey
+    protocol: Protocol
+    backend: int
+    reporter: str | None
+    """Switch whose entry has the idle timer; None: not settled (after a restart)."""
+
+
+@dataclass
+class PinBook:
+    """All pins. Methods return whether anything changed."""
+
+    pins: dict[PinKey, Pin] = field(default_factory=dict)
+    refused: int = 0
+    """Exceptions that found the book full: connections at risk."""
+    _by_id: dict[int, PinKey] = field(default_factory=dict)
+    _last: int = 0
+
+    def report(self, switch: str, key: PinKey, protocol: Protocol, backend: int) -> bool:
+        """A switch saw an exception, or saw a pinned connection as a sibling."""
+        known = self.pins.get(key)
+        if known is not None and known.backend == backend:
+            if known.reporter == switch:
+                return False
+            self._put(replace(known, reporter=switch))
+            return True
+        if known is None and len(self.pins) >= LIMIT:
+            self.refused += 1
+            return False
+        self._last = known.id if known else self._last + 1
+        self._put(Pin(self._last, key, protocol, backend, switch))
+        return True
+
+    def seen(self, switch: str, number: int) -> bool:
+        """A sibling sees the connection: it is the reporter from now on."""
+        key = self._by_id.get(number)
+        if key is None or self.pins[key].reporter == switch:
+            return False
+        self._put(replace(self.pins[key], reporter=switch))
+        return True
+
+    def idle(self, switch: str, number: int) -> bool:
+        """The reporter's entry timed out: the pin ends everywhere, unless another switch reports by now."""
+        key = self._by_id.get(number)
+        if key is None or self.pins[key].reporter not in (switch, None):
+            return False
+        self._drop(key)
+        return True
+
+    def adopt(self, pin: Pin) -> bool:
+        """Take over a pin found on a switch (after a restart of the controller)."""
+        self._last = max(self._last, pin.id)
+        known = self.pins.get(pin.key)
+        if known is not None and (known.reporter is not None or pin.reporter is None):
+            return False
+        self._put(pin)
+        return True
+
+    def lost(self, switch: str, heirs: Iterable[str]) -> bool:
+        """A switch is gone: another one keeps the idle timer for its pins until somebody sees a packet."""
+        heir = next(iter(sorted(heirs)), None)
+        mine = [pin for pin in self.pins.values() if pin.reporter == switch]
+        for pin in mine:
+            self._put(replace(pin, reporter=heir))
+        return bool(mine)
+
+    def settle(self, heir: str) -> bool:
+        """Give every pin without a reporter to a switch that is here."""
+        orphans = [pin for pin in self.pins.values() if pin.reporter is None]
+        for pin in orphans:
+            self._put(replace(pin, reporter=heir))
+        return bool(orphans)
+
+    def forget_backends(self, backends: Iterable[int]) -> bool:
+        """End the pins of backends whose connections move or are reset."""
+        gone = set(backends)
+        mine = [pin.key for pin in self.pins.values() if pin.backend in gone]
+        for key in mine:
+            self._drop(key)
+        return bool(mine)
+
+    def keep_listeners(self, listeners: Iterable[int]) -> bool:
+        """End the pins of listeners that are no more."""
+        alive = set(listeners)
+        mine = [key for key in self.pins if key.listener not in alive]
+        for key in mine:
+            self._drop(key)
+        return bool(mine)
+
+    def _put(self, pin: Pin) -> None:
+        self.pins[pin.key] = pin
+        self._by_id[pin.id] = pin.key
+
+    def _drop(self, key: PinKey) -> None:
+        del self._by_id[self.pins.pop(key).id]

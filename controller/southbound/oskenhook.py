@@ -1,0 +1,57 @@
+"""Take our own messages out of os-ken's stream before it parses them.
+
+os-ken builds Python objects for every entry of a reply and hands every message to every application. Ours are
+recognised by their transaction id (answers) or cookie (packet-ins, ended flows), are passed on as bytes, and are
+never seen by other applications of the same process; everything else goes the ordinary way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from os_ken.ofproto import ofproto_v1_3_parser as parser
+
+from flows.messages import BARRIER_REPLY, MULTIPART_REPLY
+
+ERROR, PACKET_IN, FLOW_REMOVED = 1, 10, 11
+OWN_XID = 0x45
+"""Uppermost byte of the transaction ids of our messages."""
+
+Taker = Callable[[Any, int, int, bytes], bool]
+"""(os-ken datapath, message type, transaction id, whole message) -> taken."""
+
+_COOKIE_AT = {PACKET_IN: 16, FLOW_REMOVED: 8}
+_takers: list[Taker] = []
+_originals: dict[int, Callable[..., Any]] = {}
+
+
+def install(taker: Taker) -> None:
+    """Offer messages to ``taker`` first, from now on."""
+    if not _originals:
+        for kind in (ERROR, PACKET_IN, FLOW_REMOVED, BARRIER_REPLY, MULTIPART_REPLY):
+            _originals[kind] = parser._MSG_PARSERS[kind]
+            parser._MSG_PARSERS[kind] = _parse
+    _takers.append(taker)
+
+
+def remove(taker: Taker) -> None:
+    """Stop offering messages to ``taker``; the last one restores os-ken."""
+    _takers.remove(taker)
+    if not _takers:
+        parser._MSG_PARSERS.update(_originals)
+        _originals.clear()
+
+
+def cookie_of(kind: int, message: bytes) -> int:
+    """Cookie of a packet-in or flow-removed message."""
+    at = _COOKIE_AT[kind]
+    return int.from_bytes(message[at : at + 8], "big")
+
+
+def _parse(datapath: Any, version: int, kind: int, length: int, xid: int, buffer: bytes) -> Any:
+    if (kind in _COOKIE_AT or xid >> 24 == OWN_XID) and any(
+        taker(datapath, kind, xid, bytes(buffer[:length])) for taker in list(_takers)
+    ):
+        return None
+    return _originals[kind](datapath, version, kind, length, xid, buffer)

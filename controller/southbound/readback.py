@@ -1,0 +1,123 @@
+"""Turn what a switch answers into a ``Target`` and counters."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from flows import messages, slots
+from flows.entries import FlowBody, FlowKey, Target
+from flows.fields import field_of
+from flows.slots import SlotTable
+from flows.tables import Cookie, Kind, Placed, Stage
+
+_BULK = (Kind.SLOT, Kind.TRANSITION, Kind.EXCEPTION)
+_COOKIE_AT = 24
+
+
+@dataclass
+class Readback:
+    """What a switch holds."""
+
+    target: Target
+    foreign: frozenset[FlowKey]
+    """Other people's flows in tables that we use."""
+    packets: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Cookie -> (packets, bytes), summed over the flows that carry it."""
+
+
+class Reader:
+    """Collects the tables of one switch."""
+
+    def __init__(self, placed: Placed, pool_slots: dict[int, int]) -> None:
+        """``pool_slots``: number of slots by pool id, as far as known."""
+        self._placed = placed
+        self._sizes = pool_slots
+        self._flows: dict[FlowKey, FlowBody] = {}
+        self._foreign: set[FlowKey] = set()
+        self._packets: dict[int, tuple[int, int]] = {}
+        self._rows: dict[tuple[Kind, int], list[bytes]] = {}
+
+    def table(self, number: int, body: bytes) -> None:
+        """Take in the flow statistics of one table."""
+        bulky = number in (self._placed.table(Stage.SLOT), self._placed.table(Stage.FATE))
+        rest = b"".join(self._sift(body)) if bulky else body
+        for stat in messages.parse_flow_stats(rest):
+            self._flow(stat)
+
+    def result(self, groups: bytes, meters: bytes) -> Readback:
+        """Everything taken in, with groups and meters."""
+        tables = {pool: self._slot_table(pool) for pool in sorted({pool for _, pool in self._rows})}
+        place = self._placed.place
+        own_groups = {
+            g.id: g for g in messages.parse_groups(groups) if 0 <= g.id - place.groups_from < 1 << 16
+        }
+        own_meters = {m.id: m for m in messages.parse_meters(meters) if 0 <= m.id - place.meters_from < 10_000}
+        return Readback(
+            Target(self._flows, own_groups, own_meters, tables), frozenset(self._foreign), self._packets
+        )
+
+    def _flow(self, stat: messages.FlowStat) -> None:
+        cookie = stat.flow.body.cookie
+        if cookie >> messages.COOKIE_SHIFT != self._placed.place.cookie:
+            self._foreign.add(stat.flow.key)
+            return
+        self._flows[stat.flow.key] = stat.flow.body
+        packets, octets = self._packets.get(cookie, (0, 0))
+        self._packets[cookie] = (packets + stat.packets, octets + stat.bytes)
+
+    def _sift(self, body: bytes) -> Iterator[bytes]:
+        """Put slot flows aside; yield the others."""
+        wanted = {self._placed.cookie(kind) >> 40: kind for kind in _BULK}
+        at = 0
+        while at < len(body):
+            (length,) = struct.unpack_from("!H", body, at)
+            (cookie,) = struct.unpack_from("!Q", body, at + _COOKIE_AT)
+            kind = wanted.get(cookie >> 40)
+            entry = body[at : at + length]
+            pool = cookie & 0xFFFFFFFFFF
+            if kind is not None and pool < 1 << 16 and length == slots.stats_length(self._placed, kind, pool):
+                self._rows.setdefault((kind, pool), []).append(entry)
+            else:
+                yield entry
+            at += length
+
+    def _slot_table(self, pool: int) -> SlotTable:
+        found = {}
+        for kind in _BULK:
+            rows = self._rows.get((kind, pool), [])
+            which, backends, regular = slots.absorb(self._placed, kind, pool, rows)
+            for row in (row for row, ok in zip(rows, regular, strict=True) if not ok):
+                # Somebody changed it: an ordinary flow that the diff will see as strange and take away.
+                for stat in messages.parse_flow_stats(row):
+                    self._flow(stat)
+            found[kind] = which[regular], backends[regular]
+        highest = max((int(which.max()) + 1 for which, _ in found.values() if which.size), default=256)
+        size = max(self._sizes.get(pool, 256), 1 << (highest - 1).bit_length())
+        table = SlotTable.empty(size)
+        for kind, column in ((Kind.SLOT, table.now), (Kind.TRANSITION, table.before)):
+            which, backends = found[kind]
+            column[which] = backends
+        which, backends = found[Kind.EXCEPTION]
+        pairs = np.sort(backends.astype(np.uint32) << 16 | which.astype(np.uint32))
+        return SlotTable(table.now, table.before, pairs)
+
+
+def known_fields(data: bytes, offset: int) -> tuple[dict[str, int], int]:
+    """The fields of an ``ofp_match`` that we know, by name, and the offset behind it; others are skipped."""
+    _, length = struct.unpack_from("!HH", data, offset)
+    at, end = offset + 4, offset + length
+    out: dict[str, int] = {}
+    while at < end:
+        size = data[at + 3]
+        try:
+            what, _ = field_of(data[at : at + 8])
+            start = at + len(what.header)
+            out[what.name] = int.from_bytes(data[start : start + what.size], "big")
+        except KeyError:
+            pass
+        at += 4 + size
+    return out, offset + length + (-length % 8)
