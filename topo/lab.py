@@ -256,21 +256,26 @@ class Lab:
             return socket.socket(family, kind)
 
     def popen(self, node: str, argv: Sequence[str], **kwargs: Any) -> subprocess.Popen[Any]:
-        """Start a program in a node's namespace; ``kwargs`` are those of ``subprocess.Popen``."""
+        """Start a program in a node's namespace; ``kwargs`` are those of ``subprocess.Popen``.
+
+        ``env`` adds to the environment. On a switch, ovs-* programs find that switch by themselves.
+        """
+        environment = self._environment(node, kwargs.pop("env", None))
         with self.namespace(node):
-            return subprocess.Popen(list(argv), **kwargs)
+            return subprocess.Popen(list(argv), env=environment, **kwargs)
 
     def exec(self, node: str, argv: Sequence[str], **kwargs: Any) -> subprocess.CompletedProcess[Any]:
-        """Run a program in a node's namespace to its end; ``kwargs`` are those of ``subprocess.run``."""
-        kwargs.setdefault("check", False)
-        with self.namespace(node):
-            return subprocess.run(
-                list(argv), env={**os.environ, **self._environment(node), **kwargs.pop("env", {})}, **kwargs
-            )
+        """Run a program in a node's namespace to its end, as ``popen`` starts it.
 
-    def _environment(self, node: str) -> Mapping[str, str]:
-        """So that ``lab exec lb1 ovs-ofctl ...`` finds that switch."""
-        return self.switches[node].env if node in self.switches else {}
+        ``kwargs`` are those of ``subprocess.run``; the exit code is not checked unless they say so.
+        """
+        environment = self._environment(node, kwargs.pop("env", None))
+        with self.namespace(node):
+            return subprocess.run(list(argv), env=environment, **{"check": False, **kwargs})
+
+    def _environment(self, node: str, more: Mapping[str, str] | None) -> dict[str, str]:
+        own = self.switches[node].env if node in self.switches else {}
+        return {**os.environ, **own, **(more or {})}
 
     def ofctl(self, switch: str, *arguments: str) -> str:
         """``ovs-ofctl`` on a switch."""

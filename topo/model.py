@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -114,50 +113,72 @@ class Topology(Part):
     def _hangs_together(self) -> Topology:
         faults = list(_faults(self))
         if faults:
-            raise ValueError("; ".join(faults))
+            raise _DanglingError(faults)
         return self
 
 
-def _faults(topology: Topology) -> Iterator[str]:
+Fault = tuple[tuple[str | int, ...], str]
+"""Keys that lead to it, and what is wrong."""
+
+
+class _DanglingError(ValueError):
+    """Parts that do not fit together."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("\n".join(text for _, text in faults))
+        self.faults = faults
+
+
+def _faults(topology: Topology) -> Iterator[Fault]:
     """References that lead nowhere and names used twice."""
     switches = [switch.name for switch in topology.switches]
-    hosts = [host.name for host in topology.hosts]
     subnets = [subnet.name for subnet in topology.subnets]
     sites = [site.name for site in topology.sites]
-    yield from _names(switches, hosts, subnets, sites)
+    yield from _names(topology)
     yield from _links(topology, switches)
-    for switch in topology.switches:
+    for index, switch in enumerate(topology.switches):
         if switch.site is None and len(sites) != 1:
-            yield f"switch {switch.name}: say which site it is in, there are {', '.join(sites)}"
+            yield ("switches", index), f"{switch.name}: say which site it is in, there are {', '.join(sites)}"
         elif switch.site is not None and switch.site not in sites:
-            yield f"switch {switch.name}: no site {switch.site!r}; there are {', '.join(sites)}"
-    for host in topology.hosts:
+            yield ("switches", index, "site"), f"no site {switch.site!r}; there are {', '.join(sites)}"
+    for index, host in enumerate(topology.hosts):
         if host.attach not in switches:
-            yield f"host {host.name}: no switch {host.attach!r}; there are {', '.join(switches)}"
+            yield ("hosts", index, "attach"), f"no switch {host.attach!r}; there are {', '.join(switches)}"
         if host.subnet not in subnets:
-            yield f"host {host.name}: no subnet {host.subnet!r}; there are {', '.join(subnets)}"
+            yield ("hosts", index, "subnet"), f"no subnet {host.subnet!r}; there are {', '.join(subnets)}"
         if (host.name == "ctl") != (host.kind == "probe"):
-            yield f"host {host.name}: the probe host, and only it, is called 'ctl'"
+            yield ("hosts", index, "name"), "the host of kind probe, and only it, is called 'ctl'"
 
 
-def _names(switches: list[str], hosts: list[str], subnets: list[str], sites: list[str]) -> Iterator[str]:
-    for kind, names in (("node", switches + hosts), ("subnet", subnets), ("site", sites)):
-        for name in sorted(name for name, uses in Counter(names).items() if uses > 1):
-            yield f"{kind} {name!r} is defined twice"
-    for reserved in _RESERVED & {*switches, *hosts}:
-        yield f"a node may not be called {reserved!r}: the lab uses that name itself"
-    if "ctl" in switches:
-        yield "a switch may not be called 'ctl': that is the controller's namespace"
+def _names(topology: Topology) -> Iterator[Fault]:
+    """Names used twice or by the lab itself; switches and hosts share one set of names."""
+    nodes: set[str] = set()
+    for key in ("switches", "hosts", "subnets", "sites"):
+        seen = nodes if key in ("switches", "hosts") else set()
+        for index, part in enumerate(getattr(topology, key)):
+            if part.name in seen:
+                yield (key, index, "name"), f"{part.name!r} is defined twice"
+            elif seen is nodes and part.name in _RESERVED:
+                yield (
+                    (key, index, "name"),
+                    f"a node may not be called {part.name!r}: the lab uses that name itself",
+                )
+            elif key == "switches" and part.name == "ctl":
+                yield (
+                    (key, index, "name"),
+                    "a switch may not be called 'ctl': that is the controller's namespace",
+                )
+            seen.add(part.name)
 
 
-def _links(topology: Topology, switches: list[str]) -> Iterator[str]:
+def _links(topology: Topology, switches: list[str]) -> Iterator[Fault]:
     seen: set[frozenset[str]] = set()
-    for one, other in topology.links:
-        for end in (one, other):
+    for index, (one, other) in enumerate(topology.links):
+        for position, end in enumerate((one, other)):
             if end not in switches:
-                yield f"link {one}-{other}: no switch {end!r}; there are {', '.join(switches)}"
+                yield ("links", index, position), f"no switch {end!r}; there are {', '.join(switches)}"
         if one == other or frozenset((one, other)) in seen:
-            yield f"link {one}-{other}: a link joins two different switches, once"
+            yield ("links", index), "a link joins two different switches, once"
         seen.add(frozenset((one, other)))
 
 
@@ -187,16 +208,28 @@ def load(path: str | Path) -> Topology:
     try:
         return Topology.model_validate(_plain(document))
     except ValidationError as error:
-        lines = []
-        for fault in error.errors():
-            line, column = _position(document, fault["loc"])
-            key = ".".join(str(part) for part in fault["loc"])
-            message = fault["msg"].removeprefix("Value error, ")
-            lines += [
-                f"{path}:{line}:{column}: {key}: {text}" if key else f"{path}:{line}:{column}: {text}"
-                for text in message.split("; ")
-            ]
-        raise TopologyError("\n".join(lines)) from None
+        raise TopologyError(
+            "\n".join(_complaint(path, document, where, text) for where, text in _all_faults(error))
+        ) from None
+
+
+def _all_faults(error: ValidationError) -> Iterator[Fault]:
+    """What pydantic found and what we did, without complaints about a whole whose part is wrong."""
+    found = error.errors()
+    for fault in found:
+        inner = fault.get("ctx", {}).get("error")
+        if isinstance(inner, _DanglingError):
+            yield from inner.faults
+        elif not any(
+            fault["loc"] == other["loc"][: len(fault["loc"])] for other in found if other is not fault
+        ):
+            yield fault["loc"], fault["msg"].removeprefix("Value error, ")
+
+
+def _complaint(path: Path, document: Any, where: tuple[str | int, ...], text: str) -> str:
+    line, column = _position(document, where)
+    key = ".".join(str(part) for part in where)
+    return f"{path}:{line}:{column}: {key}: {text}" if key else f"{path}:{line}:{column}: {text}"
 
 
 def _plain(value: Any) -> Any:

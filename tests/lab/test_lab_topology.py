@@ -1,0 +1,116 @@
+"""Topology files are read with complaints that point at the line, and numbered the same way every time."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from controller.model.load import load_intent
+from topo import intent, model, underlay
+from topo.errors import TopologyError
+from topo.plan import plan
+
+SHIPPED = ["fabric", "pair", "single"]
+
+GOOD = """\
+name: small
+subnets:
+  - {name: front, prefixes: [10.0.0.0/24]}
+switches:
+  - {name: sw1, roles: [edge, lb, leaf]}
+  - {name: sw2, roles: [leaf]}
+links:
+  - [sw1, sw2]
+hosts:
+  - {name: c1, attach: sw1, subnet: front}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("attach: sw1", "attach: sw7", "10:16: hosts.0.attach: no switch 'sw7'; there are sw1, sw2"),
+        ("subnet: front", "subnet: back", "10:29: hosts.0.subnet: no subnet 'back'; there are front"),
+        ("[sw1, sw2]", "[sw1, sw1]", "8:5: links.0: a link joins two different switches, once"),
+        ("name: c1", "name: sw2", "10:6: hosts.0.name: 'sw2' is defined twice"),
+        ("name: c1", "name: c-1", "10:6: hosts.0.name: "),
+        ("roles: [leaf]", "roles: [spine]", "6:25: switches.1.roles.0: "),
+        ("roles: [leaf]", "roles: [leaf], kind: bmv2", "6:32: switches.1.kind: Input should be 'ovs'"),
+        ("10.0.0.0/24", "10.0.0.0/28", "10.0.0.0/28 is too small"),
+        ("links:", "linsk:", "7:1: linsk: "),
+        ("- [sw1, sw2]", "- [sw1, sw2", ": not YAML: "),
+    ],
+)
+def test_a_fault_is_reported_where_it_is(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    path = tmp_path / "bad.yaml"
+    assert old in GOOD
+    path.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(TopologyError, match=re.escape(complaint)) as error:
+        model.load(path)
+    assert str(error.value).startswith(f"{path}:")
+    assert "\n" not in str(error.value), "one fault, one complaint"
+
+
+def test_a_good_file_is_numbered_links_first_and_then_hosts(tmp_path: Path) -> None:
+    path = tmp_path / "good.yaml"
+    path.write_text(GOOD)
+    fabric = plan(model.load(path))
+    assert [(port.number, port.to) for port in fabric.switches["sw1"].ports] == [(1, "sw2"), (2, "c1")]
+    assert (fabric.switches["sw1"].id, fabric.switches["sw2"].id) == (0x11, 0x31)
+    assert str(fabric.hosts["c1"].addresses[0]) == "10.0.0.11/24"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_intent_of_a_shipped_topology_satisfies_the_controller(name: str, tmp_path: Path) -> None:
+    fabric = plan(model.load(name))
+    path = tmp_path / "intent.yaml"
+    path.write_text(intent.dump(intent.intent(fabric)))
+    wanted = load_intent(path)
+    assert {switch.name: switch.id for switch in wanted.switches} == {
+        switch.name: switch.id for switch in fabric.switches.values()
+    }
+    for pool in wanted.pools:
+        for backend in pool.backends:
+            host = fabric.hosts[backend.name]
+            assert (backend.at, backend.mac) == (host.attach, host.mac)
+            assert backend.addresses == tuple(address.ip for address in host.addresses)
+
+
+def test_a_backend_that_is_no_host_needs_an_address() -> None:
+    topology = model.load("single")
+    services = topology.services.model_copy(
+        update={"pools": ({"name": "web", "backends": [{"name": "s9"}]},)}
+    )
+    fabric = plan(topology.model_copy(update={"services": services}))
+    with pytest.raises(
+        TopologyError, match="pool web: backend 's9' is no host of the lab and has no address"
+    ):
+        intent.intent(fabric)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_lab_forwards_nothing_for_a_vip_and_only_below_everybody_else(name: str) -> None:
+    fabric = plan(model.load(name))
+    for switch in fabric.switches:
+        lines = underlay.bundle(fabric, switch).splitlines()
+        for vip in fabric.vips:
+            assert not [line for line in lines if re.search(rf"dst={re.escape(str(vip))}\b(?!:)", line)]
+        entry = [line for line in lines if "table=0," in line]
+        assert entry == ["flow add cookie=0x1ab,table=0,priority=0,actions=goto_table:200"]
+
+
+def test_a_neighbour_that_lost_its_way_does_not_get_its_packets_back() -> None:
+    fabric = plan(model.load("fabric"))
+    leaf1 = fabric.switches["leaf1"]
+    lines = underlay.bundle(fabric, "leaf1").splitlines()
+    for lb in ("lb1", "lb2", "lb3"):
+        port = leaf1.port(lb)
+        detours = [line for line in lines if f"in_port={port}," in line and "nw_dst=10.2.0.14," in line]
+        assert detours, f"packets from {lb} for a server behind leaf2 have flows of their own"
+        groups = {match for line in detours for match in re.findall(r"group:(\d+)", line)}
+        for group in groups:
+            body = next(line for line in lines if line.startswith(f"group add group_id={group},"))
+            assert f"output:{port}" not in body
+            assert body.count("bucket=") == 2
