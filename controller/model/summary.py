@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from controller.model.types import Backend, HealthCheck, Intent, Listener, OnDown, Pool, Role, Switch
+from controller.model.types import Backend, HealthCheck, Intent, Listener, OnDown, Pool, Role, Switch, Vip
 from controller.model.units import format_duration
 
 ROWS = 12
@@ -22,8 +22,8 @@ def summarise(intent: Intent) -> str:
             [_pool_row(pool) for pool in intent.pools],
         ),
         _table(
-            ("VIP", "ADDRESS", "LISTENER", "MODE", "POOL", "OWNERS"),
-            [row for vip in intent.vips for row in _vip_rows(intent, vip.name)],
+            ("VIP", "ADDRESS", "LISTENERS", "MODE", "POOL", "OWNERS"),
+            [row for vip in intent.vips for row in _vip_rows(vip)],
         ),
         _notes(intent),
     ]
@@ -95,19 +95,20 @@ def _down(policy: OnDown) -> str:
     return f"{format_duration(policy.keep_for)}, {policy.then}"
 
 
-def _vip_rows(intent: Intent, name: str) -> list[tuple[str, ...]]:
-    vip = next(vip for vip in intent.vips if vip.name == name)
+def _vip_rows(vip: Vip) -> list[tuple[str, ...]]:
+    """One row per mode and pool of a VIP."""
     head = (vip.name, str(vip.address))
     owners = " > ".join(vip.owners)
-    if not vip.listeners:
-        return [(*head, "none", "", "", owners)]
-    rows = [(*_listener_row(listener), owners) for listener in vip.listeners]
+    by_way: dict[tuple[str, str], list[str]] = {}
+    for listener in vip.listeners:
+        by_way.setdefault((listener.mode, listener.pool), []).append(_ports(listener))
+    rows = [(_some(ports), *way, owners) for way, ports in by_way.items()] or [("none", "", "", owners)]
     return [(*(head if index == 0 else ("", "")), *row) for index, row in enumerate(rows)]
 
 
-def _listener_row(listener: Listener) -> tuple[str, str, str]:
+def _ports(listener: Listener) -> str:
     to = f" to {listener.backend_port}" if listener.backend_port != listener.port else ""
-    return (f"{listener.protocol}/{listener.port}{to}", str(listener.mode), listener.pool)
+    return f"{listener.protocol}/{listener.port}{to}"
 
 
 def _notes(intent: Intent) -> str:

@@ -41,7 +41,7 @@ POOL  BACKENDS  WEIGHT  SLOTS  HEALTH                       WHEN DOWN (TCP)  DRA
 web   2 of 3    3       512    http every 2s, down after 3  10s, move        5m, keep
 dns   2 of 40   2       4,096  udp every 1s, down after 3   10s, move        5m, keep
 
-VIP   ADDRESS     LISTENER        MODE     POOL  OWNERS
+VIP   ADDRESS     LISTENERS       MODE     POOL  OWNERS
 shop  10.0.0.100  tcp/80          dr       web   east
                   tcp/81 to 8081  nat      web   east
                   tcp/82          fullnat  web   east
@@ -97,6 +97,13 @@ def test_what_may_not_be_meant_is_noted(replace: dict[str, str], note: str) -> N
     changed = intent(**replace)
     assert note in notes(changed)
     assert f"note: {note}" in summarise(changed).splitlines()
+
+
+def test_listeners_of_one_vip_with_one_mode_and_pool_share_a_line() -> None:
+    text = summarise(load_text(BASE.replace("mode: tun", "mode: dr"), "fabric.yaml"))
+    assert "shop 10.0.0.100 tcp/80, tcp/83 dr web east".split() in [
+        line.split() for line in text.splitlines()
+    ]
 
 
 def test_the_base_has_nothing_to_note() -> None:
