@@ -46,12 +46,12 @@ class Step:
     def title(self) -> str:
         """For people."""
         texts = {
-            Kind.SABOTAGE: "move one living connection by hand",
+            Kind.SABOTAGE: "move a connection by hand",
             Kind.ADD_BACKEND: f"add {self.target}",
             Kind.CHANGE_WEIGHT: f"weight of {self.target} to {self.weight}",
             Kind.DRAIN_BACKEND: f"drain {self.target}",
             Kind.KILL_SERVER: f"kill -9 server {self.target}",
-            Kind.MOVE_SLOTS: f"weight of {self.target} to {self.weight} (moves slots)",
+            Kind.MOVE_SLOTS: f"weight of {self.target} to {self.weight}, moves slots",
             Kind.KILL_LB: f"kill -9 switch {self.target}",
             Kind.HEAL_LB: f"bring {self.target} back",
             Kind.KILL_CONTROLLER: "kill -9 the controller",

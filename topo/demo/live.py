@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
+from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -17,7 +19,9 @@ from topo.demo.records import ClientLog
 
 RECENT = 5.0
 """Seconds of short requests that shares are taken from."""
-BAR = 24
+BAR = 16
+NOTES = 4
+"""Lines of what the controller said."""
 
 
 @dataclass
@@ -71,8 +75,8 @@ def _bar(share: float) -> str:
 
 
 def _backends(view: View, now: float) -> Table:
-    table = Table(title="backends", title_justify="left", expand=False)
-    for head in ("backend", "state", "weight", "wanted", f"got (last {RECENT:.0f} s)", "", "long-lived"):
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for head in ("backend", "state", "weight", "wanted", f"last {RECENT:.0f} s", "", "long-lived"):
         table.add_column(head, justify="left" if head in ("backend", "state", "") else "right")
     fleet = view.fleet_now()
     serving = fleet.serving()
@@ -97,8 +101,8 @@ def _backends(view: View, now: float) -> Table:
 
 
 def _events(view: View, now: float) -> Table:
-    table = Table(title="events", title_justify="left", expand=False)
-    for head in ("at", "event", "repaired after", "promised"):
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for head in ("at", "event", "repair", "promised"):
         table.add_column(head, justify="left" if head == "event" else "right")
     requests = [one for client in view.clients for one in client.requests]
     cut = measure.spans(view.fleet, view.happened, view.start, now)
@@ -137,5 +141,6 @@ def _line(view: View, now: float) -> Text:
 
 def render(view: View, now: float) -> RenderableType:
     """The whole picture."""
-    notes = Text("\n".join(view.notes[-6:]), style="dim", no_wrap=True, overflow="ellipsis")
-    return Group(_line(view, now), _backends(view, now), _events(view, now), notes)
+    notes = Text("\n".join(view.notes[-NOTES:]), style="dim", no_wrap=True, overflow="ellipsis")
+    tables = Columns([_backends(view, now), _events(view, now)], padding=(0, 3))
+    return Group(_line(view, now), tables, notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -17,9 +18,9 @@ def _mark(held: bool) -> str:
 
 
 def _events(outcome: Outcome) -> Table:
-    table = Table(title="Events", title_justify="left")
-    for head in ("event", "at", "repair", "promised", "wrong", "longest stall", "broken", ""):
-        table.add_column(head, justify="left" if head in ("event", "") else "right")
+    table = Table(title="Events", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for head in ("event", "at", "repair", "promised", "wrong", "stall", "broken", ""):
+        table.add_column(head, justify="left" if head in ("event", "") else "right", no_wrap=head != "event")
     for one in outcome.events:
         table.add_row(
             one.happened.step.title,
@@ -35,7 +36,7 @@ def _events(outcome: Outcome) -> Table:
 
 
 def _promises(outcome: Outcome) -> Table:
-    table = Table(title="Promises", title_justify="left")
+    table = Table(title="Promises", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for head in ("promise", "value", "bound", ""):
         table.add_column(head, justify="left" if head in ("promise", "") else "right")
     for one in outcome.promises:

@@ -57,10 +57,11 @@ def _rect(
 def _areas(outcome: Outcome, scale: Scale, top: float, height: float) -> list[str]:
     """New connections per second, one stacked area per backend."""
     seen = outcome.observed
-    bins = max(1, int((seen.end - seen.start) / BIN) + 1)
+    # A last step that is cut short would look like a breakdown.
+    bins = max(1, int((seen.end - seen.start) / BIN))
     counts: dict[str, list[int]] = defaultdict(lambda: [0] * bins)
     for one in seen.requests:
-        if one.result == "ok" and seen.start <= one.t <= seen.end:
+        if one.result == "ok" and seen.start <= one.t < seen.start + bins * BIN:
             counts[one.server][int((one.t - seen.start) / BIN)] += 1
     palette = colours([*seen.fleet.weights])
     highest = max((sum(column) for column in zip(*counts.values(), strict=True)), default=1) or 1
