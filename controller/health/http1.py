@@ -102,12 +102,12 @@ class ResponseReader:
         return self._read_body()
 
     def _read_head(self) -> bool:
+        if self._buffer[:7] != b"HTTP/1."[: len(self._buffer)]:
+            raise BadResponse("not an HTTP/1 response")
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             if len(self._buffer) > MAX_HEAD:
                 raise BadResponse(f"headers longer than {MAX_HEAD} bytes")
-            if not b"HTTP/1."[: len(self._buffer)] == self._buffer[:7]:
-                raise BadResponse("not an HTTP/1 response")
             return False
         first, *fields = bytes(self._buffer[:end]).split(b"\r\n")
         del self._buffer[: end + 4]
