@@ -17,10 +17,11 @@ import numpy as np
 
 from controller import ovs_hash
 from controller.model.types import Address, Protocol
+from controller.plan.pins import PinKey
+from flows.pipeline import Duty
 from flows.slots import SlotTable
 from flows.spec import Fate, ListenerSpec
 from flows.stages.listener import STICKY_PORT
-from flows.stages.pin import PinSpec
 
 MAX_PORT = 65_535
 
@@ -83,20 +84,6 @@ class Packet:
             raise ValueError(f"{self.protocol} has no SYN")
 
 
-class PinKey(NamedTuple):
-    """The connection that a pin is for."""
-
-    listener: int
-    source: Address
-    port: int
-    """Source port; 0: all of a source's."""
-
-    @classmethod
-    def of(cls, pin: PinSpec) -> PinKey:
-        """The key of a pin as the controller writes it."""
-        return cls(pin.listener, pin.source, pin.port)
-
-
 class ConnectionKey(NamedTuple):
     """A connection as memory tells it from others: the 5-tuple with the VIP by its id."""
 
@@ -117,7 +104,7 @@ class Remembered(NamedTuple):
 
 
 @dataclass(frozen=True)
-class PoolState:
+class LbPool:
     """A pool on the switch. Raises ValueError when the number of slots is no power of two up to 65,536."""
 
     table: SlotTable
@@ -152,10 +139,19 @@ class LbState:
     """All of an lb switch that a decision depends on."""
 
     listeners: tuple[ListenerSpec, ...]
-    pools: Mapping[int, PoolState]
+    pools: Mapping[int, LbPool]
     pins: Mapping[PinKey, int] = field(default_factory=dict)
     """Backend per pin."""
     memory: Mapping[ConnectionKey, Remembered] = field(default_factory=dict)
+
+    @staticmethod
+    def fresh(duty: Duty, names: Mapping[int, str] | None = None) -> LbState:
+        """A switch that holds what it should and has seen no connection; ``names`` of backend ids."""
+        pools = {
+            pool.id: LbPool(pool.table, {real.id: real.fate for real in pool.backends}, names or {})
+            for pool in duty.pools.values()
+        }
+        return LbState(duty.listeners, pools)
 
 
 @dataclass(frozen=True)
@@ -237,7 +233,7 @@ class _Recalled:
 
 
 def _recall(
-    packet: Packet, listener: ListenerSpec, pool: PoolState, state: LbState, reasons: list[str]
+    packet: Packet, listener: ListenerSpec, pool: LbPool, state: LbState, reasons: list[str]
 ) -> _Recalled | None:
     # The listener stage hides a sticky connection's ports before the pin stage looks.
     port = STICKY_PORT if listener.sticky else packet.source_port
@@ -262,7 +258,7 @@ def _recall(
 
 
 def _fate(
-    packet: Packet, listener: ListenerSpec, pool: PoolState, recalled: _Recalled, reasons: list[str]
+    packet: Packet, listener: ListenerSpec, pool: LbPool, recalled: _Recalled, reasons: list[str]
 ) -> Decision | None:
     """What the named backend's fate makes of it; None: decide anew."""
     name = pool.name(recalled.backend)
@@ -290,7 +286,7 @@ def _fate(
 
 
 def _choose(
-    packet: Packet, listener: ListenerSpec, pool: PoolState, recalled: _Recalled | None, reasons: list[str]
+    packet: Packet, listener: ListenerSpec, pool: LbPool, recalled: _Recalled | None, reasons: list[str]
 ) -> Decision:
     port = 0 if listener.sticky else packet.source_port
     slot = ovs_hash.slot(packet.source, port, pool.slots)

@@ -32,6 +32,26 @@ def check(file: ConfigFile) -> None:
 
 
 @app.command()
+def decide(
+    file: ConfigFile,
+    source: Annotated[
+        str, typer.Option("--from", metavar="ADDRESS:PORT", help="Where the packet comes from.")
+    ],
+    target: Annotated[str, typer.Option("--to", metavar="ADDRESS:PORT", help="VIP and port that it is for.")],
+    udp: Annotated[bool, typer.Option("--udp", help="UDP; TCP without it.")] = False,
+    flags: Annotated[
+        str | None,
+        typer.Option(metavar="FLAGS", help="TCP flags, like syn or psh,ack.", show_default="syn"),
+    ] = None,
+    json_out: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Say which backend a packet would get by FILE, and why; exit code 1 if none."""
+    from controller.cli.decide import decide as decide_packet
+
+    raise typer.Exit(decide_packet(file, source, target, udp, flags, json_out))
+
+
+@app.command()
 def run(
     config: ConfigFile,
     state: Annotated[
@@ -78,7 +98,8 @@ def demo(
 @app.command()
 def bench(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Which benchmark, or all; a list without it.")
+        str | None,
+        typer.Argument(metavar="NAME", help="Which benchmark, or all; without a name they are listed."),
     ] = None,
     json_out: Annotated[
         bool, typer.Option("--json", help="Print one JSON object of figures and nothing else.")

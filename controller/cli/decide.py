@@ -1,0 +1,179 @@
+"""``evenkeel decide FILE``: which backend a connection would get by an intent file, and why."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from ipaddress import ip_address
+from pathlib import Path
+
+from controller.decision import Decision, LbState, Packet
+from controller.decision import decide as decide_packet
+from controller.model.errors import ConfigErrors
+from controller.model.load import load_intent
+from controller.model.types import Address, Intent, Listener, Protocol, Role, Switch
+from controller.plan.duty import World, duty, pool_key
+from controller.plan.numbers import Numbers, Space
+from controller.plan.pins import PinBook
+from controller.plan.pool import PoolState, step
+
+OVS_HASH = "ovs-jenkins"
+TCP_FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns")
+PRESUMED = (
+    "presumed: every backend is healthy, nothing is remembered or pinned, no slot moves, no guard drops"
+)
+_ENDPOINT = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[^:\[\]]+)):(?P<port>\d{1,5})")
+
+
+class _WrongError(Exception):
+    """What was asked for makes no sense; the text says why."""
+
+
+def decide(
+    config: Path,
+    source: str,
+    target: str,
+    udp: bool = False,
+    flags: str | None = None,
+    json_out: bool = False,
+) -> int:
+    """Print the backend that a packet from ``source`` to ``target`` (ADDRESS:PORT each) gets, and why.
+
+    ``flags`` are TCP flags separated by commas; None: the SYN that opens a connection. With ``json_out``
+    standard output is one JSON object. Returns 0, 1 when the packet goes to no backend, or 2 when the file or
+    the packet is wrong.
+    """
+    try:
+        intent = load_intent(config)
+        packet = _packet(source, target, udp, flags)
+        answer = _decide(intent, packet)
+    except ConfigErrors as errors:
+        print(errors, file=sys.stderr)
+        return 2
+    except _WrongError as error:
+        print(f"evenkeel decide: {error}", file=sys.stderr)
+        return 2
+    decision, listener, backend = answer
+    if json_out:
+        print(json.dumps(_as_json(packet, *answer)))
+    else:
+        print(_as_text(packet, decision, listener, backend))
+    return 0 if backend is not None else 1
+
+
+def _packet(source: str, target: str, udp: bool, flags: str | None) -> Packet:
+    protocol = Protocol.UDP if udp else Protocol.TCP
+    if udp and flags is not None:
+        raise _WrongError("--flags goes with TCP only; leave out --flags or --udp")
+    given = {flag.strip().lower() for flag in (flags or "").split(",")} - {""}
+    unknown = sorted(given - set(TCP_FLAGS))
+    if unknown:
+        raise _WrongError(f"--flags {flags}: {unknown[0]!r} is no TCP flag; there are {', '.join(TCP_FLAGS)}")
+    opens = protocol is Protocol.TCP and (flags is None or ("syn" in given and "ack" not in given))
+    from_address, from_port = _endpoint("--from", source)
+    to_address, to_port = _endpoint("--to", target)
+    if from_address.version != to_address.version:
+        raise _WrongError(f"--from {source} and --to {target}: give two addresses of one IP version")
+    return Packet(from_address, from_port, to_address, to_port, protocol, opens)
+
+
+def _endpoint(option: str, text: str) -> tuple[Address, int]:
+    wrong = _WrongError(f"{option} {text}: give ADDRESS:PORT, like 10.0.0.11:40000 or [fd00::11]:40000")
+    found = _ENDPOINT.fullmatch(text)
+    if found is None:
+        raise wrong
+    try:
+        address = ip_address(found["v6"] or found["v4"])
+    except ValueError:
+        raise wrong from None
+    port = int(found["port"])
+    if address.version != (6 if found["v6"] else 4) or port > 65_535:
+        raise wrong
+    return address, port
+
+
+def _decide(intent: Intent, packet: Packet) -> tuple[Decision, Listener | None, str | None]:
+    """The decision, the listener that claims the packet, and the name of the backend."""
+    listener = _listener(intent, packet)
+    switch = _switch(intent, listener)
+    numbers = Numbers()
+    fresh = {pool_key(item): item for item in intent.listeners()}
+    pools = {
+        key: step(
+            PoolState.new(item.pool, item.protocol, intent.pool(item.pool).slots),
+            intent.pool(item.pool),
+            {},
+            numbers,
+            0.0,
+        )
+        for key, item in fresh.items()
+    }
+    owners = {vip.name: switch.site for vip in intent.vips}
+    world = World(intent, numbers, pools, {}, PinBook(), frozenset(), owners, 0.0)
+    plan = duty(world, switch)
+    names = {number: name for name, number in numbers.given.get(Space.BACKEND, {}).items()}
+    decision = decide_packet(packet, LbState.fresh(plan, names))
+    return decision, listener, None if decision.backend is None else names[decision.backend]
+
+
+def _listener(intent: Intent, packet: Packet) -> Listener | None:
+    for vip in intent.vips:
+        if vip.address == packet.destination:
+            for listener in vip.listeners:
+                if (listener.protocol, listener.port) == (packet.protocol, packet.destination_port):
+                    return listener
+    return None
+
+
+def _switch(intent: Intent, listener: Listener | None) -> Switch:
+    """A lb switch of the listener's home site; all of them hold the same tables."""
+    homes = {vip.owners[0] for vip in intent.vips if listener is None or vip.name == listener.vip}
+    able = [s for s in intent.switches if Role.LB in s.roles and (s.site in homes or not homes)]
+    if not able:
+        raise _WrongError(f"no lb switch at {', '.join(sorted(homes)) or 'any site'} could decide it")
+    switch = able[0]
+    if switch.hash_name != OVS_HASH:
+        raise _WrongError(
+            f"switch {switch.name} of kind {switch.kind} hashes by {switch.hash_name}; "
+            f"only {OVS_HASH} (kind ovs) is known here"
+        )
+    return switch
+
+
+def _as_json(
+    packet: Packet, decision: Decision, listener: Listener | None, backend: str | None
+) -> dict[str, object]:
+    return {
+        "from": _joined(packet.source, packet.source_port),
+        "to": _joined(packet.destination, packet.destination_port),
+        "protocol": str(packet.protocol),
+        "syn": packet.syn,
+        "listener": None if listener is None else listener.name,
+        "pool": None if listener is None else listener.pool,
+        "backend": backend,
+        "stage": str(decision.by),
+        "slot": decision.slot,
+        "reasons": list(decision.reasons),
+        "presumed": PRESUMED,
+    }
+
+
+def _as_text(packet: Packet, decision: Decision, listener: Listener | None, backend: str | None) -> str:
+    where = f" of pool {listener.pool}, by {decision.by}" if listener else ""
+    source = _joined(packet.source, packet.source_port)
+    target = _joined(packet.destination, packet.destination_port)
+    kind = f"{packet.protocol} syn" if packet.syn else str(packet.protocol)
+    verdict = f"{backend}{where}" if backend else f"no backend: {decision.by}"
+    name = f"  {listener.name}" if listener else ""
+    return "\n".join(
+        [
+            f"{source} -> {target} {kind}{name}: {verdict}",
+            *(f"  {reason}" for reason in decision.reasons),
+            f"presumed: {PRESUMED}",
+        ]
+    )
+
+
+def _joined(address: Address, port: int) -> str:
+    return f"{address}:{port}" if address.version == 4 else f"[{address}]:{port}"
