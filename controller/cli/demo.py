@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 from rich.console import Console
@@ -28,6 +29,8 @@ def demo(
     ``keep`` leaves the lab up (``evenkeel lab down demo`` removes it).
     """
     console = Console()
+    # So that a demo that is told to stop removes its lab.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run(Options(out, seed, sabotage, connections, keep=keep), console)
     except (DemoError, IntentError, LabError, NoVictimError) as error:

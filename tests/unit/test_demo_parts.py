@@ -258,7 +258,7 @@ def printed(console: Console) -> str:
 def test_the_live_picture_shows_backends_events_and_what_the_controller_says() -> None:
     view, _ = some_run()
     view.happened = [Happened(step, 70.0 + step.at) for step in view.script.steps[:3]]
-    view.notes = ["repaired  switch=lb1"]
+    view.said = [(99.0, "repaired  switch=lb1")]
     view.status = {"pools": {"web": {"unsynced": 7}}}
     console = Console(file=io.StringIO(), width=120)
     console.print(live.render(view, 100.0))

@@ -64,6 +64,7 @@ def _key(names: Iterable[str]) -> str:
         ("#dddddd", "not in the pool yet"),
         ("#f2a541", "draining"),
         ("#444444", "killed"),
+        ("#223344", "the controller acted"),
         ("#d62728", "lost, delayed, misdirected or broken"),
     )
     for colour, text in (*((colour, escape(name)) for name, colour in palette.items()), *states):

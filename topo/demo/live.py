@@ -35,8 +35,8 @@ class View:
     clients: Sequence[ClientLog]
     start: float
     happened: list[Happened] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    """What the controller said, newest last."""
+    said: list[tuple[float, str]] = field(default_factory=list)
+    """What the controller said and when, newest last."""
     status: Mapping[str, Any] = field(default_factory=dict)
     """The controller's own status; may be empty."""
 
@@ -141,6 +141,8 @@ def _line(view: View, now: float) -> Text:
 
 def render(view: View, now: float) -> RenderableType:
     """The whole picture."""
-    notes = Text("\n".join(view.notes[-NOTES:]), style="dim", no_wrap=True, overflow="ellipsis")
+    notes = Text(
+        "\n".join(text for _, text in view.said[-NOTES:]), style="dim", no_wrap=True, overflow="ellipsis"
+    )
     tables = Columns([_backends(view, now), _events(view, now)], padding=(0, 3))
     return Group(_line(view, now), tables, notes)

@@ -35,6 +35,8 @@ class Observed:
     served: tuple[Served, ...]
     verdict_seconds: float
     """interval x fall + timeout of the pool's health check."""
+    said: tuple[tuple[float, str], ...] = ()
+    """What the controller said and when: drawn, never believed."""
 
     @property
     def connections(self) -> list[Connection]:

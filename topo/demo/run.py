@@ -130,6 +130,7 @@ class Demo:
             clients=tuple(client.log for client in self._clients),
             served=tuple(self._served()),
             verdict_seconds=view.verdict_seconds,
+            said=tuple(view.said),
         )
 
     def _served(self) -> Iterator[Served]:
@@ -144,7 +145,7 @@ class Demo:
             for client in self._clients:
                 client.read()
             self._controller.check()
-            view.notes += [line for line in map(_note, self._controller.events()) if line]
+            view.said += [note for note in map(_note, self._controller.events()) if note]
             if now >= next_picture:
                 view.status = self._controller.status()
                 draw()
@@ -205,13 +206,13 @@ class Demo:
         shutil.copytree(self._lab.logs, keep / "servers", dirs_exist_ok=True)
 
 
-def _note(event: dict[str, Any]) -> str:
-    """One line for what the controller said; nothing for what is no news."""
-    name = str(event.get("event"))
-    if name in QUIET_EVENTS:
-        return ""
+def _note(event: dict[str, Any]) -> tuple[float, str] | None:
+    """When and, in one line, what the controller said; None for what is no news."""
+    name, t = str(event.get("event")), event.get("t")
+    if name in QUIET_EVENTS or not isinstance(t, int | float):
+        return None
     rest = "  ".join(f"{key}={value}" for key, value in event.items() if key not in ("event", "t"))
-    return f"{name}  {rest}"
+    return float(t), f"{name}  {rest}"
 
 
 def run(options: Options, console: Console) -> int:

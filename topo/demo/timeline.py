@@ -16,6 +16,8 @@ BIN = 1.0
 """Seconds per step of the areas."""
 COLOURS = ("#4e79a7", "#59a14f", "#f2a541", "#76b7b2", "#9c755f", "#b07aa1", "#8cd17d", "#499894")
 BAD = "#d62728"
+CONTROLLER = "controller"
+"""The target of the steps that kill and restart it."""
 MAX_TICKS = 2000
 """More troubles than that are not drawn one by one."""
 
@@ -152,6 +154,9 @@ def _lanes(outcome: Outcome, scale: Scale, top: float, step: float) -> list[str]
         for since, until, state in away.get(name, []):
             x = scale.x(since)
             parts.append(_rect(x, y + 2, scale.x(until) - x, step - 4, _LANE[state], f"{name} {state}"))
+        if name == CONTROLLER:
+            for t, text in seen.said[:MAX_TICKS]:
+                parts.append(_rect(scale.x(t), y + 2, 1.0, step - 4, "#223344", text))
         for one in outcome.judgements:
             if one.server == name and one.at is not None and one.verdict is Verdict.BROKEN:
                 note = f"{one.id} ({one.listener}): {one.cause}"
