@@ -75,8 +75,10 @@ class Judge:
         watched: dict[Target, _Watched] = {}
         for target, members in targets.items():
             old = self._watched.get(target)
-            state = old.state if old is not None else self._beginning(target, members, judged)
-            watched[target] = _Watched(target, members, state)
+            if old is None:
+                watched[target] = _Watched(target, members, self._beginning(target, members, judged))
+            else:  # the old target object knows its key already
+                watched[old.target] = _Watched(old.target, members, old.state)
         self._watched = watched
         self._by_probe = {}
         for item in watched.values():

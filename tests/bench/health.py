@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -31,7 +32,8 @@ def run() -> dict[str, object]:
 
     ``cores`` are CPU seconds per second, user and system, children included; ``prober`` is the probing
     process, ``controller`` the judging in the process that owns it. ``asked_per_s`` is counted by the
-    kernel as connections opened. Takes about a minute.
+    kernel as connections opened; ``judged_after`` is from the end of a probe (the oldest of each batch)
+    to its judgement. Takes about a minute.
     """
     count = min(TARGETS, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - _SOCKETS_BESIDE)
     server = subprocess.Popen(
@@ -65,13 +67,24 @@ def _address(number: int) -> str:
 
 
 async def _ours(count: int, port: int) -> dict[str, object]:
+    from controller.health.prober import Prober
+    from controller.health.result import ProbeResult
     from controller.health.service import HealthService, Verdict
     from controller.health.targets import Probe, Target
     from controller.model.types import ProbeKind
 
     changes: list[Verdict] = []
     memory_before = _memory_mb(os.getpid())
-    service = HealthService(changes.extend)
+    delays: list[float] = []
+
+    def prober(take: Callable[[list[ProbeResult]], None], problem: Callable[[str], None]) -> Prober:
+        def timed(results: list[ProbeResult]) -> None:
+            take(results)
+            delays.append(time.monotonic() - results[0].finished)
+
+        return Prober(timed, problem)
+
+    service = HealthService(changes.extend, prober=prober)
     await service.start()
     try:
         service.set_targets(
@@ -83,6 +96,7 @@ async def _ours(count: int, port: int) -> dict[str, object]:
         await asyncio.sleep(WARM_UP)
         pid = service.stats().pid
         assert pid is not None
+        delays.clear()
         started, opened, own, child = time.monotonic(), _opened(), time.process_time(), _cpu(pid)
         await asyncio.sleep(WINDOW)
         own, child = time.process_time() - own, _cpu(pid) - child
@@ -100,6 +114,7 @@ async def _ours(count: int, port: int) -> dict[str, object]:
         "asked_per_s": round(opened / took),
         "lateness_p50_ms": round(stats.p50_lateness * 1000, 1),
         "lateness_p99_ms": round(stats.p99_lateness * 1000, 1),
+        "judged_after_p99_ms": round(sorted(delays)[len(delays) * 99 // 100] * 1000, 1),
         "results_dropped": stats.dropped,
         "up": up,
         "false_verdicts": len(changes) - count,
