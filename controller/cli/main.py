@@ -88,11 +88,14 @@ def demo(
         bool,
         typer.Option("--sabotage", help="Move one living connection by hand, which must be reported."),
     ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of everything the load draws by chance.")] = 1,
+    connections: Annotated[int, typer.Option(help="Long-lived connections.", min=3)] = 360,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the lab up afterwards.")] = False,
 ) -> None:
     """Break a fabric under load and count what was lost; exit code 0 only if every promise held."""
     from controller.cli.demo import demo as run_demo
 
-    raise typer.Exit(run_demo(out=out, sabotage=sabotage))
+    raise typer.Exit(run_demo(out=out, sabotage=sabotage, seed=seed, connections=connections, keep=keep))
 
 
 @app.command()

@@ -34,6 +34,8 @@ class Pin:
     backend: int
     reporter: str | None
     """Switch whose entry has the idle timer; None: not settled (after a restart)."""
+    version: int = 0
+    """Version of the book that has it so."""
 
 
 @dataclass
@@ -43,6 +45,8 @@ class PinBook:
     pins: dict[PinKey, Pin] = field(default_factory=dict)
     refused: int = 0
     """Exceptions that found the book full: connections at risk."""
+    version: int = 0
+    """Grows with every change."""
     _by_id: dict[int, PinKey] = field(default_factory=dict)
     _last: int = 0
 
@@ -117,9 +121,15 @@ class PinBook:
             self._drop(key)
         return bool(mine)
 
+    def newer_than(self, version: int) -> int:
+        """Pins that a switch with this version does not hold as they are now."""
+        return sum(pin.version > version for pin in self.pins.values())
+
     def _put(self, pin: Pin) -> None:
-        self.pins[pin.key] = pin
+        self.version += 1
+        self.pins[pin.key] = replace(pin, version=self.version)
         self._by_id[pin.id] = pin.key
 
     def _drop(self, key: PinKey) -> None:
+        self.version += 1
         del self._by_id[self.pins.pop(key).id]

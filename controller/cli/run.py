@@ -1,0 +1,64 @@
+"""``evenkeel run``: the controller as a program."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from pathlib import Path
+
+from controller.core import status
+from controller.core.controller import Controller, open_file
+from controller.core.journal import Journal
+from controller.model.errors import ConfigErrors
+from controller.sites.store import SqliteStore, StoreError
+
+
+def run(config: Path, state: Path, listen: str) -> int:
+    """Run until SIGTERM or SIGINT. 0: stopped as asked; 2: bad intent, store or address, named on stderr."""
+    try:
+        file = open_file(config)
+        host, port = _address(listen)
+        store = SqliteStore(state)
+    except ConfigErrors as errors:
+        print("\n".join(str(e) for e in errors), file=sys.stderr)
+        return 2
+    except (StoreError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    core = Controller(file, store, Journal())
+    try:
+        asyncio.run(_main(core, host, port, state.with_name("status.json")))
+    finally:
+        store.close()
+    return 0
+
+
+async def _main(core: Controller, host: str, port: int, status_path: Path) -> None:
+    from controller.southbound import openflow
+
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    hub = openflow.Hub(loop, core.events.put_nowait, core.cookies, core.term)
+    openflow.OpenFlowApp.hub = hub
+    openflow.serve(host, port)
+    core.journal.event("started", listen=f"{host}:{port}", term=core.term)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(core.run())
+            group.create_task(status.keep(core, status_path, time.time))
+    except asyncio.CancelledError:
+        core.journal.event("stopped")
+    finally:
+        hub.close()
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError(f"--listen {text}: write ADDRESS:PORT, such as 127.0.0.1:6653")
+    return host.strip("[]"), int(port)

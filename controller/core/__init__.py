@@ -1,0 +1,1 @@
+"""The running controller: events in, plans made, switches brought to them."""

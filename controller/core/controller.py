@@ -1,0 +1,331 @@
+"""The controller: one loop that turns intent, verdicts, time and reports into plans, and wakes the switches' tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from controller import maglev
+from controller.core import timeouts
+from controller.core.fleet import Member
+from controller.core.journal import Journal
+from controller.core.reports import Reports
+from controller.core.state import State, lbs
+from controller.health.judge import Verdict
+from controller.health.service import HealthService
+from controller.health.targets import targets_of
+from controller.model.errors import ConfigErrors
+from controller.model.reload import IntentFile
+from controller.model.types import Intent, Role, Switch
+from controller.plan.duty import GENERATIONS, duty, memory_timeout, pool_number, zone_timeouts
+from controller.plan.pins import Pin, PinKey
+from controller.sites.store import SqliteStore
+from controller.southbound.events import Connected, Disconnected, Event, FlowEnded, PacketIn, Refused
+from controller.southbound.readback import Readback
+from flows.entries import Target
+from flows.fields import FIELDS
+from flows.pipeline import Builder
+from flows.tables import BACKEND, LISTENER, Cookie, Kind, Stage
+
+GRACE = 10.0
+"""Seconds after the start during which absent lb switches keep their admission."""
+POLL = 0.3
+"""Seconds between looks at the intent file."""
+_EDGE_OF_TIME = 0.05
+"""Pools are advanced a little after a deadline, never just before it."""
+
+
+class Controller:
+    """Everything that runs; ``run`` owns all tasks."""
+
+    def __init__(
+        self, file: IntentFile, store: SqliteStore, journal: Journal, unix: Callable[[], float] = time.time
+    ) -> None:
+        self.file = file
+        self.state = State(store)
+        self.journal = journal
+        self.members: dict[str, Member] = {}
+        self.reports = Reports(self)
+        self.events: asyncio.Queue[Event] = asyncio.Queue()
+        self.term = self.state.next_term(unix())
+        self.cookies: dict[int, int] = {}
+        """Datapath id -> owner part of our cookies there; kept up to date for the driver."""
+        self._unix = unix
+        self._builders: dict[str, Builder] = {}
+        self._targets: dict[str, tuple[int, Target, int]] = {}
+        self._version = 0
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._dirty = asyncio.Event()
+        self._started = unix()
+        self._health = HealthService(self._on_verdicts)
+        self._health.seed(self.state.verdicts)
+
+    # -- what the switches' tasks ask -----------------------------------------------------------------------
+
+    def target(self, switch: Switch) -> tuple[Target, int]:
+        """What ``switch`` should hold now, and the version of the pins in it."""
+        built = self._targets.get(switch.name)
+        if built is None or built[0] != self._version:
+            pins = self.state.pins.version
+            what = duty(self.state.world(self._unix()), switch)
+            built = (self._version, self._builders.setdefault(switch.name, Builder()).target(what), pins)
+            self._targets[switch.name] = built
+        return built[1], built[2]
+
+    def pool_slots(self) -> dict[int, int]:
+        """Number of slots by pool number."""
+        world = self.state.world(self._unix())
+        return {pool_number(world, key): len(p.now) for key, p in self.state.pools.items()}
+
+    def found(self, switch: Switch, readback: Readback) -> None:
+        """A switch was read for the first time: its pins outlived us."""
+        table = self.members[switch.name].placed.table(Stage.PIN)
+        for key, body in readback.target.flows.items():
+            cookie = Cookie.parse(body.cookie)
+            if key.table != table or cookie is None or cookie.kind not in (Kind.PIN, Kind.PIN_SEEN):
+                continue
+            pin = self._pin(switch, cookie, {name: value for name, value, _ in key.match}, body.instructions)
+            if pin is not None and self.state.pins.adopt(pin):
+                self._version += 1
+
+    def stale(self, switch: Switch) -> None:
+        """The switch came back without its entries."""
+        if switch.name in self.state.admitted:
+            self._bar(switch.name, "came back empty")
+
+    def synced(self, switch: Switch) -> None:
+        """The switch holds its target: edges may use it."""
+        self.journal.event("synced", switch=switch.name)
+        if Role.LB not in switch.roles:
+            return
+        waiting = [s.name for s in lbs(self.state.intent, switch.site) if not self._is_synced(s.name)]
+        if not waiting and self.state.pins.settle(switch.name):
+            self.touch()
+        if switch.name not in self.state.admitted:
+            self.state.admit(self.state.admitted | {switch.name})
+            self.journal.event("admitted", switch=switch.name)
+            self.touch()
+
+    # -- life -----------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await asyncio.to_thread(maglev.warm)
+        self._take_intent(self.file.intent or Intent((), (), (), ()))
+        await self._health.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                group.create_task(self._watch_file())
+                group.create_task(self._handle_events())
+                group.create_task(self._keep_time())
+        finally:
+            await self._health.stop()
+
+    def touch(self) -> None:
+        """Something that plans depend on has changed: plan again, and wake every switch's task."""
+        self._version += 1
+        self._dirty.set()
+        for member in self.members.values():
+            member.wake.set()
+
+    def unsynced(self) -> int:
+        """Pins that not every connected lb switch holds yet."""
+        versions = [m.pins_version for m in self.members.values() if Role.LB in m.switch.roles]
+        return self.state.pins.newer_than(min(versions)) if versions else len(self.state.pins.pins)
+
+    def pending(self) -> int:
+        """Backends whose first probe is still to come."""
+        return len(self._health.pending())
+
+    def _take_intent(self, intent: Intent) -> None:
+        self.state.intent = intent
+        self.cookies.clear()
+        self.cookies.update({s.id: s.placement.cookie for s in intent.switches})
+        self._health.set_targets(targets_of(intent))
+        self.state.keep_verdicts(list(self._health.verdicts().values()))
+        self._step()
+        for member in self.members.values():
+            member.switch = next((s for s in intent.switches if s.name == member.switch.name), member.switch)
+        self.touch()
+
+    def _step(self) -> None:
+        changed = self.state.step(self._unix())
+        for key in changed.pools:
+            pool = self.state.pools[key]
+            self.journal.event(
+                "table",
+                pool=key,
+                revision=pool.revision,
+                moving=pool.moving,
+                serving=len(pool.serving),
+                panicked=pool.panicked,
+            )
+        for key in changed.resized:
+            slots = len(self.state.pools[key].now)
+            self.journal.event("pool_size_kept", pool=key, slots=slots, why="a pool's slots are fixed for its life")
+
+    def _on_verdicts(self, verdicts: list[Verdict]) -> None:
+        for v in verdicts:
+            self.journal.event("verdict", pool=v.pool, backend=v.backend, up=v.up, reason=v.reason)
+        self.state.take_verdicts(verdicts)
+        self._step()
+        self.touch()
+
+    async def _watch_file(self) -> None:
+        while True:
+            await asyncio.sleep(POLL)
+            news = await asyncio.to_thread(self.file.poll)
+            if isinstance(news, ConfigErrors):
+                self.journal.event("intent_refused", errors=[str(e) for e in news])
+            elif news is not None:
+                self.journal.event("intent_accepted", pools=len(news.pools), vips=len(news.vips))
+                self._take_intent(news)
+
+    async def _keep_time(self) -> None:
+        while True:
+            now = self._unix()
+            due = min((t for t in (self.state.next_change(now), self._turn(now), self._grace(now)) if t), default=now + 60)
+            self._dirty.clear()
+            try:
+                async with asyncio.timeout(max(due - now, 0) + _EDGE_OF_TIME):
+                    await self._dirty.wait()
+            except TimeoutError:
+                self._step()
+                self._end_grace()
+                self.touch()
+
+    def _turn(self, now: float) -> float | None:
+        """When the next VIP's generation of zones begins."""
+        periods = [memory_timeout(self.state.intent, vip) for vip in self.state.intent.vips]
+        return min(((now // p + 1) * p for p in periods), default=None)
+
+    def _grace(self, now: float) -> float | None:
+        end = self._started + GRACE
+        return end if end > now else None
+
+    def _end_grace(self) -> None:
+        if self._unix() < self._started + GRACE:
+            return
+        for name in sorted(self.state.admitted):
+            if name not in self.members:
+                self._bar(name, "absent")
+
+    # -- switches -------------------------------------------------------------------------------------------
+
+    async def _handle_events(self) -> None:
+        while True:
+            event = await self.events.get()
+            match event:
+                case Connected():
+                    self._connected(event)
+                case Disconnected():
+                    self._disconnected(event)
+                case PacketIn():
+                    await self.reports.packet(event)
+                case FlowEnded():
+                    self._ended(event)
+                case Refused():
+                    self.journal.event("refused", switch=str(event.session), what=event.what)
+
+    def _connected(self, event: Connected) -> None:
+        switch = next((s for s in self.state.intent.switches if s.id == event.session.id), None)
+        if switch is None:
+            return
+        old = self._tasks.pop(switch.name, None)
+        if old is not None:
+            old.cancel()
+        member = Member(switch, event.session, self, self.journal, self._renewal)
+        self.members[switch.name] = member
+        self.journal.event("switch_up", switch=switch.name)
+        self._tasks[switch.name] = self._group.create_task(self._serve(member))
+
+    async def _serve(self, member: Member) -> None:
+        if Role.LB in member.switch.roles:
+            await self._set_timeouts(member)
+        await member.run()
+
+    async def _set_timeouts(self, member: Member) -> None:
+        switch = member.switch
+        if switch.ovsdb is None:
+            return
+        try:
+            changed = await timeouts.ensure(switch.ovsdb, zone_timeouts(self.state.world(self._unix()), switch))
+            if changed:
+                self.journal.event("timeouts_set", switch=switch.name, zones=changed)
+        except timeouts.TimeoutsError as error:
+            member.problem = str(error)
+            self.journal.event(
+                "memory_short", switch=switch.name, error=str(error), why="one-way connections are remembered for 30 s only"
+            )
+
+    def _disconnected(self, event: Disconnected) -> None:
+        member = next((m for m in self.members.values() if m.session is event.session), None)
+        if member is None:
+            return
+        name = member.switch.name
+        del self.members[name]
+        task = self._tasks.pop(name, None)
+        if task is not None:
+            task.cancel()
+        self.journal.event("switch_down", switch=name)
+        if Role.LB in member.switch.roles:
+            heirs = [n for n in self.members if self._is_synced(n) and Role.LB in self.members[n].switch.roles]
+            self.state.pins.lost(name, heirs)
+            self._bar(name, "control stream lost")
+        self.touch()
+
+    def _bar(self, name: str, why: str) -> None:
+        """Edges leave a switch out until it is synced again; never the last one."""
+        others = [n for n in self.state.admitted if n != name and self._is_synced(n)]
+        if name in self.state.admitted and others:
+            self.state.admit(self.state.admitted - {name})
+            self.journal.event("barred", switch=name, why=why)
+            self.touch()
+
+    def _is_synced(self, name: str) -> bool:
+        return name in self.members and self.members[name].synced
+
+    def _ended(self, event: FlowEnded) -> None:
+        switch = self.switch_of(event.session.id)
+        if switch and event.cookie.kind is Kind.PIN and event.idle and self.state.pins.idle(switch.name, event.cookie.id):
+            self.touch()
+
+    def switch_of(self, datapath: int) -> Switch | None:
+        """The switch with a datapath id."""
+        return next((s for s in self.state.intent.switches if s.id == datapath), None)
+
+    def _renewal(self) -> float:
+        return min((vip.authority for vip in self.state.intent.vips), default=30.0) / GENERATIONS
+
+    def _pin(self, switch: Switch, cookie: Cookie, match: dict[str, int], instructions: bytes) -> Pin | None:
+        number = match.get(LISTENER, 0)
+        name = self.state.numbers.name("listener", number)
+        item = next((i for i in self.state.intent.listeners() if i.name == name), None)
+        backend = _loaded(instructions, BACKEND)
+        if item is None or backend is None:
+            return None
+        source = self.reports.source(match)
+        if source is None:
+            return None
+        key = PinKey(number, source, match.get(f"{item.protocol}_src", 0))
+        reporter = switch.name if cookie.kind is Kind.PIN else None
+        return Pin(cookie.id, key, item.protocol, backend, reporter)
+
+
+def _loaded(instructions: bytes, register: str) -> int | None:
+    """The constant that a flow's first set_field of ``register`` writes."""
+    header = FIELDS[register].header
+    at = instructions.find(header)
+    return None if at < 0 else int.from_bytes(instructions[at + 4 : at + 8], "big")
+
+
+def open_file(path: Path) -> IntentFile:
+    """Read an intent file for the first time. Raises ConfigErrors."""
+    file = IntentFile(path)
+    news = file.poll()
+    if isinstance(news, ConfigErrors):
+        raise news
+    return file

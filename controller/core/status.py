@@ -1,0 +1,122 @@
+"""What the controller shows of itself: ``status.json`` beside the store, rewritten once a second."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from controller.model.types import Role
+from controller.plan.numbers import Space
+from controller.plan.pool import PoolState, fates
+from flows.stages.backend import counter_id
+from flows.tables import Cookie, Kind
+
+if TYPE_CHECKING:
+    from controller.core.controller import Controller
+
+PERIOD = 1.0
+
+
+def snapshot(core: Controller, now: float) -> dict[str, object]:
+    """Everything worth knowing at a glance; keys are stable."""
+    return {
+        "at": now,
+        "term": core.term,
+        "intent_errors": [str(e) for e in core.file.errors or ()],
+        "switches": {s.name: _switch(core, s.name) for s in core.state.intent.switches},
+        "pools": {key: _pool(core, pool, now) for key, pool in core.state.pools.items()},
+        "pins": len(core.state.pins.pins),
+        "unsynced": core.unsynced(),
+        "at_risk": {
+            "moving_slots": {key: p.moving for key, p in core.state.pools.items() if p.moving},
+            "pins_refused": core.state.pins.refused,
+            "memory_short": sorted(m.switch.name for m in core.members.values() if "zone" in m.problem),
+        },
+        "counters": _counters(core),
+        "reports": core.reports.counts,
+        "probes_pending": core.pending(),
+    }
+
+
+async def keep(core: Controller, path: Path, unix: object) -> None:
+    """Write the snapshot again and again, each time by rename."""
+    assert callable(unix)
+    while True:
+        text = json.dumps(snapshot(core, unix()), indent=1)
+        await asyncio.to_thread(_replace, path, text)
+        await asyncio.sleep(PERIOD)
+
+
+def _replace(path: Path, text: str) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text)
+    os.replace(fresh, path)
+
+
+def _switch(core: Controller, name: str) -> dict[str, object]:
+    member = core.members.get(name)
+    shown: dict[str, object] = {"connected": member is not None, "admitted": name in core.state.admitted}
+    if member is not None:
+        shown |= {
+            "synced": member.synced,
+            "entries": len(member.have.flows) if member.have else 0,
+            "repairs": member.repairs,
+            "writes": member.writes,
+            "conflicts": member.conflicts,
+            "problem": member.problem,
+        }
+    return shown
+
+
+def _pool(core: Controller, pool: PoolState, now: float) -> dict[str, object]:
+    intent = core.state.intent.pool(pool.name)
+    health = core.state.health.get(pool.name, {})
+    fate = fates(pool, intent, health, now)
+    held = np.bincount(pool.now, minlength=1)
+    backends = {}
+    for member in pool.members:
+        name = member.backend.name
+        verdict = health.get(name)
+        backends[name] = {
+            "id": member.id,
+            "weight": member.backend.weight,
+            "slots": int(held[member.id]) if member.id < len(held) else 0,
+            "state": "removed" if member.removed else fate[member.id].value,
+            "up": verdict.up if verdict else None,
+            "reason": verdict.reason if verdict else "",
+        }
+    return {
+        "backends": backends,
+        "revision": pool.revision,
+        "slots": len(pool.now),
+        "moving": pool.moving,
+        "watched": len(pool.watched),
+        "panicked": pool.panicked,
+    }
+
+
+def _counters(core: Controller) -> dict[str, dict[str, dict[str, int]]]:
+    """Packets and bytes by listener and backend, summed over lb switches."""
+    totals: dict[int, tuple[int, int]] = {}
+    for member in core.members.values():
+        if Role.LB not in member.switch.roles:
+            continue
+        for cookie, (packets, octets) in member.packets.items():
+            parsed = Cookie.parse(cookie)
+            if parsed is not None and parsed.kind is Kind.BACKEND:
+                old = totals.get(parsed.id, (0, 0))
+                totals[parsed.id] = (old[0] + packets, old[1] + octets)
+    backends = core.state.numbers.given.get(Space.BACKEND, {})
+    listeners = core.state.numbers.given.get(Space.LISTENER, {})
+    out: dict[str, dict[str, dict[str, int]]] = {}
+    for listener, number in listeners.items():
+        for backend, identity in backends.items():
+            found = totals.get(counter_id(number, identity))
+            if found is not None:
+                out.setdefault(listener, {})[backend] = {"packets": found[0], "bytes": found[1]}
+    return out

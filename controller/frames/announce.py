@@ -1,0 +1,33 @@
+"""Announcements with which a new owner tells a segment where a VIP is now."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+
+from controller.frames.checksum import checksum, pseudo_header
+from controller.frames.packet import ICMP6, ip_frame, mac_bytes
+
+_BROADCAST = b"\xff" * 6
+_ARP_REQUEST = bytes.fromhex("0806 0001 0800 06 04 0001")
+_ALL_NODES = IPv6Address("ff02::1").packed
+_ALL_NODES_MAC = bytes.fromhex("333300000001")
+_ADVERTISEMENT, _OVERRIDE, _TARGET_OPTION = 136, b"\x20\x00\x00\x00", b"\x02\x01"
+_ONE_LINK = 255
+"""Hop limit that proves that no router passed it on (RFC 4861)."""
+
+
+def gratuitous_arp(address: IPv4Address, mac: str) -> bytes:
+    """A broadcast ARP announcement (RFC 5227): a request of ``address`` for itself."""
+    sender = mac_bytes(mac)
+    return _BROADCAST + sender + _ARP_REQUEST + sender + address.packed + bytes(6) + address.packed
+
+
+def unsolicited_na(address: IPv6Address, mac: str) -> bytes:
+    """A neighbour advertisement to all nodes (RFC 4861, 7.2.6) that overrides what they have cached."""
+    sender = mac_bytes(mac)
+    body = _OVERRIDE + address.packed + _TARGET_OPTION + sender
+    head = bytes((_ADVERTISEMENT, 0))
+    cover = pseudo_header(address.packed, _ALL_NODES, ICMP6, 4 + len(body))
+    sealed = checksum(cover + head + b"\x00\x00" + body).to_bytes(2, "big")
+    payload = head + sealed + body
+    return ip_frame(_ALL_NODES_MAC + sender, address.packed, _ALL_NODES, ICMP6, payload, _ONE_LINK)

@@ -1,0 +1,79 @@
+"""A pool's state as bytes: what a restarted controller must know to change nothing.
+
+The table itself is not kept: it follows from who serves. Transitions and watches are kept as they are sparse.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict
+from ipaddress import ip_address
+from typing import Any
+
+import numpy as np
+
+from controller import maglev
+from controller.model.types import Backend, Protocol
+from controller.plan.pool import Member, PoolState
+
+
+def dump(state: PoolState) -> bytes:
+    """Inverse of ``load``."""
+    head = {
+        "name": state.name,
+        "protocol": str(state.protocol),
+        "slots": len(state.now),
+        "members": [_member(m) for m in state.members],
+        "serving": [list(m) for m in state.serving],
+        "revision": state.revision,
+        "panicked": state.panicked,
+    }
+    moving = np.flatnonzero(state.before)
+    out = io.BytesIO()
+    np.savez(
+        out,
+        head=np.frombuffer(json.dumps(head).encode(), np.uint8),
+        moving=moving,
+        before=state.before[moving],
+        until=state.until[moving],
+        watched=state.watched,
+        watched_until=state.watched_until,
+    )
+    return out.getvalue()
+
+
+def load(data: bytes) -> PoolState:
+    """The state that was dumped."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as kept:
+        head = json.loads(kept["head"].tobytes())
+        size = head["slots"]
+        serving = tuple(maglev.Member(*row) for row in head["serving"])
+        before, until = np.zeros(size, np.uint16), np.zeros(size)
+        before[kept["moving"]] = kept["before"]
+        until[kept["moving"]] = kept["until"]
+        return PoolState(
+            head["name"],
+            Protocol(head["protocol"]),
+            tuple(_load_member(m) for m in head["members"]),
+            serving,
+            maglev.build(serving, size) if serving else np.zeros(size, np.uint16),
+            before,
+            until,
+            kept["watched"],
+            kept["watched_until"],
+            head["revision"],
+            head["panicked"],
+        )
+
+
+def _member(member: Member) -> dict[str, Any]:
+    out = asdict(member)
+    out["backend"]["addresses"] = [str(a) for a in member.backend.addresses]
+    return out
+
+
+def _load_member(data: dict[str, Any]) -> Member:
+    backend = data.pop("backend")
+    backend["addresses"] = tuple(ip_address(a) for a in backend["addresses"])
+    return Member(Backend(**backend), **data)

@@ -1,0 +1,1 @@
+"""Ownership of VIPs, fencing, and the stores that outlive a controller."""
