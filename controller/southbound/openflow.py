@@ -19,7 +19,7 @@ from os_ken.controller.handler import DEAD_DISPATCHER, MAIN_DISPATCHER, set_ev_c
 from os_ken.ofproto import ofproto_v1_3
 
 from controller.southbound import oskenhook
-from controller.southbound.events import Connected, Disconnected, Event, FlowEnded, PacketIn
+from controller.southbound.events import Connected, Disconnected, Event, FlowEnded, PacketIn, Refused
 from controller.southbound.readback import known_fields
 from controller.southbound.session import Session
 from flows.messages import COOKIE_SHIFT
@@ -51,6 +51,9 @@ class Hub:
     def up(self, datapath: Any) -> None:
         """A switch finished its handshake (os-ken's thread)."""
         if datapath.id in self._cookies:
+            # os-ken counts from a random number: not among those by which answers to us are known.
+            if datapath.xid >> 24 == oskenhook.OWN_XID:
+                datapath.xid = 0
             datapath.send(_primary(self._term))
             self._loop.call_soon_threadsafe(self._open, datapath)
 
@@ -59,7 +62,8 @@ class Hub:
         self._loop.call_soon_threadsafe(self._close, datapath)
 
     def _open(self, datapath: Any) -> None:
-        session = self._sessions[datapath] = Session(datapath, self._loop)
+        session = Session(datapath, self._loop, lambda what: self._on_event(Refused(session, what)))
+        self._sessions[datapath] = session
         self._on_event(Connected(session))
 
     def _close(self, datapath: Any) -> None:

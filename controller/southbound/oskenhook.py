@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from os_ken.base.app_manager import Datapath
 from os_ken.ofproto import ofproto_v1_3_parser as parser
 
 from flows.messages import BARRIER_REPLY, MULTIPART_REPLY
@@ -24,6 +25,7 @@ Taker = Callable[[Any, int, int, bytes], bool]
 _COOKIE_AT = {PACKET_IN: 16, FLOW_REMOVED: 8}
 _takers: list[Taker] = []
 _originals: dict[int, Callable[..., Any]] = {}
+_receive = Datapath._recv_loop
 
 
 def install(taker: Taker) -> None:
@@ -32,6 +34,7 @@ def install(taker: Taker) -> None:
         for kind in (ERROR, PACKET_IN, FLOW_REMOVED, BARRIER_REPLY, MULTIPART_REPLY):
             _originals[kind] = parser._MSG_PARSERS[kind]
             parser._MSG_PARSERS[kind] = _parse
+        Datapath._recv_loop = _receive_to_the_end
     _takers.append(taker)
 
 
@@ -40,6 +43,7 @@ def remove(taker: Taker) -> None:
     _takers.remove(taker)
     if not _takers:
         parser._MSG_PARSERS.update(_originals)
+        Datapath._recv_loop = _receive
         _originals.clear()
 
 
@@ -47,6 +51,19 @@ def cookie_of(kind: int, message: bytes) -> int:
     """Cookie of a packet-in or flow-removed message."""
     at = _COOKIE_AT[kind]
     return int.from_bytes(message[at : at + 8], "big")
+
+
+def _receive_to_the_end(datapath: Any) -> None:
+    """Receive until the stream ends, and say so at once.
+
+    With native threads os-ken tells of the end only when its sender has ended too, and that waits for something
+    to send.
+    """
+    try:
+        _receive(datapath)
+    finally:
+        datapath.close()
+        datapath.send(b"")
 
 
 def _parse(datapath: Any, version: int, kind: int, length: int, xid: int, buffer: bytes) -> Any:

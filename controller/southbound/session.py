@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,7 +31,7 @@ DEADLINE = 20.0
 _PIECE = 256 * 1024
 """Bytes handed to os-ken at a time."""
 _XIDS = 1 << 24
-_NAMES = {FLOW_MOD: "flow", GROUP_MOD: "group", METER_MOD: "meter", messages.PACKET_OUT: "packet out"}
+_NAMES = {FLOW_MOD: "flow", GROUP_MOD: "group", METER_MOD: "meter"}
 
 
 @dataclass
@@ -45,11 +45,15 @@ class _Request:
 class Session:
     """The stream to one switch. Its methods belong to the event loop, ``take`` to os-ken's thread."""
 
-    def __init__(self, datapath: Any, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, datapath: Any, loop: asyncio.AbstractEventLoop, on_refused: Callable[[str], None]
+    ) -> None:
+        """``on_refused`` is told of errors about messages that nobody waits for."""
         self.datapath = datapath
         self.id: int = datapath.id
         self.alive = True
         self._loop = loop
+        self._on_refused = on_refused
         self._sender = ThreadPoolExecutor(1, thread_name_prefix=f"openflow-{datapath.id:x}")
         self._xid = itertools.count(1)
         self._waiting: dict[int, _Request] = {}
@@ -171,7 +175,10 @@ class Session:
         if self._phase is not None:
             first, sent, errors = self._phase
             original = _message_at(sent, (xid - self._own(first)) % _XIDS)
-            errors.append(f"{error_name(kind, code)} for {describe_message(original or message[12:])}")
+            if original is not None:
+                errors.append(f"{error_name(kind, code)} for {describe_message(original)}")
+                return
+        self._on_refused(f"{error_name(kind, code)} for {describe_message(message[12:])}")
 
     def _next(self) -> int:
         return self._own(next(self._xid))
@@ -210,7 +217,11 @@ def _message_at(sent: list[bytes | Bytes], index: int) -> bytes | None:
 
 def describe_message(message: bytes) -> str:
     """A message of ours as people read it."""
+    if len(message) < 16:
+        return "a message that it does not name"
     kind = message[1]
+    if kind == messages.PACKET_OUT:
+        return "packet out"
     if kind != FLOW_MOD:
         number = int.from_bytes(message[12:16], "big")
         return f"{_NAMES.get(kind, f'message {kind}')} {number}"
