@@ -9,7 +9,7 @@ VIP traffic is claimed last and given up first, so no packet meets half a pipeli
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from flows import messages, slots
 from flows.entries import Flow, FlowBody, FlowKey, Target
 from flows.slots import Bytes, SlotTable
-from flows.tables import Kind, Placed
+from flows.tables import POOL, SLOT, Kind, Placed
 
 
 @dataclass
@@ -65,8 +65,10 @@ def diff(placed: Placed, have: Target, want: Target, foreign: frozenset[FlowKey]
             continue
         _count(out, key, "modified" if old else "added")
         (entry if key.table == placed.entry else stages).messages.append(_set(key, body, old))
-    for key, body in have.flows.items():
-        if key not in want.flows:
+    surplus = {key: body for key, body in have.flows.items() if key not in want.flows}
+    replaced = _slot_keys(placed, surplus, want)
+    for key, body in surplus.items():
+        if key not in replaced:
             _count(out, key, "deleted")
             phase = give_up if key.table == placed.entry else rest
             phase.messages.append(messages.flow_mod(Flow(key, body), messages.DELETE_STRICT))
@@ -74,6 +76,14 @@ def diff(placed: Placed, have: Target, want: Target, foreign: frozenset[FlowKey]
         _slots(out, placed, pool, have.slots.get(pool), want.slots.get(pool), (shield, base, rest))
     out.phases = [phase for phase in out.phases if len(phase)]
     return out
+
+
+def _slot_keys(placed: Placed, surplus: Iterable[FlowKey], want: Target) -> set[FlowKey]:
+    """Places of slots among these flows: somebody changed the flow there, and the slot's message replaces it."""
+    fields = [{name: value for name, value, _ in key.match} for key in surplus]
+    pools = {each[POOL] for each in fields if POOL in each and SLOT in each}
+    tables = ((pool, want.slots[pool]) for pool in sorted(pools) if pool in want.slots)
+    return {each.key for pool, table in tables for each in slots.flows_of(placed, pool, table)}
 
 
 def leases(want: Target) -> Changes:
@@ -137,8 +147,8 @@ def _slots(
     phases: tuple[Phase, Phase, Phase],
 ) -> None:
     shield, base, rest = phases
-    size = len((want or have).now)  # type: ignore[union-attr]
-    have, want = have or SlotTable.empty(size), want or SlotTable.empty(size)
+    size = max(len(table.now) for table in (have, want) if table is not None)
+    have, want = _sized(have, size), _sized(want, size)
     for kind, old, new, phase in (
         (Kind.TRANSITION, have.before, want.before, shield),
         (Kind.SLOT, have.now, want.now, base),
@@ -156,6 +166,13 @@ def _slots(
     _bulk(rest, slots.remove, placed, Kind.EXCEPTION, pool, old_pairs & 0xFFFF, old_pairs >> 16)
     _note(out, "added", len(new_pairs), f"watches of pool {pool}")
     _note(out, "deleted", len(old_pairs), f"watches of pool {pool}")
+
+
+def _sized(table: SlotTable | None, size: int) -> SlotTable:
+    if table is None:
+        return SlotTable.empty(size)
+    room = (0, size - len(table.now))
+    return SlotTable(np.pad(table.now, room), np.pad(table.before, room), table.watched)
 
 
 def _bulk(phase: Phase, build, placed: Placed, kind: Kind, pool: int, which, backends) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
