@@ -180,8 +180,14 @@ def _local(world: World, switch: Switch, item: Listener, version: int) -> LocalA
         if address is not None:
             zone = switch.placement.zones_from + LOCAL_ZONES + listener_number(world, item)
             return LocalAddress(address, zone)
-        index -= network.num_addresses
+        index -= _usable(network)
     return None
+
+
+def _usable(network: Network) -> int:
+    """How many addresses ``hosts`` yields."""
+    reserved = 2 if network.version == 4 else 1
+    return network.num_addresses - (reserved if network.prefixlen < network.max_prefixlen - 1 else 0)
 
 
 def _nth(network: Network, index: int) -> Address | None:

@@ -87,6 +87,10 @@ class PinBook:
         known = self.pins.get(pin.key)
         if known is not None and (known.reporter is not None or pin.reporter is None):
             return False
+        if self._by_id.get(pin.id, pin.key) != pin.key:
+            # Given to another connection since: the switch's entry will be rewritten under a number of its own.
+            self._last += 1
+            pin = replace(pin, id=self._last)
         self._put(pin)
         return True
 
@@ -126,6 +130,9 @@ class PinBook:
         return sum(pin.version > version for pin in self.pins.values())
 
     def _put(self, pin: Pin) -> None:
+        known = self.pins.get(pin.key)
+        if known is not None:
+            self._by_id.pop(known.id, None)
         self.version += 1
         self.pins[pin.key] = replace(pin, version=self.version)
         self._by_id[pin.id] = pin.key

@@ -92,6 +92,8 @@ def step(state: PoolState, pool: Pool, health: Mapping[str, Health], numbers: Nu
     serving, panicked = _serving(members, health, pool.panic_threshold)
     state = replace(state, members=members, panicked=panicked)
     gone = {m.id for m in members if fate(m, pool, state.protocol, health, panicked, now) in (Fate.MOVE, Fate.RESET)}
+    # Windows that are over end first: a slot that moves now opens one of its own.
+    state = _settle(state, gone, now)
     if serving != state.serving:
         state = _rebuild(state, serving, pool, now)
     return _settle(state, gone, now)
