@@ -19,8 +19,8 @@ class Match(frozenset[Item]):
 
     @classmethod
     def of(cls, **fields: Value) -> Match:
-        """Build from field=value, field=network or field=(value, mask)."""
-        return cls(_item(name, value) for name, value in fields.items())
+        """Build from field=value, field=network or field=(value, mask); a mask of 0 is no field, as in switches."""
+        return cls(item for item in (_item(name, value) for name, value in fields.items()) if item[2] != 0)
 
     def plus(self, **fields: Value) -> Match:
         """This match narrowed by more fields."""
