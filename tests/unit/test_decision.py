@@ -1,0 +1,310 @@
+"""What the oracle promises: each branch of the pipeline as a row, and memory that no table can overrule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller import ovs_hash
+from controller.decision import (
+    ConnectionKey,
+    DecidedBy,
+    Decision,
+    Generation,
+    LbPool,
+    LbState,
+    Packet,
+    Remember,
+    Remembered,
+    after,
+    connection_key,
+    decide,
+)
+from controller.model.types import Mode, Protocol
+from controller.plan.pins import PinKey
+from flows.slots import SlotTable
+from flows.spec import Fate, ListenerSpec, VipSpec, Zones
+
+OLD, NEW, OTHER = 7, 8, 9
+POOL, SLOTS = 3, 256
+CLIENT = IPv4Address("10.0.0.1")
+SYN, ACK, UDP, STICKY, STICKY_SYN = "syn", "ack", "udp", "sticky", "sticky syn"
+SLOT = 0xBA
+"""10.0.0.1 port 1234 hashes to 0x..67ba (see test_ovs_hash)."""
+SOURCE_SLOT = ovs_hash.slot(CLIENT, 0, SLOTS)
+
+VIP = VipSpec(2, IPv4Address("10.0.0.100"), "02:45:56:00:01:01", Zones(1, 2, 3), 30)
+LISTENERS = (
+    ListenerSpec(1, VIP, Protocol.TCP, 80, 80, POOL, Mode.DR, sticky=False),
+    ListenerSpec(2, VIP, Protocol.UDP, 53, 53, POOL, Mode.DR, sticky=False),
+    ListenerSpec(3, VIP, Protocol.TCP, 443, 443, POOL, Mode.DR, sticky=True),
+)
+PACKETS = {
+    SYN: Packet(CLIENT, 1234, VIP.address, 80, Protocol.TCP, syn=True),
+    ACK: Packet(CLIENT, 1234, VIP.address, 80, Protocol.TCP),
+    UDP: Packet(CLIENT, 1234, VIP.address, 53, Protocol.UDP),
+    STICKY: Packet(CLIENT, 1234, VIP.address, 443, Protocol.TCP),
+    STICKY_SYN: Packet(CLIENT, 1234, VIP.address, 443, Protocol.TCP, syn=True),
+}
+
+
+def table(now: int = NEW, before: int = 0, watched: tuple[tuple[int, int], ...] = ()) -> SlotTable:
+    """Every slot the same; ``watched`` as (backend, slot)."""
+    pairs = np.array(sorted(backend << 16 | slot for backend, slot in watched), np.uint32)
+    return SlotTable(np.full(SLOTS, now, np.uint16), np.full(SLOTS, before, np.uint16), pairs)
+
+
+def state(
+    slots: SlotTable,
+    fate: Fate = Fate.NORMAL,
+    pinned: int | None = None,
+    memory: Remembered | None = None,
+) -> LbState:
+    """``fate`` is OLD's; ``pinned`` and ``memory`` are of the connection of every packet in ``PACKETS``."""
+    pins: dict[PinKey, int] = {}
+    if pinned is not None:
+        pins = {
+            PinKey(1, CLIENT, 1234): pinned,
+            PinKey(2, CLIENT, 1234): pinned,
+            PinKey(3, CLIENT, 0): pinned,
+        }
+    keys = {
+        ConnectionKey(2, Protocol.TCP, CLIENT, 1234, 80),
+        ConnectionKey(2, Protocol.UDP, CLIENT, 1234, 53),
+        ConnectionKey(2, Protocol.TCP, CLIENT, 1, 1),
+    }
+    return LbState(
+        LISTENERS,
+        {POOL: LbPool(slots, {OLD: fate}, {OLD: "old", NEW: "new"})},
+        pins,
+        dict.fromkeys(keys, memory) if memory is not None else {},
+    )
+
+
+KEPT, ANEW, EMBRYO, NOTHING = Remember.KEPT, Remember.OVERWRITTEN, Remember.NEW, Remember.NOTHING
+PIN, MEMORY, TRANSITION, BY_SLOT = DecidedBy.PIN, DecidedBy.MEMORY, DecidedBy.TRANSITION, DecidedBy.SLOT
+HELD = Remembered(OLD, 5)
+WATCHED = table(watched=((OLD, 5),))
+MOVING, SETTLED, EMPTY, EMPTIED = table(before=OTHER), table(), table(now=0), table(now=0, before=OTHER)
+
+
+@pytest.mark.parametrize(
+    ("packet", "switch", "expected"),
+    [
+        # Nobody knows the connection: the slot decides.
+        (SYN, state(SETTLED), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
+        (ACK, state(SETTLED), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
+        (UDP, state(SETTLED), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
+        (STICKY, state(SETTLED), Decision(NEW, BY_SLOT, SOURCE_SLOT, False, EMBRYO)),
+        (SYN, state(MOVING), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
+        (ACK, state(MOVING), Decision(OTHER, TRANSITION, SLOT, False, EMBRYO)),
+        (UDP, state(MOVING), Decision(OTHER, TRANSITION, SLOT, False, EMBRYO)),
+        (STICKY, state(MOVING), Decision(OTHER, TRANSITION, SOURCE_SLOT, False, EMBRYO)),
+        (STICKY_SYN, state(MOVING), Decision(NEW, BY_SLOT, SOURCE_SLOT, False, EMBRYO)),
+        (SYN, state(EMPTY), Decision(None, DecidedBy.NO_BACKEND, SLOT, False, NOTHING)),
+        (ACK, state(EMPTY), Decision(None, DecidedBy.NO_BACKEND, SLOT, False, NOTHING)),
+        (SYN, state(EMPTIED), Decision(None, DecidedBy.NO_BACKEND, SLOT, False, NOTHING)),
+        (ACK, state(EMPTIED), Decision(OTHER, TRANSITION, SLOT, False, EMBRYO)),
+        # Memory outranks the slot, whatever it names.
+        (SYN, state(SETTLED, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
+        (ACK, state(MOVING, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
+        (UDP, state(EMPTY, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
+        (STICKY, state(SETTLED, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
+        # Exceptions: the pair counts, not the slot alone nor the backend alone.
+        (ACK, state(WATCHED, memory=HELD), Decision(OLD, MEMORY, 5, True, KEPT)),
+        (SYN, state(WATCHED, memory=HELD), Decision(OLD, MEMORY, 5, True, KEPT)),
+        (ACK, state(WATCHED, memory=Remembered(OLD, 6)), Decision(OLD, MEMORY, 6, False, KEPT)),
+        (ACK, state(WATCHED, memory=Remembered(NEW, 5)), Decision(NEW, MEMORY, 5, False, KEPT)),
+        (ACK, state(WATCHED, Fate.DRAIN, memory=HELD), Decision(OLD, MEMORY, 5, True, KEPT)),
+        # A pin outranks memory, and is never an exception.
+        (ACK, state(SETTLED, pinned=OLD), Decision(OLD, PIN, None, False, NOTHING)),
+        (SYN, state(SETTLED, pinned=OLD), Decision(OLD, PIN, None, False, NOTHING)),
+        (UDP, state(WATCHED, pinned=OTHER, memory=HELD), Decision(OTHER, PIN, None, False, NOTHING)),
+        (STICKY, state(SETTLED, pinned=OLD), Decision(OLD, PIN, None, False, NOTHING)),
+        # Draining: what opens a connection goes elsewhere, unless the source is what is kept.
+        (SYN, state(SETTLED, Fate.DRAIN, memory=HELD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
+        (ACK, state(SETTLED, Fate.DRAIN, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
+        (UDP, state(SETTLED, Fate.DRAIN, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
+        (STICKY_SYN, state(SETTLED, Fate.DRAIN, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
+        (SYN, state(SETTLED, Fate.DRAIN, pinned=OLD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
+        (ACK, state(SETTLED, Fate.DRAIN, pinned=OLD), Decision(OLD, PIN, None, False, NOTHING)),
+        # Moving: everything is decided anew, by the rules of the slot.
+        (SYN, state(SETTLED, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
+        (ACK, state(SETTLED, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
+        (ACK, state(MOVING, Fate.MOVE, memory=HELD), Decision(OTHER, TRANSITION, SLOT, False, ANEW)),
+        (ACK, state(SETTLED, Fate.MOVE, pinned=OLD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
+        (
+            STICKY,
+            state(SETTLED, Fate.MOVE, memory=HELD),
+            Decision(NEW, BY_SLOT, SOURCE_SLOT, False, ANEW),
+        ),
+        (ACK, state(WATCHED, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
+        (
+            ACK,
+            state(EMPTY, Fate.MOVE, memory=HELD),
+            Decision(None, DecidedBy.NO_BACKEND, SLOT, False, KEPT),
+        ),
+        (
+            ACK,
+            state(EMPTY, Fate.MOVE, pinned=OLD),
+            Decision(None, DecidedBy.NO_BACKEND, SLOT, False, NOTHING),
+        ),
+        # Reset: the controller ends what exists; what opens a connection goes elsewhere, sticky or not.
+        (ACK, state(SETTLED, Fate.RESET, memory=HELD), Decision(None, DecidedBy.RESET, 5, False, KEPT)),
+        (UDP, state(SETTLED, Fate.RESET, memory=HELD), Decision(None, DecidedBy.RESET, 5, False, KEPT)),
+        (ACK, state(WATCHED, Fate.RESET, memory=HELD), Decision(None, DecidedBy.RESET, 5, False, KEPT)),
+        (
+            ACK,
+            state(SETTLED, Fate.RESET, pinned=OLD),
+            Decision(None, DecidedBy.RESET, None, False, NOTHING),
+        ),
+        (SYN, state(SETTLED, Fate.RESET, memory=HELD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
+        (
+            STICKY_SYN,
+            state(SETTLED, Fate.RESET, memory=HELD),
+            Decision(NEW, BY_SLOT, SOURCE_SLOT, False, ANEW),
+        ),
+    ],
+)
+def test_each_branch_decides_as_the_pipeline_does(packet: str, switch: LbState, expected: Decision) -> None:
+    assert replace(decide(PACKETS[packet], switch), reasons=()) == expected
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        replace(PACKETS[SYN], destination_port=81),
+        replace(PACKETS[SYN], destination=IPv4Address("10.0.0.101")),
+        replace(PACKETS[UDP], destination_port=80),
+    ],
+    ids=["port", "address", "protocol"],
+)
+def test_a_packet_that_no_listener_claims_is_not_decided(packet: Packet) -> None:
+    decision = decide(packet, state(SETTLED))
+    assert (decision.backend, decision.by, decision.slot) == (None, DecidedBy.NO_LISTENER, None)
+    assert decision.reasons[0].startswith("listener: none")
+
+
+@pytest.mark.parametrize(
+    ("packet", "found", "left"),
+    [
+        (ACK, Generation.NOW, Generation.NOW),
+        (SYN, Generation.NOW, Generation.NOW),
+        (ACK, Generation.BEFORE, Generation.NOW),
+        (SYN, Generation.BEFORE, Generation.NOW),
+        (ACK, Generation.NEW, Generation.NOW),
+        (UDP, Generation.NEW, Generation.NOW),
+        (SYN, Generation.NEW, Generation.NEW),
+    ],
+)
+def test_a_second_packet_moves_memory_into_the_current_generation_but_a_repeated_syn_does_not(
+    packet: str, found: Generation, left: Generation
+) -> None:
+    switch = state(SETTLED, memory=Remembered(OLD, 5, found))
+    sent = PACKETS[packet]
+    later = after(sent, switch, decide(sent, switch))
+    assert later.memory[connection_key(sent, LISTENERS[1 if packet == UDP else 0])] == Remembered(
+        OLD, 5, left
+    )
+
+
+def test_reasons_tell_every_stage_in_order_and_name_backends() -> None:
+    switch = state(MOVING, Fate.MOVE, memory=HELD)
+    reasons = decide(PACKETS[ACK], switch).reasons
+    assert [reason.partition(":")[0] for reason in reasons] == [
+        "listener", "pin", "memory", "fate", "transition",
+    ]  # fmt: skip
+    assert "old from slot 5" in reasons[2]
+    assert "moves to new" in reasons[4]
+    assert "backend 9" in reasons[4]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"source": IPv6Address("fd00::1")}, "not of one IP version"),
+        ({"source_port": 65_536}, "port 65536 is not from 0 to 65535"),
+        ({"destination_port": -1}, "port -1 is not"),
+        ({"protocol": Protocol.UDP, "syn": True}, "udp has no SYN"),
+    ],
+)
+def test_impossible_packets_cannot_be_made(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(PACKETS[ACK], **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("slots", [0, 100, 1 << 17])
+def test_a_pool_whose_slots_no_hash_can_reach_cannot_be_made(slots: int) -> None:
+    with pytest.raises(ValueError, match=f"pool of {slots} slots"):
+        LbPool(SlotTable.empty(slots))
+
+
+def test_a_pin_for_a_source_holds_for_all_its_ports_and_a_pin_for_a_port_for_no_other() -> None:
+    pinned = state(SETTLED, pinned=OLD)
+    assert decide(replace(PACKETS[STICKY], source_port=9), pinned).by is DecidedBy.PIN
+    assert decide(replace(PACKETS[ACK], source_port=9), pinned).by is DecidedBy.SLOT
+
+
+IDS = st.integers(1, 65_535)
+CELLS = st.integers(0, 65_535)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> SlotTable:
+    """Any table of 256 slots, some of them watched."""
+    seed = np.random.default_rng(draw(st.integers(0, 2**32)))
+    now = seed.integers(0, 20, SLOTS).astype(np.uint16)
+    before = (seed.integers(0, 20, SLOTS) * seed.integers(0, 2, SLOTS)).astype(np.uint16)
+    watched = np.unique(seed.integers(1, 20, 50) << 16 | seed.integers(0, SLOTS, 50)).astype(np.uint32)
+    return SlotTable(now, before, watched)
+
+
+@given(tables(), IDS, CELLS, st.sampled_from(list(PACKETS)), st.sampled_from(list(Generation)))
+def test_a_remembered_connection_of_a_normal_backend_never_moves_whatever_the_table(
+    slots: SlotTable, backend: int, slot: int, packet: str, generation: Generation
+) -> None:
+    switch = state(slots, memory=Remembered(backend, slot, generation))
+    decision = decide(PACKETS[packet], switch)
+    assert (decision.backend, decision.by, decision.slot) == (backend, DecidedBy.MEMORY, slot)
+    assert decision.exception == ((backend << 16 | slot) in slots.watched.tolist())
+
+
+@given(tables(), tables(), st.lists(st.sampled_from([ACK, SYN]), min_size=1, max_size=5))
+def test_a_connection_stays_where_its_first_packet_went_when_the_table_changes(
+    first: SlotTable, second: SlotTable, packets: list[str]
+) -> None:
+    switch = state(first)
+    opened = decide(PACKETS[SYN], switch)
+    switch = after(PACKETS[SYN], switch, opened)
+    switch = replace(switch, pools={POOL: LbPool(second)})
+    for packet in packets:
+        decision = decide(PACKETS[packet], switch)
+        if opened.backend is not None:
+            assert decision.backend == opened.backend
+        switch = after(PACKETS[packet], switch, decision)
+
+
+@given(tables(), st.integers(0, 65_535), st.booleans())
+def test_unknown_connections_get_what_their_slot_holds_by_the_rule_of_the_transition(
+    slots: SlotTable, port: int, syn: bool
+) -> None:
+    packet = Packet(CLIENT, port, VIP.address, 80, Protocol.TCP, syn)
+    slot = ovs_hash.slot(CLIENT, port, SLOTS)
+    now, before = int(slots.now[slot]), int(slots.before[slot])
+    wanted = before if before and not syn else now
+    assert decide(packet, state(slots)).backend == (wanted or None)
+
+
+@given(tables(), IDS, st.sampled_from(list(PACKETS)))
+def test_a_pin_to_a_normal_backend_always_wins_and_leaves_memory_alone(
+    slots: SlotTable, backend: int, packet: str
+) -> None:
+    switch = state(slots, pinned=backend, memory=HELD)
+    decision = decide(PACKETS[packet], switch)
+    assert (decision.backend, decision.by) == (backend, DecidedBy.PIN)
+    assert after(PACKETS[packet], switch, decision) == switch
