@@ -89,9 +89,8 @@ class Channel:
         self._engine.rewatch(self._sock.fileno(), EPOLLIN | EPOLLOUT if self._out else EPOLLIN)
 
 
-def run(sock: socket.socket) -> None:
-    """Probe until the parent is gone."""
-    parent = os.getppid()
+def run(sock: socket.socket, parent: int) -> None:
+    """Probe until the process ``parent`` is gone."""
     engine = Engine(_descriptors() - _RESERVED)
     channel = Channel(sock, engine)
     now = time.monotonic()
@@ -127,4 +126,4 @@ def _descriptors() -> int:
 if __name__ == "__main__":
     # The terminal's Ctrl-C reaches the whole process group; the parent decides when probing ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    run(socket.socket(fileno=int(sys.argv[1])))
+    run(socket.socket(fileno=int(sys.argv[1])), parent=int(sys.argv[2]))

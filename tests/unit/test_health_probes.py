@@ -94,8 +94,7 @@ async def serving(
         finally:
             writer.close()
 
-    server = await asyncio.start_server(safely, address, 0, ssl=tls)
-    async with server:
+    async with await asyncio.start_server(safely, address, 0, ssl=tls) as server:
         yield server.sockets[0].getsockname()[1]
 
 

@@ -201,7 +201,8 @@ def test_prober_ends_when_its_parent_is_killed() -> None:
     child = int(parent.stdout.readline())
     assert alive(child)
     parent.kill()
-    parent.communicate()
+    parent.wait()
+    parent.stdout.close()
     end = time.monotonic() + LIMIT
     while alive(child):
         assert time.monotonic() < end
