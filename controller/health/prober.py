@@ -146,7 +146,8 @@ class Prober:
         with theirs:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-P", "-m", "controller.health.child", str(theirs.fileno()), str(os.getpid()),
+                    sys.executable, "-P", "-m", "controller.health.child",
+                    str(theirs.fileno()), str(os.getpid()),
                     pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL, env=_environment(),
                 )  # fmt: skip
             except BaseException:
