@@ -103,6 +103,17 @@ def test_a_redirected_error_leaves_a_missing_udp_checksum_missing() -> None:
 
 
 @both
+def test_a_udp_checksum_that_comes_out_as_zero_is_written_as_all_ones(version: int) -> None:
+    at = HEADER[version] + 6
+    # What lacks to a sum of zero, taken as the port, makes it zero.
+    port = int.from_bytes(answer_of(SERVER[version], 0, UDP)[at : at + 2], "big")
+    wanted = answer_of(SERVER[version], port, UDP)
+    assert wanted[at : at + 2] == b"\xff\xff"
+    got = redirect_error(error(VIP[version], answer_of(VIP[version], 80, UDP)), SERVER[version], port)
+    assert got == error(SERVER[version], wanted)
+
+
+@both
 def test_a_damaged_error_stays_damaged(version: int) -> None:
     came = bytearray(error(VIP[version], answer_of(VIP[version], 80, TCP)))
     came[-1] ^= 1
