@@ -20,9 +20,7 @@ from controller.plan.pool import PoolState, step
 
 OVS_HASH = "ovs-jenkins"
 TCP_FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns")
-PRESUMED = (
-    "presumed: every backend is healthy, nothing is remembered or pinned, no slot moves, no guard drops"
-)
+PRESUMED = "every backend is healthy, nothing is remembered or pinned, no slot moves, no guard drops"
 _ENDPOINT = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[^:\[\]]+)):(?P<port>\d{1,5})")
 
 

@@ -1,0 +1,209 @@
+"""A live switch does what the oracle says, packet by packet: pins, memory, fates, transitions, exceptions."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
+
+import numpy as np
+import pytest
+
+from controller.decision import (
+    ConnectionKey,
+    DecidedBy,
+    Decision,
+    Generation,
+    LbState,
+    Packet,
+    Remembered,
+    after,
+    decide,
+)
+from controller.model.types import Mode, OpenFlowPlacement, Protocol, Role, Switch
+from controller.plan.pins import PinKey
+from flows import pipeline
+from flows.entries import Target
+from flows.pipeline import Duty, PoolSpec
+from flows.slots import SlotTable
+from flows.spec import BackendSpec, Fate, Here, ListenerSpec, VipSpec, Zones
+from flows.stages.pin import PinRole, PinSpec, entry
+from flows.tables import NO_SLOT, Kind, Placed
+from tests.lab.bare_switch import SWITCH, TOPOLOGY, BareSwitch, Told
+from tests.lab.conftest import MakeLab
+from tests.lab.frames import whole
+
+pytestmark = pytest.mark.lab
+
+POOL, SLOTS = 1, 256
+BACKENDS = range(1, 9)
+LB = Switch(SWITCH, "ovs", 0x21, "east", frozenset({Role.LB}), "02:45:56:01:00:21")
+HERE = Here(LB, Placed(OpenFlowPlacement()))
+HTTP, STICKY, DNS = 80, 443, 53
+PROTOCOLS = {HTTP: Protocol.TCP, STICKY: Protocol.TCP, DNS: Protocol.UDP}
+LAST_POOL, LAST = 2, 9
+"""Pool and port of the packet that ends a round: never empty, never moving."""
+CLIENTS = 12
+Fates = dict[int, Fate]
+
+
+def no_fates() -> Fates:
+    return {}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the switch holds in one round."""
+
+    table: SlotTable
+    fates: Fates = field(default_factory=no_fates)
+    pins: dict[PinKey, int] = field(default_factory=dict)
+    turned: bool = False
+    """Whether the next generation of zones has begun."""
+
+    def vips(self) -> list[VipSpec]:
+        base = 1002 if self.turned else 1001
+        return [
+            VipSpec(
+                n,
+                ip_address(text),
+                "02:45:56:00:01:01",
+                Zones(base + 8 * n, base - 1 + 8 * n, 1005 + 8 * n),
+                0,
+            )
+            for n, text in enumerate(("10.0.0.100", "fd00::100"), 1)
+        ]
+
+    def duty(self) -> Duty:
+        vips = self.vips()
+        listeners = tuple(
+            ListenerSpec(1000 * vip.id + port, vip, protocol, port, port, POOL, Mode.DR, port == STICKY)
+            for vip in vips
+            for port, protocol in PROTOCOLS.items()
+        )
+        last = ListenerSpec(LAST, vips[0], Protocol.UDP, LAST, LAST, LAST_POOL, Mode.DR, sticky=False)
+        reals = tuple(
+            BackendSpec(n, POOL, (ip_address(f"10.1.0.{n}"),), None, (2,), self.fates.get(n, Fate.NORMAL))
+            for n in BACKENDS
+        )
+        pins = tuple(
+            entry(
+                HERE,
+                PinSpec(n, key.listener, PROTOCOLS[key.listener % 1000], key.source, key.port, backend),
+                PinRole.REPORTER,
+                0,
+            )
+            for n, (key, backend) in enumerate(self.pins.items(), 1)
+        )
+        end = SlotTable(np.full(SLOTS, 1, np.uint16), np.zeros(SLOTS, np.uint16))
+        pools = {
+            POOL: PoolSpec(POOL, SLOTS, reals, self.table),
+            LAST_POOL: PoolSpec(
+                LAST_POOL, SLOTS, (replace(reals[0], pool=LAST_POOL, fate=Fate.NORMAL),), end
+            ),
+        }
+        return Duty(HERE, tuple(vips), (*listeners, last), pools, pins=pins)
+
+    def target(self) -> Target:
+        return pipeline.target(self.duty())
+
+
+def table(chance: random.Random, moving: float = 0.0, empty: float = 0.0, watched: bool = False) -> SlotTable:
+    """Random backends; some slots moving, some empty; ``watched``: about half of all pairs."""
+    now = [0 if chance.random() < empty else chance.choice(BACKENDS) for _ in range(SLOTS)]
+    before = [chance.choice(BACKENDS) if chance.random() < moving else 0 for _ in range(SLOTS)]
+    pairs = [b << 16 | s for b in BACKENDS for s in range(SLOTS) if watched and chance.random() < 0.5]
+    return SlotTable(np.array(now, np.uint16), np.array(before, np.uint16), np.array(pairs, np.uint32))
+
+
+def packets(chance: random.Random, scene: Scene) -> list[Packet]:
+    """One packet of each client connection, in any order, then one that no stage drops."""
+    found = []
+    for vip in scene.vips():
+        for n in range(1, CLIENTS + 1):
+            source = ip_address(f"10.0.0.{n}" if vip.address.version == 4 else f"fd00::{n}")
+            for port, protocol in PROTOCOLS.items():
+                syn = protocol is Protocol.TCP and chance.random() < 0.5
+                found.append(Packet(source, 40_000 + n, vip.address, port, protocol, syn))
+    return chance.sample(found, len(found) * 3 // 4)
+
+
+def aged(memory: Mapping[ConnectionKey, Remembered]) -> dict[ConnectionKey, Remembered]:
+    """Memory when a generation of zones ends."""
+    older = {Generation.NOW: Generation.BEFORE, Generation.NEW: Generation.NEW}
+    return {key: found._replace(generation=older[found.generation]) for key, found in memory.items()}
+
+
+def told(decision: Decision) -> Told:
+    assert decision.backend is not None
+    return Told(decision.backend, NO_SLOT if decision.slot is None else decision.slot)
+
+
+def scenes(chance: random.Random) -> list[Scene]:
+    """A life: quiet, moving slots, each fate, pins, all at once."""
+    pins = {
+        PinKey(
+            1000 * vip + port, ip_address(f"{net}{n}"), 0 if port == STICKY else 40_000 + n
+        ): chance.choice(BACKENDS)
+        for vip, net in ((1, "10.0.0."), (2, "fd00::"))
+        for n in range(1, 5)
+        for port in PROTOCOLS
+    }
+    fates = {1: Fate.DRAIN, 2: Fate.MOVE, 3: Fate.RESET}
+    quiet = table(chance)
+    moving = table(chance, moving=0.5, empty=0.1, watched=True)
+    return [
+        Scene(quiet),
+        Scene(quiet),
+        Scene(moving),
+        Scene(moving, fates),
+        Scene(table(chance, moving=0.2), fates, turned=True),
+        Scene(table(chance, moving=0.2, watched=True), {4: Fate.MOVE, 5: Fate.DRAIN}, pins, turned=True),
+        Scene(moving, {6: Fate.RESET, 7: Fate.RESET, 8: Fate.MOVE}, pins, turned=True),
+        Scene(table(chance, empty=0.5), {n: Fate.MOVE for n in BACKENDS if n % 2}, turned=True),
+        Scene(quiet, turned=True),
+    ]
+
+
+@pytest.fixture(scope="module")
+def switch(make_lab: MakeLab) -> BareSwitch:
+    return BareSwitch(make_lab(TOPOLOGY), HERE)
+
+
+def reported(switch: BareSwitch) -> tuple[int, int]:
+    """Packets of exceptions, and of connections to be reset, that the switch has seen."""
+    cookie = HERE.placed.cookie
+    resets = sum(switch.packets(cookie(Kind.RESET, backend)) for backend in BACKENDS)
+    return switch.packets(cookie(Kind.EXCEPTION, POOL)), resets
+
+
+def test_a_live_switch_decides_and_reports_every_packet_as_the_oracle_says(switch: BareSwitch) -> None:
+    chance = random.Random(7)
+    state = LbState((), {})
+    seen: Counter[DecidedBy] = Counter()
+    exceptions = 0
+    is_turned = False
+    for scene in scenes(chance):
+        switch.hold(scene.target())
+        memory = state.memory if scene.turned == is_turned else aged(state.memory)
+        is_turned = scene.turned
+        state = replace(LbState.fresh(scene.duty()), pins=scene.pins, memory=memory)
+        sent = packets(chance, scene)
+        decisions = []
+        for packet in sent:
+            decisions.append(decide(packet, state))
+            state = after(packet, state, decisions[-1])
+        before = reported(switch)
+        end = Packet(ip_address("10.0.0.99"), 99, scene.vips()[0].address, LAST, Protocol.UDP)
+        found = switch.ask([whole(packet, n) for n, packet in enumerate(sent)], end)
+        assert found == {n: told(d) for n, d in enumerate(decisions) if d.backend is not None}
+        stages = Counter(decision.by for decision in decisions)
+        watched = sum(decision.exception for decision in decisions)
+        now = reported(switch)
+        assert (now[0] - before[0], now[1] - before[1]) == (watched, stages[DecidedBy.RESET])
+        seen += stages
+        exceptions += watched
+    assert set(seen) == set(DecidedBy) - {DecidedBy.NO_LISTENER}
+    assert exceptions
