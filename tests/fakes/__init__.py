@@ -1,0 +1,1 @@
+"""Stand-ins for switches and controllers that behave as the real ones do, and misbehave on demand."""
