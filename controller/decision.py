@@ -201,7 +201,7 @@ def connection_key(packet: Packet, listener: ListenerSpec) -> ConnectionKey:
     """The key under which memory holds a packet's connection; with affinity ``source``, its source."""
     ports = (packet.source_port, packet.destination_port)
     if listener.sticky:
-        ports = (STICKY_PORT, STICKY_PORT)
+        ports = (STICKY_PORT, listener.pool)
     return ConnectionKey(listener.vip.id, packet.protocol, packet.source, *ports)
 
 

@@ -17,7 +17,7 @@ NICIRA = 0x00002320
 IN_PORT = 0xFFFFFFF8
 LOCAL = 0xFFFFFFFE
 CONTROLLER = 0xFFFFFFFD
-HASH_ETH_SRC, HASH_NW_SRC = 0, 3
+HASH_ETH_SRC, HASH_NW_SRC = 0, 4
 NAT_SRC = 1
 
 
@@ -237,6 +237,8 @@ class Conntrack:
     commit: bool = False
     mark: Bits | int | None = None
     """On commit: constant or register bits that become the mark."""
+    label: Bits | None = None
+    """On commit: register bits that become the low bits of the label."""
     nat: Nat | None = None
 
     def pack(self) -> bytes:
@@ -246,6 +248,8 @@ class Conntrack:
             nested += Move(self.mark, whole("ct_mark")).pack()
         elif self.mark is not None:
             nested += Set("ct_mark", self.mark).pack()
+        if self.label is not None:
+            nested += Move(self.label, Bits("ct_label", 0, self.label.count)).pack()
         if isinstance(self.zone, Bits):
             source, zone = self.zone.header, _bits(self.zone.low, self.zone.count)
         else:
@@ -253,6 +257,41 @@ class Conntrack:
         table = 0xFF if self.table is None else self.table
         head = struct.pack("!H", int(self.commit)) + source + struct.pack("!HB3xH", zone, table, 0)
         return _nx(35, head + nested)
+
+
+@dataclass(frozen=True)
+class Learn:
+    """Add a flow made of this packet: it matches ``same`` fields and constants, and loads registers and constants."""
+
+    table: int
+    cookie: int
+    idle: int
+    same: tuple[Bits, ...]
+    """Fields that the new flow matches with this packet's values."""
+    match: tuple[tuple[Bits, int], ...]
+    """Constants that it matches."""
+    carry: tuple[Bits, ...] = ()
+    """Registers that it loads with this packet's values."""
+    load: tuple[tuple[Bits, int], ...] = ()
+    """Constants that it loads."""
+
+    def pack(self) -> bytes:
+        """See ``Action``."""
+        # Constants first: an address has the Ethernet type as its prerequisite.
+        specs = b"".join(_learned(0x2000, bits, _immediate(bits, value)) for bits, value in self.match)
+        specs += b"".join(_learned(0, bits, bits.header + bytes(2)) for bits in self.same)
+        specs += b"".join(_learned(0x0800, b, b.header + struct.pack("!H", b.low)) for b in self.carry)
+        specs += b"".join(_learned(0x2800, bits, _immediate(bits, value)) for bits, value in self.load)
+        head = struct.pack("!HHHQHBxHH", self.idle, 0, 10, self.cookie, 0, self.table, 0, 0)
+        return _nx(16, head + specs)
+
+
+def _learned(kind: int, to: Bits, source: bytes) -> bytes:
+    return struct.pack("!H", kind | to.count) + source + to.header + struct.pack("!H", to.low)
+
+
+def _immediate(bits: Bits, value: int) -> bytes:
+    return value.to_bytes((bits.count + 15) // 16 * 2, "big")
 
 
 @dataclass(frozen=True)

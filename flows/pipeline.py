@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network
 
 from controller.model.types import Role
 from flows.entries import Flow, FlowBody, FlowKey, Group, Meter, Target
 from flows.slots import SlotTable
-from flows.spec import BackendSpec, Here, ListenerSpec, VipSpec
-from flows.stages import answers, backend, choose, edge, fate, guard, icmp, listener, memory, pin, respond
+from flows.spec import BackendSpec, Fate, Here, ListenerSpec, VipSpec
+from flows.stages import answers, backend, choose, edge, fate, fragment, guard, icmp, listener, memory, pin, respond
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,45 @@ class Duty:
 
 def target(duty: Duty) -> Target:
     """What the switch should hold."""
+    return Builder().target(duty)
+
+
+class Builder:
+    """Builds the targets of one switch, keeping what did not change.
+
+    Slot tables, fates and pins change often and are cheap; everything else is built again only when it differs.
+    """
+
+    def __init__(self) -> None:
+        self._basis: Duty | None = None
+        self._fixed = Target()
+
+    def target(self, duty: Duty) -> Target:
+        """What the switch should hold."""
+        basis = _without_moving_parts(duty)
+        if basis != self._basis:
+            self._fixed, self._basis = _fixed(basis), basis
+        if Role.LB not in duty.here.switch.roles:
+            return self._fixed
+        moving = [*duty.pins]
+        for pool in duty.pools.values():
+            for real in pool.backends:
+                moving += fate.flows(duty.here, real)
+        slots = {number: item.table for number, item in duty.pools.items()}
+        return Target({**self._fixed.flows, **_index(moving)}, self._fixed.groups, self._fixed.meters, slots)
+
+
+def _without_moving_parts(duty: Duty) -> Duty:
+    pools = {
+        number: replace(
+            pool, backends=tuple(replace(b, fate=Fate.NORMAL) for b in pool.backends), table=SlotTable.NOTHING
+        )
+        for number, pool in duty.pools.items()
+    }
+    return replace(duty, pools=pools, pins=())
+
+
+def _fixed(duty: Duty) -> Target:
     roles = duty.here.switch.roles
     flows: list[Flow] = []
     groups: dict[int, Group] = {}
@@ -48,14 +87,13 @@ def target(duty: Duty) -> Target:
     if duty.responder:
         flows += _responder(duty)
     if Role.LB in roles:
-        flows += [*_lb(duty), *duty.pins]
+        flows += _lb(duty)
         meters = guard.meters(duty.here.placed, list(duty.listeners))
     elif Role.EDGE in roles:
         flows += _edge(duty)
         groups = {g.id: g for g in (edge.group(duty.here, duty.uplinks),)}
     flows += _answers(duty)
-    slots = {number: item.table for number, item in duty.pools.items()} if Role.LB in roles else {}
-    return Target(_index(flows), groups, {m.id: m for m in meters}, slots)
+    return Target(_index(flows), groups, {m.id: m for m in meters})
 
 
 def _index(flows: Iterable[Flow]) -> dict[FlowKey, FlowBody]:
@@ -83,19 +121,20 @@ def _lb(duty: Duty) -> list[Flow]:
         *choose.static(here),
         *fate.static(here),
         *icmp.static(here),
+        *fragment.static(here),
         backend.too_big(here),
     ]
     for vip in duty.vips:
-        out += [*icmp.claim(here, vip), listener.rest(here, vip)]
+        out += [*icmp.claim(here, vip), *fragment.claim(here, vip), listener.rest(here, vip)]
     for item in duty.listeners:
-        out += [*listener.flows(here, item), *guard.flows(here, item), icmp.deliver(here, item)]
+        out += [*listener.flows(here, item), *fragment.listener(here, item), *guard.flows(here, item), icmp.deliver(here, item)]
         out += answers.local(here, item)
         for real in duty.pools[item.pool].backends:
             out += backend.flows(here, item, real)
     for pool in duty.pools.values():
         out += choose.pool(here, pool.id, pool.slots)
         for real in pool.backends:
-            out += [*fate.flows(here, real), *backend.nexthop(here, real)]
+            out += backend.nexthop(here, real)
     return out
 
 

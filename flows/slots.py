@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ Bytes = npt.NDArray[np.uint8]
 PRIORITY = {Kind.SLOT: 10, Kind.TRANSITION: 20, Kind.EXCEPTION: 20}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SlotTable:
     """One pool's slots as a switch should hold them."""
 
@@ -37,6 +38,15 @@ class SlotTable:
     """During a transition: backend for packets that are no SYN; 0: the slot is settled."""
     watched: Pairs = field(default_factory=lambda: np.empty(0, np.uint32))
     """Remembered (backend, slot) pairs that are exceptions and have to be reported."""
+
+    NOTHING: ClassVar[SlotTable]
+    """No slots at all: stands in where only the rest of a pool matters."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SlotTable) and (self is other or self.equals(other))
+
+    def __hash__(self) -> int:
+        return len(self.now)
 
     @staticmethod
     def empty(slots: int) -> SlotTable:
@@ -50,6 +60,9 @@ class SlotTable:
             and np.array_equal(self.before, other.before)
             and np.array_equal(self.watched, other.watched)
         )
+
+
+SlotTable.NOTHING = SlotTable(np.empty(0, np.uint16), np.empty(0, np.uint16))
 
 
 def _model(placed: Placed, kind: Kind, pool: int, slot: int, backend: int) -> Flow:

@@ -1,7 +1,8 @@
 """Tables, registers, flags, priorities and cookies of the OpenFlow pipeline: each number once.
 
-    entry ─ fragment ─ prefix ─ guard ─ pin ─ memory ─ recall_* ──── unknown ─ hash ─ spread ─ slot ─ commit ─┐
-      │                                  └───────────────┴─ fate ──────────────┴──────────────────────────────┴─ backend ─ nexthop
+    entry ─ prefix ─ guard ─ pin ─ memory ─ recall_* ─ unknown ─ hash ─ spread ─ slot ─ commit ─┐
+      │                       └───────────────┴─ fate ──────────┴──────────────────────────────┴─ backend ─ nexthop
+      ├─ fragment_* ─ fragment ─ fate, or as new: hash (first fragment), learned (later ones) ─ commit
       ├─ icmp_* ─ icmp_out ─ backend
       └─ answer_fragment, answer_local ─ tables of others
 
@@ -21,29 +22,34 @@ from flows.messages import COOKIE_SHIFT
 class Stage(IntEnum):
     """Our tables, counted from ``placement.tables_from``."""
 
-    FRAGMENT = 0
-    PREFIX = 1
-    GUARD = 2
-    PIN = 3
-    MEMORY = 4
-    RECALL_NOW = 5
-    RECALL_BEFORE = 6
-    RECALL_NEW = 7
-    FATE = 8
-    UNKNOWN = 9
-    HASH = 10
-    SPREAD = 11
-    SLOT = 12
-    COMMIT = 13
-    ICMP_NOW = 14
-    ICMP_BEFORE = 15
-    ICMP_NEW = 16
-    ICMP_OUT = 17
-    BACKEND = 18
-    NEXTHOP = 19
-    ANSWER_FRAGMENT = 20
-    ANSWER_LOCAL = 21
-    ADVERT = 22
+    FRAGMENT_NOW = 0
+    FRAGMENT_BEFORE = 1
+    FRAGMENT_NEW = 2
+    FRAGMENT = 3
+    PREFIX = 4
+    GUARD = 5
+    PIN = 6
+    MEMORY = 7
+    RECALL_NOW = 8
+    RECALL_BEFORE = 9
+    RECALL_NEW = 10
+    FATE = 11
+    UNKNOWN = 12
+    HASH = 13
+    LEARNED = 14
+    SPREAD = 15
+    SLOT = 16
+    COMMIT = 17
+    ICMP_NOW = 18
+    ICMP_BEFORE = 19
+    ICMP_NEW = 20
+    ICMP_OUT = 21
+    BACKEND = 22
+    NEXTHOP = 23
+    ANSWER_FRAGMENT = 24
+    ANSWER_LEARNED = 25
+    ANSWER_LOCAL = 26
+    ADVERT = 27
 
 
 COUNT = len(Stage)
@@ -100,6 +106,7 @@ class Kind(IntEnum):
     RESPOND = 11
     BACKEND = 12
     DROP = 13
+    LEARNED = 14
 
 
 @dataclass(frozen=True)

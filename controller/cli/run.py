@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -30,9 +31,20 @@ def run(config: Path, state: Path, listen: str) -> int:
     core = Controller(file, store, Journal())
     try:
         asyncio.run(_main(core, host, port, state.with_name("status.json")))
+    except OSError as error:
+        print(f"--listen {listen}: {error.strerror or error}", file=sys.stderr)
+        return 2
     finally:
         store.close()
+    _end(0)
     return 0
+
+
+def _end(code: int) -> None:
+    """Leave now: os-ken's threads have no way to be stopped and would keep the process, and its port, alive."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 async def _main(core: Controller, host: str, port: int, status_path: Path) -> None:
@@ -45,7 +57,7 @@ async def _main(core: Controller, host: str, port: int, status_path: Path) -> No
         loop.add_signal_handler(number, task.cancel)
     hub = openflow.Hub(loop, core.events.put_nowait, core.cookies, core.term)
     openflow.OpenFlowApp.hub = hub
-    openflow.serve(host, port)
+    openflow.serve(host, port)  # refuses before any task runs
     core.journal.event("started", listen=f"{host}:{port}", term=core.term)
     try:
         async with asyncio.TaskGroup() as group:

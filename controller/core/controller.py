@@ -45,6 +45,7 @@ class Controller:
     ) -> None:
         self.file = file
         self.state = State(store)
+        self.state.intent = file.intent or self.state.intent
         self.journal = journal
         self.members: dict[str, Member] = {}
         self.reports = Reports(self)
@@ -113,7 +114,7 @@ class Controller:
     async def run(self) -> None:
         """Until cancelled."""
         await asyncio.to_thread(maglev.warm)
-        self._take_intent(self.file.intent or Intent((), (), (), ()))
+        self._take_intent(self.state.intent)
         await self._health.start()
         try:
             async with asyncio.TaskGroup() as group:

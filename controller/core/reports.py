@@ -21,7 +21,7 @@ from controller.southbound.session import Session
 from flows.actions import CONTROLLER, Action, Bits, Conntrack, Load, Nat, Resubmit, Set, pack_all
 from flows.spec import Here
 from flows.stages.backend import hand_over
-from flows.tables import BACKEND, LISTENER, Kind, Placed, Stage
+from flows.tables import BACKEND, LISTENER, SOURCE_PORT, Kind, Placed, Stage
 
 if TYPE_CHECKING:
     from controller.core.controller import Controller
@@ -81,7 +81,12 @@ class Reports:
 
     async def _reset(self, event: PacketIn) -> None:
         listener = self._listener(event.fields.get(LISTENER, 0))
-        frame = tcp_reset(event.frame, self._mac(listener)) if listener else None
+        if listener is None:
+            return
+        # With affinity ``source`` the packet's own ports are hidden at this stage.
+        hidden = listener.affinity is Affinity.SOURCE
+        ports = (event.fields.get(SOURCE_PORT, 0), listener.port) if hidden else None
+        frame = tcp_reset(event.frame, self._mac(listener), ports)
         if frame is not None:
             await self._send(event.session, frame, hand_over(self._placed(event.session)))
 

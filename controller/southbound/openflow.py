@@ -7,8 +7,8 @@ It runs in a process of its own (``serve``) or inside somebody's os-ken process 
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
-import threading
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -118,8 +118,13 @@ class OpenFlowApp(OSKenApp):  # type: ignore[misc]
             self.hub.down(event.datapath)
 
 
-def serve(host: str, port: int, apps: tuple[str, ...] = ()) -> threading.Thread:
-    """Run os-ken with our application (and others, by module name) in threads of this process."""
+def serve(host: str, port: int, apps: tuple[str, ...] = ()) -> None:
+    """Run os-ken with our application (and others, by module name) in threads of this process.
+
+    Raises OSError when the address cannot be listened on (os-ken itself would only log it in a thread).
+    """
+    with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+        pass
     cfg.CONF(args=[], project="os_ken", default_config_files=[])
     cfg.CONF.set_override("ofp_listen_host", host)
     cfg.CONF.set_override("ofp_tcp_listen_port", port)
@@ -128,4 +133,3 @@ def serve(host: str, port: int, apps: tuple[str, ...] = ()) -> threading.Thread:
     manager.load_apps([__name__, *apps])
     contexts = manager.create_contexts()
     manager.instantiate_apps(**contexts)
-    return threading.current_thread()

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
 
-from flows.actions import Action, Conntrack, DecTtl, Nat, Set
+from flows.actions import Action, Conntrack, DecTtl, Learn, Nat, Resubmit, Set, whole
 from flows.entries import Flow, flow
-from flows.fields import FRAG_ANY, FRAG_LATER
+from flows.fields import FRAG_ANY, FRAG_FIRST, FRAG_LATER
 from flows.match import ETH_ARP, Match
 from flows.spec import BackendSpec, Here, ListenerSpec
 from flows.stages.backend import hand_over
+from flows.stages.fragment import IPV6_FRAGMENT, LEARNED_IDLE, later_like_this
 from flows.stages.listener import TRACKED
 from flows.stages.respond import arp_reply
 from flows.tables import LISTENER, Kind, Priority, Stage
@@ -38,7 +39,8 @@ def nat(
         flow(placed.entry, placed.priority(Priority.ANSWER), answers, (*_as_vip(listener), *hand_over(placed)), cookie=cookie)
     ]
     for network in (n for n in bypass if n.version == kin.version):
-        for match in (answers, packets.plus(**_ANY)):
+        parts = [packets.plus(**_ANY)] if kin.version == 4 else _version6(listener, packets)
+        for match in (answers, *parts):
             direct = match.plus(**{kin.dst: network})
             out.append(flow(placed.entry, placed.priority(Priority.BYPASS), direct, hand_over(placed), cookie=cookie))
     return out + _fragments(here, listener, packets, zone)
@@ -49,24 +51,42 @@ def _as_vip(listener: ListenerSpec) -> tuple[Action, ...]:
 
 
 def _fragments(here: Here, listener: ListenerSpec, packets: Match, zone: int) -> list[Flow]:
+    """The first fragment knows the port and leaves the VIP's address for the later ones, as in fragment.py."""
     placed = here.placed
+    kin = listener.family
     cookie = placed.cookie(Kind.STATIC)
-    table = placed.table(Stage.ANSWER_FRAGMENT)
+    table, learned = placed.table(Stage.ANSWER_FRAGMENT), placed.table(Stage.ANSWER_LEARNED)
     collect = (Conntrack(zone, table),)
-    known = packets.plus(
-        **{
-            "ct_state": TRACKED,
-            "ct_nw_proto": listener.protocol.number,
-            "ct_tp_src": listener.backend_port,
-        }
+    first = packets.plus(
+        ip_frag=FRAG_FIRST,
+        ct_state=TRACKED,
+        ct_nw_proto=listener.protocol.number,
+        ct_tp_src=listener.backend_port,
     )
-    address = (Set(listener.family.src, listener.vip.address),)
+    same, match = later_like_this(kin)
+    teach = Learn(
+        learned,
+        placed.cookie(Kind.LEARNED),
+        LEARNED_IDLE,
+        same=same,
+        match=match,
+        load=((whole(kin.src), int(listener.vip.address)),),
+    )
+    later = kin.ip.plus(ip_frag=FRAG_LATER)
+    claims = [packets.plus(ip_frag=FRAG_ANY)] if kin.version == 4 else _version6(listener, packets)
     return [
-        flow(placed.entry, placed.priority(Priority.ANSWER), packets.plus(**_ANY), collect, cookie=cookie),
-        flow(table, 20, known.plus(**_LATER), (*address, *hand_over(placed)), cookie=cookie),
-        flow(table, 10, known.plus(**_ANY), (*_as_vip(listener), *hand_over(placed)), cookie=cookie),
-        flow(table, 0, listener.family.ip, hand_over(placed), cookie=cookie),
+        *(flow(placed.entry, placed.priority(Priority.ANSWER), m, collect, cookie=cookie) for m in claims),
+        flow(table, 20, first, (teach, *_as_vip(listener), *hand_over(placed)), cookie=cookie),
+        flow(table, 10, later, (Resubmit(learned), *hand_over(placed)), cookie=cookie),
+        flow(table, 0, kin.ip, hand_over(placed), cookie=cookie),
     ]
+
+
+def _version6(listener: ListenerSpec, packets: Match) -> list[Match]:
+    """First fragments show their protocol, later ones the fragment header's."""
+    rest = Match(item for item in packets if item[0] != "ip_proto")
+    later = rest.plus(ip_frag=FRAG_LATER, ip_proto=IPV6_FRAGMENT)
+    return [packets.plus(ip_frag=FRAG_FIRST), later]
 
 
 def local(here: Here, listener: ListenerSpec) -> list[Flow]:
@@ -80,7 +100,7 @@ def local(here: Here, listener: ListenerSpec) -> list[Flow]:
     to_local = kin.ip.plus(**{kin.dst: listener.local.address})
     back = (Set(LISTENER, listener.id), Conntrack(listener.local.zone, table, nat=Nat()))
     answer = listener.transport.plus(**{LISTENER: listener.id})
-    later = answer.plus(**_LATER)
+    later = kin.ip.plus(**{LISTENER: listener.id}, **_LATER)
     out = [
         flow(placed.entry, placed.priority(Priority.ANSWER), to_local, back, cookie=cookie),
         flow(

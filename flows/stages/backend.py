@@ -147,7 +147,7 @@ def _with_fragments(
     back = _ports_back(listener)
     return [
         _counted(here, listener, backend, 20, whole_packet, (*back, *head, *port, *tail), goto),
-        _counted(here, listener, backend, 15, Match(this | listener.transport).plus(**_LATER), (*head, *tail), goto),
+        _counted(here, listener, backend, 15, Match(this | listener.family.ip).plus(**_LATER), (*head, *tail), goto),
         _counted(here, listener, backend, 10, this, (*head, *port, *tail), goto),
     ]
 

@@ -2,24 +2,26 @@
 
     hash ─► spread ─► slot ─► commit ─► backend
 
-The hash is Jenkins' over six bytes laid into the Ethernet source address (which is rewritten later anyway):
+The hash is Jenkins' over six bytes laid for a moment into the Ethernet source address:
 IPv4 address or two 16-bit hashes of the IPv6 address, then the source port, or 0 with affinity ``source``.
 ``controller/decision.py`` computes the same.
 """
 
 from __future__ import annotations
 
-from flows.actions import HASH_ETH_SRC, HASH_NW_SRC, Action, Bits, Conntrack, Load, Move, Multipath, whole
+from flows.actions import HASH_ETH_SRC, HASH_NW_SRC, Action, Bits, Conntrack, Load, Move, Multipath, Pop, Push, whole
 from flows.entries import Flow, flow
-from flows.fields import FRAG_ANY
+from flows.fields import FRAG_FIRST, FRAG_LATER
 from flows.match import PROTO_TCP, PROTO_UDP, Match
 from flows.spec import V4, V6, Family, Here
+from flows.stages.fragment import learn
 from flows.stages.listener import TRACKED
 from flows.tables import (
     BACKEND,
     FLAG_FORGET,
     FLAG_STICKY,
     FLAGS,
+    LISTENER,
     MARK,
     POOL,
     SLOT,
@@ -33,8 +35,9 @@ BASIS_HIGH, BASIS_LOW, BASIS_SLOT = 1, 2, 0
 _PORT_BITS = Bits("eth_src", 0, 16)
 
 _ADDRESS: dict[int, tuple[Action, ...]] = {
-    4: (Move(whole("ipv4_src"), Bits("eth_src", 16, 32)),),
+    4: (Push(whole("eth_src")), Move(whole("ipv4_src"), Bits("eth_src", 16, 32))),
     6: (
+        Push(whole("eth_src")),
         Multipath(HASH_NW_SRC, BASIS_HIGH, 65536, Bits("eth_src", 32, 16)),
         Multipath(HASH_NW_SRC, BASIS_LOW, 65536, Bits("eth_src", 16, 16)),
     ),
@@ -50,7 +53,9 @@ def pool(here: Here, number: int, slots: int) -> list[Flow]:
     """Spread over the pool's ``slots``; a slot without backend drops and counts."""
     placed = here.placed
     this = Match.of(**{POOL: number})
-    spread = (Multipath(HASH_ETH_SRC, BASIS_SLOT, slots, Bits(SLOT, 0, 16)),)
+    # A pin left a mark above the slot's 16 bits; whoever comes here decides anew.
+    clear = Load(0, Bits(SLOT, 16, 16))
+    spread = (clear, Multipath(HASH_ETH_SRC, BASIS_SLOT, slots, Bits(SLOT, 0, 16)), Pop(whole("eth_src")))
     return [
         flow(placed.table(Stage.SPREAD), 10, this, spread, cookie=placed.cookie(Kind.STATIC), goto=placed.table(Stage.SLOT)),
         flow(placed.table(Stage.SLOT), 0, this, cookie=placed.cookie(Kind.DROP, number)),
@@ -68,7 +73,7 @@ def _hash(here: Here, kin: Family) -> list[Flow]:
         packets = kin.ip.plus(ip_proto=proto)
         port = (*address, Move(whole(field), _PORT_BITS))
         out.append(flow(table, 10, packets, port, cookie=cookie, goto=after))
-        fragments = packets.plus(ip_frag=FRAG_ANY, ct_state=TRACKED)
+        fragments = packets.plus(ip_frag=FRAG_FIRST, ct_state=TRACKED)
         port = (*address, Move(whole("ct_tp_src"), _PORT_BITS))
         out.append(flow(table, 20, fragments, port, cookie=cookie, goto=after))
     return out
@@ -79,10 +84,13 @@ def _commit(here: Here, kin: Family) -> list[Flow]:
     table, after = placed.table(Stage.COMMIT), placed.table(Stage.BACKEND)
     cookie = placed.cookie(Kind.STATIC)
     mark = (Move(Bits(BACKEND, 0, 16), Bits(MARK, 16, 16)), Move(Bits(SLOT, 0, 16), Bits(MARK, 0, 16)))
-    forget = kin.ip.plus(**{FLAGS: (FLAG_FORGET, FLAG_FORGET)})
-    new = Conntrack(ZONE_NEW, commit=True, mark=whole(MARK))
-    now = Conntrack(ZONE_NOW, commit=True, mark=whole(MARK))
-    return [
-        flow(table, 10, forget, (*mark, now), cookie=cookie, goto=after),
-        flow(table, 0, kin.ip, (*mark, new), cookie=cookie, goto=after),
-    ]
+    out = []
+    for priority, zone, flags in ((10, ZONE_NOW, {FLAGS: (FLAG_FORGET, FLAG_FORGET)}), (0, ZONE_NEW, {})):
+        remember = Conntrack(zone, commit=True, mark=whole(MARK), label=whole(LISTENER))
+        this = kin.ip.plus(**flags)
+        first = this.plus(ip_frag=FRAG_FIRST)
+        teach = (learn(here, kin), *mark, remember)
+        out.append(flow(table, priority, this, (*mark, remember), cookie=cookie, goto=after))
+        out.append(flow(table, priority + 1, first, teach, cookie=cookie, goto=after))
+    lost = kin.ip.plus(**{"ip_frag": FRAG_LATER, BACKEND: 0})
+    return [*out, flow(table, 20, lost, cookie=placed.cookie(Kind.DROP))]

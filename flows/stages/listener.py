@@ -1,13 +1,13 @@
 """`listener`: claim VIP traffic on an lb switch and say which pool, zones and flags it has.
 
-    SYN ─► prefix     other packets ─► pin     fragments ─► conntrack (ports) ─► pin     other ports ─► dropped, counted
+    SYN ─► prefix     other packets ─► pin     fragments ─► see fragment.py     other ports ─► dropped, counted
 """
 
 from __future__ import annotations
 
-from flows.actions import Action, Bits, Conntrack, Load, Move, Set, whole
+from flows.actions import Action, Bits, Load, Move, Set, whole
 from flows.entries import Flow, flow
-from flows.fields import CT_INV, CT_TRK, FRAG_ANY, TCP_ACK, TCP_SYN
+from flows.fields import CT_INV, CT_TRK, TCP_ACK, TCP_SYN
 from flows.spec import Here, ListenerSpec, VipSpec, family
 from flows.tables import (
     FLAG_STICKY,
@@ -29,7 +29,8 @@ from flows.tables import (
 TRACKED = (CT_TRK, CT_TRK | CT_INV)
 """ct_state of a packet whose ct_* fields can be used."""
 STICKY_PORT = 1
-"""Port that stands in for both ports while a sticky connection is looked up and remembered."""
+"""Stands in for the source port while a sticky connection is looked up and remembered; the pool's number stands in
+for the destination port, so that two pools behind one VIP keep separate memories of a source."""
 
 
 def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
@@ -37,14 +38,14 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
     placed = here.placed
     cookie = placed.cookie(Kind.LISTENER, listener.id)
     whole_packets = listener.packets.plus(**{listener.dst_field: listener.port, "ip_frag": 0})
-    claim = _regs(listener, 0) + _hide_ports(listener)
+    claim = regs(listener, 0) + _hide_ports(listener)
     out = [flow(placed.entry, placed.priority(Priority.LISTENER), whole_packets, claim, cookie=cookie, goto=placed.table(Stage.PIN))]
     if listener.protocol == "tcp":
         syn = whole_packets.plus(tcp_flags=(TCP_SYN, TCP_SYN | TCP_ACK))
-        claim = _regs(listener, FLAG_SYN) + _hide_ports(listener)
+        claim = regs(listener, FLAG_SYN) + _hide_ports(listener)
         first = placed.table(Stage.PREFIX)
         out.append(flow(placed.entry, placed.priority(Priority.SYN), syn, claim, cookie=cookie, goto=first))
-    return [*out, _fragments(here, listener), _after_reassembly(here, listener)]
+    return out
 
 
 def rest(here: Here, vip: VipSpec) -> Flow:
@@ -61,7 +62,8 @@ def zones(vip: VipSpec) -> tuple[Action, ...]:
     return (Load(z.now, ZONE_NOW), Load(z.before, ZONE_BEFORE), Load(z.new, ZONE_NEW))
 
 
-def _regs(listener: ListenerSpec, flags: int) -> tuple[Action, ...]:
+def regs(listener: ListenerSpec, flags: int) -> tuple[Action, ...]:
+    """Load everything that later stages need to know of a listener."""
     flags |= FLAG_STICKY if listener.sticky else 0
     local = (Load(listener.local.zone, ZONE_LOCAL),) if listener.local else ()
     return (
@@ -80,23 +82,5 @@ def _hide_ports(listener: ListenerSpec) -> tuple[Action, ...]:
     return (
         Move(whole(listener.src_field), Bits(SOURCE_PORT, 0, 16)),
         Set(listener.src_field, STICKY_PORT),
-        Set(listener.dst_field, STICKY_PORT),
+        Set(listener.dst_field, listener.pool),
     )
-
-
-def _fragments(here: Here, listener: ListenerSpec) -> Flow:
-    placed = here.placed
-    match = listener.packets.plus(ip_frag=FRAG_ANY)
-    collect = Conntrack(listener.vip.zones.new, table=placed.table(Stage.FRAGMENT))
-    cookie = placed.cookie(Kind.STATIC)
-    return flow(placed.entry, placed.priority(Priority.FRAGMENT), match, (collect,), cookie=cookie)
-
-
-def _after_reassembly(here: Here, listener: ListenerSpec) -> Flow:
-    placed = here.placed
-    match = listener.packets.plus(
-        ip_frag=FRAG_ANY, ct_state=TRACKED, ct_nw_proto=listener.protocol.number, ct_tp_dst=listener.port
-    )
-    cookie = placed.cookie(Kind.LISTENER, listener.id)
-    claim = _regs(listener, 0)
-    return flow(placed.table(Stage.FRAGMENT), 10, match, claim, cookie=cookie, goto=placed.table(Stage.PIN))

@@ -20,6 +20,7 @@ from flows.tables import (
     BACKEND,
     FLAG_SYN,
     FLAGS,
+    LISTENER,
     MARK,
     SLOT,
     ZONE_BEFORE,
@@ -35,7 +36,10 @@ FROM_MARK: tuple[Action, ...] = (
 )
 """Take backend and slot from the mark."""
 
-KEEP: tuple[Action, ...] = (Move(whole("ct_mark"), whole(MARK)), Conntrack(ZONE_NOW, commit=True, mark=whole(MARK)))
+KEEP: tuple[Action, ...] = (
+    Move(whole("ct_mark"), whole(MARK)),
+    Conntrack(ZONE_NOW, commit=True, mark=whole(MARK), label=whole(LISTENER)),
+)
 """Copy the mark into this generation."""
 
 
