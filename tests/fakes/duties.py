@@ -1,4 +1,4 @@
-"""Duties in which everything occurs: modes, families, protocols, affinities, guards, pins, fates, a transition."""
+"""Duties in which everything occurs: each mode, family and affinity, guards, pins, fates, a transition."""
 
 from __future__ import annotations
 

@@ -1,0 +1,150 @@
+"""What one switch is told: local addresses, zones in generations, frames, ports, uplinks and pins by role."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from controller.model.types import (
+    Backend,
+    Guard,
+    Intent,
+    Listener,
+    Mode,
+    Pool,
+    Port,
+    PrefixRate,
+    Protocol,
+    Role,
+    Site,
+    Subnet,
+    Switch,
+    Vip,
+)
+from controller.plan.duty import World, duty, zone_timeouts
+from controller.plan.numbers import Numbers
+from controller.plan.pins import PinBook, PinKey
+from controller.plan.pool import PoolState, step
+from flows.messages import flow_mod
+from flows.stages.edge import Uplink
+from flows.tables import Kind, Placed, Stage
+
+LISTENERS = 20
+GATEWAY = "02:45:56:00:00:fe"
+LB = Switch(
+    "lb1",
+    "ovs",
+    0x21,
+    "east",
+    frozenset({Role.LB}),
+    "02:45:56:01:00:21",
+    ports=(Port(1, "edge1"), Port(2, "leaf1"), Port(3, "leaf1")),
+    local=(ip_network("10.3.1.0/28"), ip_network("10.3.9.0/30"), ip_network("10.3.10.0/28")),
+    gateway_mac=GATEWAY,
+)
+EDGE = replace(
+    LB, name="edge1", id=0x11, roles=frozenset({Role.EDGE}), local=(), ports=(Port(5, "lb2"), Port(4, "lb1"))
+)
+NEAR = Backend("s1", (ip_address("10.0.0.11"),), "02:45:56:02:00:11", "leaf1")
+FAR = Backend("s4", (ip_address("10.2.0.11"),), "02:45:56:02:00:14", "leaf2")
+
+
+def world(now: float = 0.0, site: str = "east") -> World:
+    """One VIP with many fullnat listeners; two lb switches; one backend near and one behind a router."""
+    listeners = tuple(
+        Listener(
+            "shop", Protocol.TCP, 1000 + n, "web", Mode.FULLNAT, 80, guard=Guard(9, (PrefixRate(NET, 3),))
+        )
+        for n in range(LISTENERS)
+    )
+    pool = Pool("web", (NEAR, FAR))
+    intent = Intent(
+        (Site("east", (Subnet("front", (ip_network("10.0.0.0/24"),)),)),),
+        (EDGE, LB, replace(LB, name="lb2", id=0x22)),
+        (pool,),
+        (Vip("shop", ip_address("10.0.0.100"), "02:45:56:00:01:01", ("east",), listeners),),
+    )
+    numbers = Numbers()
+    state = step(PoolState.new("web", Protocol.TCP, pool.slots), pool, {}, numbers, now)
+    return World(intent, numbers, {state.key: state}, {}, PinBook(), frozenset({"lb1"}), {"shop": site}, now)
+
+
+NET = ip_network("192.0.2.0/24")
+
+
+def test_local_addresses_come_from_one_range_after_the_other_each_once() -> None:
+    made = duty(world(), LB)
+    addresses = [str(item.local.address) for item in made.listeners if item.local]
+    expected = [f"10.3.1.{n}" for n in range(1, 15)] + ["10.3.9.1", "10.3.9.2"]
+    assert addresses == expected + [f"10.3.10.{n}" for n in range(1, 5)]
+
+
+def test_a_listener_beyond_all_ranges_has_no_local_address() -> None:
+    made = duty(world(), replace(LB, local=LB.local[:1]))
+    assert [item.local is None for item in made.listeners] == [False] * 14 + [True] * 6
+
+
+def test_zones_turn_with_the_generations_and_remember_the_one_before() -> None:
+    zones = [duty(world(now), LB).vips[0].zones for now in (0.0, 899.0, 900.0, 1800.0, 2700.0)]
+    assert zones[0] == zones[1] == zones[4]
+    assert [z.before for z in zones[2:]] == [z.now for z in zones[1:4]]
+    assert len({z.now for z in zones}) == 3
+    assert len({z.new for z in zones}) == 1
+    assert zones[0].new not in {z.now for z in zones}
+
+
+def test_a_generation_is_remembered_for_two() -> None:
+    (timeouts,) = zone_timeouts(world(), LB)
+    assert timeouts.seconds == 1800
+    assert set(timeouts.zones) == {duty(world(900.0 * n), LB).vips[0].zones.now for n in range(3)}
+
+
+def test_every_conntrack_zone_has_one_use() -> None:
+    made = duty(world(), LB)
+    zones = made.vips[0].zones
+    local = [item.local.zone for item in made.listeners if item.local]
+    used = [zones.now, zones.before, zones.new, made.fragment_zone, *local]
+    assert len(set(used)) == len(used)
+    assert max(used) <= 0xFFFF
+
+
+def test_frames_go_to_a_near_server_and_for_a_far_one_to_the_gateway() -> None:
+    (pool,) = duty(world(), LB).pools.values()
+    assert [(b.mac, b.ports) for b in pool.backends] == [(NEAR.mac, (2, 3)), (GATEWAY, ())]
+
+
+def test_guards_have_a_meter_each() -> None:
+    made = duty(world(), LB)
+    meters = [(guard.meter, guard.rate, guard.prefix) for item in made.listeners for guard in item.guards]
+    assert len({meter for meter, _, _ in meters}) == 2 * LISTENERS
+    assert [(rate, prefix) for _, rate, prefix in meters[:2]] == [(9, None), (3, NET)]
+
+
+@pytest.mark.parametrize(("owner", "authority"), [("east", 30), ("west", 0)])
+def test_only_the_owner_has_authority(owner: str, authority: int) -> None:
+    assert duty(world(site=owner), EDGE).vips[0].authority == authority
+
+
+def test_an_edge_knows_its_uplinks_in_the_order_of_ports_and_who_is_admitted() -> None:
+    made = duty(world(), EDGE)
+    assert made.uplinks == (Uplink(4, True), Uplink(5, False))
+    assert made.responder
+    assert not duty(world(), LB).responder
+
+
+def test_a_pin_is_timed_on_its_reporter_and_reported_elsewhere() -> None:
+    known = world()
+    number = duty(known, LB).listeners[0].id
+    known.pins.report("lb1", PinKey(number, ip_address("192.0.2.1"), 5), Protocol.TCP, 1)
+    known.pins.report("lb1", PinKey(60_000, ip_address("192.0.2.1"), 5), Protocol.TCP, 1)
+    (mine,) = duty(known, LB).pins
+    (sibling,) = duty(known, replace(LB, name="lb2")).pins
+    assert mine.key == sibling.key
+    assert mine.key.table == Placed(LB.placement).table(Stage.PIN)
+    assert (mine.body.idle, mine.body.notify, sibling.body.idle, sibling.body.notify) == (900, True, 0, False)
+    assert mine.body.cookie >> 40 & 0xFF == Kind.PIN
+    assert sibling.body.cookie >> 40 & 0xFF == Kind.PIN_SEEN
+    assert flow_mod(mine) != flow_mod(sibling)
+    assert duty(known, EDGE).pins == ()

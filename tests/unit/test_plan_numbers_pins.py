@@ -1,0 +1,198 @@
+"""Numbers stay with their names and rest before others get them; pins follow whoever sees the connection."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.model.types import Protocol
+from controller.plan import numbers as numbers_module
+from controller.plan import pins as pins_module
+from controller.plan.numbers import Numbers, NumbersExhausted, Space
+from controller.plan.pins import Pin, PinBook, PinKey
+
+A, B = (PinKey(1, ip_address("192.0.2.1"), port) for port in (1000, 1001))
+TCP = Protocol.TCP
+
+
+def test_a_name_keeps_its_number_and_spaces_count_apart() -> None:
+    numbers = Numbers()
+    given_out = [numbers.of(Space.BACKEND, name, 0.0) for name in ("a", "b", "a", "c", "b")]
+    assert given_out == [1, 2, 1, 3, 2]
+    assert numbers.of(Space.VIP, "b", 0.0) == 1
+    assert (numbers.name(Space.BACKEND, 2), numbers.name(Space.BACKEND, 9)) == ("b", None)
+
+
+def test_a_number_given_back_is_not_reused_while_it_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numbers_module, "LIMIT", 3)
+    numbers = Numbers()
+    for name in "abc":
+        numbers.of(Space.BACKEND, name, 0.0)
+    numbers.keep_only(Space.BACKEND, ["b", "c"], rest_until=100.0)
+    with pytest.raises(NumbersExhausted, match="all 3 numbers for backends are in use or resting"):
+        numbers.of(Space.BACKEND, "d", 99.0)
+    assert numbers.of(Space.BACKEND, "d", 100.0) == 1
+    with pytest.raises(NumbersExhausted):
+        numbers.of(Space.BACKEND, "e", 1e9)
+
+
+def test_fresh_numbers_are_taken_before_rested_ones() -> None:
+    numbers = Numbers()
+    numbers.of(Space.POOL, "a", 0.0)
+    numbers.keep_only(Space.POOL, [], rest_until=1.0)
+    assert numbers.of(Space.POOL, "b", 1e6) == 2
+
+
+def test_a_saved_book_is_the_same_book() -> None:
+    numbers = Numbers()
+    for name in "abc":
+        numbers.of(Space.BACKEND, name, 0.0)
+    numbers.of(Space.LOCAL6, "x", 0.0)
+    numbers.keep_only(Space.BACKEND, "ac", rest_until=7.5)
+    again = Numbers.load(numbers.dump())
+    assert again == numbers
+    assert again.of(Space.BACKEND, "c", 0.0) == 3
+    assert again.of(Space.BACKEND, "d", 0.0) == 4
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from("abcdefgh"), st.integers(0, 30)), max_size=40))
+def test_no_number_ever_has_two_names_or_comes_back_early(steps: list[tuple[bool, str, int]]) -> None:
+    numbers, now, resting = Numbers(), 0.0, dict[int, float]()
+    held: dict[str, int] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numbers_module, "LIMIT", 6)
+        for take, name, wait in steps:
+            now += wait
+            if take:
+                try:
+                    number = numbers.of(Space.BACKEND, name, now)
+                except NumbersExhausted:
+                    continue
+                assert held.setdefault(name, number) == number
+                assert sorted(held.values()) == sorted(set(held.values()))
+                assert resting.pop(number, 0.0) <= now
+            elif name in held:
+                resting[held.pop(name)] = now + 20
+                numbers.keep_only(Space.BACKEND, held, now + 20)
+            numbers = Numbers.load(numbers.dump())
+
+
+def book(*reports: tuple[str, PinKey, int]) -> PinBook:
+    made = PinBook()
+    for switch, key, backend in reports:
+        made.report(switch, key, TCP, backend)
+    return made
+
+
+def test_who_reports_an_exception_is_the_reporter_of_its_pin() -> None:
+    made = PinBook()
+    assert made.report("lb1", A, TCP, 7)
+    assert not made.report("lb1", A, TCP, 7)
+    assert (made.pins[A].reporter, made.pins[A].backend) == ("lb1", 7)
+
+
+def test_the_switch_that_sees_the_connection_becomes_the_reporter() -> None:
+    made = book(("lb1", A, 7))
+    number = made.pins[A].id
+    assert made.seen("lb2", number)
+    assert not made.seen("lb2", number)
+    assert (made.pins[A].id, made.pins[A].reporter) == (number, "lb2")
+    assert made.report("lb3", A, TCP, 7)
+    assert (made.pins[A].id, made.pins[A].reporter) == (number, "lb3")
+
+
+def test_only_the_reporters_idle_entry_ends_a_pin() -> None:
+    made = book(("lb1", A, 7))
+    number = made.pins[A].id
+    made.seen("lb2", number)
+    assert not made.idle("lb1", number)
+    assert A in made.pins
+    assert made.idle("lb2", number)
+    assert made.pins == {}
+    assert not made.idle("lb2", number)
+    assert not made.seen("lb3", number)
+
+
+def test_a_connection_remembered_for_another_backend_is_pinned_anew() -> None:
+    made = book(("lb1", A, 7))
+    assert made.report("lb2", A, TCP, 8)
+    assert (made.pins[A].backend, made.pins[A].reporter) == (8, "lb2")
+
+
+def test_pins_of_a_switch_that_is_gone_pass_to_another() -> None:
+    made = book(("lb1", A, 7), ("lb2", B, 7))
+    assert made.lost("lb1", ["lb3", "lb2"])
+    assert (made.pins[A].reporter, made.pins[B].reporter) == ("lb2", "lb2")
+    assert not made.lost("lb1", ["lb2"])
+
+
+def test_pins_that_nobody_is_left_to_report_wait_for_the_next_switch() -> None:
+    made = book(("lb1", A, 7))
+    assert made.lost("lb1", [])
+    assert made.pins[A].reporter is None
+    assert made.settle("lb2")
+    assert made.pins[A].reporter == "lb2"
+    assert not made.settle("lb3")
+
+
+def test_pins_found_on_switches_are_taken_over_with_their_reporter() -> None:
+    made = PinBook()
+    found = Pin(12, A, TCP, 7, None)
+    assert made.adopt(found)
+    assert not made.adopt(found)
+    assert made.adopt(replace(found, reporter="lb1"))
+    assert not made.adopt(replace(found, reporter="lb2"))
+    assert (made.pins[A].id, made.pins[A].reporter) == (12, "lb1")
+    made.report("lb1", B, TCP, 7)
+    assert made.pins[B].id == 13
+
+
+def test_a_pin_found_under_a_number_that_is_taken_gets_another() -> None:
+    made = book(("lb1", A, 7))
+    assert made.adopt(Pin(made.pins[A].id, B, TCP, 8, "lb2"))
+    first, second = made.pins[A].id, made.pins[B].id
+    assert first != second
+    assert made.idle("lb1", first)
+    assert made.idle("lb2", second)
+    assert made.pins == {}
+
+
+def test_the_old_number_of_a_pin_found_under_another_is_forgotten() -> None:
+    made = PinBook()
+    made.adopt(Pin(3, A, TCP, 7, None))
+    made.adopt(Pin(4, A, TCP, 7, "lb1"))
+    assert not made.seen("lb2", 3)
+    assert made.idle("lb1", 4)
+    assert not made.seen("lb2", 3)
+
+
+def test_pins_of_backends_and_listeners_that_are_no_more_end() -> None:
+    other = PinKey(2, ip_address("2001:db8::1"), 0)
+    made = book(("lb1", A, 7), ("lb1", B, 8), ("lb1", other, 9))
+    assert made.forget_backends([7])
+    assert not made.forget_backends([7])
+    assert made.keep_listeners([2])
+    assert not made.keep_listeners([2])
+    assert set(made.pins) == {other}
+
+
+def test_beyond_the_limit_connections_are_counted_and_not_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pins_module, "LIMIT", 1)
+    made = book(("lb1", A, 7))
+    assert not made.report("lb1", B, TCP, 7)
+    assert (set(made.pins), made.refused) == ({A}, 1)
+    assert made.report("lb2", A, TCP, 7)
+
+
+def test_what_changed_since_a_version_is_known() -> None:
+    made = book(("lb1", A, 7))
+    version = made.version
+    assert made.newer_than(version) == 0
+    made.report("lb1", B, TCP, 7)
+    assert made.newer_than(version) == 1
+    made.seen("lb2", made.pins[A].id)
+    assert made.newer_than(version) == 2
