@@ -117,7 +117,12 @@ class Load:
 
     def pack(self) -> bytes:
         """See ``Action``."""
-        return _nx(7, struct.pack("!H", _bits(self.to.low, self.to.count)) + self.to.header + struct.pack("!Q", self.value))
+        return _nx(
+            7,
+            struct.pack("!H", _bits(self.to.low, self.to.count))
+            + self.to.header
+            + struct.pack("!Q", self.value),
+        )
 
 
 @dataclass(frozen=True)
@@ -171,7 +176,17 @@ class Multipath:
 
     def pack(self) -> bytes:
         """See ``Action``."""
-        head = struct.pack("!HHHHHIHH", self.fields, self.basis, 0, 0, self.links - 1, 0, 0, _bits(self.to.low, self.to.count))
+        head = struct.pack(
+            "!HHHHHIHH",
+            self.fields,
+            self.basis,
+            0,
+            0,
+            self.links - 1,
+            0,
+            0,
+            _bits(self.to.low, self.to.count),
+        )
         return _nx(10, head + self.to.header)
 
 
@@ -224,7 +239,9 @@ class Nat:
         if self.address is None:
             return _nx(36, struct.pack("!2xHH", 0, 0))
         present = (1 if self.address.version == 4 else 4) | 16 | 32
-        return _nx(36, struct.pack("!2xHH", NAT_SRC, present) + self.address.packed + struct.pack("!HH", *self.ports))
+        return _nx(
+            36, struct.pack("!2xHH", NAT_SRC, present) + self.address.packed + struct.pack("!HH", *self.ports)
+        )
 
 
 @dataclass(frozen=True)

@@ -60,19 +60,21 @@ class Field:
         return (1 << 8 * self.size) - 1
 
 
-_NXM_OF = dict(
-    eth_dst=1, eth_src=2, eth_type=3, ip_proto=6, ipv4_src=7, ipv4_dst=8, tcp_src=9, tcp_dst=10, udp_src=11,
-    udp_dst=12, icmpv4_type=13, icmpv4_code=14, arp_op=15, arp_spa=16, arp_tpa=17,
-)  # fmt: skip
-_NXM_NX = dict(
-    tunnel_id=16, arp_sha=17, arp_tha=18, ipv6_src=19, ipv6_dst=20, icmpv6_type=21, icmpv6_code=22, nd_target=23,
-    nd_sll=24, nd_tll=25,
-)  # fmt: skip
+_NXM_OF = {
+    "eth_dst": 1, "eth_src": 2, "eth_type": 3, "ip_proto": 6, "ipv4_src": 7, "ipv4_dst": 8, "tcp_src": 9, "tcp_dst": 10,
+    "udp_src": 11, "udp_dst": 12, "icmpv4_type": 13, "icmpv4_code": 14, "arp_op": 15, "arp_spa": 16, "arp_tpa": 17,
+}  # fmt: skip
+_NXM_NX = {
+    "tunnel_id": 16, "arp_sha": 17, "arp_tha": 18, "ipv6_src": 19, "ipv6_dst": 20, "icmpv6_type": 21, "icmpv6_code": 22,
+    "nd_target": 23, "nd_sll": 24, "nd_tll": 25,
+}  # fmt: skip
 _NXM = _NXM_OF | {name: NXM_1 << 16 | number for name, number in _NXM_NX.items()}
 
 
 def _basic(**numbers: tuple[int, int]) -> Iterator[Field]:
-    return (Field(name, OXM_BASIC, number, size, nxm=_NXM.get(name)) for name, (number, size) in numbers.items())
+    return (
+        Field(name, OXM_BASIC, number, size, nxm=_NXM.get(name)) for name, (number, size) in numbers.items()
+    )
 
 
 def _nicira(**numbers: tuple[int, int]) -> Iterator[Field]:

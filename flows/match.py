@@ -44,7 +44,9 @@ def _item(name: str, value: Value) -> Item:
 
 
 # Prerequisites come before the fields that need them, as OpenFlow demands.
-_FIRST = {name: n for n, name in enumerate(("in_port", "eth_dst", "eth_src", "eth_type", "ct_state", "ip_proto"))}
+_FIRST = {
+    name: n for n, name in enumerate(("in_port", "eth_dst", "eth_src", "eth_type", "ct_state", "ip_proto"))
+}
 
 
 def _order(item: Item) -> tuple[int, str]:

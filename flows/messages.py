@@ -111,7 +111,9 @@ def parse_flow_stats(body: bytes) -> Iterator[FlowStat]:
     """
     at = 0
     while at < len(body):
-        length, table, seconds, _, priority, idle, hard, flags, cookie, packets, octets = _STATS.unpack_from(body, at)
+        length, table, seconds, _, priority, idle, hard, flags, cookie, packets, octets = _STATS.unpack_from(
+            body, at
+        )
         try:
             match, start = unpack_match(body, at + _STATS.size)
         except KeyError:

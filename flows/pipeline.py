@@ -10,7 +10,20 @@ from controller.model.types import Role
 from flows.entries import Flow, FlowBody, FlowKey, Group, Meter, Target
 from flows.slots import SlotTable
 from flows.spec import BackendSpec, Fate, Here, ListenerSpec, VipSpec
-from flows.stages import answers, backend, choose, edge, fate, fragment, guard, icmp, listener, memory, pin, respond
+from flows.stages import (
+    answers,
+    backend,
+    choose,
+    edge,
+    fate,
+    fragment,
+    guard,
+    icmp,
+    listener,
+    memory,
+    pin,
+    respond,
+)
 
 
 @dataclass(frozen=True)
@@ -127,7 +140,12 @@ def _lb(duty: Duty) -> list[Flow]:
     for vip in duty.vips:
         out += [*icmp.claim(here, vip), *fragment.claim(here, vip), listener.rest(here, vip)]
     for item in duty.listeners:
-        out += [*listener.flows(here, item), *fragment.listener(here, item), *guard.flows(here, item), icmp.deliver(here, item)]
+        out += [
+            *listener.flows(here, item),
+            *fragment.listener(here, item),
+            *guard.flows(here, item),
+            icmp.deliver(here, item),
+        ]
         out += answers.local(here, item)
         for real in duty.pools[item.pool].backends:
             out += backend.flows(here, item, real)

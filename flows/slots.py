@@ -71,10 +71,24 @@ def _model(placed: Placed, kind: Kind, pool: int, slot: int, backend: int) -> Fl
     if kind is Kind.EXCEPTION:
         report = (Report(placed.meter(Meters.REPORTS)),)
         match = place.plus(**{BACKEND: backend})
-        return flow(placed.table(Stage.FATE), PRIORITY[kind], match, report, cookie=cookie, goto=placed.table(Stage.BACKEND))
+        return flow(
+            placed.table(Stage.FATE),
+            PRIORITY[kind],
+            match,
+            report,
+            cookie=cookie,
+            goto=placed.table(Stage.BACKEND),
+        )
     match = place if kind is Kind.SLOT else place.plus(**{FLAGS: (0, FLAG_SYN)})
     chosen = (Load(backend, Bits(BACKEND)),)
-    return flow(placed.table(Stage.SLOT), PRIORITY[kind], match, chosen, cookie=cookie, goto=placed.table(Stage.COMMIT))
+    return flow(
+        placed.table(Stage.SLOT),
+        PRIORITY[kind],
+        match,
+        chosen,
+        cookie=cookie,
+        goto=placed.table(Stage.COMMIT),
+    )
 
 
 @dataclass(frozen=True)
@@ -109,12 +123,16 @@ def _template(placed: Placed, kind: Kind, pool: int, command: int) -> _Template:
     return _Template(zero, _locate(zero, build(0xFFFF, 0)), _locate(zero, build(0, 0xFFFF)))
 
 
-def write(placed: Placed, kind: Kind, pool: int, slots: npt.NDArray[np.integer], backends: npt.NDArray[np.integer]) -> Bytes:
+def write(
+    placed: Placed, kind: Kind, pool: int, slots: npt.NDArray[np.integer], backends: npt.NDArray[np.integer]
+) -> Bytes:
     """Messages that add (or overwrite) the flows, one row each."""
     return _template(placed, kind, pool, messages.ADD).stamp(slots, backends)
 
 
-def remove(placed: Placed, kind: Kind, pool: int, slots: npt.NDArray[np.integer], backends: npt.NDArray[np.integer]) -> Bytes:
+def remove(
+    placed: Placed, kind: Kind, pool: int, slots: npt.NDArray[np.integer], backends: npt.NDArray[np.integer]
+) -> Bytes:
     """Messages that delete the flows, one row each."""
     return _template(placed, kind, pool, messages.DELETE_STRICT).stamp(slots, backends)
 
@@ -137,14 +155,18 @@ def absorb(
     raw = entries if isinstance(entries, np.ndarray) else np.frombuffer(b"".join(entries), np.uint8)
     model = _stats_model(placed, kind, pool)
     rows = raw.reshape(-1, len(model.data))
-    slots = rows[:, model.slot].astype(np.uint16) << 8 | rows[:, model.slot + 1]
-    backends = rows[:, model.backend].astype(np.uint16) << 8 | rows[:, model.backend + 1]
+    slots, backends = _numbers(rows, model.slot), _numbers(rows, model.backend)
     expected = model.stamp(slots, backends)
     fixed = np.ones(len(model.data), bool)
     fixed[4:12] = False  # duration
     fixed[32:48] = False  # packets, bytes
     regular = (rows[:, fixed] == expected[:, fixed]).all(axis=1)
     return slots, backends, regular
+
+
+def _numbers(rows: Bytes, at: int) -> npt.NDArray[np.uint16]:
+    """The 16-bit big-endian number at one place of every row."""
+    return np.ascontiguousarray(rows[:, at : at + 2]).view(">u2").reshape(-1).astype(np.uint16)
 
 
 @cache

@@ -46,7 +46,9 @@ class Family:
 
 
 V4 = Family(4, ETH_IP, "ipv4_src", "ipv4_dst", PROTO_ICMP, "icmpv4_type", "icmpv4_code", (3, 11, 12), (8, 0))
-V6 = Family(6, ETH_IPV6, "ipv6_src", "ipv6_dst", PROTO_ICMP6, "icmpv6_type", "icmpv6_code", (1, 2, 3, 4), (128, 129))
+V6 = Family(
+    6, ETH_IPV6, "ipv6_src", "ipv6_dst", PROTO_ICMP6, "icmpv6_type", "icmpv6_code", (1, 2, 3, 4), (128, 129)
+)
 FAMILIES = (V4, V6)
 
 

@@ -15,9 +15,10 @@ from topo.plan import OVSDB_PORT, TUNNEL_PORT, UNDERLAY_TABLE, Fabric, Host, Swi
 def intent(fabric: Fabric) -> dict[str, Any]:
     """Sites and switches as built, services as written with their backends' whereabouts filled in."""
     services = fabric.topology.services
+    backends = {str(row.get("name")) for pool in services.pools for row in pool.get("backends", ())}
     return {
         "sites": [_site(fabric, spec.name) for spec in fabric.topology.sites],
-        "switches": [_switch(fabric, switch) for switch in fabric.switches.values()],
+        "switches": [_switch(fabric, switch, backends) for switch in fabric.switches.values()],
         "pools": [_pool(fabric, pool) for pool in services.pools],
         "vips": list(services.vips),
     }
@@ -54,11 +55,11 @@ def _site(fabric: Fabric, name: str) -> dict[str, Any]:
     }
 
 
-def _switch(fabric: Fabric, switch: Switch) -> dict[str, Any]:
+def _switch(fabric: Fabric, switch: Switch, backends: set[str]) -> dict[str, Any]:
     ports: dict[int, str] = {}
     for port in switch.ports:
         host = fabric.hosts.get(port.to)
-        if host is None or host.kind == "server":
+        if host is None or port.to in backends:
             ports[port.number] = port.to
         elif host.kind == "client":
             ports[port.number] = "segment"

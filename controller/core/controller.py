@@ -20,6 +20,7 @@ from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
 from controller.model.types import Intent, Role, Switch
 from controller.plan.duty import GENERATIONS, duty, memory_timeout, pool_number, zone_timeouts
+from controller.plan.numbers import Space
 from controller.plan.pins import Pin, PinKey
 from controller.sites.store import SqliteStore
 from controller.southbound.events import Connected, Disconnected, Event, FlowEnded, PacketIn, Refused
@@ -166,7 +167,9 @@ class Controller:
             )
         for key in changed.resized:
             slots = len(self.state.pools[key].now)
-            self.journal.event("pool_size_kept", pool=key, slots=slots, why="a pool's slots are fixed for its life")
+            self.journal.event(
+                "pool_size_kept", pool=key, slots=slots, why="a pool's slots are fixed for its life"
+            )
 
     def _on_verdicts(self, verdicts: list[Verdict]) -> None:
         for v in verdicts:
@@ -188,7 +191,10 @@ class Controller:
     async def _keep_time(self) -> None:
         while True:
             now = self._unix()
-            due = min((t for t in (self.state.next_change(now), self._turn(now), self._grace(now)) if t), default=now + 60)
+            due = min(
+                (t for t in (self.state.next_change(now), self._turn(now), self._grace(now)) if t),
+                default=now + 60,
+            )
             self._dirty.clear()
             try:
                 async with asyncio.timeout(max(due - now, 0) + _EDGE_OF_TIME):
@@ -253,13 +259,18 @@ class Controller:
         if switch.ovsdb is None:
             return
         try:
-            changed = await timeouts.ensure(switch.ovsdb, zone_timeouts(self.state.world(self._unix()), switch))
+            changed = await timeouts.ensure(
+                switch.ovsdb, zone_timeouts(self.state.world(self._unix()), switch)
+            )
             if changed:
                 self.journal.event("timeouts_set", switch=switch.name, zones=changed)
         except timeouts.TimeoutsError as error:
             member.problem = str(error)
             self.journal.event(
-                "memory_short", switch=switch.name, error=str(error), why="one-way connections are remembered for 30 s only"
+                "memory_short",
+                switch=switch.name,
+                error=str(error),
+                why="one-way connections are remembered for 30 s only",
             )
 
     def _disconnected(self, event: Disconnected) -> None:
@@ -273,7 +284,9 @@ class Controller:
             task.cancel()
         self.journal.event("switch_down", switch=name)
         if Role.LB in member.switch.roles:
-            heirs = [n for n in self.members if self._is_synced(n) and Role.LB in self.members[n].switch.roles]
+            heirs = [
+                n for n in self.members if self._is_synced(n) and Role.LB in self.members[n].switch.roles
+            ]
             self.state.pins.lost(name, heirs)
             self._bar(name, "control stream lost")
         self.touch()
@@ -291,7 +304,12 @@ class Controller:
 
     def _ended(self, event: FlowEnded) -> None:
         switch = self.switch_of(event.session.id)
-        if switch and event.cookie.kind is Kind.PIN and event.idle and self.state.pins.idle(switch.name, event.cookie.id):
+        if (
+            switch
+            and event.cookie.kind is Kind.PIN
+            and event.idle
+            and self.state.pins.idle(switch.name, event.cookie.id)
+        ):
             self.touch()
 
     def switch_of(self, datapath: int) -> Switch | None:
@@ -303,7 +321,7 @@ class Controller:
 
     def _pin(self, switch: Switch, cookie: Cookie, match: dict[str, int], instructions: bytes) -> Pin | None:
         number = match.get(LISTENER, 0)
-        name = self.state.numbers.name("listener", number)
+        name = self.state.numbers.name(Space.LISTENER, number)
         item = next((i for i in self.state.intent.listeners() if i.name == name), None)
         backend = _loaded(instructions, BACKEND)
         if item is None or backend is None:

@@ -1,8 +1,8 @@
 """One task for each connected switch: read it, bring it to its target, keep it there.
 
-    connect ─► read ─► diff ─► write ─► synced ─┬─ plan changed ─► diff ─► write
-                                                ├─ every AUDIT seconds ─► read ─► differs? repair, and say so
-                                                └─ every authority/3 ─► renew leases
+connect ─► read ─► diff ─► write ─► synced ─┬─ plan changed ─► diff ─► write
+                                            ├─ every AUDIT seconds ─► read ─► differs? repair, and say so
+                                            └─ every authority/3 ─► renew leases
 """
 
 from __future__ import annotations
@@ -119,7 +119,11 @@ class Member:
     def _holds_claims(self, found: Readback) -> bool:
         want, _ = self.planner.target(self.switch)
         entry = self.placed.entry
-        return all(key in found.target.flows for key, body in want.flows.items() if key.table == entry and not body.hard)
+        return all(
+            key in found.target.flows
+            for key, body in want.flows.items()
+            if key.table == entry and not body.hard
+        )
 
     async def _read(self) -> Readback:
         found = await self.session.read(self.placed, self.planner.pool_slots())

@@ -64,7 +64,9 @@ class State:
     def world(self, now: float) -> World:
         """What planning needs."""
         owners = {vip.name: vip.owners[0] for vip in self.intent.vips}
-        return World(self.intent, self.numbers, self.pools, self.health, self.pins, self.admitted, owners, now)
+        return World(
+            self.intent, self.numbers, self.pools, self.health, self.pins, self.admitted, owners, now
+        )
 
     def step(self, now: float) -> Changed:
         """Advance every pool to ``now``, and save what changed."""
@@ -142,8 +144,11 @@ class State:
 def _same(old: PoolState, new: PoolState) -> bool:
     if old is new:
         return True
-    return old.members == new.members and old.now is new.now and old.before is new.before and (
-        old.watched is new.watched and old.panicked == new.panicked and old.serving == new.serving
+    return (
+        old.members == new.members
+        and old.now is new.now
+        and old.before is new.before
+        and (old.watched is new.watched and old.panicked == new.panicked and old.serving == new.serving)
     )
 
 

@@ -30,7 +30,9 @@ def snapshot(core: Controller, now: float) -> dict[str, object]:
         "term": core.term,
         "intent_errors": [str(e) for e in core.file.errors or ()],
         "switches": {s.name: _switch(core, s.name) for s in core.state.intent.switches},
-        "pools": {key: _pool(core, pool, now) for key, pool in core.state.pools.items() if pool.name in configured},
+        "pools": {
+            key: _pool(core, pool, now) for key, pool in core.state.pools.items() if pool.name in configured
+        },
         "pins": len(core.state.pins.pins),
         "unsynced": core.unsynced(),
         "at_risk": {

@@ -59,7 +59,7 @@ def _parse(text: str) -> dict[int, dict[str, str]]:
         found = _LINE.match(line)
         if found:
             pairs = (part.split("=") for part in found[2].split())
-            out[int(found[1])] = {key: value for key, value in pairs}
+            out[int(found[1])] = dict(pairs)
     return out
 
 
@@ -70,7 +70,9 @@ async def _vsctl(address: str, arguments: list[str]) -> str:
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
     except FileNotFoundError:
-        raise TimeoutsError("ovs-vsctl is not installed (Debian: apt-get install openvswitch-switch)") from None
+        raise TimeoutsError(
+            "ovs-vsctl is not installed (Debian: apt-get install openvswitch-switch)"
+        ) from None
     out, err = await process.communicate()
     if process.returncode:
         raise TimeoutsError(f"{address}: {err.decode(errors='replace').strip()}")

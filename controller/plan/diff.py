@@ -94,7 +94,9 @@ def leases(want: Target) -> Changes:
 
 def describe(key: FlowKey) -> str:
     """An entry as people write it."""
-    fields = ",".join(f"{n}={v:#x}" + ("" if m is None else f"/{m:#x}") for n, v, m in sorted(key.match, key=str))
+    fields = ",".join(
+        f"{n}={v:#x}" + ("" if m is None else f"/{m:#x}") for n, v, m in sorted(key.match, key=str)
+    )
     return f"table={key.table},priority={key.priority},{fields}"
 
 
@@ -178,4 +180,3 @@ def _sized(table: SlotTable | None, size: int) -> SlotTable:
 def _bulk(phase: Phase, build, placed: Placed, kind: Kind, pool: int, which, backends) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     if len(which):
         phase.bulk.append(build(placed, kind, pool, which, backends))
-

@@ -6,7 +6,7 @@ each fullnat listener, and one in which fragments of answers are collected.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -26,8 +26,8 @@ from controller.model.types import (
 )
 from controller.plan.numbers import Numbers, Space
 from controller.plan.pins import PinBook
-from controller.plan.pool import PoolState, fates
 from controller.plan.pool import Health as Verdict
+from controller.plan.pool import PoolState, fates
 from flows.entries import Flow
 from flows.pipeline import Duty, PoolSpec
 from flows.spec import BackendSpec, GuardMeter, Here, ListenerSpec, LocalAddress, VipSpec, Zones
@@ -191,7 +191,8 @@ def _usable(network: Network) -> int:
 
 
 def _nth(network: Network, index: int) -> Address | None:
-    return next(islice(network.hosts(), index, None), None)
+    hosts: Iterator[Address] = iter(network.hosts())
+    return next(islice(hosts, index, None), None)
 
 
 def _pool(world: World, switch: Switch, site: Site, state: PoolState) -> PoolSpec:

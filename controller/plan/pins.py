@@ -1,7 +1,7 @@
 """Pins: who has one, who reports its end, and how the reporter changes. No I/O.
 
-    switch reports an exception ─► pin: reporter = that switch, siblings hold it too
-    a sibling sees the connection ─► it becomes the reporter          reporter falls idle ─► pin ends everywhere
+switch reports an exception ─► pin: reporter = that switch, siblings hold it too
+a sibling sees the connection ─► it becomes the reporter          reporter falls idle ─► pin ends everywhere
 """
 
 from __future__ import annotations

@@ -86,12 +86,18 @@ class PoolState:
         return SlotTable(self.now, self.before, self.watched[self.now[slot] != backend])
 
 
-def step(state: PoolState, pool: Pool, health: Mapping[str, Health], numbers: Numbers, now: float) -> PoolState:
+def step(
+    state: PoolState, pool: Pool, health: Mapping[str, Health], numbers: Numbers, now: float
+) -> PoolState:
     """The state after whatever happened up to ``now``: intent, verdicts and time."""
     members = _members(state.members, pool, numbers, now)
     serving, panicked = _serving(members, health, pool.panic_threshold)
     state = replace(state, members=members, panicked=panicked)
-    gone = {m.id for m in members if fate(m, pool, state.protocol, health, panicked, now) in (Fate.MOVE, Fate.RESET)}
+    gone = {
+        m.id
+        for m in members
+        if fate(m, pool, state.protocol, health, panicked, now) in (Fate.MOVE, Fate.RESET)
+    }
     # Windows that are over end first: a slot that moves now opens one of its own.
     state = _settle(state, gone, now)
     if serving != state.serving:
@@ -182,7 +188,9 @@ def _serving(
     usable, panicked = effective(up, threshold)
     alive = [m for m in able if m.backend.name in usable]
     group = min((m.backend.group for m in alive), default=0)
-    chosen = [maglev.Member(m.backend.name, m.id, m.backend.weight) for m in alive if m.backend.group == group]
+    chosen = [
+        maglev.Member(m.backend.name, m.id, m.backend.weight) for m in alive if m.backend.group == group
+    ]
     return tuple(sorted(chosen)), panicked
 
 

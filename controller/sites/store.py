@@ -24,7 +24,9 @@ class SqliteStore:
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute("CREATE TABLE IF NOT EXISTS value (name TEXT PRIMARY KEY, data BLOB NOT NULL)")
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"{path}: cannot be used as a store: {error}; give a writable SQLite file") from error
+            raise StoreError(
+                f"{path}: cannot be used as a store: {error}; give a writable SQLite file"
+            ) from error
 
     def get(self, name: str) -> bytes | None:
         """The value of a name."""
@@ -33,7 +35,9 @@ class SqliteStore:
 
     def under(self, prefix: str) -> dict[str, bytes]:
         """All values whose names start with ``prefix``, by name."""
-        rows = self._db.execute("SELECT name, data FROM value WHERE substr(name, 1, ?) = ?", (len(prefix), prefix))
+        rows = self._db.execute(
+            "SELECT name, data FROM value WHERE substr(name, 1, ?) = ?", (len(prefix), prefix)
+        )
         return {name: bytes(data) for name, data in rows}
 
     def put(self, values: Mapping[str, bytes | None]) -> None:

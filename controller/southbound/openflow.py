@@ -34,7 +34,11 @@ class Hub:
     """Where os-ken's threads hand over to the event loop: one per process, bound before os-ken starts."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, on_event: Callable[[Event], None], cookies: dict[int, int], term: int
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_event: Callable[[Event], None],
+        cookies: dict[int, int],
+        term: int,
     ) -> None:
         """``cookies``: datapath id -> owner part of our cookies, for the switches that are ours; ``term``: ours."""
         self._loop = loop

@@ -12,7 +12,7 @@ from flows import messages, slots
 from flows.entries import FlowBody, FlowKey, Target
 from flows.fields import field_of
 from flows.slots import SlotTable
-from flows.tables import Cookie, Kind, Placed, Stage
+from flows.tables import Kind, Placed, Stage
 
 _BULK = (Kind.SLOT, Kind.TRANSITION, Kind.EXCEPTION)
 _COOKIE_AT = 24
@@ -55,7 +55,9 @@ class Reader:
         own_groups = {
             g.id: g for g in messages.parse_groups(groups) if 0 <= g.id - place.groups_from < 1 << 16
         }
-        own_meters = {m.id: m for m in messages.parse_meters(meters) if 0 <= m.id - place.meters_from < 10_000}
+        own_meters = {
+            m.id: m for m in messages.parse_meters(meters) if 0 <= m.id - place.meters_from < 10_000
+        }
         return Readback(
             Target(self._flows, own_groups, own_meters, tables), frozenset(self._foreign), self._packets
         )

@@ -128,7 +128,9 @@ class Session:
             self._phase = None
         return errors
 
-    async def _ask(self, request: bytes, pieces: Iterable[bytes | Bytes] = (), xid: int | None = None) -> bytes:
+    async def _ask(
+        self, request: bytes, pieces: Iterable[bytes | Bytes] = (), xid: int | None = None
+    ) -> bytes:
         number = self._next() if xid is None else xid
         waiting = _Request(self._loop.create_future())
         self._waiting[number] = waiting
@@ -148,7 +150,7 @@ class Session:
 
     def _push(self, pieces: list[bytes | Bytes]) -> None:
         for piece in pieces:
-            data = memoryview(piece).cast("B") if isinstance(piece, bytes) else memoryview(piece.reshape(-1))
+            data = memoryview(piece if isinstance(piece, bytes) else piece.tobytes())
             for at in range(0, len(data), _PIECE):
                 if not self.datapath.send(data[at : at + _PIECE]):
                     raise SwitchGone(f"switch {self} is gone")
@@ -209,7 +211,7 @@ def _message_at(sent: list[bytes | Bytes], index: int) -> bytes | None:
                 return item
             index -= 1
         elif index < len(item):
-            return item[index].tobytes()
+            return bytes(item[index])
         else:
             index -= len(item)
     return None

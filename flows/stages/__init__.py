@@ -1,4 +1,4 @@
 """One module a pipeline stage; every function is pure and returns flows.
 
-    entry: respond | icmp | listener | answers | edge      then: guard ─ pin ─ memory ─ choose ─ fate ─ backend
+entry: respond | icmp | listener | answers | edge      then: guard ─ pin ─ memory ─ choose ─ fate ─ backend
 """

@@ -1,7 +1,7 @@
 """Answers from servers: nat undone statelessly wherever they pass, fullnat where its local address lives.
 
-    (server, port) ─► (VIP, port) ─► tables of others         to a bypass host: untouched
-    local address ─► ct(zone) ─► source := (VIP, port) ─► tables of others
+(server, port) ─► (VIP, port) ─► tables of others         to a bypass host: untouched
+local address ─► ct(zone) ─► source := (VIP, port) ─► tables of others
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ _LATER = {"ip_frag": FRAG_LATER}
 
 
 def nat(
-    here: Here, listener: ListenerSpec, backend: BackendSpec, bypass: tuple[IPv4Network | IPv6Network, ...], zone: int
+    here: Here,
+    listener: ListenerSpec,
+    backend: BackendSpec,
+    bypass: tuple[IPv4Network | IPv6Network, ...],
+    zone: int,
 ) -> list[Flow]:
     """Undo nat for one listener and backend; ``zone`` is where fragments are collected."""
     kin = listener.family
@@ -36,13 +40,21 @@ def nat(
     packets = listener.transport.plus(**{kin.src: address})
     answers = packets.plus(**{"ip_frag": 0, listener.src_field: listener.backend_port})
     out = [
-        flow(placed.entry, placed.priority(Priority.ANSWER), answers, (*_as_vip(listener), *hand_over(placed)), cookie=cookie)
+        flow(
+            placed.entry,
+            placed.priority(Priority.ANSWER),
+            answers,
+            (*_as_vip(listener), *hand_over(placed)),
+            cookie=cookie,
+        )
     ]
     for network in (n for n in bypass if n.version == kin.version):
         parts = [packets.plus(**_ANY)] if kin.version == 4 else _version6(listener, packets)
         for match in (answers, *parts):
             direct = match.plus(**{kin.dst: network})
-            out.append(flow(placed.entry, placed.priority(Priority.BYPASS), direct, hand_over(placed), cookie=cookie))
+            out.append(
+                flow(placed.entry, placed.priority(Priority.BYPASS), direct, hand_over(placed), cookie=cookie)
+            )
     return out + _fragments(here, listener, packets, zone)
 
 
@@ -122,4 +134,6 @@ def _arp(here: Here, listener: ListenerSpec) -> Flow:
     placed = here.placed
     match = Match.of(eth_type=ETH_ARP, arp_op=1, arp_tpa=listener.local.address)
     actions = arp_reply(listener.local.address, here.switch.mac)
-    return flow(placed.entry, placed.priority(Priority.RESPOND), match, actions, cookie=placed.cookie(Kind.STATIC))
+    return flow(
+        placed.entry, placed.priority(Priority.RESPOND), match, actions, cookie=placed.cookie(Kind.STATIC)
+    )

@@ -1,12 +1,27 @@
 """`backend` and `nexthop`: rewrite by mode, count, and send towards the server.
 
-    dr       MACs                                   nat      + destination address and port
-    fullnat  + source, by conntrack in its zone     tun      VXLAN; too big is reported, and answered by the controller
+dr       MACs                                   nat      + destination address and port
+fullnat  + source, by conntrack in its zone     tun      VXLAN; too big is reported, and answered by the controller
 """
 
 from __future__ import annotations
 
-from flows.actions import Action, Bits, Bundle, CheckLarger, Conntrack, DecTtl, Load, Move, Nat, Output, Report, Resubmit, Set, whole
+from flows.actions import (
+    Action,
+    Bits,
+    Bundle,
+    CheckLarger,
+    Conntrack,
+    DecTtl,
+    Load,
+    Move,
+    Nat,
+    Output,
+    Report,
+    Resubmit,
+    Set,
+    whole,
+)
 from flows.entries import Flow, flow
 from flows.fields import FRAG_LATER
 from flows.match import Match
@@ -61,7 +76,7 @@ def nexthop(here: Here, backend: BackendSpec) -> list[Flow]:
 def too_big(here: Here) -> Flow:
     """A packet too large for the tunnel goes to the controller, which answers packet-too-big."""
     placed = here.placed
-    match = Match.of(**{TUNNEL: 1, FLAGS: (FLAG_LARGE, FLAG_LARGE)})
+    match = Match.of(**{TUNNEL: 1}).plus(**{FLAGS: (FLAG_LARGE, FLAG_LARGE)})
     tell = (Report(placed.meter(Meters.ICMP)),)
     return flow(placed.table(Stage.NEXTHOP), 30, match, tell, cookie=placed.cookie(Kind.TOO_BIG))
 
@@ -91,7 +106,15 @@ def _ports_back(listener: ListenerSpec) -> tuple[Action, ...]:
     return (Move(Bits(SOURCE_PORT, 0, 16), whole(listener.src_field)), Set(listener.dst_field, listener.port))
 
 
-def _counted(here: Here, listener: ListenerSpec, backend: BackendSpec, priority: int, match: Match, actions: tuple[Action, ...], goto: bool) -> Flow:
+def _counted(
+    here: Here,
+    listener: ListenerSpec,
+    backend: BackendSpec,
+    priority: int,
+    match: Match,
+    actions: tuple[Action, ...],
+    goto: bool,
+) -> Flow:
     placed = here.placed
     return flow(
         placed.table(Stage.BACKEND),
@@ -147,7 +170,9 @@ def _with_fragments(
     back = _ports_back(listener)
     return [
         _counted(here, listener, backend, 20, whole_packet, (*back, *head, *port, *tail), goto),
-        _counted(here, listener, backend, 15, Match(this | listener.family.ip).plus(**_LATER), (*head, *tail), goto),
+        _counted(
+            here, listener, backend, 15, Match(this | listener.family.ip).plus(**_LATER), (*head, *tail), goto
+        ),
         _counted(here, listener, backend, 10, this, (*head, *port, *tail), goto),
     ]
 

@@ -9,7 +9,19 @@ IPv4 address or two 16-bit hashes of the IPv6 address, then the source port, or 
 
 from __future__ import annotations
 
-from flows.actions import HASH_ETH_SRC, HASH_NW_SRC, Action, Bits, Conntrack, Load, Move, Multipath, Pop, Push, whole
+from flows.actions import (
+    HASH_ETH_SRC,
+    HASH_NW_SRC,
+    Action,
+    Bits,
+    Conntrack,
+    Load,
+    Move,
+    Multipath,
+    Pop,
+    Push,
+    whole,
+)
 from flows.entries import Flow, flow
 from flows.fields import FRAG_FIRST, FRAG_LATER
 from flows.match import PROTO_TCP, PROTO_UDP, Match
@@ -57,7 +69,14 @@ def pool(here: Here, number: int, slots: int) -> list[Flow]:
     clear = Load(0, Bits(SLOT, 16, 16))
     spread = (clear, Multipath(HASH_ETH_SRC, BASIS_SLOT, slots, Bits(SLOT, 0, 16)), Pop(whole("eth_src")))
     return [
-        flow(placed.table(Stage.SPREAD), 10, this, spread, cookie=placed.cookie(Kind.STATIC), goto=placed.table(Stage.SLOT)),
+        flow(
+            placed.table(Stage.SPREAD),
+            10,
+            this,
+            spread,
+            cookie=placed.cookie(Kind.STATIC),
+            goto=placed.table(Stage.SLOT),
+        ),
         flow(placed.table(Stage.SLOT), 0, this, cookie=placed.cookie(Kind.DROP, number)),
     ]
 

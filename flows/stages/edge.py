@@ -49,7 +49,9 @@ def group(here: Here, uplinks: Sequence[Uplink]) -> Group:
     return Group(group_id(here.placed), (*buckets, never))
 
 
-def flows(here: Here, vip: VipSpec, listeners: Sequence[ListenerSpec], uplinks: Sequence[Uplink]) -> list[Flow]:
+def flows(
+    here: Here, vip: VipSpec, listeners: Sequence[ListenerSpec], uplinks: Sequence[Uplink]
+) -> list[Flow]:
     """Flows that spread one VIP."""
     placed = here.placed
     kin = family(vip.address)

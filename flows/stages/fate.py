@@ -21,7 +21,13 @@ def static(here: Here) -> list[Flow]:
     """Whatever is not special goes to its backend."""
     placed = here.placed
     return [
-        flow(placed.table(Stage.FATE), 0, Match(), cookie=placed.cookie(Kind.STATIC), goto=placed.table(Stage.BACKEND))
+        flow(
+            placed.table(Stage.FATE),
+            0,
+            Match(),
+            cookie=placed.cookie(Kind.STATIC),
+            goto=placed.table(Stage.BACKEND),
+        )
     ]
 
 

@@ -80,7 +80,11 @@ def listener(here: Here, item: ListenerSpec) -> list[Flow]:
     table = placed.table(Stage.FRAGMENT)
     remembered = item.family.ip.plus(**{LISTENER: item.id})
     first = item.packets.plus(
-        ip_frag=FRAG_FIRST, ct_state=TRACKED, ct_nw_proto=item.protocol.number, ct_tp_dst=item.port, **{LISTENER: 0}
+        ip_frag=FRAG_FIRST,
+        ct_state=TRACKED,
+        ct_nw_proto=item.protocol.number,
+        ct_tp_dst=item.port,
+        **{LISTENER: 0},
     )
     load = regs(item, 0)
     return [

@@ -41,10 +41,24 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
             unknown = this.plus(**{FLAGS: (0, FLAG_SYN)})
             hashed = placed.table(Stage.HASH)
             out.append(
-                flow(placed.table(Stage.UNKNOWN), 10, unknown, cookie=cookie, goto=hashed, meter=placed.meter(guard.meter))
+                flow(
+                    placed.table(Stage.UNKNOWN),
+                    10,
+                    unknown,
+                    cookie=cookie,
+                    goto=hashed,
+                    meter=placed.meter(guard.meter),
+                )
             )
         out.append(
-            flow(placed.table(table), priority, match, cookie=cookie, goto=placed.table(after), meter=placed.meter(guard.meter))
+            flow(
+                placed.table(table),
+                priority,
+                match,
+                cookie=cookie,
+                goto=placed.table(after),
+                meter=placed.meter(guard.meter),
+            )
         )
     return out
 

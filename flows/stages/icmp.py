@@ -37,7 +37,10 @@ def claim(here: Here, vip: VipSpec) -> list[Flow]:
     cookie = placed.cookie(Kind.STATIC)
     base = kin.ip.plus(**{"ip_proto": kin.icmp_proto, kin.dst: vip.address})
     priority = placed.priority(Priority.ICMP)
-    return [flow(placed.entry, priority, base.plus(**{kin.icmp_type: t}), actions, cookie=cookie) for t in kin.errors]
+    return [
+        flow(placed.entry, priority, base.plus(**{kin.icmp_type: t}), actions, cookie=cookie)
+        for t in kin.errors
+    ]
 
 
 def static(here: Here) -> list[Flow]:
@@ -54,7 +57,9 @@ def static(here: Here) -> list[Flow]:
             out.append(flow(table(this), 10, miss, (Conntrack(zone, table(after)),), cookie=cookie))
             out.append(flow(table(this), 0, kin.ip, FROM_MARK, cookie=cookie, goto=table(Stage.ICMP_OUT)))
         out.append(flow(table(Stage.ICMP_NEW), 10, miss, tell, cookie=unknown_cookie))
-        out.append(flow(table(Stage.ICMP_NEW), 0, kin.ip, FROM_MARK, cookie=cookie, goto=table(Stage.ICMP_OUT)))
+        out.append(
+            flow(table(Stage.ICMP_NEW), 0, kin.ip, FROM_MARK, cookie=cookie, goto=table(Stage.ICMP_OUT))
+        )
         out.append(flow(table(Stage.ICMP_OUT), 0, kin.ip, tell, cookie=unknown_cookie))
     return out
 
@@ -63,16 +68,18 @@ def deliver(here: Here, listener: ListenerSpec) -> Flow:
     """Errors about a known connection of one listener: conntrack's original tuple tells the listener."""
     placed = here.placed
     match = listener.family.ip.plus(
+        ct_state=TRACKED,
         **{
             VIP: listener.vip.id,
-            "ct_state": TRACKED,
             "ct_nw_proto": listener.protocol.number,
             "ct_tp_dst": listener.port,
-        }
+        },
     )
     table = placed.table(Stage.ICMP_OUT)
     if listener.mode in ("dr", "tun"):
         cookie = placed.cookie(Kind.STATIC)
-        return flow(table, 10, match, (Set(LISTENER, listener.id),), cookie=cookie, goto=placed.table(Stage.BACKEND))
+        return flow(
+            table, 10, match, (Set(LISTENER, listener.id),), cookie=cookie, goto=placed.table(Stage.BACKEND)
+        )
     tell = (Set(LISTENER, listener.id), Report(placed.meter(Meters.ICMP)))
     return flow(table, 10, match, tell, cookie=placed.cookie(Kind.ICMP_KNOWN))

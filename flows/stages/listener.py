@@ -1,6 +1,6 @@
 """`listener`: claim VIP traffic on an lb switch and say which pool, zones and flags it has.
 
-    SYN ─► prefix     other packets ─► pin     fragments ─► see fragment.py     other ports ─► dropped, counted
+SYN ─► prefix     other packets ─► pin     fragments ─► see fragment.py     other ports ─► dropped, counted
 """
 
 from __future__ import annotations
@@ -39,7 +39,16 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
     cookie = placed.cookie(Kind.LISTENER, listener.id)
     whole_packets = listener.packets.plus(**{listener.dst_field: listener.port, "ip_frag": 0})
     claim = regs(listener, 0) + _hide_ports(listener)
-    out = [flow(placed.entry, placed.priority(Priority.LISTENER), whole_packets, claim, cookie=cookie, goto=placed.table(Stage.PIN))]
+    out = [
+        flow(
+            placed.entry,
+            placed.priority(Priority.LISTENER),
+            whole_packets,
+            claim,
+            cookie=cookie,
+            goto=placed.table(Stage.PIN),
+        )
+    ]
     if listener.protocol == "tcp":
         syn = whole_packets.plus(tcp_flags=(TCP_SYN, TCP_SYN | TCP_ACK))
         claim = regs(listener, FLAG_SYN) + _hide_ports(listener)
@@ -53,7 +62,9 @@ def rest(here: Here, vip: VipSpec) -> Flow:
     placed = here.placed
     kin = family(vip.address)
     cookie = placed.cookie(Kind.DROP, vip.id)
-    return flow(placed.entry, placed.priority(Priority.REST), kin.ip.plus(**{kin.dst: vip.address}), cookie=cookie)
+    return flow(
+        placed.entry, placed.priority(Priority.REST), kin.ip.plus(**{kin.dst: vip.address}), cookie=cookie
+    )
 
 
 def zones(vip: VipSpec) -> tuple[Action, ...]:

@@ -54,9 +54,21 @@ def static(here: Here) -> list[Flow]:
         syn = kin.ip.plus(**{FLAGS: (FLAG_SYN, FLAG_SYN)})
         out += [
             flow(table(Stage.MEMORY), 0, ip, (Conntrack(ZONE_NOW, table(Stage.RECALL_NOW)),), cookie=cookie),
-            flow(table(Stage.RECALL_NOW), 10, unknown, (Conntrack(ZONE_BEFORE, table(Stage.RECALL_BEFORE)),), cookie=cookie),
+            flow(
+                table(Stage.RECALL_NOW),
+                10,
+                unknown,
+                (Conntrack(ZONE_BEFORE, table(Stage.RECALL_BEFORE)),),
+                cookie=cookie,
+            ),
             flow(table(Stage.RECALL_NOW), 0, ip, FROM_MARK, cookie=cookie, goto=table(Stage.FATE)),
-            flow(table(Stage.RECALL_BEFORE), 10, unknown, (Conntrack(ZONE_NEW, table(Stage.RECALL_NEW)),), cookie=cookie),
+            flow(
+                table(Stage.RECALL_BEFORE),
+                10,
+                unknown,
+                (Conntrack(ZONE_NEW, table(Stage.RECALL_NEW)),),
+                cookie=cookie,
+            ),
             flow(table(Stage.RECALL_BEFORE), 0, ip, FROM_MARK + KEEP, cookie=cookie, goto=table(Stage.FATE)),
             flow(table(Stage.RECALL_NEW), 10, unknown, cookie=cookie, goto=table(Stage.UNKNOWN)),
             flow(table(Stage.RECALL_NEW), 5, syn, FROM_MARK, cookie=cookie, goto=table(Stage.FATE)),

@@ -42,7 +42,9 @@ def advert(here: Here) -> Flow:
 def _entry(here: Here, vip: VipSpec, match: Match, actions: tuple[Action, ...]) -> Flow:
     placed = here.placed
     cookie = placed.cookie(Kind.RESPOND, vip.id)
-    return flow(placed.entry, placed.priority(Priority.RESPOND), match, actions, cookie=cookie, hard=vip.authority)
+    return flow(
+        placed.entry, placed.priority(Priority.RESPOND), match, actions, cookie=cookie, hard=vip.authority
+    )
 
 
 def _back_to_sender(mac: str) -> tuple[Action, ...]:
@@ -77,7 +79,9 @@ def _solicitation(here: Here, vip: VipSpec) -> Flow:
         Set("nd_reserved", _OVERRIDE_SOLICITED),
         Resubmit(here.placed.table(Stage.ADVERT)),
     )
-    match = Match.of(eth_type=0x86DD, ip_proto=PROTO_ICMP6, icmpv6_type=_SOLICIT, icmpv6_code=0, nd_target=vip.address)
+    match = Match.of(
+        eth_type=0x86DD, ip_proto=PROTO_ICMP6, icmpv6_type=_SOLICIT, icmpv6_code=0, nd_target=vip.address
+    )
     return _entry(here, vip, match, actions)
 
 
@@ -86,7 +90,13 @@ def _echo(here: Here, vip: VipSpec) -> Flow:
     request, reply = kin.echo
     src, dst = whole(kin.src), whole(kin.dst)
     match = kin.ip.plus(
-        **{"ip_proto": kin.icmp_proto, kin.dst: vip.address, kin.icmp_type: request, kin.icmp_code: 0, "ip_frag": 0}
+        **{
+            "ip_proto": kin.icmp_proto,
+            kin.dst: vip.address,
+            kin.icmp_type: request,
+            kin.icmp_code: 0,
+            "ip_frag": 0,
+        }
     )
     actions = (
         *_back_to_sender(vip.mac),
