@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.balanced import Balanced
 from topo import ovs, state
 from topo.lab import Lab
 from topo.model import Topology
@@ -70,6 +71,13 @@ def pair_lab(make_lab: MakeLab) -> Lab:
 def single_lab(make_lab: MakeLab) -> Lab:
     """One switch in all roles, three servers."""
     return make_lab("single")
+
+
+@pytest.fixture(scope="module")
+def balanced_pair(pair_lab: Lab) -> Iterator[Balanced]:
+    """The pair topology with a controller, everything served."""
+    with Balanced(pair_lab) as balanced:
+        yield balanced
 
 
 def eventually(holds: Callable[[], object], what: str, deadline: float = 15.0) -> None:
