@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 from controller.model.findings import Findings
-from controller.model.types import Backend, Pool, Vip
+from controller.model.types import Backend, Pool, Port, Vip
 
 SEGMENT = "segment"
 """The neighbour of a port behind which clients and routers are."""
@@ -42,6 +44,13 @@ def _check_vip_references(found: Findings, vip: Vip) -> None:
             found.dangling(listener, "pool", listener.pool, "pool", f"listener {listener.name}")
 
 
+def _check_misspelt(found: Findings, port: Port, what: str) -> None:
+    """A host that is no backend now may become one again; but a name like a switch's is a slip of the pen."""
+    near = get_close_matches(port.to, sorted(found.names("switch") | {SEGMENT}), 1, 0.66)
+    if near:
+        found.add(port, (), f'{what} leads to "{port.to}", which does not exist', f'did you mean "{near[0]}"?')
+
+
 def _check_ports(found: Findings) -> None:
     hosts = found.names("switch") | found.names("backend") | {SEGMENT}
     for switch in found.intent.switches:
@@ -50,12 +59,7 @@ def _check_ports(found: Findings) -> None:
             if port.to == switch.name:
                 found.add(port, (), f"{what} leads to the switch itself", "name what is behind the port")
             elif port.to not in hosts:
-                found.add(
-                    port,
-                    (),
-                    f'{what} leads to "{port.to}", which does not exist',
-                    f'name a switch, a backend or "{SEGMENT}", or leave the port out',
-                )
+                _check_misspelt(found, port, what)
         if switch.name == SEGMENT:
             message = f'"{SEGMENT}" is what ports call where clients are, not a switch'
             found.add(switch, "name", message, "choose another name")
