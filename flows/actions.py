@@ -222,7 +222,7 @@ class Report:
 
     def pack(self) -> bytes:
         """See ``Action``."""
-        props = b"" if self.max_len == 0xFFFF else struct.pack("!HHH2x", 0, 6, self.max_len)
+        props = b"" if self.max_len == 0xFFFF else struct.pack("!HHH2x", 0, 8, self.max_len)
         props += struct.pack("!HHI", 5, 8, self.meter)
         return _nx(37, bytes(6) + props)
 

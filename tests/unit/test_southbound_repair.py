@@ -128,3 +128,12 @@ def test_a_slot_beyond_the_table_is_deleted(rig: Rig) -> None:
     rig.converge(Target(slots={1: SlotTable(large, np.zeros(1024, np.uint16))}))
     assert len(rig.converge(small(1, 1, 1, 4))) == 4
     assert len(rig.differences(small(1, 1, 1, 4))) == 0
+
+
+def test_flows_that_the_switch_learned_by_itself_are_left_alone(rig: Rig) -> None:
+    learned = drop(PLACED.table(Stage.LEARNED), 1, Kind.LEARNED)
+    rig.switch.tables.apply(messages.flow_mod(learned))
+    have = rig.read()
+    assert (have.target.flows, have.foreign) == ({}, frozenset())
+    rig.converge(Target())
+    assert len(rig.switch.tables.flows) == 1
