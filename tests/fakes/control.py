@@ -59,6 +59,10 @@ class Control:
         assert isinstance(event, kind), event
         return event
 
+    def forget(self, datapath_id: int) -> None:
+        """Drop the events of a switch that nobody asked for."""
+        self._events.pop(datapath_id, None)
+
     def session(self, datapath_id: int) -> Session:
         """The session of a switch that has just connected."""
         return self.event(datapath_id, Connected).session

@@ -30,6 +30,7 @@ BAD_OUT_GROUP = Refusal(2, 9)
 GROUP_EXISTS = Refusal(6, 0)
 UNKNOWN_GROUP = Refusal(6, 8)
 METER_EXISTS = Refusal(12, 1)
+INVALID_METER = Refusal(12, 2)
 UNKNOWN_METER = Refusal(12, 3)
 
 
@@ -186,7 +187,7 @@ class Tables:
         """Why a flow cannot refer to what it refers to."""
         for number in meters_of(instructions):
             if number not in self.meters:
-                return UNKNOWN_METER
+                return INVALID_METER
         for number in groups_of(instructions):
             if number not in self.groups:
                 return BAD_OUT_GROUP
