@@ -20,6 +20,8 @@ STATS_FLOW, STATS_GROUP_DESC, STATS_METER, STATS_METER_CONFIG = 1, 7, 9, 10
 NO_BUFFER = ANY = 0xFFFFFFFF
 COOKIE_SHIFT = 48
 OWN_COOKIES = 0xFFFF << COOKIE_SHIFT
+ROLE_REQUEST = 24
+_PRIMARY = 2
 _SELECT = 1
 _METER_FLAGS = 2 | 4 | 8  # packets per second, burst size, statistics
 _BUCKET = struct.Struct("!HHII4x")
@@ -63,6 +65,11 @@ def meter_mod(meter: Meter, command: int) -> bytes:
 def barrier() -> bytes:
     """Ask the switch to finish what came before."""
     return message(BARRIER_REQUEST, b"")
+
+
+def role_request(term: int) -> bytes:
+    """Claim the primary role with a term (generation id)."""
+    return message(ROLE_REQUEST, struct.pack("!I4xQ", _PRIMARY, term))
 
 
 def flow_stats_request(table: int) -> bytes:

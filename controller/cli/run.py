@@ -56,6 +56,7 @@ async def _main(core: Controller, host: str, port: int, status_path: Path) -> No
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
     hub = openflow.Hub(loop, core.events.put_nowait, core.cookies, core.term)
+    core.on_switches = hub.switches_changed
     openflow.OpenFlowApp.hub = hub
     openflow.serve(host, port)  # refuses before any task runs
     core.journal.event("started", listen=f"{host}:{port}", term=core.term)

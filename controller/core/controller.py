@@ -47,12 +47,14 @@ class Controller:
         self.file = file
         self.state = State(store)
         self.state.intent = file.intent or self.state.intent
+        self.on_switches: Callable[[], None] = lambda: None
+        """Called when other switches than before may connect."""
         self.journal = journal
         self.members: dict[str, Member] = {}
         self.reports = Reports(self)
         self.events: asyncio.Queue[Event] = asyncio.Queue()
         self.term = self.state.next_term(unix())
-        self.cookies: dict[int, int] = {}
+        self.cookies = _cookies(self.state.intent)
         """Datapath id -> owner part of our cookies there; kept up to date for the driver."""
         self._unix = unix
         self._builders: dict[str, Builder] = {}
@@ -145,7 +147,8 @@ class Controller:
     def _take_intent(self, intent: Intent) -> None:
         self.state.intent = intent
         self.cookies.clear()
-        self.cookies.update({s.id: s.placement.cookie for s in intent.switches})
+        self.cookies.update(_cookies(intent))
+        self.on_switches()
         self._health.set_targets(targets_of(intent))
         self.state.keep_verdicts(list(self._health.verdicts().values()))
         self._step()
@@ -332,6 +335,10 @@ class Controller:
         key = PinKey(number, source, match.get(f"{item.protocol}_src", 0))
         reporter = switch.name if cookie.kind is Kind.PIN else None
         return Pin(cookie.id, key, item.protocol, backend, reporter)
+
+
+def _cookies(intent: Intent) -> dict[int, int]:
+    return {s.id: s.placement.cookie for s in intent.switches}
 
 
 def _loaded(instructions: bytes, register: str) -> int | None:

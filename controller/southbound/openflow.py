@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import struct
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -25,8 +24,6 @@ from controller.southbound.session import Session
 from flows.messages import COOKIE_SHIFT
 from flows.tables import Cookie
 
-ROLE_REQUEST = 24
-_PRIMARY = 2
 _IDLE_TIMEOUT = 0
 
 
@@ -46,6 +43,8 @@ class Hub:
         self._cookies = cookies
         self._term = term
         self._sessions: dict[Any, Session] = {}
+        self._strangers: set[Any] = set()
+        """Connected switches that are not ours (yet)."""
         oskenhook.install(self._take)
 
     def close(self) -> None:
@@ -54,23 +53,35 @@ class Hub:
 
     def up(self, datapath: Any) -> None:
         """A switch finished its handshake (os-ken's thread)."""
-        if datapath.id in self._cookies:
-            # os-ken counts from a random number: not among those by which answers to us are known.
-            if datapath.xid >> 24 == oskenhook.OWN_XID:
-                datapath.xid = 0
-            datapath.send(_primary(self._term))
-            self._loop.call_soon_threadsafe(self._open, datapath)
+        # os-ken counts from a random number: not among those by which answers to us are known.
+        if datapath.xid >> 24 == oskenhook.OWN_XID:
+            datapath.xid = 0
+        self._loop.call_soon_threadsafe(self._greet, datapath)
 
     def down(self, datapath: Any) -> None:
         """A switch's stream ended (os-ken's thread)."""
         self._loop.call_soon_threadsafe(self._close, datapath)
 
+    def switches_changed(self) -> None:
+        """Other switches are ours now: look again at those that are connected (event loop)."""
+        waiting, self._strangers = self._strangers, set()
+        for datapath in waiting:
+            self._greet(datapath)
+
+    def _greet(self, datapath: Any) -> None:
+        if datapath.id in self._cookies:
+            self._open(datapath)
+        else:
+            self._strangers.add(datapath)
+
     def _open(self, datapath: Any) -> None:
         session = Session(datapath, self._loop, lambda what: self._on_event(Refused(session, what)))
         self._sessions[datapath] = session
+        session.claim(self._term)
         self._on_event(Connected(session))
 
     def _close(self, datapath: Any) -> None:
+        self._strangers.discard(datapath)
         session = self._sessions.pop(datapath, None)
         if session is not None:
             session.close()
@@ -98,11 +109,6 @@ class Hub:
             return
         fields, end = known_fields(message, 24)
         self._on_event(PacketIn(session, cookie, fields, message[end + 2 :]))
-
-
-def _primary(term: int) -> bytes:
-    """Claim the primary role; an older term is refused by the switch."""
-    return struct.pack("!BBHIIxxxxQ", 4, ROLE_REQUEST, 24, 0, _PRIMARY, term)
 
 
 class OpenFlowApp(OSKenApp):  # type: ignore[misc]

@@ -63,6 +63,11 @@ class Session:
     def __str__(self) -> str:
         return f"{self.id:#x}"
 
+    def claim(self, term: int) -> None:
+        """Claim the primary role without waiting; a switch refuses a term older than one it knows."""
+        request = self._stamp(messages.role_request(term), self._next())
+        self._sender.submit(self._push, [request])
+
     async def read(self, placed: Placed, pool_slots: dict[int, int]) -> Readback:
         """Everything in our tables, all groups and meters.
 
