@@ -130,6 +130,7 @@ def _lb(duty: Duty) -> list[Flow]:
     here = duty.here
     out = [
         *guard.static(here),
+        *pin.static(here),
         *memory.static(here),
         *choose.static(here),
         *fate.static(here),
@@ -163,5 +164,3 @@ def _answers(duty: Duty) -> list[Flow]:
             out += answers.nat(duty.here, item, real, duty.bypass, duty.fragment_zone)
     return out
 
-
-__all__ = ["Duty", "PoolSpec", "pin", "target"]

@@ -1,7 +1,7 @@
 """Tables, registers, flags, priorities and cookies of the OpenFlow pipeline: each number once.
 
-    entry ─ prefix ─ guard ─ pin ─ memory ─ recall_* ─ unknown ─ hash ─ spread ─ slot ─ commit ─┐
-      │                       └───────────────┴─ fate ──────────┴──────────────────────────────┴─ backend ─ nexthop
+    entry ─ prefix ─ guard ─ retracted ─ pin ─ memory ─ recall_* ─ unknown ─ hash ─ spread ─ slot ─ commit ─┐
+      │                                   └───────────────┴─ fate ──────────┴───────────────────────────────┴ backend ─ nexthop
       ├─ fragment_* ─ fragment ─ fate, or as new: hash (first fragment), learned (later ones) ─ commit
       ├─ icmp_* ─ icmp_out ─ backend
       └─ answer_fragment, answer_local ─ tables of others
@@ -28,28 +28,30 @@ class Stage(IntEnum):
     FRAGMENT = 3
     PREFIX = 4
     GUARD = 5
-    PIN = 6
-    MEMORY = 7
-    RECALL_NOW = 8
-    RECALL_BEFORE = 9
-    RECALL_NEW = 10
-    FATE = 11
-    UNKNOWN = 12
-    HASH = 13
-    LEARNED = 14
-    SPREAD = 15
-    SLOT = 16
-    COMMIT = 17
-    ICMP_NOW = 18
-    ICMP_BEFORE = 19
-    ICMP_NEW = 20
-    ICMP_OUT = 21
-    BACKEND = 22
-    NEXTHOP = 23
-    ANSWER_FRAGMENT = 24
-    ANSWER_LEARNED = 25
-    ANSWER_LOCAL = 26
-    ADVERT = 27
+    RETRACTED = 6
+    PIN_RETRACTED = 7
+    PIN = 8
+    MEMORY = 9
+    RECALL_NOW = 10
+    RECALL_BEFORE = 11
+    RECALL_NEW = 12
+    FATE = 13
+    UNKNOWN = 14
+    HASH = 15
+    LEARNED = 16
+    SPREAD = 17
+    SLOT = 18
+    COMMIT = 19
+    ICMP_NOW = 20
+    ICMP_BEFORE = 21
+    ICMP_NEW = 22
+    ICMP_OUT = 23
+    BACKEND = 24
+    NEXTHOP = 25
+    ANSWER_FRAGMENT = 26
+    ANSWER_LEARNED = 27
+    ANSWER_LOCAL = 28
+    ADVERT = 29
 
 
 COUNT = len(Stage)
@@ -68,7 +70,7 @@ CLAIMED = "reg15"
 NO_SLOT = 0x10000
 """In SLOT: the backend came from a pin, not from a slot."""
 
-FLAG_SYN, FLAG_STICKY, FLAG_FORGET, FLAG_LARGE = 1, 2, 4, 8
+FLAG_SYN, FLAG_STICKY, FLAG_FORGET, FLAG_LARGE, FLAG_RETRACTED = 1, 2, 4, 8, 16
 
 ZONE_NOW = Bits("reg8", 0, 16)
 ZONE_BEFORE = Bits("reg8", 16, 16)
@@ -107,6 +109,7 @@ class Kind(IntEnum):
     BACKEND = 12
     DROP = 13
     LEARNED = 14
+    PIN_STALE = 15
 
 
 @dataclass(frozen=True)

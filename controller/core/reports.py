@@ -47,6 +47,9 @@ class Reports:
                 self._exception(event)
             case Kind.PIN_SEEN:
                 self._seen(event)
+            case Kind.PIN_STALE:
+                if self._core.state.pins.stale(event.cookie.id):
+                    self._core.touch()
             case Kind.RESET:
                 await self._reset(event)
             case Kind.TOO_BIG:

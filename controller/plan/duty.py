@@ -243,5 +243,5 @@ def _pins(world: World, here: Here, listeners: set[int]) -> list[Flow]:
             entry.id, entry.key.listener, entry.protocol, entry.key.source, entry.key.port, entry.backend
         )
         role = pin.PinRole.REPORTER if entry.reporter == here.switch.name else pin.PinRole.SIBLING
-        out.append(pin.entry(here, spec, role, timeout))
+        out += pin.entries(here, spec, role, timeout)
     return out

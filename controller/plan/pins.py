@@ -81,6 +81,13 @@ class PinBook:
         self._drop(key)
         return True
 
+    def stale(self, number: int) -> bool:
+        """A new connection uses the tuple: the pin ends everywhere."""
+        key = self._by_id.get(number)
+        if key is not None:
+            self._drop(key)
+        return key is not None
+
     def adopt(self, pin: Pin) -> bool:
         """Take over a pin found on a switch (after a restart of the controller)."""
         self._last = max(self._last, pin.id)

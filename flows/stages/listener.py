@@ -46,7 +46,7 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
             whole_packets,
             claim,
             cookie=cookie,
-            goto=placed.table(Stage.PIN),
+            goto=placed.table(Stage.RETRACTED),
         )
     ]
     if listener.protocol == "tcp":

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from flows.actions import Action, Bits, Conntrack, Move, whole
 from flows.entries import Flow, flow
-from flows.match import Match
 from flows.spec import FAMILIES, Here
 from flows.tables import (
     BACKEND,
@@ -74,4 +73,4 @@ def static(here: Here) -> list[Flow]:
             flow(table(Stage.RECALL_NEW), 5, syn, FROM_MARK, cookie=cookie, goto=table(Stage.FATE)),
             flow(table(Stage.RECALL_NEW), 0, ip, FROM_MARK + KEEP, cookie=cookie, goto=table(Stage.FATE)),
         ]
-    return [*out, flow(table(Stage.PIN), 0, Match(), cookie=cookie, goto=table(Stage.MEMORY))]
+    return out

@@ -139,8 +139,10 @@ def test_a_pin_is_timed_on_its_reporter_and_reported_elsewhere() -> None:
     number = duty(known, LB).listeners[0].id
     known.pins.report("lb1", PinKey(number, ip_address("192.0.2.1"), 5), Protocol.TCP, 1)
     known.pins.report("lb1", PinKey(60_000, ip_address("192.0.2.1"), 5), Protocol.TCP, 1)
-    (mine,) = duty(known, LB).pins
-    (sibling,) = duty(known, replace(LB, name="lb2")).pins
+    mine, ending = duty(known, LB).pins
+    sibling, sibling_ending = duty(known, replace(LB, name="lb2")).pins
+    assert ending == sibling_ending
+    assert ending.body.cookie >> 40 & 0xFF == Kind.PIN_STALE
     assert mine.key == sibling.key
     assert mine.key.table == Placed(LB.placement).table(Stage.PIN)
     assert (mine.body.idle, mine.body.notify, sibling.body.idle, sibling.body.notify) == (900, True, 0, False)
