@@ -239,7 +239,9 @@ def _recall(
     port = STICKY_PORT if listener.sticky else packet.source_port
     for key in (PinKey(listener.id, packet.source, port), PinKey(listener.id, packet.source, 0)):
         pinned = state.pins.get(key)
-        if pinned is not None:
+        if pinned is not None and key.port and packet.syn:
+            reasons.append("pin: of a connection that is over, since this packet opens one; retracted")
+        elif pinned is not None:
             whose = "this connection" if key.port else "all of this source"
             reasons.append(f"pin: {whose} is pinned to {pool.name(pinned)}")
             return _Recalled(pinned, DecidedBy.PIN, None)
