@@ -60,6 +60,8 @@ class FakeSwitch:
     """Bytes of entries in one multipart reply; more entries make more messages."""
     silent: set[int] = field(default_factory=set)
     """Types of requests that are never answered."""
+    listening: threading.Event = field(default_factory=threading.Event)
+    """Cleared: nothing more is read from the connection."""
     hang_up_after: int | None = None
     """Close the connection abruptly after so many more mods."""
     generation: int = 0
@@ -67,6 +69,7 @@ class FakeSwitch:
 
     def __post_init__(self) -> None:
         self.tables.ended = self._removed
+        self.listening.set()
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._sending = threading.Lock()
@@ -81,6 +84,7 @@ class FakeSwitch:
 
     def hang_up(self) -> None:
         """End the connection abruptly; may be repeated."""
+        self.listening.set()
         link, self._socket = self._socket, None
         if link is not None:
             with contextlib.suppress(OSError):
@@ -112,6 +116,7 @@ class FakeSwitch:
         with contextlib.suppress(OSError):
             while data := link.recv(1 << 18):
                 buffer = self._consume(buffer + data, link)
+                self.listening.wait()
 
     def _consume(self, buffer: bytes, link: socket.socket) -> bytes:
         at = 0

@@ -18,6 +18,7 @@ from flows.actions import Output, pack_all
 from flows.entries import Meter, Target, flow
 from flows.match import Match
 from flows.pipeline import target
+from flows.slots import SlotTable
 from flows.tables import Kind, Placed
 from tests.fakes import duties
 from tests.fakes.openflow import (
@@ -249,6 +250,23 @@ def test_a_switch_that_does_not_answer_is_given_up_at_the_deadline(
     rig.switch.silent.clear()
     monkeypatch.undo()
     rig.read()
+
+
+def test_a_switch_that_reads_no_more_is_given_up_at_the_deadline_and_its_end_is_told(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots = SlotTable(np.full(1 << 16, 3, np.uint16), np.full(1 << 16, 4, np.uint16))
+    changes = diff(PLACED, Target(), Target(slots={1: slots}))
+    monkeypatch.setattr(session_module, "DEADLINE", 0.5)
+    rig.switch.listening.clear()
+    with pytest.raises(SwitchTimeout):
+        rig.write(changes)
+    with pytest.raises(SwitchTimeout):
+        rig.read()
+    rig.switch.hang_up()
+    rig.control.event(rig.switch.datapath_id, Disconnected)
+    with pytest.raises(SwitchGone):
+        rig.read()
 
 
 def test_the_role_is_claimed_with_the_controllers_term(rig: Rig) -> None:
