@@ -1,0 +1,57 @@
+"""Ready-made changes of the intent, as an operator would write them into the file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from topo.intent import backend
+from topo.lab import Lab
+
+Change = Callable[[Any], object]
+TRIO = Path(__file__).parent / "data" / "trio.yaml"
+"""One edge, three lbs, one leaf, four servers."""
+
+
+def tune(lab: Lab, change: Change) -> None:
+    """Change the intent file while no controller runs."""
+    yaml = YAML()
+    document = yaml.load(lab.intent_path.read_text(encoding="utf-8"))
+    change(document)
+    text = io.StringIO()
+    yaml.dump(document, text)
+    lab.intent_path.write_text(text.getvalue(), encoding="utf-8")
+
+
+def pool(**settings: Any) -> Change:
+    """Set keys of the first pool."""
+    return lambda document: document["pools"][0].update(settings)
+
+
+def add(lab: Lab, name: str, **more: Any) -> Change:
+    """Add a server of the lab to the first pool."""
+    entry = {"name": name, **backend(lab.fabric.hosts[name]), **more}
+    return lambda document: document["pools"][0]["backends"].append(entry)
+
+
+def remove(name: str) -> Change:
+    """Take a backend out of the first pool."""
+
+    def change(document: Any) -> None:
+        backends = document["pools"][0]["backends"]
+        backends[:] = [one for one in backends if one["name"] != name]
+
+    return change
+
+
+def member(name: str, **settings: Any) -> Change:
+    """Set keys of a backend of the first pool."""
+
+    def change(document: Any) -> None:
+        next(one for one in document["pools"][0]["backends"] if one["name"] == name).update(settings)
+
+    return change
