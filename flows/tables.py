@@ -1,7 +1,8 @@
 """Tables, registers, flags, priorities and cookies of the OpenFlow pipeline: each number once.
 
     entry ─ prefix ─ guard ─ retracted ─ pin ─ memory ─ recall_* ─ unknown ─ hash ─ spread ─ slot ─ commit ─┐
-      │                                   └───────────────┴─ fate ──────────┴───────────────────────────────┴ backend ─ nexthop
+      │                                   └───────────────┴─ fate ──────────┴───────────────────────────────┤
+      │                                                                                 backend ─ nexthop ◄─┘
       ├─ fragment_* ─ fragment ─ fate, or as new: hash (first fragment), learned (later ones) ─ commit
       ├─ icmp_* ─ icmp_out ─ backend
       └─ answer_fragment, answer_local ─ tables of others

@@ -68,6 +68,19 @@ def run(
     raise typer.Exit(run_controller(config, state, listen))
 
 
+@app.command()
+def status(
+    state: Annotated[
+        Path, typer.Option(metavar="FILE", help="The SQLite file that the controller was started with.")
+    ] = Path("evenkeel.db"),
+    json_out: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False,
+) -> None:
+    """Show what a running controller says of switches, pools, pins and risks."""
+    from controller.cli.status import status as show_status
+
+    raise typer.Exit(show_status(state, json_out))
+
+
 @app.command(
     add_help_option=False,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from controller import maglev
-from controller.core import timeouts
+from controller.core import announce, timeouts
 from controller.core.fleet import Member
 from controller.core.journal import Journal
 from controller.core.reports import Reports
@@ -102,6 +102,7 @@ class Controller:
     def synced(self, switch: Switch) -> None:
         """The switch holds its target: edges may use it."""
         self.journal.event("synced", switch=switch.name)
+        self._group.create_task(announce.announce(self, self.members[switch.name]))
         if Role.LB not in switch.roles:
             return
         waiting = [s.name for s in lbs(self.state.intent, switch.site) if not self._is_synced(s.name)]
@@ -125,6 +126,7 @@ class Controller:
                 group.create_task(self._watch_file())
                 group.create_task(self._handle_events())
                 group.create_task(self._keep_time())
+                group.create_task(announce.keep(self))
         finally:
             await self._health.stop()
 
@@ -247,6 +249,7 @@ class Controller:
         old = self._tasks.pop(switch.name, None)
         if old is not None:
             old.cancel()
+            self.members[switch.name].session.abort()
         member = Member(switch, event.session, self, self.journal, self._renewal)
         self.members[switch.name] = member
         self.journal.event("switch_up", switch=switch.name)

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from controller.core.journal import Journal
 from controller.model.types import Switch
-from controller.plan.diff import Changes, diff, leases
-from controller.southbound.errors import SwitchError, SwitchGone, WriteRefused
+from controller.plan.diff import Changes, describe, diff, leases
+from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
 from controller.southbound.readback import Readback
 from controller.southbound.session import Session
-from flows.entries import Target
+from flows.entries import FlowKey, Target
 from flows.tables import Placed
 
 AUDIT = 2.0
@@ -63,6 +63,8 @@ class Member:
     """Seconds between renewals of leases."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     have: Target | None = None
+    foreign: frozenset[FlowKey] = frozenset()
+    """Places in our tables that others hold."""
     packets: dict[int, tuple[int, int]] = field(default_factory=dict)
     synced: bool = False
     pins_version: int = -1
@@ -79,6 +81,10 @@ class Member:
                 try:
                     await self._follow()
                 except SwitchGone:
+                    return
+                except SwitchTimeout as error:
+                    self.journal.event("switch_error", switch=self.switch.name, error=str(error))
+                    self.session.abort()
                     return
                 except SwitchError as error:
                     self.problem = str(error)
@@ -152,7 +158,8 @@ class Member:
             self.have = None
             raise
         self.problem = ""
-        self.have = want
+        taken = {key: body for key, body in want.flows.items() if key not in changes.conflicts}
+        self.have = replace(want, flows=taken) if changes.conflicts else want
         self.journal.event(
             "converged",
             switch=self.switch.name,
@@ -191,14 +198,14 @@ class Member:
                 continue
             want, _ = self.planner.target(self.switch)
             try:
-                await self.session.write(leases(want), self.switch.name)
+                await self.session.write(leases(want, self.foreign), self.switch.name)
             except SwitchGone:
                 return
             except SwitchError as error:
                 self.journal.event("switch_error", switch=self.switch.name, error=str(error))
 
     def _say_conflicts(self, changes: Changes) -> None:
-        names = [str(key) for key in changes.conflicts]
+        names = [describe(key) for key in changes.conflicts]
         if names and names != self.conflicts:
             self.journal.event("conflict", switch=self.switch.name, count=len(names), first=names[0])
         self.conflicts = names

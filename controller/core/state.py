@@ -9,7 +9,7 @@ from typing import NamedTuple
 from controller.health.judge import Verdict
 from controller.model.types import Intent, Role, Switch
 from controller.plan import history
-from controller.plan.duty import World, pool_key
+from controller.plan.duty import World, meter_names, pool_key
 from controller.plan.numbers import Numbers, Space
 from controller.plan.pins import PinBook
 from controller.plan.pool import Health, PoolState, fates, next_change, step
@@ -63,10 +63,13 @@ class State:
 
     def world(self, now: float) -> World:
         """What planning needs."""
-        owners = {vip.name: vip.owners[0] for vip in self.intent.vips}
         return World(
-            self.intent, self.numbers, self.pools, self.health, self.pins, self.admitted, owners, now
+            self.intent, self.numbers, self.pools, self.health, self.pins, self.admitted, self.owners(), now
         )
+
+    def owners(self) -> dict[str, str]:
+        """The site that owns each VIP: its home, as long as no store decides otherwise."""
+        return {vip.name: vip.owners[0] for vip in self.intent.vips}
 
     def step(self, now: float) -> Changed:
         """Advance every pool to ``now``, and save what changed."""
@@ -123,6 +126,9 @@ class State:
             Space.LISTENER: {item.name for item in self.intent.listeners()},
             Space.POOL: set(self.pools),
             Space.BACKEND: {m.backend.name for p in self.pools.values() for m in p.members},
+            Space.METER: set(meter_names(self.intent)),
+            Space.LOCAL4: {item.name for item in self.intent.listeners()},
+            Space.LOCAL6: {item.name for item in self.intent.listeners()},
         }
         for space, alive in names.items():
             self.numbers.keep_only(space, alive, rest_until)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from controller.model.types import Role
+from controller.plan.duty import pool_key
 from controller.plan.numbers import Space
 from controller.plan.pool import PoolState, fates
 from flows.stages.backend import counter_id
@@ -103,7 +104,7 @@ def _pool(core: Controller, pool: PoolState, now: float) -> dict[str, object]:
     }
 
 
-def _counters(core: Controller) -> dict[str, dict[str, dict[str, int]]]:
+def _counters(core: Controller) -> dict[str, dict[str, object]]:
     """Packets and bytes by listener and backend, summed over lb switches."""
     totals: dict[int, tuple[int, int]] = {}
     for member in core.members.values():
@@ -114,12 +115,14 @@ def _counters(core: Controller) -> dict[str, dict[str, dict[str, int]]]:
             if parsed is not None and parsed.kind is Kind.BACKEND:
                 old = totals.get(parsed.id, (0, 0))
                 totals[parsed.id] = (old[0] + packets, old[1] + octets)
-    backends = core.state.numbers.given.get(Space.BACKEND, {})
-    listeners = core.state.numbers.given.get(Space.LISTENER, {})
-    out: dict[str, dict[str, dict[str, int]]] = {}
-    for listener, number in listeners.items():
-        for backend, identity in backends.items():
+    numbers = core.state.numbers.given
+    out: dict[str, dict[str, object]] = {}
+    for item in core.state.intent.listeners():
+        number = numbers.get(Space.LISTENER, {}).get(item.name, 0)
+        backends = {}
+        for backend, identity in numbers.get(Space.BACKEND, {}).items():
             found = totals.get(counter_id(number, identity))
             if found is not None:
-                out.setdefault(listener, {})[backend] = {"packets": found[0], "bytes": found[1]}
+                backends[backend] = {"packets": found[0], "bytes": found[1]}
+        out[item.name] = {"pool": pool_key(item), "backends": backends}
     return out

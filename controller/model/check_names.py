@@ -48,7 +48,9 @@ def _check_misspelt(found: Findings, port: Port, what: str) -> None:
     """A host that is no backend now may become one again; but a name like a switch's is a slip of the pen."""
     near = get_close_matches(port.to, sorted(found.names("switch") | {SEGMENT}), 1, 0.66)
     if near:
-        found.add(port, (), f'{what} leads to "{port.to}", which does not exist', f'did you mean "{near[0]}"?')
+        found.add(
+            port, (), f'{what} leads to "{port.to}", which does not exist', f'did you mean "{near[0]}"?'
+        )
 
 
 def _check_ports(found: Findings) -> None:

@@ -52,7 +52,11 @@ _NAMED = 5
 
 
 def diff(placed: Placed, have: Target, want: Target, foreign: frozenset[FlowKey] = frozenset()) -> Changes:
-    """What turns ``have`` into ``want``; nothing where they are equal."""
+    """What turns ``have`` into ``want``; nothing where they are equal.
+
+    In the entry table, which others use too, a place that somebody else's flow holds is left alone (a conflict); in
+    our own tables it is taken back.
+    """
     first, stages, shield, base, entry, give_up, rest, last = (Phase() for _ in range(8))
     out = Changes([first, stages, shield, base, entry, give_up, rest, last])
     _meters_and_groups(out, first, last, have, want)
@@ -60,7 +64,7 @@ def diff(placed: Placed, have: Target, want: Target, foreign: frozenset[FlowKey]
         old = have.flows.get(key)
         if old == body:
             continue
-        if key in foreign:
+        if key in foreign and key.table == placed.entry:
             out.conflicts.append(key)
             continue
         _count(out, key, "modified" if old else "added")
@@ -86,9 +90,10 @@ def _slot_keys(placed: Placed, surplus: Iterable[FlowKey], want: Target) -> set[
     return {each.key for pool, table in tables for each in slots.flows_of(placed, pool, table)}
 
 
-def leases(want: Target) -> Changes:
-    """Messages that renew every flow with a hard timeout."""
-    due = [messages.flow_mod(Flow(key, body)) for key, body in want.flows.items() if body.hard]
+def leases(want: Target, foreign: frozenset[FlowKey] = frozenset()) -> Changes:
+    """Messages that renew every flow with a hard timeout, but for places that others hold."""
+    mine = ((key, body) for key, body in want.flows.items() if body.hard and key not in foreign)
+    due = [messages.flow_mod(Flow(key, body)) for key, body in mine]
     return Changes([Phase(due)] if due else [])
 
 

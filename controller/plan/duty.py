@@ -146,9 +146,9 @@ def _vip(world: World, switch: Switch, vip: Vip) -> VipSpec:
 def _listener(world: World, switch: Switch, vip: VipSpec, item: Listener) -> ListenerSpec:
     guards = []
     if item.guard.rate is not None:
-        guards.append(GuardMeter(_meter(world, f"{item.name} all"), item.guard.rate))
+        guards.append(GuardMeter(_meter(world, meter_name(item)), item.guard.rate))
     for row in item.guard.prefixes:
-        guards.append(GuardMeter(_meter(world, f"{item.name} {row.prefix}"), row.rate, row.prefix))
+        guards.append(GuardMeter(_meter(world, meter_name(item, row.prefix)), row.rate, row.prefix))
     return ListenerSpec(
         listener_number(world, item),
         vip,
@@ -166,6 +166,18 @@ def _listener(world: World, switch: Switch, vip: VipSpec, item: Listener) -> Lis
 def pool_number(world: World, key: str) -> int:
     """Number of a pool's state."""
     return world.numbers.of(Space.POOL, key, world.now)
+
+
+def meter_name(item: Listener, prefix: Network | None = None) -> str:
+    """Name of a guard's meter."""
+    return f"{item.name} {prefix or 'all'}"
+
+
+def meter_names(intent: Intent) -> list[str]:
+    """Names of all guards' meters."""
+    items = intent.listeners()
+    everybody = [meter_name(item) for item in items if item.guard.rate is not None]
+    return everybody + [meter_name(item, row.prefix) for item in items for row in item.guard.prefixes]
 
 
 def _meter(world: World, name: str) -> int:

@@ -61,14 +61,14 @@ class Numbers:
 
     def _free(self, space: Space, now: float) -> int:
         resting = self.resting.setdefault(space, {})
+        rested = sorted(number for number, until in resting.items() if until <= now)
+        if rested:
+            del resting[rested[0]]
+            return rested[0]
         highest = max((*self.given[space].values(), *resting), default=0)
         if highest < LIMIT:
             return highest + 1
-        rested = sorted(number for number, until in resting.items() if until <= now)
-        if not rested:
-            raise NumbersExhausted(f"all {LIMIT} numbers for {space}s are in use or resting; try again later")
-        del resting[rested[0]]
-        return rested[0]
+        raise NumbersExhausted(f"all {LIMIT} numbers for {space}s are in use or resting; try again later")
 
     def dump(self) -> str:
         """As JSON."""

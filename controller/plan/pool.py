@@ -185,13 +185,13 @@ def _serving(
 ) -> tuple[tuple[maglev.Member, ...], bool]:
     able = [m for m in members if not m.removed and not m.backend.drain and m.backend.weight > 0]
     up = {m.backend.name: health[m.backend.name].up if m.backend.name in health else True for m in able}
-    usable, panicked = effective(up, threshold)
-    alive = [m for m in able if m.backend.name in usable]
-    group = min((m.backend.group for m in alive), default=0)
-    chosen = [
-        maglev.Member(m.backend.name, m.id, m.backend.weight) for m in alive if m.backend.group == group
-    ]
-    return tuple(sorted(chosen)), panicked
+    groups = sorted({m.backend.group for m in able})
+    # A group of which nobody lives gives way to the next; panic is a matter of the group that serves.
+    living = [g for g in groups if any(up[m.backend.name] for m in able if m.backend.group == g)]
+    serves = [m for m in able if m.backend.group in (living or groups)[:1]]
+    usable, panicked = effective({m.backend.name: up[m.backend.name] for m in serves}, threshold)
+    chosen = [m for m in serves if m.backend.name in usable]
+    return tuple(sorted(maglev.Member(m.backend.name, m.id, m.backend.weight) for m in chosen)), panicked
 
 
 def _rebuild(state: PoolState, serving: tuple[maglev.Member, ...], pool: Pool, now: float) -> PoolState:

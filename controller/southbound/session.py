@@ -7,7 +7,9 @@ the event loop. Every request has a deadline; every error is matched to the mess
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import socket
 import struct
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +28,7 @@ from flows.messages import BARRIER_REPLY, FLOW_MOD, GROUP_MOD, METER_MOD, MULTIP
 from flows.slots import Bytes
 from flows.tables import Placed
 
-DEADLINE = 20.0
+DEADLINE = 10.0
 """Seconds that a switch may take for one request or one phase."""
 _PIECE = 256 * 1024
 """Bytes handed to os-ken at a time."""
@@ -104,6 +106,11 @@ class Session:
     def take(self, kind: int, xid: int, message: bytes) -> None:
         """An answer to one of our messages (called in os-ken's thread)."""
         self._loop.call_soon_threadsafe(self._answer, kind, xid, message)
+
+    def abort(self) -> None:
+        """Cut a stream that does not answer; the switch will connect again."""
+        with contextlib.suppress(OSError):
+            self.datapath.socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """The stream is gone: whoever waits gets SwitchGone."""

@@ -77,7 +77,7 @@ def static(here: Here) -> list[Flow]:
 
 
 def entries(here: Here, pin: PinSpec, role: PinRole, idle: int) -> list[Flow]:
-    """The flows of one pin on one switch: for its packets, and for a SYN that ends it (not with affinity ``source``)."""
+    """The flows of one pin on one switch: for its packets, and (not with affinity ``source``) a SYN that ends it."""
     out = [_packets(here, pin, role, idle)]
     if pin.port and pin.protocol is Protocol.TCP:
         out.append(_retract(here, pin))

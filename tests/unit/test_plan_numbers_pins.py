@@ -40,11 +40,12 @@ def test_a_number_given_back_is_not_reused_while_it_rests(monkeypatch: pytest.Mo
         numbers.of(Space.BACKEND, "e", 1e9)
 
 
-def test_fresh_numbers_are_taken_before_rested_ones() -> None:
+def test_a_rested_number_is_given_again_before_a_fresh_one() -> None:
     numbers = Numbers()
-    numbers.of(Space.POOL, "a", 0.0)
-    numbers.keep_only(Space.POOL, [], rest_until=1.0)
-    assert numbers.of(Space.POOL, "b", 1e6) == 2
+    numbers.of(Space.LOCAL4, "a", 0.0)
+    numbers.keep_only(Space.LOCAL4, [], rest_until=1.0)
+    assert numbers.of(Space.LOCAL4, "b", 0.5) == 2
+    assert numbers.of(Space.LOCAL4, "c", 1.0) == 1
 
 
 def test_a_saved_book_is_the_same_book() -> None:

@@ -1,0 +1,83 @@
+"""``evenkeel status``: what a running controller says of itself, from its ``status.json``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+STALE = 5.0
+"""Seconds after which a status is not believed to be current."""
+
+
+def status(state: Path, json_out: bool) -> int:
+    """Print the status kept beside the store ``state``. 0: current; 1: older than 5 s; 2: none there."""
+    path = state.with_name("status.json")
+    try:
+        text = path.read_text()
+    except OSError as error:
+        print(f"{path}: {error.strerror}; is a controller running with --state {state}?", file=sys.stderr)
+        return 2
+    shown: dict[str, Any] = json.loads(text)
+    if json_out:
+        print(text)
+    else:
+        _show(Console(), shown)
+    age = time.time() - shown["at"]
+    if age > STALE:
+        print(f"written {age:.0f} s ago: the controller is not running", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _show(console: Console, shown: dict[str, Any]) -> None:
+    for error in shown["intent_errors"]:
+        console.print(f"[red]not taken over:[/red] {error}")
+    switches = Table("switch", "state", "entries", "repairs", "problem", title=f"term {shown['term']}")
+    for name, row in shown["switches"].items():
+        entries, repairs = str(row.get("entries", "")), str(row.get("repairs", ""))
+        switches.add_row(name, _state(row), entries, repairs, row.get("problem", ""))
+    console.print(switches)
+    for name, pool in shown["pools"].items():
+        console.print(_pool(name, pool, _packets(shown["counters"], name)))
+    risk = shown["at_risk"]
+    console.print(
+        f"pins {shown['pins']}, unsynced {shown['unsynced']}; at risk: "
+        f"{sum(risk['moving_slots'].values())} moving slots, {risk['pins_refused']} pins refused, "
+        f"short memory on {', '.join(risk['memory_short']) or 'no switch'}"
+    )
+
+
+def _state(row: dict[str, Any]) -> str:
+    if not row["connected"]:
+        return "[red]away[/red]"
+    if not row["synced"]:
+        return "[yellow]being read[/yellow]"
+    return "in use" if row["admitted"] else "in step"
+
+
+def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
+    title = f"pool {name}: revision {pool['revision']}, {pool['slots']} slots, {pool['moving']} moving"
+    if pool["panicked"]:
+        title += ", [red]health ignored (panic)[/red]"
+    table = Table("backend", "weight", "slots", "state", "health", "packets", title=title)
+    for backend, row in pool["backends"].items():
+        health = {True: "up", False: f"[red]down[/red] {row['reason']}", None: "unknown"}[row["up"]]
+        count = str(packets.get(backend, 0))
+        table.add_row(backend, str(row["weight"]), str(row["slots"]), row["state"], health, count)
+    return table
+
+
+def _packets(counters: dict[str, Any], pool: str) -> dict[str, int]:
+    """Packets by backend over all listeners that lead to a pool's state (``POOL/PROTOCOL``)."""
+    out: dict[str, int] = {}
+    for row in counters.values():
+        if row["pool"] == pool:
+            for backend, count in row["backends"].items():
+                out[backend] = out.get(backend, 0) + count["packets"]
+    return out
