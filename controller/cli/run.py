@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from controller.core import status
@@ -17,7 +18,7 @@ from controller.sites.store import SqliteStore, StoreError
 
 
 def run(config: Path, state: Path, listen: str) -> int:
-    """Run until SIGTERM or SIGINT. 0: stopped as asked; 2: bad intent, store or address, named on stderr."""
+    """Run until SIGTERM or SIGINT. 0: stopped as asked; 1: a defect; 2: bad intent, store or address; 3: store lost."""
     try:
         file = open_file(config)
         host, port = _address(listen)
@@ -29,15 +30,22 @@ def run(config: Path, state: Path, listen: str) -> int:
         print(error, file=sys.stderr)
         return 2
     core = Controller(file, store, Journal())
+    code = 0
     try:
         asyncio.run(_main(core, host, port, state.with_name("status.json")))
-    except OSError as error:
-        print(f"--listen {listen}: {error.strerror or error}", file=sys.stderr)
-        return 2
+    except* OSError as errors:
+        print(f"--listen {listen}:", *errors.exceptions, file=sys.stderr)
+        code = 2
+    except* StoreError as errors:
+        print(*errors.exceptions, sep="\n", file=sys.stderr)
+        code = 3
+    except* Exception as errors:
+        traceback.print_exception(errors)
+        code = 1
     finally:
         store.close()
-    _end(0)
-    return 0
+    _end(code)
+    return code
 
 
 def _end(code: int) -> None:

@@ -236,11 +236,18 @@ class Controller:
                 case Disconnected():
                     self._disconnected(event)
                 case PacketIn():
-                    await self.reports.packet(event)
+                    await self._reported(event)
                 case FlowEnded():
                     self._ended(event)
                 case Refused():
                     self.journal.event("refused", switch=str(event.session), what=event.what)
+
+    async def _reported(self, event: PacketIn) -> None:
+        """A packet that we fail to understand must not end the controller."""
+        try:
+            await self.reports.packet(event)
+        except Exception as error:
+            self.journal.failure(error, switch=str(event.session), report=event.cookie.kind.name)
 
     def _connected(self, event: Connected) -> None:
         switch = next((s for s in self.state.intent.switches if s.id == event.session.id), None)
@@ -256,9 +263,14 @@ class Controller:
         self._tasks[switch.name] = self._group.create_task(self._serve(member))
 
     async def _serve(self, member: Member) -> None:
-        if Role.LB in member.switch.roles:
-            await self._set_timeouts(member)
-        await member.run()
+        """One switch's life; whatever goes wrong ends its stream, and it begins anew when it reconnects."""
+        try:
+            if Role.LB in member.switch.roles:
+                await self._set_timeouts(member)
+            await member.run()
+        except Exception as error:
+            self.journal.failure(error, switch=member.switch.name)
+            member.session.abort()
 
     async def _set_timeouts(self, member: Member) -> None:
         switch = member.switch

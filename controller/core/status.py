@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,12 +48,14 @@ def snapshot(core: Controller, now: float) -> dict[str, object]:
     }
 
 
-async def keep(core: Controller, path: Path, unix: object) -> None:
+async def keep(core: Controller, path: Path, unix: Callable[[], float]) -> None:
     """Write the snapshot again and again, each time by rename."""
-    assert callable(unix)
     while True:
-        text = json.dumps(snapshot(core, unix()), indent=1)
-        await asyncio.to_thread(_replace, path, text)
+        try:
+            text = json.dumps(snapshot(core, unix()), indent=1)
+            await asyncio.to_thread(_replace, path, text)
+        except Exception as error:  # what is shown must not end what is shown
+            core.journal.failure(error, file=str(path))
         await asyncio.sleep(PERIOD)
 
 
