@@ -3,6 +3,9 @@
 One switch that is edge, lb and leaf: nothing but the pipeline under test stands between client and servers, so
 its share in what is measured is the largest possible. Plain forwarding is the same switch routing the same
 client's connections to the servers' own addresses, measured in turn with the modes.
+
+Every round has a client of its own, because the switch remembers the connections of an earlier one: a port that is
+used again would be no new connection to it. For the same reason cached decisions are purged before each measurement.
 """
 
 from __future__ import annotations
@@ -29,7 +32,8 @@ CONNECT_S, STREAM_S = 2, 1
 """Seconds of each measurement of connections and of throughput."""
 STREAMS = (1, 4)
 SERVERS = ("s1", "s2", "s3")
-_CLIENT, _HOLDER, _SWITCH = "c1", "c2", "sw1"
+CLIENTS = tuple(f"c{number}" for number in range(1, ROUNDS + 1))
+_HOLDER, _SWITCH = "holder", "sw1"
 _CONNECTIONS = 48
 _DEADLINE = 30.0
 _SPREAD = """
@@ -122,7 +126,10 @@ def _plan(ways: Sequence[Way]) -> model.Topology:
         }
         for way in ways
     ]
-    return topology(model.load("single"), "bfwd", pools, vips)
+    base = model.load("single")
+    hosts = [host for host in base.hosts if host.kind != "client"]
+    hosts += [model.HostSpec(name=name, attach=_SWITCH, subnet="front") for name in (*CLIENTS, _HOLDER)]
+    return topology(base.model_copy(update={"hosts": tuple(hosts)}), "bfwd", pools, vips)
 
 
 def _listener(way: Way, pool: str, port: int, backend_port: int) -> dict[str, object]:
@@ -169,7 +176,7 @@ class _Bench:
     def _answers(self, way: Way) -> None:
         limit = time.monotonic() + _DEADLINE
         while time.monotonic() < limit:
-            with self.rig.lab.socket(_CLIENT) as sock:
+            with self.rig.lab.socket(_HOLDER) as sock:
                 sock.settimeout(1.0)
                 try:
                     sock.connect((way.vip, 8088))
@@ -200,19 +207,20 @@ class _Bench:
         for turn in range(ROUNDS):
             # Each round begins elsewhere, so that none always follows the same other.
             for way in (*ways[turn % len(ways) :], *ways[: turn % len(ways)]):
-                found[way.name].append(self._once(way))
+                found[way.name].append(self._once(way, CLIENTS[turn]))
         return [_row(way.name, found) for way in ways]
 
-    def _once(self, way: Way) -> dict[str, float]:
+    def _once(self, way: Way, client: str) -> dict[str, float]:
+        self.rig.lab.appctl(_SWITCH, "revalidator/purge")
         used = self.rig.switch_cpu(_SWITCH)
-        rate, made = self._connections(way)
+        rate, made = self._connections(way, client)
         used = self.rig.switch_cpu(_SWITCH) - used
         figures = {"cps": rate, "switch_us": 1e6 * used / made}
         for streams in STREAMS:
-            figures[f"gbit_{streams}"] = self._throughput(way, streams)
+            figures[f"gbit_{streams}"] = self._throughput(way, client, streams)
         return figures
 
-    def _connections(self, way: Way) -> tuple[float, int]:
+    def _connections(self, way: Way, client: str) -> tuple[float, int]:
         """Connections per second, and how many."""
         addresses = list(self.addresses.values()) if way.vip is None else [way.vip]
         script = self.rig.folder / "spread.lua"
@@ -220,19 +228,19 @@ class _Bench:
         script.write_text(_SPREAD.format(addresses=quoted, port=8088))
         argv = [self.paths["wrk"], "-t", str(len(SERVERS)), "-c", str(_CONNECTIONS), "-d", f"{CONNECT_S}s"]
         argv += ["-s", str(script), "-H", "Connection: close", f"http://{addresses[0]}:8088/"]
-        done = self.rig.lab.exec(_CLIENT, argv, capture_output=True, text=True, timeout=_DEADLINE)
+        done = self.rig.lab.exec(client, argv, capture_output=True, text=True, timeout=_DEADLINE)
         rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
         made = re.search(r"(\d+) requests in", done.stdout)
         if done.returncode or rate is None or made is None:
             raise RuntimeError(f"wrk ({way.name}): {(done.stderr or done.stdout).strip()[-300:]}")
         return float(rate[1]), int(made[1])
 
-    def _throughput(self, way: Way, streams: int) -> float:
+    def _throughput(self, way: Way, client: str, streams: int) -> float:
         host = way.vip or self.addresses[SERVERS[0]]
         port = PLAIN.stream
         argv = [self.paths["iperf3"], "--client", host, "--port", str(port), "--time", str(STREAM_S)]
         argv += ["--parallel", str(streams), "--connect-timeout", "3000", "--json"]
-        done = self.rig.lab.exec(_CLIENT, argv, capture_output=True, text=True, timeout=_DEADLINE)
+        done = self.rig.lab.exec(client, argv, capture_output=True, text=True, timeout=_DEADLINE)
         figures = json.loads(done.stdout or "{}")
         if done.returncode or "end" not in figures:
             raise RuntimeError(f"iperf3 ({way.name}): {figures.get('error') or done.stderr.strip()[-300:]}")
