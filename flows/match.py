@@ -49,8 +49,12 @@ _FIRST = {
 }
 
 
+# Open vSwitch names the mark behind the registers when it tells what it holds.
+_LAST = {"ct_mark": 100}
+
+
 def _order(item: Item) -> tuple[int, str]:
-    return (_FIRST.get(item[0], 99), item[0])
+    return ((_FIRST | _LAST).get(item[0], 99), item[0])
 
 
 def unpack_match(data: bytes, offset: int) -> tuple[Match, int]:

@@ -163,4 +163,3 @@ def _answers(duty: Duty) -> list[Flow]:
         for real in duty.pools[item.pool].backends:
             out += answers.nat(duty.here, item, real, duty.bypass, duty.fragment_zone)
     return out
-

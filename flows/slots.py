@@ -18,7 +18,7 @@ from flows import messages
 from flows.actions import Bits, Load, Report
 from flows.entries import Flow, Slots, flow
 from flows.match import Match
-from flows.tables import BACKEND, FLAG_SYN, FLAGS, POOL, SLOT, Kind, Meters, Placed, Stage
+from flows.tables import BACKEND, FLAG_SYN, FLAGS, POOL, SLOT, SLOT_IN_MARK, Kind, Meters, Placed, Stage
 
 Pairs = npt.NDArray[np.uint32]
 """(backend id << 16 | slot) sorted: remembered connections to look out for."""
@@ -67,10 +67,9 @@ SlotTable.NOTHING = SlotTable(np.empty(0, np.uint16), np.empty(0, np.uint16))
 
 def _model(placed: Placed, kind: Kind, pool: int, slot: int, backend: int) -> Flow:
     cookie = placed.cookie(kind, pool)
-    place = Match.of(**{POOL: pool, SLOT: slot})
     if kind is Kind.EXCEPTION:
         report = (Report(placed.meter(Meters.REPORTS)),)
-        match = place.plus(**{BACKEND: backend})
+        match = Match.of(**{POOL: pool, SLOT: SLOT_IN_MARK, "ct_mark": backend << 16 | slot})
         return flow(
             placed.table(Stage.FATE),
             PRIORITY[kind],
@@ -79,6 +78,7 @@ def _model(placed: Placed, kind: Kind, pool: int, slot: int, backend: int) -> Fl
             cookie=cookie,
             goto=placed.table(Stage.BACKEND),
         )
+    place = Match.of(**{POOL: pool, SLOT: slot})
     match = place if kind is Kind.SLOT else place.plus(**{FLAGS: (0, FLAG_SYN)})
     chosen = (Load(backend, Bits(BACKEND)),)
     return flow(

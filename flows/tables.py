@@ -70,6 +70,8 @@ CLAIMED = "reg15"
 
 NO_SLOT = 0x10000
 """In SLOT: the backend came from a pin, not from a slot."""
+SLOT_IN_MARK = 0x20000
+"""In SLOT: the backend came from memory, and ct_mark names the slot."""
 
 FLAG_SYN, FLAG_STICKY, FLAG_FORGET, FLAG_LARGE, FLAG_RETRACTED = 1, 2, 4, 8, 16
 

@@ -246,7 +246,7 @@ def _uplinks(world: World, switch: Switch) -> tuple[Uplink, ...]:
 
 def _pins(world: World, here: Here, listeners: set[int]) -> list[Flow]:
     idle = {world.numbers.of(Space.LISTENER, item.name, world.now): item for item in world.intent.listeners()}
-    out = []
+    out: list[Flow] = []
     for entry in world.pins.pins.values():
         if entry.key.listener not in listeners:
             continue

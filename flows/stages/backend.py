@@ -32,6 +32,9 @@ from flows.tables import (
     FLAG_LARGE,
     FLAGS,
     LISTENER,
+    MARK,
+    NO_SLOT,
+    SLOT,
     SOURCE_PORT,
     TUNNEL,
     ZONE_LOCAL,
@@ -96,6 +99,11 @@ def hand_over(placed: Placed) -> tuple[Action, ...]:
     return (Set(CLAIMED, 1), Resubmit(placed.entry))
 
 
+_FORGET: tuple[Action, ...] = (Set(SLOT, NO_SLOT), Set(MARK, 0))
+"""Before the switch freezes a packet's registers (at conntrack, and at a report that depends on its length): each
+value frozen is a cached decision more, and slot and mark have done their work."""
+
+
 def _this(listener: ListenerSpec, backend: BackendSpec) -> Match:
     return Match.of(**{LISTENER: listener.id, BACKEND: backend.id})
 
@@ -142,7 +150,7 @@ def _fullnat(here: Here, listener: ListenerSpec, backend: BackendSpec) -> list[F
     address = backend.address(listener.vip.address.version)
     if address is None or listener.local is None:
         return []
-    to = (Set(listener.family.dst, address), DecTtl())
+    to = (*_FORGET, Set(listener.family.dst, address), DecTtl())
     source = Conntrack(
         ZONE_LOCAL, here.placed.table(Stage.NEXTHOP), commit=True, nat=Nat(listener.local.address)
     )
@@ -182,6 +190,7 @@ def _tun(here: Here, listener: ListenerSpec, backend: BackendSpec) -> list[Flow]
     if outer is None:
         return []
     actions = (
+        *_FORGET,
         *_ports_back(listener),
         Set("tun_ipv4_dst", outer),
         Set("tunnel_id", VNI),

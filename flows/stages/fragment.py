@@ -17,7 +17,7 @@ from flows.fields import FRAG_ANY, FRAG_FIRST, FRAG_LATER
 from flows.match import Match
 from flows.spec import FAMILIES, Family, Here, ListenerSpec, VipSpec, family
 from flows.stages.listener import TRACKED, regs, zones
-from flows.stages.memory import FROM_MARK, KEEP
+from flows.stages.memory import FROM_MARK, KEEP, UNKNOWN
 from flows.tables import (
     BACKEND,
     LISTENER,
@@ -56,7 +56,7 @@ def static(here: Here) -> list[Flow]:
     cookie = placed.cookie(Kind.STATIC)
     out = []
     for kin in FAMILIES:
-        miss = kin.ip.plus(ct_mark=0)
+        miss = kin.ip.plus(ct_mark=UNKNOWN)
         known = table(Stage.FRAGMENT)
         before = (Conntrack(ZONE_BEFORE, table(Stage.FRAGMENT_BEFORE)),)
         new = (Conntrack(ZONE_NEW, table(Stage.FRAGMENT_NEW)),)

@@ -13,7 +13,7 @@ from flows.actions import Conntrack, Report, Set
 from flows.entries import Flow, flow
 from flows.spec import FAMILIES, Here, ListenerSpec, VipSpec, family
 from flows.stages.listener import TRACKED, zones
-from flows.stages.memory import FROM_MARK
+from flows.stages.memory import FROM_MARK, UNKNOWN
 from flows.tables import (
     LISTENER,
     VIP,
@@ -52,7 +52,7 @@ def static(here: Here) -> list[Flow]:
     tell = (Report(placed.meter(Meters.ICMP)),)
     out = []
     for kin in FAMILIES:
-        miss = kin.ip.plus(ct_mark=0)
+        miss = kin.ip.plus(ct_mark=UNKNOWN)
         for this, after, zone in _CHAIN:
             out.append(flow(table(this), 10, miss, (Conntrack(zone, table(after)),), cookie=cookie))
             out.append(flow(table(this), 0, kin.ip, FROM_MARK, cookie=cookie, goto=table(Stage.ICMP_OUT)))

@@ -12,7 +12,7 @@ this generation's zone and the one before, whatever spoke within one generation 
 
 from __future__ import annotations
 
-from flows.actions import Action, Bits, Conntrack, Move, whole
+from flows.actions import Action, Bits, Conntrack, Move, Set, whole
 from flows.entries import Flow, flow
 from flows.spec import FAMILIES, Here
 from flows.tables import (
@@ -22,6 +22,7 @@ from flows.tables import (
     LISTENER,
     MARK,
     SLOT,
+    SLOT_IN_MARK,
     ZONE_BEFORE,
     ZONE_NEW,
     ZONE_NOW,
@@ -29,11 +30,15 @@ from flows.tables import (
     Stage,
 )
 
+UNKNOWN = (0, 0xFFFF0000)
+"""ct_mark without a backend."""
+
 FROM_MARK: tuple[Action, ...] = (
     Move(Bits("ct_mark", 16, 16), Bits(BACKEND, 0, 16)),
-    Move(Bits("ct_mark", 0, 16), Bits(SLOT, 0, 16)),
+    Set(SLOT, SLOT_IN_MARK),
 )
-"""Take backend and slot from the mark."""
+"""Take the backend from the mark. The slot stays there: a switch caches a decision for each value of what was looked
+at, so packets of all slots of a backend share one as long as nobody asks for the slot."""
 
 KEEP: tuple[Action, ...] = (
     Move(whole("ct_mark"), whole(MARK)),
@@ -49,7 +54,7 @@ def static(here: Here) -> list[Flow]:
     cookie = placed.cookie(Kind.STATIC)
     out = []
     for kin in FAMILIES:
-        ip, unknown = kin.ip, kin.ip.plus(ct_mark=0)
+        ip, unknown = kin.ip, kin.ip.plus(ct_mark=UNKNOWN)
         syn = kin.ip.plus(**{FLAGS: (FLAG_SYN, FLAG_SYN)})
         out += [
             flow(table(Stage.MEMORY), 0, ip, (Conntrack(ZONE_NOW, table(Stage.RECALL_NOW)),), cookie=cookie),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from controller.model.types import Address, Protocol
 from flows.actions import Action, Bits, Learn, Report, Resubmit, Set, whole
@@ -30,6 +31,7 @@ from flows.tables import (
     SLOT,
     Kind,
     Meters,
+    Placed,
     Stage,
 )
 
@@ -76,16 +78,21 @@ def static(here: Here) -> list[Flow]:
     ]
 
 
-def entries(here: Here, pin: PinSpec, role: PinRole, idle: int) -> list[Flow]:
+def entries(here: Here, pin: PinSpec, role: PinRole, idle: int) -> tuple[Flow, ...]:
     """The flows of one pin on one switch: for its packets, and (not with affinity ``source``) a SYN that ends it."""
-    out = [_packets(here, pin, role, idle)]
+    return _entries(here.placed, pin, role, idle)
+
+
+# Plans are made again at every change, pins by the ten thousand stay as they were.
+@lru_cache(maxsize=400_000)
+def _entries(placed: Placed, pin: PinSpec, role: PinRole, idle: int) -> tuple[Flow, ...]:
+    packets = _packets(placed, pin, role, idle)
     if pin.port and pin.protocol is Protocol.TCP:
-        out.append(_retract(here, pin))
-    return out
+        return (packets, _retract(placed, pin))
+    return (packets,)
 
 
-def _packets(here: Here, pin: PinSpec, role: PinRole, idle: int) -> Flow:
-    placed = here.placed
+def _packets(placed: Placed, pin: PinSpec, role: PinRole, idle: int) -> Flow:
     chosen: tuple[Action, ...] = (Set(BACKEND, pin.backend), Set(SLOT, NO_SLOT))
     reporter = role is PinRole.REPORTER
     if not reporter:
@@ -102,8 +109,7 @@ def _packets(here: Here, pin: PinSpec, role: PinRole, idle: int) -> Flow:
     )
 
 
-def _retract(here: Here, pin: PinSpec) -> Flow:
-    placed = here.placed
+def _retract(placed: Placed, pin: PinSpec) -> Flow:
     kin = family(pin.source)
     hide = Learn(
         placed.table(Stage.PIN_RETRACTED),
@@ -116,4 +122,6 @@ def _retract(here: Here, pin: PinSpec) -> Flow:
     tell = Report(placed.meter(Meters.REPORTS))
     syn = pin.match.plus(**{FLAGS: (FLAG_SYN, FLAG_SYN | FLAG_RETRACTED)})
     cookie = placed.cookie(Kind.PIN_STALE, pin.id)
-    return flow(placed.table(Stage.PIN), 20, syn, (hide, tell), cookie=cookie, goto=placed.table(Stage.MEMORY))
+    return flow(
+        placed.table(Stage.PIN), 20, syn, (hide, tell), cookie=cookie, goto=placed.table(Stage.MEMORY)
+    )
