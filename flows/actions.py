@@ -277,6 +277,17 @@ class Conntrack:
 
 
 @dataclass(frozen=True)
+class Clone:
+    """Carry out actions on a copy: the packet itself keeps its fields, among them the ct_* that conntrack clears."""
+
+    actions: tuple[Action, ...]
+
+    def pack(self) -> bytes:
+        """See ``Action``."""
+        return _nx(42, bytes(6) + pack_all(self.actions))
+
+
+@dataclass(frozen=True)
 class Learn:
     """Add a flow made of this packet: it matches ``same`` fields and constants, and loads registers and constants."""
 

@@ -12,7 +12,7 @@ this generation's zone and the one before, whatever spoke within one generation 
 
 from __future__ import annotations
 
-from flows.actions import Action, Bits, Conntrack, Move, Set, whole
+from flows.actions import Action, Bits, Clone, Conntrack, Move, Set, whole
 from flows.entries import Flow, flow
 from flows.spec import FAMILIES, Here
 from flows.tables import (
@@ -41,10 +41,14 @@ FROM_MARK: tuple[Action, ...] = (
 at, so packets of all slots of a backend share one as long as nobody asks for the slot."""
 
 KEEP: tuple[Action, ...] = (
-    Move(whole("ct_mark"), whole(MARK)),
-    Conntrack(ZONE_NOW, commit=True, mark=whole(MARK), label=whole(LISTENER)),
+    Clone(
+        (
+            Move(whole("ct_mark"), whole(MARK)),
+            Conntrack(ZONE_NOW, commit=True, mark=whole(MARK), label=whole(LISTENER)),
+        )
+    ),
 )
-"""Copy the mark into this generation."""
+"""Copy the mark into this generation. By a copy of the packet: the packet itself still has to show its mark."""
 
 
 def static(here: Here) -> list[Flow]:

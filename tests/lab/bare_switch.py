@@ -2,7 +2,7 @@
 
     in ──► entry ─ pin ─ memory ─ fate ─ hash ─ spread ─ slot ─ commit ──► told in the destination MAC ──► out
 
-Only the end is the test's own: one flow that stands before the backend stage, where all ways meet.
+Only the end is the test's own: two flows that stand before the backend stage, where all ways meet.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from controller.decision import Packet
 from controller.plan.diff import diff
 from flows import messages
 from flows.actions import Bits, Load, Move, Output
-from flows.entries import Target, flow
+from flows.entries import Flow, Target, flow
 from flows.match import Match
 from flows.spec import Here
-from flows.tables import BACKEND, NO_SLOT, SLOT, Stage
+from flows.tables import BACKEND, NO_SLOT, SLOT, SLOT_IN_MARK, Stage
 from tests.lab.frames import number_of, whole
 from topo.lab import Lab
 from topo.model import HostSpec, SubnetSpec, SwitchSpec, Topology
@@ -63,29 +63,30 @@ class BareSwitch:
         self.lab = lab
         self.here = here
         self.have = Target()
-        out = lab.fabric.switches[SWITCH].port(OUTWARD)
-        self._tell = flow(
-            here.placed.table(Stage.BACKEND),
-            100,
-            Match(),
-            (
-                Load(_TOLD, Bits("eth_dst", 32, 16)),
-                Move(Bits(SLOT, 16, 1), Bits("eth_dst", 32, 1)),
-                Move(Bits(BACKEND, 0, 16), Bits("eth_dst", 16, 16)),
-                Move(Bits(SLOT, 0, 16), Bits("eth_dst", 0, 16)),
-                Output(out),
-            ),
-            cookie=0,
+        remembered = Match.of(**{SLOT: SLOT_IN_MARK})
+        self._tell = [self._telling(100, Match(), SLOT), self._telling(101, remembered, "ct_mark")]
+
+    def _telling(self, priority: int, match: Match, slot: str) -> Flow:
+        """The test's own flow, which finds the slot's number in the lower half of ``slot``."""
+        actions = (
+            Load(_TOLD, Bits("eth_dst", 32, 16)),
+            Move(Bits(SLOT, 16, 1), Bits("eth_dst", 32, 1)),
+            Move(Bits(BACKEND, 0, 16), Bits("eth_dst", 16, 16)),
+            Move(Bits(slot, 0, 16), Bits("eth_dst", 0, 16)),
+            Output(self.lab.fabric.switches[SWITCH].port(OUTWARD)),
         )
+        return flow(self.here.placed.table(Stage.BACKEND), priority, match, actions, cookie=0)
 
     def hold(self, want: Target) -> None:
         """Make the switch hold ``want``, and decide by nothing older. Raises RuntimeError when it refuses."""
+        # What the switch learned hides pins of the scene before.
+        self.lab.ofctl(SWITCH, "del-flows", "br0", f"table={self.here.placed.table(Stage.PIN_RETRACTED)}")
         phases = diff(self.here.placed, self.have, want).phases
         with self._openflow() as stream:
             for phase in phases:
                 rows = b"".join(each.tobytes() for each in phase.bulk)
                 _write(stream, b"".join(phase.messages) + rows)
-            _write(stream, messages.flow_mod(self._tell))
+            _write(stream, b"".join(messages.flow_mod(each) for each in self._tell))
         self.have = want
         self.lab.appctl(SWITCH, "revalidator/purge")
 

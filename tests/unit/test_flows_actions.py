@@ -17,6 +17,7 @@ from flows.actions import (
     Bits,
     Bundle,
     CheckLarger,
+    Clone,
     Conntrack,
     DecTtl,
     Learn,
@@ -225,6 +226,11 @@ ACTIONS: list[tuple[str, Action, str]] = [
         "ct(commit,zone=7,exec(set_field:0x30007->ct_mark))",
         Conntrack(7, commit=True, mark=0x30007),
         "ffff00280000232000230001000000000007ff0000000000001900100001d6040003000700000000",
+    ),
+    (
+        "clone(ct(zone=1001,table=15))",
+        Clone((Conntrack(1001, 15),)),
+        "ffff002800002320002a000000000000ffff001800002320002300000000000003e90f0000000000",
     ),
     (
         "ct(zone=7,table=15,nat)",
