@@ -18,7 +18,7 @@ IN_PORT = 0xFFFFFFF8
 LOCAL = 0xFFFFFFFE
 CONTROLLER = 0xFFFFFFFD
 HASH_ETH_SRC, HASH_NW_SRC = 0, 4
-NAT_SRC = 1
+NAT_SRC, NAT_DST = 1, 2
 
 
 class Action(Protocol):
@@ -229,19 +229,22 @@ class Report:
 
 @dataclass(frozen=True)
 class Nat:
-    """Inside ``Conntrack``: translate the source to a range, or (no range) as the connection says."""
+    """Inside ``Conntrack``: translate the source to a range, or (no address) as the connection says."""
 
     address: IPv4Address | IPv6Address | None = None
-    ports: tuple[int, int] = (1024, 65535)
+    ports: tuple[int, int] | None = (1024, 65535)
+    """None: the same port if it is free."""
+    destination: bool = False
+    """Translate the destination instead."""
 
     def pack(self) -> bytes:
         """See ``Action``."""
         if self.address is None:
             return _nx(36, struct.pack("!2xHH", 0, 0))
-        present = (1 if self.address.version == 4 else 4) | 16 | 32
-        return _nx(
-            36, struct.pack("!2xHH", NAT_SRC, present) + self.address.packed + struct.pack("!HH", *self.ports)
-        )
+        present = (1 if self.address.version == 4 else 4) | (0 if self.ports is None else 16 | 32)
+        which = NAT_DST if self.destination else NAT_SRC
+        ports = b"" if self.ports is None else struct.pack("!HH", *self.ports)
+        return _nx(36, struct.pack("!2xHH", which, present) + self.address.packed + ports)
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ def _lb(duty: Duty) -> list[Flow]:
             *guard.flows(here, item),
             icmp.deliver(here, item),
         ]
-        out += answers.local(here, item)
+        out += [*answers.local(here, item), *backend.fragment_source(here, item)]
         for real in duty.pools[item.pool].backends:
             out += backend.flows(here, item, real)
     for pool in duty.pools.values():

@@ -106,6 +106,8 @@ class LocalAddress:
 
     address: Address
     zone: int
+    fragment_zone: int
+    """In which fragments of answers get the VIP's address back; one per VIP."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,8 @@ class BackendSpec:
     ports: tuple[int, ...]
     """Ports that lead to it; none: others forward."""
     fate: Fate = Fate.NORMAL
+    fragment_zone: int = 0
+    """In which fragments get its address, so that a connection that moves is translated anew."""
 
     def address(self, version: int) -> Address | None:
         """Its address of a family, if it has one."""

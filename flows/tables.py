@@ -5,7 +5,7 @@
       │                                                                                 backend ─ nexthop ◄─┘
       ├─ fragment_* ─ fragment ─ fate, or as new: hash (first fragment), learned (later ones) ─ commit
       ├─ icmp_* ─ icmp_out ─ backend
-      └─ answer_fragment, answer_local ─ tables of others
+      └─ answer_fragment, answer_local ─ answer_fragment_vip ─ answer_fragment_port ─ tables of others
 
 A goto only leads forward, so the numbers follow this order.
 """
@@ -48,11 +48,14 @@ class Stage(IntEnum):
     ICMP_NEW = 22
     ICMP_OUT = 23
     BACKEND = 24
-    NEXTHOP = 25
-    ANSWER_FRAGMENT = 26
-    ANSWER_LEARNED = 27
-    ANSWER_LOCAL = 28
-    ADVERT = 29
+    FRAGMENT_SOURCE = 25
+    NEXTHOP = 26
+    ANSWER_FRAGMENT = 27
+    ANSWER_LEARNED = 28
+    ANSWER_LOCAL = 29
+    ANSWER_FRAGMENT_VIP = 30
+    ANSWER_FRAGMENT_PORT = 31
+    ADVERT = 32
 
 
 COUNT = len(Stage)
@@ -78,7 +81,6 @@ FLAG_SYN, FLAG_STICKY, FLAG_FORGET, FLAG_LARGE, FLAG_RETRACTED = 1, 2, 4, 8, 16
 ZONE_NOW = Bits("reg8", 0, 16)
 ZONE_BEFORE = Bits("reg8", 16, 16)
 ZONE_NEW = Bits("reg9", 0, 16)
-ZONE_LOCAL = Bits("reg9", 16, 16)
 
 
 class Priority(IntEnum):

@@ -1,7 +1,8 @@
 """Put together what one switch has to know: numbers, zones, next hops, pins. Names in, numbers out.
 
-Conntrack zones, from ``zones_from``: eight a VIP (three generations, one for embryonic connections), then one for
-each fullnat listener, and one in which fragments of answers are collected.
+Conntrack zones, from ``zones_from``: eight a VIP (three generations, one for embryonic connections, one for fragments
+of fullnat answers), 1,000 shared by backends for fragments to them, one for fragments of nat answers, and then one
+for each fullnat listener.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ ZONES_PER_VIP = 8
 LOCAL_ZONES = 20_000
 """Offset of the zones of fullnat listeners."""
 FRAGMENT_ZONE = 19_999
+BACKEND_ZONES, BACKEND_ZONES_COUNT = 18_000, 1_000
 
 
 class Timeouts(NamedTuple):
@@ -191,7 +193,8 @@ def _local(world: World, switch: Switch, item: Listener, version: int) -> LocalA
         address = _nth(network, index)
         if address is not None:
             zone = switch.placement.zones_from + LOCAL_ZONES + listener_number(world, item)
-            return LocalAddress(address, zone)
+            vip = next(v for v in world.intent.vips if v.name == item.vip)
+            return LocalAddress(address, zone, _zone_base(world, switch, vip) + GENERATIONS + 1)
         index -= _usable(network)
     return None
 
@@ -222,6 +225,7 @@ def _pool(world: World, switch: Switch, site: Site, state: PoolState) -> PoolSpe
                 _frame_to(switch, site, real),
                 tuple(p.number for p in switch.ports if p.to in (real.at, real.name) and p.to is not None),
                 fate[member.id],
+                switch.placement.zones_from + BACKEND_ZONES + member.id % BACKEND_ZONES_COUNT,
             )
         )
     return PoolSpec(number, len(state.now), tuple(specs), state.table())

@@ -2,6 +2,7 @@
 
 (server, port) ─► (VIP, port) ─► tables of others         to a bypass host: untouched
 local address ─► ct(zone) ─► source := (VIP, port) ─► tables of others
+fragments ─► whose? ─► ct(source := VIP) ─► first one: port ─► tables of others
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from flows.stages.respond import arp_reply
 from flows.tables import LISTENER, Kind, Priority, Stage
 
 _ANY = {"ip_frag": FRAG_ANY}
-_LATER = {"ip_frag": FRAG_LATER}
 
 
 def nat(
@@ -63,11 +63,12 @@ def _as_vip(listener: ListenerSpec) -> tuple[Action, ...]:
 
 
 def _fragments(here: Here, listener: ListenerSpec, packets: Match, zone: int) -> list[Flow]:
-    """The first fragment knows the port and leaves the VIP's address for the later ones, as in fragment.py."""
+    """The first fragment knows the port and leaves the listener's number for the later ones, as in fragment.py."""
     placed = here.placed
     kin = listener.family
     cookie = placed.cookie(Kind.STATIC)
     table, learned = placed.table(Stage.ANSWER_FRAGMENT), placed.table(Stage.ANSWER_LEARNED)
+    rewrite = placed.table(Stage.ANSWER_FRAGMENT_VIP)
     collect = (Conntrack(zone, table),)
     first = packets.plus(
         ip_frag=FRAG_FIRST,
@@ -82,15 +83,37 @@ def _fragments(here: Here, listener: ListenerSpec, packets: Match, zone: int) ->
         LEARNED_IDLE,
         same=same,
         match=match,
-        load=((whole(kin.src), int(listener.vip.address)),),
+        carry=(whole(LISTENER),),
     )
     later = kin.ip.plus(ip_frag=FRAG_LATER)
     claims = [packets.plus(ip_frag=FRAG_ANY)] if kin.version == 4 else _version6(listener, packets)
     return [
         *(flow(placed.entry, placed.priority(Priority.ANSWER), m, collect, cookie=cookie) for m in claims),
-        flow(table, 20, first, (teach, *_as_vip(listener), *hand_over(placed)), cookie=cookie),
-        flow(table, 10, later, (Resubmit(learned), *hand_over(placed)), cookie=cookie),
+        flow(table, 20, first, (Set(LISTENER, listener.id), teach), cookie=cookie, goto=rewrite),
+        flow(table, 10, later, (Resubmit(learned),), cookie=cookie, goto=rewrite),
         flow(table, 0, kin.ip, hand_over(placed), cookie=cookie),
+        flow(rewrite, 0, kin.ip, hand_over(placed), cookie=cookie),
+        *_fragments_as_vip(here, listener, zone),
+    ]
+
+
+def _fragments_as_vip(here: Here, listener: ListenerSpec, zone: int) -> list[Flow]:
+    """Conntrack, which has the datagram whole, puts the VIP's address into every fragment (see backend.py).
+
+    Where the server's port is taken in its zone, conntrack picks another, so the listener's is set afterwards.
+    """
+    placed = here.placed
+    cookie = placed.cookie(Kind.STATIC)
+    kin = listener.family
+    rewrite, port = placed.table(Stage.ANSWER_FRAGMENT_VIP), placed.table(Stage.ANSWER_FRAGMENT_PORT)
+    this = {LISTENER: listener.id}
+    as_vip = Conntrack(zone, port, commit=True, nat=Nat(listener.vip.address, ports=None))
+    first = listener.transport.plus(ip_frag=FRAG_FIRST, **this)
+    with_port = (Set(listener.src_field, listener.port), *hand_over(placed))
+    return [
+        flow(rewrite, 10, kin.ip.plus(**this), (as_vip,), cookie=cookie),
+        flow(port, 10, first, with_port, cookie=cookie),
+        flow(port, 0, kin.ip, hand_over(placed), cookie=cookie),
     ]
 
 
@@ -111,18 +134,14 @@ def local(here: Here, listener: ListenerSpec) -> list[Flow]:
     table = placed.table(Stage.ANSWER_LOCAL)
     to_local = kin.ip.plus(**{kin.dst: listener.local.address})
     back = (Set(LISTENER, listener.id), Conntrack(listener.local.zone, table, nat=Nat()))
-    answer = listener.transport.plus(**{LISTENER: listener.id})
-    later = kin.ip.plus(**{LISTENER: listener.id}, **_LATER)
+    this = kin.ip.plus(**{LISTENER: listener.id})
+    answer = listener.transport.plus(**{LISTENER: listener.id, "ip_frag": 0})
+    rewrite = placed.table(Stage.ANSWER_FRAGMENT_VIP)
     out = [
         flow(placed.entry, placed.priority(Priority.ANSWER), to_local, back, cookie=cookie),
-        flow(
-            table,
-            20,
-            later,
-            (Set(kin.src, listener.vip.address), DecTtl(), *hand_over(placed)),
-            cookie=cookie,
-        ),
+        flow(table, 20, this.plus(**_ANY), (DecTtl(),), cookie=cookie, goto=rewrite),
         flow(table, 10, answer, (*_as_vip(listener), DecTtl(), *hand_over(placed)), cookie=cookie),
+        *_fragments_as_vip(here, listener, listener.local.fragment_zone),
     ]
     if kin.version == 4:
         out.append(_arp(here, listener))

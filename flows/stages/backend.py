@@ -2,6 +2,8 @@
 
 dr       MACs                                   nat      + destination address and port
 fullnat  + source, by conntrack in its zone     tun      VXLAN; too big is reported, and answered by the controller
+
+Fragments of nat and fullnat: ct(nat destination) ─► nexthop, or fragment_source: ct(nat source) ─► nexthop
 """
 
 from __future__ import annotations
@@ -23,9 +25,9 @@ from flows.actions import (
     whole,
 )
 from flows.entries import Flow, flow
-from flows.fields import FRAG_LATER
+from flows.fields import FRAG_ANY
 from flows.match import Match
-from flows.spec import FRAMES, BackendSpec, Here, ListenerSpec
+from flows.spec import FRAMES, BackendSpec, Here, ListenerSpec, LocalAddress
 from flows.tables import (
     BACKEND,
     CLAIMED,
@@ -37,7 +39,6 @@ from flows.tables import (
     SLOT,
     SOURCE_PORT,
     TUNNEL,
-    ZONE_LOCAL,
     Kind,
     Meters,
     Placed,
@@ -45,7 +46,6 @@ from flows.tables import (
 )
 
 VNI = 69
-_LATER = {"ip_frag": FRAG_LATER}
 
 
 def counter_id(listener: int, backend: int) -> int:
@@ -135,54 +135,7 @@ def _counted(
 
 
 def _dr(here: Here, listener: ListenerSpec, backend: BackendSpec) -> list[Flow]:
-    return _with_fragments(here, listener, backend, (), (), goto=True, ports=False)
-
-
-def _nat(here: Here, listener: ListenerSpec, backend: BackendSpec) -> list[Flow]:
-    address = backend.address(listener.vip.address.version)
-    if address is None:
-        return []
-    to = (Set(listener.family.dst, address), DecTtl())
-    return _with_fragments(here, listener, backend, to, (), goto=True, ports=True)
-
-
-def _fullnat(here: Here, listener: ListenerSpec, backend: BackendSpec) -> list[Flow]:
-    address = backend.address(listener.vip.address.version)
-    if address is None or listener.local is None:
-        return []
-    to = (*_FORGET, Set(listener.family.dst, address), DecTtl())
-    source = Conntrack(
-        ZONE_LOCAL, here.placed.table(Stage.NEXTHOP), commit=True, nat=Nat(listener.local.address)
-    )
-    return _with_fragments(here, listener, backend, to, (source,), goto=False, ports=True)
-
-
-def _with_fragments(
-    here: Here,
-    listener: ListenerSpec,
-    backend: BackendSpec,
-    head: tuple[Action, ...],
-    tail: tuple[Action, ...],
-    *,
-    goto: bool,
-    ports: bool,
-) -> list[Flow]:
-    """Fragments have no ports to restore, and only the first has one to rewrite."""
-    this = _this(listener, backend)
-    if ports:
-        this = Match(this | listener.transport)
-    port: tuple[Action, ...] = (Set(listener.dst_field, listener.backend_port),) if ports else ()
-    if not ports and not listener.sticky:
-        return [_counted(here, listener, backend, 10, this, (*head, *tail), goto)]
-    whole_packet = Match(this | listener.transport).plus(ip_frag=0)
-    back = _ports_back(listener)
-    return [
-        _counted(here, listener, backend, 20, whole_packet, (*back, *head, *port, *tail), goto),
-        _counted(
-            here, listener, backend, 15, Match(this | listener.family.ip).plus(**_LATER), (*head, *tail), goto
-        ),
-        _counted(here, listener, backend, 10, this, (*head, *port, *tail), goto),
-    ]
+    return _untouched(here, listener, backend, ())
 
 
 def _tun(here: Here, listener: ListenerSpec, backend: BackendSpec) -> list[Flow]:
@@ -191,13 +144,81 @@ def _tun(here: Here, listener: ListenerSpec, backend: BackendSpec) -> list[Flow]
         return []
     actions = (
         *_FORGET,
-        *_ports_back(listener),
         Set("tun_ipv4_dst", outer),
         Set("tunnel_id", VNI),
         CheckLarger(here.tunnel_mtu + FRAMES, Bits(FLAGS, 3, 1)),
         Load(1, Bits(TUNNEL, 0, 1)),
     )
+    return _untouched(here, listener, backend, actions)
+
+
+def _untouched(
+    here: Here, listener: ListenerSpec, backend: BackendSpec, actions: tuple[Action, ...]
+) -> list[Flow]:
+    """The IP packet stays as it is; only a whole one can have ports to restore."""
     this = _this(listener, backend)
+    out = [_counted(here, listener, backend, 10, this, actions, goto=True)]
     if listener.sticky:
-        this = Match(this | listener.transport)
-    return [_counted(here, listener, backend, 10, this, actions, goto=True)]
+        whole_packet = Match(this | listener.transport).plus(ip_frag=0)
+        back = (*_ports_back(listener), *actions)
+        out.append(_counted(here, listener, backend, 20, whole_packet, back, goto=True))
+    return out
+
+
+def _nat(here: Here, listener: ListenerSpec, backend: BackendSpec) -> list[Flow]:
+    return _translated(here, listener, backend, (), Stage.NEXTHOP)
+
+
+def _fullnat(here: Here, listener: ListenerSpec, backend: BackendSpec) -> list[Flow]:
+    if listener.local is None:
+        return []
+    from_local = (*_FORGET, _from_local(here, listener.local))
+    return _translated(here, listener, backend, from_local, Stage.FRAGMENT_SOURCE)
+
+
+def _from_local(here: Here, local: LocalAddress) -> Conntrack:
+    return Conntrack(local.zone, here.placed.table(Stage.NEXTHOP), commit=True, nat=Nat(local.address))
+
+
+def fragment_source(here: Here, listener: ListenerSpec) -> list[Flow]:
+    """Fullnat's second step for fragments: the source."""
+    if listener.local is None:
+        return []
+    placed = here.placed
+    match = listener.family.ip.plus(**{LISTENER: listener.id})
+    actions = (_from_local(here, listener.local),)
+    return [flow(placed.table(Stage.FRAGMENT_SOURCE), 10, match, actions, cookie=placed.cookie(Kind.STATIC))]
+
+
+def _translated(
+    here: Here,
+    listener: ListenerSpec,
+    backend: BackendSpec,
+    then: tuple[Action, ...],
+    after: Stage,
+) -> list[Flow]:
+    """To the backend's address and port: whole packets by set_field, then ``then``; fragments by ct, to ``after``.
+
+    Open vSwitch's set_field takes the payload of a later IPv4 fragment for a transport header and "mends" the
+    checksum in it; and conntrack gives all fragments of a datagram to the actions of the last one to come. So
+    all of them take the same actions, and conntrack, which has the datagram whole, rewrites address and port.
+    """
+    address = backend.address(listener.vip.address.version)
+    if address is None:
+        return []
+    this = _this(listener, backend)
+    whole_packet = Match(this | listener.transport).plus(ip_frag=0)
+    fragment = Match(this | listener.family.ip).plus(ip_frag=FRAG_ANY)
+    to = (Set(listener.family.dst, address), DecTtl(), Set(listener.dst_field, listener.backend_port))
+    port = listener.backend_port
+    by_conntrack = Conntrack(
+        backend.fragment_zone,
+        here.placed.table(after),
+        commit=True,
+        nat=Nat(address, (port, port), destination=True),
+    )
+    back = _ports_back(listener)
+    return [
+        _counted(here, listener, backend, 20, whole_packet, (*back, *to, *then), goto=not then),
+        _counted(here, listener, backend, 10, fragment, (*_FORGET, DecTtl(), by_conntrack), goto=False),
+    ]

@@ -18,7 +18,6 @@ from flows.tables import (
     SOURCE_PORT,
     VIP,
     ZONE_BEFORE,
-    ZONE_LOCAL,
     ZONE_NEW,
     ZONE_NOW,
     Kind,
@@ -76,14 +75,12 @@ def zones(vip: VipSpec) -> tuple[Action, ...]:
 def regs(listener: ListenerSpec, flags: int) -> tuple[Action, ...]:
     """Load everything that later stages need to know of a listener."""
     flags |= FLAG_STICKY if listener.sticky else 0
-    local = (Load(listener.local.zone, ZONE_LOCAL),) if listener.local else ()
     return (
         Set(LISTENER, listener.id),
         Set(POOL, listener.pool),
         Set(VIP, listener.vip.id),
         Set(FLAGS, flags),
         *zones(listener.vip),
-        *local,
     )
 
 

@@ -48,7 +48,7 @@ def _listeners() -> Iterator[ListenerSpec]:
     for vip, protocol, mode, sticky in product(VIPS, Protocol, Mode, (False, True)):
         n = next(numbers)
         version = vip.address.version
-        local = LocalAddress(_LOCAL[version], 2000) if mode is Mode.FULLNAT else None
+        local = LocalAddress(_LOCAL[version], 2000, 2001) if mode is Mode.FULLNAT else None
         guards = (GuardMeter(16 + 2 * n, 100), GuardMeter(17 + 2 * n, 10, _SOURCES[version]))
         yield ListenerSpec(n, vip, protocol, 1000 + n, 2000 + n, POOL, mode, sticky, guards, local)
 
