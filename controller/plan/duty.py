@@ -214,6 +214,9 @@ def _pool(world: World, switch: Switch, site: Site, state: PoolState) -> PoolSpe
     pool = world.intent.pool(state.name)
     fate = fates(state, pool, world.health.get(state.name, {}), world.now)
     number = pool_number(world, state.key)
+    ports: dict[str, list[int]] = {}
+    for port in switch.ports:
+        ports.setdefault(port.to, []).append(port.number)
     specs = []
     for member in state.members:
         real = member.backend
@@ -223,7 +226,7 @@ def _pool(world: World, switch: Switch, site: Site, state: PoolState) -> PoolSpe
                 number,
                 real.addresses,
                 _frame_to(switch, site, real),
-                tuple(p.number for p in switch.ports if p.to in (real.at, real.name) and p.to is not None),
+                tuple(n for to in dict.fromkeys((real.at, real.name)) if to for n in ports.get(to, ())),
                 fate[member.id],
                 switch.placement.zones_from + BACKEND_ZONES + member.id % BACKEND_ZONES_COUNT,
             )

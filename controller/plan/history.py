@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import asdict
 from ipaddress import ip_address
 from typing import Any
 
@@ -68,9 +67,9 @@ def load(data: bytes) -> PoolState:
 
 
 def _member(member: Member) -> dict[str, Any]:
-    out = asdict(member)
-    out["backend"]["addresses"] = [str(a) for a in member.backend.addresses]
-    return out
+    # Not ``asdict``, which copies every value: this is done for every backend whenever one of them changes.
+    backend = {**vars(member.backend), "addresses": [str(a) for a in member.backend.addresses]}
+    return {**vars(member), "backend": backend}
 
 
 def _load_member(data: dict[str, Any]) -> Member:

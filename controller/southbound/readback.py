@@ -11,11 +11,13 @@ import numpy as np
 from flows import messages, slots
 from flows.entries import FlowBody, FlowKey, Target
 from flows.fields import field_of
-from flows.slots import SlotTable
+from flows.slots import Bytes, SlotTable
 from flows.tables import Kind, Placed, Stage
 
 _BULK = (Kind.SLOT, Kind.TRANSITION, Kind.EXCEPTION)
 _COOKIE_AT = 24
+_FEW = 16
+"""Entries looked at together at first; each time that all are alike, so many times more."""
 
 
 @dataclass
@@ -39,7 +41,7 @@ class Reader:
         self._flows: dict[FlowKey, FlowBody] = {}
         self._foreign: set[FlowKey] = set()
         self._packets: dict[int, tuple[int, int]] = {}
-        self._rows: dict[tuple[Kind, int], list[bytes]] = {}
+        self._rows: dict[tuple[Kind, int], list[Bytes]] = {}
 
     def table(self, number: int, body: bytes) -> None:
         """Take in the flow statistics of one table."""
@@ -78,25 +80,27 @@ class Reader:
         wanted = {self._placed.cookie(kind) >> 40: kind for kind in _BULK}
         at = 0
         while at < len(body):
-            (length,) = struct.unpack_from("!H", body, at)
-            (cookie,) = struct.unpack_from("!Q", body, at + _COOKIE_AT)
-            kind = wanted.get(cookie >> 40)
-            entry = body[at : at + length]
-            pool = cookie & 0xFFFFFFFFFF
-            if kind is not None and pool < 1 << 16 and length == slots.stats_length(self._placed, kind, pool):
-                self._rows.setdefault((kind, pool), []).append(entry)
-            else:
-                yield entry
-            at += length
+            rows = _alike(body, at)
+            at += rows.size
+            cookies = np.ascontiguousarray(rows[:, _COOKIE_AT : _COOKIE_AT + 8]).view(">u8").reshape(-1)
+            for cookie in map(int, np.unique(cookies)):
+                kind, pool = wanted.get(cookie >> 40), cookie & 0xFFFFFFFFFF
+                length = rows.shape[1]
+                its = rows[cookies == cookie]
+                if kind and pool < 1 << 16 and length == slots.stats_length(self._placed, kind, pool):
+                    self._rows.setdefault((kind, pool), []).append(its)
+                else:
+                    yield its.tobytes()
 
     def _slot_table(self, pool: int) -> SlotTable:
         found = {}
         for kind in _BULK:
-            rows = self._rows.get((kind, pool), [])
+            parts = self._rows.get((kind, pool), [])
+            rows = np.concatenate(parts) if parts else np.empty(0, np.uint8)
             which, backends, regular = slots.absorb(self._placed, kind, pool, rows)
-            for row in (row for row, ok in zip(rows, regular, strict=True) if not ok):
-                # Somebody changed it: an ordinary flow that the diff will see as strange and take away.
-                for stat in messages.parse_flow_stats(row):
+            if not regular.all():
+                # Somebody changed them: ordinary flows that the diff will see as strange and take away.
+                for stat in messages.parse_flow_stats(rows[~regular].tobytes()):
                     self._flow(stat)
             found[kind] = which[regular], backends[regular]
         highest = max((int(which.max()) + 1 for which, _ in found.values() if which.size), default=256)
@@ -108,6 +112,21 @@ class Reader:
         which, backends = found[Kind.EXCEPTION]
         pairs = np.sort(backends.astype(np.uint32) << 16 | which.astype(np.uint32))
         return SlotTable(table.now, table.before, pairs)
+
+
+def _alike(body: bytes, at: int) -> Bytes:
+    """The entries from ``at`` on that are as long as the first of them, one a row: tables are long and of few kinds."""
+    (length,) = struct.unpack_from("!H", body, at)
+    most, count = (len(body) - at) // length, _FEW
+    while True:
+        count = min(count, most)
+        rows = np.frombuffer(body, np.uint8, count * length, at).reshape(count, length)
+        same = (rows[:, 0] == length >> 8) & (rows[:, 1] == length & 0xFF)
+        if not same.all():
+            return rows[: int(same.argmin())]
+        if count == most:
+            return rows
+        count *= _FEW
 
 
 def known_fields(data: bytes, offset: int) -> tuple[dict[str, int], int]:
