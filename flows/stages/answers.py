@@ -3,13 +3,15 @@
 (server, port) ─► (VIP, port) ─► tables of others         to a bypass host: untouched
 local address ─► ct(zone) ─► source := (VIP, port) ─► tables of others
 fragments ─► whose? ─► ct(source := VIP) ─► first one: port ─► tables of others
+
+The tables of others route, and so they count the hop.
 """
 
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
 
-from flows.actions import Action, Conntrack, DecTtl, Learn, Nat, Resubmit, Set, whole
+from flows.actions import Action, Conntrack, Learn, Nat, Resubmit, Set, whole
 from flows.entries import Flow, flow
 from flows.fields import FRAG_ANY, FRAG_FIRST, FRAG_LATER
 from flows.match import ETH_ARP, Match
@@ -139,8 +141,8 @@ def local(here: Here, listener: ListenerSpec) -> list[Flow]:
     rewrite = placed.table(Stage.ANSWER_FRAGMENT_VIP)
     out = [
         flow(placed.entry, placed.priority(Priority.ANSWER), to_local, back, cookie=cookie),
-        flow(table, 20, this.plus(**_ANY), (DecTtl(),), cookie=cookie, goto=rewrite),
-        flow(table, 10, answer, (*_as_vip(listener), DecTtl(), *hand_over(placed)), cookie=cookie),
+        flow(table, 20, this.plus(**_ANY), cookie=cookie, goto=rewrite),
+        flow(table, 10, answer, (*_as_vip(listener), *hand_over(placed)), cookie=cookie),
         *_fragments_as_vip(here, listener, listener.local.fragment_zone),
     ]
     if kin.version == 4:
