@@ -85,11 +85,15 @@ class Builder:
 def _without_moving_parts(duty: Duty) -> Duty:
     pools = {
         number: replace(
-            pool, backends=tuple(replace(b, fate=Fate.NORMAL) for b in pool.backends), table=SlotTable.NOTHING
+            pool, backends=tuple(_without_fate(b) for b in pool.backends), table=SlotTable.NOTHING
         )
         for number, pool in duty.pools.items()
     }
     return replace(duty, pools=pools, pins=())
+
+
+def _without_fate(real: BackendSpec) -> BackendSpec:
+    return real if real.fate is Fate.NORMAL else replace(real, fate=Fate.NORMAL)
 
 
 def _fixed(duty: Duty) -> Target:

@@ -33,6 +33,8 @@ def static(here: Here) -> list[Flow]:
 
 def flows(here: Here, backend: BackendSpec) -> list[Flow]:
     """Flows for one backend of one pool; none while it is normal."""
+    if backend.fate is Fate.NORMAL:
+        return []
     placed = here.placed
     table = placed.table(Stage.FATE)
     anew = placed.table(Stage.HASH)
