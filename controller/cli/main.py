@@ -101,7 +101,9 @@ def demo(
         bool,
         typer.Option("--sabotage", help="Move one living connection by hand, which must be reported."),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of everything the load draws by chance.")] = 1,
+    seed: Annotated[
+        int, typer.Option(help="Chooses who is added, drained and killed, and what the load draws by chance.")
+    ] = 1,
     connections: Annotated[int, typer.Option(help="Long-lived connections.", min=3)] = 360,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the lab up afterwards.")] = False,
 ) -> None:
