@@ -318,7 +318,8 @@ class Lab:
                     self.switches[target].kill()
                 elif not self.switches[target].running():
                     self.switches[target].kill()
-                    self.switches[target].start()
+                    self.switches[target].start(shut=True)
+                    self._open(target)
             elif target in self.fabric.hosts:
                 self._change_host(self.fabric.hosts[target], link, ill, mend)
             else:
@@ -326,6 +327,15 @@ class Lab:
                     f"no {target!r} in lab {self.name}: name a node ({', '.join(self.nodes)}) "
                     f"or a link like {'-'.join(next(iter(self._links()), ('a', 'b')))}"
                 )
+
+    def _open(self, name: str, deadline: float = 5.0) -> None:
+        """Let a switch be used again once its links to all running neighbours are up."""
+        switch = self.switches[name]
+        wanted = {peer for peer in self.fabric.neighbours(name) if self.switches[peer].running()}
+        end = time.monotonic() + deadline
+        while not wanted <= switch.sessions() and time.monotonic() < end:
+            time.sleep(0.05)
+        switch.open()
 
     def _links(self) -> list[tuple[str, str]]:
         return [*self.fabric.links, *((host.name, host.attach) for host in self.fabric.hosts.values())]

@@ -21,6 +21,8 @@ from topo.plan import (
 
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 BRIDGE = "br0"
+_FIRST = ("nice", "-n", "-10")
+"""A switch of its own has processors of its own: its daemons come before everything else on this machine."""
 _QUIET = ("-vconsole:off", "-vsyslog:off")
 
 
@@ -51,8 +53,12 @@ class OpenVSwitch:
         self.directory.mkdir(parents=True)
         shutil.copyfile(template, self.directory / "conf.db")
 
-    def start(self) -> None:
-        """Start both daemons and install the lab's own forwarding. Raises ``CommandError``."""
+    def start(self, shut: bool = False) -> None:
+        """Start both daemons and install the lab's own forwarding. Raises ``CommandError``.
+
+        ``shut``: neighbours are told by BFD to send nothing until ``open``. A switch that comes back has its
+        links up one after the other over a second or two, and must not be used for transit meanwhile.
+        """
         with netns.enter(self.space):
             self._daemon(
                 "ovsdb-server",
@@ -60,7 +66,7 @@ class OpenVSwitch:
                 f"--remote=punix:{self.directory}/db.sock",
                 f"--remote=ptcp:{OVSDB_PORT}:{self.switch.control}",
             )
-            self._configure()
+            self._configure(shut)
             self._daemon("ovs-vswitchd", self.socket)
             self._forward()
 
@@ -68,12 +74,12 @@ class OpenVSwitch:
         pidfile = self.directory / f"{program}.pid"
         pidfile.unlink(missing_ok=True)
         process.run(
-            [program, *arguments, f"--pidfile={pidfile}", "--detach", "--no-chdir", "--log-file", *_QUIET],
+            [*_FIRST, program, *arguments, f"--pidfile={pidfile}", "--detach", "--no-chdir", "--log-file", *_QUIET],
             env=self.env,
         )
         process.remember(self.pids, f"{self.switch.name}.{program}", int(pidfile.read_text()))
 
-    def _configure(self) -> None:
+    def _configure(self, shut: bool) -> None:
         """The whole switch in one transaction, before ovs-vswitchd sees any of it; may be repeated."""
         switch = self.switch
         command = [
@@ -115,7 +121,7 @@ class OpenVSwitch:
                 f"ofport_request={port.number}",
             ]
             if port.to in self.fabric.switches:
-                command += ["bfd:enable=true", "bfd:min_tx=50", "bfd:min_rx=50"]
+                command += ["bfd:enable=true", "bfd:min_tx=50", "bfd:min_rx=50", f"bfd:cpath_down={_flag(shut)}"]
         if switch.vtep is not None:
             command += [
                 "--",
@@ -178,6 +184,18 @@ class OpenVSwitch:
         blocks = re.findall(r"^---- (\S+) ----\n(.*?)(?=^---- |\Z)", text, re.M | re.S)
         return {name: re.search(r"Forwarding: true", block) is not None for name, block in blocks}
 
+    def sessions(self) -> set[str]:
+        """Neighbouring switches with which the BFD session is up, whether or not they may be used."""
+        text = self.appctl("bfd/show")
+        blocks = re.findall(r"^---- (\S+) ----\n(.*?)(?=^---- |\Z)", text, re.M | re.S)
+        return {name for name, block in blocks if re.search(r"Local Session State: up", block)}
+
+    def open(self) -> None:
+        """Tell neighbours by BFD that this switch may be used."""
+        ports = [port.to for port in self.switch.ports if port.to in self.fabric.switches]
+        command = [word for port in ports for word in ("--", "set", "interface", port, "bfd:cpath_down=false")]
+        self.vsctl(*command[1:])
+
     def running(self) -> bool:
         """Whether both daemons live."""
         found = process.recall(self.pids, self.switch.name)
@@ -186,6 +204,10 @@ class OpenVSwitch:
     def kill(self) -> None:
         """End both daemons with SIGKILL, as a crash would."""
         process.kill(each.pid for each in process.recall(self.pids, self.switch.name) if each.alive)
+
+
+def _flag(value: bool) -> str:
+    return str(value).lower()
 
 
 def template(directory: Path) -> Path:
