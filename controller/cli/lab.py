@@ -16,7 +16,9 @@ from rich.table import Table
 from topo.errors import LabError
 
 app = typer.Typer(
-    help="Fabrics of real switches, servers and clients in network namespaces.", no_args_is_help=True
+    help="Fabrics of real switches, servers and clients in network namespaces.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 LabName = Annotated[str | None, typer.Option("--lab", help="Which lab; default: the only one that is up.")]
@@ -35,7 +37,7 @@ def _told() -> Iterator[None]:
 @app.command()
 def up(
     file: Annotated[
-        str, typer.Argument(help="Topology file, or the name of a shipped one: fabric, pair, single.")
+        str, typer.Argument(help="Topology file, or the name of a shipped one: demo, fabric, pair, single.")
     ],
     name: Annotated[str | None, typer.Option(help="Default: the topology's own name.")] = None,
     switch: Annotated[str, typer.Option(help="Kind of switch; ovs is the only one.")] = "ovs",
