@@ -16,7 +16,8 @@ VERSION = 4
 FLOW_MOD, GROUP_MOD, PACKET_OUT, METER_MOD = 14, 15, 13, 29
 BARRIER_REQUEST, BARRIER_REPLY, MULTIPART_REQUEST, MULTIPART_REPLY = 20, 21, 18, 19
 ADD, MODIFY_STRICT, DELETE_STRICT = 0, 2, 4
-STATS_FLOW, STATS_GROUP_DESC, STATS_METER, STATS_METER_CONFIG = 1, 7, 9, 10
+STATS_FLOW, STATS_GROUP_DESC, STATS_METER, STATS_METER_CONFIG, STATS_PORT_DESC = 1, 7, 9, 10, 13
+_PORT_SIZE, _PORT_LIVE = 64, 4
 NO_BUFFER = ANY = 0xFFFFFFFF
 COOKIE_SHIFT = 48
 OWN_COOKIES = 0xFFFF << COOKIE_SHIFT
@@ -86,6 +87,22 @@ def group_desc_request() -> bytes:
 def meter_config_request() -> bytes:
     """All meters."""
     return _multipart(STATS_METER_CONFIG, struct.pack("!I4x", ANY))
+
+
+def ports_request() -> bytes:
+    """All ports with their states."""
+    return _multipart(STATS_PORT_DESC, b"")
+
+
+def parse_live_ports(body: bytes) -> set[int]:
+    """Numbers of the ports that are live (on Open vSwitch: link up, and BFD up where it runs)."""
+    live = set()
+    for at in range(0, len(body), _PORT_SIZE):
+        (number,) = struct.unpack_from("!I", body, at)
+        (state,) = struct.unpack_from("!I", body, at + 36)
+        if state & _PORT_LIVE:
+            live.add(number)
+    return live
 
 
 def meter_stats_request() -> bytes:

@@ -82,6 +82,10 @@ class Session:
         meters = await self._ask(messages.meter_config_request())
         return reader.result(groups, meters)
 
+    async def live_ports(self) -> set[int]:
+        """Numbers of the ports that are up and, where BFD runs, whose neighbour is alive."""
+        return messages.parse_live_ports(await self._ask(messages.ports_request()))
+
     async def meter_drops(self) -> dict[int, int]:
         """Packets dropped by each meter."""
         return dict(messages.parse_meter_drops(await self._ask(messages.meter_stats_request())))
