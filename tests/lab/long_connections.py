@@ -13,9 +13,15 @@ from types import TracebackType
 from topo.demo.load import failure_kind
 from topo.lab import Lab
 
-ECHO = 7000
-VIPS = {"dr": "10.0.0.100", "nat": "10.0.0.101", "fullnat": "10.0.0.102", "tun": "10.0.0.103"}
-"""VIP per mode, in trio.yaml as in the lab's own topologies."""
+ENDPOINTS = {
+    "dr": ("10.0.0.100", 7000),
+    "nat": ("10.0.0.101", 7000),
+    "fullnat": ("10.0.0.102", 7000),
+    "tun": ("10.0.0.103", 7000),
+    "vault": ("10.0.0.104", 7002),
+}
+"""VIP and port per mode, and of the pool "vault" (mode dr), in trio.yaml."""
+MODES = ("dr", "nat", "fullnat", "tun")
 ANSWER_WITHIN = 5.0
 """Seconds: long enough for a few retransmissions, so that only what is lost for good counts as broken."""
 PAUSE = 0.4
@@ -96,7 +102,7 @@ class LongConnections:
         for one in self.all:
             one.socket.close()
 
-    def open(self, count: int, modes: Iterable[str] = VIPS, idle_of_three: int = 1) -> list[Connection]:
+    def open(self, count: int, modes: Iterable[str] = MODES, idle_of_three: int = 1) -> list[Connection]:
         """Open ``count`` connections for each mode and let each say a word; in three, so many will be idle."""
         made = [self._connect(mode, n % 3 < idle_of_three) for mode in modes for n in range(count)]
         self.speak(made)
@@ -108,7 +114,7 @@ class LongConnections:
         made = Connection(mode, idle, self._lab.socket(self._node))
         made.socket.settimeout(ANSWER_WITHIN)
         try:
-            made.socket.connect((VIPS[mode], ECHO))
+            made.socket.connect(ENDPOINTS[mode])
         except OSError as error:
             made.problem = failure_kind(error)
         return made
@@ -121,10 +127,10 @@ class LongConnections:
                 one.say()
             _hear(talking, time.monotonic() + ANSWER_WITHIN)
 
-    def talk(self) -> None:
-        """Let those that are not idle talk until ``hush``."""
+    def talk(self, pause: float = PAUSE) -> None:
+        """Let those that are not idle talk, with so many seconds between two words, until ``hush``."""
         self._quiet.clear()
-        self._talker = threading.Thread(target=self._keep_talking, daemon=True)
+        self._talker = threading.Thread(target=self._keep_talking, args=(pause,), daemon=True)
         self._talker.start()
 
     def hush(self) -> None:
@@ -134,8 +140,8 @@ class LongConnections:
             self._talker.join()
             self._talker = None
 
-    def _keep_talking(self) -> None:
-        while not self._quiet.wait(PAUSE):
+    def _keep_talking(self, pause: float) -> None:
+        while not self._quiet.wait(pause):
             self.speak([one for one in self.all if not one.idle])
 
     @property

@@ -27,9 +27,24 @@ def tune(lab: Lab, change: Change) -> None:
     lab.intent_path.write_text(text.getvalue(), encoding="utf-8")
 
 
-def pool(**settings: Any) -> Change:
-    """Set keys of the first pool."""
-    return lambda document: document["pools"][0].update(settings)
+def pool(name: str = "web", **settings: Any) -> Change:
+    """Set keys of a pool."""
+    return lambda document: _pool(document, name).update(settings)
+
+
+def weights(of: str, **weight: int) -> Change:
+    """Set weights of backends of a pool."""
+
+    def change(document: Any) -> None:
+        for one in _pool(document, of)["backends"]:
+            if one["name"] in weight:
+                one["weight"] = weight[one["name"]]
+
+    return change
+
+
+def _pool(document: Any, name: str) -> Any:
+    return next(one for one in document["pools"] if one["name"] == name)
 
 
 def add(lab: Lab, name: str, **more: Any) -> Change:

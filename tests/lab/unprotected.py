@@ -24,9 +24,9 @@ from topo.lab import Lab
 
 def _take_away(what: str) -> None:
     if what == "pins":
-        PinBook.report = lambda *_: False  # type: ignore[method-assign, assignment]
+        PinBook.report = lambda *_: False  # type: ignore[method-assign]
     elif what == "generations":
-        memory.static = _forgetful(memory.static)
+        memory.static = _forgetful(memory.static)  # type: ignore[assignment]
     else:
         raise SystemExit(f"cannot take away {what!r}: only pins or generations")
 
