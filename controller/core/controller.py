@@ -156,6 +156,7 @@ class Controller:
         self._step()
         for member in self.members.values():
             member.switch = next((s for s in intent.switches if s.name == member.switch.name), member.switch)
+            self._group.create_task(self._follow_timeouts(member))
         self.touch()
 
     def _step(self) -> None:
@@ -224,6 +225,10 @@ class Controller:
         for name in sorted(self.state.admitted):
             if name not in self.members:
                 self._bar(name, "absent")
+        here = sorted(n for n, m in self.members.items() if m.synced and Role.LB in m.switch.roles)
+        if here:
+            # Whoever reported these before is gone for good, or will be told when it comes back.
+            self.state.pins.settle(here[0])
 
     # -- switches -------------------------------------------------------------------------------------------
 
@@ -265,31 +270,41 @@ class Controller:
     async def _serve(self, member: Member) -> None:
         """One switch's life; whatever goes wrong ends its stream, and it begins anew when it reconnects."""
         try:
-            if Role.LB in member.switch.roles:
-                await self._set_timeouts(member)
+            await self._set_timeouts(member)
             await member.run()
         except Exception as error:
             self.journal.failure(error, switch=member.switch.name)
             member.session.abort()
 
+    async def _follow_timeouts(self, member: Member) -> None:
+        """The intent may have new VIPs or other memory timeouts."""
+        try:
+            await self._set_timeouts(member)
+        except Exception as error:
+            self.journal.failure(error, switch=member.switch.name)
+
     async def _set_timeouts(self, member: Member) -> None:
         switch = member.switch
-        if switch.ovsdb is None:
+        if switch.ovsdb is None or Role.LB not in switch.roles:
             return
-        try:
-            changed = await timeouts.ensure(
-                switch.ovsdb, zone_timeouts(self.state.world(self._unix()), switch)
-            )
+        async with member.telling:
+            wanted = zone_timeouts(self.state.world(self._unix()), switch)
+            if wanted == member.timeouts:
+                return
+            try:
+                changed = await timeouts.ensure(switch.ovsdb, wanted)
+            except timeouts.TimeoutsError as error:
+                member.problem = str(error)
+                self.journal.event(
+                    "memory_short",
+                    switch=switch.name,
+                    error=str(error),
+                    why="one-way connections are remembered for 30 s only",
+                )
+                return
+            member.timeouts = wanted
             if changed:
                 self.journal.event("timeouts_set", switch=switch.name, zones=changed)
-        except timeouts.TimeoutsError as error:
-            member.problem = str(error)
-            self.journal.event(
-                "memory_short",
-                switch=switch.name,
-                error=str(error),
-                why="one-way connections are remembered for 30 s only",
-            )
 
     def _disconnected(self, event: Disconnected) -> None:
         member = next((m for m in self.members.values() if m.session is event.session), None)

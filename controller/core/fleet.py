@@ -15,6 +15,7 @@ from typing import Protocol
 from controller.core.journal import Journal
 from controller.model.types import Switch
 from controller.plan.diff import Changes, describe, diff, leases
+from controller.plan.duty import Timeouts
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
 from controller.southbound.readback import Readback
 from controller.southbound.session import Session
@@ -72,6 +73,10 @@ class Member:
     writes: int = 0
     conflicts: list[str] = field(default_factory=list)
     problem: str = ""
+    timeouts: list[Timeouts] | None = None
+    """What its conntrack was told last; None: nothing yet."""
+    telling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while it is told."""
 
     async def run(self) -> None:
         """Until the session ends."""
@@ -123,13 +128,11 @@ class Member:
             self.planner.stale(self.switch)
 
     def _holds_claims(self, found: Readback) -> bool:
+        """False for a switch that lost everything; to lack some of a newer intent is no reason to leave it."""
         want, _ = self.planner.target(self.switch)
         entry = self.placed.entry
-        return all(
-            key in found.target.flows
-            for key, body in want.flows.items()
-            if key.table == entry and not body.hard
-        )
+        claims = [key for key, body in want.flows.items() if key.table == entry and not body.hard]
+        return not claims or any(key in found.target.flows for key in claims)
 
     async def _read(self) -> Readback:
         found = await self.session.read(self.placed, self.planner.pool_slots())

@@ -79,6 +79,10 @@ class Balanced:
         """``wait_event`` forgets what was said until now."""
         self._mark = len(self.events)
 
+    def since_mark(self) -> list[Event]:
+        """What it has said since the last mark."""
+        return self.events[self._mark :]
+
     def wait_event(self, name: str, timeout: float = 15.0, **fields: Any) -> Event:
         """The first event of that name since the last mark with all of ``fields``; AssertionError if none comes."""
         end = time.monotonic() + timeout
