@@ -74,7 +74,16 @@ class OpenVSwitch:
         pidfile = self.directory / f"{program}.pid"
         pidfile.unlink(missing_ok=True)
         process.run(
-            [*_FIRST, program, *arguments, f"--pidfile={pidfile}", "--detach", "--no-chdir", "--log-file", *_QUIET],
+            [
+                *_FIRST,
+                program,
+                *arguments,
+                f"--pidfile={pidfile}",
+                "--detach",
+                "--no-chdir",
+                "--log-file",
+                *_QUIET,
+            ],
             env=self.env,
         )
         process.remember(self.pids, f"{self.switch.name}.{program}", int(pidfile.read_text()))
@@ -121,7 +130,12 @@ class OpenVSwitch:
                 f"ofport_request={port.number}",
             ]
             if port.to in self.fabric.switches:
-                command += ["bfd:enable=true", "bfd:min_tx=50", "bfd:min_rx=50", f"bfd:cpath_down={_flag(shut)}"]
+                command += [
+                    "bfd:enable=true",
+                    "bfd:min_tx=50",
+                    "bfd:min_rx=50",
+                    f"bfd:cpath_down={_flag(shut)}",
+                ]
         if switch.vtep is not None:
             command += [
                 "--",
@@ -193,7 +207,9 @@ class OpenVSwitch:
     def open(self) -> None:
         """Tell neighbours by BFD that this switch may be used."""
         ports = [port.to for port in self.switch.ports if port.to in self.fabric.switches]
-        command = [word for port in ports for word in ("--", "set", "interface", port, "bfd:cpath_down=false")]
+        command = [
+            word for port in ports for word in ("--", "set", "interface", port, "bfd:cpath_down=false")
+        ]
         self.vsctl(*command[1:])
 
     def running(self) -> bool:

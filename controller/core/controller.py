@@ -9,6 +9,7 @@ from pathlib import Path
 
 from controller import maglev
 from controller.core import announce, timeouts
+from controller.core.admission import Admission
 from controller.core.fleet import Member
 from controller.core.journal import Journal
 from controller.core.reports import Reports
@@ -52,6 +53,7 @@ class Controller:
         self.journal = journal
         self.members: dict[str, Member] = {}
         self.reports = Reports(self)
+        self.admission = Admission(self)
         self.events: asyncio.Queue[Event] = asyncio.Queue()
         self.term = self.state.next_term(unix())
         self.cookies = _cookies(self.state.intent)
@@ -97,7 +99,7 @@ class Controller:
     def stale(self, switch: Switch) -> None:
         """The switch came back without its entries."""
         if switch.name in self.state.admitted:
-            self._bar(switch.name, "came back empty")
+            self.admission.bar(switch.name, "came back empty")
 
     def synced(self, switch: Switch) -> None:
         """The switch holds its target: edges may use it."""
@@ -105,13 +107,16 @@ class Controller:
         self._group.create_task(announce.announce(self, self.members[switch.name]))
         if Role.LB not in switch.roles:
             return
-        waiting = [s.name for s in lbs(self.state.intent, switch.site) if not self._is_synced(s.name)]
+        waiting = [s.name for s in lbs(self.state.intent, switch.site) if not self.is_synced(s.name)]
         if not waiting and self.state.pins.settle(switch.name):
             self.touch()
-        if switch.name not in self.state.admitted:
-            self.state.admit(self.state.admitted | {switch.name})
-            self.journal.event("admitted", switch=switch.name)
-            self.touch()
+        self._group.create_task(self.admission.seek(self.members[switch.name], self._unix()))
+
+    def admit(self, name: str) -> None:
+        """Edges may use an lb switch from now on."""
+        self.state.admit(self.state.admitted | {name})
+        self.journal.event("admitted", switch=name)
+        self.touch()
 
     # -- life -----------------------------------------------------------------------------------------------
 
@@ -176,6 +181,7 @@ class Controller:
             self.journal.event(
                 "pool_size_kept", pool=key, slots=slots, why="a pool's slots are fixed for its life"
             )
+        self.admission.review(self._unix())
 
     def _on_verdicts(self, verdicts: list[Verdict]) -> None:
         for v in verdicts:
@@ -224,7 +230,7 @@ class Controller:
             return
         for name in sorted(self.state.admitted):
             if name not in self.members:
-                self._bar(name, "absent")
+                self.admission.bar(name, "absent")
         here = sorted(n for n, m in self.members.items() if m.synced and Role.LB in m.switch.roles)
         if here:
             # Whoever reported these before is gone for good, or will be told when it comes back.
@@ -294,7 +300,7 @@ class Controller:
             try:
                 changed = await timeouts.ensure(switch.ovsdb, wanted)
             except timeouts.TimeoutsError as error:
-                member.problem = str(error)
+                member.memory_short = str(error)
                 self.journal.event(
                     "memory_short",
                     switch=switch.name,
@@ -303,6 +309,7 @@ class Controller:
                 )
                 return
             member.timeouts = wanted
+            member.memory_short = ""
             if changed:
                 self.journal.event("timeouts_set", switch=switch.name, zones=changed)
 
@@ -317,22 +324,13 @@ class Controller:
             task.cancel()
         self.journal.event("switch_down", switch=name)
         if Role.LB in member.switch.roles:
-            heirs = [
-                n for n in self.members if self._is_synced(n) and Role.LB in self.members[n].switch.roles
-            ]
+            heirs = [n for n in self.members if self.is_synced(n) and Role.LB in self.members[n].switch.roles]
             self.state.pins.lost(name, heirs)
-            self._bar(name, "control stream lost")
+            self.admission.bar(name, "control stream lost")
         self.touch()
 
-    def _bar(self, name: str, why: str) -> None:
-        """Edges leave a switch out until it is synced again; never the last one."""
-        others = [n for n in self.state.admitted if n != name and self._is_synced(n)]
-        if name in self.state.admitted and others:
-            self.state.admit(self.state.admitted - {name})
-            self.journal.event("barred", switch=name, why=why)
-            self.touch()
-
-    def _is_synced(self, name: str) -> bool:
+    def is_synced(self, name: str) -> bool:
+        """Whether a switch is here and holds its target."""
         return name in self.members and self.members[name].synced
 
     def _ended(self, event: FlowEnded) -> None:

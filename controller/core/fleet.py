@@ -73,6 +73,8 @@ class Member:
     writes: int = 0
     conflicts: list[str] = field(default_factory=list)
     problem: str = ""
+    memory_short: str = ""
+    """Why its conntrack could not be told to remember; empty: it was told, or has not to."""
     timeouts: list[Timeouts] | None = None
     """What its conntrack was told last; None: nothing yet."""
     telling: asyncio.Lock = field(default_factory=asyncio.Lock)

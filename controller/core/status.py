@@ -40,7 +40,7 @@ def snapshot(core: Controller, now: float) -> dict[str, object]:
         "at_risk": {
             "moving_slots": {key: p.moving for key, p in core.state.pools.items() if p.moving},
             "pins_refused": core.state.pins.refused,
-            "memory_short": sorted(m.switch.name for m in core.members.values() if "zone" in m.problem),
+            "memory_short": sorted(m.switch.name for m in core.members.values() if m.memory_short),
         },
         "counters": _counters(core),
         "reports": core.reports.counts,
@@ -75,7 +75,7 @@ def _switch(core: Controller, name: str) -> dict[str, object]:
             "repairs": member.repairs,
             "writes": member.writes,
             "conflicts": member.conflicts,
-            "problem": member.problem,
+            "problem": member.problem or member.memory_short,
         }
     return shown
 

@@ -163,10 +163,11 @@ def test_a_server_takes_a_redirected_error_for_its_own(version: int) -> None:
 def test_a_neighbour_believes_the_announcement(version: int) -> None:
     def check(fd: Tap) -> None:
         vip = VIP[version]
-        if isinstance(vip, IPv4Address):
-            frame = gratuitous_arp(vip, VIRTUAL_MAC)
-        else:
-            frame = unsolicited_na(vip, VIRTUAL_MAC)
+        frame = (
+            gratuitous_arp(vip, VIRTUAL_MAC)
+            if isinstance(vip, IPv4Address)
+            else unsolicited_na(vip, VIRTUAL_MAC)
+        )
         assert known_mac(vip) == OLD_MAC
         os.write(fd, frame)
         assert settled(lambda: known_mac(vip), VIRTUAL_MAC) == VIRTUAL_MAC

@@ -19,7 +19,7 @@ from topo.plan import CONTROL_ADDRESS, CONTROLLER, OPENFLOW_PORT
 
 ROOT = Path(__file__).parents[2]
 """Where the packages are imported from."""
-SILENT = (41.0, 52.0)
+SILENT = (41.0, 46.0)
 """Seconds between the echoes of a silent connection: over 40, and less than the pool's transition window."""
 ACTIVE = (0.5, 1.5)
 END_WITHIN = 30.0

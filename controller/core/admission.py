@@ -1,0 +1,82 @@
+"""Which lb switches edges may use: one that comes back waits until it can do no harm.
+
+    synced ─► links up (or LINKS seconds) ─► no slot moves (or two windows) ─► admitted
+
+A switch that lost its memory does not know connections that were opened on a moving slot while it was away, and would
+give their packets to the old backend; so it waits for the window to end. The only switch there is waits for nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from controller.core.fleet import Member
+from controller.southbound.errors import SwitchError
+
+if TYPE_CHECKING:
+    from controller.core.controller import Controller
+
+LINKS = 5.0
+"""Seconds that a switch may wait for its links to other switches."""
+_LOOK = 0.1
+
+
+class Admission:
+    """Who waits, and since when."""
+
+    def __init__(self, core: Controller) -> None:
+        self._core = core
+        self._waiting: dict[str, float] = {}
+
+    async def seek(self, member: Member, now: float) -> None:
+        """A switch holds its target and wants traffic."""
+        name = member.switch.name
+        if name in self._core.state.admitted:
+            return
+        if self._others(name):
+            await self._links_up(member)
+        self._waiting[name] = now
+        self.review(now)
+        if name in self._waiting:
+            self._core.journal.event(
+                "held", switch=name, why="slots are moving, and it does not know who is on them"
+            )
+
+    def review(self, now: float) -> None:
+        """Admit whoever need not wait any longer."""
+        for name, since in list(self._waiting.items()):
+            if not self._core.is_synced(name):
+                del self._waiting[name]
+            elif not self._others(name) or not self._moving() or now >= since + 2 * self._window():
+                del self._waiting[name]
+                self._core.admit(name)
+
+    def bar(self, name: str, why: str) -> None:
+        """Edges leave a switch out until it is synced again; never the last one."""
+        if name in self._core.state.admitted and self._others(name):
+            self._core.state.admit(self._core.state.admitted - {name})
+            self._core.journal.event("barred", switch=name, why=why)
+            self._core.touch()
+
+    def _others(self, name: str) -> list[str]:
+        return [n for n in self._core.state.admitted if n != name and self._core.is_synced(n)]
+
+    def _moving(self) -> bool:
+        return any(pool.moving for pool in self._core.state.pools.values())
+
+    def _window(self) -> float:
+        return max((pool.transition for pool in self._core.state.intent.pools), default=0.0)
+
+    async def _links_up(self, member: Member) -> None:
+        """Wait for the ports that lead to connected switches."""
+        here = {s.name for s in self._core.state.intent.switches if s.name in self._core.members}
+        wanted = {p.number for p in member.switch.ports if p.to in here}
+        for _ in range(int(LINKS / _LOOK)):
+            try:
+                if wanted <= await member.session.live_ports():
+                    return
+            except SwitchError:
+                return
+            await asyncio.sleep(_LOOK)
+        self._core.journal.event("links_down", switch=member.switch.name, waited=LINKS)
