@@ -99,6 +99,15 @@ def _check_next_hop(found: Findings, use: Use) -> None:
 
 
 def _check_tunnel(found: Findings, use: Use) -> None:
+    for backend in use.pool.backends:
+        if backend.address(4) is None:
+            found.add(
+                backend,
+                ("addresses", "address"),
+                f'backend "{backend.name}" of pool "{use.pool.name}" has no IPv4 address, which the tunnel of '
+                f"listener {use.listener.name} leads to",
+                "add one to addresses",
+            )
     for switch in found.lbs(use.vip):
         # P4 switches encapsulate in their own pipeline; only Open vSwitch has a port for it.
         if switch.kind == "ovs" and switch.tunnel_port is None:

@@ -8,8 +8,8 @@ from controller.model.findings import Findings
 from controller.model.types import Network, Switch
 from flows.tables import COUNT as OWN_TABLES
 
-ZONES_PER_VIP = 8
-"""Conntrack zones that one VIP may use (generations and directions)."""
+FULLNAT_ZONES = 20_000
+"""From here on above zones_from each fullnat listener has a conntrack zone; VIPs have theirs below."""
 LAST_TABLE = 253
 """254 is the last that OpenFlow can name; Open vSwitch keeps it to itself."""
 LAST_ZONE = 65535
@@ -100,12 +100,12 @@ def _check_tables(found: Findings, switch: Switch) -> None:
 
 
 def _check_zones(found: Findings, switch: Switch) -> None:
-    vips = len(found.intent.vips)
-    first, end = switch.placement.zones_from, switch.placement.zones_from + ZONES_PER_VIP * vips
+    needed = FULLNAT_ZONES + len(found.intent.listeners())
+    first, end = switch.placement.zones_from, switch.placement.zones_from + needed
     if end > LAST_ZONE:
-        zones = f"needs conntrack zones {first} to {end} for {vips} VIPs"
+        zones = f"needs conntrack zones {first} to {end}"
         message = f'switch "{switch.name}" {zones}, and {LAST_ZONE} is the last'
-        right = f"set zones_from to at most {LAST_ZONE - ZONES_PER_VIP * vips}"
+        right = f"set zones_from to at most {LAST_ZONE - needed}"
         thing = switch.placement if found.given(switch, "openflow") else switch
         found.add(thing, "zones_from", message, right)
 
