@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
@@ -13,13 +15,13 @@ from controller.frames.toobig import packet_too_big
 from controller.frames.tuple import tuple_of
 from controller.model.types import Address, Affinity, Backend, Listener, Mode
 from controller.ovs_hash import slot as slot_of
-from controller.plan.duty import LOCAL_ZONES, pool_key
+from controller.plan.duty import local_address, pool_key
 from controller.plan.numbers import Space
 from controller.plan.pins import PinKey
 from controller.southbound.events import PacketIn
 from controller.southbound.session import Session
 from flows.actions import CONTROLLER, Action, Bits, Conntrack, Load, Nat, Resubmit, Set, pack_all
-from flows.spec import Here
+from flows.spec import Here, LocalAddress
 from flows.stages.backend import hand_over
 from flows.tables import BACKEND, LISTENER, SOURCE_PORT, Kind, Placed, Stage
 
@@ -28,6 +30,19 @@ if TYPE_CHECKING:
 
 _ASKED = 1024
 """ICMP errors remembered while the other lb switches are asked."""
+_SAME = 1.0
+"""Seconds within which an error that comes again, byte for byte, is the same one at another lb switch."""
+
+
+@dataclass
+class _Question:
+    """Whose is an ICMP error?"""
+
+    until: float
+    """Loop time from which the same bytes are another error."""
+    asked: set[str] = field(default_factory=set)
+    """Switches that do not know."""
+    answered: bool = False
 
 
 class Reports:
@@ -35,7 +50,7 @@ class Reports:
 
     def __init__(self, controller: Controller) -> None:
         self._core = controller
-        self._asked: OrderedDict[bytes, set[str]] = OrderedDict()
+        self._asked: OrderedDict[bytes, _Question] = OrderedDict()
         self.counts: dict[str, int] = {}
 
     async def packet(self, event: PacketIn) -> None:
@@ -55,7 +70,7 @@ class Reports:
             case Kind.TOO_BIG:
                 await self._too_big(event)
             case Kind.ICMP_KNOWN:
-                await self._error(event, event.fields.get(BACKEND, 0))
+                await self._known(event)
             case Kind.ICMP_UNKNOWN:
                 await self._unknown(event)
 
@@ -102,26 +117,42 @@ class Reports:
         if frame is not None:
             await self._send(event.session, frame, hand_over(self._placed(event.session)))
 
+    def _question(self, frame: bytes) -> _Question:
+        """An edge sends an error to all lb switches, and we may send it again: it is one question all the same."""
+        key = frame[22:]
+        now = asyncio.get_running_loop().time()
+        found = self._asked.get(key)
+        if found is None or found.until <= now:
+            found = self._asked[key] = _Question(now + _SAME)
+        self._asked.move_to_end(key)
+        while len(self._asked) > _ASKED:
+            self._asked.popitem(last=False)
+        return found
+
+    async def _known(self, event: PacketIn) -> None:
+        question = self._question(event.frame)
+        if not question.answered:
+            question.answered = True
+            await self._error(event, event.fields.get(BACKEND, 0))
+
     async def _unknown(self, event: PacketIn) -> None:
         """No memory on this switch: ask the others once; if nobody knows, decide as the table says."""
         switch = self._core.switch_of(event.session.id)
         inside = quoted(event.frame)
         if switch is None or inside is None:
             return
-        key = event.frame[22:]
-        asked = self._asked.setdefault(key, set())
-        self._asked.move_to_end(key)
-        while len(self._asked) > _ASKED:
-            self._asked.popitem(last=False)
-        first = not asked
-        asked.add(switch.name)
+        question = self._question(event.frame)
+        if question.answered:
+            return
+        first = not question.asked
+        question.asked.add(switch.name)
         others = [s.name for s in lbs(self._core.state.intent, switch.site) if s.name in self._core.members]
         if first:
             table = (Resubmit(switch.placement.entry_table),)
             for name in (n for n in others if n != switch.name):
                 await self._send(self._core.members[name].session, event.frame, table)
-        if set(others) <= asked:
-            del self._asked[key]
+        if set(others) <= question.asked and not question.answered:
+            question.answered = True
             await self._decide(event, inside)
 
     async def _decide(self, event: PacketIn, inside: Quoted) -> None:
@@ -150,12 +181,20 @@ class Reports:
         frame: bytes | None = event.frame
         onward: tuple[Action, ...] = (Resubmit(placed.table(Stage.BACKEND)),)
         if listener.mode in (Mode.NAT, Mode.FULLNAT):
-            address = real.address(4 if event.frame[12:14] == b"\x08\x00" else 6)
-            frame = redirect_error(event.frame, address, listener.backend_port) if address else None
+            version = 4 if event.frame[12:14] == b"\x08\x00" else 6
+            address = real.address(version)
+            local = self._local(event.session, listener, version) if listener.mode is Mode.FULLNAT else None
+            # Conntrack would give it the local address as sender anyway. But Open vSwitch, doing so to ICMPv6,
+            # adjusts a "TCP checksum" where the error quotes the server's address: leave it nothing to adjust.
+            sender = local.address if local else None
+            frame = (
+                redirect_error(event.frame, address, listener.backend_port, sender=sender)
+                if address
+                else None
+            )
             onward = (Resubmit(placed.table(Stage.NEXTHOP)),)
-            if listener.mode is Mode.FULLNAT:
-                zone = self._local_zone(event.session, event.fields[LISTENER])
-                onward = (Conntrack(zone, placed.table(Stage.NEXTHOP), nat=Nat()),)
+            if local is not None:
+                onward = (Conntrack(local.zone, placed.table(Stage.NEXTHOP), nat=Nat()),)
         if frame is not None:
             await self._send(event.session, frame, (*load, *onward))
 
@@ -163,8 +202,10 @@ class Reports:
         if session.alive:
             await session.send_packet(frame, pack_all(actions), CONTROLLER)
 
-    def _local_zone(self, session: Session, listener: int) -> int:
-        return self._placed(session).place.zones_from + LOCAL_ZONES + listener
+    def _local(self, session: Session, listener: Listener, version: int) -> LocalAddress | None:
+        switch = self._core.switch_of(session.id)
+        assert switch is not None
+        return local_address(self._core.state.world(0.0), switch, listener, version)
 
     def _placed(self, session: Session) -> Placed:
         switch = self._core.switch_of(session.id)

@@ -60,11 +60,13 @@ def quoted(frame: bytes) -> Quoted | None:
     )
 
 
-def redirect_error(frame: bytes, address: Address, port: int, eth_dst: str | None = None) -> bytes | None:
+def redirect_error(
+    frame: bytes, address: Address, port: int, eth_dst: str | None = None, sender: Address | None = None
+) -> bytes | None:
     """The ICMP error in ``frame``, sent to a VIP, as the server ``address``, ``port`` must see it.
 
-    The error goes to ``address`` and quotes a packet from there; ``eth_dst`` replaces the destination MAC.
-    The sender stays, and so does the client in the quote. None for what ``quoted`` does not understand, for
+    The error goes to ``address`` and quotes a packet from there; ``eth_dst`` replaces the destination MAC and
+    ``sender`` the outer source. The client in the quote stays. None for what ``quoted`` does not understand, for
     an error that was cut or is not about a packet from where it was sent to, and for an address of the other
     IP version. A wrong ICMP checksum stays wrong, so the server drops what was damaged.
     """
@@ -78,10 +80,12 @@ def redirect_error(frame: bytes, address: Address, port: int, eth_dst: str | Non
     if eth_dst is not None:
         out[:6] = mac_bytes(eth_dst)
     _requote(out, inner, address.packed, port.to_bytes(2, "big"))
+    source = outer.source if sender is None else sender.packed
+    _place(out, outer, _SOURCE_AT[outer.version], source)
     _place(out, outer, _DESTINATION_AT[outer.version], address.packed)
     old, new = frame[outer.payload : outer.end], bytes(out[outer.payload : outer.end])
     if outer.version == 6:
-        old, new = outer.destination + old, address.packed + new
+        old, new = outer.source + outer.destination + old, source + address.packed + new
     _put_adjusted(out, outer.payload + 2, old, new)
     return bytes(out)
 

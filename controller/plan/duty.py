@@ -161,7 +161,7 @@ def _listener(world: World, switch: Switch, vip: VipSpec, item: Listener) -> Lis
         item.mode,
         item.affinity is Affinity.SOURCE,
         tuple(guards),
-        _local(world, switch, item, vip.address.version) if item.mode is Mode.FULLNAT else None,
+        local_address(world, switch, item, vip.address.version) if item.mode is Mode.FULLNAT else None,
     )
 
 
@@ -186,7 +186,8 @@ def _meter(world: World, name: str) -> int:
     return Meters.GUARDS + world.numbers.of(Space.METER, name, world.now)
 
 
-def _local(world: World, switch: Switch, item: Listener, version: int) -> LocalAddress | None:
+def local_address(world: World, switch: Switch, item: Listener, version: int) -> LocalAddress | None:
+    """What servers of a fullnat listener see as source from this switch; None if its range is too small."""
     space = Space.LOCAL4 if version == 4 else Space.LOCAL6
     index = world.numbers.of(space, item.name, world.now) - 1
     for network in (n for n in switch.local if n.version == version):
