@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 
 from tests.lab.balanced import Balanced
-from tests.lab.services import SERVICES, Service, ask, datagrams, log
+from tests.lab.services import SERVICES, Service, ask, datagrams
 from tests.lab.wire import Tap
 
 pytestmark = pytest.mark.lab
