@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from controller.core.journal import Journal
-from controller.model.types import Switch
+from controller.model.types import Role, Switch
 from controller.plan.diff import Changes, describe, diff, leases
 from controller.plan.duty import Timeouts
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
@@ -67,6 +67,8 @@ class Member:
     foreign: frozenset[FlowKey] = frozenset()
     """Places in our tables that others hold."""
     packets: dict[int, tuple[int, int]] = field(default_factory=dict)
+    drops: dict[int, int] = field(default_factory=dict)
+    """Packets dropped by meter id, as of the last audit."""
     synced: bool = False
     pins_version: int = -1
     repairs: int = 0
@@ -176,6 +178,8 @@ class Member:
 
     async def _audit(self) -> None:
         want, _ = self.planner.target(self.switch)
+        if Role.LB in self.switch.roles:
+            self.drops = await self.session.meter_drops()
         believed = self.have
         found = await self._read()
         if believed is not self.have:

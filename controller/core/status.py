@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from controller.model.types import Role
-from controller.plan.duty import pool_key
+from controller.plan.duty import meter_name, pool_key
 from controller.plan.numbers import Space
 from controller.plan.pool import PoolState, fates
 from flows.stages.backend import counter_id
-from flows.tables import Cookie, Kind
+from flows.tables import Cookie, Kind, Meters
 
 if TYPE_CHECKING:
     from controller.core.controller import Controller
@@ -43,6 +43,7 @@ def snapshot(core: Controller, now: float) -> dict[str, object]:
             "memory_short": sorted(m.switch.name for m in core.members.values() if m.memory_short),
         },
         "counters": _counters(core),
+        "guard": _guard(core),
         "reports": core.reports.counts,
         "probes_pending": core.pending(),
     }
@@ -128,4 +129,17 @@ def _counters(core: Controller) -> dict[str, dict[str, object]]:
             if found is not None:
                 backends[backend] = {"packets": found[0], "bytes": found[1]}
         out[item.name] = {"pool": pool_key(item), "backends": backends}
+    return out
+
+
+def _guard(core: Controller) -> dict[str, int]:
+    """Packets dropped by each guard, ``listener`` or ``listener prefix``, summed over the switches."""
+    numbers = core.state.numbers.given.get(Space.METER, {})
+    out = {}
+    for item in core.state.intent.listeners():
+        everybody = [] if item.guard.rate is None else [None]
+        for prefix in [*everybody, *(row.prefix for row in item.guard.prefixes)]:
+            number = Meters.GUARDS + numbers.get(meter_name(item, prefix), 0)
+            shown = item.name if prefix is None else f"{item.name} {prefix}"
+            out[shown] = sum(m.drops.get(m.placed.meter(number), 0) for m in core.members.values())
     return out
