@@ -50,6 +50,7 @@ class Duty:
     responder: bool = False
     """Whether this switch answers ARP/ND for its segment."""
     fragment_zone: int = field(default=0)
+    """First of three conntrack zones: two to gather fragments, one for those of nat answers."""
 
 
 def target(duty: Duty) -> Target:
@@ -139,7 +140,7 @@ def _lb(duty: Duty) -> list[Flow]:
         *choose.static(here),
         *fate.static(here),
         *icmp.static(here),
-        *fragment.static(here),
+        *fragment.static(here, duty.fragment_zone),
         backend.too_big(here),
     ]
     for vip in duty.vips:

@@ -3,7 +3,7 @@
     entry ─ prefix ─ guard ─ retracted ─ pin ─ memory ─ recall_* ─ unknown ─ hash ─ spread ─ slot ─ commit ─┐
       │                                   └───────────────┴─ fate ──────────┴───────────────────────────────┤
       │                                                                                 backend ─ nexthop ◄─┘
-      ├─ fragment_* ─ fragment ─ fate, or as new: hash (first fragment), learned (later ones) ─ commit
+      ├─ fragment_* ─ fragment ─ fate, or as new: hash ─ gathered ─ unknown ─ hash ... commit (with all the others)
       ├─ icmp_* ─ icmp_out ─ backend
       └─ answer_fragment, answer_local ─ answer_fragment_vip ─ answer_fragment_port ─ tables of others
 
@@ -24,38 +24,36 @@ class Stage(IntEnum):
     """Our tables, counted from ``placement.tables_from``."""
 
     FRAGMENT_NOW = 0
-    FRAGMENT_BEFORE = 1
-    FRAGMENT_NEW = 2
-    FRAGMENT = 3
-    PREFIX = 4
-    GUARD = 5
-    RETRACTED = 6
-    PIN_RETRACTED = 7
-    PIN = 8
-    MEMORY = 9
-    RECALL_NOW = 10
-    RECALL_BEFORE = 11
-    RECALL_NEW = 12
-    FATE = 13
+    FRAGMENT_NEW = 1
+    FRAGMENT = 2
+    PREFIX = 3
+    GUARD = 4
+    RETRACTED = 5
+    PIN_RETRACTED = 6
+    PIN = 7
+    MEMORY = 8
+    RECALL_NOW = 9
+    RECALL_BEFORE = 10
+    RECALL_NEW = 11
+    FATE = 12
+    GATHERED = 13
     UNKNOWN = 14
     HASH = 15
-    LEARNED = 16
-    SPREAD = 17
-    SLOT = 18
-    COMMIT = 19
-    ICMP_NOW = 20
-    ICMP_BEFORE = 21
-    ICMP_NEW = 22
-    ICMP_OUT = 23
-    BACKEND = 24
-    FRAGMENT_SOURCE = 25
-    NEXTHOP = 26
-    ANSWER_FRAGMENT = 27
-    ANSWER_LEARNED = 28
-    ANSWER_LOCAL = 29
-    ANSWER_FRAGMENT_VIP = 30
-    ANSWER_FRAGMENT_PORT = 31
-    ADVERT = 32
+    SPREAD = 16
+    SLOT = 17
+    COMMIT = 18
+    ICMP_NOW = 19
+    ICMP_BEFORE = 20
+    ICMP_NEW = 21
+    ICMP_OUT = 22
+    BACKEND = 23
+    FRAGMENT_SOURCE = 24
+    NEXTHOP = 25
+    ANSWER_FRAGMENT = 26
+    ANSWER_LOCAL = 27
+    ANSWER_FRAGMENT_VIP = 28
+    ANSWER_FRAGMENT_PORT = 29
+    ADVERT = 30
 
 
 COUNT = len(Stage)
@@ -76,7 +74,7 @@ NO_SLOT = 0x10000
 SLOT_IN_MARK = 0x20000
 """In SLOT: the backend came from memory, and ct_mark names the slot."""
 
-FLAG_SYN, FLAG_STICKY, FLAG_FORGET, FLAG_LARGE, FLAG_RETRACTED = 1, 2, 4, 8, 16
+FLAG_SYN, FLAG_STICKY, FLAG_FORGET, FLAG_LARGE, FLAG_RETRACTED, FLAG_GATHERED = 1, 2, 4, 8, 16, 32
 
 ZONE_NOW = Bits("reg8", 0, 16)
 ZONE_BEFORE = Bits("reg8", 16, 16)

@@ -1,8 +1,8 @@
 """Put together what one switch has to know: numbers, zones, next hops, pins. Names in, numbers out.
 
 Conntrack zones, from ``zones_from``: eight a VIP (three generations, one for embryonic connections, one for fragments
-of fullnat answers), 1,000 shared by backends for fragments to them, one for fragments of nat answers, and then one
-for each fullnat listener.
+of fullnat answers), 1,000 shared by backends for fragments to them, three to gather fragments and for those of nat
+answers, and then one for each fullnat listener.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ GENERATIONS = 3
 ZONES_PER_VIP = 8
 LOCAL_ZONES = 20_000
 """Offset of the zones of fullnat listeners."""
-FRAGMENT_ZONE = 19_999
+FRAGMENT_ZONE = 19_997
 BACKEND_ZONES, BACKEND_ZONES_COUNT = 18_000, 1_000
 
 

@@ -2,7 +2,7 @@
 
 (server, port) ─► (VIP, port) ─► tables of others         to a bypass host: untouched
 local address ─► ct(zone) ─► source := (VIP, port) ─► tables of others
-fragments ─► whose? ─► ct(source := VIP) ─► first one: port ─► tables of others
+fragments ─► gathered: whose? ─► ct(source := VIP) ─► first one: port ─► tables of others
 
 The tables of others route, and so they count the hop.
 """
@@ -11,18 +11,19 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
 
-from flows.actions import Action, Conntrack, Learn, Nat, Resubmit, Set, whole
+from flows.actions import Action, Clone, Conntrack, Nat, Set
 from flows.entries import Flow, flow
 from flows.fields import FRAG_ANY, FRAG_FIRST, FRAG_LATER
 from flows.match import ETH_ARP, Match
-from flows.spec import BackendSpec, Here, ListenerSpec
+from flows.spec import BackendSpec, Family, Here, ListenerSpec
 from flows.stages.backend import hand_over
-from flows.stages.fragment import IPV6_FRAGMENT, LEARNED_IDLE, later_like_this
+from flows.stages.fragment import IPV6_FRAGMENT
 from flows.stages.listener import TRACKED
 from flows.stages.respond import arp_reply
 from flows.tables import LISTENER, Kind, Priority, Stage
 
 _ANY = {"ip_frag": FRAG_ANY}
+_LATER = {"ip_frag": FRAG_LATER}
 
 
 def nat(
@@ -32,7 +33,7 @@ def nat(
     bypass: tuple[IPv4Network | IPv6Network, ...],
     zone: int,
 ) -> list[Flow]:
-    """Undo nat for one listener and backend; ``zone`` is where fragments are collected."""
+    """Undo nat for one listener and backend; of the zones from ``zone`` two gather fragments, one rewrites them."""
     kin = listener.family
     address = backend.address(kin.version)
     if address is None:
@@ -51,8 +52,7 @@ def nat(
         )
     ]
     for network in (n for n in bypass if n.version == kin.version):
-        parts = [packets.plus(**_ANY)] if kin.version == 4 else _version6(listener, packets)
-        for match in (answers, *parts):
+        for match in (answers, *fragments(kin, packets)):
             direct = match.plus(**{kin.dst: network})
             out.append(
                 flow(placed.entry, placed.priority(Priority.BYPASS), direct, hand_over(placed), cookie=cookie)
@@ -65,37 +65,29 @@ def _as_vip(listener: ListenerSpec) -> tuple[Action, ...]:
 
 
 def _fragments(here: Here, listener: ListenerSpec, packets: Match, zone: int) -> list[Flow]:
-    """The first fragment knows the port and leaves the listener's number for the later ones, as in fragment.py."""
+    """Only the first fragment knows the port: it comes last where the datagram is rewritten, as in fragment.py."""
     placed = here.placed
     kin = listener.family
     cookie = placed.cookie(Kind.STATIC)
-    table, learned = placed.table(Stage.ANSWER_FRAGMENT), placed.table(Stage.ANSWER_LEARNED)
-    rewrite = placed.table(Stage.ANSWER_FRAGMENT_VIP)
-    collect = (Conntrack(zone, table),)
-    first = packets.plus(
+    table, out = placed.table(Stage.ANSWER_FRAGMENT), placed.table(Stage.ANSWER_FRAGMENT_PORT)
+    once, twice, together = Conntrack(zone, table), Conntrack(zone + 1, table), Conntrack(zone + 2, out)
+    first, later = kin.ip.plus(ip_frag=FRAG_FIRST), kin.ip.plus(**_LATER)
+    ours = packets.plus(
         ip_frag=FRAG_FIRST,
         ct_state=TRACKED,
         ct_nw_proto=listener.protocol.number,
         ct_tp_src=listener.backend_port,
     )
-    same, match = later_like_this(kin)
-    teach = Learn(
-        learned,
-        placed.cookie(Kind.LEARNED),
-        LEARNED_IDLE,
-        same=same,
-        match=match,
-        carry=(whole(LISTENER),),
-    )
-    later = kin.ip.plus(ip_frag=FRAG_LATER)
-    claims = [packets.plus(ip_frag=FRAG_ANY)] if kin.version == 4 else _version6(listener, packets)
+    rewrite = placed.table(Stage.ANSWER_FRAGMENT_VIP)
+    priority = placed.priority(Priority.ANSWER)
     return [
-        *(flow(placed.entry, placed.priority(Priority.ANSWER), m, collect, cookie=cookie) for m in claims),
-        flow(table, 20, first, (Set(LISTENER, listener.id), teach), cookie=cookie, goto=rewrite),
-        flow(table, 10, later, (Resubmit(learned),), cookie=cookie, goto=rewrite),
-        flow(table, 0, kin.ip, hand_over(placed), cookie=cookie),
-        flow(rewrite, 0, kin.ip, hand_over(placed), cookie=cookie),
-        *_fragments_as_vip(here, listener, zone),
+        *(flow(placed.entry, priority, each, (once,), cookie=cookie) for each in fragments(kin, packets)),
+        flow(table, 41, first.plus(ct_zone=zone), (twice,), cookie=cookie),
+        flow(table, 40, later.plus(ct_zone=zone), (Clone((together,)), twice), cookie=cookie),
+        flow(table, 30, later, cookie=cookie),
+        flow(table, 20, ours, (Set(LISTENER, listener.id),), cookie=cookie, goto=rewrite),
+        flow(table, 0, kin.ip, (together,), cookie=cookie),
+        *_fragments_as_vip(here, listener, zone + 2),
     ]
 
 
@@ -119,11 +111,12 @@ def _fragments_as_vip(here: Here, listener: ListenerSpec, zone: int) -> list[Flo
     ]
 
 
-def _version6(listener: ListenerSpec, packets: Match) -> list[Match]:
-    """First fragments show their protocol, later ones the fragment header's."""
-    rest = Match(item for item in packets if item[0] != "ip_proto")
-    later = rest.plus(ip_frag=FRAG_LATER, ip_proto=IPV6_FRAGMENT)
-    return [packets.plus(ip_frag=FRAG_FIRST), later]
+def fragments(kin: Family, packets: Match) -> tuple[Match, Match]:
+    """First and later fragments among ``packets`` of one protocol: a later one in IPv6 does not show its protocol."""
+    first, later = packets.plus(ip_frag=FRAG_FIRST), packets.plus(**_LATER)
+    if kin.version == 6:
+        later = Match(item for item in later if item[0] != "ip_proto").plus(ip_proto=IPV6_FRAGMENT)
+    return first, later
 
 
 def local(here: Here, listener: ListenerSpec) -> list[Flow]:

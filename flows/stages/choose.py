@@ -9,6 +9,8 @@ IPv4 address or two 16-bit hashes of the IPv6 address, then the source port, or 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flows.actions import (
     HASH_ETH_SRC,
     HASH_NW_SRC,
@@ -23,10 +25,9 @@ from flows.actions import (
     whole,
 )
 from flows.entries import Flow, flow
-from flows.fields import FRAG_FIRST, FRAG_LATER
+from flows.fields import FRAG_FIRST
 from flows.match import PROTO_TCP, PROTO_UDP, Match
 from flows.spec import V4, V6, Family, Here
-from flows.stages.fragment import learn
 from flows.stages.listener import TRACKED
 from flows.tables import (
     BACKEND,
@@ -107,9 +108,8 @@ def _commit(here: Here, kin: Family) -> list[Flow]:
     for priority, zone, flags in ((10, ZONE_NOW, {FLAGS: (FLAG_FORGET, FLAG_FORGET)}), (0, ZONE_NEW, {})):
         remember = Conntrack(zone, commit=True, mark=whole(MARK), label=whole(LISTENER))
         this = kin.ip.plus(**flags)
-        first = this.plus(ip_frag=FRAG_FIRST)
-        teach = (learn(here, kin), *mark, remember)
         out.append(flow(table, priority, this, (*mark, remember), cookie=cookie, goto=after))
-        out.append(flow(table, priority + 1, first, teach, cookie=cookie, goto=after))
-    lost = kin.ip.plus(**{"ip_frag": FRAG_LATER, BACKEND: 0})
-    return [*out, flow(table, 20, lost, cookie=placed.cookie(Kind.DROP))]
+        # The later fragments wait in this very zone, and leave it with the first.
+        first = this.plus(ip_frag=FRAG_FIRST)
+        out.append(flow(table, priority + 1, first, (*mark, replace(remember, table=after)), cookie=cookie))
+    return out

@@ -1,28 +1,36 @@
 """Fragments: conntrack collects a datagram, then every fragment goes the way of the first.
 
-    entry ─► ct(now) ─► ct(before) ─► ct(new) ─miss─► first: listener by port ─► unknown ─► hash ... commit (learn)
-                └───────────┴────────────┴─hit─► fragment ─► fate       later: learned ─► commit
+    entry ─► ct(now) ─► ct(new) ─► ct(before) ─miss─► gathered ─► first: unknown ─► hash ... commit ─► all: backend
+                └──────────┴────────────┴─hit─► fragment ─► fate ─► backend (or, to decide anew, hash ─► gathered)
 
-Open vSwitch holds the fragments of a datagram at each conntrack action until all are there, so all of them must take
-the same actions; and a later fragment has no ports, not even in ct_tp_*. For a remembered connection the mark tells
-every fragment its backend and the label its listener. Of an unknown one only the first fragment can choose; it leaves
-a short-lived flow behind by which the later ones, next in the same batch, find the same registers.
+Open vSwitch holds the fragments of a datagram at each conntrack action until all are there, and lets all of them go by
+the actions of the one that came last. A later fragment has no ports, not even in ct_tp_*. For a remembered connection
+the mark tells every fragment its backend and the label its listener. Of an unknown one only the first can choose, so
+it has to be the last where that counts:
+
+    later ─► its copy to ct(where the connection will be remembered), where it waits;  itself to ct(another zone) ─┐
+    first ─► ct(another zone) ───────────────────────────────────────────────────── the datagram is whole again ◄──┘
+    then    later: dropped      first: chooses ─► ct(where the copies wait, commit) ─► all of them: backend
+
+Only fragments from the same pass through conntrack find each other. So the other zone leads back into the same table
+with the same registers, and ct_zone tells the passes apart. And Open vSwitch allows six passes one in another, of which
+fullnat needs two behind the backend's choice: three for memory (of which one gathers) and the commit are all there is.
 """
 
 from __future__ import annotations
 
-from flows.actions import Action, Bits, Conntrack, Learn, Move, Resubmit, Set, whole
+from flows.actions import Action, Bits, Clone, Conntrack, Load, Move, Set, whole
 from flows.entries import Flow, flow
 from flows.fields import FRAG_ANY, FRAG_FIRST, FRAG_LATER
 from flows.match import Match
-from flows.spec import FAMILIES, Family, Here, ListenerSpec, VipSpec, family
+from flows.spec import FAMILIES, Here, ListenerSpec, VipSpec, family
 from flows.stages.listener import TRACKED, regs, zones
 from flows.stages.memory import FROM_MARK, KEEP, UNKNOWN
 from flows.tables import (
     BACKEND,
+    FLAG_GATHERED,
+    FLAGS,
     LISTENER,
-    POOL,
-    SLOT,
     VIP,
     ZONE_BEFORE,
     ZONE_NEW,
@@ -33,42 +41,48 @@ from flows.tables import (
 )
 
 IPV6_FRAGMENT = 44
-LEARNED_IDLE = 5
-"""Seconds that a learned flow stays; it is needed for the moment between two fragments."""
 
 _FROM_LABEL: tuple[Action, ...] = (*FROM_MARK, Move(Bits("ct_label", 0, 32), whole(LISTENER)))
 
 
 def claim(here: Here, vip: VipSpec) -> list[Flow]:
-    """Claim the fragments sent to one VIP."""
+    """Claim the fragments sent to one VIP, and gather those of connections that are not remembered."""
     placed = here.placed
     kin = family(vip.address)
-    actions = (Set(VIP, vip.id), *zones(vip), Conntrack(ZONE_NOW, placed.table(Stage.FRAGMENT_NOW)))
+    cookie = placed.cookie(Kind.STATIC)
+    claimed = (Set(VIP, vip.id), *zones(vip), Conntrack(ZONE_NOW, placed.table(Stage.FRAGMENT_NOW)))
     match = kin.ip.plus(**{kin.dst: vip.address, "ip_frag": FRAG_ANY})
-    cookie = placed.cookie(Kind.STATIC)
-    return [flow(placed.entry, placed.priority(Priority.FRAGMENT), match, actions, cookie=cookie)]
+    table, known = placed.table(Stage.FRAGMENT_NEW), placed.table(Stage.FRAGMENT)
+    before = Conntrack(ZONE_BEFORE, table)
+    first_pass = kin.ip.plus(ct_zone=vip.zones.new, **{VIP: vip.id})
+    miss = first_pass.plus(ct_mark=UNKNOWN)
+    return [
+        flow(placed.entry, placed.priority(Priority.FRAGMENT), match, claimed, cookie=cookie),
+        flow(table, 42, miss.plus(ip_frag=FRAG_LATER), (_wait(here, ZONE_NEW), before), cookie=cookie),
+        flow(table, 41, miss, (before,), cookie=cookie),
+        flow(table, 40, first_pass, (*_FROM_LABEL, *KEEP), cookie=cookie, goto=known),
+    ]
 
 
-def static(here: Here) -> list[Flow]:
-    """The chain of look-ups, the same for every VIP."""
+def static(here: Here, zone: int) -> list[Flow]:
+    """What is the same for every VIP; connections to be decided anew are gathered in ``zone`` and the next."""
     placed = here.placed
-    table = placed.table
     cookie = placed.cookie(Kind.STATIC)
+    now, new, known, gathered = (
+        placed.table(s) for s in (Stage.FRAGMENT_NOW, Stage.FRAGMENT_NEW, Stage.FRAGMENT, Stage.GATHERED)
+    )
     out = []
     for kin in FAMILIES:
         miss = kin.ip.plus(ct_mark=UNKNOWN)
-        known = table(Stage.FRAGMENT)
-        before = (Conntrack(ZONE_BEFORE, table(Stage.FRAGMENT_BEFORE)),)
-        new = (Conntrack(ZONE_NEW, table(Stage.FRAGMENT_NEW)),)
+        first, kept = kin.ip.plus(ip_frag=FRAG_FIRST), (*_FROM_LABEL, *KEEP)
         out += [
-            flow(table(Stage.FRAGMENT_NOW), 10, miss, before, cookie=cookie),
-            flow(table(Stage.FRAGMENT_NOW), 0, kin.ip, _FROM_LABEL, cookie=cookie, goto=known),
-            flow(table(Stage.FRAGMENT_BEFORE), 10, miss, new, cookie=cookie),
-            flow(table(Stage.FRAGMENT_BEFORE), 0, kin.ip, (*_FROM_LABEL, *KEEP), cookie=cookie, goto=known),
-            flow(table(Stage.FRAGMENT_NEW), 10, miss, cookie=cookie, goto=known),
-            flow(table(Stage.FRAGMENT_NEW), 0, kin.ip, (*_FROM_LABEL, *KEEP), cookie=cookie, goto=known),
-            flow(known, 10, kin.ip.plus(ip_frag=FRAG_LATER), cookie=cookie, goto=table(Stage.HASH)),
-            _follow(here, kin.ip),
+            flow(now, 10, miss, (Conntrack(ZONE_NEW, new),), cookie=cookie),
+            flow(now, 0, kin.ip, _FROM_LABEL, cookie=cookie, goto=known),
+            flow(new, 20, miss, cookie=cookie, goto=gathered),
+            # Found in the generation before: the copies that wait are not needed, the first calls them off.
+            flow(new, 10, first, (_wait(here, ZONE_NEW), *kept), cookie=cookie, goto=known),
+            flow(new, 0, kin.ip, kept, cookie=cookie, goto=known),
+            *_gather(here, kin.ip, zone),
         ]
     return out
 
@@ -77,7 +91,6 @@ def listener(here: Here, item: ListenerSpec) -> list[Flow]:
     """Fragments of one listener's connections: remembered ones by label, a first fragment by its port."""
     placed = here.placed
     cookie = placed.cookie(Kind.LISTENER, item.id)
-    table = placed.table(Stage.FRAGMENT)
     remembered = item.family.ip.plus(**{LISTENER: item.id})
     first = item.packets.plus(
         ip_frag=FRAG_FIRST,
@@ -86,40 +99,34 @@ def listener(here: Here, item: ListenerSpec) -> list[Flow]:
         ct_tp_dst=item.port,
         **{LISTENER: 0},
     )
-    load = regs(item, 0)
+    known, gathered = placed.table(Stage.FRAGMENT), placed.table(Stage.GATHERED)
+    unknown = regs(item, FLAG_GATHERED)
     return [
-        flow(table, 30, remembered, load, cookie=cookie, goto=placed.table(Stage.FATE)),
-        flow(table, 20, first, load, cookie=cookie, goto=placed.table(Stage.UNKNOWN)),
+        flow(known, 30, remembered, regs(item, 0), cookie=cookie, goto=placed.table(Stage.FATE)),
+        flow(gathered, 20, first, unknown, cookie=cookie, goto=placed.table(Stage.UNKNOWN)),
     ]
 
 
-def learn(here: Here, kin: Family) -> Learn:
-    """What a first fragment leaves for the later ones: its registers, under its addresses."""
+def _gather(here: Here, ip: Match, zone: int) -> list[Flow]:
+    """Fragments of a connection to be decided anew are gathered in two passes, then the first decides."""
     placed = here.placed
-    same, match = later_like_this(kin)
-    return Learn(
-        placed.table(Stage.LEARNED),
-        placed.cookie(Kind.LEARNED),
-        LEARNED_IDLE,
-        same=same,
-        match=match,
-        carry=(whole(BACKEND), whole(LISTENER), whole(POOL), whole(SLOT)),
-    )
+    cookie, drop = placed.cookie(Kind.STATIC), placed.cookie(Kind.DROP)
+    deciding, gathered = placed.table(Stage.HASH), placed.table(Stage.GATHERED)
+    once, twice = Conntrack(zone, gathered), Conntrack(zone + 1, gathered)
+    ungathered = ip.plus(ip_frag=FRAG_ANY, **{FLAGS: (0, FLAG_GATHERED)})
+    first, later = ip.plus(ip_frag=FRAG_FIRST), ip.plus(ip_frag=FRAG_LATER)
+    to_nobody = first.plus(**{LISTENER: 0})
+    return [
+        flow(deciding, 40, ungathered, (Load(1, Bits(FLAGS, 5, 1)), once), cookie=cookie),
+        flow(gathered, 42, first.plus(ct_zone=zone), (twice,), cookie=cookie),
+        flow(gathered, 41, later.plus(ct_zone=zone), (_wait(here, ZONE_NOW), twice), cookie=cookie),
+        flow(gathered, 30, later, cookie=cookie),
+        # To no listener: calls off the copies that wait.
+        flow(gathered, 10, to_nobody, (_wait(here, ZONE_NEW),), cookie=drop),
+        flow(gathered, 0, first, cookie=cookie, goto=deciding),
+    ]
 
 
-def later_like_this(kin: Family) -> tuple[tuple[Bits, ...], tuple[tuple[Bits, int], ...]]:
-    """Fields in which a later fragment equals its first, and constants that it has (for ``Learn``)."""
-    eth_type = (Bits("eth_type", 0, 16), kin.eth_type)
-    if kin.version == 4:
-        return (whole(kin.src), whole(kin.dst), whole("ip_proto")), (eth_type,)
-    # The protocol of a later IPv6 fragment is the fragment header's, whatever it carries.
-    return (whole(kin.src), whole(kin.dst)), (eth_type, (whole("ip_proto"), IPV6_FRAGMENT))
-
-
-def _follow(here: Here, ip: Match) -> Flow:
-    """A later fragment takes over what the first one left; with nothing left it is dropped in commit."""
-    placed = here.placed
-    look = (Resubmit(placed.table(Stage.LEARNED)),)
-    match = ip.plus(ip_frag=FRAG_LATER)
-    cookie = placed.cookie(Kind.STATIC)
-    return flow(placed.table(Stage.HASH), 40, match, look, cookie=cookie, goto=placed.table(Stage.COMMIT))
+def _wait(here: Here, zone: Bits) -> Clone:
+    """Hold a copy in ``zone``; should all come together there without a decision, no backend takes them."""
+    return Clone((Load(0, whole(BACKEND)), Conntrack(zone, here.placed.table(Stage.BACKEND))))

@@ -96,7 +96,7 @@ def lb_duty(slots: SlotTable | None = None) -> Duty:
         pins=pins,
         bypass=(ip_network("10.9.0.0/24"),),
         responder=True,
-        fragment_zone=1999,
+        fragment_zone=1997,
     )
 
 
@@ -109,7 +109,7 @@ def edge_duty() -> Duty:
         {POOL: PoolSpec(POOL, 256, backends(), table())},
         uplinks=(Uplink(1, True), Uplink(2, False)),
         responder=True,
-        fragment_zone=1999,
+        fragment_zone=1997,
         bypass=(ip_network("10.9.0.0/24"),),
     )
 

@@ -131,7 +131,7 @@ def test_a_slot_beyond_the_table_is_deleted(rig: Rig) -> None:
 
 
 def test_flows_that_the_switch_learned_by_itself_are_left_alone(rig: Rig) -> None:
-    learned = drop(PLACED.table(Stage.LEARNED), 1, Kind.LEARNED)
+    learned = drop(PLACED.table(Stage.PIN_RETRACTED), 1, Kind.LEARNED)
     rig.switch.tables.apply(messages.flow_mod(learned))
     have = rig.read()
     assert (have.target.flows, have.foreign) == ({}, frozenset())
