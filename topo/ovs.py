@@ -206,11 +206,9 @@ class OpenVSwitch:
 
     def open(self) -> None:
         """Tell neighbours by BFD that this switch may be used."""
-        ports = [port.to for port in self.switch.ports if port.to in self.fabric.switches]
-        command = [
-            word for port in ports for word in ("--", "set", "interface", port, "bfd:cpath_down=false")
-        ]
-        self.vsctl(*command[1:])
+        for port in self.switch.ports:
+            if port.to in self.fabric.switches:
+                self.vsctl("set", "interface", port.to, "bfd:cpath_down=false")
 
     def running(self) -> bool:
         """Whether both daemons live."""

@@ -111,8 +111,8 @@ def test_connections_are_shared_out_evenly_and_two_in_five_are_silent(path: Path
 
 def test_silent_connections_speak_once_in_every_transition_window() -> None:
     document = intent.intent(FABRIC)
-    assert document["pools"][0]["transition"] == "60s"
-    assert SILENT[1] < 60.0
+    assert document["pools"][0]["transition"] == "48s"
+    assert SILENT[1] < 48.0
 
 
 def test_a_tail_gives_whole_lines_once(tmp_path: Path) -> None:
