@@ -117,6 +117,20 @@ def test_packets_lose_at_most_a_hop_per_switch(balanced_pair: Balanced, service:
     assert 64 - 3 <= back <= 63
 
 
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_client_is_told_how_much_the_tunnel_takes(balanced_pair: Balanced, version: int) -> None:
+    lab, service = balanced_pair.lab, Service("tun", version)
+    route = ["ip", "route", "get", service.address]
+    lab.exec("c2", ["ip", f"-{version}", "route", "flush", "cache"], check=True)
+    assert "mtu" not in lab.exec("c2", route, capture_output=True, text=True).stdout
+    with datagrams(lab, "c2", service) as one:
+        one.send(b"x" * 1440)
+        eventually(
+            lambda: "mtu 1450" in lab.exec("c2", route, capture_output=True, text=True).stdout,
+            "c2 knows the path's MTU",
+        )
+
+
 @pytest.mark.parametrize("address", ["10.0.0.100", "fd00::100"])
 def test_pings_to_a_vip_are_answered(balanced_pair: Balanced, address: str) -> None:
     ping = ["ping", "-c", "2", "-i", "0.2", "-W", "2", address]
