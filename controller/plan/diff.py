@@ -9,15 +9,20 @@ VIP traffic is claimed last and given up first, so no packet meets half a pipeli
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from flows import messages, slots
-from flows.entries import Flow, FlowBody, FlowKey, Target
+from flows.entries import Flow, FlowBody, FlowKey, Group, Meter, Target
 from flows.slots import Bytes, SlotTable
 from flows.tables import POOL, SLOT, Kind, Placed
+
+Thing = TypeVar("Thing", Group, Meter)
+Numbers = npt.NDArray[np.integer[Any]]
 
 
 @dataclass
@@ -133,7 +138,15 @@ def _meters_and_groups(out: Changes, first: Phase, last: Phase, have: Target, wa
     _things(out, first, last, have.groups, want.groups, messages.group_mod, "group")
 
 
-def _things(out: Changes, first: Phase, last: Phase, have: Mapping, want: Mapping, build, name: str) -> None:  # type: ignore[type-arg,no-untyped-def]  # noqa: ANN001
+def _things(
+    out: Changes,
+    first: Phase,
+    last: Phase,
+    have: Mapping[int, Thing],
+    want: Mapping[int, Thing],
+    build: Callable[[Thing, int], bytes],
+    name: str,
+) -> None:
     for number, thing in want.items():
         old = have.get(number)
         if old != thing:
@@ -182,6 +195,14 @@ def _sized(table: SlotTable | None, size: int) -> SlotTable:
     return SlotTable(np.pad(table.now, room), np.pad(table.before, room), table.watched)
 
 
-def _bulk(phase: Phase, build, placed: Placed, kind: Kind, pool: int, which, backends) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _bulk(
+    phase: Phase,
+    build: Callable[[Placed, Kind, int, Numbers, Numbers], Bytes],
+    placed: Placed,
+    kind: Kind,
+    pool: int,
+    which: Numbers,
+    backends: Numbers,
+) -> None:
     if len(which):
         phase.bulk.append(build(placed, kind, pool, which, backends))
