@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from controller import ovs_hash
+from controller.hashes import SLOT_HASHES
 from controller.model.types import Address, Protocol
 from controller.plan.pins import PinKey
 from flows.pipeline import Duty
@@ -143,6 +143,8 @@ class LbState:
     pins: Mapping[PinKey, int] = field(default_factory=dict)
     """Backend per pin."""
     memory: Mapping[ConnectionKey, Remembered] = field(default_factory=dict)
+    hash_name: str = "ovs-jenkins"
+    """Which of ``SLOT_HASHES`` the switch computes."""
 
     @staticmethod
     def fresh(duty: Duty, names: Mapping[int, str] | None = None) -> LbState:
@@ -151,7 +153,7 @@ class LbState:
             pool.id: LbPool(pool.table, {real.id: real.fate for real in pool.backends}, names or {})
             for pool in duty.pools.values()
         }
-        return LbState(duty.listeners, pools)
+        return LbState(duty.listeners, pools, hash_name=duty.here.switch.hash_name)
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ class Decision:
 def decide(packet: Packet, state: LbState) -> Decision:
     """Return what an lb switch in ``state`` does with ``packet``.
 
-    Raises KeyError when the packet's listener names a pool that ``state`` does not have.
+    Raises KeyError when the packet's listener names a pool that ``state`` does not have, or when its hash is unknown.
     """
     listener = listener_of(packet, state)
     if listener is None:
@@ -184,7 +186,7 @@ def decide(packet: Packet, state: LbState) -> Decision:
     recalled = _recall(packet, listener, pool, state, reasons)
     decision = None if recalled is None else _fate(packet, listener, pool, recalled, reasons)
     if decision is None:
-        decision = _choose(packet, listener, pool, recalled, reasons)
+        decision = _choose(packet, listener, state, recalled, reasons)
     return replace(decision, reasons=tuple(reasons))
 
 
@@ -288,10 +290,11 @@ def _fate(
 
 
 def _choose(
-    packet: Packet, listener: ListenerSpec, pool: LbPool, recalled: _Recalled | None, reasons: list[str]
+    packet: Packet, listener: ListenerSpec, state: LbState, recalled: _Recalled | None, reasons: list[str]
 ) -> Decision:
+    pool = state.pools[listener.pool]
     port = 0 if listener.sticky else packet.source_port
-    slot = ovs_hash.slot(packet.source, port, pool.slots)
+    slot = SLOT_HASHES[state.hash_name](packet.source, port, pool.slots)
     now, before = int(pool.table.now[slot]), int(pool.table.before[slot])
     remember = Remember.NEW if recalled is None else Remember.OVERWRITTEN
     hashed = "the source" if listener.sticky else "source and port"

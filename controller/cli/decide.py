@@ -10,6 +10,7 @@ from pathlib import Path
 
 from controller.decision import Decision, LbState, Packet
 from controller.decision import decide as decide_packet
+from controller.hashes import SLOT_HASHES
 from controller.model.errors import ConfigErrors
 from controller.model.load import load_intent
 from controller.model.types import Address, Intent, Listener, Protocol, Role, Switch
@@ -18,7 +19,6 @@ from controller.plan.numbers import Numbers, Space
 from controller.plan.pins import PinBook
 from controller.plan.pool import PoolState, step
 
-OVS_HASH = "ovs-jenkins"
 TCP_FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns")
 PRESUMED = "every backend is healthy, nothing is remembered or pinned, no slot moves, no guard drops"
 _ENDPOINT = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[^:\[\]]+)):(?P<port>\d{1,5})")
@@ -131,10 +131,10 @@ def _switch(intent: Intent, listener: Listener | None) -> Switch:
     if not able:
         raise _WrongError(f"no lb switch at {', '.join(sorted(homes)) or 'any site'} could decide it")
     switch = able[0]
-    if switch.hash_name != OVS_HASH:
+    if switch.hash_name not in SLOT_HASHES:
         raise _WrongError(
             f"switch {switch.name} of kind {switch.kind} hashes by {switch.hash_name}; "
-            f"only {OVS_HASH} (kind ovs) is known here"
+            f"known here: {', '.join(SLOT_HASHES)}"
         )
     return switch
 
