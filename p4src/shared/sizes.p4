@@ -1,0 +1,22 @@
+// Sizes of every table and register, once for all targets, with what each of them guarantees.
+#ifndef EVENKEEL_SIZES
+#define EVENKEEL_SIZES
+
+const int VIPS = 4096;           // virtual addresses, and local addresses of fullnat
+const int LISTENERS = 8192;      // (VIP, protocol, port)
+const int BACKENDS = 16384;      // (listener, backend) pairs; as many answers to undo for nat and for fullnat
+const int SLOTS = 1048576;       // slots of all pools together: sixteen pools of the largest size
+const int PINS = 131072;         // pinned connections: the controller's limit is 100,000
+const int FATES = 8192;          // backends that drain or are down
+const int GUARDS = 4096;         // metered (listener, source prefix) pairs
+const int NEXTHOPS = 65536;      // (group, bucket) pairs: 256 groups
+const int ROUTES = 16384;        // addresses and MACs that are forwarded without balancing
+const int BYPASSES = 256;        // prefixes whose hosts talk to servers directly
+
+const int CELLS = 65536;         // cells a way of the connection memory: 262,144 connections in four ways
+const int PEERS = 32768;         // fullnat connections a way: 131,072 in four ways, IPv4 or IPv6
+const int FRAGMENTS = 65536;     // datagrams whose later fragments are on their way
+const int DROPS = 16;            // reasons for a drop, counted
+const int REASONS = 16;          // reasons for a report, metered
+
+#endif

@@ -1,0 +1,58 @@
+// Answer: undoes nat, statelessly, at whatever switch the server's answer passes.
+//
+//   (server, port, protocol) ─► from (VIP, port) ─► routed          to a bypass host: untouched
+
+control Answer(inout headers_t hdr, inout local_t local) {
+    bit<16> port;
+
+    action undo4(bit<32> vip, bit<16> vip_port, bit<16> change) {
+        hdr.ipv4.src = vip;
+        port = vip_port;
+        local.delta = (bit<32>)change;
+    }
+
+    action undo6(bit<128> vip, bit<16> vip_port, bit<16> change) {
+        hdr.ipv6.src = vip;
+        port = vip_port;
+        local.delta = (bit<32>)change;
+    }
+
+    // legal: one entry for each server port of a nat listener; a server port serves one nat listener
+    @id(0x0200000c)
+    table answer {
+        key = {
+            local.src : exact @name("server");
+            local.client_port : exact @name("port");
+            local.proto : exact @name("protocol");
+        }
+        actions = { undo4; undo6; @defaultonly NoAction; }
+        default_action = NoAction();
+        size = BACKENDS;
+    }
+
+    action direct() { }
+
+    // legal: the site's bypass prefixes
+    @id(0x0200000d)
+    table bypass {
+        key = { local.dst : lpm @name("address"); }
+        actions = { direct; @defaultonly NoAction; }
+        default_action = NoAction();
+        size = BYPASSES;
+    }
+
+    apply {
+        port = 0;
+        if (!bypass.apply().hit) {
+            if (answer.apply().hit) {
+                if (hdr.tcp.isValid()) {
+                    local.delta = local.delta + (bit<32>)port + (bit<32>)(~hdr.tcp.sport);
+                    hdr.tcp.sport = port;
+                } else if (hdr.udp.isValid()) {
+                    local.delta = local.delta + (bit<32>)port + (bit<32>)(~hdr.udp.sport);
+                    hdr.udp.sport = port;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+// Choose: the first of pin, memory and slot to name a backend wins, unless that backend gives its connections away.
+//
+//   pin ─┐               ┌ normal, drain (no SYN) ─► that backend ─► no longer its slot's? ─► report
+//   memory ─► fate of it ┤ reset (no SYN) ─► packet-in, dropped
+//                        └ move, or a SYN ─► slot: `before` while it moves and this is no SYN, else `now`
+
+control Choose(inout local_t local, inout bit<8> tell, inout bit<8> punt, inout bit<32> drop) {
+    action drain() { local.fate = FATE_DRAIN; }
+    action move() { local.fate = FATE_MOVE; }
+    action reset() { local.fate = FATE_RESET; }
+
+    // legal: a pool's backend that drains or is down
+    @id(0x02000008)
+    table fate {
+        key = {
+            local.pool : exact @name("pool");
+            local.backend : exact @name("backend");
+        }
+        actions = { drain; move; reset; @defaultonly NoAction; }
+        default_action = NoAction();
+        size = FATES;
+    }
+
+    apply {
+        bool by_pin = local.pinned != 0 && local.pin_passed == 0 && (local.known == 0 || local.cell.fresh == 0);
+        if (by_pin) {
+            local.backend = local.pinned;
+            if (local.pin_elsewhere == 1) {
+                tell = REASON_PIN_SEEN;
+            }
+        } else if (local.known == 1 && (local.syn == 0 || local.cell.state < CELL_CLOSING)) {
+            local.backend = local.cell.backend;
+        }
+        if (local.backend != 0) {
+            fate.apply();
+        }
+        if (local.fate == FATE_RESET && local.syn == 0) {
+            punt = REASON_RESET;
+            drop = DROP_RESET;
+            local.done = 1;
+        } else if (local.backend == 0 || local.fate == FATE_MOVE || local.fate == FATE_RESET
+                   || (local.fate == FATE_DRAIN && local.syn == 1 && local.sticky == 0)) {
+            local.anew = 1;
+            local.backend = local.slot_now;
+            if (local.slot_before != 0 && local.syn == 0) {
+                local.backend = local.slot_before;
+            }
+        } else if (!by_pin && local.syn == 0 && local.backend != local.slot_now) {
+            tell = REASON_EXCEPTION;
+        }
+        if (local.pin_passed == 1) {
+            tell = REASON_PIN_STALE;
+        }
+        if (local.done == 0 && local.backend == 0) {
+            drop = DROP_NO_BACKEND;
+            local.done = 1;
+        }
+        // What only a pin knows is not for the memory.
+        if (by_pin && local.anew == 0) {
+            local.way = NO_WAY;
+        }
+    }
+}

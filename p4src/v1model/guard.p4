@@ -1,0 +1,53 @@
+// Guard: meters whatever opens connections: bare SYNs, and packets that neither pin nor memory knows.
+//
+//   known ─► passes        new ─► guard_source ─► guard_listener ─red─► dropped, counted
+//
+// A packet that either meter finds red is dropped; established traffic meets neither.
+
+control Guard(inout local_t local, inout bit<32> drop) {
+    direct_meter<bit<2>>(MeterType.packets) by_source;
+    direct_meter<bit<2>>(MeterType.packets) by_listener;
+    bit<2> color;
+
+    action limit_source() {
+        by_source.read(color);
+    }
+
+    action limit_listener() {
+        by_listener.read(color);
+    }
+
+    // legal: prefixes of one family (IPv4 from /96 on, see MAPPED); each entry with a meter
+    @id(0x02000005)
+    table guard_source {
+        key = {
+            local.listener : exact @name("listener");
+            local.client : lpm @name("client");
+        }
+        actions = { limit_source; @defaultonly NoAction; }
+        default_action = NoAction();
+        meters = by_source;
+        size = GUARDS;
+    }
+
+    @id(0x02000006)
+    table guard_listener {
+        key = { local.listener : exact @name("listener"); }
+        actions = { limit_listener; @defaultonly NoAction; }
+        default_action = NoAction();
+        meters = by_listener;
+        size = LISTENERS;
+    }
+
+    apply {
+        color = 0;
+        guard_source.apply();
+        if (color != 2) {
+            guard_listener.apply();
+        }
+        if (color == 2) {
+            drop = DROP_GUARD;
+            local.done = 1;
+        }
+    }
+}

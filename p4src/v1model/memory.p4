@@ -1,0 +1,154 @@
+// Memory: the switch's own record of who belongs to whom, in four ways of hashed cells (cell_t in types.p4).
+//
+//   recall: four cells read ─► a live one with our digest? ─► known
+//                          └─► else the place for a new one: free, forgotten or reset, else the embryo next to expire
+//   remember: one cell written
+//
+// The first packet of a connection, whatever it is, makes an embryo; the client's next one establishes it (as fast as a
+// meter allows), FIN starts the end, RST is the end. An established cell is never replaced before its time, nor is one
+// of a fullnat connection in any state: its place, way and index, is the port that the server knows.
+//
+// Here recall and remember are one pass. Hardware that may touch a register once a packet runs `remember` on the packet
+// sent round again, which is why it needs nothing but way, index and the cell.
+
+const bit<24> NOT_REPLACEABLE = 0xffffff;
+const bit<3> NO_WAY = 4;
+
+// One way. Reads the cell at `index`; `worth` tells how much would be lost if it were replaced.
+control Recall(inout local_t local, in bit<96> bits, in bit<3> way) {
+    bit<24> left;
+    bit<24> worth;
+    bit<4> state;
+
+    apply {
+        left = bits[31:8] - local.now;
+        state = bits[7:4];
+        if (state == CELL_FREE || left == 0 || left >= 0x800000) {
+            worth = 0;
+        } else if (bits[95:64] == local.digest && bits[3:3] == local.fullnat) {
+            worth = NOT_REPLACEABLE;
+            local.known = 1;
+            local.way = way;
+            local.cell.backend = bits[63:48];
+            local.cell.slot = bits[47:32];
+            local.cell.until = bits[31:8];
+            local.cell.state = state;
+            local.cell.fullnat = bits[3:3];
+            local.cell.fresh = bits[2:2];
+        } else if (bits[3:3] == 1 || state == CELL_ESTABLISHED || state == CELL_CLOSING) {
+            worth = NOT_REPLACEABLE;
+        } else if (state == CELL_CLOSED) {
+            worth = 1;
+        } else {
+            worth = left + 1;
+        }
+        if (local.known == 0 && worth < local.worth) {
+            local.worth = worth;
+            local.way = way;
+        }
+    }
+}
+
+register<bit<96>>(CELLS) cells0;
+register<bit<96>>(CELLS) cells1;
+register<bit<96>>(CELLS) cells2;
+register<bit<96>>(CELLS) cells3;
+
+control Memory(inout local_t local) {
+    Recall() recall;
+    bit<96> bits;
+    bit<32> first;
+    bit<32> second;
+
+    apply {
+        // Keyed by sums, whose carries nobody foresees who does not know the key; CRCs alone would be linear.
+        bit<32> w0 = local.client[31:0] + local.key[31:0];
+        bit<32> w1 = local.client[63:32] + local.key[63:32];
+        bit<32> w2 = local.client[95:64] + local.key[95:64];
+        bit<32> w3 = local.client[127:96] + local.key[127:96];
+        // A fullnat connection's cell is its local port: it has one of its own even where affinity says `source`.
+        bit<16> port = local.port_key;
+        if (local.fullnat == 1) {
+            port = local.client_port;
+        }
+        bit<32> w4 = (port ++ local.owner) + local.key_ports;
+        hash(first, HashAlgorithm.crc32, 32w0, {w0, w1, w2, w3, w4}, 64w0x100000000);
+        hash(second, HashAlgorithm.crc32, 32w0, {w4, w2, w0, w3, w1}, 64w0x100000000);
+        hash(local.digest, HashAlgorithm.crc32, 32w0, {w2, w4, w1, w0, w3}, 64w0x100000000);
+        bit<16> mask = local.cells_mask;
+        if (local.fullnat == 1) {
+            mask = mask & (PEERS - 1);
+        }
+        local.index0 = first[15:0] & mask;
+        local.index1 = first[31:16] & mask;
+        local.index2 = second[15:0] & mask;
+        local.index3 = second[31:16] & mask;
+        local.way = NO_WAY;
+        local.worth = NOT_REPLACEABLE;
+        cells0.read(bits, (bit<32>)local.index0);
+        recall.apply(local, bits, 0);
+        if (local.known == 0) {
+            cells1.read(bits, (bit<32>)local.index1);
+            recall.apply(local, bits, 1);
+        }
+        if (local.known == 0) {
+            cells2.read(bits, (bit<32>)local.index2);
+            recall.apply(local, bits, 2);
+        }
+        if (local.known == 0) {
+            cells3.read(bits, (bit<32>)local.index3);
+            recall.apply(local, bits, 3);
+        }
+    }
+}
+
+control Remember(inout local_t local, inout meter_color_t color) {
+    bit<24> lasts;
+    bit<96> bits;
+
+    apply {
+        local.cell.backend = local.backend;
+        if (local.known == 0 || (local.syn == 1 && local.cell.state >= CELL_CLOSING)) {
+            local.cell.state = CELL_EMBRYO;
+            local.cell.slot = local.slot;
+            local.cell.fullnat = local.fullnat;
+            local.cell.fresh = local.pin_passed;
+        } else {
+            if (local.anew == 1) {
+                local.cell.slot = local.slot;
+            }
+            local.cell.fresh = local.cell.fresh | local.pin_passed;
+            if (local.cell.state == CELL_EMBRYO && local.syn == 0) {
+                limits.execute_meter((bit<32>)REASON_PROMOTE, color);
+                if (color != METER_RED) {
+                    local.cell.state = CELL_ESTABLISHED;
+                }
+            }
+        }
+        if (local.rst == 1) {
+            local.cell.state = CELL_CLOSED;
+        } else if (local.fin == 1 && local.cell.state != CELL_CLOSED) {
+            local.cell.state = CELL_CLOSING;
+        }
+        if (local.cell.state == CELL_EMBRYO) {
+            lasts = (bit<24>)local.embryo;
+        } else if (local.cell.state == CELL_ESTABLISHED) {
+            lasts = (bit<24>)local.keep;
+        } else if (local.cell.state == CELL_CLOSING || local.fullnat == 1) {
+            lasts = (bit<24>)local.closing;
+        } else {
+            lasts = (bit<24>)local.closed;
+        }
+        bits = local.digest ++ local.cell.backend ++ local.cell.slot ++ (local.now + lasts) ++ local.cell.state
+            ++ local.cell.fullnat ++ local.cell.fresh ++ 2w0;
+        if (local.way == 0) {
+            cells0.write((bit<32>)local.index0, bits);
+        } else if (local.way == 1) {
+            cells1.write((bit<32>)local.index1, bits);
+        } else if (local.way == 2) {
+            cells2.write((bit<32>)local.index2, bits);
+        } else if (local.way == 3) {
+            cells3.write((bit<32>)local.index3, bits);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+// Respond: answers ARP, neighbour solicitations and pings for a VIP, while this site's authority lasts.
+//
+//   OP_AUTHORIZE ─► authority[vip] = deadline          question ─► authority[vip] > now ─► answer, else dropped
+//
+// Authority ends by this switch's own clock. The controller learns that clock with OP_CLOCK before it names a deadline,
+// so a message that is late makes the authority shorter, never longer.
+
+control Respond(inout headers_t hdr, inout local_t local, inout standard_metadata_t std, inout bit<32> drop) {
+    register<bit<48>>(VIPS) authority;
+    bit<48> deadline;
+    bit<1> question;
+
+    action back() {
+        std.egress_spec = std.ingress_port;
+        hdr.ethernet.dst = hdr.ethernet.src;
+        hdr.ethernet.src = local.vip_mac;
+        local.done = 1;
+    }
+
+    action answer_arp() {
+        bit<32> asked = hdr.arp.tpa;
+        hdr.arp.op = 2;
+        hdr.arp.tha = hdr.arp.sha;
+        hdr.arp.tpa = hdr.arp.spa;
+        hdr.arp.sha = local.vip_mac;
+        hdr.arp.spa = asked;
+        back();
+    }
+
+    action answer_nd() {
+        hdr.ipv6.dst = hdr.ipv6.src;
+        hdr.ipv6.src = hdr.nd.target;
+        hdr.ipv6.length = 32;
+        hdr.ipv6.hops = 255;
+        hdr.icmp.type = 136;
+        hdr.icmp.rest = 0x60000000;
+        hdr.nd_option.setValid();
+        hdr.nd_option.type = 2;
+        hdr.nd_option.length = 1;
+        hdr.nd_option.mac = local.vip_mac;
+        local.check_nd = 1;
+        back();
+    }
+
+    action answer_echo4() {
+        bit<32> asked = hdr.ipv4.dst;
+        hdr.ipv4.dst = hdr.ipv4.src;
+        hdr.ipv4.src = asked;
+        hdr.ipv4.ttl = 64;
+        hdr.icmp.type = 0;
+        local.delta = 0xf7ff;
+        back();
+    }
+
+    action answer_echo6() {
+        bit<128> asked = hdr.ipv6.dst;
+        hdr.ipv6.dst = hdr.ipv6.src;
+        hdr.ipv6.src = asked;
+        hdr.ipv6.hops = 64;
+        hdr.icmp.type = 129;
+        local.delta = 0x0100;
+        back();
+    }
+
+    apply {
+        question = 0;
+        if (hdr.packet_out.isValid() && hdr.packet_out.op == OP_AUTHORIZE) {
+            authority.write((bit<32>)hdr.packet_out.vip & (VIPS - 1), hdr.packet_out.deadline);
+            mark_to_drop(std);
+            local.done = 1;
+        } else if (hdr.arp.isValid() && hdr.arp.op == 1 && local.vip_mac != 0) {
+            question = 1;
+        } else if (hdr.nd.isValid() && hdr.icmp.code == 0 && local.vip_mac != 0 && hdr.ipv6.src != 0 && hdr.ipv6.hops == 255) {
+            question = 1;
+        } else if (local.responds == 1 && hdr.icmp.isValid() && hdr.icmp.code == 0 && local.fragment == FRAGMENT_NO
+                   && ((hdr.ipv4.isValid() && hdr.icmp.type == 8) || (hdr.ipv6.isValid() && hdr.icmp.type == 128))) {
+            question = 1;
+        }
+        if (question == 1) {
+            authority.read(deadline, (bit<32>)local.vip & (VIPS - 1));
+            // A local address (no VIP) is this switch's own and needs nobody's leave.
+            if (local.vip != 0 && (local.responds == 0 || deadline <= std.ingress_global_timestamp)) {
+                drop = DROP_NO_AUTHORITY;
+                local.done = 1;
+            } else if (hdr.arp.isValid()) {
+                answer_arp();
+            } else if (hdr.nd.isValid()) {
+                answer_nd();
+            } else if (hdr.ipv4.isValid()) {
+                answer_echo4();
+            } else {
+                answer_echo6();
+            }
+        }
+    }
+}
