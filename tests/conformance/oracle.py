@@ -1,0 +1,156 @@
+"""The oracle as a target: ``decision.decide`` chooses, and the frame comes out at the chosen server's port as it was.
+
+It knows no frames, so rows about anything but the choice pass it by. It is also what the fuzzer compares with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from controller.decision import (
+    ConnectionKey,
+    DecidedBy,
+    Decision,
+    Generation,
+    LbState,
+    Packet,
+    Remembered,
+    after,
+    decide,
+    listener_of,
+)
+from controller.model.types import Intent, Protocol, Switch
+from controller.plan.duty import World, duty, generation, memory_timeout
+from controller.plan.numbers import Space
+from controller.plan.pins import PinKey
+from flows.spec import ListenerSpec
+from tests.conformance.packets import ACK, SYN, Read, read_frame
+from tests.conformance.scenario import switch_of
+from tests.conformance.target import Can, Heard, Reason, Report, Wire
+
+Memory = Mapping[ConnectionKey, Remembered]
+
+
+class Oracle:
+    """Implements ``Target`` by the decision function; ``kind`` is that of the switch whose hash it takes."""
+
+    reasons = frozenset({Reason.EXCEPTION, Reason.RESET, Reason.PIN_STALE})
+
+    def __init__(self, kind: str = "ovs") -> None:
+        self.name = "oracle"
+        self.switch: Switch = switch_of(kind)
+        self.state = LbState((), {})
+        self._names: dict[int, str] = {}
+        self._numbers: dict[PinKey, int] = {}
+        self._retracted: set[PinKey] = set()
+        self._turns: dict[int, int] = {}
+
+    def has(self, what: Can) -> bool:
+        """See ``Target``."""
+        return what in (Can.MEMORY_CLOCK, Can.GENERATIONS)
+
+    def apply(self, world: World) -> None:
+        """See ``Target``."""
+        made = duty(world, self.switch)
+        self._names = {n: name for name, n in world.numbers.given.get(Space.BACKEND, {}).items()}
+        pins = {pin.key: pin for pin in world.pins.pins.values()}
+        self._numbers = {key: pin.id for key, pin in pins.items()}
+        self._retracted &= pins.keys()
+        held = {key: pin.backend for key, pin in pins.items() if key not in self._retracted}
+        memory = _aged(self.state.memory, self._turn(world.intent, world))
+        self.state = replace(LbState.fresh(made, self._names), pins=held, memory=memory)
+
+    def _turn(self, intent: Intent, world: World) -> dict[int, int]:
+        """How many generations have begun since the last time, by VIP."""
+        turned = {}
+        for vip in intent.vips:
+            number = world.numbers.of(Space.VIP, vip.name, world.now)
+            current = generation(world.now, memory_timeout(intent, vip))
+            turned[number] = current - self._turns.get(number, current)
+            self._turns[number] = current
+        return turned
+
+    def exchange(self, sent: Sequence[Wire], done: Callable[[Heard], bool]) -> Heard:
+        """See ``Target``."""
+        heard = Heard()
+        for wire in sent:
+            packet = as_packet(wire.frame)
+            if packet is None:
+                continue
+            decision = self.decide(packet)
+            heard.reports += self._reports(packet, decision)
+            if decision.backend is not None:
+                heard.frames.append(Wire(self._names[decision.backend], wire.frame))
+            self._retract(packet)
+        return heard
+
+    def decide(self, packet: Packet) -> Decision:
+        """What becomes of a packet, after which memory has changed."""
+        decision = decide(packet, self.state)
+        self.state = after(packet, self.state, decision)
+        return decision
+
+    def _retract(self, packet: Packet) -> None:
+        """A SYN hides the pin of the connection that had its ports before."""
+        for key in self._stale(packet):
+            self._retracted.add(key)
+            self.state = replace(self.state, pins={k: b for k, b in self.state.pins.items() if k != key})
+
+    def _stale(self, packet: Packet) -> Iterator[PinKey]:
+        listener = listener_of(packet, self.state)
+        if listener is not None and packet.syn and not listener.sticky:
+            key = PinKey(listener.id, packet.source, packet.source_port)
+            if key in self.state.pins:
+                yield key
+
+    def _reports(self, packet: Packet, decision: Decision) -> Iterator[Report]:
+        listener = listener_of(packet, self.state)
+        if listener is None:
+            return
+        for key in self._stale(packet):
+            yield Report(Reason.PIN_STALE, listener.id, packet.source, key.port, pin=self._numbers[key])
+        if decision.exception:
+            yield self._report(Reason.EXCEPTION, packet, listener, decision.backend or 0)
+        if decision.by is DecidedBy.RESET:
+            yield self._report(Reason.RESET, packet, listener, 0)
+
+    @staticmethod
+    def _report(reason: Reason, packet: Packet, listener: ListenerSpec, backend: int) -> Report:
+        port = 0 if listener.sticky else packet.source_port
+        return Report(reason, listener.id, packet.source, port, backend)
+
+    def forget(self) -> None:
+        """See ``Target``."""
+        self.state = replace(self.state, memory={})
+        self._retracted.clear()
+        self._turns.clear()
+
+    def close(self) -> None:
+        """See ``Target``."""
+
+
+def as_packet(frame: bytes) -> Packet | None:
+    """What a decision depends on, of a TCP or UDP packet; None for others."""
+    found = read_frame(frame)
+    protocol = next((p for p in Protocol if found is not None and p.number == found.protocol), None)
+    if found is None or protocol is None or found.fragment:
+        return None
+    syn = protocol is Protocol.TCP and _opens(found)
+    return Packet(found.source, found.port(0), found.destination, found.port(1), protocol, syn)
+
+
+def _opens(segment: Read) -> bool:
+    return segment.payload[13] & (SYN | ACK) == SYN
+
+
+def _aged(memory: Memory, turned: Mapping[int, int]) -> dict[ConnectionKey, Remembered]:
+    """Memory when generations have ended; embryonic entries have a zone of their own, which does not turn."""
+    out = {}
+    for key, found in memory.items():
+        turns = turned.get(key.vip, 0)
+        if turns == 0 or found.generation is Generation.NEW:
+            out[key] = found
+        elif turns == 1 and found.generation is Generation.NOW:
+            out[key] = found._replace(generation=Generation.BEFORE)
+    return out

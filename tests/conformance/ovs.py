@@ -1,0 +1,257 @@
+"""Open vSwitch as a target: one real switch in a lab of its own, frames through raw sockets behind its ports.
+
+    raw socket ── veth ── sw1 ── veth ── raw socket, one for each server         no kernel answers: no addresses
+
+What is written is what the controller would write (duty, pipeline, diff), over a stream without a controller process.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from pyroute2 import IPRoute
+
+from controller.plan.diff import diff, leases
+from controller.plan.duty import World, duty
+from flows.entries import Target as Flows
+from flows.pipeline import Builder
+from flows.spec import VipSpec, Zones
+from flows.tables import Kind, Placed, Stage
+from tests.conformance.ofstream import Appctl, Stream, Told
+from tests.conformance.ovs_controller import Answering
+from tests.conformance.packets import ether_type
+from tests.conformance.scenario import FAR, NEAR, PORTS, SEGMENT, SERVER_MACS, SWITCH_MAC, switch_of
+from tests.conformance.target import DEADLINE, Can, Heard, Reason, Wire
+from topo import netns, ovs, state
+from topo.lab import Lab
+from topo.model import HostSpec, SubnetSpec, SwitchSpec, Topology
+from topo.plan import TUNNEL_PORT, UNDERLAY_TABLE
+from topo.underlay import COOKIE
+from topo.wires import HOST_INTERFACE
+
+_SWITCH, _CLIENT = "sw1", "c1"
+_END = 0x88B5
+"""EtherType (for local experiments) of frames that go to every port: what was sent before them has been dealt with."""
+_ETH_P_ALL = 3
+_SOL_PACKET, _IGNORE_OUTGOING = 263, 23
+_ROUNDS = 8
+"""Of answers by the controller to packets that are answers by the controller."""
+_REASONS = {
+    Kind.EXCEPTION: Reason.EXCEPTION,
+    Kind.PIN_SEEN: Reason.PIN_SEEN,
+    Kind.PIN_STALE: Reason.PIN_STALE,
+    Kind.RESET: Reason.RESET,
+    Kind.TOO_BIG: Reason.TOO_BIG,
+    Kind.ICMP_KNOWN: Reason.ICMP,
+    Kind.ICMP_UNKNOWN: Reason.ICMP,
+}
+TOPOLOGY = Topology(
+    name="conform",
+    subnets=(
+        SubnetSpec.model_validate({"name": "front", "prefixes": ["10.0.0.0/24", "fd00::/64"]}),
+        SubnetSpec.model_validate({"name": "rack1", "prefixes": ["10.1.0.0/24", "fd00:0:0:1::/64"]}),
+        SubnetSpec.model_validate({"name": "rack2", "prefixes": ["10.2.0.0/24", "fd00:0:0:2::/64"]}),
+    ),
+    switches=(SwitchSpec(name=_SWITCH, roles=("edge", "lb", "leaf"), id=0x21),),
+    hosts=(
+        HostSpec(name=_CLIENT, attach=_SWITCH, subnet="front"),
+        *(HostSpec(name=name, attach=_SWITCH, subnet="rack1") for name in NEAR),
+        HostSpec(name=FAR, attach=_SWITCH, subnet="rack2", number=15),
+    ),
+)
+Mutation = Callable[[Flows], Flows]
+"""What a broken pipeline does to the flows; see ``mutations.py``."""
+
+
+def why_not() -> str | None:
+    """Why this target cannot be here, and what would bring it; None if it can."""
+    if os.geteuid() != 0:
+        return "Open vSwitch needs network namespaces: run as root"
+    return ovs.missing()
+
+
+class OpenVSwitch:
+    """Implements ``Target``."""
+
+    reasons = frozenset(Reason) - {Reason.OVERFLOW}
+
+    def __init__(self, name: str = "conform") -> None:
+        self.name = "ovs"
+        self.switch = switch_of("ovs", TUNNEL_PORT)
+        self.mutation: Mutation | None = None
+        self._stack = ExitStack()
+        self._lab = Lab.up(TOPOLOGY, name=f"{name[:6]}{os.getpid() % 100_000}")
+        self._stack.callback(state.remove, self._lab.name)
+        try:
+            self._check_plan()
+            self._ports = {port: self._open(port) for port in PORTS}
+            self._underlay()
+            directory = self._lab.switches[_SWITCH].directory
+            pid = (directory / "ovs-vswitchd.pid").read_text().strip()
+            self._appctl = Appctl(directory / f"ovs-vswitchd.{pid}.ctl")
+            self._stack.callback(self._appctl.close)
+            self._stream = Stream(directory / "br0.mgmt")
+            self._stack.callback(self._stream.close)
+        except BaseException:
+            self._stack.close()
+            raise
+        self._placed = Placed(self.switch.placement)
+        self._builder = Builder()
+        self._have = Flows()
+        self._zones: dict[int, Zones] = {}
+        self._answering: Answering | None = None
+
+    def has(self, what: Can) -> bool:
+        """See ``Target``."""
+        return True
+
+    def apply(self, world: World) -> None:
+        """See ``Target``."""
+        made = duty(world, self.switch)
+        want = self._builder.target(made)
+        if self.mutation is not None:
+            want = self.mutation(want)
+        changes = diff(self._placed, self._have, want)
+        self._stream.write([*changes.phases, *leases(want).phases])
+        self._have = want
+        for vip in made.vips:
+            self._turn(vip)
+        # A switch goes on by what it has cached for a moment.
+        self._appctl("revalidator/purge")
+        self._answering = Answering(world, self.switch, self._stream)
+
+    def _turn(self, vip: VipSpec) -> None:
+        """When a generation begins, conntrack's own timers have long emptied the zones of those before the last."""
+        old = self._zones.get(vip.id, vip.zones)
+        for zone in {vip.zones.now, vip.zones.before} - {
+            old.now,
+            *((old.before,) if old == vip.zones else ()),
+        }:
+            self._appctl("dpctl/flush-conntrack", f"zone={zone}")
+        self._zones[vip.id] = vip.zones
+
+    def exchange(self, sent: Sequence[Wire], done: Callable[[Heard], bool]) -> Heard:
+        """See ``Target``."""
+        heard = Heard()
+        for wire in sent:
+            self._ports[wire.port].send(wire.frame)
+        for _ in range(_ROUNDS):
+            self._drain({wire.port for wire in sent}, heard)
+            if not self._listen(heard, 0.0):
+                break
+        end = time.monotonic() + DEADLINE
+        while not done(heard) and time.monotonic() < end:
+            self._listen(heard, 0.0)
+            self._receive(heard, 0.02)
+        return heard
+
+    def forget(self) -> None:
+        """See ``Target``."""
+        learned = self._placed.table(Stage.PIN_RETRACTED)
+        self._lab.ofctl(_SWITCH, "del-flows", "br0", f"table={learned}")
+        self._appctl("dpctl/flush-conntrack")
+        self._appctl("revalidator/purge")
+        self._zones.clear()
+
+    def close(self) -> None:
+        """See ``Target``."""
+        self._stack.close()
+
+    # -- frames
+
+    def _drain(self, ports: set[str], heard: Heard) -> None:
+        """Wait until all that was sent so far is dealt with.
+
+        A switch reorders packets within a burst. When the first end has come back, what was sent before it has been
+        received; when the second has, what was received with the first has been carried out.
+        """
+        for _ in range(2):
+            for port in ports or {SEGMENT}:
+                frame = bytes.fromhex(SWITCH_MAC.replace(":", "")) * 2 + _END.to_bytes(2, "big") + bytes(46)
+                self._ports[port].send(frame)
+            missing = {port: len(ports or {SEGMENT}) for port in self._ports}
+            end = time.monotonic() + DEADLINE
+            while any(missing.values()):
+                for port in self._receive(heard, max(end - time.monotonic(), 0.0)):
+                    missing[port] -= 1
+                assert time.monotonic() < end, f"ends did not come back: {missing}"
+        self._stream.write([])
+
+    def _receive(self, heard: Heard, wait: float) -> list[str]:
+        """Take frames that are there, waiting a little for the first; returns the ports at which ends came."""
+        names = {one: name for name, one in self._ports.items()}
+        ends = []
+        for one in select.select(list(names), [], [], wait)[0]:
+            while True:
+                try:
+                    frame = one.recv(65536)
+                except BlockingIOError:
+                    break
+                if ether_type(frame) == _END:
+                    ends.append(names[one])
+                else:
+                    heard.frames.append(Wire(names[one], frame))
+        return ends
+
+    def _open(self, port: str) -> socket.socket:
+        host = _CLIENT if port == SEGMENT else port
+        with self._lab.namespace(host):
+            _silence()
+            one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self._stack.callback(one.close)
+        one.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        one.bind((HOST_INTERFACE, _ETH_P_ALL))
+        one.setblocking(False)
+        return one
+
+    # -- reports
+
+    def _listen(self, heard: Heard, wait: float) -> bool:
+        """Take reports; what the controller would answer is sent. Returns whether something was."""
+        answered = False
+        for told in list(self._stream.hear(wait)):
+            reason = _REASONS.get(told.cookie.kind)
+            if reason is None:
+                continue
+            assert self._answering is not None
+            heard.reports.append(self._answering.report(reason, told))
+            answered |= self._answer(told)
+        return answered
+
+    def _answer(self, told: Told) -> bool:
+        assert self._answering is not None
+        return self._answering.answer(told)
+
+    # -- the lab
+
+    def _check_plan(self) -> None:
+        """The lab's numbers are the scenario's."""
+        hosts, switch = self._lab.fabric.hosts, self._lab.fabric.switches[_SWITCH]
+        assert switch.mac == SWITCH_MAC
+        assert {name: hosts[name].mac for name in SERVER_MACS} == SERVER_MACS
+        assert {port.to: port.number for port in switch.ports} == {
+            _CLIENT if name == SEGMENT else name: number for name, number in PORTS.items()
+        }
+
+    def _underlay(self) -> None:
+        """What is for no server goes to the segment; and the frames by which the end of an exchange is known."""
+        everywhere = ",".join(str(number) for number in PORTS.values())
+        for flow in (
+            f"table={UNDERLAY_TABLE},priority=1,in_port={PORTS[SEGMENT]},actions=drop",
+            f"table={UNDERLAY_TABLE},priority=0,actions=output:{PORTS[SEGMENT]}",
+            f"table=0,priority=65535,dl_type={_END:#x},actions={everywhere},in_port",
+        ):
+            self._lab.ofctl(_SWITCH, "add-flow", "br0", f"cookie={COOKIE:#x},{flow}")
+
+
+def _silence() -> None:
+    """Take a host's addresses away, so that its kernel has nothing to say."""
+    netns.sysctl(f"net/ipv6/conf/{HOST_INTERFACE}/disable_ipv6", "1")
+    with IPRoute() as route:
+        route.flush_addr(index=route.link_lookup(ifname=HOST_INTERFACE)[0])

@@ -1,0 +1,214 @@
+"""A row: an intent, verdicts, what is sent and done in turn, and what comes of it by hand; and playing one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol as Shape
+
+from controller.model.types import Pool
+from tests.conformance.delivery import Got, Wrong, marked
+from tests.conformance.expect import Expect
+from tests.conformance.plant import Plant
+from tests.conformance.says import Log, Say, new_mark
+from tests.conformance.scenario import Setup
+from tests.conformance.target import Can, Heard, Reason, Report, Target
+
+
+@dataclass
+class Play:
+    """A row that is being played."""
+
+    target: Target
+    plant: Plant
+    log: Log
+    heard: list[Report] = field(default_factory=list)
+    """Reports that the controller has not yet been told of."""
+
+    def plan(self, seconds: float = 0.0) -> None:
+        """Let the plan move on, and tell the switch."""
+        self.plant.step(seconds)
+        self.target.apply(self.plant.world())
+
+
+class Step(Shape):
+    """Something that is sent or happens."""
+
+    def play(self, play: Play) -> None:
+        """Do it. Raises Wrong."""
+        ...
+
+
+@dataclass(frozen=True)
+class Row:
+    """One promise, played against every target."""
+
+    name: str
+    why: str
+    """One sentence: what would go wrong without."""
+    intent: Setup
+    steps: tuple[Step, ...]
+    down: tuple[str, ...] = ()
+    """Health at the beginning: servers that are judged down."""
+    needs: frozenset[Can] = frozenset()
+
+    def lacking(self, target: Target) -> Can | None:
+        """Something that the row needs and the target has not."""
+        return next((what for what in sorted(self.needs) if not target.has(what)), None)
+
+    def play(self, target: Target) -> None:
+        """Play it. Raises AssertionError that names the step."""
+        plant = Plant(self.intent, target.switch, self.down)
+        target.forget()
+        target.apply(plant.world())
+        play = Play(target, plant, Log(target.has(Can.FRAMES)))
+        for number, step in enumerate(self.steps, 1):
+            try:
+                step.play(play)
+            except Wrong as wrong:
+                raise AssertionError(
+                    f"{target.name}, step {number} of {self.name}: {wrong}\n{step}"
+                ) from None
+
+
+@dataclass(frozen=True)
+class In:
+    """Packets in, packets out."""
+
+    says: Say | Sequence[Say]
+    expect: Expect
+    reports: frozenset[Reason] = frozenset()
+    """What the switch tells the controller meanwhile; neither more nor less."""
+
+    def __str__(self) -> str:
+        return f"{self.says} -> {self.expect}"
+
+    def play(self, play: Play) -> None:
+        """See ``Step``."""
+        says: Sequence[Say] = self.says if isinstance(self.says, Sequence) else (self.says,)
+        marks = [new_mark() for _ in says]
+        wires = [wire for say, mark in zip(says, marks, strict=True) for wire in say.wires(play.log, mark)]
+        wanted = self.reports & play.target.reasons
+
+        def gots(heard: Heard) -> list[Got]:
+            if len(says) == 1:
+                return [Got(says[0], marks[0], heard.frames)]
+            return [Got(s, m, marked(m, heard.frames)) for s, m in zip(says, marks, strict=True)]
+
+        def complete(heard: Heard) -> bool:
+            try:
+                self.expect.check(gots(heard), play.log)
+            except Wrong:
+                return False
+            return wanted <= {report.reason for report in heard.reports}
+
+        heard = play.target.exchange(wires, complete)
+        went = self.expect.check(gots(heard), play.log)
+        reasons = {report.reason for report in heard.reports}
+        if reasons != wanted:
+            raise Wrong(f"reported {sorted(reasons)}, wanted {sorted(wanted)}")
+        play.log.last.update(went)
+        play.heard += heard.reports
+
+
+@dataclass(frozen=True)
+class Until:
+    """The same, again and again, until it is as expected: for the switch's own timers."""
+
+    step: In
+    within: float
+    """Seconds after which it will never be."""
+    pause: float = 0.2
+
+    def play(self, play: Play) -> None:
+        """See ``Step``."""
+        end = time.monotonic() + self.within
+        while True:
+            try:
+                self.step.play(play)
+                return
+            except Wrong:
+                if time.monotonic() > end:
+                    raise
+            time.sleep(self.pause)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The controller's verdict on servers changes."""
+
+    up: tuple[str, ...] = ()
+    down: tuple[str, ...] = ()
+
+    def play(self, play: Play) -> None:
+        """See ``Step``."""
+        for name in self.up:
+            play.plant.judge(name, up=True)
+        for name in self.down:
+            play.plant.judge(name, up=False)
+        play.plan()
+
+
+@dataclass(frozen=True)
+class Change:
+    """The pool becomes another one of the same name, or the whole intent another."""
+
+    to: Pool | Setup
+
+    def play(self, play: Play) -> None:
+        """See ``Step``."""
+        if isinstance(self.to, Pool):
+            play.plant.change_pool(self.to)
+        else:
+            play.plant.change(self.to)
+        play.plan()
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Time passes for the plan (and for what follows its clock); the wall clock stands still."""
+
+    seconds: float
+
+    def play(self, play: Play) -> None:
+        """See ``Step``."""
+        play.plan(self.seconds)
+
+
+@dataclass(frozen=True)
+class Hear:
+    """The controller hears what was reported, and plans: pins come and go."""
+
+    pins: int
+    """How many there are then."""
+
+    def play(self, play: Play) -> None:
+        """See ``Step``."""
+        play.plant.hear(play.heard)
+        play.heard.clear()
+        if len(play.plant.pins.pins) != self.pins:
+            raise Wrong(f"{len(play.plant.pins.pins)} pins, wanted {self.pins}")
+        play.plan()
+
+
+@dataclass(frozen=True)
+class Forget:
+    """The switch remembers nothing any more: as if a sibling had taken over."""
+
+    def play(self, play: Play) -> None:
+        """See ``Step``."""
+        play.target.forget()
+
+
+@dataclass(frozen=True)
+class Do:
+    """Anything else that happens to the controller's side."""
+
+    what: Callable[[Plant], object]
+    why: str
+
+    def play(self, play: Play) -> None:
+        """See ``Step``."""
+        self.what(play.plant)
+        play.plan()

@@ -1,0 +1,113 @@
+"""What the suite asks of a switch, of whatever kind: hold what a world says, take frames, give frames and reports.
+
+A target is a switch with all roles and with the part of the controller that turns a reported packet into another one
+(resets, packet too big, ICMP errors inside nat). Plans, pins, health and time are the suite's; see ``plant.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from controller.model.types import Address, Switch
+from controller.plan.duty import World
+
+DEADLINE = 5.0
+"""Seconds that a target waits for what is to come; not a measure of speed."""
+
+
+class Can(StrEnum):
+    """What not every target can do or show; a row names what it needs and is skipped, with this reason, without."""
+
+    FRAMES = "the frames that leave a switch (the oracle only names backends)"
+    ANSWERS = "answers of servers"
+    RESPOND = "ARP, neighbour discovery and ping"
+    ICMP_ERRORS = "ICMP errors"
+    FRAGMENTS = "fragments"
+    LATE_FIRST = "fragments that come before their first"
+    GUARDS = "rates of new connections"
+    CONTROLLER = "packets that the controller sends"
+    PINS_SEEN = "reports of pins that a switch holds for another one"
+    MEMORY_CLOCK = "memory that ages by the suite's clock"
+    GENERATIONS = "memory in generations, which the fuzzer's oracle knows"
+
+
+class Reason(StrEnum):
+    """Why a switch tells the controller of a connection."""
+
+    EXCEPTION = "exception"
+    """Remembered for a backend that its slot no longer names: wants a pin."""
+    OVERFLOW = "overflow"
+    """Memory is full: wants a pin."""
+    PIN_SEEN = "pin seen"
+    """Pinned, and another switch has the idle timer."""
+    PIN_STALE = "pin stale"
+    """A new connection with the ports of a pinned one."""
+    RESET = "reset"
+    TOO_BIG = "too big"
+    ICMP = "icmp"
+
+
+class Wire(NamedTuple):
+    """A frame at a port: "segment", or the name of the server behind it."""
+
+    port: str
+    frame: bytes
+
+
+@dataclass(frozen=True)
+class Report:
+    """A connection that the switch told of."""
+
+    reason: Reason
+    listener: int = 0
+    source: Address | None = None
+    port: int = 0
+    """The client's; 0 with affinity ``source``."""
+    backend: int = 0
+    pin: int = 0
+    """Number of the pin that it is about, if it is about one."""
+
+
+@dataclass
+class Heard:
+    """What came of what was sent."""
+
+    frames: list[Wire] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+
+
+class Target(Protocol):
+    """A switch under test."""
+
+    name: str
+    switch: Switch
+    """As the intent has it; ports are those of ``scenario.PORTS``."""
+    reasons: frozenset[Reason]
+    """What it would report."""
+
+    def has(self, what: Can) -> bool:
+        """Whether it can do that."""
+        ...
+
+    def apply(self, world: World) -> None:
+        """Hold what the world says, by the least writes, and decide by nothing older; renew the authority."""
+        ...
+
+    def exchange(self, sent: Sequence[Wire], done: Callable[[Heard], bool]) -> Heard:
+        """Send frames in this order, and return what came out once all of them are dealt with.
+
+        What takes longer (reports, what the controller sends) is waited for until ``done``, at most ``DEADLINE``.
+        Frames of different connections may overtake one another.
+        """
+        ...
+
+    def forget(self) -> None:
+        """Remember no connection any more, as a switch that took over from another one. Tables stay."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back."""
+        ...

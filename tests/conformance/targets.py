@@ -1,0 +1,26 @@
+"""All kinds of target, by name: how to make one, or why it cannot be here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.conformance import ovs
+from tests.conformance.oracle import Oracle
+from tests.conformance.target import Target
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of target."""
+
+    name: str
+    why_not: Callable[[], str | None]
+    """Why it cannot be here and how to get it; None if it can."""
+    make: Callable[[], Target]
+
+
+TARGETS = (
+    Kind("oracle", lambda: None, Oracle),
+    Kind("ovs", ovs.why_not, ovs.OpenVSwitch),
+)

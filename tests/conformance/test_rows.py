@@ -1,0 +1,28 @@
+"""Every row against every target: the same packets in, the same packets out."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.conformance.row import Row
+from tests.conformance.rows import modes
+from tests.conformance.target import Target
+
+SUBJECTS = {"modes": modes.ROWS}
+ROWS = [pytest.param(row, id=f"{name}-{row.name}") for name, rows in SUBJECTS.items() for row in rows]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_row(target: Target, row: Row) -> None:
+    lacking = row.lacking(target)
+    if lacking is not None:
+        pytest.skip(f"{target.name} does not know {lacking}")
+    row.play(target)
+
+
+def test_rows_have_names_and_reasons_of_their_own() -> None:
+    rows = [row for each in SUBJECTS.values() for row in each]
+    assert [name for name, times in Counter(row.name for row in rows).items() if times > 1] == []
+    assert [row.name for row in rows if not row.why.endswith(".") or "\n" in row.why] == []
