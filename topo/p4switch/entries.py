@@ -2,7 +2,8 @@
 
 A match key has one part for each key field of the table, in the declared order:
 exact `value`; lpm `(value, prefix length)`; ternary `(value, mask)`; range `(low, high)` inclusive;
-optional `value` or None. "Do not care" is lpm `(0, 0)`, ternary `(0, 0)`, range `(0, 2**width - 1)`, None.
+optional `value` or None. The compiler writes P4's optional fields as ternary, so most of those are pairs with a
+mask of all ones or (0, 0). "Do not care" is lpm `(0, 0)`, ternary `(0, 0)`, range `(0, 2**width - 1)`, None.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ class Table:
 
     `definition` is what the program declares; `index` is what the data plane searches; `default` is the
     default entry, the same object for ever (its `action` is -1 when there is none); `profile` is set for an
-    indirect table and `meter` describes the direct meter, if any. Tables whose `uses_priority` is true take priorities >= 1
-    (the larger wins), all others priority 0.
+    indirect table and `meter` describes the direct meter, if any. Tables whose `uses_priority` is true take
+    priorities >= 1 (the larger wins), all others priority 0.
     """
 
     def __init__(
