@@ -27,7 +27,7 @@ const bit<8> REASON_PROMOTE = 15;      // no report: the meter that limits promo
 
 // What the controller asks for with a packet-out.
 const bit<8> OP_SEND = 0;              // send the frame out of a port
-const bit<8> OP_INJECT = 1;            // treat the frame as received on a port
+//             OP_INJECT 1                // treat the frame as received on a port
 const bit<8> OP_AUTHORIZE = 2;         // answer for a VIP until a deadline of this switch's clock; no frame
 const bit<8> OP_CLOCK = 3;             // say what time it is here; the frame comes back
 const bit<8> OP_ASK = 4;               // like OP_INJECT, but an error that is unknown here as well is dropped
@@ -50,7 +50,6 @@ const bit<2> FRAGMENT_NO = 0;
 const bit<2> FRAGMENT_FIRST = 1;
 const bit<2> FRAGMENT_LATER = 2;
 
-const bit<2> FATE_NORMAL = 0;
 const bit<2> FATE_DRAIN = 1;
 const bit<2> FATE_MOVE = 2;
 const bit<2> FATE_RESET = 3;

@@ -5,13 +5,13 @@
 control Answer(inout headers_t hdr, inout local_t local) {
     bit<16> port;
 
-    action undo4(bit<32> vip, bit<16> vip_port, bit<16> change) {
+    action undo_nat4(bit<32> vip, bit<16> vip_port, bit<16> change) {
         hdr.ipv4.src = vip;
         port = vip_port;
         local.delta = (bit<32>)change;
     }
 
-    action undo6(bit<128> vip, bit<16> vip_port, bit<16> change) {
+    action undo_nat6(bit<128> vip, bit<16> vip_port, bit<16> change) {
         hdr.ipv6.src = vip;
         port = vip_port;
         local.delta = (bit<32>)change;
@@ -25,7 +25,7 @@ control Answer(inout headers_t hdr, inout local_t local) {
             local.client_port : exact @name("port");
             local.proto : exact @name("protocol");
         }
-        actions = { undo4; undo6; @defaultonly NoAction; }
+        actions = { undo_nat4; undo_nat6; @defaultonly NoAction; }
         default_action = NoAction();
         size = BACKENDS;
     }

@@ -19,7 +19,7 @@ control Backend(inout headers_t hdr, inout local_t local, inout standard_metadat
     bit<32> come;
     bit<16> mtu;
 
-    action out(bit<48> mac, bit<16> group) {
+    action leave(bit<48> mac, bit<16> group) {
         packets.count();
         hdr.ethernet.src = local.mac;
         hdr.ethernet.dst = mac;
@@ -27,11 +27,11 @@ control Backend(inout headers_t hdr, inout local_t local, inout standard_metadat
     }
 
     action dr(bit<48> mac, bit<16> group) {
-        out(mac, group);
+        leave(mac, group);
     }
 
     action nat4(bit<48> mac, bit<16> group, bit<32> address, bit<16> to_port, bit<16> change) {
-        out(mac, group);
+        leave(mac, group);
         hdr.ipv4.dst = address;
         port = to_port;
         translate = 1;
@@ -39,7 +39,7 @@ control Backend(inout headers_t hdr, inout local_t local, inout standard_metadat
     }
 
     action nat6(bit<48> mac, bit<16> group, bit<128> address, bit<16> to_port, bit<16> change) {
-        out(mac, group);
+        leave(mac, group);
         hdr.ipv6.dst = address;
         port = to_port;
         translate = 1;
@@ -58,7 +58,7 @@ control Backend(inout headers_t hdr, inout local_t local, inout standard_metadat
     }
 
     action tun4(bit<48> mac, bit<16> group, bit<32> from, bit<32> to, bit<16> largest) {
-        out(mac, group);
+        leave(mac, group);
         hdr.outer4.setValid();
         hdr.outer4.version = 4;
         hdr.outer4.ihl = 5;
@@ -70,7 +70,7 @@ control Backend(inout headers_t hdr, inout local_t local, inout standard_metadat
     }
 
     action tun6(bit<48> mac, bit<16> group, bit<128> from, bit<128> to, bit<16> largest) {
-        out(mac, group);
+        leave(mac, group);
         hdr.outer6.setValid();
         hdr.outer6.version = 6;
         hdr.outer6.hops = 64;

@@ -85,7 +85,7 @@ control Balance(inout headers_t hdr, inout local_t local, inout standard_metadat
     }
 }
 
-control Ingress(inout headers_t hdr, inout local_t local, inout standard_metadata_t std) {
+control Incoming(inout headers_t hdr, inout local_t local, inout standard_metadata_t std) {
     Classify() classify;
     Fragments() fragments;
     Self() self;
@@ -225,7 +225,7 @@ control Ingress(inout headers_t hdr, inout local_t local, inout standard_metadat
     }
 }
 
-control Egress(inout headers_t hdr, inout local_t local, inout standard_metadata_t std) {
+control Outgoing(inout headers_t hdr, inout local_t local, inout standard_metadata_t std) {
     Adjust() adjust;
 
     apply {
@@ -235,4 +235,4 @@ control Egress(inout headers_t hdr, inout local_t local, inout standard_metadata
     }
 }
 
-V1Switch(PacketParser(), VerifyChecksum(), Ingress(), Egress(), ComputeChecksum(), Deparser()) main;
+V1Switch(PacketParser(), CheckSums(), Incoming(), Outgoing(), WriteSums(), PacketDeparser()) main;

@@ -1,6 +1,6 @@
 // Checksums: IPv4 headers are summed anew, transport checksums get what changed, neighbour advertisements are summed.
 
-control VerifyChecksum(inout headers_t hdr, inout local_t local) {
+control CheckSums(inout headers_t hdr, inout local_t local) {
     apply {
         verify_checksum(hdr.ipv4.isValid(), {
             hdr.ipv4.version, hdr.ipv4.ihl, hdr.ipv4.tos, hdr.ipv4.length, hdr.ipv4.id, hdr.ipv4.reserved, hdr.ipv4.df,
@@ -41,7 +41,7 @@ control Adjust(inout headers_t hdr, inout local_t local) {
     }
 }
 
-control ComputeChecksum(inout headers_t hdr, inout local_t local) {
+control WriteSums(inout headers_t hdr, inout local_t local) {
     apply {
         update_checksum(hdr.ipv4.isValid(), {
             hdr.ipv4.version, hdr.ipv4.ihl, hdr.ipv4.tos, hdr.ipv4.length, hdr.ipv4.id, hdr.ipv4.reserved, hdr.ipv4.df,
@@ -65,7 +65,7 @@ control ComputeChecksum(inout headers_t hdr, inout local_t local) {
     }
 }
 
-control Deparser(packet_out packet, in headers_t hdr) {
+control PacketDeparser(packet_out packet, in headers_t hdr) {
     apply {
         packet.emit(hdr.packet_in);
         packet.emit(hdr.ethernet);

@@ -76,7 +76,7 @@ control Fragments(inout headers_t hdr, inout local_t local, inout standard_metad
     register<bit<96>>(FRAGMENTS) datagrams;
     bit<32> id;
     bit<32> place;
-    bit<32> digest;
+    bit<32> check;
     bit<96> cell;
 
     apply {
@@ -85,12 +85,12 @@ control Fragments(inout headers_t hdr, inout local_t local, inout standard_metad
             id = hdr.fragment.id;
         }
         hash(place, HashAlgorithm.crc32, 32w0, {local.src, local.dst, id, local.proto}, 64w0x100000000);
-        hash(digest, HashAlgorithm.crc32, 32w0, {id + local.key_ports, local.dst, local.proto, local.src}, 64w0x100000000);
+        hash(check, HashAlgorithm.crc32, 32w0, {id + local.key_ports, local.dst, local.proto, local.src}, 64w0x100000000);
         place = place & (FRAGMENTS - 1);
         datagrams.read(cell, place);
         if (local.fragment == FRAGMENT_FIRST) {
-            datagrams.write(place, digest ++ local.client_port ++ local.server_port ++ (local.now + 16) ++ 8w0);
-        } else if (cell[95:64] == digest && cell[31:8] - local.now <= 16) {
+            datagrams.write(place, check ++ local.client_port ++ local.server_port ++ (local.now + 16) ++ 8w0);
+        } else if (cell[95:64] == check && cell[31:8] - local.now <= 16) {
             local.is_transport = 1;
             local.client_port = cell[63:48];
             local.server_port = cell[47:32];

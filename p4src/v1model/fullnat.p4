@@ -68,13 +68,13 @@ control AnswerLocal(inout headers_t hdr, inout local_t local, inout bit<32> drop
         size = VIPS;
     }
 
-    action undo4(bit<32> vip, bit<16> vip_port, bit<16> change) {
+    action undo_fullnat4(bit<32> vip, bit<16> vip_port, bit<16> change) {
         hdr.ipv4.src = vip;
         port = vip_port;
         local.delta = (bit<32>)change;
     }
 
-    action undo6(bit<128> vip, bit<16> vip_port, bit<16> change) {
+    action undo_fullnat6(bit<128> vip, bit<16> vip_port, bit<16> change) {
         hdr.ipv6.src = vip;
         port = vip_port;
         local.delta = (bit<32>)change;
@@ -89,12 +89,13 @@ control AnswerLocal(inout headers_t hdr, inout local_t local, inout bit<32> drop
             local.src : exact @name("server");
             local.client_port : exact @name("port");
         }
-        actions = { undo4; undo6; @defaultonly NoAction; }
+        actions = { undo_fullnat4; undo_fullnat6; @defaultonly NoAction; }
         default_action = NoAction();
         size = BACKENDS;
     }
 
     apply {
+        way = 0;
         if (local_address.apply().hit) {
             index = (bit<32>)(local.server_port & 0x7fff);
             if (way == 0) {

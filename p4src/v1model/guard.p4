@@ -5,16 +5,16 @@
 // A packet that either meter finds red is dropped; established traffic meets neither.
 
 control Guard(inout local_t local, inout bit<32> drop) {
-    direct_meter<bit<2>>(MeterType.packets) by_source;
-    direct_meter<bit<2>>(MeterType.packets) by_listener;
+    direct_meter<bit<2>>(MeterType.packets) source_rate;
+    direct_meter<bit<2>>(MeterType.packets) listener_rate;
     bit<2> color;
 
     action limit_source() {
-        by_source.read(color);
+        source_rate.read(color);
     }
 
     action limit_listener() {
-        by_listener.read(color);
+        listener_rate.read(color);
     }
 
     // legal: prefixes of one family (IPv4 from /96 on, see MAPPED); each entry with a meter
@@ -26,7 +26,7 @@ control Guard(inout local_t local, inout bit<32> drop) {
         }
         actions = { limit_source; @defaultonly NoAction; }
         default_action = NoAction();
-        meters = by_source;
+        meters = source_rate;
         size = GUARDS;
     }
 
@@ -35,7 +35,7 @@ control Guard(inout local_t local, inout bit<32> drop) {
         key = { local.listener : exact @name("listener"); }
         actions = { limit_listener; @defaultonly NoAction; }
         default_action = NoAction();
-        meters = by_listener;
+        meters = listener_rate;
         size = LISTENERS;
     }
 

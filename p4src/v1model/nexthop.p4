@@ -4,7 +4,7 @@
 //   high bits of the hash ─► bucket ─► (group, bucket) ─► port
 
 control Nexthop(inout local_t local, inout standard_metadata_t std, inout bit<32> drop) {
-    action out(bit<16> port) {
+    action send(bit<16> port) {
         std.egress_spec = (bit<9>)port;
     }
 
@@ -15,7 +15,7 @@ control Nexthop(inout local_t local, inout standard_metadata_t std, inout bit<32
             local.group : exact @name("group");
             local.bucket : exact @name("bucket");
         }
-        actions = { out; @defaultonly NoAction; }
+        actions = { send; @defaultonly NoAction; }
         default_action = NoAction();
         size = NEXTHOPS;
     }

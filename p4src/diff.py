@@ -1,0 +1,76 @@
+"""What has to be written to bring a P4 switch from what it holds to what it should hold."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flows.slots import SlotTable
+from p4src.target import ORDER, Changes, EntryKey, P4Target
+
+SAID = 5
+"""Entries named in words; more are only counted."""
+
+
+def diff(have: P4Target, want: P4Target) -> Changes:
+    """The least to write."""
+    rank = {name: n for n, name in enumerate(ORDER)}
+    put = [
+        (key, body, key not in have.entries)
+        for key, body in want.entries.items()
+        if have.entries.get(key) != body
+    ]
+    put.sort(key=lambda item: rank[item[0].table])
+    gone = [key for key in have.entries if key not in want.entries]
+    gone.sort(key=lambda key: -rank[key.table])
+    configuration = want.configuration if want.configuration != have.configuration else None
+    limits = {index: rate for index, rate in want.limits.items() if have.limits.get(index) != rate}
+    slots = []
+    counts = np.zeros(3, np.int64)
+    for pool in dict.fromkeys([*have.slots, *want.slots]):
+        old, new = have.slots.get(pool), want.slots.get(pool)
+        found = slot_changes(old, new)
+        if found.any():
+            slots.append((pool, old, new))
+            counts += found
+    fresh = sum(is_new for _, _, is_new in put)
+    return Changes(
+        tuple(put),
+        tuple(slots),
+        tuple(gone),
+        configuration,
+        limits,
+        int(fresh + counts[0]),
+        int(len(put) - fresh + counts[1] + (configuration is not None) + len(limits)),
+        int(len(gone) + counts[2]),
+        tuple(
+            [describe(key) for key in [*(key for key, _, _ in put), *gone][:SAID]]
+            + [f"slots of pool {pool}" for pool, _, _ in slots[:SAID]]
+            + ["configuration"] * (configuration is not None)
+            + [f"meter {index}" for index in limits]
+        ),
+    )
+
+
+def slot_changes(old: SlotTable | None, new: SlotTable | None) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """How many slots of a pool are added, modified and deleted."""
+    size = max(len(table.now) for table in (old, new) if table is not None)
+    before, after = _pairs(old, size), _pairs(new, size)
+    added = np.count_nonzero((before == 0) & (after != 0))
+    deleted = np.count_nonzero((before != 0) & (after == 0))
+    changed = np.count_nonzero(before != after)
+    return np.array([added, changed - added - deleted, deleted], np.int64)
+
+
+def _pairs(table: SlotTable | None, size: int) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+    out = np.zeros(size, np.uint32)
+    if table is not None:
+        out[: len(table.now)] = table.now.astype(np.uint32) << 16 | table.before
+    return out
+
+
+def describe(key: EntryKey) -> str:
+    """An entry as people read it."""
+    fields = ", ".join(
+        f"{value[0]:#x}/{value[1]}" if isinstance(value, tuple) else f"{value:#x}" for value in key.match
+    )
+    return f"{key.table}({fields})"
