@@ -105,6 +105,15 @@ def parse_live_ports(body: bytes) -> set[int]:
     return live
 
 
+def parse_port_names(body: bytes) -> dict[int, str]:
+    """Names of ports by number; they have at most 15 octets."""
+    names = {}
+    for at in range(0, len(body), _PORT_SIZE):
+        number, name = struct.unpack_from("!I12x16s", body, at)
+        names[number] = name.rstrip(b"\0").decode(errors="replace")
+    return names
+
+
 def meter_stats_request() -> bytes:
     """Counters of all meters."""
     return _multipart(STATS_METER, struct.pack("!I4x", ANY))

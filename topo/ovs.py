@@ -205,9 +205,12 @@ class OpenVSwitch:
         return {name for name, block in blocks if re.search(r"Local Session State: up", block)}
 
     def open(self) -> None:
-        """Tell neighbours by BFD that this switch may be used."""
+        """Tell neighbours by BFD that this switch may be used; a controller's edges are told by the controller."""
+        marked = self.vsctl(
+            "--bare", "--columns=name", "find", "interface", "external_ids:evenkeel=shut-at-boot"
+        ).split()
         for port in self.switch.ports:
-            if port.to in self.fabric.switches:
+            if port.to in self.fabric.switches and port.to not in marked:
                 self.vsctl("set", "interface", port.to, "bfd:cpath_down=false")
 
     def running(self) -> bool:

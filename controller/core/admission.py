@@ -1,6 +1,6 @@
 """Which lb switches edges may use: one that comes back waits until it can do no harm.
 
-    synced ─► links up (or LINKS seconds) ─► no slot moves (or two windows) ─► admitted
+    synced ─► links up (or LINKS seconds) ─► no slot moves (or two windows) ─► admitted ─► links opened
 
 A switch that lost its memory does not know connections that were opened on a moving slot while it was away, and would
 give their packets to the old backend; so it waits for the window to end. The only switch there is waits for nothing.
@@ -9,9 +9,13 @@ give their packets to the old backend; so it waits for the window to end. The on
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from controller.core import links
 from controller.core.fleet import Member
+from controller.core.ovsdb import OvsdbError
+from controller.model.types import Role
 from controller.southbound.errors import SwitchError
 
 if TYPE_CHECKING:
@@ -20,19 +24,22 @@ if TYPE_CHECKING:
 LINKS = 5.0
 """Seconds that a switch may wait for its links to other switches."""
 _LOOK = 0.1
+_AGAIN = 1.0
 
 
 class Admission:
     """Who waits, and since when."""
 
-    def __init__(self, core: Controller) -> None:
+    def __init__(self, core: Controller, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._core = core
+        self._sleep = sleep
         self._waiting: dict[str, float] = {}
 
     async def seek(self, member: Member, now: float) -> None:
         """A switch holds its target and wants traffic."""
         name = member.switch.name
         if name in self._core.state.admitted:
+            await self.open_links(member)
             return
         if self._others(name):
             await self._links_up(member)
@@ -59,8 +66,30 @@ class Admission:
             self._core.journal.event("barred", switch=name, why=why)
             self._core.touch()
 
+    async def open_links(self, member: Member) -> None:
+        """Let edges use the links of an admitted switch; again and again while its OVSDB refuses."""
+        switch = member.switch
+        edges = {s.name for s in self._core.state.intent.switches if Role.EDGE in s.roles}
+        ports = {p.number for p in switch.ports if p.to in edges}
+        if switch.ovsdb is None or not ports:
+            return
+        while member.session.alive and switch.name in self._core.state.admitted:
+            try:
+                names = await member.session.port_names()
+                await links.open_links(switch.ovsdb, sorted(names[n] for n in ports if n in names))
+            except (OvsdbError, SwitchError) as error:
+                if member.session.alive and not member.links_shut:
+                    self._core.journal.event("links_shut", switch=switch.name, error=str(error))
+                member.links_shut = str(error)
+                await self._sleep(_AGAIN)
+            else:
+                member.links_shut = ""
+                return
+
     def _others(self, name: str) -> list[str]:
-        return [n for n in self._core.state.admitted if n != name and self._core.is_synced(n)]
+        """Those that serve, or are not known to be gone, when this one does not."""
+        core = self._core
+        return [n for n in core.state.admitted if n != name and (core.is_synced(n) or core.awaited(n))]
 
     def _moving(self) -> bool:
         return any(pool.moving for pool in self._core.state.pools.values())
@@ -78,5 +107,5 @@ class Admission:
                     return
             except SwitchError:
                 return
-            await asyncio.sleep(_LOOK)
+            await self._sleep(_LOOK)
         self._core.journal.event("links_down", switch=member.switch.name, waited=LINKS)

@@ -12,6 +12,7 @@ from controller.core import announce, timeouts
 from controller.core.admission import Admission
 from controller.core.fleet import Member
 from controller.core.journal import Journal
+from controller.core.ovsdb import OvsdbError
 from controller.core.reports import Reports
 from controller.core.state import State, lbs
 from controller.health.judge import Verdict
@@ -116,6 +117,7 @@ class Controller:
         """Edges may use an lb switch from now on."""
         self.state.admit(self.state.admitted | {name})
         self.journal.event("admitted", switch=name)
+        self._group.create_task(self.admission.open_links(self.members[name]))
         self.touch()
 
     # -- life -----------------------------------------------------------------------------------------------
@@ -299,7 +301,7 @@ class Controller:
                 return
             try:
                 changed = await timeouts.ensure(switch.ovsdb, wanted)
-            except timeouts.TimeoutsError as error:
+            except OvsdbError as error:
                 member.memory_short = str(error)
                 self.journal.event(
                     "memory_short",
@@ -332,6 +334,10 @@ class Controller:
     def is_synced(self, name: str) -> bool:
         """Whether a switch is here and holds its target."""
         return name in self.members and self.members[name].synced
+
+    def awaited(self, name: str) -> bool:
+        """Whether a switch that is not synced may yet turn out to be well: we have only just started."""
+        return not self.is_synced(name) and self._unix() < self._started + GRACE
 
     def _ended(self, event: FlowEnded) -> None:
         switch = self.switch_of(event.session.id)

@@ -77,6 +77,8 @@ class Member:
     problem: str = ""
     memory_short: str = ""
     """Why its conntrack could not be told to remember; empty: it was told, or has not to."""
+    links_shut: str = ""
+    """Why edges could not be let use its links; empty: they may, or its OVSDB is not ours to write."""
     timeouts: list[Timeouts] | None = None
     """What its conntrack was told last; None: nothing yet."""
     telling: asyncio.Lock = field(default_factory=asyncio.Lock)

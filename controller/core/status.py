@@ -76,7 +76,7 @@ def _switch(core: Controller, name: str) -> dict[str, object]:
             "repairs": member.repairs,
             "writes": member.writes,
             "conflicts": member.conflicts,
-            "problem": member.problem or member.memory_short,
+            "problem": member.problem or member.links_shut or member.memory_short,
         }
     return shown
 

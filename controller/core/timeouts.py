@@ -5,28 +5,23 @@ OpenFlow cannot do it, and without it a connection seen from one side is forgott
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterable
 
+from controller.core.ovsdb import vsctl
 from controller.plan.duty import Timeouts
 
-DEADLINE = 5.0
 _STATES = ("tcp_syn_sent", "tcp_syn_recv", "tcp_established", "udp_first", "udp_single", "udp_multiple")
 _LINE = re.compile(r"Zone:(\d+), Timeout Policies: (.*)")
-
-
-class TimeoutsError(RuntimeError):
-    """The zones' timeouts could not be read or set."""
 
 
 async def ensure(address: str, wanted: Iterable[Timeouts]) -> int:
     """Make the zones remember as long as wanted; returns how many zones were changed.
 
-    Raises TimeoutsError naming what failed.
+    Raises OvsdbError naming what failed.
     """
     await _make_datapath(address)
-    held = _parse(await _vsctl(address, ["list-zone-tp", "netdev"]))
+    held = _parse(await vsctl(address, ["list-zone-tp", "netdev"]))
     gone: list[str] = []
     new: list[str] = []
     changed = 0
@@ -41,16 +36,16 @@ async def ensure(address: str, wanted: Iterable[Timeouts]) -> int:
             new += ["--", "add-zone-tp", "netdev", f"zone={zone}", *(f"{k}={v}" for k, v in policy.items())]
     for arguments in (gone, new):
         if arguments:
-            await _vsctl(address, arguments[1:])
+            await vsctl(address, arguments[1:])
     return changed
 
 
 async def _make_datapath(address: str) -> None:
     """The record that holds the zones; Open vSwitch does not make it by itself."""
-    datapaths = await _vsctl(address, ["get", "Open_vSwitch", ".", "datapaths"])
+    datapaths = await vsctl(address, ["get", "Open_vSwitch", ".", "datapaths"])
     if "netdev=" not in datapaths:
         record = ["--id=@d", "create", "Datapath", "datapath_version=0"]
-        await _vsctl(address, [*record, "--", "set", "Open_vSwitch", ".", "datapaths:netdev=@d"])
+        await vsctl(address, [*record, "--", "set", "Open_vSwitch", ".", "datapaths:netdev=@d"])
 
 
 def _parse(text: str) -> dict[int, dict[str, str]]:
@@ -61,19 +56,3 @@ def _parse(text: str) -> dict[int, dict[str, str]]:
             pairs = (part.split("=") for part in found[2].split())
             out[int(found[1])] = dict(pairs)
     return out
-
-
-async def _vsctl(address: str, arguments: list[str]) -> str:
-    command = ["ovs-vsctl", f"--db={address}", f"--timeout={DEADLINE:.0f}", *arguments]
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
-    except FileNotFoundError:
-        raise TimeoutsError(
-            "ovs-vsctl is not installed (Debian: apt-get install openvswitch-switch)"
-        ) from None
-    out, err = await process.communicate()
-    if process.returncode:
-        raise TimeoutsError(f"{address}: {err.decode(errors='replace').strip()}")
-    return out.decode()

@@ -86,6 +86,10 @@ class Session:
         """Numbers of the ports that are up and, where BFD runs, whose neighbour is alive."""
         return messages.parse_live_ports(await self._ask(messages.ports_request()))
 
+    async def port_names(self) -> dict[int, str]:
+        """Names of all ports by number."""
+        return messages.parse_port_names(await self._ask(messages.ports_request()))
+
     async def meter_drops(self) -> dict[int, int]:
         """Packets dropped by each meter."""
         return dict(messages.parse_meter_drops(await self._ask(messages.meter_stats_request())))

@@ -181,6 +181,29 @@ def test_a_returned_lb_switch_is_used_only_once_it_is_synced_and_no_connection_i
     assert long.broken() == []
 
 
+def test_an_lb_switch_that_restarts_without_a_controller_gets_no_traffic_before_one_admits_it(
+    served: Balanced, long: LongConnections
+) -> None:
+    lab = served.lab
+    edge = lab.switches["edge1"]
+    modes = ("dr", "nat", "tun")
+    _windows_over(served)
+    long.open(10, modes)
+    served.kill_controller()
+    lab.fail("lb1")
+    lab.heal("lb1")
+    eventually(lambda: "lb1" in edge.sessions(), "the edge hears it")
+    assert edge.liveness()["lb1"] is False
+    assert {one.problem for one in long.open(30, modes)} == {""}
+    served.start_controller()
+    served.wait_event("admitted", switch="lb1")
+    eventually(lambda: edge.liveness()["lb1"], "the edge may use it")
+    served.wait_ready()
+    assert {one.problem for one in long.open(30, modes)} == {""}
+    long.speak()
+    assert long.broken() == []
+
+
 def _weight(balanced: Balanced, switch: str) -> int:
     """Weight of an lb switch's bucket in the edge's group."""
     port = balanced.lab.fabric.switches["edge1"].port(switch)

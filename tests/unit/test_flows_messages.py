@@ -189,3 +189,11 @@ def test_tables_of_ours_are_the_entry_and_the_stages() -> None:
     assert PLACED.tables == (0, *range(10, 10 + COUNT))
     assert {key.table for key in target(duties.lb_duty()).flows} <= set(PLACED.tables)
     assert PLACED.table(Stage(0)) == 10
+
+
+def test_port_names_are_read_from_port_descriptions_by_number() -> None:
+    def port(number: int, name: bytes) -> bytes:
+        return struct.pack("!I4x6s2x16s32x", number, b"\2\0\0\0\0\1", name)
+
+    body = port(1, b"edge1") + port(0xFFFFFFFE, b"br0") + port(7, b"fifteen-letters")
+    assert messages.parse_port_names(body) == {1: "edge1", 0xFFFFFFFE: "br0", 7: "fifteen-letters"}
