@@ -99,6 +99,8 @@ def _check_next_hop(found: Findings, use: Use) -> None:
 
 
 def _check_tunnel(found: Findings, use: Use) -> None:
+    if all(switch.kind != "ovs" for switch in found.lbs(use.vip)):
+        return
     for backend in use.pool.backends:
         if backend.address(4) is None:
             found.add(
@@ -124,7 +126,8 @@ def _check_local(found: Findings) -> None:
     wanted: dict[tuple[str, int], list[Use]] = defaultdict(list)
     for use in found.uses:
         if use.listener.mode is Mode.FULLNAT:
-            for switch in found.lbs(use.vip):
+            # A P4 switch shares four addresses among all listeners: a port stands for a connection there.
+            for switch in (each for each in found.lbs(use.vip) if each.kind == "ovs"):
                 wanted[switch.name, use.vip.address.version].append(use)
     switches = {switch.name: switch for switch in reversed(found.intent.switches)}
     for (name, version), uses in wanted.items():

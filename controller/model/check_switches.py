@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from controller.model.check_p4 import check_p4
 from controller.model.findings import Findings
 from controller.model.types import Network, Switch
 from flows.tables import COUNT as OWN_TABLES
+from flows.tables import MOST_VIPS, ZoneBase
 
-FULLNAT_ZONES = 20_000
-"""From here on above zones_from each fullnat listener has a conntrack zone; VIPs have theirs below."""
 LAST_TABLE = 253
 """254 is the last that OpenFlow can name; Open vSwitch keeps it to itself."""
 LAST_ZONE = 65535
@@ -19,6 +19,7 @@ def check_switches(found: Findings) -> None:
     """Everything that concerns switches but not what they serve."""
     _check_identities(found)
     _check_local(found)
+    _check_zones_of_vips(found)
     for switch in found.intent.switches:
         if switch.kind == "ovs":
             _check_tables(found, switch)
@@ -28,13 +29,18 @@ def check_switches(found: Findings) -> None:
                     found.add(
                         port, (), f'port 0 of switch "{switch.name}" does not exist on ovs', "count from 1"
                     )
+            _check_keys(found, switch, ("p4runtime", "routes"), "use kind bmv2 or embedded")
         else:
-            for key in ("openflow", "ovsdb"):
-                if found.given(switch, key):
-                    message = f'"{key}" means nothing to the {switch.kind} switch "{switch.name}"'
-                    found.add(
-                        switch, key, message, f"leave {key} out or use kind ovs", unless=[(switch, "kind")]
-                    )
+            _check_keys(found, switch, ("openflow", "ovsdb", "tunnel_port"), "use kind ovs")
+            check_p4(found, switch)
+
+
+def _check_keys(found: Findings, switch: Switch, keys: tuple[str, ...], right: str) -> None:
+    """Keys that this kind of switch has no use for."""
+    for key in keys:
+        if found.given(switch, key):
+            message = f'"{key}" means nothing to the {switch.kind} switch "{switch.name}"'
+            found.add(switch, key, message, f"leave {key} out or {right}", unless=[(switch, "kind")])
 
 
 def _check_identities(found: Findings) -> None:
@@ -100,7 +106,7 @@ def _check_tables(found: Findings, switch: Switch) -> None:
 
 
 def _check_zones(found: Findings, switch: Switch) -> None:
-    needed = FULLNAT_ZONES + len(found.intent.listeners())
+    needed = ZoneBase.FULLNAT + len(found.intent.listeners())
     first, end = switch.placement.zones_from, switch.placement.zones_from + needed
     if end > LAST_ZONE:
         zones = f"needs conntrack zones {first} to {end}"
@@ -108,6 +114,19 @@ def _check_zones(found: Findings, switch: Switch) -> None:
         right = f"set zones_from to at most {LAST_ZONE - needed}"
         thing = switch.placement if found.given(switch, "openflow") else switch
         found.add(thing, "zones_from", message, right)
+
+
+def _check_zones_of_vips(found: Findings) -> None:
+    """Their conntrack zones end where those of backends begin."""
+    vips = found.intent.vips
+    if len(vips) > MOST_VIPS and any(switch.kind == "ovs" for switch in found.intent.switches):
+        message = (
+            f'vip "{vips[MOST_VIPS].name}" is one of {len(vips)}, and ovs switches have conntrack zones for'
+        )
+        right = (
+            "put several listeners under one vip, or give some VIPs to another controller and other switches"
+        )
+        found.add(vips[MOST_VIPS], "name", f"{message} {MOST_VIPS} VIPs", right)
 
 
 def local_capacity(switch: Switch) -> dict[int, int]:

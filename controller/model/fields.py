@@ -25,6 +25,7 @@ T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_P4RUNTIME = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):([0-9]{1,5})|unix:/\S+")
 _OVSDB = re.compile(r"tcp:(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):([0-9]{1,5})|unix:/\S+")
 
 
@@ -173,6 +174,16 @@ def ovsdb(place: Place) -> str:
     right = "write tcp:HOST:PORT or unix:/PATH"
     scalar = place.scalar(right)
     match = _OVSDB.fullmatch(scalar.text)
+    if match is None or (match[2] and not 1 <= int(match[2]) <= 65535):
+        raise Wrong(f"is {scalar}", right)
+    return scalar.text
+
+
+def p4runtime(place: Place) -> str:
+    """Where a P4Runtime server listens."""
+    right = "write HOST:PORT or unix:/PATH"
+    scalar = place.scalar(right)
+    match = _P4RUNTIME.fullmatch(scalar.text)
     if match is None or (match[2] and not 1 <= int(match[2]) <= 65535):
         raise Wrong(f"is {scalar}", right)
     return scalar.text

@@ -3,7 +3,8 @@
 One function per kind of record, in the order of the file::
 
     sites:    name, subnets: [{name, prefixes}], bypass
-    switches: name, site, kind, id, roles, mac, ports, local, tunnel_port, gateway_mac, ovsdb, openflow: {...}
+    switches: name, site, kind, id, roles, mac, ports, local, tunnel_port, gateway_mac, ovsdb, openflow: {...},
+              p4runtime, routes: [{to, via, mac}]
     pools:    name, max_backends, health: {...}, on_down, drain_timeout, drain_then, memory_timeout,
               transition, panic_threshold,
               backends: [{name, address | addresses, mac, at, weight, group, drain}]
@@ -16,6 +17,7 @@ One function per kind of record, in the order of the file::
 from __future__ import annotations
 
 from functools import partial
+from ipaddress import IPv4Network
 
 from controller.model import fields as f
 from controller.model.pools import MAX_TIMEOUT, NOWHERE, read_pool
@@ -31,6 +33,7 @@ from controller.model.types import (
     PrefixRate,
     Protocol,
     Role,
+    Route,
     Site,
     Subnet,
     Switch,
@@ -46,6 +49,7 @@ MIN_AUTHORITY = 3.0
 _NO_LISTENERS: tuple[Listener, ...] = ()
 _MAX_RATE = 2**32 - 1
 _NO_PREFIXES = "write a list of prefixes: [10.0.0.0/24]"
+NOWHERE_AT_ALL = IPv4Network("0.0.0.0/32")
 _PORT = f.whole(1, 65535)
 _SWITCH_PORT = f.whole(0, 65279)
 
@@ -99,6 +103,8 @@ def read_switch(place: Place, sites: list[str]) -> Switch | None:
     gateway_mac = r.get("gateway_mac", f.mac, None)
     ovsdb = r.get("ovsdb", f.ovsdb, None)
     placement = r.get("openflow", read_placement, OpenFlowPlacement())
+    p4runtime = r.get("p4runtime", f.p4runtime, None)
+    routes = r.get("routes", things(read_route, "route", "[{to: 10.0.0.0/24, via: [edge1]}]"), ())
     if not r.close():
         return None
     return r.built(
@@ -115,8 +121,19 @@ def read_switch(place: Place, sites: list[str]) -> Switch | None:
             gateway_mac=gateway_mac,
             ovsdb=ovsdb,
             placement=placement,
+            p4runtime=p4runtime,
+            routes=routes,
         )
     )
+
+
+def read_route(place: Place) -> Route | None:
+    """One entry of a switch's ``routes``."""
+    r = Record(place, "route")
+    to = r.need("to", f.network, "to: 10.0.0.0/24", NOWHERE_AT_ALL)
+    via = r.need("via", each(f.name, "write a list of neighbours: [edge1]"), "via: [edge1]")
+    mac = r.get("mac", f.mac, None)
+    return r.built(Route(to, via, mac)) if r.close() else None
 
 
 def _site(r: Record, sites: list[str]) -> str:

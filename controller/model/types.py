@@ -121,6 +121,17 @@ class Port:
 
 
 @dataclass(frozen=True)
+class Route:
+    """Where a P4 switch, which has no other forwarding than ours, sends what is not balanced."""
+
+    to: Network
+    via: tuple[str, ...]
+    """Neighbours as ``ports`` names them; traffic is spread over those that live."""
+    mac: str | None = None
+    """MAC of the host behind the port; None: the neighbour is a switch and routes on."""
+
+
+@dataclass(frozen=True)
 class Switch:
     """One switch under control."""
 
@@ -142,6 +153,10 @@ class Switch:
     ovsdb: str | None = None
     """OVSDB address ("tcp:HOST:PORT" | "unix:PATH") for conntrack timeouts; None: the operator sets them."""
     placement: OpenFlowPlacement = field(default_factory=OpenFlowPlacement)
+    p4runtime: str | None = None
+    """Where a P4 switch's P4Runtime server listens ("HOST:PORT" | "unix:PATH")."""
+    routes: tuple[Route, ...] = ()
+    """Of a P4 switch."""
 
     @property
     def hash_name(self) -> str:

@@ -1,0 +1,55 @@
+"""Checks of P4 switches: where they listen, their ports, routes and local addresses."""
+
+from __future__ import annotations
+
+from controller.model.findings import Findings
+from controller.model.types import Switch
+
+DROP_PORT = 511
+LOCAL_ADDRESSES = 8
+"""Four addresses after the first four, which stay clear of a network's own."""
+
+
+def check_p4(found: Findings, switch: Switch) -> None:
+    """Everything that concerns only P4 switches."""
+    name = f'switch "{switch.name}"'
+    if switch.kind == "tofino":
+        message = f"{name} is a tofino, for which there is no program yet"
+        found.add(switch, "kind", message, "use bmv2 or embedded")
+    if switch.p4runtime is None:
+        found.add(
+            switch, "p4runtime", f"{name} does not say where it listens", "give it p4runtime: HOST:PORT"
+        )
+    if switch.id >= 1 << 63:
+        message = f"{name} has the id {switch.id}"
+        found.add(switch, "id", message, "P4Runtime device ids end at 2^63 - 1")
+    for port in switch.ports:
+        if port.number >= DROP_PORT - 1:
+            message = f"port {port.number} of {name} is no port of a v1model switch"
+            found.add(port, (), message, f"use 0 to {DROP_PORT - 2}: 510 is the controller, 511 drops")
+    _check_routes(found, switch, name)
+    for index, network in enumerate(switch.local):
+        if network.num_addresses < LOCAL_ADDRESSES:
+            message = f"local prefix {network} of {name} is too small"
+            found.add(
+                switch,
+                (("local", index),),
+                message,
+                f"a P4 switch needs {LOCAL_ADDRESSES} addresses a family",
+            )
+
+
+def _check_routes(found: Findings, switch: Switch, name: str) -> None:
+    known = {port.to for port in switch.ports}
+    near = ", ".join(sorted(known)) or "none"
+    for route in switch.routes:
+        for index, via in enumerate(route.via):
+            if via not in known:
+                message = f'{name} has no port to "{via}"'
+                found.add(route, (("via", index),), message, f"its neighbours: {near}")
+        if route.mac is not None and len(route.via) != 1:
+            message = f"the host {route.to} of {name} is behind {len(route.via)} ports"
+            found.add(route, "via", message, "name one")
+        if route.mac is not None and switch.gateway_mac is None:
+            message = f"{name} delivers to {route.to}, but has no gateway_mac to send from"
+            found.add(route, "mac", message, "give the switch a gateway_mac")
