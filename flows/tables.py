@@ -150,6 +150,23 @@ REPORT_RATE, RESET_RATE, ICMP_RATE = 500, 200, 100
 """Packets per second that may reach the controller for each reason."""
 
 
+class ZoneBase(IntEnum):
+    """Conntrack zones, counted from ``placement.zones_from``; VIPs come first, by number."""
+
+    BACKENDS = 18_000
+    """Shared by backends for fragments to them."""
+    FRAGMENTS = 19_997
+    """Three, to gather fragments and for those of nat answers."""
+    FULLNAT = 20_000
+    """One for each listener number."""
+
+
+ZONES_PER_VIP = 8
+BACKEND_ZONES = 1_000
+MOST_VIPS = ZoneBase.BACKENDS // ZONES_PER_VIP - 1
+"""VIP numbers count from 1, and the last one's zones end below those of backends."""
+
+
 @dataclass(frozen=True)
 class Placed:
     """The pipeline placed on one switch: absolute table numbers and cookies."""

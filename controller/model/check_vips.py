@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.model.findings import Findings
-from controller.model.types import Address, Backend, Listener, Role, Vip
+from controller.model.types import Address, Backend, Listener, Protocol, Role, Vip
 
 
 def check_vips(found: Findings) -> None:
@@ -87,14 +87,27 @@ def _check_listeners(found: Findings, vip: Vip) -> None:
         if known is not listener:
             message = f"listener {listener.name} is given twice (first at line {found.line(known)})"
             found.add(listener, "port", message, "keep one of the two or change protocol or port")
-        prefixes = set()
-        for rule in listener.guard.prefixes:
-            what = f"guard prefix {rule.prefix} of listener {listener.name}"
-            if rule.prefix.version != vip.address.version:
-                right = f"write an IPv{vip.address.version} prefix: the VIP is {vip.address}"
-                wrong = f"{what} is of the wrong IP version"
-                found.add(rule, "prefix", wrong, right, unless=[(vip, "address")])
-            if rule.prefix in prefixes:
-                message = f"{what} is given twice"
-                found.add(rule, "prefix", message, "keep one of the two")
-            prefixes.add(rule.prefix)
+        _check_guard(found, vip, listener)
+
+
+def _check_guard(found: Findings, vip: Vip, listener: Listener) -> None:
+    if listener.guard.prefixes and listener.protocol is Protocol.UDP:
+        found.add(
+            listener,
+            (("guard", "prefixes"),),
+            f"listener {listener.name} has guard prefixes, which meter bare SYNs and so do nothing for udp",
+            "leave prefixes out and use rate, which meters every datagram that would begin a connection",
+            unless=[(listener, "protocol")],
+        )
+        return
+    prefixes = set()
+    for rule in listener.guard.prefixes:
+        what = f"guard prefix {rule.prefix} of listener {listener.name}"
+        if rule.prefix.version != vip.address.version:
+            right = f"write an IPv{vip.address.version} prefix: the VIP is {vip.address}"
+            wrong = f"{what} is of the wrong IP version"
+            found.add(rule, "prefix", wrong, right, unless=[(vip, "address")])
+        if rule.prefix in prefixes:
+            message = f"{what} is given twice"
+            found.add(rule, "prefix", message, "keep one of the two")
+        prefixes.add(rule.prefix)

@@ -34,14 +34,9 @@ from flows.pipeline import Duty, PoolSpec
 from flows.spec import BackendSpec, GuardMeter, Here, ListenerSpec, LocalAddress, VipSpec, Zones
 from flows.stages import pin
 from flows.stages.edge import Uplink
-from flows.tables import Meters, Placed
+from flows.tables import BACKEND_ZONES, ZONES_PER_VIP, Meters, Placed, ZoneBase
 
 GENERATIONS = 3
-ZONES_PER_VIP = 8
-LOCAL_ZONES = 20_000
-"""Offset of the zones of fullnat listeners."""
-FRAGMENT_ZONE = 19_997
-BACKEND_ZONES, BACKEND_ZONES_COUNT = 18_000, 1_000
 
 
 class Timeouts(NamedTuple):
@@ -135,7 +130,7 @@ def duty(world: World, switch: Switch) -> Duty:
         pins=tuple(_pins(world, here, {s.id for s in specs})) if Role.LB in switch.roles else (),
         bypass=site.bypass,
         responder=Role.EDGE in switch.roles,
-        fragment_zone=switch.placement.zones_from + FRAGMENT_ZONE,
+        fragment_zone=switch.placement.zones_from + ZoneBase.FRAGMENTS,
     )
 
 
@@ -193,7 +188,7 @@ def local_address(world: World, switch: Switch, item: Listener, version: int) ->
     for network in (n for n in switch.local if n.version == version):
         address = _nth(network, index)
         if address is not None:
-            zone = switch.placement.zones_from + LOCAL_ZONES + listener_number(world, item)
+            zone = switch.placement.zones_from + ZoneBase.FULLNAT + listener_number(world, item)
             vip = next(v for v in world.intent.vips if v.name == item.vip)
             return LocalAddress(address, zone, _zone_base(world, switch, vip) + GENERATIONS + 1)
         index -= _usable(network)
@@ -229,7 +224,7 @@ def _pool(world: World, switch: Switch, site: Site, state: PoolState) -> PoolSpe
                 _frame_to(switch, site, real),
                 tuple(n for to in dict.fromkeys((real.at, real.name)) if to for n in ports.get(to, ())),
                 fate[member.id],
-                switch.placement.zones_from + BACKEND_ZONES + member.id % BACKEND_ZONES_COUNT,
+                switch.placement.zones_from + ZoneBase.BACKENDS + member.id % BACKEND_ZONES,
             )
         )
     return PoolSpec(number, len(state.now), tuple(specs), state.table())

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from controller.model.errors import ConfigErrors
 from controller.model.load import load_text
-from flows.tables import COUNT
+from flows.tables import BACKEND_ZONES, COUNT, MOST_VIPS, ZONES_PER_VIP, ZoneBase
 from tests.unit.spoil import DATA, spoil
 
 BASE = (DATA / "base.yaml").read_text()
@@ -70,6 +70,33 @@ def test_every_error_names_its_place_and_what_would_be_right(row: Row) -> None:
     with pytest.raises(ConfigErrors) as raised:
         load_text(spoiled.text, "fabric.yaml")
     assert [str(error) for error in raised.value] == spoiled.expected
+
+
+def with_vips(count: int) -> str:
+    """The base with so many VIPs."""
+    vip = "  - {{name: v{0}, address: 10.0.0.100, mac: 02:45:56:00:01:03, owners: [east], listeners: []}}"
+    more = [vip.format(n).replace("10.0.0.100", f"10.2.{n >> 8}.{n & 255}") for n in range(count - 2)]
+    return (
+        BASE.replace("prefixes: [10.0.0.0/24,", "prefixes: [10.0.0.0/24, 10.2.0.0/16,")
+        + "\n".join(more)
+        + "\n"
+    )
+
+
+def test_more_vips_than_conntrack_zones_have_room_for_are_refused_at_the_first_too_many() -> None:
+    load_text(with_vips(MOST_VIPS), "fabric.yaml")
+    with pytest.raises(ConfigErrors) as raised:
+        load_text(with_vips(MOST_VIPS + 1), "fabric.yaml")
+    (error,) = raised.value
+    assert error.message == (
+        f'vip "v{MOST_VIPS - 2}" is one of {MOST_VIPS + 1}, '
+        f"and ovs switches have conntrack zones for {MOST_VIPS} VIPs"
+    )
+
+
+def test_the_last_vip_has_zones_below_those_of_backends() -> None:
+    assert ZONES_PER_VIP * MOST_VIPS + ZONES_PER_VIP <= ZoneBase.BACKENDS
+    assert ZoneBase.BACKENDS + BACKEND_ZONES <= ZoneBase.FRAGMENTS
 
 
 ALLOWED: dict[str, dict[str, str]] = YAML(typ="safe").load(DATA / "model_allowed.yaml")
