@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from controller.model.check_p4 import check_p4
 from controller.model.findings import Findings
 from controller.model.types import Network, Switch
 from flows.tables import COUNT as OWN_TABLES
@@ -28,13 +29,18 @@ def check_switches(found: Findings) -> None:
                     found.add(
                         port, (), f'port 0 of switch "{switch.name}" does not exist on ovs', "count from 1"
                     )
+            _check_keys(found, switch, ("p4runtime", "routes"), "use kind bmv2 or embedded")
         else:
-            for key in ("openflow", "ovsdb"):
-                if found.given(switch, key):
-                    message = f'"{key}" means nothing to the {switch.kind} switch "{switch.name}"'
-                    found.add(
-                        switch, key, message, f"leave {key} out or use kind ovs", unless=[(switch, "kind")]
-                    )
+            _check_keys(found, switch, ("openflow", "ovsdb", "tunnel_port"), "use kind ovs")
+            check_p4(found, switch)
+
+
+def _check_keys(found: Findings, switch: Switch, keys: tuple[str, ...], right: str) -> None:
+    """Keys that this kind of switch has no use for."""
+    for key in keys:
+        if found.given(switch, key):
+            message = f'"{key}" means nothing to the {switch.kind} switch "{switch.name}"'
+            found.add(switch, key, message, f"leave {key} out or {right}", unless=[(switch, "kind")])
 
 
 def _check_identities(found: Findings) -> None:
