@@ -9,6 +9,7 @@ from typing import Protocol as Shape
 from tests.conformance.delivery import Got, Wrong, at_segment, compare, delivered, whole
 from tests.conformance.packets import Packet, read_frame
 from tests.conformance.says import Connection, Delivered, FromClient, FromServer, Log
+from tests.conformance.scenario import SERVERS
 
 HOPS = 2
 """As which an answer may count on its way through the switch: once where it is rewritten, once where it is routed."""
@@ -123,6 +124,36 @@ class Lost:
                     f"it came out at {', '.join(sorted({w.port for w in got.frames}))}, wanted nothing"
                 )
         return {}
+
+
+@dataclass(frozen=True)
+class Refused:
+    """No server gets it, whatever the client is told."""
+
+    def check(self, gots: Sequence[Got], log: Log) -> dict[Connection, Delivered]:
+        """See ``Expect``."""
+        for got in gots:
+            ports = {wire.port for wire in got.frames} & set(SERVERS)
+            if ports:
+                raise Wrong(f"it came out at {', '.join(sorted(ports))}, wanted no server")
+        return {}
+
+
+@dataclass(frozen=True)
+class Share:
+    """Of the packets, so many reach one server, and the others another one."""
+
+    server: str
+    least: int
+    most: int
+
+    def check(self, gots: Sequence[Got], log: Log) -> dict[Connection, Delivered]:
+        """See ``Expect``."""
+        found = _went(gots, log)
+        got = sum(where.backend == self.server for where in found.values())
+        if not self.least <= got <= self.most:
+            raise Wrong(f"{self.server} got {got} of {len(found)}, wanted {self.least} to {self.most}")
+        return found
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import count
@@ -265,3 +266,20 @@ class Stray:
         )
         ip = packet.ip if self.number is None else replace(packet.ip, protocol=self.number)
         return [Wire(SEGMENT, ethernet(VIRTUAL_MAC, client.mac, ETHER[version], ip.build()))]
+
+
+def connections(
+    count: int, service: Service, client: str = "c1", first: int = 41_000
+) -> tuple[Connection, ...]:
+    """Connections of one client from ports in a row."""
+    return tuple(Connection(client, first + n, service) for n in range(count))
+
+
+def opening(some: Sequence[Connection]) -> tuple[FromClient, ...]:
+    """The first packet of each."""
+    return tuple(one.syn() for one in some)
+
+
+def going_on(some: Sequence[Connection]) -> tuple[FromClient, ...]:
+    """A packet in the middle of each."""
+    return tuple(one.data() for one in some)

@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 
 from tests.conformance.row import Row
-from tests.conformance.rows import modes
+from tests.conformance.rows import changes, choice, modes
 from tests.conformance.target import Target
 
-SUBJECTS = {"modes": modes.ROWS}
+SUBJECTS = {"modes": modes.ROWS, "choice": choice.ROWS, "changes": changes.ROWS}
 ROWS = [pytest.param(row, id=f"{name}-{row.name}") for name, rows in SUBJECTS.items() for row in rows]
 
 

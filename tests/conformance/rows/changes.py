@@ -1,0 +1,457 @@
+"""Changes: transition, drain, removal and death, and what each means for connections old and new."""
+
+from __future__ import annotations
+
+from controller.model.types import OnDown, Protocol, Then
+from tests.conformance.expect import Alike, Lost, Refused, Same, Spread, StaysUnless, To
+from tests.conformance.expect_control import WasReset
+from tests.conformance.row import Change, Forget, In, Judge, Pass, Row
+from tests.conformance.says import Connection, connections, going_on, opening
+from tests.conformance.scenario import DR, DR_UDP, EVERY_MODE, NEAR, STICKY, Service, pool, server, web
+from tests.conformance.target import Can, Reason
+
+EXCEPTION, RESET = frozenset({Reason.EXCEPTION}), frozenset({Reason.RESET})
+_STANDBY = server("b1", group=1)
+"""Serves alone until b2 comes, which takes every slot from it; it lives on with what it has."""
+_ALONE, _BOTH = pool(_STANDBY), pool(_STANDBY, "b2")
+_TCP = [service for service in EVERY_MODE if service.protocol is Protocol.TCP]
+_UDP = [service for service in EVERY_MODE if service.protocol is Protocol.UDP]
+
+
+def _c(service: Service, port: int = 40_000) -> Connection:
+    return Connection("c1", port, service)
+
+
+def _slot_moves(service: Service) -> Row:
+    old, new, idle = _c(service), _c(service, 40_001), _c(service, 40_002)
+    return Row(
+        f"slot-moves-{service}",
+        "In the window a SYN takes the new backend; what no switch remembers may be an old connection and takes the old.",
+        web(_STANDBY),
+        (
+            In(old.syn(), To("b1")),
+            In(old.data(), To("b1")),
+            Change(_BOTH),
+            In(new.syn(), To("b2")),
+            In(old.data(), To("b1"), reports=EXCEPTION),
+            In(idle.data(), To("b1")),
+            In(idle.data(), To("b1"), reports=EXCEPTION),
+            In(new.data(), To("b2")),
+        ),
+    )
+
+
+def _datagrams_move(service: Service) -> Row:
+    old, idle, later = _c(service), _c(service, 40_001), _c(service, 40_002)
+    return Row(
+        f"slot-moves-{service}",
+        "Datagrams have no SYN, so in the window new flows follow the old backend like old ones; then the new.",
+        web(_STANDBY),
+        (
+            In(old.syn(), To("b1")),
+            Change(_BOTH),
+            In(old.data(), To("b1"), reports=EXCEPTION),
+            In(idle.data(), To("b1")),
+            Pass(120),
+            In(later.data(), To("b2")),
+            In(old.data(), To("b1"), reports=EXCEPTION),
+        ),
+    )
+
+
+def _window_ends(service: Service) -> Row:
+    old, idle = _c(service), _c(service, 40_001)
+    return Row(
+        f"window-ends-{service}",
+        "When the slot has settled unknown packets take the new backend; whoever is remembered stays.",
+        web(_STANDBY),
+        (
+            In(old.syn(), To("b1")),
+            In(old.data(), To("b1")),
+            Change(_BOTH),
+            Pass(119),
+            In(_c(service, 40_005).data(), To("b1")),
+            Pass(1),
+            In(idle.data(), To("b2")),
+            In(old.data(), To("b1"), reports=EXCEPTION),
+        ),
+    )
+
+
+def _sibling_in_window(service: Service) -> Row:
+    old = _c(service)
+    return Row(
+        f"sibling-in-window-{service}",
+        "A switch that takes over knows nothing; in the window its table still names whom old connections belong to.",
+        web(_STANDBY),
+        (
+            In(old.syn(), To("b1")),
+            Change(_BOTH),
+            Forget(),
+            In(old.data(), To("b1")),
+            Forget(),
+            Pass(120),
+            In(old.data(), To("b2")),
+        ),
+    )
+
+
+def _moves_twice() -> Row:
+    idle, new = _c(DR), _c(DR, 40_001)
+    third = server("b3", group=0)
+    return Row(
+        "slot-moves-twice",
+        "A slot that moves again within its window goes on naming the first owner for idle connections.",
+        web(server("b1", group=2)),
+        (
+            In(new.syn(), To("b1")),
+            Change(pool(server("b1", group=2), server("b2", group=1))),
+            Pass(60),
+            Change(pool(server("b1", group=2), server("b2", group=1), third)),
+            In(idle.data(), To("b1")),
+            In(_c(DR, 40_002).syn(), To("b3")),
+            Pass(60),
+            In(_c(DR, 40_003).data(), To("b3")),
+        ),
+    )
+
+
+def _moves_back() -> Row:
+    old, new = _c(DR), _c(DR, 40_001)
+    return Row(
+        "slot-moves-back",
+        "Taking a change back makes the old connections ordinary again, and those made meanwhile exceptions.",
+        web(_STANDBY),
+        (
+            In(old.syn(), To("b1")),
+            Change(_BOTH),
+            In(new.syn(), To("b2")),
+            Change(pool(_STANDBY, server("b2", group=2))),
+            In(old.data(), To("b1")),
+            In(new.data(), To("b2"), reports=EXCEPTION),
+            In(_c(DR, 40_002).syn(), To("b1")),
+        ),
+    )
+
+
+def _grows(service: Service) -> Row:
+    some = connections(64, service)
+    return Row(
+        f"pool-grows-{service}",
+        "No connection moves because a backend is added.",
+        web("b1", "b2", "b3"),
+        (
+            In(opening(some), Spread("b1", "b2", "b3")),
+            Change(pool(*NEAR)),
+            In(going_on(some), Same(), reports=EXCEPTION),
+            Pass(120),
+            In(going_on(some), Same(), reports=EXCEPTION),
+        ),
+    )
+
+
+def _shrinks(service: Service) -> Row:
+    some, more = connections(64, service), connections(64, service, first=42_000)
+    return Row(
+        f"backend-removed-{service}",
+        "A backend that is taken out of the pool keeps its connections until its drain is over, and gets no new ones.",
+        web("b1", "b2", "b3", transition=10.0),
+        (
+            In(opening(some), Spread("b1", "b2", "b3")),
+            Change(pool("b2", "b3", transition=10.0)),
+            Pass(10),
+            In(going_on(some), Same(), reports=EXCEPTION),
+            In(opening(more), Spread("b2", "b3")),
+        ),
+    )
+
+
+def _weight_changes() -> Row:
+    some = connections(64, DR)
+    return Row(
+        "weight-changes",
+        "No connection moves because weights change.",
+        web("b1", "b2", "b3"),
+        (
+            In(opening(some), Spread("b1", "b2", "b3")),
+            Change(pool(server("b1", weight=5), "b2", "b3")),
+            In(going_on(some), Same(), reports=EXCEPTION),
+        ),
+    )
+
+
+def _drains(service: Service) -> Row:
+    old, new = _c(service), _c(service, 40_001)
+    return Row(
+        f"drain-{service}",
+        "A draining backend keeps its connections and gets no new one, not even with an old one's ports.",
+        web("b1", transition=10.0),
+        (
+            In(old.syn(), To("b1")),
+            In(old.data(), To("b1")),
+            Change(pool(server("b1", drain=True), "b2", transition=10.0)),
+            In(old.data(), To("b1"), reports=EXCEPTION),
+            Pass(10),
+            In(new.syn(), To("b2")),
+            In(old.data(), To("b1"), reports=EXCEPTION),
+            *((In(old.syn(), To("b2")),) if service.protocol is Protocol.TCP else ()),
+        ),
+    )
+
+
+def _drain_ends(service: Service, then: Then) -> Row:
+    old, new = _c(service), _c(service, 40_001)
+    after = {
+        Then.KEEP: In(old.data(), To("b1"), reports=EXCEPTION),
+        Then.MOVE: In(old.data(), To("b2")),
+        Then.RESET: In(old.data(), Refused(), reports=RESET),
+    }[then]
+    policies = {"drain_timeout": 60.0, "drain_then": then, "transition": 10.0}
+    return Row(
+        f"drain-then-{then}-{service}",
+        "When a drain is over, the connections that are left are kept, moved or reset as the pool says.",
+        web("b1", **policies),
+        (
+            In(old.syn(), To("b1")),
+            In(old.data(), To("b1")),
+            Change(pool(server("b1", drain=True), "b2", **policies)),
+            Pass(59),
+            In(old.data(), To("b1"), reports=EXCEPTION),
+            Pass(1),
+            after,
+            In(new.syn(), To("b2")),
+        ),
+    )
+
+
+def _affine_drain() -> Row:
+    service = next(s for s in STICKY if s.mode == "dr")
+    return Row(
+        "drain-with-affinity",
+        "Who has affinity to a draining server keeps it, with new connections too, until the drain is over.",
+        web("b1", drain_timeout=60.0, drain_then=Then.MOVE),
+        (
+            In(_c(service).syn(), To("b1")),
+            Change(pool(server("b1", drain=True), "b2", drain_timeout=60.0, drain_then=Then.MOVE)),
+            In(_c(service, 40_001).syn(), To("b1"), reports=EXCEPTION),
+            Pass(60),
+            In(_c(service, 40_002).syn(), To("b2")),
+        ),
+    )
+
+
+def _drain_taken_back() -> Row:
+    old = _c(DR)
+    return Row(
+        "drain-taken-back",
+        "A drain that is taken back leaves everything as it was.",
+        web("b1"),
+        (
+            In(old.syn(), To("b1")),
+            Change(pool(server("b1", drain=True), "b2")),
+            Change(pool("b1", server("b2", group=1))),
+            In(old.data(), To("b1")),
+            In(old.syn(), To("b1")),
+        ),
+    )
+
+
+def _dies(service: Service) -> Row:
+    old, new = _c(service), _c(service, 40_001)
+    members = ("b1", server("b2", group=1))
+    return Row(
+        f"dies-{service}",
+        "A false verdict must not kill, and a dead server must not hold its clients: they are kept a while, then moved.",
+        web(*members),
+        (
+            In(old.syn(), To("b1")),
+            In(old.data(), To("b1")),
+            Judge(down=("b1",)),
+            In(new.syn(), To("b2")),
+            In(old.data(), To("b1"), reports=EXCEPTION),
+            Pass(9),
+            In(old.data(), To("b1"), reports=EXCEPTION),
+            Pass(1),
+            In(old.data(), To("b2")),
+            In(old.data(), Same()),
+            In(new.data(), Same()),
+        ),
+    )
+
+
+def _dies_udp(service: Service) -> Row:
+    old = _c(service)
+    return Row(
+        f"dies-{service}",
+        "Datagrams leave a dead server at once.",
+        web("b1", server("b2", group=1)),
+        (
+            In(old.syn(), To("b1")),
+            Judge(down=("b1",)),
+            In(old.data(), To("b2")),
+            In(_c(service, 40_001).data(), To("b2")),
+            In(old.data(), Same()),
+        ),
+    )
+
+
+def _dies_reset(service: Service) -> Row:
+    old = _c(service)
+    policy = OnDown(5.0, Then.RESET)
+    return Row(
+        f"dies-then-reset-{service}",
+        "A client whose server is dead for good learns it from a reset in the VIP's name, and can connect anew.",
+        web("b1", server("b2", group=1), on_down_tcp=policy),
+        (
+            In(old.syn(), To("b1")),
+            In(old.data(), To("b1")),
+            Judge(down=("b1",)),
+            In(old.data(), To("b1"), reports=EXCEPTION),
+            Pass(5),
+            In(old.data(), WasReset(), reports=RESET),
+            In(old.syn(), To("b2")),
+            In(old.data(), To("b2")),
+        ),
+        needs=frozenset({Can.CONTROLLER}),
+    )
+
+
+def _dies_reset_choice() -> Row:
+    old = _c(DR)
+    return Row(
+        "dies-then-reset",
+        "A connection that is to be reset reaches no server, and a SYN with its ports is a new one.",
+        web("b1", server("b2", group=1), on_down_tcp=OnDown(0.0, Then.RESET)),
+        (
+            In(old.syn(), To("b1")),
+            Judge(down=("b1",)),
+            In(old.data(), Refused(), reports=RESET),
+            In(old.syn(), To("b2")),
+            In(old.data(), To("b2")),
+        ),
+    )
+
+
+def _datagrams_reset() -> Row:
+    old = _c(DR_UDP)
+    return Row(
+        "dies-then-reset-udp",
+        "A datagram cannot be reset, so it is dropped.",
+        web("b1", server("b2", group=1), on_down_udp=OnDown(0.0, Then.RESET)),
+        (In(old.syn(), To("b1")), Judge(down=("b1",)), In(old.data(), Lost(), reports=RESET)),
+    )
+
+
+def _revives() -> Row:
+    old, moved = _c(DR), _c(DR, 40_001)
+    return Row(
+        "revives",
+        "After a false verdict the kept connections are ordinary again; a moved one has a server and stays with it.",
+        web("b1", server("b2", group=1)),
+        (
+            In((old.syn(), moved.syn()), To("b1")),
+            In((old.data(), moved.data()), To("b1")),
+            Judge(down=("b1",)),
+            Pass(5),
+            Judge(up=("b1",)),
+            Pass(60),
+            In(old.data(), To("b1")),
+            Judge(down=("b1",)),
+            Pass(10),
+            In(moved.data(), To("b2")),
+            Judge(up=("b1",)),
+            In(moved.data(), To("b2"), reports=EXCEPTION),
+            In(_c(DR, 40_002).syn(), To("b1")),
+        ),
+    )
+
+
+def _one_of_many_dies(service: Service) -> Row:
+    some = connections(64, service)
+    return Row(
+        f"one-of-many-dies-{service}",
+        "When one server dies only its own connections move.",
+        web(*NEAR, keep_for=0.0),
+        (
+            In(opening(some), Spread(*NEAR)),
+            Judge(down=("b3",)),
+            In(going_on(some), StaysUnless("b3"), reports=None),
+            In(going_on(some), Same(), reports=None),
+        ),
+    )
+
+
+def _panic_keeps() -> Row:
+    some = connections(32, DR)
+    return Row(
+        "panic-keeps-connections",
+        "In panic verdicts do not count, so they move nobody.",
+        web("b1", "b2", "b3", panic_threshold=0.5, keep_for=0.0),
+        (
+            In(opening(some), Spread("b1", "b2", "b3")),
+            Judge(down=("b1", "b2")),
+            Pass(60),
+            In(going_on(some), Same(), reports=None),
+        ),
+    )
+
+
+def _last_one_dies() -> Row:
+    old = _c(DR)
+    return Row(
+        "last-one-dies",
+        "When nobody is left, a kept connection still has its server, and afterwards there is none to move to.",
+        web("b1"),
+        (
+            In(old.syn(), To("b1")),
+            Judge(down=("b1",)),
+            In(_c(DR, 40_001).syn(), Lost()),
+            In(old.data(), To("b1"), reports=EXCEPTION),
+            Pass(10),
+            In(old.data(), Lost()),
+            Judge(up=("b1",)),
+            In(old.data(), To("b1")),
+        ),
+    )
+
+
+def _affine_dies() -> Row:
+    service = next(s for s in STICKY if s.mode == "dr")
+    return Row(
+        "dies-with-affinity",
+        "A client whose server is dead moves as a whole, and stays together.",
+        web("b1", server("b2", group=1), server("b3", group=1), keep_for=0.0),
+        (
+            In(opening(connections(4, service)), To("b1")),
+            Judge(down=("b1",)),
+            In(going_on(connections(4, service)), Alike()),
+            In(opening(connections(8, service, first=42_000)), Alike()),
+        ),
+    )
+
+
+ROWS = (
+    *map(_slot_moves, _TCP),
+    *map(_datagrams_move, _UDP),
+    *map(_window_ends, _TCP),
+    *map(_sibling_in_window, EVERY_MODE),
+    _moves_twice(),
+    _moves_back(),
+    *map(_grows, EVERY_MODE),
+    *map(_shrinks, EVERY_MODE),
+    _weight_changes(),
+    *map(_drains, EVERY_MODE),
+    *(_drain_ends(service, then) for then in Then for service in EVERY_MODE),
+    _affine_drain(),
+    _drain_taken_back(),
+    *map(_dies, _TCP),
+    *map(_dies_udp, _UDP),
+    *map(_dies_reset, (*_TCP, *(s for s in STICKY if s.protocol is Protocol.TCP))),
+    _dies_reset_choice(),
+    _datagrams_reset(),
+    _revives(),
+    *map(_one_of_many_dies, EVERY_MODE),
+    _panic_keeps(),
+    _last_one_dies(),
+    _affine_dies(),
+)
