@@ -48,10 +48,8 @@ def everything(pipeline: Pipeline) -> Iterator[p4r.Entity]:
     for which in ("action_profile_member", "action_profile_group"):
         yield from read(pipeline, _blank(which))
     for table in pipeline.tables.values():
-        entries = [table.table.default, *table.table.entries()]
-        for entry in entries:
-            for message in table.current(table.identity(entry)):
-                yield p4r.Entity(table_entry=message)
+        for message in table.written():
+            yield p4r.Entity(table_entry=message)
     for which in ("meter_entry", "packet_replication_engine_entry", "value_set_entry", "digest_entry"):
         yield from read(pipeline, _blank(which))
 

@@ -47,7 +47,7 @@ class TableServer:
         self._profile = profile
         self._const = declared.is_const_table
         self._const_default = declared.const_default_action_id != 0
-        self._idle = declared.idle_timeout_behavior == p4i.Table.IdleTimeoutBehavior.NOTIFY_CONTROL
+        self.supports_idle = declared.idle_timeout_behavior == p4i.Table.IdleTimeoutBehavior.NOTIFY_CONTROL
         self._by_program = {codec.program_id: codec for codec in actions.values()}
         self._scopes = {one.id: one.scope for one in declared.action_refs}
         self._cookies: dict[tuple[MatchKey, int], int] = {}
@@ -103,7 +103,7 @@ class TableServer:
             mine.counter_data.SetInParent()
         if self.meter is not None and wanted.HasField("meter_config"):
             mine.meter_config.SetInParent()
-        if self._idle and wanted.HasField("time_since_last_hit"):
+        if self.supports_idle and wanted.HasField("time_since_last_hit"):
             mine.time_since_last_hit.SetInParent()
         return self.read(mine)
 
@@ -125,6 +125,14 @@ class TableServer:
             if action_id and self._action_id(entry) != action_id:
                 continue
             yield entry
+
+    def written(self) -> Iterator[p4r.TableEntry]:
+        """All entries that a controller could have written, the default one if it may change, as ``current``."""
+        if not self._const_default and self._profile is None:
+            yield from self.current(p4r.TableEntry(is_default_action=True))
+        for entry in self.table.entries():
+            if not entry.const and not self._const:
+                yield from self.current(self.identity(entry))
 
     def current(self, entry: p4r.TableEntry) -> list[p4r.TableEntry]:
         """The entry that an update names as it is now, direct resources included; empty if it is not there."""
@@ -321,7 +329,7 @@ class TableServer:
     def _check_times(self, entry: p4r.TableEntry) -> None:
         if entry.HasField("time_since_last_hit"):
             raise invalid(f"{self.what}: time_since_last_hit is for reads only")
-        if entry.idle_timeout_ns and not self._idle:
+        if entry.idle_timeout_ns and not self.supports_idle:
             raise invalid(f"{self.what} does not support idle timeouts")
 
     def _check_direct(self, entry: p4r.TableEntry) -> None:
@@ -334,7 +342,7 @@ class TableServer:
 
     def _check_read(self, wanted: p4r.TableEntry) -> None:
         self._check_direct(wanted)
-        if wanted.HasField("time_since_last_hit") and not self._idle:
+        if wanted.HasField("time_since_last_hit") and not self.supports_idle:
             raise invalid(f"{self.what} does not support idle timeouts")
 
     def _meter_config(self, entry: p4r.TableEntry) -> meters.Config | None:
