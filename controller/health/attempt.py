@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import struct
+from abc import ABC, abstractmethod
 from select import EPOLLIN, EPOLLOUT
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,7 @@ class Plan:
         """False once the probe is no longer wanted: whatever is under way ends unheard."""
 
 
-class Attempt:
+class Attempt(ABC):
     """Owns at most one socket; ends exactly once, in ``finish``."""
 
     __slots__ = ("done", "engine", "holds", "plan", "stalled", "started")
@@ -71,14 +72,11 @@ class Attempt:
         self.holds = False
         """Whether there is something to ``close``."""
 
+    @abstractmethod
     def begin(self) -> None:
         """Put the question. Raises ``OSError`` if it cannot be put."""
-        raise NotImplementedError
 
-    def ready(self, events: int) -> None:
-        """The socket has news (epoll ``events``)."""
-        raise NotImplementedError
-
+    @abstractmethod
     def close(self) -> None:
         """Give back what the attempt holds; called only when it ``holds`` something."""
 
@@ -108,6 +106,10 @@ class SocketAttempt(Attempt):
     """An attempt with a socket of its own."""
 
     __slots__ = ("fd", "sock")
+
+    @abstractmethod
+    def ready(self, events: int) -> None:
+        """The socket has news (epoll ``events``)."""
 
     def hold(self, sock: socket.SocketType) -> None:
         """Take charge of ``sock``."""
