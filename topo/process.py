@@ -7,10 +7,11 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from topo.errors import CommandError
 
@@ -78,6 +79,41 @@ def kill(pids: Iterable[int], number: signal.Signals = signal.SIGKILL, deadline:
     for handle in handles:
         select.select([handle], [], [], deadline)
         os.close(handle)
+
+
+def attend(start: Callable[[], subprocess.Popen[Any]]) -> int:
+    """Start a program and wait for its end, passing SIGTERM and SIGINT on to it; returns its exit code.
+
+    Ctrl-C at a terminal reaches the program without us. What was ignored before stays so, for both.
+    """
+    child: subprocess.Popen[Any] | None = None
+    early: list[int] = []
+
+    def pass_on(number: int, _frame: object) -> None:
+        if child is None:
+            early.append(number)
+        elif number != signal.SIGINT or not _in_foreground():
+            child.send_signal(number)
+
+    heard = [n for n in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, pass_on) for number in heard}
+    try:
+        child = start()
+        for number in early:
+            child.send_signal(number)
+        return child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _in_foreground() -> bool:
+    """Whether we are among those to whom our terminal sends its signals."""
+    try:
+        with open("/dev/tty", "rb") as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:
+        return False
 
 
 def run(

@@ -128,10 +128,12 @@ def exec_(
 ) -> None:
     """Run a program in a node's network namespace; on a switch, ovs-* commands talk to that switch."""
     from topo.lab import Lab
+    from topo.process import attend
 
     with _told():
+        loaded = Lab.load(lab)
         try:
-            code = Lab.load(lab).exec(node, command).returncode
+            code = attend(lambda: loaded.popen(node, command))
         except OSError as error:
             raise LabError(f"{command[0]}: {error.strerror}") from None
     sys.exit(code if code >= 0 else 128 - code)

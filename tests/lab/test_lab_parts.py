@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -120,6 +123,27 @@ def test_large_transfers_pass_with_segmentation_offload(make_lab: MakeLab) -> No
 def test_breaking_what_is_not_there_says_what_is(single_lab: Lab, target: str, message: str) -> None:
     with pytest.raises(LabError, match=message):
         single_lab.fail(target)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_program_run_in_a_node_hears_signals_and_is_waited_for(
+    single_lab: Lab, number: signal.Signals
+) -> None:
+    name = number.name.removeprefix("SIG")
+    script = f"trap 'sleep 0.3; echo told; exit 7' {name}; echo ready; for n in $(seq 200); do sleep 0.05; done"
+    command = [sys.executable, "-m", "controller", "lab", "exec", "--lab", single_lab.name, "c1"]
+    # Whatever runs the tests may ignore SIGINT, or have a terminal.
+    with subprocess.Popen(
+        ["env", f"--default-signal={name}", *command, "sh", "-c", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        running.send_signal(number)
+        assert running.stdout.read() == "told\n"
+    assert running.returncode == 7
 
 
 def test_the_command_line_reports_breaks_and_mends(single_lab: Lab) -> None:
