@@ -45,7 +45,7 @@ class Duty:
     listeners: tuple[ListenerSpec, ...]
     pools: Mapping[int, PoolSpec]
     uplinks: tuple[edge.Uplink, ...] = ()
-    pins: tuple[Flow, ...] = ()
+    pins: tuple[pin.HeldPin, ...] = ()
     bypass: tuple[IPv4Network | IPv6Network, ...] = ()
     responder: bool = False
     """Whether this switch answers ARP/ND for its segment."""
@@ -75,7 +75,7 @@ class Builder:
             self._fixed, self._basis = _fixed(basis), basis
         if Role.LB not in duty.here.switch.roles:
             return self._fixed
-        moving = [*duty.pins]
+        moving = [each for held in duty.pins for each in pin.entries(duty.here, held)]
         for pool in duty.pools.values():
             for real in pool.backends:
                 moving += fate.flows(duty.here, real)

@@ -29,11 +29,10 @@ from controller.plan.numbers import Numbers, Space
 from controller.plan.pins import PinBook
 from controller.plan.pool import Health as Verdict
 from controller.plan.pool import PoolState, fates
-from flows.entries import Flow
 from flows.pipeline import Duty, PoolSpec
 from flows.spec import BackendSpec, GuardMeter, Here, ListenerSpec, LocalAddress, VipSpec, Zones
-from flows.stages import pin
 from flows.stages.edge import Uplink
+from flows.stages.pin import HeldPin, PinRole, PinSpec
 from flows.tables import BACKEND_ZONES, ZONES_PER_VIP, Meters, Placed, ZoneBase
 
 GENERATIONS = 3
@@ -62,6 +61,8 @@ class World:
     owners: Mapping[str, str]
     """VIP -> site that owns it now."""
     now: float
+    absent: frozenset[str] = frozenset()
+    """Switches whose control stream is lost: P4 switches send nothing there."""
 
 
 def listener_number(world: World, listener: Listener) -> int:
@@ -127,7 +128,7 @@ def duty(world: World, switch: Switch) -> Duty:
         tuple(specs),
         pools,
         uplinks=_uplinks(world, switch),
-        pins=tuple(_pins(world, here, {s.id for s in specs})) if Role.LB in switch.roles else (),
+        pins=tuple(_pins(world, switch, {s.id for s in specs})) if Role.LB in switch.roles else (),
         bypass=site.bypass,
         responder=Role.EDGE in switch.roles,
         fragment_zone=switch.placement.zones_from + ZoneBase.FRAGMENTS,
@@ -247,16 +248,16 @@ def _uplinks(world: World, switch: Switch) -> tuple[Uplink, ...]:
     return tuple(Uplink(p.number, p.to in world.admitted) for p in ports)
 
 
-def _pins(world: World, here: Here, listeners: set[int]) -> list[Flow]:
+def _pins(world: World, switch: Switch, listeners: set[int]) -> list[HeldPin]:
     idle = {world.numbers.of(Space.LISTENER, item.name, world.now): item for item in world.intent.listeners()}
-    out: list[Flow] = []
+    out = []
     for entry in world.pins.pins.values():
         if entry.key.listener not in listeners:
             continue
         timeout = int(world.intent.pool(idle[entry.key.listener].pool).memory_timeout)
-        spec = pin.PinSpec(
+        spec = PinSpec(
             entry.id, entry.key.listener, entry.protocol, entry.key.source, entry.key.port, entry.backend
         )
-        role = pin.PinRole.REPORTER if entry.reporter == here.switch.name else pin.PinRole.SIBLING
-        out += pin.entries(here, spec, role, timeout)
+        role = PinRole.REPORTER if entry.reporter == switch.name else PinRole.SIBLING
+        out.append(HeldPin(spec, role, timeout))
     return out

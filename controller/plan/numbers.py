@@ -21,6 +21,7 @@ class Space(StrEnum):
     METER = "meter"
     LOCAL4 = "local4"
     LOCAL6 = "local6"
+    GROUP = "group"
 
 
 LIMIT = 0xFFFF

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from typing import NamedTuple
 
 from controller.model.types import Address, Protocol
 from flows.actions import Action, Bits, Learn, Report, Resubmit, Set, whole
@@ -67,6 +68,15 @@ class PinSpec:
         return match.plus(**{f"{self.protocol}_src": self.port}) if self.port else match
 
 
+class HeldPin(NamedTuple):
+    """A pin as one switch holds it."""
+
+    spec: PinSpec
+    role: PinRole
+    idle: int
+    """Seconds without a packet after which its reporter ends it."""
+
+
 def static(here: Here) -> list[Flow]:
     """Look for a retraction, then for a pin; without one go on to memory."""
     placed = here.placed
@@ -78,9 +88,9 @@ def static(here: Here) -> list[Flow]:
     ]
 
 
-def entries(here: Here, pin: PinSpec, role: PinRole, idle: int) -> tuple[Flow, ...]:
+def entries(here: Here, pin: HeldPin) -> tuple[Flow, ...]:
     """The flows of one pin on one switch: for its packets, and (not with affinity ``source``) a SYN that ends it."""
-    return _entries(here.placed, pin, role, idle)
+    return _entries(here.placed, *pin)
 
 
 # Plans are made again at every change, pins by the ten thousand stay as they were.

@@ -14,7 +14,7 @@ from flows.pipeline import Duty, PoolSpec
 from flows.slots import SlotTable
 from flows.spec import BackendSpec, Fate, GuardMeter, Here, ListenerSpec, LocalAddress, VipSpec, Zones
 from flows.stages.edge import Uplink
-from flows.stages.pin import PinRole, PinSpec, entries
+from flows.stages.pin import HeldPin, PinRole, PinSpec
 from flows.tables import Placed
 
 MAC = "02:45:56:01:00:21"
@@ -82,11 +82,8 @@ def lb_duty(slots: SlotTable | None = None) -> Duty:
     slots = slots or table()
     this = here()
     pins = tuple(
-        row
+        HeldPin(PinSpec(7 + i, 3, Protocol.TCP, ip_address("10.0.0.1"), 1234 + i, 2), role, 900)
         for i, role in enumerate(PinRole)
-        for row in entries(
-            this, PinSpec(7 + i, 3, Protocol.TCP, ip_address("10.0.0.1"), 1234 + i, 2), role, 900
-        )
     )
     return Duty(
         this,

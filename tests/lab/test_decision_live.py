@@ -29,7 +29,7 @@ from flows.entries import Target
 from flows.pipeline import Duty, PoolSpec
 from flows.slots import SlotTable
 from flows.spec import BackendSpec, Fate, Here, ListenerSpec, VipSpec, Zones
-from flows.stages.pin import PinRole, PinSpec, entries
+from flows.stages.pin import HeldPin, PinRole, PinSpec
 from flows.tables import NO_SLOT, Kind, Placed
 from tests.lab.bare_switch import SWITCH, TOPOLOGY, BareSwitch, Told
 from tests.lab.conftest import MakeLab
@@ -89,14 +89,12 @@ class Scene:
             for n in BACKENDS
         )
         pins = tuple(
-            each
-            for n, (key, backend) in enumerate(self.pins.items(), 1)
-            for each in entries(
-                HERE,
+            HeldPin(
                 PinSpec(n, key.listener, PROTOCOLS[key.listener % 1000], key.source, key.port, backend),
                 PinRole.REPORTER,
                 0,
             )
+            for n, (key, backend) in enumerate(self.pins.items(), 1)
         )
         end = SlotTable(np.full(SLOTS, 1, np.uint16), np.zeros(SLOTS, np.uint16))
         pools = {

@@ -29,6 +29,7 @@ from controller.plan.pins import PinBook, PinKey
 from controller.plan.pool import PoolState, step
 from flows.messages import flow_mod
 from flows.stages.edge import Uplink
+from flows.stages.pin import entries
 from flows.tables import Kind, Placed, Stage
 
 LISTENERS = 20
@@ -139,8 +140,11 @@ def test_a_pin_is_timed_on_its_reporter_and_reported_elsewhere() -> None:
     number = duty(known, LB).listeners[0].id
     known.pins.report("lb1", PinKey(number, ip_address("192.0.2.1"), 5), Protocol.TCP, 1)
     known.pins.report("lb1", PinKey(60_000, ip_address("192.0.2.1"), 5), Protocol.TCP, 1)
-    mine, ending = duty(known, LB).pins
-    sibling, sibling_ending = duty(known, replace(LB, name="lb2")).pins
+    (held,) = duty(known, LB).pins
+    (held_beside,) = duty(known, replace(LB, name="lb2")).pins
+    here = duty(known, LB).here
+    mine, ending = entries(here, held)
+    sibling, sibling_ending = entries(here, held_beside)
     assert ending == sibling_ending
     assert ending.body.cookie >> 40 & 0xFF == Kind.PIN_STALE
     assert mine.key == sibling.key

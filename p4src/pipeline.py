@@ -1,0 +1,242 @@
+"""The whole pipeline of one P4 switch: its duty as table entries.
+
+A table's entries are made by the function of its name; ``shared/ids.p4`` and the tables' own files say what is legal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from hashlib import blake2b
+
+from controller.model.types import Address, Mode, Network, Role
+from flows.pipeline import Duty
+from flows.spec import BackendSpec, Fate, ListenerSpec
+from flows.stages.pin import PinRole
+from p4src.numbers import address, change, mac, prefix, ticks
+from p4src.spec import BUCKETS, UPLINKS, Group, P4Needs
+from p4src.target import Configuration, EntryBody, EntryKey, P4Target, Rate
+
+Entry = tuple[EntryKey, EntryBody]
+
+EMBRYO, CLOSING, CLOSED = 20.0, 120.0, 5.0
+"""Seconds that a cell lasts: after a first packet; after a FIN (fullnat: longer than TIME_WAIT); after an RST."""
+TUNNEL_MTU = {4: 1480, 6: 1460}
+"""Largest IP packet that fits a 1,500-byte frame behind an outer header of the version."""
+LIMITS = {1: 2000, 2: 5000, 3: 1000, 4: 1000, 5: 200, 6: 100, 7: 100, 8: 100, 15: 50_000}
+"""Reports (and promotions) a second, by REASON_*."""
+_FIRST_LOCAL = 4
+"""Place in a local prefix of the fullnat address of way 0; the three after it are those of the other ways."""
+_TUNNEL_LOCAL = 1
+_FATES = {Fate.DRAIN: "drain", Fate.MOVE: "move", Fate.RESET: "reset"}
+
+
+def target(duty: Duty, needs: P4Needs) -> P4Target:
+    """What the switch should hold."""
+    switch = duty.here.switch
+    entries: dict[EntryKey, EntryBody] = {}
+    for group in needs.groups:
+        entries.update(nexthop(group))
+    entries.update(routes(duty, needs))
+    entries.update(answers(duty))
+    configuration = Configuration(
+        mac(switch.mac),
+        needs.secret.key,
+        needs.secret.key_ports,
+        needs.cells_mask,
+        ticks(EMBRYO),
+        ticks(CLOSING),
+        ticks(CLOSED),
+    )
+    limits = {index: Rate(rate, rate) for index, rate in LIMITS.items()}
+    if Role.LB in switch.roles:
+        entries.update(_lb(duty, needs))
+        slots = {number: pool.table for number, pool in duty.pools.items()}
+        return P4Target(entries, configuration, limits, slots)
+    if Role.EDGE in switch.roles:
+        entries.update(_edge(duty))
+    return P4Target(entries, configuration, limits)
+
+
+def _lb(duty: Duty, needs: P4Needs) -> Iterator[Entry]:
+    yield from claims(duty, 0)
+    yield from local_addresses(duty)
+    owners = _owners(duty)
+    for item in duty.listeners:
+        yield listener(item, owners[item.id], duty, needs)
+        yield from guards(item)
+        for real in duty.pools[item.pool].backends:
+            yield from backend(duty, needs, item, real)
+    for pool in duty.pools.values():
+        for real in pool.backends:
+            if real.fate in _FATES:
+                yield EntryKey("fate", (pool.id, real.id)), EntryBody(_FATES[real.fate])
+    yield from pins(duty)
+
+
+def _edge(duty: Duty) -> Iterator[Entry]:
+    yield from claims(duty, UPLINKS)
+    for item in duty.listeners:
+        if item.sticky:
+            yield _listener_key(item), EntryBody("by_source")
+
+
+def claims(duty: Duty, uplinks: int) -> Iterator[Entry]:
+    """``vip``: what is for a virtual address, or asks about one."""
+    for vip in duty.vips:
+        params = (vip.id, mac(vip.mac), uplinks, int(duty.responder))
+        yield EntryKey("vip", (address(vip.address),)), EntryBody("claim", params)
+
+
+def local_addresses(duty: Duty) -> Iterator[Entry]:
+    """``local_address``, and ``vip`` for ARP: the switch's own addresses of fullnat."""
+    own = mac(duty.here.switch.mac)
+    for version in sorted({item.vip.address.version for item in duty.listeners if item.mode is Mode.FULLNAT}):
+        first = _local(duty, version, _FIRST_LOCAL)
+        for way in range(4 if first is not None else 0):
+            value = _local(duty, version, _FIRST_LOCAL + way)
+            assert value is not None
+            yield EntryKey("local_address", (address(value),)), EntryBody("here", (way,))
+            yield EntryKey("vip", (address(value),)), EntryBody("own", (own,))
+
+
+def listener(item: ListenerSpec, owner: int, duty: Duty, needs: P4Needs) -> Entry:
+    """``listener``: which pool serves, and how it is remembered."""
+    mask = duty.pools[item.pool].slots - 1
+    fullnat = item.mode is Mode.FULLNAT
+    keep = ticks(needs.keep[item.pool])
+    return _listener_key(item), EntryBody(
+        "serve", (item.id, owner, item.pool, mask, int(item.sticky), int(fullnat), keep)
+    )
+
+
+def _listener_key(item: ListenerSpec) -> EntryKey:
+    return EntryKey("listener", (address(item.vip.address), item.protocol.number, item.port))
+
+
+def _owners(duty: Duty) -> dict[int, int]:
+    """By which number memory knows each listener: those of one VIP, pool and affinity ``source`` share the lowest."""
+    shared: dict[tuple[int, str, int], int] = {}
+    for item in duty.listeners:
+        if item.sticky and item.mode is not Mode.FULLNAT:
+            place = (item.vip.id, item.protocol, item.pool)
+            shared[place] = min(item.id, shared.get(place, item.id))
+    return {
+        item.id: shared.get((item.vip.id, item.protocol, item.pool), item.id) if item.sticky else item.id
+        for item in duty.listeners
+    }
+
+
+def guards(item: ListenerSpec) -> Iterator[Entry]:
+    """``guard_source`` and ``guard_listener``: rates of new connections."""
+    for guard in item.guards:
+        body = Rate(guard.rate, guard.rate)
+        if guard.prefix is None:
+            yield EntryKey("guard_listener", (item.id,)), EntryBody("limit_listener", meter=body)
+        else:
+            key = EntryKey("guard_source", (item.id, prefix(guard.prefix)))
+            yield key, EntryBody("limit_source", meter=body)
+
+
+def backend(duty: Duty, needs: P4Needs, item: ListenerSpec, real: BackendSpec) -> Iterator[Entry]:
+    """``backend`` (fullnat: and ``answer_local``): how a listener's packets reach a backend; none if they cannot."""
+    key = EntryKey("backend", (item.id, real.id))
+    way = (mac(real.mac), needs.ways.get(real.ports, 0))
+    if item.mode is Mode.DR:
+        yield key, EntryBody("dr", way)
+    elif item.mode is Mode.TUN:
+        yield from _tunnel(duty, key, way, real)
+    else:
+        yield from _translate(duty, key, way, item, real)
+
+
+def _tunnel(duty: Duty, key: EntryKey, way: tuple[int, int], real: BackendSpec) -> Iterator[Entry]:
+    for version in (4, 6):
+        to, source = real.address(version), _local(duty, version, _TUNNEL_LOCAL)
+        if to is not None and source is not None:
+            yield key, EntryBody(f"tun{version}", (*way, int(source), int(to), TUNNEL_MTU[version]))
+            return
+
+
+def _translate(
+    duty: Duty, key: EntryKey, way: tuple[int, int], item: ListenerSpec, real: BackendSpec
+) -> Iterator[Entry]:
+    vip = item.vip.address
+    to = real.address(vip.version)
+    if to is None:
+        return
+    params = (*way, int(to), item.backend_port, change(vip, to))
+    if item.mode is Mode.NAT:
+        yield key, EntryBody(f"nat{vip.version}", params)
+        return
+    first = _local(duty, vip.version, _FIRST_LOCAL)
+    if first is None:
+        return
+    yield key, EntryBody(f"fullnat{vip.version}", (*params, int(first)))
+    back = EntryKey("answer_local", (item.id, real.id, address(to), item.backend_port))
+    yield back, EntryBody(f"undo_fullnat{vip.version}", (int(vip), item.port, change(to, vip)))
+
+
+def _local(duty: Duty, version: int, place: int) -> Address | None:
+    """The switch's own address at a place in its first local prefix of an IP version."""
+    networks: list[Network] = [n for n in duty.here.switch.local if n.version == version]
+    return networks[0][place] if networks else None
+
+
+def pins(duty: Duty) -> Iterator[Entry]:
+    """``pin``: single connections, but for fullnat, which only the switch that has the port can serve."""
+    fullnat = {item.id for item in duty.listeners if item.mode is Mode.FULLNAT}
+    for held in duty.pins:
+        pin = held.spec
+        if pin.listener in fullnat:
+            continue
+        key = EntryKey("pin", (pin.listener, address(pin.source), pin.port))
+        if held.role is PinRole.REPORTER:
+            yield key, EntryBody("pinned", (pin.backend,), held.idle)
+        else:
+            yield key, EntryBody("seen", (pin.backend,))
+
+
+def answers(duty: Duty) -> Iterator[Entry]:
+    """``answer`` and ``bypass``: nat undone wherever the answer passes."""
+    for network in duty.bypass:
+        yield EntryKey("bypass", (prefix(network),)), EntryBody("direct")
+    for item in duty.listeners:
+        vip = item.vip.address
+        if item.mode is not Mode.NAT:
+            continue
+        for real in duty.pools[item.pool].backends:
+            server = real.address(vip.version)
+            if server is not None:
+                key = EntryKey("answer", (address(server), item.backend_port, item.protocol.number))
+                yield key, EntryBody(f"undo_nat{vip.version}", (int(vip), item.port, change(server, vip)))
+
+
+def routes(duty: Duty, needs: P4Needs) -> Iterator[Entry]:
+    """``address`` and ``frame``: everything that is not balanced."""
+    gateway = mac(duty.here.switch.gateway_mac)
+    for route in needs.routes:
+        key = EntryKey("address", (prefix(route.to),))
+        if route.mac is None:
+            yield key, EntryBody("via", (route.group,))
+            continue
+        yield key, EntryBody("deliver", (route.group, mac(route.mac), gateway))
+        yield EntryKey("frame", (mac(route.mac),)), EntryBody("to", (route.group,))
+
+
+def nexthop(group: Group) -> Iterator[Entry]:
+    """``nexthop``: every bucket of a group to the living port that scores highest there (rendezvous)."""
+    for bucket, port in enumerate(_spread(group.ports)):
+        yield EntryKey("nexthop", (group.id, bucket)), EntryBody("send", (port,))
+
+
+@lru_cache(maxsize=4096)
+def _spread(ports: tuple[int, ...]) -> tuple[int, ...]:
+    if not ports:
+        return ()
+    return tuple(max(ports, key=lambda port: _score(port, bucket)) for bucket in range(BUCKETS))
+
+
+@lru_cache(maxsize=1 << 18)
+def _score(port: int, bucket: int) -> bytes:
+    return blake2b(port.to_bytes(2, "big") + bucket.to_bytes(2, "big"), digest_size=8).digest()
