@@ -24,7 +24,8 @@ class Table:
 
     `definition` is what the program declares; `index` is what the data plane searches; `default` is the
     default entry, the same object for ever (its `action` is -1 when there is none); `profile` is set for an
-    indirect table and `meter` describes the direct meter, if any. Tables whose `uses_priority` is true take
+    indirect table and `meter` describes the direct meter, if any; `no_member` stands for the member
+    of a group whose members are all dead. Tables whose `uses_priority` is true take
     priorities >= 1 (the larger wins), all others priority 0.
     """
 
@@ -47,6 +48,7 @@ class Table:
         self._actions = actions
         self._allowed = frozenset(definition.actions)
         self._entries: dict[tuple[MatchKey, int], Entry] = {}
+        self.no_member = Entry((), 0, NO_ACTION)
         self.default = self._initial_default()
         self._add_declared()
 
@@ -106,6 +108,30 @@ class Table:
         self._rebind(entry, ref)
         entry.last_hit = now
         entry.idle_reported = -1
+        return entry
+
+    def insert_checked(self, key: MatchKey, call: ActionCall, now: int) -> None:
+        """As `insert` for a mutable direct table without priorities, whose caller has checked key and call.
+
+        What a controller writes by the ten thousand should not be checked twice.
+        """
+        place = (key, 0)
+        if place in self._entries:
+            raise AlreadyExists(f"table {self.name}: key {key} is there already")
+        if len(self._entries) >= self.definition.max_size:
+            raise ResourceExhausted(f"table {self.name} is full with {self.definition.max_size} entries")
+        entry = Entry(key, 0, call, now)
+        entry.action, entry.params = call.action, call.params
+        self._entries[place] = entry
+        self.index.add(entry)
+
+    def modify_checked(self, key: MatchKey, call: ActionCall, now: int) -> Entry:
+        """As `modify`, where `insert_checked` may be used."""
+        entry = self._entries.get((key, 0))
+        if entry is None:
+            raise NotFound(f"table {self.name}: no entry with key {key}")
+        entry.ref, entry.action, entry.params = call, call.action, call.params
+        entry.last_hit, entry.idle_reported = now, -1
         return entry
 
     def delete(self, key: MatchKey, priority: int = 0) -> None:
