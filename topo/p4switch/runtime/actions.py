@@ -10,6 +10,9 @@ from topo.p4switch.program.model import ActionCall
 from topo.p4switch.runtime.errors import invalid
 from topo.p4switch.runtime.values import bits_of, canonical, unsigned
 
+_REMEMBERED = 4096
+"""Calls that one action remembers."""
+
 
 class ActionCodec:
     """One action of P4Info as one table knows it in the program.
@@ -27,34 +30,48 @@ class ActionCodec:
             for param in action.params
         )
 
+        self._calls: dict[tuple[int | bytes, ...], ActionCall] = {}
+        self._messages: dict[tuple[int, ...], p4r.Action] = {}
+
     @property
     def widths(self) -> tuple[int, ...]:
         """Bits of each parameter."""
         return tuple(width for _, width, _ in self._params)
 
     def call(self, action: p4r.Action) -> ActionCall:
-        """What the data plane runs; raises P4Error INVALID_ARGUMENT or OUT_OF_RANGE."""
-        params = action.params
-        if len(params) != len(self._params):
-            return self._checked(action)
-        values = []
-        for one, (param_id, width, _) in zip(params, self._params, strict=True):
-            data = one.value
-            value = int.from_bytes(data, "big")
-            if one.param_id != param_id or value >> width or not data:
-                return self._checked(action)
-            values.append(value)
-        return ActionCall(self.program_id, tuple(values))
+        """What the data plane runs; raises P4Error INVALID_ARGUMENT or OUT_OF_RANGE.
+
+        Calls are remembered by their bytes and shared: thousands of entries name the same few backends.
+        """
+        given: list[int | bytes] = []
+        for one in action.params:
+            given.append(one.param_id)
+            given.append(one.value)
+        memo = tuple(given)
+        call = self._calls.get(memo)
+        if call is None:
+            call = self._checked(action)
+            if len(self._calls) >= _REMEMBERED:
+                self._calls.clear()
+            self._calls[memo] = call
+        return call
 
     def message(self, params: tuple[int, ...]) -> p4r.Action:
-        """The Action message of these values."""
-        return p4r.Action(
-            action_id=self.id,
-            params=[
-                p4r.Action.Param(param_id=param_id, value=canonical(value))
-                for (param_id, _, _), value in zip(self._params, params, strict=True)
-            ],
-        )
+        """The Action message of these values, which is shared: copy it."""
+        made = self._messages.get(params)
+        if made is None:
+            pairs = zip(self._params, params, strict=True)
+            made = p4r.Action(
+                action_id=self.id,
+                params=[
+                    p4r.Action.Param(param_id=param_id, value=canonical(value))
+                    for (param_id, _, _), value in pairs
+                ],
+            )
+            if len(self._messages) >= _REMEMBERED:
+                self._messages.clear()
+            self._messages[params] = made
+        return made
 
     def _checked(self, action: p4r.Action) -> ActionCall:
         """As ``call``, for parameters in any order; says what is wrong."""

@@ -14,13 +14,13 @@ from topo.p4switch.runtime.tables import TableServer
 
 Held = TypeVar("Held")
 
-UNSPECIFIED, DELETE = p4r.Update.Type.UNSPECIFIED, p4r.Update.Type.DELETE
+_KINDS = (p4r.Update.Type.INSERT, p4r.Update.Type.MODIFY, p4r.Update.Type.DELETE)
 
 
 def write(pipeline: Pipeline, kind: int, entity: p4r.Entity) -> None:
     """Carry out one update; raises P4Error or StateError, and then nothing has changed."""
     which = entity.WhichOneof("entity")
-    if kind not in (p4r.Update.Type.INSERT, p4r.Update.Type.MODIFY, DELETE):
+    if kind not in _KINDS:
         raise invalid(f"update type {kind} is none of INSERT, MODIFY and DELETE")
     if which is None:
         raise invalid("the update has no entity")

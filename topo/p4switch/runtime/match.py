@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from finsy.proto import p4i, p4r
 
@@ -80,8 +81,11 @@ class MatchCodec:
             key.append(value)
         return tuple(key)
 
-    def write(self, key: MatchKey, match: list[p4r.FieldMatch]) -> None:
-        """Append the canonical FieldMatch messages of a key; what matches everything is left out."""
+    def write(self, key: MatchKey, match: Any) -> None:
+        """Append the canonical FieldMatch messages of a key; what matches everything is left out.
+
+        ``match``: the repeated field of a TableEntry or ValueSetMember.
+        """
         for place, (spec, part) in enumerate(zip(self.fields, key, strict=True)):
             if self._plane:
                 part = _from_plane(spec, self._plane[place], part)

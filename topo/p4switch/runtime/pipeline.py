@@ -70,17 +70,26 @@ class Pipeline:
         profile = None
         if declared.implementation_id:
             profile = _by_id(self.profiles, declared.implementation_id, f"{what}: implementation")
+        actions = self._table_actions(declared, table)
+        program = self.switch.program.actions
+        same_widths = [field.width for field in fields] == [
+            key.width for key in table.definition.keys
+        ] and all(
+            codec.widths == tuple(param.width for param in program[codec.program_id].params)
+            for codec in actions.values()
+        )
         return TableServer(
             self.switch,
             table,
             declared,
             MatchCodec(what, fields, kinds),
-            self._table_actions(declared, table),
+            actions,
             profile,
             (
                 _direct(self._info.direct_counters, declared.preamble.id),
                 _direct(self._info.direct_meters, declared.preamble.id),
             ),
+            same_widths,
         )
 
     def _table_actions(self, declared: p4i.Table, table: Table) -> dict[int, ActionCodec]:

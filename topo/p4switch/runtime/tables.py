@@ -16,6 +16,8 @@ from topo.p4switch.state import NO_ACTION, ActionCall, ActionRef, Entry, MatchKe
 
 INSERT, MODIFY, DELETE = p4r.Update.Type.INSERT, p4r.Update.Type.MODIFY, p4r.Update.Type.DELETE
 
+_PLAIN_KINDS = (INSERT, MODIFY)
+
 _PLAIN_FIELDS = 3
 """Fields set in an entry that has a table, a match and an action, and nothing else."""
 
@@ -35,8 +37,12 @@ class TableServer:
         actions: dict[int, ActionCodec],
         profile: ProfileServer | None,
         direct: tuple[p4i.DirectCounter | None, p4i.DirectMeter | None],
+        same_widths: bool,
     ) -> None:
-        """``actions`` by P4Info id; ``profile`` for an indirect table; ``direct``: its counter and meter."""
+        """``actions`` by P4Info id; ``profile`` for an indirect table; ``direct``: its counter and meter.
+
+        ``same_widths``: what P4Info's widths allow, the program's allow too, so that nothing is checked twice.
+        """
         self.id = declared.preamble.id
         self.what = f"table {declared.preamble.name}"
         self.table = table
@@ -50,6 +56,14 @@ class TableServer:
         self.supports_idle = declared.idle_timeout_behavior == p4i.Table.IdleTimeoutBehavior.NOTIFY_CONTROL
         self._by_program = {codec.program_id: codec for codec in actions.values()}
         self._scopes = {one.id: one.scope for one in declared.action_refs}
+        self._plain = not (
+            self._const
+            or declared.has_initial_entries
+            or profile is not None
+            or self.meter is not None
+            or match.needs_priority
+            or not same_widths
+        )
         self._cookies: dict[tuple[MatchKey, int], int] = {}
         """controller_metadata, deprecated and rare, of the entries that have one."""
 
@@ -66,19 +80,26 @@ class TableServer:
         else:
             self._delete(entry)
 
-    def insert_plain(self, entry: p4r.TableEntry) -> bool:
-        """Insert an entry of an ordinary table that has a match and a direct action and nothing else.
+    def write_plain(self, kind: int, entry: p4r.TableEntry) -> bool:
+        """Insert or modify an entry that has a match and a direct action and nothing else, in an ordinary table.
 
-        The way of tables that are written by the thousand. Returns False, with nothing done, if the entry is of
+        The way of tables that are written by the thousand. Returns False, with nothing done, if the update is of
         any other kind: then ``write`` it.
         """
-        if len(entry.ListFields()) != _PLAIN_FIELDS or self._const or self._profile is not None:
+        if not self._plain or kind not in _PLAIN_KINDS or len(entry.ListFields()) != _PLAIN_FIELDS:
             return False
         action = entry.action.action
         codec = self.actions.get(action.action_id)
         if codec is None or self._scopes[codec.id] or not entry.match:
             return False
-        self.table.insert(self.match.key(entry.match), codec.call(action), 0, self._switch.clock())
+        key, call = self.match.key(entry.match), codec.call(action)
+        if kind == INSERT:
+            self.table.insert_checked(key, call, self._switch.clock())
+            return True
+        if self._cookies:
+            return False
+        found = self.table.modify_checked(key, call, self._switch.clock())
+        found.metadata, found.idle_timeout_ns = b"", 0
         return True
 
     def find(self, entry: p4r.TableEntry) -> Entry:
