@@ -156,6 +156,11 @@ class Switch:
             for entry in table.idle_entries(at)
         ]
 
+    def digest(self, learn_id: int, name: str, values: tuple[int, ...], now: int) -> None:
+        """Hand one digest to the sink; the data plane calls this."""
+        if self.digest_sink is not None:
+            self.digest_sink(DigestMessage(learn_id, name, values, now))
+
     def detach(self) -> None:
         """Stop following the ports, when another program takes this one's place."""
         self.ports.unwatch(self._port_changed)
