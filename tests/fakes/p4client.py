@@ -27,7 +27,9 @@ def program_json() -> bytes:
 
 def program_info() -> p4i.P4Info:
     """Its P4Info."""
-    return text_format.Parse(PROGRAM.with_suffix(".p4info.txtpb").read_text(), p4i.P4Info())
+    info = p4i.P4Info()
+    text_format.Parse(PROGRAM.with_suffix(".p4info.txtpb").read_text(), info)
+    return info
 
 
 class Ids:
@@ -44,7 +46,7 @@ class Ids:
             info.value_sets,
             info.digests,
         ]
-        self._ids = {one.preamble.alias: one.preamble.id for held in lists for one in held}
+        self._ids: dict[str, int] = {one.preamble.alias: one.preamble.id for held in lists for one in held}
 
     def __getitem__(self, alias: str) -> int:
         return self._ids[alias]
