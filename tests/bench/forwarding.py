@@ -24,6 +24,7 @@ from statistics import median
 
 from tests.bench.rig import ROOT, Rig, lab, require, topology
 from topo import model
+from topo.ovs import MAX_IDLE_MS
 
 OPEN = 10_000
 """Connections held open through the VIPs while everything is measured."""
@@ -31,9 +32,6 @@ ROUNDS = 4
 CONNECT_S, STREAM_S = 2, 1
 """Seconds of each measurement of connections and of throughput."""
 STREAMS = (1, 4)
-MAX_IDLE_MS = 1500
-"""How long a switch caches an unused decision (its own default: 10,000). Every new connection takes one that is used
-once, and those waiting to be thrown away are looked through again and again."""
 SERVERS = ("s1", "s2", "s3")
 CLIENTS = tuple(f"c{number}" for number in range(1, ROUNDS + 1))
 _HOLDER, _SWITCH = "holder", "sw1"
@@ -154,7 +152,6 @@ class _Bench:
 
     def start(self) -> None:
         """Servers, controller, held connections."""
-        self.rig.lab.vsctl(_SWITCH, "set", "Open_vSwitch", ".", f"other_config:max-idle={MAX_IDLE_MS}")
         for name in SERVERS:
             folder = self.rig.folder / name
             folder.mkdir()

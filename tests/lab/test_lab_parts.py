@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -16,8 +18,11 @@ from controller.cli.lab import app
 from tests.lab.conftest import MakeLab, eventually
 from topo.errors import LabError
 from topo.lab import Lab
+from topo.ovs import MAX_IDLE_MS
 
 pytestmark = pytest.mark.lab
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 def get(lab: Lab, path: str, server: str = "10.1.0.11") -> bytes | None:
@@ -41,6 +46,13 @@ def test_programs_run_in_the_namespace_of_their_node_with_its_switch_at_hand(sin
     done = single_lab.exec("sw1", ["ovs-vsctl", "get-fail-mode", "br0"], capture_output=True, text=True)
     assert done.stdout.strip() == "secure"
     assert single_lab.exec("c1", ["false"]).returncode == 1
+
+
+def test_switches_forget_unused_decisions_soon_as_the_readme_recommends(single_lab: Lab) -> None:
+    set_to = single_lab.vsctl("sw1", "get", "Open_vSwitch", ".", "other_config:max-idle").strip()
+    advised = re.search(r"other_config:max-idle=(\d+)", README.read_text(encoding="utf-8"))
+    assert advised
+    assert set_to.strip('"') == advised[1] == str(MAX_IDLE_MS)
 
 
 def test_the_calling_thread_is_back_in_its_own_namespace_after_an_error(single_lab: Lab) -> None:
@@ -130,7 +142,9 @@ def test_a_program_run_in_a_node_hears_signals_and_is_waited_for(
     single_lab: Lab, number: signal.Signals
 ) -> None:
     name = number.name.removeprefix("SIG")
-    script = f"trap 'sleep 0.3; echo told; exit 7' {name}; echo ready; for n in $(seq 200); do sleep 0.05; done"
+    script = (
+        f"trap 'sleep 0.3; echo told; exit 7' {name}; echo ready; for n in $(seq 200); do sleep 0.05; done"
+    )
     command = [sys.executable, "-m", "controller", "lab", "exec", "--lab", single_lab.name, "c1"]
     # Whatever runs the tests may ignore SIGINT, or have a terminal.
     with subprocess.Popen(
