@@ -261,6 +261,7 @@ class TableServer:
             if self._const_default:
                 raise denied(f"{self.what}: its default action is const")
             reset = self.table.reset_default()
+            reset.metadata, reset.meter = b"", None
             self._remember(reset, 0)
             return
         if self._const_default:
