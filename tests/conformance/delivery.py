@@ -69,7 +69,13 @@ def delivered(got: Got, log: Log) -> Delivered:
     if service.mode is Mode.FULLNAT:
         wanted = _from_local(found, wanted)
         before = log.last.get(got.say.connection)
-        if before is not None and before.backend == backend and before.packet.source_port != found.port(0):
+        known = got.say.connection in log.translated
+        if (
+            known
+            and before is not None
+            and before.backend == backend
+            and before.packet.source_port != found.port(0)
+        ):
             raise Wrong(f"the connection's local port was {before.packet.source_port}, is {found.port(0)}")
     compare(found, wanted)
     return Delivered(backend, wanted)

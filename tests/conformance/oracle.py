@@ -26,6 +26,7 @@ from controller.plan.numbers import Space
 from controller.plan.pins import PinKey
 from flows.spec import ListenerSpec
 from tests.conformance.packets import ACK, SYN, Read, read_frame
+from tests.conformance.plant import EMBRYONIC
 from tests.conformance.scenario import switch_of
 from tests.conformance.target import Can, Heard, Reason, Report, Wire
 
@@ -45,6 +46,7 @@ class Oracle:
         self._numbers: dict[PinKey, int] = {}
         self._retracted: set[PinKey] = set()
         self._turns: dict[int, int] = {}
+        self._now = 0.0
 
     def has(self, what: Can) -> bool:
         """See ``Target``."""
@@ -58,7 +60,8 @@ class Oracle:
         self._numbers = {key: pin.id for key, pin in pins.items()}
         self._retracted &= pins.keys()
         held = {key: pin.backend for key, pin in pins.items() if key not in self._retracted}
-        memory = _aged(self.state.memory, self._turn(world.intent, world))
+        memory = _aged(self.state.memory, self._turn(world.intent, world), world.now - self._now)
+        self._now = world.now
         self.state = replace(LbState.fresh(made, self._names), pins=held, memory=memory)
 
     def _turn(self, intent: Intent, world: World) -> dict[int, int]:
@@ -144,12 +147,15 @@ def _opens(segment: Read) -> bool:
     return segment.payload[13] & (SYN | ACK) == SYN
 
 
-def _aged(memory: Memory, turned: Mapping[int, int]) -> dict[ConnectionKey, Remembered]:
-    """Memory when generations have ended; embryonic entries have a zone of their own, which does not turn."""
+def _aged(memory: Memory, turned: Mapping[int, int], passed: float) -> dict[ConnectionKey, Remembered]:
+    """Memory when generations have ended; embryonic entries are in none, and short-lived."""
     out = {}
     for key, found in memory.items():
         turns = turned.get(key.vip, 0)
-        if turns == 0 or found.generation is Generation.NEW:
+        if found.generation is Generation.NEW:
+            if passed < EMBRYONIC:
+                out[key] = found
+        elif turns == 0:
             out[key] = found
         elif turns == 1 and found.generation is Generation.NOW:
             out[key] = found._replace(generation=Generation.BEFORE)

@@ -25,6 +25,7 @@ from flows.tables import Kind, Placed, Stage
 from tests.conformance.ofstream import Appctl, Stream, Told
 from tests.conformance.ovs_controller import Answering
 from tests.conformance.packets import ether_type
+from tests.conformance.plant import EMBRYONIC
 from tests.conformance.scenario import FAR, NEAR, PORTS, SEGMENT, SERVER_MACS, SWITCH_MAC, switch_of
 from tests.conformance.target import DEADLINE, Can, Heard, Reason, Wire
 from topo import netns, ovs, state
@@ -104,6 +105,7 @@ class OpenVSwitch:
         self._builder = Builder()
         self._have = Flows()
         self._zones: dict[int, Zones] = {}
+        self._now = 0.0
         self._answering: Answering | None = None
 
     def has(self, what: Can) -> bool:
@@ -120,18 +122,19 @@ class OpenVSwitch:
         self._stream.write([*changes.phases, *leases(want).phases])
         self._have = want
         for vip in made.vips:
-            self._turn(vip)
+            self._turn(vip, world.now - self._now)
+        self._now = world.now
         # A switch goes on by what it has cached for a moment.
         self._appctl("revalidator/purge")
         self._answering = Answering(world, self.switch, self._stream)
 
-    def _turn(self, vip: VipSpec) -> None:
-        """When a generation begins, conntrack's own timers have long emptied the zones of those before the last."""
+    def _turn(self, vip: VipSpec, passed: float) -> None:
+        """Empty the zones that conntrack's own timers would have emptied while the suite's clock went on."""
         old = self._zones.get(vip.id, vip.zones)
-        for zone in {vip.zones.now, vip.zones.before} - {
-            old.now,
-            *((old.before,) if old == vip.zones else ()),
-        }:
+        over = {vip.zones.now, vip.zones.before} - {old.now} if old != vip.zones else set()
+        if passed >= EMBRYONIC:
+            over.add(vip.zones.new)
+        for zone in over:
             self._appctl("dpctl/flush-conntrack", f"zone={zone}")
         self._zones[vip.id] = vip.zones
 

@@ -13,6 +13,8 @@ from flows.spec import Fate
 from tests.conformance.scenario import ELSEWHERE, SITE, Setup
 from tests.conformance.target import Reason, Report
 
+EMBRYONIC = 60.0
+"""Seconds after which no switch remembers a connection of which it has seen only the first packet."""
 START = 1_000_000 * 900.0
 """Begins a generation of memory of the default length, and of each that divides it."""
 

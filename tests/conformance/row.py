@@ -109,6 +109,7 @@ class In:
         if self.reports is not None and reasons != wanted:
             raise Wrong(f"reported {sorted(reasons)}, wanted {sorted(wanted)}")
         play.log.last.update(went)
+        play.log.translated |= went.keys()
         play.heard += heard.reports
 
 
@@ -199,6 +200,7 @@ class Forget:
     def play(self, play: Play) -> None:
         """See ``Step``."""
         play.target.forget()
+        play.log.translated.clear()
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,8 @@ class Log:
     exact: bool
     """Whether frames are those of a wire, to be compared to the last bit."""
     last: dict[Connection, Delivered] = field(default_factory=dict)
+    translated: set[Connection] = field(default_factory=set)
+    """Those whose local port, with fullnat, the switch still remembers."""
 
 
 class Say(Shape):

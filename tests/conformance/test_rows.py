@@ -7,10 +7,30 @@ from collections import Counter
 import pytest
 
 from tests.conformance.row import Row
-from tests.conformance.rows import changes, choice, modes
+from tests.conformance.rows import (
+    changes,
+    choice,
+    errors,
+    fragments,
+    guards,
+    listeners,
+    memory,
+    modes,
+    respond,
+)
 from tests.conformance.target import Target
 
-SUBJECTS = {"modes": modes.ROWS, "choice": choice.ROWS, "changes": changes.ROWS}
+SUBJECTS = {
+    "modes": modes.ROWS,
+    "listeners": listeners.ROWS,
+    "choice": choice.ROWS,
+    "memory": memory.ROWS,
+    "changes": changes.ROWS,
+    "respond": respond.ROWS,
+    "errors": errors.ROWS,
+    "fragments": fragments.ROWS,
+    "guards": guards.ROWS,
+}
 ROWS = [pytest.param(row, id=f"{name}-{row.name}") for name, rows in SUBJECTS.items() for row in rows]
 
 

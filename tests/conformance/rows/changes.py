@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from controller.model.types import OnDown, Protocol, Then
 from tests.conformance.expect import Alike, Lost, Refused, Same, Spread, StaysUnless, To
 from tests.conformance.expect_control import WasReset
@@ -26,7 +28,7 @@ def _slot_moves(service: Service) -> Row:
     old, new, idle = _c(service), _c(service, 40_001), _c(service, 40_002)
     return Row(
         f"slot-moves-{service}",
-        "In the window a SYN takes the new backend; what no switch remembers may be an old connection and takes the old.",
+        "In the window a SYN takes the new backend; what nobody remembers may be an old connection and takes the old.",
         web(_STANDBY),
         (
             In(old.syn(), To("b1")),
@@ -206,7 +208,7 @@ def _drain_ends(service: Service, then: Then) -> Row:
         Then.MOVE: In(old.data(), To("b2")),
         Then.RESET: In(old.data(), Refused(), reports=RESET),
     }[then]
-    policies = {"drain_timeout": 60.0, "drain_then": then, "transition": 10.0}
+    policies: dict[str, Any] = {"drain_timeout": 60.0, "drain_then": then, "transition": 10.0}
     return Row(
         f"drain-then-{then}-{service}",
         "When a drain is over, the connections that are left are kept, moved or reset as the pool says.",
@@ -261,7 +263,7 @@ def _dies(service: Service) -> Row:
     members = ("b1", server("b2", group=1))
     return Row(
         f"dies-{service}",
-        "A false verdict must not kill, and a dead server must not hold its clients: they are kept a while, then moved.",
+        "A false verdict must not kill, nor a dead server hold its clients: they are kept a while, then moved.",
         web(*members),
         (
             In(old.syn(), To("b1")),

@@ -1,0 +1,326 @@
+"""Memory: what a switch remembers of a connection, how long, and what it tells the controller: exceptions and pins."""
+
+from __future__ import annotations
+
+from controller.model.types import Protocol
+from tests.conformance.expect import Same, To
+from tests.conformance.row import Change, Do, Forget, Hear, In, Judge, Pass, Row
+from tests.conformance.says import Connection, connections, going_on, opening
+from tests.conformance.scenario import DR, EVERY_MODE, STICKY, Service, pool, server, web
+from tests.conformance.target import Can, Reason
+
+EXCEPTION, STALE = frozenset({Reason.EXCEPTION}), frozenset({Reason.PIN_STALE})
+SEEN = frozenset({Reason.PIN_SEEN})
+_STANDBY = server("b1", group=1)
+_TCP = [service for service in EVERY_MODE if service.protocol is Protocol.TCP]
+
+
+def _c(service: Service, port: int = 40_000) -> Connection:
+    return Connection("c1", port, service)
+
+
+def _both(**policies: float) -> Change:
+    """b2 takes every slot; b1 lives on."""
+    return Change(pool(_STANDBY, "b2", **policies))  # type: ignore[arg-type]
+
+
+def _syn_again(service: Service) -> Row:
+    c = _c(service)
+    return Row(
+        f"syn-again-{service}",
+        "A SYN that comes again is the same connection, whose server may have answered the first one already.",
+        web(_STANDBY),
+        (In(c.syn(), To("b1")), _both(), In(c.syn(), To("b1"), reports=EXCEPTION)),
+    )
+
+
+def _unknown_remembered(service: Service) -> Row:
+    c = _c(service)
+    return Row(
+        f"first-seen-midway-{service}",
+        "A connection that another switch has lost is remembered from whatever packet comes first.",
+        web(_STANDBY),
+        (
+            In(c.data(), To("b1")),
+            _both(transition=10.0),
+            Pass(10),
+            In(c.data(), To("b1"), reports=EXCEPTION),
+            In(c.data(), To("b1"), reports=EXCEPTION),
+        ),
+    )
+
+
+def _half_closed() -> Row:
+    c = _c(DR)
+    return Row(
+        "half-closed",
+        "A client that has closed its side still acknowledges what it gets, to the same server.",
+        web(_STANDBY),
+        (
+            In(c.syn(), To("b1")),
+            In(c.data(), To("b1")),
+            In(c.fin(), To("b1")),
+            _both(transition=10.0),
+            Pass(10),
+            In(c.data(), To("b1"), reports=EXCEPTION),
+        ),
+    )
+
+
+def _separate() -> Row:
+    tcp, udp, six = (_c(Service(DR.mode, *rest)) for rest in ((4, Protocol.TCP), (4, Protocol.UDP), (6,)))
+    return Row(
+        "each-tuple-its-own",
+        "The same ports by another protocol or family are another connection.",
+        web(_STANDBY),
+        (
+            In(tcp.syn(), To("b1")),
+            _both(transition=10.0),
+            Pass(10),
+            In(udp.data(), To("b2")),
+            In(six.syn(), To("b2")),
+            In(Connection("c2", 40_000, DR).syn(), To("b2")),
+            In(_c(DR, 40_001).syn(), To("b2")),
+            In(tcp.data(), To("b1"), reports=EXCEPTION),
+        ),
+    )
+
+
+def _outlives(service: Service) -> Row:
+    c = _c(service)
+    return Row(
+        f"remembered-while-it-speaks-{service}",
+        "A connection that speaks now and then is remembered for ever, whichever way its packets pass.",
+        web(_STANDBY),
+        (
+            In(c.syn(), To("b1")),
+            In(c.data(), To("b1")),
+            _both(),
+            Pass(600),
+            In(c.data(), To("b1"), reports=EXCEPTION),
+            Pass(600),
+            In(c.data(), To("b1")),
+            Pass(600),
+            In(c.data(), To("b1")),
+            Pass(899),
+            In(c.data(), To("b1")),
+        ),
+        needs=frozenset({Can.MEMORY_CLOCK}),
+    )
+
+
+def _forgotten(service: Service) -> Row:
+    c = _c(service)
+    return Row(
+        f"forgotten-when-silent-{service}",
+        "What is silent for more than two memory timeouts is forgotten, or memory would never end.",
+        web(_STANDBY),
+        (
+            In(c.syn(), To("b1")),
+            In(c.data(), To("b1")),
+            _both(),
+            Pass(1_801),
+            In(c.data(), To("b2")),
+        ),
+        needs=frozenset({Can.MEMORY_CLOCK}),
+    )
+
+
+def _pinned(service: Service) -> Row:
+    c = _c(service)
+    return Row(
+        f"pinned-{service}",
+        "What was reported is pinned, and then stays where it is without the switch's memory, and is reported no more.",
+        web(_STANDBY),
+        (
+            In(c.syn(), To("b1")),
+            In(c.data(), To("b1")),
+            _both(transition=10.0),
+            Pass(10),
+            In(c.data(), To("b1"), reports=EXCEPTION),
+            Hear(pins=1),
+            In(c.data(), To("b1")),
+            Forget(),
+            In(c.data(), To("b1")),
+            In(_c(service, 40_001).data(), To("b2")),
+        ),
+    )
+
+
+def _again_and_again() -> Row:
+    c = _c(DR)
+    return Row(
+        "reported-until-pinned",
+        "A report may get lost, so it comes again with every packet until the pin is there.",
+        web(_STANDBY),
+        (
+            In(c.syn(), To("b1")),
+            _both(),
+            *(In(c.data(), To("b1"), reports=EXCEPTION) for _ in range(3)),
+            Hear(pins=1),
+            In(c.data(), To("b1")),
+        ),
+    )
+
+
+def _only_moved() -> Row:
+    old, new = _c(DR), _c(DR, 40_001)
+    return Row(
+        "exceptions-only",
+        "Connections that are where their slot says are nobody's business.",
+        web(_STANDBY),
+        (
+            In(old.syn(), To("b1")),
+            _both(),
+            In(new.syn(), To("b2")),
+            In(new.data(), To("b2")),
+            In(new.data(), To("b2")),
+            In(old.data(), To("b1"), reports=EXCEPTION),
+            Hear(pins=1),
+        ),
+    )
+
+
+def _pinned_many(service: Service) -> Row:
+    some = connections(32, service)
+    return Row(
+        f"pinned-many-{service}",
+        "Pins are for single connections: each keeps its own server over a change and the loss of memory.",
+        web("b1", "b2", "b3"),
+        (
+            In(opening(some), To("b1", "b2", "b3")),
+            In(going_on(some), Same()),
+            Change(pool("b1", "b2", "b3", "b4", "b5", transition=10.0)),
+            In(going_on(some), Same(), reports=EXCEPTION),
+            Do(lambda plant: None, "the controller is slow"),
+            Pass(10),
+            In(going_on(some), Same(), reports=EXCEPTION),
+        ),
+    )
+
+
+def _port_again(service: Service) -> Row:
+    c = _c(service)
+    return Row(
+        f"pinned-port-used-again-{service}",
+        "A new connection with the ports of a pinned one is new, at once and once the controller has heard of it.",
+        web(_STANDBY),
+        (
+            In(c.syn(), To("b1")),
+            In(c.data(), To("b1")),
+            _both(transition=10.0),
+            Pass(10),
+            In(c.data(), To("b1"), reports=EXCEPTION),
+            Hear(pins=1),
+            Forget(),
+            In(c.syn(), To("b2"), reports=STALE),
+            In(c.data(), To("b2")),
+            Hear(pins=0),
+            In(c.data(), To("b2")),
+        ),
+    )
+
+
+def _pin_of_source(service: Service) -> Row:
+    c = _c(service)
+    return Row(
+        f"pinned-source-{service}",
+        "With affinity the whole source is pinned: its new connections go there too.",
+        web(_STANDBY),
+        (
+            In(c.syn(), To("b1")),
+            In(c.data(), To("b1")),
+            _both(transition=10.0),
+            Pass(10),
+            In(c.data(), To("b1"), reports=EXCEPTION),
+            Hear(pins=1),
+            Forget(),
+            In(_c(service, 40_001).syn(), To("b1")),
+            In(c.data(), To("b1")),
+            In(Connection("c2", 40_000, service).syn(), To("b2")),
+        ),
+    )
+
+
+def _pin_seen() -> Row:
+    c = _c(DR)
+    return Row(
+        "pin-of-a-sibling",
+        "A switch that sees a connection pinned by another one says so, and keeps the pin alive from then on.",
+        web(_STANDBY),
+        (
+            In(c.syn(), To("b1")),
+            _both(transition=10.0),
+            Pass(10),
+            In(c.data(), To("b1"), reports=EXCEPTION),
+            Hear(pins=1),
+            Forget(),
+            Do(lambda plant: plant.hand_pins_to("lb2"), "another switch has the idle timer"),
+            In(c.data(), To("b1"), reports=SEEN),
+            Hear(pins=1),
+            In(c.data(), To("b1")),
+        ),
+        needs=frozenset({Can.PINS_SEEN}),
+    )
+
+
+def _pin_drains() -> Row:
+    c = _c(DR)
+    return Row(
+        "pin-to-a-draining-server",
+        "A pin keeps its connection while the server drains; it opens no new one there.",
+        web("b1", transition=10.0),
+        (
+            In(c.syn(), To("b1")),
+            In(c.data(), To("b1")),
+            Change(pool(server("b1", drain=True), "b2", transition=10.0)),
+            Pass(10),
+            In(c.data(), To("b1"), reports=EXCEPTION),
+            Hear(pins=1),
+            Forget(),
+            In(c.data(), To("b1")),
+            In(c.syn(), To("b2"), reports=STALE),
+        ),
+    )
+
+
+def _pin_dies() -> Row:
+    c = _c(DR)
+    return Row(
+        "pin-to-a-dead-server",
+        "Pins follow the fate of their server: kept, and then over.",
+        web(_STANDBY, transition=10.0),
+        (
+            In(c.syn(), To("b1")),
+            In(c.data(), To("b1")),
+            _both(transition=10.0),
+            Pass(10),
+            In(c.data(), To("b1"), reports=EXCEPTION),
+            Hear(pins=1),
+            Judge(down=("b1",)),
+            Pass(9),
+            In(c.data(), To("b1")),
+            Pass(1),
+            In(c.data(), To("b2")),
+            In(c.data(), To("b2")),
+        ),
+    )
+
+
+ROWS = (
+    *map(_syn_again, _TCP),
+    *map(_unknown_remembered, EVERY_MODE),
+    _half_closed(),
+    _separate(),
+    *map(_outlives, EVERY_MODE),
+    *map(_forgotten, _TCP),
+    *map(_pinned, EVERY_MODE),
+    _again_and_again(),
+    _only_moved(),
+    *map(_pinned_many, [s for s in EVERY_MODE if s.mode != "dr"]),
+    *map(_port_again, _TCP),
+    *map(_pin_of_source, STICKY),
+    _pin_seen(),
+    _pin_drains(),
+    _pin_dies(),
+)
