@@ -1,0 +1,93 @@
+"""What a P4 switch tells the controller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from controller.southbound.p4session import P4Session
+
+
+@dataclass(frozen=True)
+class Connected:
+    """A switch is ours: we are its primary controller, and it runs our pipeline."""
+
+    session: P4Session
+
+
+@dataclass(frozen=True)
+class Disconnected:
+    """A switch that was ours is no longer: its stream ended, or a newer controller took it over."""
+
+    session: P4Session
+
+
+@dataclass(frozen=True)
+class Backup:
+    """We are connected to a switch, but not its primary controller."""
+
+    name: str
+    primary: int | None
+    """Term of the primary controller; None: there is none, and the switch wants a newer term than ours from whoever
+    will be it."""
+
+
+@dataclass(frozen=True)
+class Unreachable:
+    """A switch could not be connected, or not be made ours; it is tried again. Once for each new reason."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """One digest entry: something about a connection."""
+
+    session: P4Session
+    reason: int
+    """REASON_* of ``p4src/shared/ids.p4``."""
+    listener: int
+    client: IPv4Address | IPv6Address
+    port: int
+    """The client's; 0 where all of a source's connections count as one."""
+    backend: int
+
+
+@dataclass(frozen=True)
+class Punted:
+    """A packet that needs the controller's answer."""
+
+    session: P4Session
+    reason: int
+    """REASON_*"""
+    port: int
+    """Where it came in."""
+    listener: int
+    backend: int
+    time: int
+    """The switch's clock, microseconds."""
+    frame: bytes
+
+
+@dataclass(frozen=True)
+class PinEnded:
+    """A pin with an idle timeout was not used for that long. It is still there."""
+
+    session: P4Session
+    listener: int
+    client: IPv4Address | IPv6Address
+    port: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The switch refused a message on the stream, for which nobody waits."""
+
+    session: P4Session
+    what: str
+
+
+Event = Connected | Disconnected | Backup | Unreachable | Report | Punted | PinEnded | Refused

@@ -1,0 +1,213 @@
+"""One switch's connection, made again and again: arbitration, pipeline, digests, stream, heartbeat.
+
+connect ─► claim ─┬► primary ─► pipeline there? else push ─► digests on ─► Connected ─► messages ...
+                  └► Backup, until promoted or claimed with a newer term
+
+A heartbeat asks for the pipeline's cookie: a half-open connection ends when it does not come, whatever pings the server
+allows (gRPC servers by default close a connection that is pinged more than once in five minutes), and a pipeline that
+somebody else pushed is noticed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from finsy.proto import p4r, rpc_code
+
+from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout
+from controller.southbound.p4channel import P4Channel, Stream, code_name
+from controller.southbound.p4events import Backup, Connected, Disconnected, Event, Unreachable
+from controller.southbound.p4pipeline import Pipeline
+from controller.southbound.p4session import P4Session, uint128
+
+BEAT = 1.0
+"""Seconds between heartbeats."""
+BEAT_DEADLINE = 3.0
+"""Seconds that the answer to one may take."""
+HELLO = 3.0
+"""Seconds that connecting and the first answer may take."""
+_FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
+_DIGEST = "report_t"
+_DIGEST_LIST = 100
+_DIGEST_WAIT_NS = 10_000_000
+_DIGEST_ACK_NS = 1_000_000_000
+"""Until then the switch holds back a digest that was sent and not acknowledged."""
+
+
+class Link:
+    """Owns the connection to one switch; ``run`` is its task."""
+
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        device_id: int,
+        term: int,
+        pipeline: Pipeline,
+        on_event: Callable[[Event], None],
+    ) -> None:
+        self.name = name
+        self.address = address
+        self.device_id = device_id
+        self.session: P4Session | None = None
+        self._term = term
+        self._pipeline = pipeline
+        self._on_event = on_event
+        self._orders: asyncio.Queue[int | None] = asyncio.Queue()
+        """Terms to claim; None: end this connection."""
+        self._answered = False
+        """Whether the switch answered in this connection."""
+        self._activating = False
+        self._problem = ""
+
+    def claim(self, term: int) -> None:
+        """Claim the switch with another term, in this connection and in later ones."""
+        if term != self._term:
+            self._term = term
+            self._orders.put_nowait(term)
+
+    def cut(self) -> None:
+        """End this connection; the next one follows."""
+        self._orders.put_nowait(None)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        wait = _FIRST_WAIT
+        while True:
+            self._answered = False
+            try:
+                await self._connection()
+            except SwitchError as error:
+                if str(error) != self._problem:
+                    self._problem = str(error)
+                    self._on_event(Unreachable(self.name, str(error)))
+            wait = _FIRST_WAIT if self._answered else min(2 * wait, _LONGEST_WAIT)
+            await asyncio.sleep(wait)
+
+    async def _connection(self) -> None:
+        """One connection, until it ends. Raises SwitchError."""
+        self._orders = asyncio.Queue()
+        channel = P4Channel(self.name, self.address)
+        try:
+            stream = channel.stream()
+            first = await self._greet(stream)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._obey(stream))
+                group.create_task(self._beat(channel))
+                group.create_task(self._listen(channel, stream, first))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            self._lose()
+            await channel.close()
+
+    async def _greet(self, stream: Stream) -> p4r.StreamMessageResponse:
+        try:
+            async with asyncio.timeout(HELLO):
+                await stream.send(self._arbitration())
+                return await stream.receive()
+        except TimeoutError:
+            raise SwitchTimeout(
+                f"switch {self.name} at {self.address} did not answer within {HELLO:g} s"
+            ) from None
+
+    def _arbitration(self) -> p4r.StreamMessageRequest:
+        claim = p4r.MasterArbitrationUpdate(device_id=self.device_id, election_id=uint128(self._term))
+        return p4r.StreamMessageRequest(arbitration=claim)
+
+    async def _obey(self, stream: Stream) -> None:
+        while await self._orders.get() is not None:
+            await stream.send(self._arbitration())
+        raise SwitchGone(f"switch {self.name}: cut by us")
+
+    async def _beat(self, channel: P4Channel) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            if self._activating:
+                continue
+            session = self.session
+            cookie = await channel.cookie(self.device_id, BEAT_DEADLINE)
+            if session is not None and session is self.session and cookie != self._pipeline.cookie:
+                raise SwitchError(f"switch {self.name}: somebody changed its pipeline")
+
+    async def _listen(self, channel: P4Channel, stream: Stream, first: p4r.StreamMessageResponse) -> None:
+        message = first
+        while True:
+            if message.WhichOneof("update") == "arbitration":
+                self._answered = True
+                await self._arbitrated(channel, stream, message.arbitration)
+            elif self.session is not None:
+                await self.session.take(message)
+            message = await stream.receive()
+
+    async def _arbitrated(
+        self, channel: P4Channel, stream: Stream, update: p4r.MasterArbitrationUpdate
+    ) -> None:
+        primary = update.election_id.high << 64 | update.election_id.low
+        if update.status.code == rpc_code.OK:
+            if self.session is None or self.session.term != self._term:
+                self._lose()
+                await self._activate(channel, stream)
+            return
+        if update.status.code not in (rpc_code.ALREADY_EXISTS, rpc_code.NOT_FOUND):
+            what = f"{code_name(update.status.code)} {update.status.message}"
+            raise SwitchError(f"switch {self.name} refused (arbitration): {what}")
+        self._lose()
+        self._problem = ""
+        nobody = update.status.code == rpc_code.NOT_FOUND
+        self._on_event(Backup(self.name, None if nobody else primary))
+
+    async def _activate(self, channel: P4Channel, stream: Stream) -> None:
+        """We are primary: see to the pipeline and the digests."""
+        term = self._term
+        self._activating = True
+        try:
+            pushed = await channel.cookie(self.device_id) != self._pipeline.cookie
+            if pushed:
+                await channel.push(self._push_request(term))
+            await self._digests_on(channel, term)
+        finally:
+            self._activating = False
+        self.session = P4Session(
+            self.name,
+            self.device_id,
+            term,
+            self._pipeline,
+            channel,
+            stream,
+            self._on_event,
+            self.cut,
+            pushed,
+        )
+        self._problem = ""
+        self._on_event(Connected(self.session))
+
+    def _push_request(self, term: int) -> p4r.SetForwardingPipelineConfigRequest:
+        return p4r.SetForwardingPipelineConfigRequest(
+            device_id=self.device_id,
+            election_id=uint128(term),
+            action=p4r.SetForwardingPipelineConfigRequest.VERIFY_AND_COMMIT,
+            config=self._pipeline.config,
+        )
+
+    async def _digests_on(self, channel: P4Channel, term: int) -> None:
+        """The switch may have them on already: then they are set anew."""
+        for kind in (p4r.Update.INSERT, p4r.Update.MODIFY):
+            request = p4r.WriteRequest(device_id=self.device_id, election_id=uint128(term))
+            update = request.updates.add(type=kind)
+            update.entity.digest_entry.digest_id = self._pipeline.numbers[_DIGEST]
+            config = update.entity.digest_entry.config
+            config.max_list_size = _DIGEST_LIST
+            config.max_timeout_ns = _DIGEST_WAIT_NS
+            config.ack_timeout_ns = _DIGEST_ACK_NS
+            refused = await channel.write(request.SerializeToString())
+            if not refused:
+                return
+        raise SwitchError(f"switch {self.name} refused (digest {_DIGEST}): {refused[0]}")
+
+    def _lose(self) -> None:
+        session, self.session = self.session, None
+        if session is not None:
+            session.close()
+            self._on_event(Disconnected(session))
