@@ -101,9 +101,14 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = [pair for pair in samples(options.checkout) if options.only in str(pair[0])]
     with ProcessPoolExecutor(max_workers=options.jobs) as pool:
         results = list(pool.map(run_sample, [p for p, _ in chosen], [s for _, s in chosen]))
+    refused: dict[str, list[str]] = {}
     for result in results:
-        if result.outcome != "passed":
-            print(f"{result.outcome:8} {result.name}: {result.reason}")
+        if result.outcome == "compiler":
+            refused.setdefault(result.reason.rpartition("error: ")[2], []).append(result.name)
+        elif result.outcome == "failed":
+            print(f"failed   {result.name}: {result.reason}")
+    for reason, names in refused.items():
+        print(f"compiler {len(names)} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''}): {reason}")
     passed = sum(r.outcome == "passed" for r in results)
     compiled = sum(r.outcome != "compiler" for r in results)
     print(f"{passed} passed of {compiled} that compiled, {len(results)} in all")

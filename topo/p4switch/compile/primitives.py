@@ -24,6 +24,8 @@ _ARITHMETIC = {
     "shift_right": ">>",
 }
 
+_LONGEST_LOOP = 1_000_000
+
 
 class Primitives:
     """Generates the body of actions."""
@@ -33,6 +35,7 @@ class Primitives:
         self._c = context
         self._headers = headers
         self._externs = externs
+        self._looping = False
         self._handlers: dict[str, Callable[[Call], None]] = {
             "assign": lambda c: self.assign(c.args[0], self._c.exprs.number(c.args[1])),
             "modify_field": lambda c: self.assign(c.args[0], self._c.exprs.number(c.args[1])),
@@ -59,7 +62,14 @@ class Primitives:
             for call in calls:
                 self.call(call)
             return
-        flow = Flow(0 if calls else None, lambda n: self._after(calls, n))
+        if any(
+            following is not None and following <= i
+            for i in range(len(calls))
+            for following in self._after(calls, i)
+        ):
+            self._loop(calls)
+            return
+        flow = Flow(0, lambda n: self._after(calls, n))
 
         def emit(node: object, region: Region) -> None:
             assert isinstance(node, int)
@@ -77,6 +87,49 @@ class Primitives:
                     region(target)
 
         flow.write(emit)
+
+    def _loop(self, calls: tuple[Call, ...]) -> None:
+        """An action that jumps backwards: a bounded loop over its numbered straight runs."""
+        writer = self._c.writer
+        starts = {0} | {
+            n
+            for i, call in enumerate(calls)
+            if call.op in ("_jump", "_jump_if_zero")
+            for n in (*self._after(calls, i), i + 1)
+            if n is not None and n < len(calls)
+        }
+        order = sorted(starts)
+        writer.line("_pc = EX = 0")
+        self._looping = True
+        with writer.block(f"for _ in range({_LONGEST_LOOP}):"):
+            for place, start in enumerate(order):
+                end = order[place + 1] if place + 1 < len(order) else len(calls)
+                with writer.block(f"{'el' if place else ''}if _pc == {start}:"):
+                    self._run(calls, start, end)
+        with writer.block("else:"):
+            writer.line(f"raise AssertionFailed('an action loops for more than {_LONGEST_LOOP} steps')")
+        self._looping = False
+        with writer.block("if EX:"):
+            writer.line("break")
+
+    def _run(self, calls: tuple[Call, ...], start: int, end: int) -> None:
+        """One straight run of a looping action and where it goes next."""
+        writer = self._c.writer
+        last = calls[end - 1]
+        for call in calls[start:end]:
+            if call.op not in ("_jump", "_jump_if_zero"):
+                self.call(call)
+        following = self._after(calls, end - 1)
+        if last.op == "_jump_if_zero":
+            with writer.block(f"if {self._c.exprs.condition(last.args[0])}:"):
+                self._go(following[0])
+            with writer.block("else:"):
+                self._go(following[1])
+        else:
+            self._go(following[0])
+
+    def _go(self, place: int | None) -> None:
+        self._c.writer.line("break" if place is None else f"_pc = {place}")
 
     def call(self, call: Call) -> None:
         """One primitive; ProgramError names one this switch does not have."""
@@ -224,6 +277,8 @@ class Primitives:
 
     def _exit(self, _call: Call) -> None:
         self._c.trace("exit", "exit")
+        if self._looping:
+            self._c.writer.line("EX = 1")
         self._c.writer.line("break")
 
     def _target(self, calls: tuple[Call, ...], value: Expr) -> int | None:
