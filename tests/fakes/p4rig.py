@@ -31,11 +31,15 @@ class Rig:
     def client(self, role: str = "") -> Client:
         return Client(self.address, role=role)
 
+    def election_id(self) -> int:
+        """One that is higher than any before."""
+        return next(_elections)
+
     @contextlib.contextmanager
     def controller(self) -> Iterator[Client]:
         """A primary with the test program freshly set: tables empty, arrays zero."""
         with self.client() as client:
-            client.become_primary(next(_elections))
+            client.become_primary(self.election_id())
             client.set_pipeline()
             yield client
 
