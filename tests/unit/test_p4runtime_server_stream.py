@@ -9,6 +9,7 @@ from google.protobuf import any_pb2
 
 from tests.fakes.p4client import DELETE, INSERT, MODIFY, Client
 from tests.fakes.p4rig import Rig, lpm, octets, serving
+from topo.p4switch.runtime.notifier import SWEEP_NS
 from topo.p4switch.runtime.outbox import Outbox
 from topo.p4switch.state import DigestMessage
 
@@ -284,9 +285,9 @@ def test_a_notice_starts_the_idle_time_anew(rig: Rig, client: Client) -> None:
     for _ in range(2):
         poll(rig, later=2 * SECOND)
         assert len(idle(client)) == 1
-        poll(rig, later=2 * SECOND - 1)
+        poll(rig, later=2 * SECOND - SWEEP_NS)
         marked(rig, client)
-        poll(rig, later=1)
+        poll(rig, later=SWEEP_NS)
         assert len(idle(client)) == 1
 
 
