@@ -9,7 +9,17 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarint import HexInt
 
 from topo.errors import TopologyError
-from topo.plan import OVSDB_PORT, TUNNEL_PORT, UNDERLAY_TABLE, Fabric, Host, Switch, probes
+from topo.plan import (
+    OVSDB_PORT,
+    P4RUNTIME_PORT,
+    TUNNEL_PORT,
+    UNDERLAY_TABLE,
+    Fabric,
+    Host,
+    Switch,
+    probes,
+)
+from topo.routes import routes
 
 
 def intent(fabric: Fabric) -> dict[str, Any]:
@@ -56,29 +66,39 @@ def _site(fabric: Fabric, name: str) -> dict[str, Any]:
 
 
 def _switch(fabric: Fabric, switch: Switch, backends: set[str]) -> dict[str, Any]:
-    ports: dict[int, str] = {}
-    for port in switch.ports:
-        host = fabric.hosts.get(port.to)
-        if host is None or port.to in backends:
-            ports[port.number] = port.to
-        elif host.kind == "client":
-            ports[port.number] = "segment"
     result: dict[str, Any] = {
         "name": switch.name,
         "site": switch.site,
-        "kind": "ovs",
+        "kind": switch.kind,
         "id": HexInt(switch.id),
         "roles": list(switch.roles),
         "mac": switch.mac,
-        "ports": ports,
+        "ports": _ports(fabric, switch, backends),
         "gateway_mac": fabric.topology.gateway_mac,
-        "ovsdb": f"tcp:{switch.control}:{OVSDB_PORT}",
-        "openflow": {"next_table": UNDERLAY_TABLE},
     }
-    if switch.vtep is not None:
+    if switch.local:
         result["local"] = [str(network) for network in switch.local]
+    if switch.p4:
+        result["p4runtime"] = f"{switch.control}:{P4RUNTIME_PORT}"
+        result["routes"] = routes(fabric, switch)
+        return result
+    result["ovsdb"] = f"tcp:{switch.control}:{OVSDB_PORT}"
+    result["openflow"] = {"next_table": UNDERLAY_TABLE}
+    if switch.vtep is not None:
         result["tunnel_port"] = TUNNEL_PORT
     return result
+
+
+def _ports(fabric: Fabric, switch: Switch, backends: set[str]) -> dict[int, str]:
+    """Port numbers and what is behind them; a P4 switch's routes need a name for every host."""
+    ports: dict[int, str] = {}
+    for port in switch.ports:
+        host = fabric.hosts.get(port.to)
+        if host is None or port.to in backends or switch.p4:
+            ports[port.number] = port.to
+        elif host.kind == "client":
+            ports[port.number] = "segment"
+    return ports
 
 
 def backend(host: Host) -> dict[str, Any]:

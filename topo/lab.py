@@ -16,9 +16,21 @@ from typing import Any
 
 from topo import intent, model, netns, ovs, process, state, wires
 from topo.errors import LabError
-from topo.plan import Fabric, Host, plan
+from topo.plan import P4RUNTIME_PORT, Fabric, Host, plan
+from topo.switches import SwitchProcess, missing, process_of
 
 SERVER = Path(__file__).parent / "servers" / "server.py"
+
+
+def _check_kinds(topology: model.Topology) -> None:
+    """Raise ``LabError`` unless switches of these kinds can be started here, with these settings."""
+    kinds = {switch.name: switch.kind or "ovs" for switch in topology.switches}
+    reason = missing(kinds.values())
+    if reason is not None:
+        raise LabError(reason)
+    p4 = [f"{name} is {kind}" for name, kind in kinds.items() if kind != "ovs"]
+    if topology.tso and p4:
+        raise LabError(f"tso is for labs of ovs switches: they finish what hosts leave undone; {p4[0]}")
 
 
 class Lab:
@@ -31,8 +43,8 @@ class Lab:
         self.spaces: dict[str, str] = {
             node: state.space_of(name, node) for node in (*self.fabric.nodes, wires.CONTROL_BRIDGE)
         }
-        self.switches: dict[str, ovs.OpenVSwitch] = {
-            switch.name: ovs.OpenVSwitch(
+        self.switches: dict[str, SwitchProcess] = {
+            switch.name: process_of(
                 self.fabric,
                 switch,
                 self.path / "switches" / switch.name,
@@ -85,22 +97,23 @@ class Lab:
         name: str | None = None,
         tso: bool | None = None,
         deadline: float = 30.0,
+        switch: model.SwitchKind = "ovs",
     ) -> Lab:
-        """Build a lab and return once every inter-switch link is alive by BFD.
+        """Build a lab and return once every inter-switch link is alive.
 
-        ``tso`` overrides the topology's setting. Raises ``LabError``; whatever stops it, nothing is left.
+        ``tso`` overrides the topology's setting, ``switch`` is the kind of those switches whose kind it leaves open.
+        Raises ``LabError``; whatever stops it, nothing is left.
         """
         if not isinstance(topology, model.Topology):
             topology = model.load(topology)
         if tso is not None:
             topology = topology.model_copy(update={"tso": tso})
+        topology = topology.of_kind(switch)
         name = name or topology.name
         state.check_name(name)
         if os.geteuid() != 0:
             raise LabError("a lab needs network namespaces: run as root")
-        reason = ovs.missing()
-        if reason is not None:
-            raise LabError(reason)
+        _check_kinds(topology)
         with state.locked(name):
             if (state.ROOT / name).exists() or state.spaces(name):
                 raise LabError(f"lab {name} is up, or half up after a crash: evenkeel lab down {name}")
@@ -126,9 +139,8 @@ class Lab:
         wires.connect(self.fabric, self.spaces)
         for host in self.fabric.hosts.values():
             wires.set_up_host(self.fabric, host, self.spaces[host.name])
-        empty = ovs.template(self.path)
         for switch in self.switches.values():
-            switch.create(empty)
+            switch.create(self.path)
         servers = [host for host in self.fabric.hosts.values() if host.kind == "server"]
         self._together(
             [
@@ -179,7 +191,8 @@ class Lab:
         state.remove(self.name)
 
     def wait_ready(self, deadline: float = 30.0) -> None:
-        """Wait until BFD calls every link between running switches alive, at most ``deadline`` seconds."""
+        """Wait until every link between running switches is alive (by BFD where both are ovs), at most ``deadline``
+        seconds."""
         end = time.monotonic() + deadline
         waiting = {name for name, switch in self.switches.items() if switch.running()}
         alive = set(waiting)
@@ -193,7 +206,7 @@ class Lab:
                 dead += [f"{name}-{peer}" for peer in lost]
             if waiting and time.monotonic() > end:
                 raise LabError(
-                    f"no BFD after {deadline:g} s on {', '.join(dead)}; see {self.path}/switches/*/*.log"
+                    f"not alive after {deadline:g} s: {', '.join(dead)}; see {self.path}/switches/*/*.log"
                 )
             if waiting:
                 time.sleep(0.1)
@@ -206,11 +219,12 @@ class Lab:
             running = switch.running()
             nodes[name] = {
                 "kind": "switch",
+                "type": switch.switch.kind,
                 "roles": list(switch.switch.roles),
                 "id": switch.switch.id,
                 "control": str(switch.switch.control),
                 "running": running,
-                "bfd": switch.liveness() if running else {},
+                "neighbours": switch.liveness() if running else {},
             }
         for host in self.fabric.hosts.values():
             nodes[host.name] = {
@@ -279,25 +293,31 @@ class Lab:
 
     def ofctl(self, switch: str, *arguments: str) -> str:
         """``ovs-ofctl`` on a switch."""
-        return self._switch(switch).ofctl(*arguments)
+        return self._ovs(switch, "ofctl").ofctl(*arguments)
 
     def appctl(self, switch: str, *arguments: str) -> str:
         """``ovs-appctl`` on a switch."""
-        return self._switch(switch).appctl(*arguments)
+        return self._ovs(switch, "appctl").appctl(*arguments)
 
     def vsctl(self, switch: str, *arguments: str) -> str:
         """``ovs-vsctl`` on a switch."""
-        return self._switch(switch).vsctl(*arguments)
+        return self._ovs(switch, "vsctl").vsctl(*arguments)
 
-    def _switch(self, name: str) -> ovs.OpenVSwitch:
+    def _ovs(self, name: str, tool: str) -> ovs.OpenVSwitch:
         if name not in self.switches:
             raise LabError(f"no switch {name!r} in lab {self.name}; there are {', '.join(self.switches)}")
-        return self.switches[name]
+        found = self.switches[name]
+        if not isinstance(found, ovs.OpenVSwitch):
+            raise LabError(
+                f"{name} is a {found.switch.kind} switch, which ovs-{tool} cannot ask: "
+                f"it speaks P4Runtime at {found.switch.control}:{P4RUNTIME_PORT}"
+            )
+        return found
 
     def fail(self, target: str, link: bool = False, ill: bool = False) -> None:
         """Break a part.
 
-        A switch: its daemons die by SIGKILL. "A-B": that link is unplugged. A server: its program dies by
+        A switch: its processes die by SIGKILL. "A-B": that link is unplugged. A server: its program dies by
         SIGKILL; with ``ill`` it lives and /healthz answers 503. Any host with ``link``: it is unplugged.
         """
         self._change(target, link, ill, mend=False)

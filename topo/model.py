@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -18,6 +18,10 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,11}$")]
 
 Mac = Annotated[str, Field(pattern=r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}$")]
 TcpPort = Annotated[int, Field(ge=1, le=65535)]
+
+SwitchKind = Literal["ovs", "bmv2", "embedded"]
+KINDS: tuple[SwitchKind, ...] = get_args(SwitchKind)
+"""What a switch can be: Open vSwitch, BMv2's simple_switch_grpc, or ``evenkeel switch``."""
 
 _RESERVED = {"net", "br0", "lo", "vx0", "mgmt0", "segment"}
 SHIPPED = Path(__file__).parent / "topologies"
@@ -56,7 +60,8 @@ class SwitchSpec(Part):
 
     name: Name
     roles: tuple[Literal["edge", "lb", "leaf"], ...] = Field(min_length=1)
-    kind: Literal["ovs"] = "ovs"
+    kind: SwitchKind | None = None
+    """Default: what the lab is brought up with (``lab up --switch``), ovs if that says nothing."""
     site: Name | None = None
     """Default: the only site."""
     id: int | None = Field(default=None, ge=1, le=0xFFFF)
@@ -115,6 +120,14 @@ class Topology(Part):
         if faults:
             raise _DanglingError(faults)
         return self
+
+    def of_kind(self, kind: SwitchKind) -> Topology:
+        """The same with every switch of this kind whose kind is open."""
+        switches = tuple(
+            switch if switch.kind is not None else switch.model_copy(update={"kind": kind})
+            for switch in self.switches
+        )
+        return self.model_copy(update={"switches": switches})
 
 
 Fault = tuple[tuple[str | int, ...], str]

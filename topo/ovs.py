@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from topo import netns, process, underlay, wires
@@ -48,13 +49,17 @@ class OpenVSwitch:
         self.directory = directory
         self.space = space
         self.pids = pids
-        self.env = {key: str(directory) for key in ("OVS_RUNDIR", "OVS_DBDIR", "OVS_LOGDIR")}
+        self.env: Mapping[str, str] = {
+            key: str(directory) for key in ("OVS_RUNDIR", "OVS_DBDIR", "OVS_LOGDIR")
+        }
+        # Towards a P4 switch BFD would call every port dead.
+        self._with_bfd = fabric.with_bfd(switch.name)
         self.socket = f"unix:{directory}/db.sock"
 
-    def create(self, template: Path) -> None:
-        """Lay out the switch's directory with an empty database copied from ``template``."""
+    def create(self, shared: Path) -> None:
+        """Lay out the switch's directory with an empty database; all copy the one in ``shared``."""
         self.directory.mkdir(parents=True)
-        shutil.copyfile(template, self.directory / "conf.db")
+        shutil.copyfile(template(shared), self.directory / "conf.db")
 
     def start(self, shut: bool = False) -> None:
         """Start both daemons and install the lab's own forwarding. Raises ``CommandError``.
@@ -133,7 +138,7 @@ class OpenVSwitch:
                 port.to,
                 f"ofport_request={port.number}",
             ]
-            if port.to in self.fabric.switches:
+            if port.to in self._with_bfd:
                 command += [
                     "bfd:enable=true",
                     "bfd:min_tx=50",
@@ -197,16 +202,23 @@ class OpenVSwitch:
         return process.run(["ovs-appctl", "--timeout=10", *arguments], env=self.env)
 
     def liveness(self) -> dict[str, bool]:
-        """What BFD says of each neighbouring switch."""
-        text = self.appctl("bfd/show")
-        blocks = re.findall(r"^---- (\S+) ----\n(.*?)(?=^---- |\Z)", text, re.M | re.S)
-        return {name: re.search(r"Forwarding: true", block) is not None for name, block in blocks}
+        """What BFD says of each neighbouring switch; of a P4 switch, whether the link has a carrier."""
+        return {name: "Forwarding: true" in block for name, block in self._bfd()} | self._carriers()
+
+    def _bfd(self) -> list[tuple[str, str]]:
+        """What ovs-vswitchd tells of each port with BFD."""
+        return re.findall(r"^---- (\S+) ----\n(.*?)(?=^---- |\Z)", self.appctl("bfd/show"), re.M | re.S)
+
+    def _carriers(self) -> dict[str, bool]:
+        """Neighbours without BFD, and whether the link to them has a carrier."""
+        silent = set(self.fabric.neighbours(self.switch.name)) - self._with_bfd
+        up = wires.links(self.space) if silent else {}
+        return {name: up.get(name, False) for name in silent}
 
     def sessions(self) -> set[str]:
         """Neighbouring switches with which the BFD session is up, whether or not they may be used."""
-        text = self.appctl("bfd/show")
-        blocks = re.findall(r"^---- (\S+) ----\n(.*?)(?=^---- |\Z)", text, re.M | re.S)
-        return {name for name, block in blocks if re.search(r"Local Session State: up", block)}
+        up = {name for name, block in self._bfd() if "Local Session State: up" in block}
+        return up | {name for name, carrier in self._carriers().items() if carrier}
 
     def open(self) -> None:
         """Tell neighbours by BFD that this switch may be used; a controller's edges are told by the controller."""
@@ -214,7 +226,7 @@ class OpenVSwitch:
             "--bare", "--columns=name", "find", "interface", "external_ids:evenkeel=shut-at-boot"
         ).split()
         for port in self.switch.ports:
-            if port.to in self.fabric.switches and port.to not in marked:
+            if port.to in self._with_bfd and port.to not in marked:
                 self.vsctl("set", "interface", port.to, "bfd:cpath_down=false")
 
     def running(self) -> bool:
@@ -237,5 +249,7 @@ def template(directory: Path) -> Path:
     if reason is not None:
         raise CommandError(reason)
     path = directory / "empty.db"
+    if path.exists():
+        return path
     process.run(["ovsdb-tool", "create", str(path), str(SCHEMA)])
     return path

@@ -16,7 +16,7 @@ from ipaddress import (
 )
 from itertools import count
 
-from topo.model import HostSpec, SwitchSpec, Topology
+from topo.model import HostSpec, SwitchKind, SwitchSpec, Topology
 
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
@@ -28,6 +28,9 @@ CONTROL_NETWORK = IPv4Network("172.31.0.0/16")
 CONTROL_ADDRESS = IPv4Address("172.31.0.1")
 OPENFLOW_PORT = 6653
 OVSDB_PORT = 6640
+P4RUNTIME_PORT = 9559
+CPU_PORT = 510
+"""Port number of a P4 switch's packet-ins and packet-outs."""
 TUNNEL_PORT = 20
 """OpenFlow number of the VXLAN port vx0."""
 VNI = 69
@@ -52,7 +55,9 @@ class Switch:
     """A switch with everything assigned."""
 
     name: str
+    kind: SwitchKind
     id: int
+    """OpenFlow datapath id or P4Runtime device id."""
     site: str
     roles: tuple[str, ...]
     mac: str
@@ -60,9 +65,14 @@ class Switch:
     """Its address on the control network."""
     ports: tuple[Port, ...]
     vtep: IPv4Address | None
-    """Tunnel source, on lb switches."""
+    """VXLAN tunnel source, on ovs lb switches."""
     local: tuple[Network, ...]
-    """Source addresses for fullnat, on lb switches."""
+    """Source addresses for fullnat and for P4's tunnels, on lb switches."""
+
+    @property
+    def p4(self) -> bool:
+        """Whether it is run over P4Runtime, and so has no forwarding but the controller's."""
+        return self.kind != "ovs"
 
     def port(self, neighbour: str) -> int:
         """OpenFlow number of the port towards a neighbour."""
@@ -103,6 +113,10 @@ class Fabric:
         """Switches linked to this one."""
         return tuple(port.to for port in self.switches[switch].ports if port.to in self.switches)
 
+    def with_bfd(self, switch: str) -> frozenset[str]:
+        """Neighbours of an ovs switch that speak BFD with it; P4 switches have none."""
+        return frozenset(name for name in self.neighbours(switch) if not self.switches[name].p4)
+
 
 def plan(topology: Topology) -> Fabric:
     """Assign every number; the same topology always gives the same numbers."""
@@ -142,13 +156,14 @@ def _switches(topology: Topology) -> dict[str, Switch]:
         ordinal = next(lbs) if "lb" in spec.roles else None
         result[spec.name] = Switch(
             name=spec.name,
+            kind=spec.kind or "ovs",
             id=identity,
             site=spec.site or topology.sites[0].name,
             roles=spec.roles,
             mac=f"02:45:56:01:{identity >> 8:02x}:{identity & 0xFF:02x}",
             control=CONTROL_NETWORK[identity],
             ports=_ports(topology, spec),
-            vtep=None if ordinal is None else TUNNEL_NETWORK[ordinal],
+            vtep=None if ordinal is None or spec.kind not in (None, "ovs") else TUNNEL_NETWORK[ordinal],
             local=()
             if ordinal is None
             else (ip_network(f"10.3.{ordinal}.0/28"), ip_network(f"fd00:0:0:3:{ordinal:x}::/80")),

@@ -81,6 +81,16 @@ def kill(pids: Iterable[int], number: signal.Signals = signal.SIGKILL, deadline:
         os.close(handle)
 
 
+def detach(argv: Sequence[str], log: Path, cwd: Path) -> int:
+    """Start a program, in a session of its own, that outlives us; returns its pid, by which it is to be remembered.
+
+    What it prints is added to ``log``; so is the reason if it cannot be started. Raises ``CommandError``.
+    """
+    # A shell between, so that the program is nobody's child: not ours to wait for when it dies.
+    script = 'log=$1; cd "$2"; shift 2; setsid "$@" >>"$log" 2>&1 </dev/null & echo $!'
+    return int(run(["sh", "-c", script, "sh", str(log), str(cwd), *argv]))
+
+
 def attend(start: Callable[[], subprocess.Popen[Any]]) -> int:
     """Start a program and wait for its end, passing SIGTERM and SIGINT on to it; returns its exit code.
 

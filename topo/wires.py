@@ -37,7 +37,9 @@ TUNNEL_MTU = 1450
 _NO_DAD = 0x02
 _PERMANENT = 0x80
 _SIOCETHTOOL = 0x8946
-_ETHTOOL_STXCSUM = 0x17
+_TX_CHECKSUM = 0x17
+_OFFLOADS = (_TX_CHECKSUM, 0x1F, 0x24, 0x2C)
+"""Commands to set what ethtool calls tx, tso, gso and gro."""
 
 
 def connect(fabric: Fabric, spaces: Mapping[str, str]) -> None:
@@ -47,8 +49,12 @@ def connect(fabric: Fabric, spaces: Mapping[str, str]) -> None:
             _defaults(switch=node in fabric.switches or node == CONTROL_BRIDGE)
     for one, other in fabric.links:
         _cable(spaces[one], other, spaces[other], one)
+        if fabric.switches[one].p4 or fabric.switches[other].p4:
+            _plain_cable((spaces[one], other), (spaces[other], one))
     for host in fabric.hosts.values():
         _cable(spaces[host.attach], host.name, spaces[host.name], HOST_INTERFACE, host.mac)
+        if fabric.switches[host.attach].p4:
+            _plain_cable((spaces[host.attach], host.name), (spaces[host.name], HOST_INTERFACE))
     controlled = {
         CONTROLLER: CONTROL_ADDRESS,
         **{switch.name: switch.control for switch in fabric.switches.values()},
@@ -87,6 +93,13 @@ def _cable(
         _up(route, interface)
     with netns.enter(other_space), IPRoute() as route:
         _up(route, other_interface)
+
+
+def _plain_cable(*ends: tuple[str, str]) -> None:
+    """No offloads at these (namespace, interface)."""
+    for space, interface in ends:
+        with netns.enter(space):
+            _plain(interface)
 
 
 def _up(route: IPRoute, interface: str) -> int:
@@ -210,7 +223,17 @@ def links(space: str) -> dict[str, bool]:
 
 def checksum_in_software(interface: str) -> None:
     """``ethtool -K INTERFACE tx off``: OVS's userspace datapath forwards half-made checksums as they are."""
-    value = array.array("B", struct.pack("II", _ETHTOOL_STXCSUM, 0))
+    _switch_off(interface, _TX_CHECKSUM)
+
+
+def _plain(interface: str) -> None:
+    """``ethtool -K INTERFACE tx off tso off gso off gro off``: a P4 switch takes and gives whole packets only."""
+    for command in _OFFLOADS:
+        _switch_off(interface, command)
+
+
+def _switch_off(interface: str, command: int) -> None:
+    value = array.array("B", struct.pack("II", command, 0))
     request = struct.pack("16sP16x", interface.encode(), value.buffer_info()[0])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, _SIOCETHTOOL, request)

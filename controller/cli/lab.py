@@ -40,7 +40,12 @@ def up(
         str, typer.Argument(help="Topology file, or the name of a shipped one: demo, fabric, pair, single.")
     ],
     name: Annotated[str | None, typer.Option(help="Default: the topology's own name.")] = None,
-    switch: Annotated[str, typer.Option(help="Kind of switch; ovs is the only one.")] = "ovs",
+    switch: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND", help="Kind of the switches whose kind FILE leaves open: ovs, bmv2 or embedded."
+        ),
+    ] = "ovs",
     tso: Annotated[
         bool | None,
         typer.Option(
@@ -51,13 +56,15 @@ def up(
 ) -> None:
     """Build a lab; returns when every link is alive."""
     from topo.lab import Lab
+    from topo.model import KINDS
 
-    if switch != "ovs":
-        typer.echo(f"--switch {switch}: this lab builds ovs switches only", err=True)
+    kind = next((each for each in KINDS if each == switch), None)
+    if kind is None:
+        typer.echo(f"--switch {switch}: choose one of {', '.join(KINDS)}", err=True)
         raise typer.Exit(2)
     with _told():
         begun = time.monotonic()
-        lab = Lab.up(file, name=name, tso=tso)
+        lab = Lab.up(file, name=name, tso=tso, switch=kind)
         hosts = len(lab.fabric.hosts)
         typer.echo(
             f"lab {lab.name} is up after {time.monotonic() - begun:.1f} s: "
@@ -107,11 +114,10 @@ def _print(report: dict[str, Any]) -> None:
     for name, node in report["nodes"].items():
         state = {True: "[green]running[/]", False: "[red]dead[/]", None: ""}[node.get("running")]
         if node["kind"] == "switch":
-            dead = [peer for peer, alive in node["bfd"].items() if not alive]
-            state += f" [red]no BFD: {', '.join(dead)}[/]" if dead else ""
-            table.add_row(
-                name, ", ".join(node["roles"]), state, f"id {node['id']:#x}, control {node['control']}"
-            )
+            dead = [peer for peer, alive in node["neighbours"].items() if not alive]
+            state += f" [red]not to be used: {', '.join(dead)}[/]" if dead else ""
+            what = f"{node['type']}: {', '.join(node['roles'])}"
+            table.add_row(name, what, state, f"id {node['id']:#x}, control {node['control']}")
         else:
             table.add_row(name, node["kind"], state, f"{node['at']}: {', '.join(node['addresses'])}")
     console.print(table)

@@ -101,7 +101,7 @@ def test_a_killed_lb_switch_is_gone_round_and_serves_again_when_healed(fabric_la
     finally:
         fabric_lab.heal("lb1")
     fabric_lab.wait_ready()
-    assert all(fabric_lab.status()["nodes"]["edge1"]["bfd"].values())
+    assert all(fabric_lab.status()["nodes"]["edge1"]["neighbours"].values())
     assert all_answer(fabric_lab, target)
     assert all_answer(fabric_lab, target6)
 

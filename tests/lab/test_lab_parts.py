@@ -170,6 +170,6 @@ def test_the_command_line_reports_breaks_and_mends(single_lab: Lab) -> None:
     assert json.loads(run("status", "--json"))["nodes"]["s2"]["running"] is False
     run("heal", "s2")
     assert json.loads(run("status", "--json"))["nodes"]["s2"]["running"] is True
-    refused = CliRunner().invoke(app, ["up", "single", "--switch", "bmv2"])
+    refused = CliRunner().invoke(app, ["up", "single", "--switch", "tofino"])
     assert refused.exit_code == 2
-    assert "--switch bmv2: this lab builds ovs switches only" in refused.output
+    assert "--switch tofino: choose one of ovs, bmv2, embedded" in refused.output

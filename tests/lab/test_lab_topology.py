@@ -37,7 +37,11 @@ hosts:
         ("name: c1", "name: sw2", "10:6: hosts.0.name: 'sw2' is defined twice"),
         ("name: c1", "name: c-1", "10:6: hosts.0.name: "),
         ("roles: [leaf]", "roles: [spine]", "6:25: switches.1.roles.0: "),
-        ("roles: [leaf]", "roles: [leaf], kind: bmv2", "6:32: switches.1.kind: Input should be 'ovs'"),
+        (
+            "roles: [leaf]",
+            "roles: [leaf], kind: tofino",
+            "6:32: switches.1.kind: Input should be 'ovs', 'bmv2' or",
+        ),
         ("10.0.0.0/24", "10.0.0.0/28", "10.0.0.0/28 is too small"),
         ("links:", "linsk:", "7:1: linsk: "),
         ("- [sw1, sw2]", "- [sw1, sw2", ": not YAML: "),

@@ -1,0 +1,111 @@
+"""One P4 switch: BMv2's simple_switch_grpc or ``evenkeel switch``, started empty, watched and killed alone."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from topo import netns, process, wires
+from topo.errors import CommandError
+from topo.plan import CPU_PORT, P4RUNTIME_PORT, Fabric, Switch
+
+BMV2 = "simple_switch_grpc"
+ROOT = Path(__file__).parents[1]
+DEADLINE = 20.0
+"""Seconds from the start of the program to its open P4Runtime port."""
+_FIRST = ("nice", "-n", "-10")
+"""A switch of its own has processors of its own: it comes before everything else on this machine."""
+
+
+def missing(kind: str) -> str | None:
+    """Why no switch of this kind can be started here; None if one can."""
+    if kind == "bmv2" and shutil.which(BMV2) is None:
+        return (
+            f"BMv2 is not installed ({BMV2} is not on PATH): install the p4lang-bmv2 package of the P4 "
+            "project, build https://github.com/p4lang/behavioral-model, or use --switch embedded, which "
+            "needs nothing"
+        )
+    return None
+
+
+class P4Switch:
+    """A switch of the lab; ``directory`` holds its log. It forgets everything when it ends."""
+
+    def __init__(self, fabric: Fabric, switch: Switch, directory: Path, space: str, pids: Path) -> None:
+        self.fabric = fabric
+        self.switch = switch
+        self.directory = directory
+        self.space = space
+        self.pids = pids
+        self.env: Mapping[str, str] = {}
+
+    def create(self, shared: Path) -> None:
+        """Lay out the switch's directory."""
+        self.directory.mkdir(parents=True)
+
+    def command(self) -> list[str]:
+        """Its command line: a program comes over P4Runtime only."""
+        own = [BMV2] if self.switch.kind == "bmv2" else [sys.executable, "-m", "controller", "switch"]
+        ports = [word for port in self.switch.ports for word in ("-i", f"{port.number}@{port.to}")]
+        return [
+            *own,
+            *ports,
+            "--no-p4",
+            "--device-id",
+            str(self.switch.id),
+            "--",
+            "--grpc-server-addr",
+            f"{self.switch.control}:{P4RUNTIME_PORT}",
+            "--cpu-port",
+            str(CPU_PORT),
+        ]
+
+    def start(self, shut: bool = False) -> None:
+        """Start it; returns when it listens. Raises ``CommandError``.
+
+        ``shut`` changes nothing: it forwards nothing before a controller has written how.
+        """
+        log = self.directory / "switch.log"
+        with netns.enter(self.space):
+            pid = process.detach([*_FIRST, *self.command()], log, ROOT)
+            known = process.remember(self.pids, self.switch.name, pid)
+            end = time.monotonic() + DEADLINE
+            while not self._listens():
+                if not known.alive or time.monotonic() > end:
+                    what = f"does not listen after {DEADLINE:g} s" if known.alive else "ended"
+                    said = log.read_text(errors="replace").strip()[-2000:]
+                    raise CommandError(f"{' '.join(self.command())}: {what}: {said}")
+                time.sleep(0.05)
+
+    def _listens(self) -> bool:
+        with (
+            suppress(OSError),
+            socket.create_connection((str(self.switch.control), P4RUNTIME_PORT), timeout=1.0),
+        ):
+            return True
+        return False
+
+    def open(self) -> None:
+        """Nothing was shut."""
+
+    def liveness(self) -> dict[str, bool]:
+        """Neighbouring switches and whether the link has a carrier; there is no BFD."""
+        up = wires.links(self.space)
+        return {name: up.get(name, False) for name in self.fabric.neighbours(self.switch.name)}
+
+    def sessions(self) -> set[str]:
+        """Neighbouring switches behind a link that has a carrier."""
+        return {name for name, up in self.liveness().items() if up}
+
+    def running(self) -> bool:
+        """Whether it lives."""
+        return any(each.alive for each in process.recall(self.pids, self.switch.name))
+
+    def kill(self) -> None:
+        """End it with SIGKILL, as a crash would."""
+        process.kill(each.pid for each in process.recall(self.pids, self.switch.name) if each.alive)
