@@ -56,7 +56,9 @@ def _end(code: int) -> None:
 
 
 async def _main(core: Controller, host: str, port: int, status_path: Path) -> None:
-    from controller.southbound import openflow
+    from controller.core.p4_fleet import P4Fleet
+    from controller.southbound import openflow, p4pipeline
+    from controller.southbound.p4runtime import P4Runtime
 
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
@@ -64,7 +66,8 @@ async def _main(core: Controller, host: str, port: int, status_path: Path) -> No
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
     hub = openflow.Hub(loop, core.events.put_nowait, core.cookies, core.term)
-    core.on_switches = hub.switches_changed
+    p4 = P4Fleet(core, P4Runtime(core.events.put_nowait, p4pipeline.balancer()))
+    core.on_switches += [hub.switches_changed, p4.follow]
     openflow.OpenFlowApp.hub = hub
     openflow.serve(host, port)  # refuses before any task runs
     core.journal.event("started", listen=f"{host}:{port}", term=core.term)
@@ -76,6 +79,7 @@ async def _main(core: Controller, host: str, port: int, status_path: Path) -> No
         core.journal.event("stopped")
     finally:
         hub.close()
+        await p4.close()
 
 
 def _address(text: str) -> tuple[str, int]:

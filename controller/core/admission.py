@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from controller.core import links
 from controller.core.fleet import Member
+from controller.core.openflow_link import OpenFlowLink
 from controller.core.ovsdb import OvsdbError
 from controller.model.types import Role
 from controller.southbound.errors import SwitchError
@@ -73,12 +74,13 @@ class Admission:
         ports = {p.number for p in switch.ports if p.to in edges}
         if switch.ovsdb is None or not ports:
             return
-        while member.session.alive and switch.name in self._core.state.admitted:
+        link = member.link
+        while isinstance(link, OpenFlowLink) and link.alive and switch.name in self._core.state.admitted:
             try:
-                names = await member.session.port_names()
+                names = await link.session.port_names()
                 await links.open_links(switch.ovsdb, sorted(names[n] for n in ports if n in names))
             except (OvsdbError, SwitchError) as error:
-                if member.session.alive and not member.links_shut:
+                if link.alive and not member.links_shut:
                     self._core.journal.event("links_shut", switch=switch.name, error=str(error))
                 member.links_shut = str(error)
                 await self._sleep(_AGAIN)
@@ -103,7 +105,7 @@ class Admission:
         wanted = {p.number for p in member.switch.ports if p.to in here}
         for _ in range(int(LINKS / _LOOK)):
             try:
-                if wanted <= await member.session.live_ports():
+                if wanted <= await member.link.live_ports():
                     return
             except SwitchError:
                 return

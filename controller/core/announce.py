@@ -15,7 +15,6 @@ from controller.frames import gratuitous_arp, unsolicited_na
 from controller.model.types import Role, Switch, Vip
 from controller.plan.duty import vips_of
 from controller.southbound.errors import SwitchError
-from flows.actions import CONTROLLER, Output, pack_all
 
 if TYPE_CHECKING:
     from controller.core.controller import Controller
@@ -35,12 +34,12 @@ def frame(vip: Vip) -> bytes:
 async def announce(core: Controller, member: Member) -> None:
     """Send every VIP that this switch answers for out of its segment ports."""
     switch = member.switch
-    outputs = pack_all([Output(p.number) for p in switch.ports if p.to == SEGMENT])
-    if Role.EDGE not in switch.roles or not outputs or not member.synced:
+    ports = [p.number for p in switch.ports if p.to == SEGMENT]
+    if Role.EDGE not in switch.roles or not ports or not member.synced:
         return
     for vip in _owned(core, switch):
-        if member.session.alive:
-            await member.session.send_packet(frame(vip), outputs, CONTROLLER)
+        if member.link.alive:
+            await member.link.send(frame(vip), ports)
 
 
 async def keep(core: Controller) -> None:

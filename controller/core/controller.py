@@ -6,13 +6,18 @@ import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from controller import maglev
-from controller.core import announce, timeouts
+from controller.core import announce
 from controller.core.admission import Admission
+from controller.core.conntrack import Conntrack
 from controller.core.fleet import Member
 from controller.core.journal import Journal
-from controller.core.ovsdb import OvsdbError
+from controller.core.link import Link
+from controller.core.openflow_link import OpenFlowLink
+from controller.core.p4_link import P4Link
+from controller.core.p4_reports import P4Reports, P4Told
 from controller.core.reports import Reports
 from controller.core.state import State, lbs
 from controller.health.judge import Verdict
@@ -21,16 +26,15 @@ from controller.health.targets import targets_of
 from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
 from controller.model.types import Intent, Role, Switch
-from controller.plan.duty import GENERATIONS, duty, memory_timeout, pool_number, zone_timeouts
+from controller.plan.duty import GENERATIONS, World, memory_timeout, pool_number
 from controller.plan.numbers import Space
-from controller.plan.pins import Pin, PinKey
+from controller.plan.pins import PinKey
 from controller.sites.store import SqliteStore
+from controller.southbound import p4events
 from controller.southbound.events import Connected, Disconnected, Event, FlowEnded, PacketIn, Refused
-from controller.southbound.readback import Readback
-from flows.entries import Target
-from flows.fields import FIELDS
-from flows.pipeline import Builder
-from flows.tables import BACKEND, LISTENER, Cookie, Kind, Stage
+from controller.southbound.p4session import P4Session
+from controller.southbound.session import Session
+from flows.tables import Kind
 
 GRACE = 10.0
 """Seconds after the start during which absent lb switches keep their admission."""
@@ -49,19 +53,22 @@ class Controller:
         self.file = file
         self.state = State(store)
         self.state.intent = file.intent or self.state.intent
-        self.on_switches: Callable[[], None] = lambda: None
-        """Called when other switches than before may connect."""
+        self.on_switches: list[Callable[[], None]] = []
+        """Called when the intent may name other switches than before."""
         self.journal = journal
         self.members: dict[str, Member] = {}
         self.reports = Reports(self)
+        self.p4_reports = P4Reports(self)
         self.admission = Admission(self)
-        self.events: asyncio.Queue[Event] = asyncio.Queue()
+        self.events: asyncio.Queue[Event | p4events.Event] = asyncio.Queue()
         self.term = self.state.next_term(unix())
         self.cookies = _cookies(self.state.intent)
         """Datapath id -> owner part of our cookies there; kept up to date for the driver."""
         self._unix = unix
-        self._builders: dict[str, Builder] = {}
-        self._targets: dict[str, tuple[int, Target, int]] = {}
+        self.absent: set[str] = set()
+        """Switches whose stream is lost; one that we have only just begun to wait for is not among them."""
+        self._targets: dict[str, tuple[Link[Any, Any], int, Any, int]] = {}
+        self._conntrack = Conntrack(self)
         self._version = 0
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._dirty = asyncio.Event()
@@ -71,31 +78,36 @@ class Controller:
 
     # -- what the switches' tasks ask -----------------------------------------------------------------------
 
-    def target(self, switch: Switch) -> tuple[Target, int]:
-        """What ``switch`` should hold now, and the version of the pins in it."""
-        built = self._targets.get(switch.name)
-        if built is None or built[0] != self._version:
+    def target(self, link: Link[Any, Any]) -> tuple[Any, int]:
+        """What a switch should hold now, and the version of the pins in it."""
+        built = self._targets.get(link.switch.name)
+        if built is None or built[0] is not link or built[1] != self._version:
             pins = self.state.pins.version
-            what = duty(self.state.world(self._unix()), switch)
-            built = (self._version, self._builders.setdefault(switch.name, Builder()).target(what), pins)
-            self._targets[switch.name] = built
-        return built[1], built[2]
+            built = (link, self._version, link.plan(self.world()), pins)
+            self._targets[link.switch.name] = built
+        return built[2], built[3]
+
+    def world(self) -> World:
+        """What planning needs now."""
+        return self.state.world(self._unix(), frozenset(self.absent))
 
     def pool_slots(self) -> dict[int, int]:
         """Number of slots by pool number."""
-        world = self.state.world(self._unix())
+        world = self.world()
         return {pool_number(world, key): len(p.now) for key, p in self.state.pools.items()}
 
-    def found(self, switch: Switch, readback: Readback) -> None:
+    def found(self, link: Link[Any, Any], have: Any) -> None:
         """A switch was read for the first time: its pins outlived us."""
-        table = self.members[switch.name].placed.table(Stage.PIN)
-        for key, body in readback.target.flows.items():
-            cookie = Cookie.parse(body.cookie)
-            if key.table != table or cookie is None or cookie.kind not in (Kind.PIN, Kind.PIN_SEEN):
-                continue
-            pin = self._pin(switch, cookie, {name: value for name, value, _ in key.match}, body.instructions)
-            if pin is not None and self.state.pins.adopt(pin):
-                self._version += 1
+        by_number = {
+            number: name for name, number in self.state.numbers.given.get(Space.LISTENER, {}).items()
+        }
+        listeners = {item.name: item for item in self.state.intent.listeners()}
+        for pin in link.pins(have):
+            item = listeners.get(by_number.get(pin.listener, ""))
+            if item is not None:
+                key = PinKey(pin.listener, pin.source, pin.port)
+                reporter = link.switch.name if pin.timed else None
+                self._version += self.state.pins.adopt(pin.id, key, item.protocol, pin.backend, reporter)
 
     def stale(self, switch: Switch) -> None:
         """The switch came back without its entries."""
@@ -157,13 +169,15 @@ class Controller:
         self.state.intent = intent
         self.cookies.clear()
         self.cookies.update(_cookies(intent))
-        self.on_switches()
+        for tell in self.on_switches:
+            tell()
         self._health.set_targets(targets_of(intent))
         self.state.keep_verdicts(list(self._health.verdicts().values()))
         self._step()
         for member in self.members.values():
-            member.switch = next((s for s in intent.switches if s.name == member.switch.name), member.switch)
-            self._group.create_task(self._follow_timeouts(member))
+            link = member.link
+            link.switch = next((s for s in intent.switches if s.name == link.switch.name), link.switch)
+            self._group.create_task(self._conntrack.follow(member))
         self.touch()
 
     def _step(self) -> None:
@@ -230,6 +244,7 @@ class Controller:
     def _end_grace(self) -> None:
         if self._unix() < self._started + GRACE:
             return
+        self.absent = {s.name for s in self.state.intent.switches} - set(self.members)
         for name in sorted(self.state.admitted):
             if name not in self.members:
                 self.admission.bar(name, "absent")
@@ -244,33 +259,46 @@ class Controller:
         while True:
             event = await self.events.get()
             match event:
-                case Connected():
+                case Connected() | p4events.Connected():
                     self._connected(event)
-                case Disconnected():
+                case Disconnected() | p4events.Disconnected():
                     self._disconnected(event)
-                case PacketIn():
-                    await self._reported(event)
                 case FlowEnded():
                     self._ended(event)
-                case Refused():
+                case Refused() | p4events.Refused():
                     self.journal.event("refused", switch=str(event.session), what=event.what)
+                case p4events.Backup():
+                    self.journal.event("backup", switch=event.name, primary=event.primary)
+                case p4events.Unreachable():
+                    self.journal.event("unreachable", switch=event.name, why=event.why)
+                case _:
+                    await self._reported(event)
 
-    async def _reported(self, event: PacketIn) -> None:
+    async def _reported(self, event: PacketIn | P4Told) -> None:
         """A packet that we fail to understand must not end the controller."""
         try:
-            await self.reports.packet(event)
+            if isinstance(event, PacketIn):
+                await self.reports.packet(event)
+            else:
+                await self.p4_reports.told(event)
         except Exception as error:
-            self.journal.failure(error, switch=str(event.session), report=event.cookie.kind.name)
+            self.journal.failure(error, switch=str(event.session), report=type(event).__name__)
 
-    def _connected(self, event: Connected) -> None:
+    def _link(self, switch: Switch, session: Session | P4Session) -> Link[Any, Any]:
+        if isinstance(session, Session):
+            return OpenFlowLink(switch, session, self.pool_slots)
+        return P4Link(switch, session, self.state.secret)
+
+    def _connected(self, event: Connected | p4events.Connected) -> None:
         switch = next((s for s in self.state.intent.switches if s.id == event.session.id), None)
         if switch is None:
             return
         old = self._tasks.pop(switch.name, None)
         if old is not None:
             old.cancel()
-            self.members[switch.name].session.abort()
-        member = Member(switch, event.session, self, self.journal, self._renewal)
+            self.members[switch.name].link.abort()
+        self.absent.discard(switch.name)
+        member = Member(self._link(switch, event.session), self, self.journal, self._renewal)
         self.members[switch.name] = member
         self.journal.event("switch_up", switch=switch.name)
         self._tasks[switch.name] = self._group.create_task(self._serve(member))
@@ -278,49 +306,19 @@ class Controller:
     async def _serve(self, member: Member) -> None:
         """One switch's life; whatever goes wrong ends its stream, and it begins anew when it reconnects."""
         try:
-            await self._set_timeouts(member)
+            await self._conntrack.tell(member)
             await member.run()
         except Exception as error:
             self.journal.failure(error, switch=member.switch.name)
-            member.session.abort()
+            member.link.abort()
 
-    async def _follow_timeouts(self, member: Member) -> None:
-        """The intent may have new VIPs or other memory timeouts."""
-        try:
-            await self._set_timeouts(member)
-        except Exception as error:
-            self.journal.failure(error, switch=member.switch.name)
-
-    async def _set_timeouts(self, member: Member) -> None:
-        switch = member.switch
-        if switch.ovsdb is None or Role.LB not in switch.roles:
-            return
-        async with member.telling:
-            wanted = zone_timeouts(self.state.world(self._unix()), switch)
-            if wanted == member.timeouts:
-                return
-            try:
-                changed = await timeouts.ensure(switch.ovsdb, wanted)
-            except OvsdbError as error:
-                member.memory_short = str(error)
-                self.journal.event(
-                    "memory_short",
-                    switch=switch.name,
-                    error=str(error),
-                    why="one-way connections are remembered for 30 s only",
-                )
-                return
-            member.timeouts = wanted
-            member.memory_short = ""
-            if changed:
-                self.journal.event("timeouts_set", switch=switch.name, zones=changed)
-
-    def _disconnected(self, event: Disconnected) -> None:
-        member = next((m for m in self.members.values() if m.session is event.session), None)
+    def _disconnected(self, event: Disconnected | p4events.Disconnected) -> None:
+        member = next((m for m in self.members.values() if m.link.session is event.session), None)
         if member is None:
             return
         name = member.switch.name
         del self.members[name]
+        self.absent.add(name)
         task = self._tasks.pop(name, None)
         if task is not None:
             task.cancel()
@@ -356,30 +354,9 @@ class Controller:
     def _renewal(self) -> float:
         return min((vip.authority for vip in self.state.intent.vips), default=30.0) / GENERATIONS
 
-    def _pin(self, switch: Switch, cookie: Cookie, match: dict[str, int], instructions: bytes) -> Pin | None:
-        number = match.get(LISTENER, 0)
-        name = self.state.numbers.name(Space.LISTENER, number)
-        item = next((i for i in self.state.intent.listeners() if i.name == name), None)
-        backend = _loaded(instructions, BACKEND)
-        if item is None or backend is None:
-            return None
-        source = self.reports.source(match)
-        if source is None:
-            return None
-        key = PinKey(number, source, match.get(f"{item.protocol}_src", 0))
-        reporter = switch.name if cookie.kind is Kind.PIN else None
-        return Pin(cookie.id, key, item.protocol, backend, reporter)
-
 
 def _cookies(intent: Intent) -> dict[int, int]:
     return {s.id: s.placement.cookie for s in intent.switches}
-
-
-def _loaded(instructions: bytes, register: str) -> int | None:
-    """The constant that a flow's first set_field of ``register`` writes."""
-    header = FIELDS[register].header
-    at = instructions.find(header)
-    return None if at < 0 else int.from_bytes(instructions[at + 4 : at + 8], "big")
 
 
 def open_file(path: Path) -> IntentFile:

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from controller.core.journal import Journal
-from controller.model.types import Role, Switch
-from controller.plan.diff import Changes, describe, diff, leases
+from controller.core.link import Delta, Link
+from controller.model.types import Switch
 from controller.plan.duty import Timeouts
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
-from controller.southbound.readback import Readback
-from controller.southbound.session import Session
-from flows.entries import FlowKey, Target
-from flows.tables import Placed
 
 AUDIT = 2.0
 """Seconds between audits."""
@@ -31,15 +27,11 @@ RETRY = 1.0
 class Planner(Protocol):
     """What a switch's task asks of the controller."""
 
-    def target(self, switch: Switch) -> tuple[Target, int]:
+    def target(self, link: Link[Any, Any]) -> tuple[Any, int]:
         """What the switch should hold now, and the version of the pins in it."""
         ...
 
-    def pool_slots(self) -> dict[int, int]:
-        """Number of slots by pool number."""
-        ...
-
-    def found(self, switch: Switch, readback: Readback) -> None:
+    def found(self, link: Link[Any, Any], have: Any) -> None:
         """The switch was read for the first time in this session: adopt its pins."""
         ...
 
@@ -56,19 +48,14 @@ class Planner(Protocol):
 class Member:
     """A connected switch and what is known of it."""
 
-    switch: Switch
-    session: Session
+    link: Link[Any, Any]
     planner: Planner
     journal: Journal
     renew: Callable[[], float]
     """Seconds between renewals of leases."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    have: Target | None = None
-    foreign: frozenset[FlowKey] = frozenset()
-    """Places in our tables that others hold."""
-    packets: dict[int, tuple[int, int]] = field(default_factory=dict)
-    drops: dict[int, int] = field(default_factory=dict)
-    """Packets dropped by meter id, as of the last audit."""
+    have: Any = None
+    """What it holds, in the words of its kind; None: to be read."""
     synced: bool = False
     pins_version: int = -1
     repairs: int = 0
@@ -88,14 +75,14 @@ class Member:
         """Until the session ends."""
         renewals = asyncio.create_task(self._renew())
         try:
-            while self.session.alive:
+            while self.link.alive:
                 try:
                     await self._follow()
                 except SwitchGone:
                     return
                 except SwitchTimeout as error:
                     self.journal.event("switch_error", switch=self.switch.name, error=str(error))
-                    self.session.abort()
+                    self.link.abort()
                     return
                 except SwitchError as error:
                     self.problem = str(error)
@@ -106,9 +93,9 @@ class Member:
             renewals.cancel()
 
     @property
-    def placed(self) -> Placed:
-        """The pipeline as placed on this switch."""
-        return Placed(self.switch.placement)
+    def switch(self) -> Switch:
+        """The switch, as the intent has it now."""
+        return self.link.switch
 
     async def _follow(self) -> None:
         loop = asyncio.get_running_loop()
@@ -126,49 +113,35 @@ class Member:
                 next_audit = loop.time() + AUDIT
 
     async def _first_read(self) -> None:
-        found = await self._read()
+        have = await self.link.read()
         if not self.synced:
-            self.planner.found(self.switch, found)
-        self.have = found.target
-        if not self.synced and not self._holds_claims(found):
+            self.planner.found(self.link, have)
+        self.have = have
+        want, _ = self.planner.target(self.link)
+        if not self.synced and self.link.lost_all(have, want):
             self.planner.stale(self.switch)
 
-    def _holds_claims(self, found: Readback) -> bool:
-        """False for a switch that lost everything; to lack some of a newer intent is no reason to leave it."""
-        want, _ = self.planner.target(self.switch)
-        entry = self.placed.entry
-        claims = [key for key, body in want.flows.items() if key.table == entry and not body.hard]
-        return not claims or any(key in found.target.flows for key in claims)
-
-    async def _read(self) -> Readback:
-        found = await self.session.read(self.placed, self.planner.pool_slots())
-        self.packets = found.packets
-        self.foreign = found.foreign
-        return found
-
     async def _converge(self) -> None:
-        want, version = self.planner.target(self.switch)
-        assert self.have is not None
-        changes = diff(self.placed, self.have, want, self.foreign)
+        want, version = self.planner.target(self.link)
+        changes = self.link.diff(self.have, want)
         if len(changes):
             await self._write(changes, want)
-        self._say_conflicts(changes)
+        self._say_conflicts()
         self.pins_version = version
         if not self.synced:
+            await self.link.begin(want)
             self.synced = True
             self.planner.synced(self.switch)
 
-    async def _write(self, changes: Changes, want: Target) -> None:
+    async def _write(self, changes: Delta, want: Any) -> None:
         started = asyncio.get_running_loop().time()
         self.writes += 1
         try:
-            await self.session.write(changes, self.switch.name)
+            self.have = await self.link.write(changes, want)
         except WriteRefused:
             self.have = None
             raise
         self.problem = ""
-        taken = {key: body for key, body in want.flows.items() if key not in changes.conflicts}
-        self.have = replace(want, flows=taken) if changes.conflicts else want
         self.journal.event(
             "converged",
             switch=self.switch.name,
@@ -179,18 +152,14 @@ class Member:
         )
 
     async def _audit(self) -> None:
-        want, _ = self.planner.target(self.switch)
-        if Role.LB in self.switch.roles:
-            self.drops = await self.session.meter_drops()
+        want, _ = self.planner.target(self.link)
         believed = self.have
-        found = await self._read()
+        found = await self.link.read()
         if believed is not self.have:
             return
-        self.have = found.target
-        strange = diff(self.placed, found.target, want, self.foreign)
-        if not len(strange) or believed is None:
-            return
-        if len(diff(self.placed, believed, want, self.foreign)):
+        self.have = found
+        strange = self.link.diff(found, want)
+        if not len(strange) or believed is None or len(self.link.diff(believed, want)):
             return
         self.repairs += 1
         self.journal.event(
@@ -203,20 +172,20 @@ class Member:
         )
 
     async def _renew(self) -> None:
-        while self.session.alive:
+        while self.link.alive:
             await asyncio.sleep(self.renew())
             if not self.synced:
                 continue
-            want, _ = self.planner.target(self.switch)
+            want, _ = self.planner.target(self.link)
             try:
-                await self.session.write(leases(want, self.foreign), self.switch.name)
+                await self.link.renew(want)
             except SwitchGone:
                 return
             except SwitchError as error:
                 self.journal.event("switch_error", switch=self.switch.name, error=str(error))
 
-    def _say_conflicts(self, changes: Changes) -> None:
-        names = [describe(key) for key in changes.conflicts]
+    def _say_conflicts(self) -> None:
+        names = self.link.conflicts
         if names and names != self.conflicts:
             self.journal.event("conflict", switch=self.switch.name, count=len(names), first=names[0])
         self.conflicts = names

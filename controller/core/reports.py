@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
+from controller.core.openflow_link import OpenFlowLink
 from controller.core.state import lbs
 from controller.frames.quote import Quoted, quoted, redirect_error
 from controller.frames.reset import tcp_reset
 from controller.frames.toobig import packet_too_big
 from controller.frames.tuple import tuple_of
-from controller.model.types import Address, Affinity, Backend, Listener, Mode
+from controller.model.types import Affinity, Backend, Listener, Mode
 from controller.ovs_hash import slot as slot_of
 from controller.plan.duty import local_address, pool_key
 from controller.plan.numbers import Space
@@ -73,13 +73,6 @@ class Reports:
                 await self._known(event)
             case Kind.ICMP_UNKNOWN:
                 await self._unknown(event)
-
-    @staticmethod
-    def source(match: dict[str, int]) -> Address | None:
-        """The source address in a match."""
-        if "ipv4_src" in match:
-            return IPv4Address(match["ipv4_src"])
-        return IPv6Address(match["ipv6_src"]) if "ipv6_src" in match else None
 
     def _exception(self, event: PacketIn) -> None:
         listener = self._listener(event.fields.get(LISTENER, 0))
@@ -149,8 +142,9 @@ class Reports:
         others = [s.name for s in lbs(self._core.state.intent, switch.site) if s.name in self._core.members]
         if first:
             table = (Resubmit(switch.placement.entry_table),)
-            for name in (n for n in others if n != switch.name):
-                await self._send(self._core.members[name].session, event.frame, table)
+            for link in (self._core.members[n].link for n in others if n != switch.name):
+                if isinstance(link, OpenFlowLink):
+                    await self._send(link.session, event.frame, table)
         if set(others) <= question.asked and not question.answered:
             question.answered = True
             await self._decide(event, inside)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import asdict
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from controller.plan.pins import PinBook
 from controller.plan.pool import Health, PoolState, fates, next_change, step
 from controller.sites.store import SqliteStore
 from flows.spec import Fate
+from p4src.spec import Secret
 
 _POOL = "pool/"
 REST = 3
@@ -38,6 +40,8 @@ class State:
         self.pools = {p.key: p for p in map(history.load, store.under(_POOL).values())}
         self.verdicts = [Verdict(**row) for row in json.loads(store.get("verdicts") or b"[]")]
         self.admitted = frozenset(json.loads(store.get("admitted") or b"[]"))
+        self.secret = _secret(store)
+        """What P4 switches key their memory's digests with."""
         self.pins = PinBook()
         self.health: dict[str, dict[str, Health]] = {}
         self.take_verdicts(self.verdicts)
@@ -61,10 +65,18 @@ class State:
         self.verdicts = []
         self.take_verdicts(verdicts)
 
-    def world(self, now: float) -> World:
-        """What planning needs."""
+    def world(self, now: float, absent: frozenset[str] = frozenset()) -> World:
+        """What planning needs; ``absent``: switches whose control stream is lost."""
         return World(
-            self.intent, self.numbers, self.pools, self.health, self.pins, self.admitted, self.owners(), now
+            self.intent,
+            self.numbers,
+            self.pools,
+            self.health,
+            self.pins,
+            self.admitted,
+            self.owners(),
+            now,
+            absent,
         )
 
     def owners(self) -> dict[str, str]:
@@ -156,6 +168,14 @@ def _same(old: PoolState, new: PoolState) -> bool:
         and old.before is new.before
         and (old.watched is new.watched and old.panicked == new.panicked and old.serving == new.serving)
     )
+
+
+def _secret(store: SqliteStore) -> Secret:
+    octets = store.get("secret")
+    if octets is None:
+        octets = secrets.token_bytes(20)
+        store.put({"secret": octets})
+    return Secret.of(octets)
 
 
 def _numbers(store: SqliteStore) -> Numbers:

@@ -15,8 +15,6 @@ from controller.model.types import Role
 from controller.plan.duty import meter_name, pool_key
 from controller.plan.numbers import Space
 from controller.plan.pool import PoolState, fates
-from flows.stages.backend import counter_id
-from flows.tables import Cookie, Kind, Meters
 
 if TYPE_CHECKING:
     from controller.core.controller import Controller
@@ -72,10 +70,11 @@ def _switch(core: Controller, name: str) -> dict[str, object]:
     if member is not None:
         shown |= {
             "synced": member.synced,
-            "entries": len(member.have.flows) if member.have else 0,
+            "entries": member.link.size(member.have) if member.have else 0,
             "repairs": member.repairs,
             "writes": member.writes,
             "conflicts": member.conflicts,
+            "drops": dict(member.link.drops),
             "problem": member.problem or member.links_shut or member.memory_short,
         }
     return shown
@@ -110,22 +109,20 @@ def _pool(core: Controller, pool: PoolState, now: float) -> dict[str, object]:
 
 def _counters(core: Controller) -> dict[str, dict[str, object]]:
     """Packets and bytes by listener and backend, summed over lb switches."""
-    totals: dict[int, tuple[int, int]] = {}
+    totals: dict[tuple[int, int], tuple[int, int]] = {}
     for member in core.members.values():
         if Role.LB not in member.switch.roles:
             continue
-        for cookie, (packets, octets) in member.packets.items():
-            parsed = Cookie.parse(cookie)
-            if parsed is not None and parsed.kind is Kind.BACKEND:
-                old = totals.get(parsed.id, (0, 0))
-                totals[parsed.id] = (old[0] + packets, old[1] + octets)
+        for pair, (packets, octets) in member.link.packets.items():
+            old = totals.get(pair, (0, 0))
+            totals[pair] = (old[0] + packets, old[1] + octets)
     numbers = core.state.numbers.given
     out: dict[str, dict[str, object]] = {}
     for item in core.state.intent.listeners():
         number = numbers.get(Space.LISTENER, {}).get(item.name, 0)
         backends = {}
         for backend, identity in numbers.get(Space.BACKEND, {}).items():
-            found = totals.get(counter_id(number, identity))
+            found = totals.get((number, identity))
             if found is not None:
                 backends[backend] = {"packets": found[0], "bytes": found[1]}
         out[item.name] = {"pool": pool_key(item), "backends": backends}
@@ -139,7 +136,7 @@ def _guard(core: Controller) -> dict[str, int]:
     for item in core.state.intent.listeners():
         everybody = [] if item.guard.rate is None else [None]
         for prefix in [*everybody, *(row.prefix for row in item.guard.prefixes)]:
-            number = Meters.GUARDS + numbers.get(meter_name(item, prefix), 0)
+            number = numbers.get(meter_name(item, prefix), 0)
             shown = item.name if prefix is None else f"{item.name} {prefix}"
-            out[shown] = sum(m.drops.get(m.placed.meter(number), 0) for m in core.members.values())
+            out[shown] = sum(m.link.guard_drops(number) for m in core.members.values())
     return out

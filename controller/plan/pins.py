@@ -88,17 +88,23 @@ class PinBook:
             self._drop(key)
         return key is not None
 
-    def adopt(self, pin: Pin) -> bool:
-        """Take over a pin found on a switch (after a restart of the controller)."""
-        self._last = max(self._last, pin.id)
-        known = self.pins.get(pin.key)
-        if known is not None and (known.reporter is not None or pin.reporter is None):
+    def adopt(
+        self, number: int | None, key: PinKey, protocol: Protocol, backend: int, reporter: str | None
+    ) -> bool:
+        """Take over a pin found on a switch (after a restart of the controller).
+
+        ``number`` None: the switch keeps none. ``reporter``: the switch, if its entry has the idle timer.
+        """
+        known = self.pins.get(key)
+        if number is None:
+            number = known.id if known is not None else self._last + 1
+        self._last = max(self._last, number)
+        if known is not None and (known.reporter is not None or reporter is None):
             return False
-        if self._by_id.get(pin.id, pin.key) != pin.key:
+        if self._by_id.get(number, key) != key:
             # Given to another connection since: the switch's entry will be rewritten under a number of its own.
-            self._last += 1
-            pin = replace(pin, id=self._last)
-        self._put(pin)
+            number = self._last = self._last + 1
+        self._put(Pin(number, key, protocol, backend, reporter))
         return True
 
     def lost(self, switch: str, heirs: Iterable[str]) -> bool:

@@ -66,7 +66,7 @@ class Guest(OpenFlowApp):
 
     async def _run(self, core: Controller) -> None:
         hub = Hub(asyncio.get_running_loop(), core.events.put_nowait, core.cookies, core.term)
-        core.on_switches = hub.switches_changed
+        core.on_switches.append(hub.switches_changed)
         OpenFlowApp.hub = hub
         core.journal.event("started", term=core.term)
         self._begun.set()

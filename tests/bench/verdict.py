@@ -21,19 +21,18 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from controller.core import fleet
+from controller.core import fleet, openflow_link
 from controller.core.controller import Controller, open_file
 from controller.core.journal import Journal
+from controller.core.link import Link
 from controller.health.prober import ProberStats
 from controller.health.result import Outcome, ProbeResult
 from controller.health.service import HealthService
 from controller.health.targets import Probe
-from controller.model.types import Switch
 from controller.plan.diff import Changes, diff
 from controller.sites.store import SqliteStore
 from controller.southbound import openflow
 from controller.southbound.session import Session
-from flows.entries import Target
 from tests.bench.rig import LISTEN, ROOT, Rig, end, lab, require, topology
 from topo import model
 
@@ -172,9 +171,9 @@ class Spans:
         """Time planning, diffing, writing and auditing of a controller."""
         target, write, audit = core.target, Session.write, fleet.Member._audit
 
-        def timed_target(switch: Switch) -> tuple[Target, int]:
+        def timed_target(link: Link[Any, Any]) -> tuple[Any, int]:
             with self.of("plan"):
-                return target(switch)
+                return target(link)
 
         def timed_diff(*arguments: Any) -> Changes:
             with self.of("diff"):
@@ -191,7 +190,7 @@ class Spans:
 
         for owner, name, timed in (
             (core, "target", timed_target),
-            (fleet, "diff", timed_diff),
+            (openflow_link, "diff", timed_diff),
             (Session, "write", timed_write),
             (fleet.Member, "_audit", timed_audit),
         ):
@@ -266,7 +265,7 @@ async def _work(intent: Path, store: Path) -> dict[str, object]:
         spans.watch(core)
         loop = asyncio.get_running_loop()
         hub = openflow.Hub(loop, core.events.put_nowait, core.cookies, core.term)
-        core.on_switches = hub.switches_changed
+        core.on_switches.append(hub.switches_changed)
         openflow.OpenFlowApp.hub = hub
         host, _, port = LISTEN.rpartition(":")
         openflow.serve(host, int(port))

@@ -11,6 +11,7 @@ import pytest
 
 from controller.core import links
 from controller.core.admission import LINKS, Admission
+from controller.core.openflow_link import OpenFlowLink
 from controller.core.ovsdb import OvsdbError
 from controller.model.types import Port, Role, Switch
 from controller.southbound.errors import SwitchGone
@@ -83,16 +84,20 @@ class Core:
 
     def seek(self, session: Session | None = None, now: float = 100.0) -> Any:
         """lb2 is synced and wants traffic."""
-        member: Any = SimpleNamespace(switch=lb("lb2"), session=session or Session(), links_shut="")
+        member = _member(lb("lb2"), session or Session())
         asyncio.run(self.admission.seek(member, now))
         return member
 
     def open_links(self, session: Session, switch: Switch | None = None) -> Any:
         """lb2 was admitted."""
         self.admit("lb2")
-        member: Any = SimpleNamespace(switch=switch or lb("lb2"), session=session, links_shut="")
+        member = _member(switch or lb("lb2"), session)
         asyncio.run(self.admission.open_links(member))
         return member
+
+
+def _member(switch: Switch, session: Any) -> Any:
+    return SimpleNamespace(switch=switch, link=OpenFlowLink(switch, session, dict), links_shut="")
 
 
 @dataclass

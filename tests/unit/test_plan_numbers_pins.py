@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -13,7 +12,7 @@ from controller.model.types import Protocol
 from controller.plan import numbers as numbers_module
 from controller.plan import pins as pins_module
 from controller.plan.numbers import Numbers, NumbersExhausted, Space
-from controller.plan.pins import Pin, PinBook, PinKey
+from controller.plan.pins import PinBook, PinKey
 
 A, B = (PinKey(1, ip_address("192.0.2.1"), port) for port in (1000, 1001))
 TCP = Protocol.TCP
@@ -142,11 +141,10 @@ def test_pins_that_nobody_is_left_to_report_wait_for_the_next_switch() -> None:
 
 def test_pins_found_on_switches_are_taken_over_with_their_reporter() -> None:
     made = PinBook()
-    found = Pin(12, A, TCP, 7, None)
-    assert made.adopt(found)
-    assert not made.adopt(found)
-    assert made.adopt(replace(found, reporter="lb1"))
-    assert not made.adopt(replace(found, reporter="lb2"))
+    assert made.adopt(12, A, TCP, 7, None)
+    assert not made.adopt(12, A, TCP, 7, None)
+    assert made.adopt(12, A, TCP, 7, "lb1")
+    assert not made.adopt(12, A, TCP, 7, "lb2")
     assert (made.pins[A].id, made.pins[A].reporter) == (12, "lb1")
     made.report("lb1", B, TCP, 7)
     assert made.pins[B].id == 13
@@ -154,7 +152,7 @@ def test_pins_found_on_switches_are_taken_over_with_their_reporter() -> None:
 
 def test_a_pin_found_under_a_number_that_is_taken_gets_another() -> None:
     made = book(("lb1", A, 7))
-    assert made.adopt(Pin(made.pins[A].id, B, TCP, 8, "lb2"))
+    assert made.adopt(made.pins[A].id, B, TCP, 8, "lb2")
     first, second = made.pins[A].id, made.pins[B].id
     assert first != second
     assert made.idle("lb1", first)
@@ -164,8 +162,8 @@ def test_a_pin_found_under_a_number_that_is_taken_gets_another() -> None:
 
 def test_the_old_number_of_a_pin_found_under_another_is_forgotten() -> None:
     made = PinBook()
-    made.adopt(Pin(3, A, TCP, 7, None))
-    made.adopt(Pin(4, A, TCP, 7, "lb1"))
+    made.adopt(3, A, TCP, 7, None)
+    made.adopt(4, A, TCP, 7, "lb1")
     assert not made.seen("lb2", 3)
     assert made.idle("lb1", 4)
     assert not made.seen("lb2", 3)

@@ -1,0 +1,107 @@
+"""A P4 switch as the core sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address
+
+from controller.core.link import FoundPin, Link
+from controller.model.types import Address, Switch
+from controller.plan.duty import World, duty
+from controller.plan.p4needs import p4_needs
+from controller.southbound.p4session import P4Session
+from p4src.diff import diff
+from p4src.ids import Drop, Op
+from p4src.numbers import MAPPED
+from p4src.pipeline import target
+from p4src.spec import Secret
+from p4src.target import Changes, P4Target
+
+
+class P4Link(Link[P4Target, Changes]):
+    """Table entries, meters and a configuration, all of them ours."""
+
+    def __init__(self, switch: Switch, session: P4Session, secret: Secret) -> None:
+        super().__init__(switch)
+        self._session = session
+        self._secret = secret
+        self._authority: tuple[tuple[int, float], ...] = ()
+        """(VIP number, seconds) for which this switch may answer."""
+
+    @property
+    def session(self) -> P4Session:
+        """The stream."""
+        return self._session
+
+    @property
+    def alive(self) -> bool:
+        """Whether the stream is up."""
+        return self._session.alive
+
+    def abort(self) -> None:
+        """Cut the stream."""
+        self._session.abort()
+
+    async def read(self) -> P4Target:
+        """Every table and meter, and the counters on the way."""
+        found = await self._session.read()
+        self.packets = found.packets
+        self.drops = {drop.name.lower(): found.drops.get(drop, 0) for drop in Drop}
+        return found.target
+
+    def plan(self, world: World) -> P4Target:
+        """What the switch should hold."""
+        what = duty(world, self.switch)
+        if what.responder:
+            self._authority = tuple((vip.id, float(vip.authority)) for vip in what.vips if vip.authority)
+        return target(what, p4_needs(world, self.switch, what, self._secret))
+
+    def diff(self, have: P4Target, want: P4Target) -> Changes:
+        """What to write."""
+        return diff(have, want)
+
+    async def write(self, delta: Changes, want: P4Target) -> P4Target:
+        """Write it, in the order of dependency."""
+        await self._session.write(delta)
+        return want
+
+    def lost_all(self, have: P4Target, want: P4Target) -> bool:
+        """Whether it claims no VIP traffic, although it should."""
+        claims = [key for key in want.entries if key.table == "vip"]
+        return bool(claims) and not any(key in have.entries for key in claims)
+
+    def pins(self, have: P4Target) -> Iterator[FoundPin]:
+        """Entries of table ``pin``."""
+        for key, body in have.entries.items():
+            if key.table == "pin":
+                listener, client, port = (value for value in key.match if isinstance(value, int))
+                yield FoundPin(
+                    None, listener, client_address(client), port, body.params[0], body.action == "pinned"
+                )
+
+    def size(self, have: P4Target) -> int:
+        """Entries."""
+        return len(have.entries)
+
+    async def begin(self, want: P4Target) -> None:
+        """Authority is no entry: it has to be given before anything is answered."""
+        await self.renew(want)
+
+    async def renew(self, want: P4Target) -> None:
+        """Let the switch answer for its VIPs until a new deadline of its own clock."""
+        for vip, seconds in self._authority:
+            await self._session.authorize(vip, seconds)
+
+    async def live_ports(self) -> set[int]:
+        """All of them: v1model tells nothing of ports; a neighbour lives while its control stream does."""
+        return {port.number for port in self.switch.ports}
+
+    async def send(self, frame: bytes, ports: Sequence[int]) -> None:
+        """Send a frame of ours out of ports."""
+        for port in ports:
+            await self._session.packet_out(frame, op=Op.SEND, port=port)
+
+
+def client_address(value: int) -> Address:
+    """The address that 128 bits of a key stand for."""
+    return IPv4Address(value & 0xFFFFFFFF) if value >> 32 == MAPPED >> 32 else IPv6Address(value)
