@@ -31,6 +31,8 @@ class DataPlane:
         self.cpu_port = cpu_port
         self.ports = Ports()
         self.on_cpu: Callable[[bytes], None] = lambda _frame: None
+        self.tap: Callable[[int, str, bytes], None] | None = None
+        """Told of every frame of every link: its port, "in" or "out", and the frame; for captures."""
         self.received = 0
         self.transmitted = 0
         self.dropped = 0
@@ -98,10 +100,12 @@ class DataPlane:
         if engine is None:
             self.dropped += len(frames)
             return
-        links, cpu = self._links, self.cpu_port
+        links, cpu, tap = self._links, self.cpu_port, self.tap
         for port, frame in engine.process_batch(frames):
             link = links.get(port)
             if link is not None:
+                if tap is not None:
+                    tap(port, "out", frame)
                 link.send(frame)
                 self.transmitted += 1
             elif port == cpu:
@@ -168,6 +172,9 @@ class DataPlane:
         frames = link.receive(BATCH)
         if frames:
             self.received += len(frames)
+            if self.tap is not None:
+                for frame in frames:
+                    self.tap(port, "in", frame)
             self.process([(port, frame) for frame in frames])
         return len(frames)
 
