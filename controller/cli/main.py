@@ -92,6 +92,17 @@ def lab(context: typer.Context) -> None:
     lab_app(args=context.args or ["--help"], prog_name="evenkeel lab")
 
 
+@app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def switch(context: typer.Context) -> None:
+    """Run a P4 switch in place of simple_switch_grpc, with the same flags: -i PORT@IFACE, JSON or --no-p4."""
+    from controller.cli.switch import switch as run_switch
+
+    raise typer.Exit(run_switch(context.args))
+
+
 @app.command()
 def demo(
     out: Annotated[

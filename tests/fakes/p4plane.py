@@ -25,6 +25,8 @@ class FakePlane:
         return Switch(load_program(source), self.ports, clock=lambda: self.now)
 
     def run(self, switch: Switch) -> None:
+        if self.running is not None:
+            self.running.detach()
         self.running = switch
 
     def inject(self, frame: bytes) -> None:

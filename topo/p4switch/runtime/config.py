@@ -52,14 +52,15 @@ class Configs:
         if config is None:
             raise invalid("this action needs a forwarding pipeline config")
         pipeline = self._realize(config)
-        if action == _Action.VERIFY_AND_SAVE:
+        if action == _Action.VERIFY:
+            pipeline.switch.detach()
+        elif action == _Action.VERIFY_AND_SAVE:
+            self._forget_saved()
             self._saved = pipeline
         elif action == _Action.VERIFY_AND_COMMIT:
             self._run(pipeline)
-        elif action == _Action.RECONCILE_AND_COMMIT:
-            if self.running is not None:
-                _carry_over(self.running, pipeline)
-            self._run(pipeline)
+        else:
+            self._reconcile(pipeline)
 
     def get(self, response: int) -> p4r.ForwardingPipelineConfig | None:
         """The config that runs, or is saved, with the fields that ``response`` asks for; None if there is none."""
@@ -82,18 +83,40 @@ class Configs:
             raise not_found("there is no saved config to commit: VERIFY_AND_SAVE one first")
         self._run(self._saved)
 
+    def _reconcile(self, pipeline: Pipeline) -> None:
+        if self.running is not None:
+            try:
+                _carry_over(self.running, pipeline)
+            except P4Error:
+                pipeline.switch.detach()
+                raise
+        self._run(pipeline)
+
     def _realize(self, config: p4r.ForwardingPipelineConfig) -> Pipeline:
         held = p4r.ForwardingPipelineConfig()
         held.CopyFrom(config)
         try:
-            return Pipeline(held, self._plane.load(program_of(config.p4_device_config)))
+            switch = self._plane.load(program_of(config.p4_device_config))
         except P4SwitchError as error:
             raise invalid(f"the program cannot be run: {error}") from error
+        try:
+            return Pipeline(held, switch)
+        except P4Error:
+            switch.detach()
+            raise
 
     def _run(self, pipeline: Pipeline) -> None:
         self._on_run(pipeline)
         self._plane.run(pipeline.switch)
-        self.running, self._saved = pipeline, None
+        self.running = pipeline
+        if self._saved is not pipeline:
+            self._forget_saved()
+        self._saved = None
+
+    def _forget_saved(self) -> None:
+        if self._saved is not None:
+            self._saved.switch.detach()
+            self._saved = None
 
 
 def program_of(device_config: bytes) -> bytes:

@@ -169,6 +169,10 @@ class Service(p4r_grpc.P4RuntimeServicer):
         if not self._to_primaries(p4r.StreamMessageResponse(packet=message)):
             self.dropped_packets += 1
 
+    def dropped(self) -> tuple[int, int]:
+        """Packet-ins and digests that no controller got."""
+        return self.dropped_packets, self.notifier.dropped
+
     def close(self) -> None:
         """End every stream."""
         with self._sessions_lock:

@@ -1,0 +1,94 @@
+"""The switch as a process: interfaces, one packet loop and the P4Runtime server, until it is told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+from topo.p4switch.dataplane import DataPlane
+from topo.p4switch.errors import P4SwitchError
+from topo.p4switch.options import Options, UsageError, parse
+from topo.p4switch.pcap import Captures
+from topo.p4switch.runtime.server import Server
+from topo.p4switch.runtime.service import Service
+
+LOG = logging.getLogger("topo.p4switch")
+
+READY = "ready"
+"""First word of the one line on standard output that says that the switch serves."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a switch by this command line; returns the exit code: 0 after a signal, 1 for a fault, 2 for bad usage."""
+    try:
+        options = parse(arguments)
+    except UsageError as error:
+        print(f"evenkeel switch: {error}", file=sys.stderr)
+        return 2
+    _log_to(options)
+    for notice in options.notices:
+        print(f"evenkeel switch: {notice} is simple_switch_grpc's and changes nothing here", file=sys.stderr)
+    stop = threading.Event()
+
+    def told(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, told)
+    try:
+        with contextlib.ExitStack() as parts:
+            service = _start(options, parts)
+            print(f"{READY}: device {options.device_id} at {options.address}", flush=True)
+            stop.wait()
+            LOG.info("stopping; %s packet-ins and %s digests dropped", *service.dropped())
+    except (OSError, P4SwitchError) as error:
+        print(f"evenkeel switch: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _start(options: Options, parts: contextlib.ExitStack) -> Service:
+    """Bring everything up; ``parts`` takes it down. Raises OSError or P4SwitchError."""
+    plane = DataPlane(options.cpu_port)
+    parts.callback(plane.close)
+    if options.pcap is not None:
+        captures = parts.enter_context(Captures(options.pcap, options.interfaces, time.time_ns))
+        # Closed after the links: the stack is unwound from its end.
+        parts.callback(plane.stop)
+        plane.tap = captures.write
+    for port, interface in options.interfaces.items():
+        plane.add_interface(port, interface)
+    if options.program is not None:
+        plane.run(plane.load(options.program.read_bytes()))
+    service = Service(options.device_id, plane)
+    server = Server(service, options.address)
+    plane.start()
+    parts.callback(server.stop)
+    server.start()
+    return service
+
+
+def _log_to(options: Options) -> None:
+    """Where the options want the log: standard output, a file, or nowhere."""
+    handler: logging.Handler
+    if options.log_file is not None:
+        handler = logging.FileHandler(options.log_file)
+    elif options.log_console:
+        handler = logging.StreamHandler(sys.stdout)
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger("topo")
+    root.addHandler(handler)
+    root.setLevel(options.log_level)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
