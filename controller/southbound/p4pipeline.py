@@ -57,16 +57,14 @@ class Pipeline:
     """First 8 bytes of the SHA-256 of JSON and P4Info: a switch that shows it holds exactly this program."""
     tables: dict[str, Table]
     actions: dict[str, Action]
+    tables_by_id: dict[int, Table]
+    actions_by_id: dict[int, Action]
     numbers: dict[str, int]
     """Counters, meters and digests: id by alias."""
     packet_in: dict[int, str]
     """Name of each metadata field by id."""
     packet_out: dict[str, int]
     """Id of each metadata field by name."""
-
-    def table_of(self, number: int) -> Table | None:
-        """The table with an id."""
-        return next((table for table in self.tables.values() if table.id == number), None)
 
 
 def load(program: Path, p4info: Path) -> Pipeline:
@@ -79,11 +77,15 @@ def load(program: Path, p4info: Path) -> Pipeline:
     config.cookie.cookie = cookie
     headers = {item.preamble.name: item for item in info.controller_packet_metadata}
     arrays = (*info.counters, *info.meters, *info.digests, *info.direct_counters, *info.direct_meters)
+    tables = [_table(info, item) for item in info.tables]
+    actions = [_action(item) for item in info.actions]
     return Pipeline(
         config,
         cookie,
-        {item.preamble.alias: _table(info, item) for item in info.tables},
-        {item.preamble.alias: _action(item) for item in info.actions},
+        {table.name: table for table in tables},
+        {action.name: action for action in actions},
+        {table.id: table for table in tables},
+        {action.id: action for action in actions},
         {item.preamble.alias: item.preamble.id for item in arrays},
         {m.id: m.name for m in headers["packet_in"].metadata},
         {m.name: m.id for m in headers["packet_out"].metadata},

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from finsy.proto import p4r
 
 from controller.southbound.p4pipeline import Pipeline, Table
-from controller.southbound.p4wire import SECOND, Layout, slot_content, varint
+from controller.southbound.p4wire import SECOND, Layout, rate_of, slot_content, varint
 from flows.slots import Bytes, SlotTable
 from p4src.target import Configuration, EntryBody, EntryKey, Found, Match, P4Target, Rate
 
@@ -123,10 +123,10 @@ class _Collected:
                     self.drops[entity.counter_entry.index.index] = entity.counter_entry.data.packet_count
             case "meter_entry":
                 if entity.meter_entry.HasField("config"):
-                    self.limits[entity.meter_entry.index.index] = _rate(entity.meter_entry.config)
+                    self.limits[entity.meter_entry.index.index] = rate_of(entity.meter_entry.config)
 
     def _table_entry(self, entry: p4r.TableEntry, item: bytes) -> None:
-        table = self.pipeline.table_of(entry.table_id)
+        table = self.pipeline.tables_by_id.get(entry.table_id)
         if table is None:
             return
         if entry.is_default_action:
@@ -145,7 +145,7 @@ class _Collected:
 
 def entry_key(pipeline: Pipeline, entry: p4r.TableEntry) -> EntryKey | None:
     """The key of an entry that the switch names; None: of a table that we do not know."""
-    table = pipeline.table_of(entry.table_id)
+    table = pipeline.tables_by_id.get(entry.table_id)
     return None if table is None else EntryKey(table.name, _match(table, entry))
 
 
@@ -155,7 +155,7 @@ def _match(table: Table, entry: p4r.TableEntry) -> tuple[Match, ...]:
     for want in table.fields:
         match = given.get(want.id)
         if not want.lpm:
-            out.append(int.from_bytes(match.exact.value, "big") if match else 0)
+            out.append(int.from_bytes(given[want.id].exact.value, "big"))
         elif match is None:
             out.append((0, 0))
         else:
@@ -170,17 +170,13 @@ def _body(pipeline: Pipeline, entry: p4r.TableEntry) -> EntryBody:
     )
     values = {param.param_id: int.from_bytes(param.value, "big") for param in action.params}
     params = tuple(values[number] for number in sorted(values))
-    meter = _rate(entry.meter_config) if entry.HasField("meter_config") else None
+    meter = rate_of(entry.meter_config) if entry.HasField("meter_config") else None
     return EntryBody(name, params, round(entry.idle_timeout_ns / SECOND), meter)
 
 
 def _configuration(pipeline: Pipeline, entry: p4r.TableEntry) -> Configuration | None:
     body = _body(pipeline, entry)
     return Configuration(*body.params) if body.action == "configure" else None
-
-
-def _rate(config: p4r.MeterConfig) -> Rate:
-    return Rate(config.pir, config.pburst)
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,13 @@ _METER_ID, _METER_INDEX, _METER_CONFIG, _INDEX = b"\x08", b"\x12", b"\x1a", b"\x
 _REQUEST_UPDATES = b"\x22"
 
 
+_SHORT = [bytes([n]) for n in range(128)]
+
+
 def varint(value: int) -> bytes:
     """A non-negative number, seven bits a byte, lowest first."""
+    if value < 128:
+        return _SHORT[value]
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -54,13 +59,23 @@ def canonical(value: int) -> bytes:
 
 
 def _part(tag: bytes, content: bytes) -> bytes:
-    return tag + varint(len(content)) + content
+    size = len(content)
+    return tag + (_SHORT[size] if size < 128 else varint(size)) + content
 
 
 def meter_config(rate: Rate) -> bytes:
-    """A ``MeterConfig`` of one rate: what exceeds it is red, there is no yellow."""
-    numbers = (rate.rate, rate.burst, rate.rate, rate.burst)
+    """A ``MeterConfig`` of which only red counts: the peak rate and burst.
+
+    BMv2 keeps rates as fractions and may answer a read with one packet per second too little. The committed rate, which
+    decides nothing here, carries the last bit of the rate, so that ``rate_of`` knows.
+    """
+    numbers = (rate.rate & 1, rate.burst, rate.rate, rate.burst)
     return b"".join(bytes([n << 3]) + varint(v) for n, v in enumerate(numbers, 1) if v)
+
+
+def rate_of(config: p4r.MeterConfig) -> Rate:
+    """The rate in a ``MeterConfig`` that a switch was given by ``meter_config``."""
+    return Rate(config.pir + ((config.pir ^ config.cir) & 1 if config.cir <= 1 else 0), config.pburst)
 
 
 class Encoder:

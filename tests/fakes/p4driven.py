@@ -1,0 +1,112 @@
+"""The P4Runtime driver under test with its events, and the entries that its tests write."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+import numpy as np
+
+from controller.southbound.p4events import Connected, Event
+from controller.southbound.p4pipeline import balancer
+from controller.southbound.p4runtime import P4Runtime
+from controller.southbound.p4session import P4Session
+from flows.slots import SlotTable
+from p4src.target import Configuration, EntryBody, EntryKey, P4Target, Rate
+from tests.fakes.p4switches import DEVICE, Startable
+
+SECONDS = 20.0
+"""For an event that does not come, not a measure of speed."""
+NAME = "s1"
+_E = TypeVar("_E")
+
+
+class Driven:
+    """A driver, and what it said."""
+
+    def __init__(self) -> None:
+        self.events: asyncio.Queue[Event] = asyncio.Queue()
+        self.driver = P4Runtime(self.events.put_nowait, balancer())
+
+    async def next(self, kind: type[_E]) -> _E:
+        """The next event of a kind; those before it are dropped."""
+        async with asyncio.timeout(SECONDS):
+            while True:
+                event = await self.events.get()
+                if isinstance(event, kind):
+                    return event
+
+    async def session(self, switch: Startable, term: int = 7) -> P4Session:
+        """Connect and become primary."""
+        self.driver.connect(NAME, switch.address, DEVICE, term)
+        return (await self.next(Connected)).session
+
+
+@contextlib.asynccontextmanager
+async def driven() -> AsyncIterator[Driven]:
+    """A driver, closed in the end."""
+    made = Driven()
+    try:
+        yield made
+    finally:
+        await made.driver.close()
+
+
+MAPPED = 0xFFFF << 32
+"""Before an IPv4 address."""
+MAC = 0x024556000101
+VIP, CLIENT, SERVER = MAPPED | 0x0A000064, MAPPED | 0x0A000001, MAPPED | 0x0A010001
+CLIENT6 = 0xFD << 120 | 1
+BIG = 1 << 127 | 7
+"""An address with its highest bit set."""
+
+
+def entries() -> dict[EntryKey, EntryBody]:
+    """One entry at least of every table, with values of every length."""
+    key, body = EntryKey, EntryBody
+    return {
+        key("nexthop", (1, 0)): body("send", (3,)),
+        key("nexthop", (256, 255)): body("send", (511,)),
+        key("address", ((0, 0),)): body("via", (1,)),
+        key("address", ((MAPPED | 0x0A000000, 104),)): body("deliver", (1, MAC, 0x02)),
+        key("address", ((0xFD << 120, 8),)): body("via", (300,)),
+        key("frame", (MAC,)): body("to", (1,)),
+        key("bypass", ((MAPPED | 0x0A010000, 112),)): body("direct"),
+        key("answer", (SERVER, 80, 6)): body("undo_nat4", (0x0A000064, 80, 0x1234)),
+        key("answer", (BIG, 8080, 17)): body("undo_nat6", (BIG, 80, 0xFFFF)),
+        key("answer_local", (1, 2, SERVER, 80)): body("undo_fullnat6", (BIG, 80, 0)),
+        key("local_address", (MAPPED | 0x0A000009,)): body("here", (3,)),
+        key("backend", (1, 1)): body("dr", (MAC, 1)),
+        key("backend", (1, 300)): body("fullnat6", (MAC, 1, BIG, 8080, 99, 1 << 96)),
+        key("fate", (1, 2)): body("drain"),
+        key("guard_source", (1, (MAPPED | 0x0A000000, 104))): body("limit_source", meter=Rate(1000, 50)),
+        key("guard_source", (1, (0, 0))): body("limit_source", meter=Rate(249, 7)),
+        key("guard_listener", (1,)): body("limit_listener", meter=Rate(526_737_857, 100)),
+        key("pin", (1, CLIENT, 1000)): body("pinned", (1,), idle=300),
+        key("pin", (300, CLIENT6, 0)): body("seen", (2,)),
+        key("listener", (VIP, 6, 80)): body("serve", (1, 1, 1, 255, 0, 0, 900)),
+        key("vip", (VIP,)): body("claim", (1, MAC, 0, 1)),
+        key("vip", (BIG,)): body("own", (MAC,)),
+    }
+
+
+def slots() -> SlotTable:
+    """A pool's smallest table with settled, moving, emptied and absent slots, and backends of either length."""
+    table = SlotTable.empty(256)
+    table.now[:] = np.arange(256) % 2 + 1
+    table.now[[0, 5, 255]] = 300
+    table.before[[7, 9, 255]] = (2, 400, 500)
+    table.now[3], table.before[3] = 0, 1
+    table.now[4] = 0
+    return table
+
+
+CONFIGURATION = Configuration(MAC, 1 << 127 | 5, 77, 65535, 5, 10, 2)
+
+
+def target() -> P4Target:
+    """Something of everything that a switch can hold."""
+    limits = {1: Rate(1001, 100), 15: Rate(20000, 2000)}
+    return P4Target(entries(), CONFIGURATION, limits, {1: slots(), 300: slots()})
