@@ -170,8 +170,9 @@ class Engine:
             self._replicate(work, state, found.replicas)
 
     def _replicate(self, work: deque[tuple[Any, ...]], state: State, replicas: tuple[Replica, ...]) -> None:
-        for port, instance in self.switch.replication.copies(replicas):
-            work.append((Work.EGRESS, state, port, instance))
+        """Put the copies where their original stood in the order of work."""
+        copies = [(Work.EGRESS, state, port, i) for port, i in self.switch.replication.copies(replicas)]
+        work.extendleft(reversed(copies))
 
     def _kept(self, unit: Unit, state: State, fields: int, instance: int) -> list[Any]:
         """Metadata of a packet that starts again: zero but for the listed fields and the instance type."""

@@ -257,7 +257,7 @@ class Table:
             check_key(self.name, self.definition.keys, declared.key)
             priority = declared.priority if self.uses_priority else 0
             entry = Entry(declared.key, priority, declared.call)
-            entry.const = declared.immutable
+            entry.const = True
             self._bind(entry, declared.call)
             self._entries[(declared.key, priority)] = entry
             self.index.add(entry)

@@ -109,7 +109,7 @@ class Headers:
         for text in after:
             line(text)
         self.set_valid(header, offset)
-        self._c.trace("extract", header, f"({', '.join(f'({n!r}, {n})' for n in names.variables(header))},)")
+        self._trace_extract(header)
 
     def extract_variable(self, header: str, offset: str, bits: str) -> None:
         """Decode a header with a variable-length field of `bits` bits at `offset` of the frame."""
@@ -131,7 +131,17 @@ class Headers:
                     line(text)
             line(f"_o += {size}")
         self.set_valid(header)
-        self._c.trace("extract", header, f"({', '.join(f'({n!r}, {n})' for n in names.variables(header))},)")
+        self._trace_extract(header)
+
+    def _trace_extract(self, header: str) -> None:
+        """Report the decoded fields; runs of bytes nobody looks into are left out."""
+        pairs = []
+        layout = self._c.names.layouts[self._c.program.headers[header].type.name]
+        for item, owned in zip(layout, self._items(header), strict=True):
+            fields = [f[0] for f in item.fields] if isinstance(item, Group) else [item.name]
+            if not isinstance(item, Opaque):
+                pairs += [f"({field!r}, {name}), " for field, name in zip(fields, owned, strict=True)]
+        self._c.trace("extract", header, f"({''.join(pairs)})")
 
     def emit(self, header: str) -> str:
         """The expression with the bytes of a valid header."""

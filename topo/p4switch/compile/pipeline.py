@@ -73,7 +73,8 @@ class PipelineWriter:
         current: Conditional = conditional
         while True:
             text = self._c.exprs.condition(current.condition)
-            self._c.trace("if", current.name, f"bool({text})") if head == "if" else None
+            if head == "if":
+                self._c.trace("if", current.source or current.name, f"bool({text})")
             with writer.block(f"{head} {text}:"):
                 region(current.on_true)
             following = self._pipeline.conditionals.get(current.on_false or "")

@@ -170,7 +170,6 @@ class ConstEntry:
     key: tuple[int | tuple[int, int] | None, ...]
     priority: int
     call: ActionCall
-    immutable: bool = True
 
 
 @dataclass(frozen=True)
@@ -205,12 +204,13 @@ class TableDef:
 
 @dataclass(frozen=True)
 class Conditional:
-    """A branch of a pipeline; next nodes by name, None ends the pipeline."""
+    """A branch of a pipeline; next nodes by name, None ends the pipeline; `source` as it was written."""
 
     name: str
     condition: Expr
     on_true: str | None
     on_false: str | None
+    source: str = ""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,11 @@ class PipelineReader:
         for item in node.each("conditionals"):
             name = item.text("name")
             conditionals[name] = Conditional(
-                name, self._exprs.read(item.at("expression")), item.get("true_next"), item.get("false_next")
+                name=name,
+                condition=self._exprs.read(item.at("expression")),
+                on_true=item.get("true_next"),
+                on_false=item.get("false_next"),
+                source=str((item.get("source_info") or {}).get("source_fragment", "")),
             )
         calls = {}
         for item in node.each("action_calls"):
@@ -76,7 +80,6 @@ class PipelineReader:
         base = node.get("base_default_next")
         by_hit = "__HIT__" in following
         names = {a: self._actions[a].name for a in actions}
-        immutable = bool(node.get("entries")) and all(e.immutable for e in entries)
         return TableDef(
             id=node.number("id"),
             name=node.text("name"),
@@ -91,7 +94,7 @@ class PipelineReader:
             default=default,
             default_action_const=action_const,
             default_entry_const=entry_const,
-            immutable=immutable,
+            immutable=node.has("entries"),
             entries=entries,
             next_by_action={a: following.get(name, base) for a, name in names.items()},
             by_hit=by_hit,
@@ -131,7 +134,7 @@ class PipelineReader:
             action.number("action_id"), tuple(d.hexadecimal() for d in action.each("action_data"))
         )
         priority = MAX_PRIORITY - int(node.get("priority") or 0)
-        return ConstEntry(parts, priority, call, node.get("is_const", True) is not False)
+        return ConstEntry(parts, priority, call)
 
 
 def _match(node: Node, key: KeyField) -> int | tuple[int, int] | None:
