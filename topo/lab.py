@@ -6,20 +6,18 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from topo import intent, model, netns, ovs, process, state, wires
+from topo import hostprograms, intent, model, netns, ovs, process, state, wires
 from topo.errors import LabError
 from topo.plan import P4RUNTIME_PORT, Fabric, Host, plan
 from topo.switches import SwitchProcess, missing, process_of
-
-SERVER = Path(__file__).parent / "servers" / "server.py"
 
 
 def _check_kinds(topology: model.Topology) -> None:
@@ -145,7 +143,8 @@ class Lab:
         self._together(
             [
                 *(switch.start for switch in self.switches.values()),
-                *(lambda host=host: self._serve(host) for host in servers),
+                *(partial(self._serve, host) for host in servers),
+                *(partial(self._decapsulate, host) for host in servers if self.fabric.ipip),
             ]
         )
 
@@ -162,29 +161,10 @@ class Lab:
                 raise
 
     def _serve(self, host: Host) -> None:
-        """Start a host's server program; returns when its ports are open."""
-        ports = self.fabric.topology.servers
-        pidfile = self.path / f"{host.name}.pid"
-        flags = [
-            f"--{service}={port}"
-            for service, numbers in (("http", ports.http), ("echo", ports.echo), ("udp", ports.udp))
-            for port in numbers
-        ]
-        with netns.enter(self.spaces[host.name]):
-            # -I and -S: no site packages, half the start time.
-            process.run(
-                [
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    str(SERVER),
-                    host.name,
-                    *flags,
-                    f"--log={self.logs / host.name}.jsonl",
-                    f"--pid-file={pidfile}",
-                ]
-            )
-        process.remember(self._pids, host.name, int(pidfile.read_text()))
+        hostprograms.serve(self.fabric, host, self.spaces[host.name], self.path)
+
+    def _decapsulate(self, host: Host) -> None:
+        hostprograms.decapsulate(host, self.spaces[host.name], self.path)
 
     def down(self) -> None:
         """Remove the lab: processes, namespaces, state. May be repeated."""

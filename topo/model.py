@@ -23,7 +23,7 @@ SwitchKind = Literal["ovs", "bmv2", "embedded"]
 KINDS: tuple[SwitchKind, ...] = get_args(SwitchKind)
 """What a switch can be: Open vSwitch, BMv2's simple_switch_grpc, or ``evenkeel switch``."""
 
-_RESERVED = {"net", "br0", "lo", "vx0", "mgmt0", "segment"}
+_RESERVED = {"net", "br0", "lo", "vx0", "tun0", "mgmt0", "segment"}
 SHIPPED = Path(__file__).parent / "topologies"
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import shutil
 import socket
 import sys
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from topo import netns, process, wires
-from topo.errors import CommandError
 from topo.plan import CPU_PORT, P4RUNTIME_PORT, Fabric, Switch
 
 BMV2 = "simple_switch_grpc"
@@ -74,13 +72,7 @@ class P4Switch:
         with netns.enter(self.space):
             pid = process.detach([*_FIRST, *self.command()], log, ROOT)
             known = process.remember(self.pids, self.switch.name, pid)
-            end = time.monotonic() + DEADLINE
-            while not self._listens():
-                if not known.alive or time.monotonic() > end:
-                    what = f"does not listen after {DEADLINE:g} s" if known.alive else "ended"
-                    said = log.read_text(errors="replace").strip()[-2000:]
-                    raise CommandError(f"{' '.join(self.command())}: {what}: {said}")
-                time.sleep(0.05)
+            process.await_ready(known, self._listens, log, DEADLINE)
 
     def _listens(self) -> bool:
         with (

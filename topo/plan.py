@@ -35,6 +35,10 @@ TUNNEL_PORT = 20
 """OpenFlow number of the VXLAN port vx0."""
 VNI = 69
 VXLAN_PORT = 4789
+VXLAN_MTU = 1450
+"""1,500 less VXLAN's 50 octets."""
+IPIP_MTU = {4: 1480, 6: 1460}
+"""By version of the outer header, the only thing that is added."""
 TUNNEL_NETWORK = IPv4Network("10.4.0.0/24")
 TUNNEL_GATEWAY = IPv4Address("10.4.0.254")
 UNDERLAY_TABLE = 200
@@ -112,6 +116,24 @@ class Fabric:
     def neighbours(self, switch: str) -> tuple[str, ...]:
         """Switches linked to this one."""
         return tuple(port.to for port in self.switches[switch].ports if port.to in self.switches)
+
+    @property
+    def lbs(self) -> tuple[Switch, ...]:
+        """Switches that balance."""
+        return tuple(switch for switch in self.switches.values() if "lb" in switch.roles)
+
+    @property
+    def ipip(self) -> bool:
+        """Whether servers get packets in IPIP: what mode tun is on P4 switches."""
+        return bool(self.tunnelled) and any(switch.p4 for switch in self.lbs)
+
+    def tunnel_mtu(self, host: Host) -> int:
+        """Largest IP packet (octets) that reaches a server through the tunnel of any lb switch."""
+        vxlan = [VXLAN_MTU] if any(not switch.p4 for switch in self.lbs) else []
+        outer = 4 if any(address.version == 4 for address in host.addresses) else 6
+        return min(
+            [*vxlan, *([IPIP_MTU[outer]] if any(switch.p4 for switch in self.lbs) else [])], default=1500
+        )
 
     def with_bfd(self, switch: str) -> frozenset[str]:
         """Neighbours of an ovs switch that speak BFD with it; P4 switches have none."""

@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -89,6 +90,18 @@ def detach(argv: Sequence[str], log: Path, cwd: Path) -> int:
     # A shell between, so that the program is nobody's child: not ours to wait for when it dies.
     script = 'log=$1; cd "$2"; shift 2; setsid "$@" >>"$log" 2>&1 </dev/null & echo $!'
     return int(run(["sh", "-c", script, "sh", str(log), str(cwd), *argv]))
+
+
+def await_ready(known: Process, ready: Callable[[], bool], log: Path, deadline: float) -> None:
+    """Wait until a started program is ``ready``; CommandError, with the end of its log, if it ends or never is."""
+    end = time.monotonic() + deadline
+    while not ready():
+        alive = known.alive
+        if not alive or time.monotonic() > end:
+            what = f"not ready after {deadline:g} s" if alive else "ended"
+            said = log.read_text(errors="replace").strip()[-2000:]
+            raise CommandError(f"{known.command}: {what}: {said or '(it said nothing)'}")
+        time.sleep(0.02)
 
 
 def attend(start: Callable[[], subprocess.Popen[Any]]) -> int:

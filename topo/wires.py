@@ -32,8 +32,8 @@ CONTROL_INTERFACE = "mgmt0"
 CONTROL_BRIDGE = "net"
 """Node that holds the bridge of the control network."""
 TUNNEL_TABLE = 69
-TUNNEL_MTU = 1450
-"""Route MTU (octets of IP packet) of answers to tunnelled questions: 1500 less VXLAN's 50."""
+IPIP_INTERFACE = "tun0"
+"""Where what came in IPIP is given to a server's kernel."""
 _NO_DAD = 0x02
 _PERMANENT = 0x80
 _SIOCETHTOOL = 0x8946
@@ -176,6 +176,8 @@ def _set_up_server(route: IPRoute, fabric: Fabric, host: Host) -> None:
             address=host.mac,
         )
         _up(route, "vx69")
+    # Of answers to tunnelled questions: the client is told by it how large these may be.
+    mtu = fabric.tunnel_mtu(host)
     for gateway in host.gateways:
         for vip in sorted(fabric.tunnelled, key=str):
             if vip.version == gateway.version:
@@ -194,7 +196,7 @@ def _set_up_server(route: IPRoute, fabric: Fabric, host: Host) -> None:
             gateway=str(gateway),
             family=_family(gateway),
             table=TUNNEL_TABLE,
-            metrics={"mtu": TUNNEL_MTU, "advmss": TUNNEL_MTU - headers},
+            metrics={"mtu": mtu, "advmss": mtu - headers},
         )
 
 

@@ -1,0 +1,37 @@
+"""Programs of a lab's servers, started: what serves, and the userspace end of IPIP tunnels."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from topo import netns, process, wires
+from topo.plan import Fabric, Host
+
+_SCRIPTS = Path(__file__).parent / "servers"
+# -I and -S: no site packages, half the start time.
+_PYTHON = (sys.executable, "-I", "-S")
+
+
+def serve(fabric: Fabric, host: Host, space: str, lab: Path) -> None:
+    """Start a host's server program; returns when its ports are open. ``lab`` is the lab's directory."""
+    ports = fabric.topology.servers
+    pidfile = lab / f"{host.name}.pid"
+    flags = [
+        f"--{service}={port}"
+        for service, numbers in (("http", ports.http), ("echo", ports.echo), ("udp", ports.udp))
+        for port in numbers
+    ]
+    script, log = str(_SCRIPTS / "server.py"), lab / "logs" / f"{host.name}.jsonl"
+    with netns.enter(space):
+        process.run([*_PYTHON, script, host.name, *flags, f"--log={log}", f"--pid-file={pidfile}"])
+    process.remember(lab / "pids", host.name, int(pidfile.read_text()))
+
+
+def decapsulate(host: Host, space: str, lab: Path) -> None:
+    """Start the host's end of IPIP tunnels; it is part of the host, not of the program that serves."""
+    name, log = wires.IPIP_INTERFACE, lab / f"{host.name}.decap.log"
+    with netns.enter(space):
+        pid = process.detach([*_PYTHON, str(_SCRIPTS / "decap.py"), name], log, lab)
+    known = process.remember(lab / "pids", f"{name}.{host.name}", pid)
+    process.await_ready(known, lambda: wires.links(space).get(name, False), log, 10.0)
