@@ -289,6 +289,14 @@ def test_a_selector_is_programmed_in_one_style_until_nothing_of_it_is_left(rig: 
     assert refused.value.codes == ["INVALID_ARGUMENT"]
 
 
+def test_replicas_are_read_with_the_port_field_they_were_written_with(rig: Rig, client: Client) -> None:
+    old, new = multicast(1, (1, 0), (2, 0)), multicast(2, (1, 0))
+    for one in old.packet_replication_engine_entry.multicast_group_entry.replicas:
+        one.egress_port = int.from_bytes(one.port, "big")
+    client.write((INSERT, old), (INSERT, new))
+    assert client.read(identity(old), identity(new)) == [old, new]
+
+
 def test_wildcard_reads_select_by_table_action_priority_and_metadata(rig: Rig, client: Client) -> None:
     drop, learn = acl(rig, ternary(1, 1), priority=5), acl(rig, ternary(2, 2), priority=6, action="learn")
     marked = rig.slot(1, metadata=b"m")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -19,6 +20,9 @@ from topo.p4switch.runtime.server import Server
 from topo.p4switch.runtime.service import Service
 
 LOG = logging.getLogger("topo.p4switch")
+
+GARBAGE_THRESHOLDS = (50_000, 20, 50)
+"""Entries by the ten thousand are no garbage: looking through all of them every so often would hold packets up."""
 
 READY = "ready"
 """First word of the one line on standard output that says that the switch serves."""
@@ -44,6 +48,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with contextlib.ExitStack() as parts:
             service = _start(options, parts)
+            gc.freeze()
+            gc.set_threshold(*GARBAGE_THRESHOLDS)
             print(f"{READY}: device {options.device_id} at {options.address}", flush=True)
             stop.wait()
             LOG.info("stopping; %s packet-ins and %s digests dropped", *service.dropped())

@@ -28,6 +28,8 @@ class ReplicationServer:
     def __init__(self, replication: Replication) -> None:
         """The engine in the data plane."""
         self._held = replication
+        self._numbered: set[tuple[str, int]] = set()
+        """Groups and sessions that were written with egress_port, which clients older than 1.4 read as well."""
 
     def write(self, kind: int, entry: p4r.PacketReplicationEngineEntry) -> None:
         """Insert, modify or delete a multicast group or a clone session."""
@@ -44,10 +46,14 @@ class ReplicationServer:
         which = wanted.WhichOneof("type")
         if which != "clone_session_entry":
             for group in _chosen(self._held.groups, wanted.multicast_group_entry.multicast_group_id):
-                yield p4r.PacketReplicationEngineEntry(multicast_group_entry=_group_message(group))
+                numbered = ("group", group.id) in self._numbered
+                yield p4r.PacketReplicationEngineEntry(multicast_group_entry=_group_message(group, numbered))
         if which != "multicast_group_entry":
             for session in _chosen(self._held.sessions, wanted.clone_session_entry.session_id):
-                yield p4r.PacketReplicationEngineEntry(clone_session_entry=_session_message(session))
+                numbered = ("session", session.id) in self._numbered
+                yield p4r.PacketReplicationEngineEntry(
+                    clone_session_entry=_session_message(session, numbered)
+                )
 
     def _write_group(self, kind: int, wanted: p4r.MulticastGroupEntry) -> None:
         number = wanted.multicast_group_id
@@ -62,6 +68,7 @@ class ReplicationServer:
             self._held.insert_group(group)
         else:
             self._held.modify_group(group)
+        self._note("group", number, wanted.replicas)
 
     def _write_session(self, kind: int, wanted: p4r.CloneSessionEntry) -> None:
         number = wanted.session_id
@@ -76,6 +83,13 @@ class ReplicationServer:
             self._held.insert_session(session)
         else:
             self._held.modify_session(session)
+        self._note("session", number, wanted.replicas)
+
+    def _note(self, kind: str, number: int, replicas: Iterable[p4r.Replica]) -> None:
+        if any(one.WhichOneof("port_kind") == "egress_port" for one in replicas):
+            self._numbered.add((kind, number))
+        else:
+            self._numbered.discard((kind, number))
 
 
 def _chosen(held: dict[int, Held], number: int) -> list[Held]:
@@ -105,20 +119,22 @@ def _replicas(wanted: Iterable[p4r.Replica], what: str) -> tuple[Replica, ...]:
     return tuple(made)
 
 
-def _messages(replicas: tuple[Replica, ...]) -> list[p4r.Replica]:
+def _messages(replicas: tuple[Replica, ...], numbered: bool) -> list[p4r.Replica]:
+    if numbered:
+        return [p4r.Replica(egress_port=one.port, instance=one.instance) for one in replicas]
     return [p4r.Replica(port=canonical(one.port), instance=one.instance) for one in replicas]
 
 
-def _group_message(group: MulticastGroup) -> p4r.MulticastGroupEntry:
+def _group_message(group: MulticastGroup, numbered: bool) -> p4r.MulticastGroupEntry:
     return p4r.MulticastGroupEntry(
-        multicast_group_id=group.id, replicas=_messages(group.replicas), metadata=group.metadata
+        multicast_group_id=group.id, replicas=_messages(group.replicas, numbered), metadata=group.metadata
     )
 
 
-def _session_message(session: CloneSession) -> p4r.CloneSessionEntry:
+def _session_message(session: CloneSession, numbered: bool) -> p4r.CloneSessionEntry:
     return p4r.CloneSessionEntry(
         session_id=session.id,
-        replicas=_messages(session.replicas),
+        replicas=_messages(session.replicas, numbered),
         class_of_service=session.class_of_service,
         packet_length_bytes=session.length,
     )
