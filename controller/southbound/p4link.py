@@ -79,11 +79,16 @@ class Link:
             try:
                 await self._connection()
             except SwitchError as error:
-                if str(error) != self._problem:
-                    self._problem = str(error)
-                    self._on_event(Unreachable(self.name, str(error)))
+                self._say(str(error))
+            except Exception as error:  # whatever a switch sends, it is tried again
+                self._say(f"switch {self.name}: unexpected {type(error).__name__}: {error}")
             wait = _FIRST_WAIT if self._answered else min(2 * wait, _LONGEST_WAIT)
             await asyncio.sleep(wait)
+
+    def _say(self, problem: str) -> None:
+        if problem != self._problem:
+            self._problem = problem
+            self._on_event(Unreachable(self.name, problem))
 
     async def _connection(self) -> None:
         """One connection, until it ends. Raises SwitchError."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from finsy.proto import p4r
+from google.protobuf.message import DecodeError
 
 from controller.southbound import p4read
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
@@ -91,8 +92,8 @@ class P4Session:
             slots, rest = [await self._channel.read(request) for request in self._requests]
             try:
                 return await asyncio.to_thread(self._reader.found, slots, rest)
-            except ValueError as error:
-                raise SwitchError(f"switch {self.name}: {error}") from None
+            except (ValueError, LookupError, DecodeError) as error:
+                raise SwitchError(f"switch {self.name}: malformed answer: {error!r}") from None
 
     async def write(self, changes: Changes) -> None:
         """Carry out changes in their order.

@@ -1,0 +1,245 @@
+"""The driver against every P4Runtime server at hand: pipelines, terms, restarts, connections that go dead."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from finsy.proto import p4r, p4r_grpc
+
+from controller.southbound.errors import SwitchGone
+from controller.southbound.p4events import Backup, Connected, Disconnected, Event, Unreachable
+from controller.southbound.p4pipeline import balancer
+from p4src.diff import diff
+from p4src.target import Changes, P4Target
+from tests.fakes.p4driven import NAME, Driven, driven, target
+from tests.fakes.p4switches import DEVICE, KINDS, Startable, why_not
+
+
+@pytest.fixture(params=list(KINDS))
+def switch(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Startable]:
+    reason = why_not(request.param)
+    if reason:
+        pytest.skip(reason)
+    made = KINDS[request.param](tmp_path)
+    made.start()
+    yield made
+    made.stop()
+
+
+def test_a_newer_controller_finds_the_pipeline_and_changes_nothing(switch: Startable) -> None:
+    async def body() -> None:
+        async with driven() as it:
+            session = await it.session(switch, term=7)
+            assert session.pushed
+            await session.write(diff(P4Target(), target()))
+        async with driven() as it:
+            session = await it.session(switch, term=8)
+            assert not session.pushed
+            assert (await session.read()).target == target()
+
+    asyncio.run(body())
+
+
+def test_a_pipeline_that_somebody_else_pushed_is_noticed_and_replaced(switch: Startable) -> None:
+    async def body() -> None:
+        async with driven() as it:
+            session = await it.session(switch, term=7)
+            request = p4r.SetForwardingPipelineConfigRequest(
+                device_id=DEVICE,
+                election_id=p4r.Uint128(low=7),
+                action=p4r.SetForwardingPipelineConfigRequest.VERIFY_AND_COMMIT,
+                config=balancer().config,
+            )
+            request.config.cookie.cookie = 1
+            async with grpc.aio.insecure_channel(switch.address) as channel:
+                await p4r_grpc.P4RuntimeStub(channel).SetForwardingPipelineConfig(request, timeout=10)
+            assert (await it.next(Disconnected)).session is session
+            assert (await it.next(Connected)).session.pushed
+
+    asyncio.run(body())
+
+
+def test_a_switch_that_was_killed_is_connected_again_and_empty(switch: Startable) -> None:
+    async def body() -> None:
+        async with driven() as it:
+            session = await it.session(switch)
+            await session.write(diff(P4Target(), target()))
+            await asyncio.to_thread(switch.stop)
+            assert (await it.next(Disconnected)).session is session
+            with pytest.raises(SwitchGone):
+                await session.write(Changes())
+            await asyncio.to_thread(switch.start)
+            again = (await it.next(Connected)).session
+            assert again is not session
+            assert again.pushed
+            assert (await again.read()).target == P4Target()
+
+    asyncio.run(body())
+
+
+def test_calls_under_way_end_when_the_switch_dies(switch: Startable) -> None:
+    async def body() -> None:
+        async with driven() as it:
+            session = await it.session(switch)
+            calls = [asyncio.create_task(forever(call)) for call in (session.read, session.clock)]
+            await asyncio.sleep(0.1)
+            await asyncio.to_thread(switch.stop)
+            assert await asyncio.gather(*calls) == ["gone", "gone"]
+
+    asyncio.run(body())
+
+
+async def forever(call: object) -> str:
+    """Call again and again until the switch is gone."""
+    assert callable(call)
+    for _ in range(100_000):
+        try:
+            await call()
+        except SwitchGone:
+            return "gone"
+    return "still there"
+
+
+def test_the_newer_of_two_controllers_is_primary_and_the_other_one_takes_over_from_it(
+    switch: Startable,
+) -> None:
+    async def body() -> None:
+        async with driven() as old, driven() as new:
+            session = await old.session(switch, term=7)
+            successor = await new.session(switch, term=9)
+            assert (await old.next(Disconnected)).session is session
+            assert await old.next(Backup) == Backup(NAME, 9)
+            with pytest.raises(SwitchGone):
+                await session.write(Changes())
+            await successor.write(diff(P4Target(), target()))
+            await new.driver.close()
+            again = await promoted(old, switch.address)
+            assert not again.session.pushed
+            assert (await again.session.read()).target == target()
+
+    asyncio.run(body())
+
+
+async def promoted(it: Driven, address: str) -> Connected:
+    """BMv2 promotes the next one; by the specification a switch waits for a term as new as the last primary's."""
+    while True:
+        event: Event = await it.events.get()
+        if isinstance(event, Connected):
+            return event
+        if isinstance(event, Backup):
+            assert event.primary is None
+            it.driver.connect(NAME, address, DEVICE, 10)
+
+
+def test_a_newer_term_is_claimed_on_the_same_connection(switch: Startable) -> None:
+    async def body() -> None:
+        async with driven() as it:
+            session = await it.session(switch, term=7)
+            again = await it.session(switch, term=11)
+            assert not session.alive
+            assert (again.term, again.pushed) == (11, False)
+            await again.write(diff(P4Target(), target()))
+
+    asyncio.run(body())
+
+
+def test_an_older_controller_is_told_that_it_is_backup(switch: Startable) -> None:
+    async def body() -> None:
+        async with driven() as new, driven() as old:
+            session = await new.session(switch, term=9)
+            old.driver.connect(NAME, switch.address, DEVICE, 7)
+            assert await old.next(Backup) == Backup(NAME, 9)
+            assert old.driver.sessions() == {}
+            assert session.alive
+
+    asyncio.run(body())
+
+
+def test_a_switch_that_is_not_there_is_told_once_and_connected_when_it_comes(switch: Startable) -> None:
+    async def body() -> None:
+        await asyncio.to_thread(switch.stop)
+        async with driven() as it:
+            it.driver.connect(NAME, switch.address, DEVICE, 7)
+            assert (await it.next(Unreachable)).name == NAME
+            await asyncio.sleep(0.5)
+            assert it.events.empty()
+            await asyncio.to_thread(switch.start)
+            assert (await it.next(Connected)).session.name == NAME
+
+    asyncio.run(body())
+
+
+def test_a_connection_that_goes_dead_without_a_word_is_made_again(switch: Startable, tmp_path: Path) -> None:
+    async def body() -> None:
+        async with relay(switch, tmp_path / "relay") as between, driven() as it:
+            it.driver.connect(NAME, f"unix:{tmp_path}/relay", DEVICE, 7)
+            session = (await it.next(Connected)).session
+            between.clear()
+            assert (await it.next(Disconnected)).session is session
+            between.set()
+            assert not (await it.next(Connected)).session.pushed
+
+    asyncio.run(body())
+
+
+@contextlib.asynccontextmanager
+async def relay(switch: Startable, path: Path) -> AsyncIterator[asyncio.Event]:
+    """Stands between; while the event is clear, connections stay open and nothing passes."""
+    passing = asyncio.Event()
+    passing.set()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65536):
+                await passing.wait()
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_unix_connection(switch.address.removeprefix("unix:"))
+        for pair in ((reader, there[1]), (there[0], writer)):
+            tasks.add(asyncio.create_task(copy(*pair)))
+
+    for _ in range(100):
+        if Path(switch.address.removeprefix("unix:")).exists():
+            break
+        await asyncio.sleep(0.05)
+    server = await asyncio.start_unix_server(accept, path)
+    try:
+        yield passing
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+
+
+def test_disconnect_lets_go_of_one_switch(switch: Startable) -> None:
+    async def body() -> None:
+        async with driven() as it:
+            session = await it.session(switch)
+            assert it.driver.sessions() == {NAME: session}
+            await it.driver.disconnect(NAME)
+            assert (await it.next(Disconnected)).session is session
+            assert it.driver.sessions() == {}
+            await asyncio.sleep(0.2)
+            assert it.events.empty()
+
+    asyncio.run(body())
+
+
+def test_aborting_a_session_makes_the_connection_anew(switch: Startable) -> None:
+    async def body() -> None:
+        async with driven() as it:
+            session = await it.session(switch)
+            session.abort()
+            assert (await it.next(Disconnected)).session is session
+            assert not (await it.next(Connected)).session.pushed
+
+    asyncio.run(body())
