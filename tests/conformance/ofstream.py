@@ -18,6 +18,7 @@ from flows.tables import Cookie
 
 DEADLINE = 10.0
 _HELLO, _ERROR, _ECHO_REQUEST, _ECHO_REPLY, _SET_CONFIG, _PACKET_IN = 0, 1, 2, 3, 9, 10
+_DELETE = 3
 
 
 class Told(NamedTuple):
@@ -52,6 +53,14 @@ class Stream:
     def send(self, message: bytes) -> None:
         """Send one message without waiting."""
         self._socket.sendall(message)
+
+    def empty(self, table: int) -> None:
+        """Delete whatever is in a table."""
+        anything = struct.pack("!HH4x", 1, 4)
+        head = struct.pack(
+            "!QQBBHHHIIIH2x", 0, 0, table, _DELETE, 0, 0, 0, messages.NO_BUFFER, messages.ANY, messages.ANY, 0
+        )
+        self.write([Phase([messages.message(messages.FLOW_MOD, head + anything)])])
 
     def hear(self, seconds: float) -> Iterator[Told]:
         """What was told by now; waits for at most so long if that is nothing."""

@@ -28,7 +28,7 @@ from flows.spec import ListenerSpec
 from tests.conformance.packets import ACK, SYN, Read, read_frame
 from tests.conformance.plant import EMBRYONIC
 from tests.conformance.scenario import switch_of
-from tests.conformance.target import Can, Heard, Reason, Report, Wire
+from tests.conformance.target import DEADLINE, Can, Heard, Reason, Report, Wire
 
 Memory = Mapping[ConnectionKey, Remembered]
 
@@ -74,7 +74,9 @@ class Oracle:
             self._turns[number] = current
         return turned
 
-    def exchange(self, sent: Sequence[Wire], done: Callable[[Heard], bool]) -> Heard:
+    def exchange(
+        self, sent: Sequence[Wire], done: Callable[[Heard], bool], within: float = DEADLINE
+    ) -> Heard:
         """See ``Target``."""
         heard = Heard()
         for wire in sent:

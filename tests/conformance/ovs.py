@@ -40,6 +40,8 @@ _END = 0x88B5
 """EtherType (for local experiments) of frames that go to every port: what was sent before them has been dealt with."""
 _ETH_P_ALL = 3
 _SOL_PACKET, _IGNORE_OUTGOING = 263, 23
+_BATCH = 64
+"""Frames on their way at once: no queue between the sockets may overflow."""
 _ROUNDS = 8
 """Of answers by the controller to packets that are answers by the controller."""
 _REASONS = {
@@ -138,16 +140,14 @@ class OpenVSwitch:
             self._appctl("dpctl/flush-conntrack", f"zone={zone}")
         self._zones[vip.id] = vip.zones
 
-    def exchange(self, sent: Sequence[Wire], done: Callable[[Heard], bool]) -> Heard:
+    def exchange(
+        self, sent: Sequence[Wire], done: Callable[[Heard], bool], within: float = DEADLINE
+    ) -> Heard:
         """See ``Target``."""
         heard = Heard()
-        for wire in sent:
-            self._ports[wire.port].send(wire.frame)
-        for _ in range(_ROUNDS):
-            self._drain({wire.port for wire in sent}, heard)
-            if not self._listen(heard, 0.0):
-                break
-        end = time.monotonic() + DEADLINE
+        for at in range(0, len(sent), _BATCH):
+            self._send(sent[at : at + _BATCH], heard)
+        end = time.monotonic() + within
         while not done(heard) and time.monotonic() < end:
             self._listen(heard, 0.0)
             self._receive(heard, 0.02)
@@ -155,8 +155,7 @@ class OpenVSwitch:
 
     def forget(self) -> None:
         """See ``Target``."""
-        learned = self._placed.table(Stage.PIN_RETRACTED)
-        self._lab.ofctl(_SWITCH, "del-flows", "br0", f"table={learned}")
+        self._stream.empty(self._placed.table(Stage.PIN_RETRACTED))
         self._appctl("dpctl/flush-conntrack")
         self._appctl("revalidator/purge")
         self._zones.clear()
@@ -166,6 +165,14 @@ class OpenVSwitch:
         self._stack.close()
 
     # -- frames
+
+    def _send(self, sent: Sequence[Wire], heard: Heard) -> None:
+        for wire in sent:
+            self._ports[wire.port].send(wire.frame)
+        for _ in range(_ROUNDS):
+            self._drain({wire.port for wire in sent}, heard)
+            if not self._listen(heard, 0.0):
+                break
 
     def _drain(self, ports: set[str], heard: Heard) -> None:
         """Wait until all that was sent so far is dealt with.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from controller.model.types import Pool, Protocol, Switch
+from controller.model.types import Backend, Pool, Protocol, Switch
 from controller.plan.duty import World, pool_key
 from controller.plan.numbers import Numbers, Space
 from controller.plan.pins import PinBook, PinKey
@@ -46,6 +47,11 @@ class Plant:
     def change_pool(self, changed: Pool) -> None:
         """Another pool of that name."""
         self.change(self.setup.with_pool(changed))
+
+    def change_backends(self, name: str, backends: tuple[Backend, ...]) -> None:
+        """Other backends for a pool."""
+        pool = next(each for each in self.setup.pools if each.name == name)
+        self.change_pool(replace(pool, backends=backends))
 
     def hear(self, reports: Iterable[Report]) -> None:
         """What the controller makes of reports: pins come and go."""

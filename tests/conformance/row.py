@@ -13,7 +13,7 @@ from tests.conformance.expect import Expect
 from tests.conformance.plant import Plant
 from tests.conformance.says import Log, Say, new_mark
 from tests.conformance.scenario import Setup
-from tests.conformance.target import Can, Heard, Reason, Report, Target
+from tests.conformance.target import DEADLINE, Can, Heard, Reason, Report, Target
 
 
 @dataclass
@@ -84,8 +84,8 @@ class In:
     def __str__(self) -> str:
         return f"{self.says} -> {self.expect}"
 
-    def play(self, play: Play) -> None:
-        """See ``Step``."""
+    def play(self, play: Play, within: float = DEADLINE) -> None:
+        """See ``Step``; what is to come comes ``within`` seconds."""
         says: Sequence[Say] = self.says if isinstance(self.says, Sequence) else (self.says,)
         marks = [new_mark() for _ in says]
         wires = [wire for say, mark in zip(says, marks, strict=True) for wire in say.wires(play.log, mark)]
@@ -103,7 +103,7 @@ class In:
                 return False
             return wanted <= {report.reason for report in heard.reports}
 
-        heard = play.target.exchange(wires, complete)
+        heard = play.target.exchange(wires, complete, within)
         went = self.expect.check(gots(heard), play.log)
         reasons = {report.reason for report in heard.reports}
         if self.reports is not None and reasons != wanted:
@@ -127,7 +127,7 @@ class Until:
         end = time.monotonic() + self.within
         while True:
             try:
-                self.step.play(play)
+                self.step.play(play, within=self.pause)
                 return
             except Wrong:
                 if time.monotonic() > end:

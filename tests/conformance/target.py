@@ -96,10 +96,13 @@ class Target(Protocol):
         """Hold what the world says, by the least writes, and decide by nothing older; renew the authority."""
         ...
 
-    def exchange(self, sent: Sequence[Wire], done: Callable[[Heard], bool]) -> Heard:
+    def exchange(
+        self, sent: Sequence[Wire], done: Callable[[Heard], bool], within: float = DEADLINE
+    ) -> Heard:
         """Send frames in this order, and return what came out once all of them are dealt with.
 
-        What takes longer (reports, what the controller sends) is waited for until ``done``, at most ``DEADLINE``.
+        What takes longer (reports, what the controller sends) is waited for until ``done``, at most ``within``
+        seconds.
         Frames of different connections may overtake one another.
         """
         ...

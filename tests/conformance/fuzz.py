@@ -1,0 +1,165 @@
+"""The differential fuzzer: random lives, played to a target and to the oracle, compared packet by packet.
+
+python -m tests.conformance.fuzz --cases 10000 --target ovs --seed 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Sequence
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+
+from tests.conformance.delivery import marked
+from tests.conformance.oracle import Oracle
+from tests.conformance.plant import Plant
+from tests.conformance.says import Log, new_mark
+from tests.conformance.scenario import SERVERS
+from tests.conformance.script import Amnesia, Backends, Packets, Pins, Script, Time, Verdict, scripts
+from tests.conformance.target import Can, Heard, Reason, Report, Target, Wire
+from tests.conformance.targets import TARGETS
+
+_PATIENCE = 1.0
+"""Seconds for packets to come out that came out of the oracle."""
+_COMPARED = (Reason.EXCEPTION, Reason.RESET, Reason.PIN_STALE)
+
+
+class Mismatch(AssertionError):
+    """Target and oracle disagree; the text says about which packet."""
+
+
+class Duel:
+    """One case between a target and an oracle with its hash."""
+
+    def __init__(self, target: Target, script: Script) -> None:
+        self.target = target
+        self.oracle = Oracle(target.switch.kind)
+        self.plant = Plant(script.setup, target.switch)
+        self.script = script
+        self._heard: list[Report] = []
+
+    def fight(self) -> None:
+        """Play the script to both. Raises Mismatch."""
+        self.target.forget()
+        self._apply()
+        for number, event in enumerate(self.script.events):
+            if isinstance(event, Packets):
+                self._send(number, event)
+            else:
+                self._change(event)
+
+    def _change(self, event: Verdict | Backends | Time | Pins | Amnesia) -> None:
+        seconds = 0.0
+        match event:
+            case Verdict():
+                self.plant.judge(event.server, up=event.up)
+            case Backends():
+                self.plant.change_backends(event.pool, event.backends)
+            case Time():
+                seconds = event.seconds
+            case Pins():
+                self.plant.hear(self._heard)
+                self._heard = []
+            case Amnesia():
+                self.target.forget()
+                self.oracle.forget()
+        self._apply(seconds)
+
+    def _apply(self, seconds: float = 0.0) -> None:
+        self.plant.step(seconds)
+        world = self.plant.world()
+        self.oracle.apply(world)
+        self.target.apply(world)
+
+    def _send(self, number: int, event: Packets) -> None:
+        marks = [new_mark() for _ in event.packets]
+        pairs = zip(event.packets, marks, strict=True)
+        wires = [wire for say, mark in pairs for wire in say.wires(Log(exact=False), mark)]
+        wanted = self.oracle.exchange(wires, lambda _: True)
+        places = [_places(mark, wanted.frames) for mark in marks]
+
+        def same(heard: Heard) -> bool:
+            return [_places(mark, heard.frames) for mark in marks] == places
+
+        heard = self.target.exchange(wires, same, _PATIENCE)
+        for say, mark, should in zip(event.packets, marks, places, strict=True):
+            found = _places(mark, heard.frames)
+            if found != should:
+                connection = say.connection
+                raise Mismatch(
+                    f"event {number}: {connection.client}:{connection.port} to {connection.service}, flags "
+                    f"{say.flags:#x}: {self.target.name} sends it to {found or 'nobody'}, "
+                    f"the oracle to {should or 'nobody'}"
+                )
+        self._compare_reports(number, wanted.reports, heard.reports)
+        self._heard += wanted.reports
+
+    def _compare_reports(self, number: int, wanted: Sequence[Report], heard: Sequence[Report]) -> None:
+        """A report may be lost to its meter, but none may be wrong."""
+        strange = {_who(r) for r in heard if r.reason in _COMPARED} - {_who(r) for r in wanted}
+        if strange:
+            raise Mismatch(
+                f"event {number}: {self.target.name} reports {strange}, of which the oracle knows nothing"
+            )
+
+
+def _places(mark: bytes, frames: Sequence[Wire]) -> list[str]:
+    """Servers that a packet came out at."""
+    return [wire.port for wire in marked(mark, frames) if wire.port in SERVERS]
+
+
+def _who(report: Report) -> tuple[object, ...]:
+    backend = report.backend if report.reason is Reason.EXCEPTION else 0
+    return report.reason, report.listener, report.source, report.port, backend
+
+
+def search(target: Target, cases: int, number: int, *, shrink: bool = True) -> None:
+    """Try so many cases, beginning from a seed. Raises Mismatch for one that differs: with ``shrink``, a small one."""
+
+    @seed(number)
+    @settings(
+        max_examples=cases,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+        report_multiple_bugs=False,
+    )
+    @given(scripts(turning=target.has(Can.GENERATIONS)))
+    def agree(script: Script) -> None:
+        Duel(target, script).fight()
+
+    agree()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 if all cases agree, 1 if one does not, 2 where the target cannot be."""
+    parser = argparse.ArgumentParser(prog="python -m tests.conformance.fuzz", description=__doc__)
+    kinds = {kind.name: kind for kind in TARGETS}
+    parser.add_argument("--target", choices=[name for name in kinds if name != "oracle"], default="ovs")
+    parser.add_argument("--cases", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    options = parser.parse_args(arguments)
+    print(f"{options.cases} cases against {options.target}, seed {options.seed}", flush=True)
+    kind = kinds[options.target]
+    reason = kind.why_not()
+    if reason is not None:
+        print(reason, file=sys.stderr)
+        return 2
+    target = kind.make()
+    try:
+        search(target, options.cases, options.seed)
+    except Mismatch as mismatch:
+        print(f"seed {options.seed}: {mismatch}\n" + "\n".join(getattr(mismatch, "__notes__", [])))
+        return 1
+    finally:
+        target.close()
+    print("no difference")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

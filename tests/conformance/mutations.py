@@ -1,0 +1,88 @@
+"""Deliberate damage to a decision, by which the fuzzer has to show that it would notice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from controller.decision import LbPool, LbState
+from flows.entries import FlowBody, FlowKey, flow
+from flows.entries import Target as Flows
+from flows.slots import SlotTable
+from flows.spec import Fate
+from flows.tables import Placed, Stage
+from tests.conformance.scenario import switch_of
+
+_PLACED = Placed(switch_of("ovs").placement)
+
+
+class Mutation(NamedTuple):
+    """One kind of damage, to flows and to the oracle's state."""
+
+    name: str
+    flows: Callable[[Flows], Flows]
+    state: Callable[[LbState], LbState]
+
+
+def _tables(change: Callable[[SlotTable], SlotTable]) -> Mutation:
+    def of_flows(made: Flows) -> Flows:
+        return replace(made, slots={number: change(table) for number, table in made.slots.items()})
+
+    def of_state(state: LbState) -> LbState:
+        pools = {number: replace(pool, table=change(pool.table)) for number, pool in state.pools.items()}
+        return replace(state, pools=pools)
+
+    return Mutation("", of_flows, of_state)
+
+
+def _swapped(table: SlotTable) -> SlotTable:
+    """Each slot has its neighbour's backend."""
+    return replace(table, now=np.roll(table.now, 1))
+
+
+def _settled(table: SlotTable) -> SlotTable:
+    """No slot moves."""
+    return replace(table, before=np.zeros_like(table.before))
+
+
+def _unwatched(table: SlotTable) -> SlotTable:
+    """Everything is an exception, ordinary connections too."""
+    slots = np.flatnonzero(table.now)
+    pairs = table.now[slots].astype(np.uint32) << 16 | slots.astype(np.uint32)
+    return replace(table, watched=np.unique(np.concatenate([table.watched, pairs])).astype(np.uint32))
+
+
+def _forgetful(made: Flows) -> Flows:
+    """The memory stage finds nothing, ever."""
+    table, after = _PLACED.table(Stage.MEMORY), _PLACED.table(Stage.UNKNOWN)
+
+    def body(key: FlowKey, old: FlowBody) -> FlowBody:
+        return flow(*key, (), cookie=old.cookie, goto=after).body if key.table == table else old
+
+    return replace(made, flows={key: body(key, old) for key, old in made.flows.items()})
+
+
+def _fateless(made: Flows) -> Flows:
+    """Drains and deaths mean nothing to connections that are remembered."""
+    table = _PLACED.table(Stage.FATE)
+    return replace(made, flows={k: b for k, b in made.flows.items() if k.table != table or not k.priority})
+
+
+def _no_fates(state: LbState) -> LbState:
+    pools: dict[int, LbPool] = {
+        number: replace(pool, fates=dict.fromkeys(pool.fates, Fate.NORMAL))
+        for number, pool in state.pools.items()
+    }
+    return replace(state, pools=pools)
+
+
+MUTATIONS = (
+    _tables(_swapped)._replace(name="slots swapped"),
+    _tables(_settled)._replace(name="transition ignored"),
+    _tables(_unwatched)._replace(name="too much reported"),
+    Mutation("memory skipped", _forgetful, lambda state: replace(state, memory={})),
+    Mutation("fates ignored", _fateless, _no_fates),
+)

@@ -1,0 +1,71 @@
+"""Targets and oracle agree on random lives, and a broken pipeline does not get away with it."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from controller.decision import LbState, Packet
+from controller.plan.duty import World
+from tests.conformance import ovs
+from tests.conformance.fuzz import Mismatch, search
+from tests.conformance.mutations import MUTATIONS, Mutation
+from tests.conformance.oracle import Oracle
+from tests.conformance.target import Target
+
+CASES = 300
+SEED = int(os.environ.get("EVENKEEL_FUZZ_SEED", random.SystemRandom().randrange(1 << 32)))
+MOST = 2_000
+"""Cases after which damage that was not noticed never will be."""
+
+each_mutation = pytest.mark.parametrize("mutation", MUTATIONS, ids=[m.name for m in MUTATIONS])
+
+
+def test_target_and_oracle_agree(target: Target) -> None:
+    if isinstance(target, Oracle):
+        pytest.skip("the oracle is what targets are compared with")
+    print(f"EVENKEEL_FUZZ_SEED={SEED}")
+    search(target, CASES, SEED)
+
+
+class Damaged(Oracle):
+    """An oracle that does not do what it should."""
+
+    def __init__(self, damage: Callable[[LbState], LbState]) -> None:
+        super().__init__()
+        self.name = "damaged"
+        self._damage = damage
+
+    def apply(self, world: World) -> None:
+        super().apply(world)
+        self.state = self._damage(self.state)
+
+    def decide(self, packet: Packet):  # type: ignore[no-untyped-def]  # noqa: ANN201
+        self.state = self._damage(self.state)
+        return super().decide(packet)
+
+
+@each_mutation
+def test_a_damaged_decision_is_caught(mutation: Mutation) -> None:
+    with pytest.raises(Mismatch):
+        search(Damaged(mutation.state), MOST, 1, shrink=False)
+
+
+@pytest.fixture(scope="module")
+def damaged_switch() -> Iterator[ovs.OpenVSwitch]:
+    reason = ovs.why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    made = ovs.OpenVSwitch("broken")
+    yield made
+    made.close()
+
+
+@each_mutation
+def test_a_damaged_pipeline_is_caught(damaged_switch: ovs.OpenVSwitch, mutation: Mutation) -> None:
+    damaged_switch.mutation = mutation.flows
+    with pytest.raises(Mismatch):
+        search(damaged_switch, MOST, 1, shrink=False)
