@@ -11,6 +11,7 @@ from topo.demo.actors import DemoError
 from topo.demo.intentfile import IntentError
 from topo.demo.run import Options, run
 from topo.demo.sabotage import NoVictimError
+from topo.demo.scale import SCALES
 from topo.errors import LabError
 
 
@@ -18,21 +19,27 @@ def demo(
     out: Path = Path("out"),
     sabotage: bool = False,
     seed: int = 1,
-    connections: int = 360,
+    connections: int | None = None,
     keep: bool = False,
+    switch: str | None = None,
 ) -> int:
     """Run the demo and write ``out``/report.json and ``out``/report.html.
 
     Returns 0 if every promise held; with ``sabotage``, if exactly one broken connection was reported, since
     that is what such a run has to show. 1: a promise did not hold. 2: the demo could not be carried out.
-    ``seed`` chooses who is added, drained and killed; ``connections`` is the number of long-lived ones;
-    ``keep`` leaves the lab up (``evenkeel lab down demo`` removes it).
+    ``seed`` chooses who is added, drained and killed; ``connections`` is the number of long-lived ones, by default
+    what fits the kind of ``switch``; ``keep`` leaves the lab up (``evenkeel lab down demo`` removes it).
     """
     console = Console()
+    scale = next((one for one in SCALES if one.switch == (switch or "ovs")), None)
+    if scale is None:
+        known = ", ".join(one.switch for one in SCALES)
+        console.print(f"demo: --switch {switch}: choose one of {known}", style="red", highlight=False)
+        return 2
     # So that a demo that is told to stop removes its lab.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return run(Options(out, seed, sabotage, connections, keep=keep), console)
+        return run(Options(out, seed, sabotage, scale, connections, keep), console)
     except (DemoError, IntentError, LabError, NoVictimError) as error:
         console.print(f"demo: {error}", style="red", highlight=False, markup=False)
         return 2

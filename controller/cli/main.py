@@ -115,13 +115,22 @@ def demo(
     seed: Annotated[
         int, typer.Option(help="Chooses who is added, drained and killed, and what the load draws by chance.")
     ] = 1,
-    connections: Annotated[int, typer.Option(help="Long-lived connections.", min=3)] = 360,
+    connections: Annotated[
+        int | None,
+        typer.Option(help="Long-lived connections.", min=3, show_default="what fits the switches"),
+    ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the lab up afterwards.")] = False,
+    switch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND", help="What all switches are: ovs, bmv2 or embedded.", show_default="ovs"
+        ),
+    ] = None,
 ) -> None:
     """Break a fabric under load and count what was lost; exit code 0 only if every promise held."""
     from controller.cli.demo import demo as run_demo
 
-    raise typer.Exit(run_demo(out=out, sabotage=sabotage, seed=seed, connections=connections, keep=keep))
+    raise typer.Exit(run_demo(out, sabotage, seed, connections, keep, switch))
 
 
 @app.command()

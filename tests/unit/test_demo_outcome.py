@@ -11,11 +11,12 @@ from xml.etree import ElementTree
 import pytest
 
 from topo.demo import html, report
-from topo.demo.events import Fleet, Happened, Kind, bound_ms, write_script
+from topo.demo.events import Fleet, Happened, Kind, write_script
 from topo.demo.ledger import Endpoint
 from topo.demo.measure import longest_stall_ms, spans
 from topo.demo.outcome import Observed, Outcome, Promise, conclude
 from topo.demo.records import ClientLog, Connection, Echo, Failure, Request, Served
+from topo.demo.scale import OVS
 
 START = 1000.0
 WEIGHTS = {f"s{n}": 1 + n % 2 for n in range(1, 7)}
@@ -99,6 +100,7 @@ def observed(
         endpoints=ENDPOINTS,
         clients=(client,),
         served=served,
+        scale=OVS,
         verdict_seconds=1.3,
     )
 
@@ -263,9 +265,9 @@ def test_a_fabric_too_small_for_the_script_is_refused(weights: dict[str, int], s
 
 
 def test_bounds_are_those_promised() -> None:
-    assert bound_ms(Kind.KILL_SERVER, 3.5) == 3700.0
-    assert bound_ms(Kind.KILL_LB, 3.5) == 300.0
-    assert bound_ms(Kind.RESTART_CONTROLLER, 3.5) == 0.0
+    assert OVS.bound_ms(Kind.KILL_SERVER, 3.5) == 3700.0
+    assert OVS.bound_ms(Kind.KILL_LB, 3.5) == 300.0
+    assert OVS.bound_ms(Kind.RESTART_CONTROLLER, 3.5) == 0.0
 
 
 EVENT_KEYS = {
@@ -286,6 +288,8 @@ KEYS = {
     "passed",
     "seed",
     "sabotage",
+    "switch",
+    "scale",
     "duration_ms",
     "broken_with_live_backend",
     "connections",

@@ -21,6 +21,7 @@ from topo.demo.ledger import Endpoint
 from topo.demo.load import Target
 from topo.demo.outcome import LONG_SILENCE, Observed, conclude
 from topo.demo.records import ClientLog, Connection, Echo, Request
+from topo.demo.scale import OVS
 from topo.plan import plan
 
 FABRIC = plan(model.load("demo"))
@@ -246,7 +247,7 @@ def some_run() -> tuple[live.View, ClientLog]:
     script = write_script(1, weights, ["lb1", "lb2"])
     log = ClientLog("c1", {"c1-1": living(1, "s1"), "c1-2": living(2, "s1")})
     log.requests = [Request(98.0, 0.001, 0.002, "c1", "shop/tcp/80", 1, "s1", "ok")]
-    view = live.View(script, Fleet(weights, frozenset({script.late})), 1.3, [log], 70.0)
+    view = live.View(script, Fleet(weights, frozenset({script.late})), 1.3, OVS, [log], 70.0)
     return view, log
 
 
@@ -289,6 +290,7 @@ def test_the_scoreboard_names_the_broken_and_fits_a_terminal() -> None:
         clients=(log,),
         served=(),
         verdict_seconds=1.3,
+        scale=OVS,
     )
     log.connections["c1-1"].proof = Echo(210.0, 0.1, "s2")
     console = Console(file=io.StringIO(), width=90)

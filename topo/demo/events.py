@@ -7,13 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-LB_BOUND_MS = 300.0
-"""A dead lb switch is repaired in the data plane within this."""
-DRAIN_BOUND_MS = 2000.0
-"""From saving the intent file until no new connection reaches a drained backend; noticing it is included."""
-VERDICT_SLACK_MS = 200.0
-"""What writing the switches may add to a health verdict."""
-
 
 class Kind(StrEnum):
     """Events; the values are the ``name`` keys of the report."""
@@ -127,17 +120,3 @@ class Fleet:
         if step.weight is not None:
             return replace(self, weights={**self.weights, step.target: step.weight})
         return self
-
-
-def bound_ms(kind: Kind, verdict_seconds: float) -> float:
-    """Milliseconds within which new connections must be right again; 0: none may be lost at all.
-
-    ``verdict_seconds`` is interval x fall + timeout of the pool's health check.
-    """
-    if kind is Kind.KILL_SERVER:
-        return verdict_seconds * 1000.0 + VERDICT_SLACK_MS
-    if kind is Kind.KILL_LB:
-        return LB_BOUND_MS
-    if kind is Kind.DRAIN_BACKEND:
-        return DRAIN_BOUND_MS
-    return 0.0

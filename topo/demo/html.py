@@ -118,7 +118,7 @@ def render(outcome: Outcome) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/><title>Evenkeel demo</title>'
         f"<style>{_STYLE}</style></head><body><h1>Evenkeel demo</h1>"
-        f'<p class="big">{_passed(outcome)} Seed {seen.seed}{mode}. '
+        f'<p class="big">{_passed(outcome)} Seed {seen.seed}{mode}, {seen.scale.switch} switches. '
         f"Broken although the server lived: <b>{outcome.broken}</b>. Connections: {counts}. "
         f"Short requests: {len(seen.requests)}. Distribution p {outcome.p:.3f}.</p>"
         f"<h2>Timeline</h2>{draw(outcome)}{_key(seen.fleet.weights)}"

@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from topo.demo import measure
-from topo.demo.events import Fleet, Happened, Script, bound_ms
+from topo.demo.events import Fleet, Happened, Script
 from topo.demo.records import ClientLog
+from topo.demo.scale import Scale
 
 RECENT = 5.0
 """Seconds of short requests that shares are taken from."""
@@ -32,6 +33,7 @@ class View:
     fleet: Fleet
     """Before the first event."""
     verdict_seconds: float
+    scale: Scale
     clients: Sequence[ClientLog]
     start: float
     happened: list[Happened] = field(default_factory=list)
@@ -110,7 +112,7 @@ def _events(view: View, now: float) -> Table:
         assert span.happened is not None
         step = span.happened.step
         repair = measure.repair_ms(span, measure.troubles(span, requests))
-        bound = bound_ms(step.kind, view.verdict_seconds)
+        bound = view.scale.bound_ms(step.kind, view.verdict_seconds)
         colour = "green" if repair <= bound else "red"
         table.add_row(
             f"{span.start - view.start:.0f} s", step.title, f"[{colour}]{repair:.0f} ms[/]", f"{bound:.0f} ms"

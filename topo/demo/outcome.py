@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from topo.demo import events, measure
+from topo.demo import measure
 from topo.demo.events import Fleet, Happened, Kind
 from topo.demo.ledger import Endpoint, Judgement, Verdict, judge_all
 from topo.demo.measure import Span, Spread, Trouble
 from topo.demo.records import ClientLog, Connection, Request, Served
+from topo.demo.scale import Scale
 
 P_LIMIT = 0.001
 LONG_SILENCE = 40.0
@@ -33,6 +34,7 @@ class Observed:
     endpoints: tuple[Endpoint, ...]
     clients: tuple[ClientLog, ...]
     served: tuple[Served, ...]
+    scale: Scale
     verdict_seconds: float
     """interval x fall + timeout of the pool's health check."""
     said: tuple[tuple[float, str], ...] = ()
@@ -117,7 +119,7 @@ def _event_result(span: Span, seen: Observed, judgements: Sequence[Judgement]) -
     return EventResult(
         happened,
         measure.repair_ms(span, wrong),
-        events.bound_ms(happened.step.kind, seen.verdict_seconds),
+        seen.scale.bound_ms(happened.step.kind, seen.verdict_seconds),
         tuple(wrong),
         measure.longest_stall_ms(seen.connections, span.start, span.end),
         len(broken),
@@ -150,12 +152,12 @@ def _connection_promises(seen: Observed, verdicts: Mapping[str, int]) -> list[Pr
     ]
 
 
-def _event_promise(result: EventResult) -> Promise:
+def _event_promise(result: EventResult, scale: Scale) -> Promise:
     kind = result.happened.step.kind
     if kind is Kind.KILL_SERVER:
-        text = "a server's death is repaired within interval x fall + timeout + 200 ms"
+        text = f"a server's death is repaired within interval x fall + timeout + {scale.verdict_ms:g} ms"
     elif kind is Kind.KILL_LB:
-        text = "a lb switch's death is repaired within 300 ms"
+        text = f"a lb switch's death is repaired within {scale.lb_ms:g} ms"
     elif kind is Kind.DRAIN_BACKEND:
         text = "draining stops new connections at once"
     else:
@@ -185,7 +187,7 @@ def conclude(seen: Observed) -> Outcome:
             len(before),
             0,
         ),
-        *(_event_promise(one) for one in results),
+        *(_event_promise(one, seen.scale) for one in results),
         Promise(
             "distribution",
             "new connections follow the weights (chi-square p)",

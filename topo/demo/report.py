@@ -6,8 +6,11 @@ Keys are only ever added, never renamed. ``*_ms`` are milliseconds; ``at_ms`` co
     1
 ``passed``
     all promises held; of a sabotage run: exactly one broken connection was found
-``seed``, ``sabotage``
-    how the run was started
+``seed``, ``sabotage``, ``switch``
+    how the run was started; ``switch`` is the kind of all switches
+``scale``
+    what fits that kind: ``connections`` (default number of long-lived ones), ``rate`` (short requests per second and
+    client), ``lb_ms``, ``drain_ms``, ``verdict_ms`` (bounds), ``why`` (in words)
 ``duration_ms``
     from the start of the load to its end
 ``broken_with_live_backend``
@@ -97,6 +100,8 @@ def build(outcome: Outcome) -> dict[str, Any]:
         "passed": outcome.passed,
         "seed": seen.seed,
         "sabotage": seen.sabotage,
+        "switch": seen.scale.switch,
+        "scale": seen.scale.report(),
         "duration_ms": _ms(seen.end - seen.start),
         "broken_with_live_backend": outcome.broken,
         "connections": _connections(outcome),

@@ -21,6 +21,7 @@ from topo.demo.load import Target
 from topo.demo.outcome import Observed, Outcome, conclude
 from topo.demo.ready import Wanted
 from topo.demo.records import Served, read_served, whole_lines
+from topo.demo.scale import OVS, Scale
 from topo.lab import Lab
 
 ECHO_PORT, HTTP_PORT = 7000, 80
@@ -37,12 +38,15 @@ class Options:
     out: Path
     seed: int = 1
     sabotage: bool = False
-    connections: int = 360
-    rate: float = 40.0
-    """Short requests per second and client."""
+    scale: Scale = OVS
+    """Which kind of switch, and what fits it."""
+    connections: int | None = None
+    """Long-lived ones; None: as many as fit."""
     keep: bool = False
     """Leave the lab up afterwards."""
     topology: str | Path = "demo"
+    lab: str = "demo"
+    """Name of the lab."""
 
 
 class Demo:
@@ -96,12 +100,14 @@ class Demo:
 
     def play(self) -> Outcome:
         """Load, events, proofs; the outcome."""
-        plan = LoadPlan(self._options.connections, self._options.rate, self._options.seed)
+        scale = self._options.scale
+        connections = scale.connections if self._options.connections is None else self._options.connections
+        plan = LoadPlan(connections, scale.rate, self._options.seed)
         for spec in write_specs(plan, self._client_names, self._long, self._short, self._work):
             self._clients.append(Client(self._lab, spec, self._work))
         start = time.monotonic()
         logs = [client.log for client in self._clients]
-        view = live.View(self._script, self._fleet, self._intent.verdict_seconds(), logs, start)
+        view = live.View(self._script, self._fleet, self._intent.verdict_seconds(), scale, logs, start)
         with self._picture(view) as draw:
             for step in self._script.steps:
                 self._watch(view, start + step.at, draw)
@@ -129,6 +135,7 @@ class Demo:
             endpoints=(*self._long, *self._short),
             clients=tuple(client.log for client in self._clients),
             served=tuple(self._served()),
+            scale=self._options.scale,
             verdict_seconds=view.verdict_seconds,
             said=tuple(view.said),
         )
@@ -203,7 +210,7 @@ class Demo:
             client.kill()
         self._controller.kill()
         shutil.copytree(self._work, keep, dirs_exist_ok=True, ignore=shutil.ignore_patterns("state"))
-        shutil.copytree(self._lab.logs, keep / "servers", dirs_exist_ok=True)
+        self._lab.keep_logs(keep)
 
 
 def _note(event: dict[str, Any]) -> tuple[float, str] | None:
@@ -224,8 +231,9 @@ def run(options: Options, console: Console) -> int:
     if logs.exists():
         shutil.rmtree(logs)
     with ExitStack() as stack:
-        console.print("building the fabric", highlight=False)
-        lab = Lab.up(options.topology, name="demo", tso=False)
+        scale = options.scale
+        console.print(f"building the fabric of {scale.switch} switches: {scale.why}", highlight=False)
+        lab = Lab.up(options.topology, name=options.lab, tso=False, switch=scale.switch)
         if not options.keep:
             stack.callback(lab.down)
         demo = Demo(lab, options, console)
