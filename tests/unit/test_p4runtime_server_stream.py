@@ -117,6 +117,15 @@ def test_a_client_that_does_not_read_holds_nobody_up_and_what_it_misses_is_count
     assert [message.WhichOneof("update") for message in box.messages()] == ["packet", "packet", "arbitration"]
 
 
+def test_a_client_that_reads_nothing_at_all_is_let_go() -> None:
+    box = Outbox(limit=2)
+    for _ in range(5):
+        box.insist(p4r.StreamMessageResponse(arbitration=p4r.MasterArbitrationUpdate(device_id=1)))
+    assert list(box.messages()) == []
+    assert box.error is not None
+    assert box.error.code.name == "RESOURCE_EXHAUSTED"
+
+
 def learn(rig: Rig, *sources: int) -> None:
     """As if the data plane had seen packets of these sources on port 1."""
     assert rig.plane.running is not None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from finsy.proto import p4r
 
-from topo.p4switch.runtime.errors import P4Error
+from topo.p4switch.runtime.errors import P4Error, exhausted
 
 LIMIT = 4096
 """Messages that wait for a client; further packets, digests and notices are dropped and counted."""
@@ -39,10 +39,13 @@ class Outbox:
             return True
 
     def insist(self, message: p4r.StreamMessageResponse) -> None:
-        """Queue a message that must not be lost, as arbitration is."""
+        """Queue a message that must not be lost, as arbitration is; a client that reads nothing is let go."""
         with self._changed:
             self._waiting.append(message)
             self._changed.notify()
+            overfull = len(self._waiting) > 2 * self._limit
+        if overfull:
+            self.close(exhausted("this client does not read what is sent to it"))
 
     def close(self, error: P4Error | None = None) -> None:
         """End the stream once what waits is sent; with an error, at once."""
