@@ -26,6 +26,7 @@ from controller.model.types import (
     Port,
     Protocol,
     Role,
+    Route,
     Site,
     Subnet,
     Switch,
@@ -199,3 +200,14 @@ def switch_of(kind: str, tunnel_port: int | None = None) -> Switch:
         gateway_mac=GATEWAY_MAC,
         placement=OpenFlowPlacement(next_table=200),
     )
+
+
+def p4_switch(kind: str) -> Switch:
+    """The switch, if it were a P4 switch: then it routes by itself."""
+    hosts = tuple(
+        Route(ip_network(address), (name,), SERVER_MACS[name])
+        for name, addresses in SERVER_ADDRESSES.items()
+        for address in addresses.values()
+    )
+    others = tuple(Route(ip_network(prefix), (SEGMENT,)) for prefix in ("0.0.0.0/0", "::/0"))
+    return replace(switch_of(kind), p4runtime="unix:p4rt", routes=(*hosts, *others))

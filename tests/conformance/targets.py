@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.conformance import ovs
+from tests.conformance.embedded import Embedded
 from tests.conformance.oracle import Oracle
 from tests.conformance.target import Target
 
@@ -23,4 +24,5 @@ class Kind:
 TARGETS = (
     Kind("oracle", lambda: None, Oracle),
     Kind("ovs", ovs.why_not, ovs.OpenVSwitch),
+    Kind("embedded", lambda: None, Embedded),
 )

@@ -1,0 +1,157 @@
+"""A P4 switch as a target: the controller's own driver and link write it, and its reports are answered as by the core.
+
+The switch itself is somebody else's: see ``embedded.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import secrets
+import threading
+from collections.abc import Coroutine
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+from controller.core.p4_link import P4Link
+from controller.core.p4_reports import P4Reports
+from controller.frames.tuple import tuple_of
+from controller.model.types import Affinity, Switch
+from controller.plan.duty import World
+from controller.plan.numbers import Space
+from controller.plan.pins import PinKey
+from controller.southbound.p4events import Connected, Event, PinEnded, Punted
+from controller.southbound.p4events import Report as Digest
+from controller.southbound.p4pipeline import balancer
+from controller.southbound.p4runtime import P4Runtime
+from controller.southbound.p4session import P4Session
+from p4src.ids import Reason as Said
+from p4src.spec import Secret
+from p4src.target import P4Target
+from tests.conformance.target import Reason, Report
+
+_PATIENCE = 30.0
+_REASONS = {
+    Said.EXCEPTION: Reason.EXCEPTION,
+    Said.OVERFLOW: Reason.OVERFLOW,
+    Said.PIN_SEEN: Reason.PIN_SEEN,
+    Said.PIN_STALE: Reason.PIN_STALE,
+    Said.RESET: Reason.RESET,
+    Said.TOO_BIG: Reason.TOO_BIG,
+    Said.ERROR_UNKNOWN: Reason.ICMP,
+}
+_T = TypeVar("_T")
+
+
+class P4Controller:
+    """The controller's side of one P4 switch, its event loop in a thread of its own."""
+
+    def __init__(self, switch: Switch, address: str) -> None:
+        self.switch = switch
+        self._events: queue.Queue[Event] = queue.Queue()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="p4 controller", daemon=True)
+        self._thread.start()
+        self._driver = self._run(self._start(address))
+        self._session = self._connected()
+        self._link = P4Link(switch, self._session, _new_secret())
+        self._have = P4Target()
+        self._world: World | None = None
+        self._reports: P4Reports | None = None
+
+    async def _start(self, address: str) -> P4Runtime:
+        driver = P4Runtime(self._events.put, balancer())
+        driver.connect(self.switch.name, address, self.switch.id, 1)
+        return driver
+
+    def _connected(self) -> P4Session:
+        while True:
+            event = self._events.get(timeout=_PATIENCE)
+            if isinstance(event, Connected):
+                return event.session
+
+    def apply(self, world: World) -> None:
+        """Write what differs, and renew the authority."""
+        self._world = world
+        self._reports = P4Reports(_core(world, self.switch))
+        want = self._link.plan(world)
+        delta = self._link.diff(self._have, want)
+        if len(delta):
+            self._have = self._run(self._link.write(delta, want))
+        self._run(self._link.renew(want))
+
+    def clock_moved(self) -> None:
+        """The switch's clock was set: what was read of it counts no more."""
+        self._session._reading = None
+
+    def forget(self) -> None:
+        """Key the memory's digests anew: nothing that is in it will be found again."""
+        self._link = P4Link(self.switch, self._session, _new_secret())
+        if self._world is not None:
+            self.apply(self._world)
+
+    def settle(self) -> None:
+        """Wait until what this side has sent was taken (acknowledgements of digests above all)."""
+        self._run(self._session.clock())
+
+    def reports(self, wait: float) -> list[Report]:
+        """What was told since the last time; packets that want an answer get it."""
+        found: list[Report] = []
+        while True:
+            try:
+                event = self._events.get(timeout=wait) if wait and not found else self._events.get_nowait()
+            except queue.Empty:
+                return found
+            made = self._told(event)
+            if made is not None:
+                found.append(made)
+
+    def _told(self, event: Event) -> Report | None:
+        if isinstance(event, Punted):
+            assert self._reports is not None
+            self._run(self._reports.told(event))
+            flow = tuple_of(event.frame)
+            source, port = (flow.source, flow.source_port) if flow else (None, 0)
+            return self._report(event.reason, event.listener, source, port, event.backend)
+        if isinstance(event, Digest):
+            return self._report(event.reason, event.listener, event.client, event.port, event.backend)
+        assert isinstance(event, PinEnded), f"the switch said {event}"
+        return None
+
+    def _report(self, reason: int, listener: int, source: Any, port: int, backend: int) -> Report:
+        assert self._world is not None
+        port = 0 if self._sticky(listener) else port
+        pin = self._world.pins.pins.get(PinKey(listener, source, port))
+        about_pin = pin is not None and reason in (Said.PIN_SEEN, Said.PIN_STALE)
+        number = pin.id if pin is not None and about_pin else 0
+        return Report(_REASONS[Said(reason)], listener, source, port, backend, number)
+
+    def _sticky(self, number: int) -> bool:
+        assert self._world is not None
+        name = self._world.numbers.name(Space.LISTENER, number)
+        items = self._world.intent.listeners()
+        return any(item.affinity is Affinity.SOURCE for item in items if item.name == name)
+
+    def close(self) -> None:
+        """Let go of the switch, and end the thread."""
+        self._run(self._driver.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE)
+
+
+def _new_secret() -> Secret:
+    return Secret.of(secrets.token_bytes(20))
+
+
+def _core(world: World, switch: Switch) -> Any:
+    """What ``P4Reports`` knows of the core. Pins are the suite's affair, so it gets none to change."""
+    state = SimpleNamespace(intent=world.intent, numbers=world.numbers, pools=world.pools, pins=world.pins)
+
+    def known(number: int) -> Switch | None:
+        return switch if number == switch.id else None
+
+    return SimpleNamespace(state=state, members={}, switch_of=known, touch=lambda: None)
