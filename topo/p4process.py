@@ -16,6 +16,8 @@ BMV2 = "simple_switch_grpc"
 ROOT = Path(__file__).parents[1]
 DEADLINE = 20.0
 """Seconds from the start of the program to its open P4Runtime port."""
+PATIENCE = 5.0
+"""Seconds that a switch which comes back waits for its controller."""
 _FIRST = ("nice", "-n", "-10")
 """A switch of its own has processors of its own: it comes before everything else on this machine."""
 
@@ -48,7 +50,10 @@ class P4Switch:
 
     def command(self) -> list[str]:
         """Its command line: a program comes over P4Runtime only."""
-        own = [BMV2] if self.switch.kind == "bmv2" else [sys.executable, "-m", "controller", "switch"]
+        own = [BMV2]
+        if self.switch.kind == "embedded":
+            trace = ["--trace-socket", str(self.directory / "trace.sock")]
+            own = [sys.executable, "-m", "controller", "switch", *trace]
         ports = [word for port in self.switch.ports for word in ("-i", f"{port.number}@{port.to}")]
         return [
             *own,
@@ -66,7 +71,7 @@ class P4Switch:
     def start(self, shut: bool = False) -> None:
         """Start it; returns when it listens. Raises ``CommandError``.
 
-        ``shut`` changes nothing: it forwards nothing before a controller has written how.
+        ``shut`` changes nothing: cables that ``kill`` pulled out stay so until ``open``.
         """
         log = self.directory / "switch.log"
         with netns.enter(self.space):
@@ -83,7 +88,13 @@ class P4Switch:
         return False
 
     def open(self) -> None:
-        """Nothing was shut."""
+        """Plug the cables to ovs switches in, if they were pulled out."""
+        self._plug(True)
+
+    def _plug(self, up: bool) -> None:
+        """An ovs neighbour, which hears no BFD from here, learns from its cable whether this switch is to be used."""
+        for name in sorted(self.fabric.with_bfd(self.switch.name)):
+            wires.set_link(self.space, name, up)
 
     def liveness(self) -> dict[str, bool]:
         """Neighbouring switches and whether the link has a carrier; there is no BFD."""
@@ -91,13 +102,22 @@ class P4Switch:
         return {name: up.get(name, False) for name in self.fabric.neighbours(self.switch.name)}
 
     def sessions(self) -> set[str]:
-        """Neighbouring switches behind a link that has a carrier."""
-        return {name for name, up in self.liveness().items() if up}
+        """All neighbouring switches, or none while ovs switches among them are better off without this one."""
+        everybody = set(self.fabric.neighbours(self.switch.name))
+        return everybody if not self.fabric.with_bfd(self.switch.name) or self._forwards() else set()
+
+    def _forwards(self) -> bool:
+        """Whether a controller has said how; waits a little for one that is about to."""
+        where = f"{self.switch.control}:{P4RUNTIME_PORT}"
+        command = [sys.executable, "-m", "topo.p4ready", where, str(self.switch.id), str(PATIENCE)]
+        with netns.enter(self.space):
+            return process.succeeds(command, ROOT, PATIENCE + 10.0)
 
     def running(self) -> bool:
         """Whether it lives."""
         return any(each.alive for each in process.recall(self.pids, self.switch.name))
 
     def kill(self) -> None:
-        """End it with SIGKILL, as a crash would."""
+        """End it with SIGKILL, and its cables to ovs switches with it, as a loss of power would."""
         process.kill(each.pid for each in process.recall(self.pids, self.switch.name) if each.alive)
+        self._plug(False)

@@ -73,6 +73,32 @@ def up(
 
 
 @app.command()
+def trace(
+    host: Annotated[str, typer.Argument(help="Host that would send the packet.")],
+    to: Annotated[
+        str, typer.Argument(metavar="ADDRESS:PORT", help="Such as 10.0.0.100:80 or [fd00::100]:80.")
+    ],
+    source_port: Annotated[int, typer.Option(min=1, max=65535, help="Port that it is sent from.")] = 40000,
+    flags: Annotated[str, typer.Option(help="TCP flags by comma, or udp.")] = "syn",
+    lab: LabName = None,
+) -> None:
+    """Follow one packet through embedded P4 switches: what matched, what changed. Nothing is sent."""
+    from ipaddress import ip_address
+
+    from topo.lab import Lab
+    from topo.trace import trace as follow
+
+    with _told():
+        address, _, port = to.rpartition(":")
+        try:
+            target, number = ip_address(address.strip("[]")), int(port)
+        except ValueError:
+            raise LabError(f"{to} is no ADDRESS:PORT, such as 10.0.0.100:80 or [fd00::100]:80") from None
+        for line in follow(Lab.load(lab), host, target, number, source_port, flags):
+            typer.echo(line)
+
+
+@app.command()
 def down(
     name: Annotated[str | None, typer.Argument(help="Which lab; default: the only one.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every lab of this machine.")] = False,

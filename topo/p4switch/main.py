@@ -18,6 +18,7 @@ from topo.p4switch.options import Options, UsageError, parse
 from topo.p4switch.pcap import Captures
 from topo.p4switch.runtime.server import Server
 from topo.p4switch.runtime.service import Service
+from topo.p4switch.tracer import TraceServer
 
 LOG = logging.getLogger("topo.p4switch")
 
@@ -77,6 +78,8 @@ def _start(options: Options, parts: contextlib.ExitStack) -> Service:
     plane.start()
     parts.callback(server.stop)
     server.start()
+    if options.trace_socket is not None:
+        parts.callback(TraceServer(options.trace_socket, plane).close)
     return service
 
 

@@ -55,6 +55,8 @@ class Options:
     log_level: int = logging.INFO
     pcap: Path | None = None
     """Folder for a capture of each interface and direction."""
+    trace_socket: Path | None = None
+    """Where to answer questions for traces (``tracer.py``)."""
     notices: tuple[str, ...] = ()
     """What was asked for and is ignored."""
 
@@ -91,6 +93,7 @@ def parse(arguments: Sequence[str]) -> Options:
         log_file=given.log_file,
         log_level=LEVELS[given.log_level],
         pcap=pcap,
+        trace_socket=given.trace_socket,
         notices=tuple(f"--{name}" for name in IGNORED if getattr(given, name.replace("-", "_")) is not None),
     )
 
@@ -111,6 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--log-file", type=Path, metavar="FILE", help="log to FILE")
     add("--log-flush", action="store_true", help="log files are always flushed")
     add("-L", "--log-level", choices=LEVELS, default="info", help="default: info")
+    add(
+        "--trace-socket", type=Path, metavar="PATH", help="answer traces on this Unix socket (evenkeel's own)"
+    )
     add("--disable-swap", action="store_true", help="nothing to disable here")
     target = parser.add_argument_group("target options, after --")
     add = target.add_argument
