@@ -10,7 +10,7 @@ READY := .venv/ready-$(shell cat requirements-dev.txt pyproject.toml | cksum | c
 PIP = $(BIN)/python -m pip --disable-pip-version-check --retries 5 --timeout 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint types venv lab-packages bench-packages root pins clean
+.PHONY: help demo test bench p4 lint types venv lab-packages bench-packages root pins clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -23,6 +23,9 @@ test: lint types lab-packages  ## lint, types, unit, conformance and lab tests (
 
 bench: root venv lab-packages bench-packages  ## measure everything (root)
 	$(BIN)/evenkeel bench all
+
+p4: venv  ## compile the P4 programs again into p4src/build (needs p4c-bm2-ss on PATH)
+	$(BIN)/python -m p4src.compile
 
 lint: venv  ## style and layout
 	$(BIN)/ruff check
