@@ -10,6 +10,7 @@ from typing import Any
 
 from topo.p4switch.compile.unit import State, Unit, compile_program, make_hashes
 from topo.p4switch.compile.work import Instance, Work
+from topo.p4switch.errors import P4SwitchError
 from topo.p4switch.replication import Replica
 from topo.p4switch.state import Switch
 
@@ -92,10 +93,13 @@ class Engine:
         except Exception as error:  # the packet's fault or the program's, but never the switch's end
             work.clear()
             self.failures += 1
+            if self.failures & (self.failures - 1):
+                return  # told at 1, 2, 4, 8, ... so that a bad program cannot fill the log at line rate
             log.error(
-                "packet of %d bytes from port %d dropped: %s: %s",
+                "packet of %d bytes from port %d dropped (failure %d): %s: %s",
                 len(frame),
                 port,
+                self.failures,
                 type(error).__name__,
                 error,
             )
@@ -122,8 +126,7 @@ class Engine:
                 unit.ingress(frame, port, now, tuple(kept), out, work)
             else:
                 handlers[kind](unit, work, *item[1:])
-        log.error("packet dropped after %d passes: it is cloned or recirculated without end", MAX_PASSES)
-        work.clear()
+        raise P4SwitchError(f"cloned or recirculated without end, stopped after {MAX_PASSES} passes")
 
     def _clone_ingress(
         self,

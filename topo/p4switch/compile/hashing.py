@@ -52,7 +52,7 @@ class Hashing:
 
     def _part(self, value: Expr) -> _Part:
         if isinstance(value, ex.HeaderRef):
-            return _Part(self._c.names.valid(value.name), self._headers.pack(value.name), -1)
+            return _Part(self._c.names.valid(value.name), self._headers.emit(value.name), -1)
         if isinstance(value, ex.FieldRef):
             field = self._c.names.definition(value)
             text = self._c.names.field(value.header, value.field)

@@ -100,7 +100,7 @@ class Headers:
 
     def extract(self, header: str, offset: str) -> None:
         """Decode a header of fixed length at `offset` of the frame; the caller checked its length."""
-        names, line = self._c.names, self._c.writer.line
+        line = self._c.writer.line
         kind = self._c.program.headers[header].type
         codes, targets, after = self._decode(header, kind)
         if targets:

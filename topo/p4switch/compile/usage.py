@@ -123,8 +123,16 @@ class Usage:
         elif isinstance(value, ex.Op):
             if value.op == "access_field":
                 self._access(value)
+            if value.op in ("==", "!="):
+                # Comparing whole headers looks at every byte, and only modified types keep them all at hand.
+                self._modify_compared(value)
             for part in (value.left, value.right, value.cond):
                 self._walk(part)
+
+    def _modify_compared(self, value: ex.Op) -> None:
+        for side in (value.left, value.right):
+            if not isinstance(side, FieldRef | ex.StackField):
+                self._modify(side)
 
     def _access(self, value: ex.Op) -> None:
         """Mark the field that `access_field` reaches in every header it may reach."""
