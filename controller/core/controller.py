@@ -65,8 +65,6 @@ class Controller:
         self.cookies = _cookies(self.state.intent)
         """Datapath id -> owner part of our cookies there; kept up to date for the driver."""
         self._unix = unix
-        self.absent: set[str] = set()
-        """Switches whose stream is lost; one that we have only just begun to wait for is not among them."""
         self._targets: dict[str, tuple[Link[Any, Any], int, Any, int]] = {}
         self._conntrack = Conntrack(self)
         self._version = 0
@@ -89,7 +87,7 @@ class Controller:
 
     def world(self) -> World:
         """What planning needs now."""
-        return self.state.world(self._unix(), frozenset(self.absent))
+        return self.state.world(self._unix())
 
     def pool_slots(self) -> dict[int, int]:
         """Number of slots by pool number."""
@@ -111,12 +109,16 @@ class Controller:
 
     def stale(self, switch: Switch) -> None:
         """The switch came back without its entries."""
+        if self.state.miss(self.state.absent | {switch.name}):
+            self.touch()
         if switch.name in self.state.admitted:
             self.admission.bar(switch.name, "came back empty")
 
     def synced(self, switch: Switch) -> None:
         """The switch holds its target: edges may use it."""
         self.journal.event("synced", switch=switch.name)
+        if self.state.miss(self.state.absent - {switch.name}):
+            self.touch()
         self._group.create_task(announce.announce(self, self.members[switch.name]))
         if Role.LB not in switch.roles:
             return
@@ -244,7 +246,8 @@ class Controller:
     def _end_grace(self) -> None:
         if self._unix() < self._started + GRACE:
             return
-        self.absent = {s.name for s in self.state.intent.switches} - set(self.members)
+        named = frozenset(s.name for s in self.state.intent.switches)
+        self.state.miss(named - {name for name in self.members if name not in self.state.absent})
         for name in sorted(self.state.admitted):
             if name not in self.members:
                 self.admission.bar(name, "absent")
@@ -297,7 +300,6 @@ class Controller:
         if old is not None:
             old.cancel()
             self.members[switch.name].link.abort()
-        self.absent.discard(switch.name)
         member = Member(self._link(switch, event.session), self, self.journal, self._renewal)
         self.members[switch.name] = member
         self.journal.event("switch_up", switch=switch.name)
@@ -318,7 +320,7 @@ class Controller:
             return
         name = member.switch.name
         del self.members[name]
-        self.absent.add(name)
+        self.state.miss(self.state.absent | {name})
         task = self._tasks.pop(name, None)
         if task is not None:
             task.cancel()

@@ -42,6 +42,9 @@ class State:
         self.admitted = frozenset(json.loads(store.get("admitted") or b"[]"))
         self.secret = _secret(store)
         """What P4 switches key their memory's digests with."""
+        self.absent = frozenset(json.loads(store.get("absent") or b"[]"))
+        """Switches that are gone, or not yet what they should be: P4 switches send nothing there. One that we have
+        only just begun to wait for is not among them, one that was gone before we restarted is."""
         self.pins = PinBook()
         self.health: dict[str, dict[str, Health]] = {}
         self.take_verdicts(self.verdicts)
@@ -65,8 +68,8 @@ class State:
         self.verdicts = []
         self.take_verdicts(verdicts)
 
-    def world(self, now: float, absent: frozenset[str] = frozenset()) -> World:
-        """What planning needs; ``absent``: switches whose control stream is lost."""
+    def world(self, now: float) -> World:
+        """What planning needs."""
         return World(
             self.intent,
             self.numbers,
@@ -76,7 +79,7 @@ class State:
             self.admitted,
             self.owners(),
             now,
-            absent,
+            self.absent,
         )
 
     def owners(self) -> dict[str, str]:
@@ -121,6 +124,14 @@ class State:
         self.admitted = switches
         self._save({})
 
+    def miss(self, switches: frozenset[str]) -> bool:
+        """Say which switches are absent; whether that is news."""
+        if switches == self.absent:
+            return False
+        self.absent = switches
+        self._save({})
+        return True
+
     def _end_pins(self, now: float) -> None:
         known: dict[int, bool] = {}
         for state in self.pools.values():
@@ -155,6 +166,7 @@ class State:
                 "numbers": self.numbers.dump().encode(),
                 "verdicts": verdicts,
                 "admitted": json.dumps(sorted(self.admitted)).encode(),
+                "absent": json.dumps(sorted(self.absent)).encode(),
             }
         )
 

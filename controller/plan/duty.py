@@ -62,7 +62,7 @@ class World:
     """VIP -> site that owns it now."""
     now: float
     absent: frozenset[str] = frozenset()
-    """Switches whose control stream is lost: P4 switches send nothing there."""
+    """Switches that are gone or not yet what they should be: P4 switches send nothing there."""
 
 
 def listener_number(world: World, listener: Listener) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from controller.model.types import Switch
 from controller.plan.duty import World, pool_number
 from controller.plan.numbers import Space
@@ -27,8 +29,7 @@ def p4_needs(world: World, switch: Switch, duty: Duty, secret: Secret) -> P4Need
                 sets.add(real.ports)
                 ways[real.ports] = _group(world, switch, real.ports)
     groups = [
-        Group(_group(world, switch, ports), tuple(n for n in ports if neighbours[n] not in world.absent))
-        for ports in sorted(sets)
+        Group(_group(world, switch, ports), _living(world, ports, neighbours)) for ports in sorted(sets)
     ]
     if duty.uplinks:
         groups.insert(0, Group(UPLINKS, tuple(up.port for up in duty.uplinks if up.admitted)))
@@ -37,6 +38,11 @@ def p4_needs(world: World, switch: Switch, duty: Duty, secret: Secret) -> P4Need
         for state in world.pools.values()
     }
     return P4Needs(secret, tuple(groups), tuple(routes), ways, keep)
+
+
+def _living(world: World, ports: tuple[int, ...], neighbours: Mapping[int, str]) -> tuple[int, ...]:
+    """Ports that lead to switches that are there; all, if none does: then it is more likely we who see nothing."""
+    return tuple(n for n in ports if neighbours[n] not in world.absent) or ports
 
 
 def _group(world: World, switch: Switch, ports: tuple[int, ...]) -> int:
