@@ -53,7 +53,7 @@ class OpenVSwitch:
             key: str(directory) for key in ("OVS_RUNDIR", "OVS_DBDIR", "OVS_LOGDIR")
         }
         # Towards a P4 switch BFD would call every port dead.
-        self._with_bfd = fabric.with_bfd(switch.name)
+        self._with_bfd = fabric.ovs_neighbours(switch.name)
         self.socket = f"unix:{directory}/db.sock"
 
     def create(self, shared: Path) -> None:

@@ -18,6 +18,8 @@ DEADLINE = 20.0
 """Seconds from the start of the program to its open P4Runtime port."""
 PATIENCE = 5.0
 """Seconds that a switch which comes back waits for its controller."""
+_OWN_SYS = ("unshare", "--mount", "sh", "-c", 'mount -t sysfs none /sys && exec "$@"', "sh")
+"""BMv2 asks /sys after its interfaces, and the machine's /sys shows those of another namespace."""
 _FIRST = ("nice", "-n", "-10")
 """A switch of its own has processors of its own: it comes before everything else on this machine."""
 
@@ -50,7 +52,7 @@ class P4Switch:
 
     def command(self) -> list[str]:
         """Its command line: a program comes over P4Runtime only."""
-        own = [BMV2]
+        own = [*_OWN_SYS, BMV2]
         if self.switch.kind == "embedded":
             trace = ["--trace-socket", str(self.directory / "trace.sock")]
             own = [sys.executable, "-m", "controller", "switch", *trace]
@@ -93,7 +95,7 @@ class P4Switch:
 
     def _plug(self, up: bool) -> None:
         """An ovs neighbour, which hears no BFD from here, learns from its cable whether this switch is to be used."""
-        for name in sorted(self.fabric.with_bfd(self.switch.name)):
+        for name in sorted(self.fabric.ovs_neighbours(self.switch.name)):
             wires.set_link(self.space, name, up)
 
     def liveness(self) -> dict[str, bool]:
@@ -104,7 +106,7 @@ class P4Switch:
     def sessions(self) -> set[str]:
         """All neighbouring switches, or none while ovs switches among them are better off without this one."""
         everybody = set(self.fabric.neighbours(self.switch.name))
-        return everybody if not self.fabric.with_bfd(self.switch.name) or self._forwards() else set()
+        return everybody if not self.fabric.ovs_neighbours(self.switch.name) or self._forwards() else set()
 
     def _forwards(self) -> bool:
         """Whether a controller has said how; waits a little for one that is about to."""

@@ -135,8 +135,8 @@ class Fabric:
             [*vxlan, *([IPIP_MTU[outer]] if any(switch.p4 for switch in self.lbs) else [])], default=1500
         )
 
-    def with_bfd(self, switch: str) -> frozenset[str]:
-        """Neighbours of an ovs switch that speak BFD with it; P4 switches have none."""
+    def ovs_neighbours(self, switch: str) -> frozenset[str]:
+        """Ovs switches linked to this one. Two of them watch each other by BFD, which P4 switches do not have."""
         return frozenset(name for name in self.neighbours(switch) if not self.switches[name].p4)
 
 

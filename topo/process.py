@@ -139,6 +139,16 @@ def _in_foreground() -> bool:
         return False
 
 
+def succeeds(argv: Sequence[str], cwd: Path, deadline: float) -> bool:
+    """Whether a program ends well within ``deadline`` seconds."""
+    try:
+        return (
+            subprocess.run(argv, cwd=cwd, capture_output=True, timeout=deadline, check=False).returncode == 0
+        )
+    except subprocess.TimeoutExpired:
+        return False
+
+
 def run(
     argv: Sequence[str],
     env: Mapping[str, str] | None = None,
