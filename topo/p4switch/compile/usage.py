@@ -121,13 +121,16 @@ class Usage:
             for item in value.items:
                 self._walk(item)
         elif isinstance(value, ex.Op):
-            if value.op == "access_field":
-                self._access(value)
-            if value.op in ("==", "!="):
-                # Comparing whole headers looks at every byte, and only modified types keep them all at hand.
-                self._modify_compared(value)
-            for part in (value.left, value.right, value.cond):
-                self._walk(part)
+            self._operation(value)
+
+    def _operation(self, value: ex.Op) -> None:
+        if value.op == "access_field":
+            self._access(value)
+        if value.op in ("==", "!="):
+            # Comparing whole headers looks at every byte, and only modified types keep them all at hand.
+            self._modify_compared(value)
+        for part in (value.left, value.right, value.cond):
+            self._walk(part)
 
     def _modify_compared(self, value: ex.Op) -> None:
         for side in (value.left, value.right):
