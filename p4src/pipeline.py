@@ -224,10 +224,13 @@ def routes(duty: Duty, needs: P4Needs) -> Iterator[Entry]:
         yield EntryKey("frame", (mac(route.mac),)), EntryBody("to", (route.group,))
 
 
-def nexthop(group: Group) -> Iterator[Entry]:
+@lru_cache(maxsize=4096)
+def nexthop(group: Group) -> tuple[Entry, ...]:
     """``nexthop``: every bucket of a group to the living port that scores highest there (rendezvous)."""
-    for bucket, port in enumerate(_spread(group.ports)):
-        yield EntryKey("nexthop", (group.id, bucket)), EntryBody("send", (port,))
+    return tuple(
+        (EntryKey("nexthop", (group.id, bucket)), EntryBody("send", (port,)))
+        for bucket, port in enumerate(_spread(group.ports))
+    )
 
 
 @lru_cache(maxsize=4096)
