@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -65,6 +66,14 @@ class Lab:
     def logs(self) -> Path:
         """Directory of the servers' connection logs, HOST.jsonl."""
         return self.path / "logs"
+
+    def keep_logs(self, directory: Path) -> None:
+        """Copy the logs of servers and switches, for when the lab is gone: servers/*, switches/NODE/*.log."""
+        shutil.copytree(self.logs, directory / "servers", dirs_exist_ok=True)
+        for log in self.path.glob("switches/*/*.log"):
+            target = directory / log.relative_to(self.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(log, target)
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -94,7 +94,9 @@ class OpenVSwitch:
             ],
             env=self.env,
         )
-        process.remember(self.pids, f"{self.switch.name}.{program}", int(pidfile.read_text()))
+        pid = int(pidfile.read_text())
+        process.favour(pid)
+        process.remember(self.pids, f"{self.switch.name}.{program}", pid)
 
     def _configure(self, shut: bool) -> None:
         """The whole switch in one transaction, before ovs-vswitchd sees any of it; may be repeated."""

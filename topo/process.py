@@ -104,6 +104,15 @@ def await_ready(known: Process, ready: Callable[[], bool], log: Path, deadline: 
         time.sleep(0.02)
 
 
+def favour(pid: int) -> None:
+    """Let a process that leads a session of its own come before those of other sessions.
+
+    Where the kernel groups processes by session, ``nice`` counts within a session only.
+    """
+    with suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text("-10")
+
+
 def attend(start: Callable[[], subprocess.Popen[Any]]) -> int:
     """Start a program and wait for its end, passing SIGTERM and SIGINT on to it; returns its exit code.
 

@@ -115,6 +115,21 @@ def test_connections_are_logged_with_their_ends(single_lab: Lab) -> None:
     eventually(lambda: ports.items() <= ends().items(), f"{ports} in the log")
 
 
+def test_switch_daemons_come_before_other_sessions_of_this_machine(single_lab: Lab) -> None:
+    if not Path("/proc/sys/kernel/sched_autogroup_enabled").exists():
+        pytest.skip("this kernel does not group processes by session")
+    for daemon in ("ovs-vswitchd", "ovsdb-server"):
+        pid = (single_lab.switches["sw1"].directory / f"{daemon}.pid").read_text().strip()
+        assert Path(f"/proc/{pid}/autogroup").read_text().split()[-1] == "-10"
+
+
+def test_logs_outlive_the_lab(single_lab: Lab, tmp_path: Path) -> None:
+    for _ in range(2):
+        single_lab.keep_logs(tmp_path)
+    assert {path.name for path in (tmp_path / "servers").iterdir()} == {"s1.jsonl", "s2.jsonl", "s3.jsonl"}
+    assert "ovs-vswitchd" in (tmp_path / "switches" / "sw1" / "ovs-vswitchd.log").read_text()
+
+
 def test_large_transfers_pass_with_segmentation_offload(make_lab: MakeLab) -> None:
     lab = make_lab("single", tso=True)
     with lab.socket("c1") as connection:
