@@ -19,6 +19,8 @@ from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout
 DEADLINE = 10.0
 """Seconds that a switch may take for one call."""
 _SERVICE = "/p4.v1.P4Runtime/"
+UNACKNOWLEDGED = 3.0
+"""Seconds after which the kernel gives a connection up whose other side acknowledges nothing."""
 _STATUS = 4 << 20
 """Bytes: each refused update of a write has its own error in the call's trailing metadata."""
 _OPTIONS = (
@@ -27,6 +29,10 @@ _OPTIONS = (
     ("grpc.max_metadata_size", _STATUS),
     ("grpc.absolute_max_metadata_size", _STATUS),
     ("grpc.use_local_subchannel_pool", 1),
+    # Not for the pings, of which a server allows one in five minutes: with keepalive on, gRPC has the kernel end a
+    # connection whose bytes the other side has not acknowledged for ``keepalive_timeout`` (TCP_USER_TIMEOUT).
+    ("grpc.keepalive_time_ms", 600_000),
+    ("grpc.keepalive_timeout_ms", int(1000 * UNACKNOWLEDGED)),
     ("grpc.enable_retries", 0),
 )
 _T = TypeVar("_T")

@@ -30,8 +30,10 @@ class Backup:
 
     name: str
     primary: int | None
-    """Term of the primary controller; None: there is none, and the switch wants a newer term than ours from whoever
-    will be it."""
+    """Term of the primary controller (the high half of its election id).
+
+    None: there is none, and the switch waits for a newer term than it has seen: ``P4Runtime.connect`` with one.
+    """
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,12 @@
 connect ─► claim ─┬► primary ─► pipeline there? else push ─► digests on ─► Connected ─► messages ...
                   └► Backup, until promoted or claimed with a newer term
 
-A heartbeat asks for the pipeline's cookie: a half-open connection ends when it does not come, whatever pings the server
-allows (gRPC servers by default close a connection that is pinged more than once in five minutes), and a pipeline that
-somebody else pushed is noticed.
+A heartbeat asks for the pipeline's cookie. It keeps bytes on their way, so that the kernel notices a half-open
+connection (gRPC's own pings would be too many: servers by default allow one in five minutes); a switch that is there
+but says nothing is given up when the cookie does not come; and a pipeline that somebody else pushed is noticed.
+
+The election id is (term, number of the connection): a newer controller comes before an older one, and a new connection
+before a dead one of ours that the switch still believes in.
 """
 
 from __future__ import annotations
@@ -19,12 +22,14 @@ from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout
 from controller.southbound.p4channel import P4Channel, Stream, code_name
 from controller.southbound.p4events import Backup, Connected, Disconnected, Event, Unreachable
 from controller.southbound.p4pipeline import Pipeline
-from controller.southbound.p4session import P4Session, uint128
+from controller.southbound.p4session import P4Session
 
 BEAT = 1.0
 """Seconds between heartbeats."""
 BEAT_DEADLINE = 3.0
 """Seconds that the answer to one may take."""
+_MISSED = 3
+"""Heartbeats without an answer that a switch may miss in a row while it has a write or read of ours to do."""
 HELLO = 3.0
 """Seconds that connecting and the first answer may take."""
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
@@ -52,6 +57,8 @@ class Link:
         self.device_id = device_id
         self.session: P4Session | None = None
         self._term = term
+        self._tries = 0
+        """Connections so far."""
         self._pipeline = pipeline
         self._on_event = on_event
         self._orders: asyncio.Queue[int | None] = asyncio.Queue()
@@ -93,6 +100,7 @@ class Link:
     async def _connection(self) -> None:
         """One connection, until it ends. Raises SwitchError."""
         self._orders = asyncio.Queue()
+        self._tries += 1
         channel = P4Channel(self.name, self.address)
         try:
             stream = channel.stream()
@@ -117,8 +125,12 @@ class Link:
                 f"switch {self.name} at {self.address} did not answer within {HELLO:g} s"
             ) from None
 
+    @property
+    def _election(self) -> p4r.Uint128:
+        return p4r.Uint128(high=self._term, low=self._tries)
+
     def _arbitration(self) -> p4r.StreamMessageRequest:
-        claim = p4r.MasterArbitrationUpdate(device_id=self.device_id, election_id=uint128(self._term))
+        claim = p4r.MasterArbitrationUpdate(device_id=self.device_id, election_id=self._election)
         return p4r.StreamMessageRequest(arbitration=claim)
 
     async def _obey(self, stream: Stream) -> None:
@@ -127,12 +139,20 @@ class Link:
         raise SwitchGone(f"switch {self.name}: cut by us")
 
     async def _beat(self, channel: P4Channel) -> None:
+        missed = 0
         while True:
             await asyncio.sleep(BEAT)
             if self._activating:
                 continue
             session = self.session
-            cookie = await channel.cookie(self.device_id, BEAT_DEADLINE)
+            try:
+                cookie = await channel.cookie(self.device_id, BEAT_DEADLINE)
+            except SwitchTimeout:
+                missed += 1
+                if missed < _MISSED and session is not None and session.busy:
+                    continue
+                raise
+            missed = 0
             if session is not None and session is self.session and cookie != self._pipeline.cookie:
                 raise SwitchError(f"switch {self.name}: somebody changed its pipeline")
 
@@ -149,7 +169,6 @@ class Link:
     async def _arbitrated(
         self, channel: P4Channel, stream: Stream, update: p4r.MasterArbitrationUpdate
     ) -> None:
-        primary = update.election_id.high << 64 | update.election_id.low
         if update.status.code == rpc_code.OK:
             if self.session is None or self.session.term != self._term:
                 self._lose()
@@ -161,23 +180,23 @@ class Link:
         self._lose()
         self._problem = ""
         nobody = update.status.code == rpc_code.NOT_FOUND
-        self._on_event(Backup(self.name, None if nobody else primary))
+        self._on_event(Backup(self.name, None if nobody else update.election_id.high))
 
     async def _activate(self, channel: P4Channel, stream: Stream) -> None:
         """We are primary: see to the pipeline and the digests."""
-        term = self._term
+        election = self._election
         self._activating = True
         try:
             pushed = await channel.cookie(self.device_id) != self._pipeline.cookie
             if pushed:
-                await channel.push(self._push_request(term))
-            await self._digests_on(channel, term)
+                await channel.push(self._push_request(election))
+            await self._digests_on(channel, election)
         finally:
             self._activating = False
         self.session = P4Session(
             self.name,
             self.device_id,
-            term,
+            election,
             self._pipeline,
             channel,
             stream,
@@ -188,18 +207,18 @@ class Link:
         self._problem = ""
         self._on_event(Connected(self.session))
 
-    def _push_request(self, term: int) -> p4r.SetForwardingPipelineConfigRequest:
+    def _push_request(self, election: p4r.Uint128) -> p4r.SetForwardingPipelineConfigRequest:
         return p4r.SetForwardingPipelineConfigRequest(
             device_id=self.device_id,
-            election_id=uint128(term),
+            election_id=election,
             action=p4r.SetForwardingPipelineConfigRequest.VERIFY_AND_COMMIT,
             config=self._pipeline.config,
         )
 
-    async def _digests_on(self, channel: P4Channel, term: int) -> None:
+    async def _digests_on(self, channel: P4Channel, election: p4r.Uint128) -> None:
         """The switch may have them on already: then they are set anew."""
         for kind in (p4r.Update.INSERT, p4r.Update.MODIFY):
-            request = p4r.WriteRequest(device_id=self.device_id, election_id=uint128(term))
+            request = p4r.WriteRequest(device_id=self.device_id, election_id=election)
             update = request.updates.add(type=kind)
             update.entity.digest_entry.digest_id = self._pipeline.numbers[_DIGEST]
             config = update.entity.digest_entry.config

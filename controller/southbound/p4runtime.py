@@ -31,7 +31,8 @@ class P4Runtime:
         """Connect to a switch and stay connected, as its primary controller if ``term`` is the highest.
 
         Called again for a switch that is known: a newer term is claimed on the same connection; another address or
-        device id replaces the connection. ``address`` is gRPC's: host:port, [v6]:port or unix:path.
+        device id replaces the connection. ``term`` fits 64 bits; ``address`` is gRPC's: host:port,
+        [v6]:port or unix:path.
         """
         known = self._links.get(name)
         if known is not None:

@@ -51,7 +51,7 @@ class P4Session:
         self,
         name: str,
         device_id: int,
-        term: int,
+        election: p4r.Uint128,
         pipeline: Pipeline,
         channel: P4Channel,
         stream: Stream,
@@ -59,10 +59,14 @@ class P4Session:
         cut: Callable[[], None],
         pushed: bool,
     ) -> None:
-        """``cut`` ends the connection; ``pushed``: the pipeline was not there before, so the switch is empty."""
+        """``election``: our id, the term in its high half; ``cut`` ends the connection.
+
+        ``pushed``: the pipeline was not there before, so the switch is empty.
+        """
         self.name = name
         self.id = device_id
-        self.term = term
+        self.election = election
+        self.term: int = election.high
         self.pushed = pushed
         self.alive = True
         self._pipeline = pipeline
@@ -70,7 +74,7 @@ class P4Session:
         self._stream = stream
         self._on_event = on_event
         self._cut = cut
-        self._head = p4r.WriteRequest(device_id=device_id, election_id=uint128(term)).SerializeToString()
+        self._head = p4r.WriteRequest(device_id=device_id, election_id=election).SerializeToString()
         self._encoder = Encoder(pipeline)
         self._reader = p4read.Reader(pipeline)
         self._requests = p4read.requests(pipeline, device_id)
@@ -82,6 +86,11 @@ class P4Session:
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def busy(self) -> bool:
+        """Whether the switch is being written or read."""
+        return self._busy.locked()
 
     # -- the verbs ------------------------------------------------------------------------------------------
 
@@ -237,11 +246,6 @@ class P4Session:
             finally:
                 self._clocks.pop(nonce, None)
         raise SwitchTimeout(f"switch {self.name} did not tell its clock, asked {_ASKED} times")
-
-
-def uint128(value: int) -> p4r.Uint128:
-    """An election id."""
-    return p4r.Uint128(high=value >> 64, low=value & (1 << 64) - 1)
 
 
 def address(number: int) -> IPv4Address | IPv6Address:

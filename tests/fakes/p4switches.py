@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+import pytest
 
 from topo.p4switch.engine import Engine
 from topo.p4switch.program.load import load_program
@@ -97,3 +99,19 @@ def why_not(kind: str) -> str | None:
     if kind == "bmv2" and shutil.which(BMV2) is None:
         return f"{BMV2} is not on PATH"
     return None
+
+
+def each_kind() -> Any:
+    """A fixture: a started switch of each kind; those that cannot be started here are skipped with the reason."""
+
+    @pytest.fixture(params=list(KINDS))
+    def switch(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Startable]:
+        reason = why_not(request.param)
+        if reason:
+            pytest.skip(reason)
+        made = KINDS[request.param](tmp_path)
+        made.start()
+        yield made
+        made.stop()
+
+    return switch

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,18 +13,9 @@ from flows.slots import SlotTable
 from p4src.diff import diff
 from p4src.target import Changes, EntryBody, EntryKey, P4Target, Rate
 from tests.fakes.p4driven import MAC, driven, entries, target
-from tests.fakes.p4switches import KINDS, Startable, why_not
+from tests.fakes.p4switches import Startable, each_kind
 
-
-@pytest.fixture(params=list(KINDS))
-def switch(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Startable]:
-    reason = why_not(request.param)
-    if reason:
-        pytest.skip(reason)
-    made = KINDS[request.param](tmp_path)
-    made.start()
-    yield made
-    made.stop()
+switch = each_kind()
 
 
 def test_what_is_written_is_read_back_equal(switch: Startable) -> None:

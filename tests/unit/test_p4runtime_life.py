@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Iterator
+import socket
 from pathlib import Path
 
 import grpc
+import numpy as np
 import pytest
 from finsy.proto import p4r, p4r_grpc
 
 from controller.southbound.errors import SwitchGone
 from controller.southbound.p4events import Backup, Connected, Disconnected, Event, Unreachable
 from controller.southbound.p4pipeline import balancer
+from flows.slots import SlotTable
 from p4src.diff import diff
 from p4src.target import Changes, P4Target
 from tests.fakes.p4driven import NAME, Driven, driven, target
-from tests.fakes.p4switches import DEVICE, KINDS, Startable, why_not
+from tests.fakes.p4relay import relay
+from tests.fakes.p4switches import DEVICE, Startable, each_kind
 
-
-@pytest.fixture(params=list(KINDS))
-def switch(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Startable]:
-    reason = why_not(request.param)
-    if reason:
-        pytest.skip(reason)
-    made = KINDS[request.param](tmp_path)
-    made.start()
-    yield made
-    made.stop()
+switch = each_kind()
 
 
 def test_a_newer_controller_finds_the_pipeline_and_changes_nothing(switch: Startable) -> None:
@@ -51,7 +44,7 @@ def test_a_pipeline_that_somebody_else_pushed_is_noticed_and_replaced(switch: St
             session = await it.session(switch, term=7)
             request = p4r.SetForwardingPipelineConfigRequest(
                 device_id=DEVICE,
-                election_id=p4r.Uint128(low=7),
+                election_id=session.election,
                 action=p4r.SetForwardingPipelineConfigRequest.VERIFY_AND_COMMIT,
                 config=balancer().config,
             )
@@ -175,8 +168,10 @@ def test_a_switch_that_is_not_there_is_told_once_and_connected_when_it_comes(swi
 
 
 def test_a_connection_that_goes_dead_without_a_word_is_made_again(switch: Startable, tmp_path: Path) -> None:
+    """The other side acknowledges what it is sent, and says nothing more."""
+
     async def body() -> None:
-        async with relay(switch, tmp_path / "relay") as between, driven() as it:
+        async with relay(switch, listening(tmp_path)) as between, driven() as it:
             it.driver.connect(NAME, f"unix:{tmp_path}/relay", DEVICE, 7)
             session = (await it.next(Connected)).session
             between.clear()
@@ -187,37 +182,47 @@ def test_a_connection_that_goes_dead_without_a_word_is_made_again(switch: Starta
     asyncio.run(body())
 
 
-@contextlib.asynccontextmanager
-async def relay(switch: Startable, path: Path) -> AsyncIterator[asyncio.Event]:
-    """Stands between; while the event is clear, connections stay open and nothing passes."""
-    passing = asyncio.Event()
-    passing.set()
-    tasks: set[asyncio.Task[None]] = set()
+def test_a_write_that_is_cut_short_is_finished_by_the_next_one(switch: Startable, tmp_path: Path) -> None:
+    """Whatever arrived is read, and the rest is written."""
 
-    async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await source.read(65536):
-                await passing.wait()
-                sink.write(data)
-                await sink.drain()
-        sink.close()
+    async def body() -> None:
+        async with driven() as it:
+            session = await it.session(switch)
+            table = SlotTable(np.arange(1, 65536, dtype=np.uint16), np.zeros(65535, np.uint16))
+            want = P4Target(target().entries, target().configuration, target().limits, {1: table})
+            writing = asyncio.create_task(session.write(diff(P4Target(), want)))
+            await asyncio.sleep(0.05)
+            session.abort()
+            with pytest.raises(SwitchGone):
+                await writing
+            again = (await it.next(Connected)).session
+            rest = diff((await again.read()).target, want)
+            assert len(rest)
+            await again.write(rest)
+            assert not len(diff((await again.read()).target, want))
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there = await asyncio.open_unix_connection(switch.address.removeprefix("unix:"))
-        for pair in ((reader, there[1]), (there[0], writer)):
-            tasks.add(asyncio.create_task(copy(*pair)))
+    asyncio.run(body())
 
-    for _ in range(100):
-        if Path(switch.address.removeprefix("unix:")).exists():
-            break
-        await asyncio.sleep(0.05)
-    server = await asyncio.start_unix_server(accept, path)
-    try:
-        yield passing
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
+
+def listening(folder: Path) -> socket.socket:
+    made = socket.socket(socket.AF_UNIX)
+    made.bind(f"{folder}/relay")
+    return made
+
+
+def test_closing_leaves_nothing_running(switch: Startable) -> None:
+    async def body() -> None:
+        async with driven() as it:
+            await it.session(switch)
+            it.driver.connect("elsewhere", "unix:/nowhere", DEVICE, 7)
+            await it.next(Unreachable)
+        for _ in range(500):
+            if asyncio.all_tasks() == {asyncio.current_task()}:
+                return
+            await asyncio.sleep(0.01)  # gRPC ends its own a little later
+        raise AssertionError(asyncio.all_tasks())
+
+    asyncio.run(body())
 
 
 def test_disconnect_lets_go_of_one_switch(switch: Startable) -> None:

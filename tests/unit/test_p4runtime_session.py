@@ -35,7 +35,15 @@ class Wire:
         stream = cast(Stream, self)
         channel = cast(P4Channel, None)
         self.session = P4Session(
-            "s1", 1, 7, PIPELINE, channel, stream, self.events.append, lambda: None, False
+            "s1",
+            1,
+            p4r.Uint128(high=7, low=1),
+            PIPELINE,
+            channel,
+            stream,
+            self.events.append,
+            lambda: None,
+            False,
         )
 
     def now(self) -> int:

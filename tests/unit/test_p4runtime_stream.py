@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +12,7 @@ from controller.southbound.p4session import P4Session
 from p4src.diff import diff
 from p4src.target import EntryBody, EntryKey, P4Target, Rate
 from tests.fakes.p4driven import CONFIGURATION, MAC, MAPPED, Driven, driven
-from tests.fakes.p4switches import KINDS, Bmv2Switch, Startable, why_not
+from tests.fakes.p4switches import Bmv2Switch, Startable, each_kind
 from tests.unit import craft
 
 INJECT = 1
@@ -25,15 +23,7 @@ VIPS = {4: MAPPED | int(craft.VIP[4]), 6: int(craft.VIP[6])}
 LISTENER, BACKEND = 12, 300
 
 
-@pytest.fixture(params=list(KINDS))
-def switch(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Startable]:
-    reason = why_not(request.param)
-    if reason:
-        pytest.skip(reason)
-    made = KINDS[request.param](tmp_path)
-    made.start()
-    yield made
-    made.stop()
+switch = each_kind()
 
 
 def serving(extra: dict[EntryKey, EntryBody]) -> P4Target:

@@ -1,0 +1,81 @@
+"""A network that is cut: the kernel's part in noticing it, which needs a network to cut."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyroute2 import netns
+
+from controller.southbound.p4channel import UNACKNOWLEDGED
+from controller.southbound.p4events import Connected, Disconnected, Unreachable
+from controller.southbound.p4link import BEAT_DEADLINE
+from tests.fakes.p4driven import NAME, driven
+from tests.fakes.p4relay import relay
+from tests.fakes.p4switches import DEVICE, EmbeddedSwitch
+
+SPACE = f"p4cut{os.getpid()}"
+HERE, THERE = f"{SPACE}a", f"{SPACE}b"
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, timeout=10)
+
+
+@pytest.fixture
+def wire() -> Iterator[socket.socket]:
+    """A listening socket in a namespace at the other end of a wire."""
+    ip("netns", "add", SPACE)
+    try:
+        ip("link", "add", HERE, "type", "veth", "peer", "name", THERE, "netns", SPACE)
+        ip("addr", "add", "198.18.77.1/30", "dev", HERE)
+        ip("link", "set", HERE, "up")
+        ip("-n", SPACE, "addr", "add", "198.18.77.2/30", "dev", THERE)
+        ip("-n", SPACE, "link", "set", THERE, "up")
+        found: list[socket.socket] = []
+        thread = threading.Thread(target=listen, args=(found,))
+        thread.start()
+        thread.join(10)
+        yield found[0]
+        found[0].close()
+    finally:
+        ip("netns", "del", SPACE)
+
+
+def listen(found: list[socket.socket]) -> None:
+    """In a thread of its own, which stays in the namespace until it ends."""
+    netns.setns(SPACE)
+    found.append(socket.create_server(("198.18.77.2", 0)))
+
+
+@pytest.mark.needs_root
+def test_a_cut_network_is_noticed_while_the_switch_has_work_to_do(
+    wire: socket.socket, tmp_path: Path
+) -> None:
+    """A read is under way, so that no answer is no proof; bytes that nobody acknowledges are."""
+    assert UNACKNOWLEDGED <= BEAT_DEADLINE
+
+    async def body() -> None:
+        async with relay(switch, wire), driven() as it:
+            it.driver.connect(NAME, f"198.18.77.2:{wire.getsockname()[1]}", DEVICE, 7)
+            session = (await it.next(Connected)).session
+            await session._busy.acquire()
+            ip("link", "set", HERE, "down")
+            assert (await it.next(Disconnected)).session is session
+            assert "is gone" in (await it.next(Unreachable)).why
+            session._busy.release()
+            ip("link", "set", HERE, "up")
+            assert not (await it.next(Connected)).session.pushed
+
+    switch = EmbeddedSwitch(tmp_path)
+    switch.start()
+    try:
+        asyncio.run(body())
+    finally:
+        switch.stop()
