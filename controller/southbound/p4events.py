@@ -50,7 +50,7 @@ class Report:
 
     session: P4Session
     reason: int
-    """REASON_* of ``p4src/shared/ids.p4``."""
+    """``p4src.ids.Reason``."""
     listener: int
     client: IPv4Address | IPv6Address
     port: int
@@ -64,7 +64,7 @@ class Punted:
 
     session: P4Session
     reason: int
-    """REASON_*"""
+    """``p4src.ids.Reason``."""
     port: int
     """Where it came in."""
     listener: int

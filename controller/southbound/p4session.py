@@ -19,10 +19,9 @@ from controller.southbound.p4channel import P4Channel, Stream, code_name
 from controller.southbound.p4events import Event, PinEnded, Punted, Refused, Report
 from controller.southbound.p4pipeline import Pipeline
 from controller.southbound.p4wire import Encoder, canonical
+from p4src.ids import Op, Reason
 from p4src.target import Changes, Found
 
-OP_AUTHORIZE, OP_CLOCK = 2, 3
-REASON_CLOCK = 8
 IN_FLIGHT = 2
 """Writes under way at a time, of those that do not depend on each other: one is encoded while one is carried out."""
 PATIENCE = 1.0
@@ -120,7 +119,7 @@ class P4Session:
     async def packet_out(
         self, frame: bytes, *, op: int, port: int = 0, vip: int = 0, deadline: int = 0
     ) -> None:
-        """Hand the pipeline a packet; ``op``: OP_* of ``p4src/shared/ids.p4``. Raises SwitchGone, SwitchTimeout."""
+        """Hand the pipeline a packet; ``op``: an ``Op``. Raises SwitchGone, SwitchTimeout."""
         self._check()
         message = p4r.StreamMessageRequest()
         message.packet.payload = frame
@@ -145,7 +144,7 @@ class P4Session:
         if reading is None or now() - reading.at > _FRESH:
             reading = self._reading = await self._read_clock()
         deadline = reading.switch + int((until - reading.at) * _MICRO)
-        await self.packet_out(b"", op=OP_AUTHORIZE, vip=vip, deadline=max(0, deadline))
+        await self.packet_out(b"", op=Op.AUTHORIZE, vip=vip, deadline=max(0, deadline))
 
     def abort(self) -> None:
         """Cut a connection that does not answer; it will be made again."""
@@ -191,10 +190,10 @@ class P4Session:
         names = self._pipeline.packet_in
         values = {names.get(m.metadata_id, ""): int.from_bytes(m.value, "big") for m in packet.metadata}
         reason, time = values.get("reason", 0), values.get("time", 0)
-        asked = self._clocks.pop(packet.payload, None) if reason == REASON_CLOCK else None
+        asked = self._clocks.pop(packet.payload, None) if reason == Reason.CLOCK else None
         if asked is not None and not asked.done():
             asked.set_result(time)
-        elif reason != REASON_CLOCK:
+        elif reason != Reason.CLOCK:
             port, listener, backend = (values.get(name, 0) for name in ("port", "listener", "backend"))
             self._on_event(Punted(self, reason, port, listener, backend, time, packet.payload))
 
@@ -238,7 +237,7 @@ class P4Session:
             asked: asyncio.Future[int] = loop.create_future()
             self._clocks[nonce] = asked
             try:
-                await self.packet_out(nonce, op=OP_CLOCK)
+                await self.packet_out(nonce, op=Op.CLOCK)
                 async with asyncio.timeout(PATIENCE):
                     return Reading(await asked, loop.time())
             except TimeoutError:

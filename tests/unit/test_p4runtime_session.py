@@ -15,7 +15,8 @@ from controller.southbound.errors import SwitchGone, SwitchTimeout
 from controller.southbound.p4channel import P4Channel, Stream
 from controller.southbound.p4events import Event, PinEnded, Refused, Report
 from controller.southbound.p4pipeline import balancer
-from controller.southbound.p4session import OP_AUTHORIZE, OP_CLOCK, REASON_CLOCK, P4Session, address
+from controller.southbound.p4session import P4Session, address
+from p4src.ids import Op, Reason
 
 PIPELINE = balancer()
 
@@ -54,9 +55,9 @@ class Wire:
         self.sent.append(message)
         names = {number: name for name, number in PIPELINE.packet_out.items()}
         values = {names[m.metadata_id]: int.from_bytes(m.value, "big") for m in message.packet.metadata}
-        if values.get("op") == OP_AUTHORIZE:
+        if values.get("op") == Op.AUTHORIZE:
             self.authorized.append((values["vip"], values["deadline"]))
-        if values.get("op") == OP_CLOCK:
+        if values.get("op") == Op.CLOCK:
             self.asked += 1
             if self.asked > self._lost:
                 task = asyncio.create_task(self._answer(message.packet.payload))
@@ -66,7 +67,7 @@ class Wire:
         await asyncio.sleep(self._delays[0])
         packet = p4r.PacketIn(payload=payload)
         ids = {name: number for number, name in PIPELINE.packet_in.items()}
-        packet.metadata.add(metadata_id=ids["reason"], value=bytes([REASON_CLOCK]))
+        packet.metadata.add(metadata_id=ids["reason"], value=bytes([Reason.CLOCK]))
         packet.metadata.add(metadata_id=ids["time"], value=self.now().to_bytes(6, "big"))
         await asyncio.sleep(self._delays[1])
         await self.session.take(p4r.StreamMessageResponse(packet=packet))

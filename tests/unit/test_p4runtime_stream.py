@@ -10,14 +10,12 @@ import pytest
 from controller.southbound.p4events import PinEnded, Punted, Refused, Report
 from controller.southbound.p4session import P4Session
 from p4src.diff import diff
+from p4src.ids import Drop, Op, Reason
 from p4src.target import EntryBody, EntryKey, P4Target, Rate
 from tests.fakes.p4driven import CONFIGURATION, MAC, MAPPED, Driven, driven
 from tests.fakes.p4switches import Bmv2Switch, Startable, each_kind
 from tests.unit import craft
 
-INJECT = 1
-DROP_NO_AUTHORITY = 11
-PIN_SEEN, RESET = 3, 5
 CLIENTS = {4: MAPPED | int(craft.CLIENT[4]), 6: int(craft.CLIENT[6])}
 VIPS = {4: MAPPED | int(craft.VIP[4]), 6: int(craft.VIP[6])}
 LISTENER, BACKEND = 12, 300
@@ -49,10 +47,10 @@ def test_a_digest_is_a_report_with_the_clients_address(switch: Startable, versio
         async with driven() as it:
             pin = EntryKey("pin", (LISTENER, CLIENTS[version], 40000))
             session = await serve(it, switch, {pin: EntryBody("seen", (BACKEND,))})
-            await session.packet_out(craft.segment(version, craft.ACK), op=INJECT, port=1)
+            await session.packet_out(craft.segment(version, craft.ACK), op=Op.INJECT, port=1)
             report = await it.next(Report)
             client: IPv4Address | IPv6Address = craft.CLIENT[version]
-            assert report == Report(session, PIN_SEEN, LISTENER, client, 40000, BACKEND)
+            assert report == Report(session, Reason.PIN_SEEN, LISTENER, client, 40000, BACKEND)
 
     asyncio.run(body())
 
@@ -67,7 +65,7 @@ def test_the_same_report_comes_again_while_its_cause_lasts(switch: Startable) ->
 
             async def sending() -> None:
                 while session.alive:
-                    await session.packet_out(craft.segment(4, craft.ACK), op=INJECT, port=1)
+                    await session.packet_out(craft.segment(4, craft.ACK), op=Op.INJECT, port=1)
                     await asyncio.sleep(0.02)
 
             packets = asyncio.create_task(sending())
@@ -89,9 +87,9 @@ def test_a_packet_for_the_controller_comes_with_what_the_pipeline_knows(switch: 
             session = await serve(it, switch, extra)
             frame = craft.segment(4, craft.ACK)
             before = await session.clock()
-            await session.packet_out(frame, op=INJECT, port=7)
+            await session.packet_out(frame, op=Op.INJECT, port=7)
             punted = await it.next(Punted)
-            assert (punted.session, punted.reason, punted.port) == (session, RESET, 7)
+            assert (punted.session, punted.reason, punted.port) == (session, Reason.RESET, 7)
             assert (punted.listener, punted.backend, punted.frame) == (LISTENER, BACKEND, frame)
             assert before <= punted.time <= await session.clock()
 
@@ -117,9 +115,9 @@ def test_authority_lasts_as_long_as_was_said_and_no_longer(switch: Startable) ->
 
             async def refused() -> int:
                 """Ask for the VIP's MAC; how many such questions were left without an answer by now."""
-                await session.packet_out(arp_request(), op=INJECT, port=1)
+                await session.packet_out(arp_request(), op=Op.INJECT, port=1)
                 await session.clock()
-                return (await session.read()).drops.get(DROP_NO_AUTHORITY, 0)
+                return (await session.read()).drops.get(Drop.NO_AUTHORITY, 0)
 
             assert await refused() == 1
             await session.authorize(1, 30.0)
@@ -159,7 +157,7 @@ def test_counters_tell_what_each_backend_got(switch: Startable) -> None:
             session = await serve(it, switch, {pin: EntryBody("pinned", (BACKEND,))})
             frame = craft.segment(4, craft.ACK, b"x" * 100)
             for _ in range(5):
-                await session.packet_out(frame, op=INJECT, port=1)
+                await session.packet_out(frame, op=Op.INJECT, port=1)
             await session.clock()
             packets, octets = (await session.read()).packets[LISTENER, BACKEND]
             assert packets == 5
@@ -175,9 +173,9 @@ def test_what_is_over_its_limit_is_not_told(switch: Startable) -> None:
         async with driven() as it:
             pin = EntryKey("pin", (LISTENER, CLIENTS[4], 40000))
             session = await serve(it, switch, {pin: EntryBody("seen", (BACKEND,))})
-            await session.write(diff(P4Target(), P4Target(limits={PIN_SEEN: Rate(1, 1)})))
+            await session.write(diff(P4Target(), P4Target(limits={Reason.PIN_SEEN: Rate(1, 1)})))
             for _ in range(50):
-                await session.packet_out(craft.segment(4, craft.ACK), op=INJECT, port=1)
+                await session.packet_out(craft.segment(4, craft.ACK), op=Op.INJECT, port=1)
             await session.clock()
             await asyncio.sleep(0.2)
             told = [event for event in drain(it) if isinstance(event, Report)]
