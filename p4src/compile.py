@@ -19,7 +19,7 @@ from typing import Any
 HERE = Path(__file__).parent
 BUILD = HERE / "build"
 COMPILER = "p4c-bm2-ss"
-PROGRAMS = {"balancer": HERE / "v1model" / "balancer.p4"}
+PROGRAMS = {name: HERE / "v1model" / f"{name}.p4" for name in ("balancer", "l2")}
 DEADLINE = 120.0
 """Seconds that the compiler may take for one program."""
 

@@ -1,0 +1,64 @@
+"""What the P4 benchmark balances: one VIP with a listener for each mode, ten servers behind port 2."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, ip_address, ip_network
+
+import numpy as np
+
+from controller import maglev
+from controller.model.types import Mode, Protocol, Role, Switch
+from flows.pipeline import Duty, PoolSpec
+from flows.slots import SlotTable
+from flows.spec import BackendSpec, Here, ListenerSpec, VipSpec, Zones
+from flows.stages.pin import HeldPin, PinRole, PinSpec
+from flows.tables import Placed
+from p4src.ids import Reason
+from p4src.pipeline import target as target_of
+from p4src.spec import Group, P4Needs, Secret
+from p4src.target import P4Target, Rate
+
+POOL = 1
+GROUP = 5
+VIP = ip_address("10.0.0.100")
+MODES = {mode: 8000 + n for n, mode in enumerate(Mode)}
+"""The port of each mode's listener."""
+_SERVERS = tuple(range(1, 11))
+_SLOTS = 4096
+
+
+def source(number: int) -> tuple[IPv4Address, int]:
+    """Address and port of a connection's client."""
+    return IPv4Address(0x0A000101 + number % 250), 1024 + number
+
+
+def target(pinned: int = 0) -> P4Target:
+    """What the switch holds; reports are not limited.
+
+    ``pinned`` connections of the first listener, from ``source(n)``, are pinned as another switch's: each of their
+    packets is reported.
+    """
+    switch = Switch(
+        "lb1", "embedded", 1, "east", frozenset({Role.LB}), "02:45:56:01:00:21", local=(ip_network("10.3.1.0/28"),)
+    )  # fmt: skip
+    vip = VipSpec(1, VIP, "02:45:56:00:01:01", Zones(0, 0, 0), 30)
+    listeners = tuple(
+        ListenerSpec(n, vip, Protocol.TCP, port, 8080, POOL, mode, sticky=False)
+        for n, (mode, port) in enumerate(MODES.items(), 1)
+    )
+    servers = tuple(
+        BackendSpec(n, POOL, (ip_address(f"10.1.0.{n}"),), f"02:00:00:00:01:{n:02x}", (2,)) for n in _SERVERS
+    )
+    now = maglev.build([maglev.Member(f"s{n}", n, 1) for n in _SERVERS], _SLOTS)
+    pool = PoolSpec(POOL, _SLOTS, servers, SlotTable(now, np.zeros(_SLOTS, np.uint16)))
+    pins = tuple(
+        HeldPin(PinSpec(n, 1, Protocol.TCP, *source(n), _SERVERS[n % 10]), PinRole.SIBLING, 0)
+        for n in range(pinned)
+    )
+    duty = Duty(Here(switch, Placed(switch.placement)), (vip,), listeners, {POOL: pool}, pins=pins)
+    needs = P4Needs(
+        Secret(1 << 100 | 12345, 777), (Group(GROUP, (2,)),), ways={(2,): GROUP}, keep={POOL: 900.0}
+    )
+    made = target_of(duty, needs)
+    limits = {**made.limits, **{int(reason): Rate(1_000_000, 1_000_000) for reason in Reason}}
+    return P4Target(made.entries, made.configuration, limits, made.slots)
