@@ -14,6 +14,7 @@ from topo.demo.ledger import Endpoint
 from topo.demo.load import Long, Spec, Target
 from topo.demo.ready import Wanted
 from topo.demo.records import ClientLog, Connection
+from topo.demo.strangepin import Strange
 from topo.lab import Lab
 from topo.plan import CONTROL_ADDRESS, CONTROLLER, OPENFLOW_PORT
 
@@ -190,12 +191,23 @@ class Client:
             self._process.wait(10)
 
 
+def start_strange_pin(lab: Lab, strange: Strange, directory: Path) -> subprocess.Popen[str]:
+    """Start moving a connection by hand, on P4 switches."""
+    path = directory / "strangepin.json"
+    path.write_text(strange.dump(), encoding="utf-8")
+    return _start(lab, CONTROLLER, "topo.demo.strangepin", path)
+
+
 def start_waiting(lab: Lab, client: str, wanted: Wanted, directory: Path) -> subprocess.Popen[str]:
     """Start waiting, as ``client``, until every listener is balanced."""
     path = directory / f"{client}.ready.json"
     path.write_text(replace(wanted, within=READY_WITHIN).dump(), encoding="utf-8")
-    argv = [sys.executable, "-m", "topo.demo.ready", str(path)]
+    return _start(lab, client, "topo.demo.ready", path)
+
+
+def _start(lab: Lab, node: str, program: str, spec: Path) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-m", program, str(spec)]
     process: subprocess.Popen[str] = lab.popen(
-        client, argv, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, cwd=ROOT
+        node, argv, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, cwd=ROOT
     )
     return process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +15,17 @@ from rich.console import Console
 from rich.live import Live
 
 from topo.demo import html, live, report, sabotage, scoreboard
-from topo.demo.actors import READY_WITHIN, Client, Controller, DemoError, LoadPlan, start_waiting, write_specs
+from topo.demo.actors import (
+    ACTIVE,
+    READY_WITHIN,
+    Client,
+    Controller,
+    DemoError,
+    LoadPlan,
+    start_strange_pin,
+    start_waiting,
+    write_specs,
+)
 from topo.demo.events import Fleet, Happened, Kind, Script, Step, write_script
 from topo.demo.intentfile import IntentFile
 from topo.demo.load import Target
@@ -22,7 +33,9 @@ from topo.demo.outcome import Observed, Outcome, conclude
 from topo.demo.ready import Wanted
 from topo.demo.records import Served, read_served, whole_lines
 from topo.demo.scale import OVS, Scale
+from topo.demo.strangepin import Strange
 from topo.lab import Lab
+from topo.plan import P4RUNTIME_PORT
 
 ECHO_PORT, HTTP_PORT = 7000, 80
 PICTURE_EVERY = 1.0
@@ -69,6 +82,7 @@ class Demo:
         self._short = self._intent.endpoints(HTTP_PORT)
         self._controller = Controller(lab, self._work)
         self._clients: list[Client] = []
+        self._strangers: list[subprocess.Popen[str]] = []
         self._client_names = [host.name for host in lab.fabric.hosts.values() if host.kind == "client"]
 
     # -- before
@@ -152,6 +166,7 @@ class Demo:
             for client in self._clients:
                 client.read()
             self._controller.check()
+            self._check_strangers()
             view.said += [note for note in map(_note, self._controller.events()) if note]
             if now >= next_picture:
                 view.status = self._controller.status()
@@ -198,14 +213,33 @@ class Demo:
         victim, to = sabotage.choose(connections, self._long, self._servers, unfit, self._options.seed)
         endpoint = next(one for one in self._long if one.listener == victim.listener)
         self._say(f"          {victim.id} moves from {victim.server} to {to.name}")
+        p4 = {}
         for switch in self._intent.switches("lb"):
+            known = self._lab.fabric.switches[switch]
+            if known.p4:
+                p4[switch] = (f"{known.control}:{P4RUNTIME_PORT}", known.id)
+                continue
             flow = sabotage.flow(victim, endpoint, to, self._intent.port(switch, to.at or ""))
             self._lab.ofctl(switch, "add-flow", "br0", flow)
+        if p4:
+            assert victim.local is not None
+            where = (endpoint.address, endpoint.port)
+            strange = Strange(p4, where, victim.local, to.mac or "", 2 * ACTIVE[1])
+            self._strangers.append(start_strange_pin(self._lab, strange, self._work))
+
+    def _check_strangers(self) -> None:
+        for one in self._strangers:
+            if one.poll():
+                said = one.stderr.read().strip() if one.stderr else ""
+                raise DemoError(f"the sabotage could not be carried out: {said}")
 
     # -- after
 
     def stop(self, keep: Path) -> None:
         """End what was started, and keep its logs in ``keep``."""
+        for stranger in self._strangers:
+            stranger.kill()
+            stranger.wait(10)
         for client in self._clients:
             client.kill()
         self._controller.kill()
