@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from finsy.proto import p4r, p4r_grpc
 
+from controller.southbound import p4link
 from controller.southbound.errors import SwitchGone
 from controller.southbound.p4events import Backup, Connected, Disconnected, Event, Unreachable
 from controller.southbound.p4pipeline import balancer
+from controller.southbound.p4session import P4Session
 from flows.slots import SlotTable
 from p4src.diff import diff
+from p4src.ids import Op
 from p4src.target import Changes, P4Target
 from tests.fakes.p4driven import NAME, Driven, driven, target
 from tests.fakes.p4relay import relay
@@ -178,6 +181,48 @@ def test_a_connection_that_goes_dead_without_a_word_is_made_again(switch: Starta
             assert (await it.next(Disconnected)).session is session
             between.set()
             assert not (await it.next(Connected)).session.pushed
+
+    asyncio.run(body())
+
+
+def test_a_switch_that_has_work_to_do_may_be_slow_to_answer(
+    switch: Startable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(p4link, "BEAT", 0.05)
+    monkeypatch.setattr(p4link, "BEAT_DEADLINE", 0.2)
+    monkeypatch.setattr(p4link, "_MISSED", 1000)
+
+    async def body() -> None:
+        async with relay(switch, listening(tmp_path)) as between, driven() as it:
+            it.driver.connect(NAME, f"unix:{tmp_path}/relay", DEVICE, 7)
+            session = (await it.next(Connected)).session
+            between.clear()
+            reading = asyncio.create_task(session.read())
+            await asyncio.sleep(1.0)
+            assert session.alive
+            between.set()
+            assert (await reading).target == P4Target()
+            between.clear()
+            assert (await it.next(Disconnected)).session is session
+
+    asyncio.run(body())
+
+
+def test_nonsense_from_a_switch_ends_the_connection_and_not_the_driver(
+    switch: Startable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nonsense(session: P4Session, message: object) -> None:
+        raise KeyError("no such field")
+
+    async def body() -> None:
+        async with driven() as it:
+            session = await it.session(switch)
+            monkeypatch.setattr(P4Session, "take", nonsense)
+            await session.packet_out(b"", op=Op.CLOCK)
+            assert "unexpected KeyError: 'no such field'" in (await it.next(Unreachable)).why
+            assert not session.alive
+            monkeypatch.undo()
+            assert await (await it.next(Connected)).session.clock() > 0
 
     asyncio.run(body())
 
