@@ -3,6 +3,9 @@
 //   pin ─┐               ┌ normal, drain (no SYN) ─► that backend ─► no longer its slot's? ─► report
 //   memory ─► fate of it ┤ reset (no SYN) ─► packet-in, dropped
 //                        └ move, or a SYN ─► slot: `before` while it moves and this is no SYN, else `now`
+//
+// A SYN for which memory has no room counts as no SYN: nothing will tell its connection's next packets from those of an
+// old one, so it goes where they will go, by pin or by slot.
 
 control Choose(inout local_t local, inout bit<8> tell, inout bit<8> punt, inout bit<32> drop) {
     action drain() { local.fate = FATE_DRAIN; }
@@ -22,30 +25,35 @@ control Choose(inout local_t local, inout bit<8> tell, inout bit<8> punt, inout 
     }
 
     apply {
+        bit<1> opens = local.syn;
+        if (local.way == NO_WAY) {
+            opens = 0;
+            local.pin_passed = 0;
+        }
         bool by_pin = local.pinned != 0 && local.pin_passed == 0 && (local.known == 0 || local.cell.fresh == 0);
         if (by_pin) {
             local.backend = local.pinned;
             if (local.pin_elsewhere == 1) {
                 tell = REASON_PIN_SEEN;
             }
-        } else if (local.known == 1 && (local.syn == 0 || local.cell.state < CELL_CLOSING)) {
+        } else if (local.known == 1 && (opens == 0 || local.cell.state < CELL_CLOSING)) {
             local.backend = local.cell.backend;
         }
         if (local.backend != 0) {
             fate.apply();
         }
-        if (local.fate == FATE_RESET && local.syn == 0) {
+        if (local.fate == FATE_RESET && opens == 0) {
             punt = REASON_RESET;
             drop = DROP_RESET;
             local.done = 1;
         } else if (local.backend == 0 || local.fate == FATE_MOVE || local.fate == FATE_RESET
-                   || (local.fate == FATE_DRAIN && local.syn == 1 && local.sticky == 0)) {
+                   || (local.fate == FATE_DRAIN && opens == 1 && local.sticky == 0)) {
             local.anew = 1;
             local.backend = local.slot_now;
-            if (local.slot_before != 0 && local.syn == 0) {
+            if (local.slot_before != 0 && opens == 0) {
                 local.backend = local.slot_before;
             }
-        } else if (!by_pin && local.syn == 0 && local.backend != local.slot_now) {
+        } else if (!by_pin && opens == 0 && local.backend != local.slot_now) {
             tell = REASON_EXCEPTION;
         }
         if (local.pin_passed == 1) {
