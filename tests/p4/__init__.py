@@ -1,0 +1,1 @@
+"""The promises of the P4 connection memory, with real packets on the embedded switch and on BMv2."""

@@ -1,0 +1,45 @@
+"""A switch for each test: the embedded one, and BMv2 where it is present."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.p4 import bmv2
+from tests.p4.bmv2 import Bmv2Box
+from tests.p4.box import Box
+from tests.p4.embedded import EmbeddedBox
+
+KINDS: dict[str, Callable[[str], Box]] = {"embedded": EmbeddedBox, "bmv2": Bmv2Box}
+
+
+@pytest.fixture(params=list(KINDS))
+def make(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Box]]:
+    """Makes switches of one kind, by name."""
+    reason = bmv2.why_not() if request.param == "bmv2" else None
+    if reason:
+        pytest.skip(reason)
+    made: list[Box] = []
+
+    def one(name: str) -> Box:
+        made.append(KINDS[request.param](name))
+        return made[-1]
+
+    yield one
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def box(make: Callable[[str], Box]) -> Box:
+    """One switch."""
+    return make("lb1")
+
+
+@pytest.fixture
+def embedded() -> Iterator[EmbeddedBox]:
+    """The embedded switch, whose clock is the test's."""
+    made = EmbeddedBox()
+    yield made
+    made.close()

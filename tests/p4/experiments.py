@@ -1,0 +1,149 @@
+"""The long promises as experiments of any size: a flood of SYNs, and memory that is filled beyond its size."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from controller.model.types import Mode
+from p4src.ids import Drop, Reason
+from tests.p4.box import Box, Frame
+from tests.p4.keeper import Keeper
+from tests.p4.scene import Scene, Service
+from tests.p4.traffic import Crowd, syn_flood, talks
+
+WAYS = 4
+SERVICE = Service(1, Mode.NAT)
+"""NAT: answers come back through the switch."""
+_CHANGES = ((0.4, (1, 2, 3, 5)), (0.5, ()), (0.8, (1, 2, 5)), (0.95, ()))
+"""Shares of all connections at which other backends serve, or (none named) slots settle."""
+_STEP = 500
+"""Connections opened between two looks at what the switch says."""
+
+
+@dataclass
+class Outcome:
+    """What became of connections."""
+
+    connections: int
+    moved: int
+    lost: int
+    wrong: list[str]
+    pins: int
+    heard: dict[str, int]
+    drops: dict[str, int]
+    figures: dict[str, float] = field(default_factory=dict)
+    """Measured, by name and unit."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether the promise was."""
+        return not (self.moved or self.lost or self.wrong)
+
+
+@dataclass
+class _Rate:
+    """Packets and payload in a time."""
+
+    seconds: float
+    packets: int
+    size: int
+
+    def figures(self, when: str) -> dict[str, float]:
+        each = self.packets / self.seconds
+        return {f"packets/s {when}": each, f"goodput Mbit/s {when}": each * self.size * 8 / 1e6}
+
+
+def flood(
+    box: Box, cells: int, connections: int, spoofed: int, size: int = 8, clock: Callable[[], float] = time.monotonic
+) -> Outcome:
+    """``spoofed`` SYNs while ``connections`` exchange data, the pool changed in the middle of it.
+
+    ``cells``: of a way.
+    """
+    keeper = Keeper([box], Scene((SERVICE,), cells_mask=cells - 1))
+    crowd = Crowd(box)
+    crowd.open(talks(SERVICE, connections, size=size))
+    calm = _timed(crowd, clock, lambda: _repeat(crowd, keeper, 4))
+    batch = 512
+    crowd.noise = _counted(syn_flood(SERVICE, spoofed, seed=spoofed, batch=batch), events := [0])
+    batches = -(-spoofed // batch)
+
+    def under_flood() -> None:
+        changed = settled = False
+        while events[0] < batches:
+            crowd.exchange()
+            keeper.step()
+            if not changed and events[0] >= batches / 2:
+                changed = True
+                keeper.change(keeper.scene.changing((1, 2, 3, 5)))
+            elif changed and not settled and events[0] >= batches * 3 / 4:
+                settled = True
+                keeper.change(keeper.scene.settled())
+
+    wild = _timed(crowd, clock, under_flood)
+    crowd.noise = None
+    keeper.step()
+    crowd.exchange()
+    figures = {**calm.figures("before"), **wild.figures("during"), "SYNs/s": spoofed / wild.seconds}
+    return _outcome(crowd, keeper, figures)
+
+
+def fill(box: Box, cells: int, excess: float = 0.2) -> Outcome:
+    """Live connections, more than memory has cells; the pool changes twice while they open, and once more at the end.
+
+    In a transition everybody sends, and connections open.
+    """
+    keeper = Keeper([box], Scene((SERVICE,), cells_mask=cells - 1))
+    crowd = Crowd(box)
+    total = int(WAYS * cells * (1 + excess))
+    them = talks(SERVICE, total)
+    step = min(_STEP, max(1, total // 40))
+    changes = deque(_CHANGES)
+    for at in range(0, total, step):
+        crowd.open(them[at : at + step])
+        keeper.step()
+        if any(keeper.scene.table.before):
+            _repeat(crowd, keeper, 1)
+        while changes and len(crowd.talks) >= changes[0][0] * total:
+            serving = changes.popleft()[1]
+            keeper.change(keeper.scene.changing(serving) if serving else keeper.scene.settled())
+    keeper.change(keeper.scene.changing((1, 2, 3, 4, 5)))
+    _repeat(crowd, keeper, 2)
+    keeper.change(keeper.scene.settled())
+    crowd.exchange()
+    return _outcome(crowd, keeper, {"cells": WAYS * cells, "connections over cells": total / (WAYS * cells)})
+
+
+def _repeat(crowd: Crowd, keeper: Keeper, times: int) -> None:
+    for _ in range(times):
+        crowd.exchange()
+        keeper.step()
+
+
+def _timed(crowd: Crowd, clock: Callable[[], float], work: Callable[[], None]) -> _Rate:
+    before, start = crowd.delivered, clock()
+    work()
+    return _Rate(clock() - start, crowd.delivered - before, crowd.talks[0].size)
+
+
+def _counted(batches: Iterator[list[Frame]], count: list[int]) -> Iterator[list[Frame]]:
+    for batch in batches:
+        count[0] += 1
+        yield batch
+
+
+def _outcome(crowd: Crowd, keeper: Keeper, figures: dict[str, float]) -> Outcome:
+    box = crowd.box
+    return Outcome(
+        len(crowd.talks),
+        len(crowd.moved),
+        crowd.lost.total(),
+        crowd.wrong[:5],
+        len(keeper.pins.pins),
+        {Reason(reason).name.lower(): count for reason, count in sorted(keeper.heard.items())},
+        {Drop(drop).name.lower(): count for drop, count in box.drops().items() if count},
+        figures,
+    )

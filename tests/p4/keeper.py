@@ -1,0 +1,79 @@
+"""A controller small enough for a test: it answers what switches say with pins, on all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from controller.plan.pins import PinBook, PinKey
+from flows.spec import Fate
+from flows.stages.pin import HeldPin, PinRole, PinSpec
+from p4src.ids import Reason
+from tests.p4.box import Box, Idle, Punt, Said
+from tests.p4.scene import Scene
+
+IDLE = 900
+"""Idle timeout of pins, seconds."""
+
+
+class Keeper:
+    """Holds switches to one scene, and its pins."""
+
+    def __init__(self, boxes: Sequence[Box], scene: Scene) -> None:
+        self.boxes = tuple(boxes)
+        self.scene = scene
+        self.pins = PinBook()
+        self.heard: Counter[Reason] = Counter()
+        self.punts: list[Punt] = []
+        self.apply()
+
+    def change(self, scene: Scene) -> None:
+        """Everything is to be like this now; pins stay, but those of backends that give their connections away."""
+        self.scene = scene
+        leaving = {number for number, fate in scene.fates.items() if fate in (Fate.MOVE, Fate.RESET)}
+        self.pins.forget_backends(leaving)
+        self.apply()
+
+    def apply(self) -> None:
+        """Write what differs to every switch."""
+        for box in self.boxes:
+            mine = replace(self.scene, name=box.name, pins=tuple(self._held(box.name)))
+            box.hold(mine.target())
+
+    def step(self) -> bool:
+        """Deal with what the switches said; whether any pin changed."""
+        changed = False
+        for box in self.boxes:
+            for told in box.told():
+                if isinstance(told, Punt):
+                    self.heard[told.reason] += 1
+                    self.punts.append(told)
+                else:
+                    changed |= self._pin(box.name, told)
+        if changed:
+            self.apply()
+        return changed
+
+    def _pin(self, switch: str, told: Said | Idle) -> bool:
+        key = PinKey(told.listener, told.client, told.port)
+        known = self.pins.pins.get(key)
+        if isinstance(told, Idle):
+            return known is not None and self.pins.idle(switch, known.id)
+        self.heard[told.reason] += 1
+        if told.reason in (Reason.EXCEPTION, Reason.OVERFLOW):
+            protocol = self.scene.service(told.listener).protocol
+            return self.pins.report(switch, key, protocol, told.backend)
+        if known is None:
+            return False
+        if told.reason is Reason.PIN_SEEN:
+            return self.pins.seen(switch, known.id)
+        return told.reason is Reason.PIN_STALE and self.pins.stale(known.id)
+
+    def _held(self, switch: str) -> list[HeldPin]:
+        out = []
+        for pin in self.pins.pins.values():
+            spec = PinSpec(pin.id, pin.key.listener, pin.protocol, pin.key.source, pin.key.port, pin.backend)
+            role = PinRole.REPORTER if pin.reporter == switch else PinRole.SIBLING
+            out.append(HeldPin(spec, role, IDLE))
+        return out
