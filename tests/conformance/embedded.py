@@ -22,6 +22,7 @@ from topo.p4switch.runtime.service import Service
 from topo.p4switch.state import DigestMessage, Ports, Switch
 
 _CPU_PORT = 510
+LACKING = (Can.LATE_FIRST, Can.GENERATIONS, Can.FULLNAT_PINS, Can.FULLNAT_AFFINITY, Can.PROBES)
 _NAMES = {number: name for name, number in PORTS.items()}
 _TOLD_WITHIN = 2.0
 """Seconds in which what the pipeline has told reaches the controller."""
@@ -42,8 +43,10 @@ class Plane:
         self.out: list[Wire] = []
         self.ahead = 0
         """Nanoseconds."""
-        self.told = 0
-        """Digests and packets for the controller."""
+        self.told: set[object] = set()
+        """Digests and packets for the controller; the server sends what is the same only once."""
+        self.injected = 0
+        """Packets of the controller."""
         self._engine: Engine | None = None
 
     def clock(self) -> int:
@@ -61,6 +64,7 @@ class Plane:
     def inject(self, frame: bytes) -> None:
         """See ``Plane`` of the switch."""
         self.process(_CPU_PORT, frame, counted=False)
+        self.injected += 1
 
     def process(self, port: int, frame: bytes, *, counted: bool = True) -> None:
         """Run a frame."""
@@ -68,7 +72,8 @@ class Plane:
         self._count()
         for egress, sent in self._engine.process(port, frame):
             if egress == _CPU_PORT:
-                self.told += counted
+                if counted:
+                    self.told.add(sent)
                 self.on_cpu(sent)
             else:
                 self.out.append(Wire(_NAMES[egress], sent))
@@ -82,7 +87,7 @@ class Plane:
             return
 
         def counting(message: DigestMessage) -> None:
-            self.told += 1
+            self.told.add(message.values)
             sink(message)
 
         counting.counts = True  # type: ignore[attr-defined]
@@ -114,7 +119,7 @@ class Embedded:
 
     def has(self, what: Can) -> bool:
         """See ``Target``."""
-        return what not in (Can.LATE_FIRST, Can.GENERATIONS)
+        return what not in LACKING
 
     def apply(self, world: World) -> None:
         """See ``Target``."""
@@ -123,6 +128,13 @@ class Embedded:
         if passed > 0:
             self._pass(passed)
         self._controller.apply(world)
+        self._take()
+
+    def _take(self) -> None:
+        """Wait until the switch has taken what the controller has sent it: authority above all."""
+        end = time.monotonic() + _TOLD_WITHIN
+        while self.plane.injected < self._controller.sent and time.monotonic() < end:
+            time.sleep(0.0005)
 
     def _pass(self, seconds: float) -> None:
         self.plane.ahead += int(seconds * _SECOND)
@@ -134,7 +146,7 @@ class Embedded:
         """See ``Target``."""
         heard = Heard()
         self.plane.out.clear()
-        self.plane.told = 0
+        self.plane.told.clear()
         for wire in sent:
             self.plane.process(PORTS[wire.port], wire.frame)
         end = time.monotonic() + min(within, _TOLD_WITHIN)
@@ -147,7 +159,7 @@ class Embedded:
 
     def _complete(self, heard: Heard, done: Callable[[Heard], bool]) -> bool:
         self._hear(heard, 0.0)
-        return done(heard) and (not self.plane.told or bool(heard.reports))
+        return done(heard) and len(heard.reports) >= len(self.plane.told)
 
     def _hear(self, heard: Heard, wait: float) -> None:
         heard.reports += self._controller.reports(wait)
@@ -155,8 +167,8 @@ class Embedded:
 
     def forget(self) -> None:
         """See ``Target``."""
-        self._pass(_FORGETS)
         self._controller.forget()
+        self._pass(_FORGETS)
         self._now = None
 
     def close(self) -> None:

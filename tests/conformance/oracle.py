@@ -50,7 +50,7 @@ class Oracle:
 
     def has(self, what: Can) -> bool:
         """See ``Target``."""
-        return what in (Can.MEMORY_CLOCK, Can.GENERATIONS)
+        return what in (Can.MEMORY_CLOCK, Can.GENERATIONS, Can.FULLNAT_PINS, Can.FULLNAT_AFFINITY)
 
     def apply(self, world: World) -> None:
         """See ``Target``."""

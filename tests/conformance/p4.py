@@ -54,6 +54,9 @@ class P4Controller:
         self._thread.start()
         self._driver = self._run(self._start(address))
         self._session = self._connected()
+        self.sent = 0
+        """Packets that the controller has sent to the switch."""
+        self._count_sent()
         self._link = P4Link(switch, self._session, _new_secret())
         self._have = P4Target()
         self._world: World | None = None
@@ -69,6 +72,15 @@ class P4Controller:
             event = self._events.get(timeout=_PATIENCE)
             if isinstance(event, Connected):
                 return event.session
+
+    def _count_sent(self) -> None:
+        send = self._session.packet_out
+
+        async def counting(*arguments: Any, **named: Any) -> None:
+            self.sent += 1
+            await send(*arguments, **named)
+
+        self._session.packet_out = counting  # type: ignore[method-assign]
 
     def apply(self, world: World) -> None:
         """Write what differs, and renew the authority."""

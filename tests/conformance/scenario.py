@@ -71,6 +71,11 @@ ROUTER: dict[int, Address] = {4: ip_address("10.0.0.254"), 6: ip_address("fd00::
 
 NEAR = ("b1", "b2", "b3", "b4")
 FAR = "b5"
+_BEFORE = (
+    *("10.0.0.0/24", "fd00::/64", "192.0.2.0/24", "2001:db8::/32"),
+    *(str(network) for network in BYPASS),
+)
+"""Where clients are."""
 SERVERS = (*NEAR, FAR)
 SERVER_MACS = {name: f"02:45:56:02:00:{n:02x}" for n, name in enumerate(SERVERS, 2)}
 FRAME_TO = {**SERVER_MACS, FAR: GATEWAY_MAC}
@@ -209,5 +214,5 @@ def p4_switch(kind: str) -> Switch:
         for name, addresses in SERVER_ADDRESSES.items()
         for address in addresses.values()
     )
-    others = tuple(Route(ip_network(prefix), (SEGMENT,)) for prefix in ("0.0.0.0/0", "::/0"))
+    others = tuple(Route(ip_network(prefix), (SEGMENT,)) for prefix in _BEFORE)
     return replace(switch_of(kind), p4runtime="unix:p4rt", routes=(*hosts, *others))

@@ -31,7 +31,10 @@ class Can(StrEnum):
     CONTROLLER = "packets that the controller sends"
     PINS_SEEN = "reports of pins that a switch holds for another one"
     MEMORY_CLOCK = "memory that ages by the suite's clock"
-    GENERATIONS = "memory in generations, which the fuzzer's oracle knows"
+    GENERATIONS = "memory in generations and watched slots, as the fuzzer's oracle has them"
+    FULLNAT_PINS = "pins of fullnat connections, whose ports no other switch has"
+    FULLNAT_AFFINITY = "affinity of clients with fullnat, each of whose connections has a cell of its own"
+    PROBES = "solicitations of hosts that have no address yet"
 
 
 class Reason(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.model.types import Pool
+from controller.model.types import Mode, Pool
 from tests.conformance.expect import Alike, Lost, Same, Share, Spread, To
 from tests.conformance.row import Change, In, Judge, Row
 from tests.conformance.says import Connection, connections, going_on, opening
@@ -19,7 +19,7 @@ from tests.conformance.scenario import (
     server,
     web,
 )
-from tests.conformance.target import Reason
+from tests.conformance.target import Can, Reason
 
 _EXCEPTION = frozenset({Reason.EXCEPTION})
 _MANY = 64
@@ -230,10 +230,15 @@ def _affine_grows(service: Service) -> Row:
         (
             In(opening(some), To("b1")),
             Change(pool(server("b1", group=1), "b2")),
-            In(opening(more), To("b1"), reports=_EXCEPTION),
+            In(opening(more), To("b1"), reports=None),
             In(going_on(some), To("b1"), reports=_EXCEPTION),
         ),
+        needs=_with_affinity(service),
     )
+
+
+def _with_affinity(service: Service) -> frozenset[Can]:
+    return frozenset({Can.FULLNAT_AFFINITY} if service.mode is Mode.FULLNAT else ())
 
 
 def _affine_clients() -> Row:
@@ -247,7 +252,8 @@ def _affine_clients() -> Row:
             In(one.syn(), To("b1")),
             Change(pool(server("b1", group=1), "b2")),
             In(two.syn(), To("b2")),
-            In(replace(one, port=40_001).syn(), To("b1"), reports=_EXCEPTION),
+            In(replace(one, port=40_001).syn(), To("b1"), reports=None),
+            In(one.data(), To("b1"), reports=_EXCEPTION),
         ),
     )
 
@@ -262,7 +268,7 @@ def _affine_listeners() -> Row:
         (
             In(Connection("c1", 40_000, one).syn(), To("b1")),
             Change(Setup((pool(server("b1", group=1), "b2"),), (one, two))),
-            In(Connection("c1", 40_001, two).syn(), To("b1"), reports=_EXCEPTION),
+            In(Connection("c1", 40_001, two).syn(), To("b1"), reports=None),
         ),
     )
 

@@ -120,7 +120,7 @@ def _too_big(service: Service) -> Row:
 ROWS = (
     *map(_of_known, EVERY_MODE),
     *map(_of_moved, EVERY_MODE),
-    *map(_of_unknown, EVERY_MODE),
+    *map(_of_unknown, [s for s in EVERY_MODE if s.mode is not Mode.FULLNAT]),
     *map(_of_pinned, [s for s in EVERY_MODE if s.mode is not Mode.FULLNAT]),
     _to_nobody(),
     *map(_too_big, _TUNNELLED),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.model.types import Mode, Protocol
-from tests.conformance.expect import Home, Lost, Same, Spread, To
+from tests.conformance.expect import Home, Lost, Same, To
 from tests.conformance.row import Change, In, Row
 from tests.conformance.says import Connection, connections, opening
 from tests.conformance.scenario import EVERY_MODE, NEAR, Service, pool, server, web
@@ -40,7 +40,7 @@ def _of_known(service: Service) -> Row:
         "Whole and fragmented datagrams of one connection reach one server.",
         web(*NEAR),
         (
-            In(opening(some), Spread(*NEAR)),
+            In(opening(some), To(*NEAR)),
             In(tuple(c.data(size=_LARGE, fragments="12") for c in some), Same()),
             In(tuple(c.data() for c in some), Same()),
         ),

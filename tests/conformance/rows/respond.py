@@ -19,8 +19,8 @@ _NOT_OURS = replace(_WEB, owned=False)
 _EXPIRES_WITHIN = 20.0
 
 
-def _answered(name: str, why: str, *says: Say) -> Row:
-    return Row(name, why, _WEB, tuple(In(say, Answered()) for say in says), needs=_NEEDS)
+def _answered(name: str, why: str, *says: Say, needs: frozenset[Can] = _NEEDS) -> Row:
+    return Row(name, why, _WEB, tuple(In(say, Answered()) for say in says), needs=needs)
 
 
 def _unanswered(name: str, why: str, *says: Say) -> Row:
@@ -31,16 +31,16 @@ def _without(version: int) -> Row:
     vip = VIPS[version]
     return Row(
         f"not-the-owner-v{version}",
-        "Two sites that answer for one address would tear its connections apart: only the owner does, from when it is.",
+        "Two sites that answer for one address would tear its connections apart: only the owner does, while it is.",
         _NOT_OURS,
         (
             In(Question(vip), Unanswered()),
             In(Ping(vip), Unanswered()),
-            Change(_WEB),
+            Change(_BRIEF),
             In(Question(vip), Answered()),
             In(Ping(vip), Answered()),
             Change(_NOT_OURS),
-            In(Question(vip), Unanswered()),
+            Until(In(Question(vip), Unanswered()), _EXPIRES_WITHIN),
             In(Ping(vip), Unanswered()),
         ),
         needs=_NEEDS,
@@ -85,6 +85,7 @@ def _rows(version: int) -> tuple[Row, ...]:
             f"who-has-probe-v{version}",
             "A host that wants to take the address itself has to learn that it is taken.",
             Question(vip, unspecified=True),
+            needs=_NEEDS | {Can.PROBES} if version == 6 else _NEEDS,
         ),
         _unanswered(
             f"who-has-another-v{version}",
