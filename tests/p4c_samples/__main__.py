@@ -89,6 +89,18 @@ def run_sample(program: Path, stf: Path) -> Result:
     return Result(name, "failed", "; ".join(problems)) if problems else Result(name, "passed")
 
 
+def _revision(checkout: Path) -> str:
+    """The checkout's commit, or that it has none."""
+    done = subprocess.run(
+        ["git", "-C", str(checkout), "rev-parse", "HEAD"],
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    return done.stdout.strip() or "of unknown revision"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the samples; 0 when at least 95 of 100 that compile pass."""
     parser = argparse.ArgumentParser(prog="python -m tests.p4c_samples", description=__doc__)
@@ -111,6 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"compiler {len(names)} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''}): {reason}")
     passed = sum(r.outcome == "passed" for r in results)
     compiled = sum(r.outcome != "compiler" for r in results)
+    print(f"p4c {_revision(options.checkout)}")
     print(f"{passed} passed of {compiled} that compiled, {len(results)} in all")
     return 0 if compiled and passed >= 0.95 * compiled else 1
 
