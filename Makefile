@@ -10,7 +10,7 @@ READY := .venv/ready-$(shell cat requirements-dev.txt pyproject.toml | cksum | c
 PIP = $(BIN)/python -m pip --disable-pip-version-check --retries 5 --timeout 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench p4 lint types venv lab-packages bench-packages root pins clean
+.PHONY: help demo test bench p4 shell lint types venv lab-packages bench-packages root pins clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -18,7 +18,7 @@ help:  ## this list
 demo: root venv lab-packages  ## break a fabric under load and count what was lost (root; 3 minutes)
 	$(BIN)/evenkeel demo
 
-test: lint types lab-packages  ## lint, types, unit, conformance and lab tests (lab tests need root)
+test: lint types lab-packages shell  ## lint, types, unit, conformance and lab tests (lab tests need root)
 	$(BIN)/pytest
 
 bench: root venv lab-packages bench-packages  ## measure everything (root)
@@ -44,6 +44,16 @@ $(READY):
 	rm -f .venv/ready-*
 	touch $@
 
+# An independent P4Runtime client for tests; its protobuf is one that the controller cannot live with.
+shell: .venv-shell/ready
+
+.venv-shell/ready: requirements-shell.txt
+	@PYTHON='$(PYTHON)' .ci/python-ready
+	$(PYTHON) -m venv --clear .venv-shell
+	.venv-shell/bin/python -m pip --disable-pip-version-check --retries 5 --timeout 60 install --quiet \
+	  --require-hashes -r requirements-shell.txt
+	touch $@
+
 lab-packages:
 	@.ci/debian-packages $(LAB_PACKAGES)
 
@@ -58,7 +68,10 @@ pins:  ## pin again from pyproject.toml, to the newest versions (needs uv)
 	  --custom-compile-command 'make pins' pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make pins' --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	printf 'p4runtime-shell\nprotobuf<3.21\n' | uv pip compile --quiet --universal --upgrade --generate-hashes \
+	  --no-emit-index-url --no-annotate --custom-compile-command 'make pins' --python-version 3.11 - \
+	  -o requirements-shell.txt
 
 clean:  ## remove everything that these targets made
-	rm -rf .venv out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-shell out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

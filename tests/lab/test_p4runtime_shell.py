@@ -1,8 +1,7 @@
 """An independent P4Runtime client, unmodified, against the embedded switch.
 
 p4runtime-shell needs a protobuf that the controller cannot live with, so it is run by a Python of its own: the one that
-EVENKEEL_P4RT_SHELL_PYTHON names, or ``.venv-shell/bin/python`` in the repository. To make that one:
-``python3 -m venv .venv-shell && .venv-shell/bin/pip install p4runtime-shell==0.0.6 'protobuf<=3.20.3'``
+EVENKEEL_P4RT_SHELL_PYTHON names, or ``.venv-shell/bin/python`` in the repository, which ``make shell`` makes.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ def python() -> str:
     named = os.environ.get(VARIABLE)
     own = HERE.parents[1] / ".venv-shell" / "bin" / "python"
     if named is None and not own.exists():
-        pytest.skip(f"needs p4runtime-shell in an environment of its own: name its python in {VARIABLE}")
+        pytest.skip(f"needs p4runtime-shell in an environment of its own: make shell, or name its python in {VARIABLE}")
     return named or str(own)
 
 
