@@ -102,7 +102,7 @@ class Names:
                 for field, _, _ in item.fields:
                     self._add(self._name(header, field), "0")
             elif isinstance(item, Opaque):
-                self._add(self._name(header, item.name), f"bytes({item.size})")
+                self._add(self._name(header, item.name), repr(bytes(item.size)))
             elif isinstance(item, VarBits):
                 self._add(self._name(header, item.name), 'b""')
 
