@@ -298,7 +298,7 @@ class Lab:
         found = self.switches[name]
         if not isinstance(found, ovs.OpenVSwitch):
             raise LabError(
-                f"{name} is a {found.switch.kind} switch, which ovs-{tool} cannot ask: "
+                f"{name} is of kind {found.switch.kind}, which ovs-{tool} cannot ask: "
                 f"it speaks P4Runtime at {found.switch.control}:{P4RUNTIME_PORT}"
             )
         return found
@@ -306,8 +306,9 @@ class Lab:
     def fail(self, target: str, link: bool = False, ill: bool = False) -> None:
         """Break a part.
 
-        A switch: its processes die by SIGKILL. "A-B": that link is unplugged. A server: its program dies by
-        SIGKILL; with ``ill`` it lives and /healthz answers 503. Any host with ``link``: it is unplugged.
+        A switch: its processes die by SIGKILL (and a P4 switch's cables to ovs switches, which see nothing else).
+        "A-B": that link is unplugged. A server: its program dies by SIGKILL; with ``ill`` it lives and /healthz
+        answers 503. Any host with ``link``: it is unplugged.
         """
         self._change(target, link, ill, mend=False)
 
@@ -324,9 +325,9 @@ class Lab:
                 if (link or ill) and not mend:
                     raise LabError(f"{target} is a switch: it has several links, say {target}-NEIGHBOUR")
                 if not mend:
-                    self.switches[target].kill()
+                    self._stop(target)
                 elif not self.switches[target].running():
-                    self.switches[target].kill()
+                    self._stop(target)
                     self.switches[target].start(shut=True)
                     self._open(target)
             elif target in self.fabric.hosts:
@@ -337,6 +338,15 @@ class Lab:
                     f"or a link like {'-'.join(next(iter(self._links()), ('a', 'b')))}"
                 )
 
+    def _stop(self, name: str) -> None:
+        self.switches[name].kill()
+        self._show(name, up=False)
+
+    def _show(self, name: str, up: bool) -> None:
+        """Tell ovs neighbours of a P4 switch by their cables whether it is to be used: it does not speak BFD."""
+        for peer in self.fabric.ovs_neighbours(name) if self.fabric.switches[name].p4 else ():
+            wires.plug(self.fabric, self.spaces, peer, name, up)
+
     def _open(self, name: str, deadline: float = 5.0) -> None:
         """Let a switch be used again once its links to all running neighbours are up."""
         switch = self.switches[name]
@@ -345,6 +355,7 @@ class Lab:
         while not wanted <= switch.sessions() and time.monotonic() < end:
             time.sleep(0.05)
         switch.open()
+        self._show(name, up=True)
 
     def _links(self) -> list[tuple[str, str]]:
         return [*self.fabric.links, *((host.name, host.attach) for host in self.fabric.hosts.values())]
@@ -355,10 +366,7 @@ class Lab:
             raise LabError(
                 f"no link {one}-{other}; there are {', '.join('-'.join(pair) for pair in self._links())}"
             )
-        # Always the same end, and the switch's where there is a host: a host whose own interface goes down
-        # forgets its IPv6 addresses and routes.
-        switch, neighbour = pair if pair[0] in self.switches else pair[::-1]
-        wires.set_link(self.spaces[switch], neighbour, up)
+        wires.plug(self.fabric, self.spaces, *pair, up=up)
 
     def _change_host(self, host: Host, link: bool, ill: bool, mend: bool) -> None:
         running = [each for each in process.recall(self._pids, host.name) if each.alive]

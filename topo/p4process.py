@@ -73,7 +73,7 @@ class P4Switch:
     def start(self, shut: bool = False) -> None:
         """Start it; returns when it listens. Raises ``CommandError``.
 
-        ``shut`` changes nothing: cables that ``kill`` pulled out stay so until ``open``.
+        ``shut`` changes nothing: it has no way to tell neighbours, and forwards nothing before a controller says how.
         """
         log = self.directory / "switch.log"
         with netns.enter(self.space):
@@ -90,13 +90,7 @@ class P4Switch:
         return False
 
     def open(self) -> None:
-        """Plug the cables to ovs switches in, if they were pulled out."""
-        self._plug(True)
-
-    def _plug(self, up: bool) -> None:
-        """An ovs neighbour, which hears no BFD from here, learns from its cable whether this switch is to be used."""
-        for name in sorted(self.fabric.ovs_neighbours(self.switch.name)):
-            wires.set_link(self.space, name, up)
+        """Nothing was shut here."""
 
     def liveness(self) -> dict[str, bool]:
         """Neighbouring switches and whether the link has a carrier; there is no BFD."""
@@ -120,6 +114,5 @@ class P4Switch:
         return any(each.alive for each in process.recall(self.pids, self.switch.name))
 
     def kill(self) -> None:
-        """End it with SIGKILL, and its cables to ovs switches with it, as a loss of power would."""
+        """End it with SIGKILL, as a crash would."""
         process.kill(each.pid for each in process.recall(self.pids, self.switch.name) if each.alive)
-        self._plug(False)

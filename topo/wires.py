@@ -34,6 +34,8 @@ CONTROL_BRIDGE = "net"
 TUNNEL_TABLE = 69
 IPIP_INTERFACE = "tun0"
 """Where what came in IPIP is given to a server's kernel."""
+_NOTHING_PASSES = "blackhole"
+"""Queueing discipline that drops all."""
 _NO_DAD = 0x02
 _PERMANENT = 0x80
 _SIOCETHTOOL = 0x8946
@@ -209,17 +211,50 @@ def set_up_tunnel(switch: Switch, gateway_mac: str) -> None:
         route.route("replace", dst="default", gateway=str(TUNNEL_GATEWAY))
 
 
+def plug(fabric: Fabric, spaces: Mapping[str, str], one: str, other: str, up: bool) -> None:
+    """Plug or unplug a cable between two nodes; ``up``: the former. May be repeated.
+
+    Always the same end goes down, and never a host's, which would forget its IPv6 addresses and routes, nor BMv2's,
+    which would stop to receive from any port: between two such nodes the cable lets nothing through.
+    """
+    ends = {one: _interface(fabric, other, at=one), other: _interface(fabric, one, at=other)}
+    for node, interface in ends.items():
+        switch = fabric.switches.get(node)
+        if switch is not None and switch.kind != "bmv2":
+            set_link(spaces[node], interface, up)
+            return
+    for node, interface in ends.items():
+        _pass(spaces[node], interface, up)
+
+
+def _interface(fabric: Fabric, neighbour: str, at: str) -> str:
+    return neighbour if at in fabric.switches else HOST_INTERFACE
+
+
 def set_link(space: str, interface: str, up: bool) -> None:
-    """Plug or unplug one end of a cable; the other end sees no carrier."""
+    """Set one end of a cable up or down; the other end sees no carrier."""
     with netns.enter(space), IPRoute() as route:
         route.link("set", index=route.link_lookup(ifname=interface)[0], state="up" if up else "down")
 
 
+def _pass(space: str, interface: str, everything: bool) -> None:
+    """Let everything out of an interface, or nothing; whoever sends does not notice."""
+    with netns.enter(space), IPRoute() as route:
+        index = route.link_lookup(ifname=interface)[0]
+        closed = route.get_links(index)[0].get_attr("IFLA_QDISC") == _NOTHING_PASSES
+        if closed and everything:
+            route.tc("del", _NOTHING_PASSES, index)
+        elif not closed and not everything:
+            route.tc("replace", _NOTHING_PASSES, index)
+
+
 def links(space: str) -> dict[str, bool]:
-    """Interfaces of a namespace and whether each has a carrier."""
+    """Interfaces of a namespace and whether each has a carrier, and lets something out."""
     with netns.enter(space), IPRoute() as route:
         return {
-            link.get_attr("IFLA_IFNAME"): link.get_attr("IFLA_CARRIER") == 1 for link in route.get_links()
+            link.get_attr("IFLA_IFNAME"): link.get_attr("IFLA_CARRIER") == 1
+            and link.get_attr("IFLA_QDISC") != _NOTHING_PASSES
+            for link in route.get_links()
         }
 
 
