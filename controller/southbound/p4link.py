@@ -26,10 +26,11 @@ from controller.southbound.p4session import P4Session
 
 BEAT = 1.0
 """Seconds between heartbeats."""
-BEAT_DEADLINE = 3.0
+BEAT_DEADLINE = 2.0
 """Seconds that the answer to one may take."""
-_MISSED = 3
-"""Heartbeats without an answer that a switch may miss in a row while it has a write or read of ours to do."""
+_MISSED, _MISSED_BUSY = 2, 4
+"""Heartbeats in a row without an answer that end a connection; and while the switch has a write or read of ours to do,
+which has a deadline of its own. One alone may be a machine that is short of time."""
 HELLO = 3.0
 """Seconds that connecting and the first answer may take."""
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
@@ -149,9 +150,10 @@ class Link:
                 cookie = await channel.cookie(self.device_id, BEAT_DEADLINE)
             except SwitchTimeout:
                 missed += 1
-                if missed < _MISSED and session is not None and session.busy:
-                    continue
-                raise
+                busy = session is not None and session.busy
+                if missed >= (_MISSED_BUSY if busy else _MISSED):
+                    raise
+                continue
             missed = 0
             if session is not None and session is self.session and cookie != self._pipeline.cookie:
                 raise SwitchError(f"switch {self.name}: somebody changed its pipeline")

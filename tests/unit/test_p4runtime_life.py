@@ -190,7 +190,7 @@ def test_a_switch_that_has_work_to_do_may_be_slow_to_answer(
 ) -> None:
     monkeypatch.setattr(p4link, "BEAT", 0.05)
     monkeypatch.setattr(p4link, "BEAT_DEADLINE", 0.2)
-    monkeypatch.setattr(p4link, "_MISSED", 1000)
+    monkeypatch.setattr(p4link, "_MISSED_BUSY", 1000)
 
     async def body() -> None:
         async with relay(switch, listening(tmp_path)) as between, driven() as it:
