@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from topo.demo.actors import DemoError
+from topo.demo.events import FULL, SHORT
 from topo.demo.intentfile import IntentError
 from topo.demo.run import Options, run
 from topo.demo.sabotage import NoVictimError
@@ -22,13 +23,15 @@ def demo(
     connections: int | None = None,
     keep: bool = False,
     switch: str | None = None,
+    short: bool = False,
 ) -> int:
     """Run the demo and write ``out``/report.json and ``out``/report.html.
 
     Returns 0 if every promise held; with ``sabotage``, if exactly one broken connection was reported, since
     that is what such a run has to show. 1: a promise did not hold. 2: the demo could not be carried out.
     ``seed`` chooses who is added, drained and killed; ``connections`` is the number of long-lived ones, by default
-    what fits the kind of ``switch``; ``keep`` leaves the lab up (``evenkeel lab down demo`` removes it).
+    what fits the kind of ``switch``; ``short`` takes less than a minute and leaves out some events;
+    ``keep`` leaves the lab up (``evenkeel lab down demo`` removes it).
     """
     console = Console()
     scale = next((one for one in SCALES if one.switch == (switch or "ovs")), None)
@@ -39,7 +42,7 @@ def demo(
     # So that a demo that is told to stop removes its lab.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return run(Options(out, seed, sabotage, scale, connections, keep), console)
+        return run(Options(out, seed, sabotage, scale, connections, keep, SHORT if short else FULL), console)
     except (DemoError, IntentError, LabError, NoVictimError) as error:
         console.print(f"demo: {error}", style="red", highlight=False, markup=False)
         return 2

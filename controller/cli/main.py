@@ -126,11 +126,14 @@ def demo(
             metavar="KIND", help="What all switches are: ovs, bmv2 or embedded.", show_default="ovs"
         ),
     ] = None,
+    short: Annotated[
+        bool, typer.Option("--short", help="Fewer events, shorter silences: less than a minute.")
+    ] = False,
 ) -> None:
     """Break a fabric under load and count what was lost; exit code 0 only if every promise held."""
     from controller.cli.demo import demo as run_demo
 
-    raise typer.Exit(run_demo(out, sabotage, seed, connections, keep, switch))
+    raise typer.Exit(run_demo(out, sabotage, seed, connections, keep, switch, short))
 
 
 @app.command()

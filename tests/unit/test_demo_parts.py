@@ -14,12 +14,12 @@ from ruamel.yaml import YAML
 
 from topo import intent, model
 from topo.demo import live, ready, sabotage, scoreboard
-from topo.demo.actors import SILENT, LoadPlan, Tail, write_specs
-from topo.demo.events import Fleet, Happened, write_script
+from topo.demo.actors import LoadPlan, Tail, write_specs
+from topo.demo.events import FULL, Fleet, Happened, write_script
 from topo.demo.intentfile import MODES, IntentError, IntentFile
 from topo.demo.ledger import Endpoint
 from topo.demo.load import Target
-from topo.demo.outcome import LONG_SILENCE, Observed, conclude
+from topo.demo.outcome import Observed, conclude
 from topo.demo.records import ClientLog, Connection, Echo, Request
 from topo.demo.scale import OVS
 from topo.plan import plan
@@ -106,14 +106,14 @@ def test_connections_are_shared_out_evenly_and_two_in_five_are_silent(path: Path
             mine = [one for one in client.connections if one.target.listener == endpoint.listener]
             assert len(mine) == 60
             assert sum(1 for one in mine if one.kind == "silent") == 24
-    assert min(one.period[0] for one in everything if one.kind == "silent") > LONG_SILENCE
+    assert min(one.period[0] for one in everything if one.kind == "silent") > FULL.silence
     assert [one.listener for one in specs[0].requests] == ["shop/tcp/80", "api/tcp/80", "files/tcp/80"]
 
 
 def test_silent_connections_speak_once_in_every_transition_window() -> None:
     document = intent.intent(FABRIC)
     assert document["pools"][0]["transition"] == "48s"
-    assert SILENT[1] < 48.0
+    assert FULL.silent[1] < 48.0
 
 
 def test_a_tail_gives_whole_lines_once(tmp_path: Path) -> None:

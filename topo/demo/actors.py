@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from topo.demo.events import FULL
 from topo.demo.ledger import Endpoint
 from topo.demo.load import Long, Spec, Target
 from topo.demo.ready import Wanted
@@ -20,9 +21,8 @@ from topo.plan import CONTROL_ADDRESS, CONTROLLER, OPENFLOW_PORT
 
 ROOT = Path(__file__).parents[2]
 """Where the packages are imported from."""
-SILENT = (41.0, 46.0)
-"""Seconds between the echoes of a silent connection: over 40, and less than the pool's transition window."""
 ACTIVE = (0.5, 1.5)
+"""Seconds between the echoes of an active connection."""
 END_WITHIN = 30.0
 READY_WITHIN = 60.0
 
@@ -120,6 +120,8 @@ class LoadPlan:
     rate: float
     """Short requests per second and client."""
     seed: int
+    silent: tuple[float, float] = FULL.silent
+    """Seconds between the echoes of a silent connection."""
 
 
 def write_specs(
@@ -136,7 +138,7 @@ def write_specs(
         endpoint = long[number // len(clients) % len(long)]
         silent = number // (len(clients) * len(long)) % 5 < 2
         target = Target(endpoint.listener, endpoint.address, endpoint.port)
-        kind, period = ("silent", SILENT) if silent else ("active", ACTIVE)
+        kind, period = ("silent", plan.silent) if silent else ("active", ACTIVE)
         shares[client].append(Long(f"{client}-{len(shares[client])}", target, kind, period))
     requests = tuple(Target(one.listener, one.address, one.port) for one in short)
     return [

@@ -72,8 +72,58 @@ class Script:
     finish_at: float
 
 
+@dataclass(frozen=True)
+class Pace:
+    """Which events there are, and how long everything takes. All in seconds."""
+
+    at: Mapping[Kind, float]
+    """Events and when, after the load has started."""
+    finish_at: float
+    silent: tuple[float, float]
+    """Between the echoes of a silent connection: less than the pool's transition window."""
+    silence: float
+    """For so long a third of the connections must have been silent at a stretch."""
+
+
+FULL = Pace(
+    {
+        Kind.ADD_BACKEND: 24,
+        Kind.CHANGE_WEIGHT: 38,
+        Kind.DRAIN_BACKEND: 52,
+        Kind.KILL_SERVER: 66,
+        Kind.MOVE_SLOTS: 82,
+        Kind.KILL_LB: 92,
+        Kind.HEAL_LB: 106,
+        Kind.KILL_CONTROLLER: 120,
+        Kind.RESTART_CONTROLLER: 127,
+    },
+    142,
+    (41.0, 46.0),
+    40.0,
+)
+SHORT = Pace(
+    {
+        Kind.ADD_BACKEND: 8,
+        Kind.KILL_SERVER: 13,
+        Kind.MOVE_SLOTS: 18,
+        Kind.KILL_LB: 24,
+        Kind.HEAL_LB: 28,
+        Kind.KILL_CONTROLLER: 31,
+        Kind.RESTART_CONTROLLER: 33,
+    },
+    42,
+    (11.0, 13.0),
+    10.0,
+)
+"""What shows in less than a minute."""
+
+
 def write_script(
-    seed: int, weights: Mapping[str, int], lb_switches: Sequence[str], sabotage: bool = False
+    seed: int,
+    weights: Mapping[str, int],
+    lb_switches: Sequence[str],
+    sabotage: bool = False,
+    pace: Pace = FULL,
 ) -> Script:
     """Choose who plays which part; ValueError if the fabric has too few backends or lb switches for it."""
     if len(weights) < 5 or len(lb_switches) < 2:
@@ -83,20 +133,21 @@ def write_script(
     rng = random.Random(seed)
     late, heavier, drained, killed, mover = rng.sample(sorted(weights), 5)
     switch = rng.choice(sorted(lb_switches))
-    steps = [
-        Step(Kind.ADD_BACKEND, 24, late),
-        Step(Kind.CHANGE_WEIGHT, 38, heavier, weights[heavier] + 1),
-        Step(Kind.DRAIN_BACKEND, 52, drained),
-        Step(Kind.KILL_SERVER, 66, killed),
-        Step(Kind.MOVE_SLOTS, 82, mover, weights[mover] + 2),
-        Step(Kind.KILL_LB, 92, switch),
-        Step(Kind.HEAL_LB, 106, switch),
-        Step(Kind.KILL_CONTROLLER, 120, "controller"),
-        Step(Kind.RESTART_CONTROLLER, 127, "controller"),
-    ]
+    parts: dict[Kind, tuple[str, int | None]] = {
+        Kind.ADD_BACKEND: (late, None),
+        Kind.CHANGE_WEIGHT: (heavier, weights[heavier] + 1),
+        Kind.DRAIN_BACKEND: (drained, None),
+        Kind.KILL_SERVER: (killed, None),
+        Kind.MOVE_SLOTS: (mover, weights[mover] + 2),
+        Kind.KILL_LB: (switch, None),
+        Kind.HEAL_LB: (switch, None),
+        Kind.KILL_CONTROLLER: ("controller", None),
+        Kind.RESTART_CONTROLLER: ("controller", None),
+    }
+    steps = [Step(kind, at, *parts[kind]) for kind, at in pace.at.items()]
     if sabotage:
-        steps.insert(0, Step(Kind.SABOTAGE, 16, "connection"))
-    return Script(tuple(steps), late, 142)
+        steps.insert(0, Step(Kind.SABOTAGE, pace.at[Kind.ADD_BACKEND] * 2 / 3, "connection"))
+    return Script(tuple(steps), late, pace.finish_at)
 
 
 @dataclass(frozen=True)

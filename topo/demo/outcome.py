@@ -7,15 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from topo.demo import measure
-from topo.demo.events import Fleet, Happened, Kind
+from topo.demo.events import FULL, Fleet, Happened, Kind
 from topo.demo.ledger import Endpoint, Judgement, Verdict, judge_all
 from topo.demo.measure import Span, Spread, Trouble
 from topo.demo.records import ClientLog, Connection, Request, Served
 from topo.demo.scale import Scale
 
 P_LIMIT = 0.001
-LONG_SILENCE = 40.0
-"""Seconds; a third of the connections must have been silent for that long at a stretch."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,8 @@ class Observed:
     scale: Scale
     verdict_seconds: float
     """interval x fall + timeout of the pool's health check."""
+    silence: float = FULL.silence
+    """Seconds; a third of the connections must have been silent for that long at a stretch."""
     said: tuple[tuple[float, str], ...] = ()
     """What the controller said and when: drawn, never believed."""
 
@@ -129,7 +129,7 @@ def _event_result(span: Span, seen: Observed, judgements: Sequence[Judgement]) -
 def _connection_promises(seen: Observed, verdicts: Mapping[str, int]) -> list[Promise]:
     asked = len(seen.connections)
     opened = asked - verdicts.get(Verdict.NOT_OPENED.value, 0)
-    silent = sum(1 for one in seen.connections if one.longest_silence() >= LONG_SILENCE)
+    silent = sum(1 for one in seen.connections if one.longest_silence() >= seen.silence)
     unproven = verdicts.get(Verdict.UNPROVEN.value, 0) + verdicts.get(Verdict.CLIENT_CLOSED.value, 0)
     broken = verdicts.get(Verdict.BROKEN.value, 0)
     return [
@@ -144,7 +144,7 @@ def _connection_promises(seen: Observed, verdicts: Mapping[str, int]) -> list[Pr
         ),
         Promise(
             "a_third_silent",
-            f"a third of them were silent for {LONG_SILENCE:.0f} s and more at a stretch",
+            f"a third of them were silent for {seen.silence:.0f} s and more at a stretch",
             silent * 3 >= asked > 0,
             silent,
             asked / 3,

@@ -26,7 +26,7 @@ from topo.demo.actors import (
     start_waiting,
     write_specs,
 )
-from topo.demo.events import Fleet, Happened, Kind, Script, Step, write_script
+from topo.demo.events import FULL, Fleet, Happened, Kind, Pace, Script, Step, write_script
 from topo.demo.intentfile import IntentFile
 from topo.demo.load import Target
 from topo.demo.outcome import Observed, Outcome, conclude
@@ -57,6 +57,7 @@ class Options:
     """Long-lived ones; None: as many as fit."""
     keep: bool = False
     """Leave the lab up afterwards."""
+    pace: Pace = FULL
     topology: str | Path = "demo"
     lab: str = "demo"
     """Name of the lab."""
@@ -75,7 +76,7 @@ class Demo:
         self._servers = self._intent.servers()
         weights = {name: one.weight for name, one in self._servers.items()}
         self._script: Script = write_script(
-            options.seed, weights, self._intent.switches("lb"), options.sabotage
+            options.seed, weights, self._intent.switches("lb"), options.sabotage, options.pace
         )
         self._fleet = Fleet(weights, frozenset({self._script.late}))
         self._long = self._intent.endpoints(ECHO_PORT)
@@ -116,7 +117,7 @@ class Demo:
         """Load, events, proofs; the outcome."""
         scale = self._options.scale
         connections = scale.connections if self._options.connections is None else self._options.connections
-        plan = LoadPlan(connections, scale.rate, self._options.seed)
+        plan = LoadPlan(connections, scale.rate, self._options.seed, self._options.pace.silent)
         for spec in write_specs(plan, self._client_names, self._long, self._short, self._work):
             self._clients.append(Client(self._lab, spec, self._work))
         start = time.monotonic()
@@ -150,6 +151,7 @@ class Demo:
             clients=tuple(client.log for client in self._clients),
             served=tuple(self._served()),
             scale=self._options.scale,
+            silence=self._options.pace.silence,
             verdict_seconds=view.verdict_seconds,
             said=tuple(view.said),
         )
@@ -224,7 +226,7 @@ class Demo:
         if p4:
             assert victim.local is not None
             where = (endpoint.address, endpoint.port)
-            strange = Strange(p4, where, victim.local, to.mac or "", 2 * ACTIVE[1])
+            strange = Strange(p4, where, victim.local, to.mac or "", 4 * ACTIVE[1])
             self._strangers.append(start_strange_pin(self._lab, strange, self._work))
 
     def _check_strangers(self) -> None:
