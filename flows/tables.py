@@ -92,6 +92,7 @@ class Priority(IntEnum):
     ICMP = 70
     BYPASS = 80
     RESPOND = 90
+    PROBE = 91
 
 
 class Kind(IntEnum):

@@ -1,11 +1,14 @@
 """`arp`: answer ARP, neighbour solicitations and pings for a VIP while this site's authority lasts.
 
     ARP who-has VIP ──► reply with the virtual MAC        NS VIP ──► NA, in two steps (type, then option)
+    NS VIP from :: (somebody wants the address) ──► NA to all nodes
 
 The flows carry the authority as a hard timeout: a switch that hears no renewal stops answering by itself.
 """
 
 from __future__ import annotations
+
+from ipaddress import IPv6Address
 
 from controller.model.types import Address
 from flows.actions import IN_PORT, Action, Bits, Load, Move, Output, Pop, Push, Resubmit, Set, whole
@@ -15,7 +18,8 @@ from flows.spec import Here, VipSpec, family
 from flows.tables import Kind, Priority, Stage
 
 _SOLICIT, _ADVERTISE = 135, 136
-_OVERRIDE_SOLICITED = 0x60000000
+_OVERRIDE, _SOLICITED = 0x20000000, 0x40000000
+_NOBODY, _ALL_NODES, _ALL_NODES_MAC = IPv6Address("::"), IPv6Address("ff02::1"), "33:33:00:00:00:01"
 _TARGET_OPTION = 2
 
 
@@ -23,8 +27,9 @@ def flows(here: Here, vip: VipSpec) -> list[Flow]:
     """Flows that answer for ``vip``; none without authority."""
     if not vip.authority:
         return []
-    ask = _arp(here, vip) if vip.address.version == 4 else _solicitation(here, vip)
-    return [ask, _echo(here, vip)]
+    if vip.address.version == 4:
+        return [_arp(here, vip), _echo(here, vip)]
+    return [_solicitation(here, vip), _probe(here, vip), _echo(here, vip)]
 
 
 def advert(here: Here) -> Flow:
@@ -70,19 +75,41 @@ def arp_reply(address: Address, mac: str) -> tuple[Action, ...]:
 
 
 def _solicitation(here: Here, vip: VipSpec) -> Flow:
-    actions = (
-        *_back_to_sender(vip.mac),
-        Move(whole("ipv6_src"), whole("ipv6_dst")),
+    to_asker = (*_back_to_sender(vip.mac), Move(whole("ipv6_src"), whole("ipv6_dst")))
+    return _entry(here, vip, _asks(vip), (*to_asker, *_advertise(here, vip, _OVERRIDE | _SOLICITED)))
+
+
+def _probe(here: Here, vip: VipSpec) -> Flow:
+    """Asked by a host without address, which may not be answered by itself (RFC 4861, 7.2.4).
+
+    Its question has no option that could become the answer's; a host that probes does not look for one.
+    """
+    placed = here.placed
+    to_all = (Set("eth_src", vip.mac), Set("eth_dst", _ALL_NODES_MAC), Set("ipv6_dst", _ALL_NODES))
+    return flow(
+        placed.entry,
+        placed.priority(Priority.PROBE),
+        _asks(vip).plus(ipv6_src=_NOBODY),
+        (*to_all, *_advertise(here, vip, _OVERRIDE)),
+        cookie=placed.cookie(Kind.RESPOND, vip.id),
+        hard=vip.authority,
+    )
+
+
+def _asks(vip: VipSpec) -> Match:
+    return Match.of(
+        eth_type=0x86DD, ip_proto=PROTO_ICMP6, icmpv6_type=_SOLICIT, icmpv6_code=0, nd_target=vip.address
+    )
+
+
+def _advertise(here: Here, vip: VipSpec, flags: int) -> tuple[Action, ...]:
+    return (
         Set("ipv6_src", vip.address),
         Set("icmpv6_type", _ADVERTISE),
         Set("nd_options_type", _TARGET_OPTION),
-        Set("nd_reserved", _OVERRIDE_SOLICITED),
+        Set("nd_reserved", flags),
         Resubmit(here.placed.table(Stage.ADVERT)),
     )
-    match = Match.of(
-        eth_type=0x86DD, ip_proto=PROTO_ICMP6, icmpv6_type=_SOLICIT, icmpv6_code=0, nd_target=vip.address
-    )
-    return _entry(here, vip, match, actions)
 
 
 def _echo(here: Here, vip: VipSpec) -> Flow:
