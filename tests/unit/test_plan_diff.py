@@ -280,7 +280,7 @@ def test_leases_renew_flows_with_a_hard_timeout_and_no_others() -> None:
     want = target(duties.lb_duty())
     due = [key for key, body in want.flows.items() if body.hard]
     (phase,) = leases(want).phases
-    assert len(due) == len(phase) == 4
+    assert len(due) == len(phase) == 5
     tables = holding(want)
     carry_out(tables, leases(want))
     assert len(diff(PLACED, read(tables).target, want)) == 0
