@@ -40,8 +40,8 @@ PROGRAM = "simple_switch_grpc"
 CPU_PORT = 510
 DEADLINE = 20.0
 """Seconds for what has to come; not a measure of speed."""
-BURST = 48
-"""Frames on their way at a time: a port's queue in BMv2 holds 64, and drops what is more."""
+BURST = 32
+"""Frames on their way at a time: a port's queue in BMv2 holds 64, probes among them, and drops more."""
 QUIET = 0.15
 """Seconds without a word after which nothing more is expected: digests wait 10 ms for company."""
 _NUDGE = 0.02
