@@ -131,6 +131,12 @@ class IntentFile:
         self._backend(name)["weight"] = weight
         self._save()
 
+    def set_probe(self, seconds: float) -> None:
+        """Probe the pool's backends so often, and give each probe as long."""
+        health = self._pool.setdefault("health", {})
+        health["interval"] = health["timeout"] = seconds
+        self._save()
+
     def drain(self, name: str) -> None:
         """Drain a backend."""
         self._backend(name)["drain"] = True

@@ -10,7 +10,8 @@ Keys are only ever added, never renamed. ``*_ms`` are milliseconds; ``at_ms`` co
     how the run was started; ``switch`` is the kind of all switches
 ``scale``
     what fits that kind: ``connections`` (default number of long-lived ones), ``rate`` (short requests per second and
-    client), ``lb_ms``, ``drain_ms``, ``verdict_ms`` (bounds), ``why`` (in words)
+    client), ``lb_ms``, ``drain_ms``, ``verdict_ms`` (bounds), ``probe`` (seconds between health
+    probes and for one; null: as the topology has it), ``why`` (in words)
 ``duration_ms``
     from the start of the load to its end
 ``broken_with_live_backend``

@@ -73,6 +73,8 @@ class Demo:
         self._work = lab.path / "demo"
         self._work.mkdir()
         self._intent = IntentFile(lab.intent_path)
+        if options.scale.probe is not None:
+            self._intent.set_probe(options.scale.probe)
         self._servers = self._intent.servers()
         weights = {name: one.weight for name, one in self._servers.items()}
         self._script: Script = write_script(

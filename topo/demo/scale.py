@@ -24,6 +24,8 @@ class Scale:
     """From saving the intent file until no new connection reaches a drained backend; noticing it is included."""
     verdict_ms: float
     """What writing the switches may add to a health verdict."""
+    probe: float | None
+    """Seconds between health probes, and for one: processors that many switches share keep it waiting; None: as written."""
     why: str
     """For people."""
 
@@ -45,7 +47,7 @@ class Scale:
         return {key: value for key, value in asdict(self).items() if key != "switch"}
 
 
-OVS = Scale("ovs", 360, 40.0, 300.0, 2000.0, 200.0, "neighbours see a dead switch by BFD every 50 ms")
+OVS = Scale("ovs", 360, 40.0, 300.0, 2000.0, 200.0, None, "neighbours see a dead switch by BFD every 50 ms")
 BMV2 = Scale(
     "bmv2",
     240,
@@ -53,6 +55,7 @@ BMV2 = Scale(
     1000.0,
     3000.0,
     1000.0,
+    0.8,
     "BMv2 forwards some 20,000 packets a second in all; P4 switches have no BFD: the controller sees a dead one "
     "by its lost stream, and writes its neighbours",
 )
@@ -63,6 +66,7 @@ EMBEDDED = Scale(
     2000.0,
     4000.0,
     2000.0,
+    0.8,
     "the embedded switch is Python, some 10,000 packets a second and core; P4 switches have no BFD: the "
     "controller sees a dead one by its lost stream, and writes its neighbours",
 )
