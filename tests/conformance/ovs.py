@@ -8,7 +8,6 @@ What is written is what the controller would write (duty, pipeline, diff), over 
 from __future__ import annotations
 
 import os
-import select
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +25,7 @@ from tests.conformance.ofstream import Appctl, Stream, Told
 from tests.conformance.ovs_controller import Answering
 from tests.conformance.packets import ether_type
 from tests.conformance.plant import EMBRYONIC
+from tests.conformance.rawports import RawPorts, listen
 from tests.conformance.scenario import FAR, NEAR, PORTS, SEGMENT, SERVER_MACS, SWITCH_MAC, switch_of
 from tests.conformance.target import DEADLINE, Can, Heard, Reason, Wire
 from topo import netns, ovs, state
@@ -38,8 +38,7 @@ from topo.wires import HOST_INTERFACE
 _SWITCH, _CLIENT = "sw1", "c1"
 _END = 0x88B5
 """EtherType (for local experiments) of frames that go to every port: what was sent before them has been dealt with."""
-_ETH_P_ALL = 3
-_SOL_PACKET, _IGNORE_OUTGOING = 263, 23
+_END_FRAME = bytes.fromhex(SWITCH_MAC.replace(":", "")) * 2 + _END.to_bytes(2, "big") + bytes(46)
 _BATCH = 64
 """Frames on their way at once: no queue between the sockets may overflow."""
 _ROUNDS = 8
@@ -92,7 +91,8 @@ class OpenVSwitch:
         self._stack.callback(state.remove, self._lab.name)
         try:
             self._check_plan()
-            self._ports = {port: self._open(port) for port in PORTS}
+            self._ports = RawPorts({port: self._open(port) for port in PORTS}, _is_end)
+            self._stack.callback(self._ports.close)
             self._underlay()
             directory = self._lab.switches[_SWITCH].directory
             pid = (directory / "ovs-vswitchd.pid").read_text().strip()
@@ -150,7 +150,7 @@ class OpenVSwitch:
         end = time.monotonic() + within
         while not done(heard) and time.monotonic() < end:
             self._listen(heard, 0.0)
-            self._receive(heard, 0.02)
+            heard.frames += self._ports.receive(0.02)
         return heard
 
     def forget(self) -> None:
@@ -167,8 +167,7 @@ class OpenVSwitch:
     # -- frames
 
     def _send(self, sent: Sequence[Wire], heard: Heard) -> None:
-        for wire in sent:
-            self._ports[wire.port].send(wire.frame)
+        self._ports.send(sent)
         for _ in range(_ROUNDS):
             self._drain({wire.port for wire in sent}, heard)
             if not self._listen(heard, 0.0):
@@ -180,45 +179,15 @@ class OpenVSwitch:
         A switch reorders packets within a burst. When the first end has come back, what was sent before it has been
         received; when the second has, what was received with the first has been carried out.
         """
+        ends = [Wire(port, _END_FRAME) for port in ports or {SEGMENT}]
         for _ in range(2):
-            for port in ports or {SEGMENT}:
-                frame = bytes.fromhex(SWITCH_MAC.replace(":", "")) * 2 + _END.to_bytes(2, "big") + bytes(46)
-                self._ports[port].send(frame)
-            missing = {port: len(ports or {SEGMENT}) for port in self._ports}
-            end = time.monotonic() + DEADLINE
-            while any(missing.values()):
-                for port in self._receive(heard, max(end - time.monotonic(), 0.0)):
-                    missing[port] -= 1
-                assert time.monotonic() < end, f"ends did not come back: {missing}"
+            heard.frames += self._ports.drain(ends, dict.fromkeys(PORTS, len(ends)))
         self._stream.write([])
 
-    def _receive(self, heard: Heard, wait: float) -> list[str]:
-        """Take frames that are there, waiting a little for the first; returns the ports at which ends came."""
-        names = {one: name for name, one in self._ports.items()}
-        ends = []
-        for one in select.select(list(names), [], [], wait)[0]:
-            while True:
-                try:
-                    frame = one.recv(65536)
-                except BlockingIOError:
-                    break
-                if ether_type(frame) == _END:
-                    ends.append(names[one])
-                else:
-                    heard.frames.append(Wire(names[one], frame))
-        return ends
-
     def _open(self, port: str) -> socket.socket:
-        host = _CLIENT if port == SEGMENT else port
-        with self._lab.namespace(host):
+        with self._lab.namespace(_CLIENT if port == SEGMENT else port):
             _silence()
-            one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        self._stack.callback(one.close)
-        one.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-        one.bind((HOST_INTERFACE, _ETH_P_ALL))
-        one.setblocking(False)
-        return one
+            return listen(HOST_INTERFACE)
 
     # -- reports
 
@@ -258,6 +227,10 @@ class OpenVSwitch:
             f"table=0,priority=65535,dl_type={_END:#x},actions={everywhere},in_port",
         ):
             self._lab.ofctl(_SWITCH, "add-flow", "br0", f"cookie={COOKIE:#x},{flow}")
+
+
+def _is_end(frame: bytes) -> bool:
+    return ether_type(frame) == _END
 
 
 def _silence() -> None:

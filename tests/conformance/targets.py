@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.conformance import ovs
+from tests.conformance import ovs, p4process
 from tests.conformance.embedded import Embedded
 from tests.conformance.oracle import Oracle
 from tests.conformance.target import Target
@@ -25,4 +25,5 @@ TARGETS = (
     Kind("oracle", lambda: None, Oracle),
     Kind("ovs", ovs.why_not, ovs.OpenVSwitch),
     Kind("embedded", lambda: None, Embedded),
+    Kind("bmv2", lambda: p4process.why_not("bmv2"), lambda: p4process.P4Process("bmv2", "bmv2")),
 )
