@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from controller.core.fleet import Member
 from controller.frames import gratuitous_arp, unsolicited_na
-from controller.model.types import Role, Switch, Vip
+from controller.model.types import Intent, Role, Switch, Vip
 from controller.plan.duty import vips_of
 from controller.southbound.errors import SwitchError
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 PERIOD = 30.0
 """Seconds between announcements; forwarding entries commonly live for 300 s."""
-SEGMENT = "segment"
 
 
 def frame(vip: Vip) -> bytes:
@@ -31,10 +30,17 @@ def frame(vip: Vip) -> bytes:
     return unsolicited_na(vip.address, vip.mac)
 
 
+def segment_ports(intent: Intent, switch: Switch) -> list[int]:
+    """Ports behind which are clients and routers: "segment", or (on P4, whose routes name hosts) a host's own name."""
+    ours = {other.name for other in intent.switches}
+    ours |= {real.name for pool in intent.pools for real in pool.backends}
+    return [port.number for port in switch.ports if port.to not in ours]
+
+
 async def announce(core: Controller, member: Member) -> None:
-    """Send every VIP that this switch answers for out of its segment ports."""
+    """Send every VIP that this switch answers for to clients and routers."""
     switch = member.switch
-    ports = [p.number for p in switch.ports if p.to == SEGMENT]
+    ports = segment_ports(core.state.intent, switch)
     if Role.EDGE not in switch.roles or not ports or not member.synced:
         return
     for vip in _owned(core, switch):
