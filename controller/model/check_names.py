@@ -56,11 +56,12 @@ def _check_misspelt(found: Findings, port: Port, what: str) -> None:
 def _check_ports(found: Findings) -> None:
     hosts = found.names("switch") | found.names("backend") | {SEGMENT}
     for switch in found.intent.switches:
+        meant = hosts | {name for route in switch.routes if route.mac is not None for name in route.via}
         for port in switch.ports:
             what = f'port {port.number} of switch "{switch.name}"'
             if port.to == switch.name:
                 found.add(port, (), f"{what} leads to the switch itself", "name what is behind the port")
-            elif port.to not in hosts:
+            elif port.to not in meant:
                 _check_misspelt(found, port, what)
         if switch.name == SEGMENT:
             message = f'"{SEGMENT}" is what ports call where clients are, not a switch'
