@@ -14,7 +14,7 @@ from topo.plan import CPU_PORT, P4RUNTIME_PORT, Fabric, Switch
 
 BMV2 = "simple_switch_grpc"
 ROOT = Path(__file__).parents[1]
-DEADLINE = 20.0
+DEADLINE = 30.0
 """Seconds from the start of the program to its open P4Runtime port."""
 PATIENCE = 5.0
 """Seconds that a switch which comes back waits for its controller."""
