@@ -52,6 +52,7 @@ control AnswerLocal(inout headers_t hdr, inout local_t local, inout bit<32> drop
     bit<160> peer;
     bit<128> client;
     bit<16> port;
+    bit<24> left;
     bit<32> gone;
     bit<32> come;
 
@@ -115,8 +116,9 @@ control AnswerLocal(inout headers_t hdr, inout local_t local, inout bit<32> drop
             local.listener = peer[15:0];
             local.backend = bits[63:48];
             port = 0;
+            left = bits[31:8] - local.now;
             if (local.is_transport == 0 || local.server_port < 0x8000 || bits[7:4] == CELL_FREE || bits[3:3] == 0
-                || bits[31:8] - local.now >= 0x800000 || !answer_local.apply().hit) {
+                || left == 0 || left > LONGEST || !answer_local.apply().hit) {
                 drop = DROP_ANSWER;
                 local.done = 1;
             } else {

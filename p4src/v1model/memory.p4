@@ -11,6 +11,8 @@
 // Here recall and remember are one pass. Hardware that may touch a register once a packet runs `remember` on the packet
 // sent round again, which is why it needs nothing but way, index and the cell.
 
+// The clock's ticks go round every 203 days: what seems to last longer than any cell may was forgotten long ago.
+const bit<24> LONGEST = 0xffff;
 const bit<24> NOT_REPLACEABLE = 0xffffff;
 const bit<3> NO_WAY = 4;
 
@@ -23,7 +25,7 @@ control Recall(inout local_t local, in bit<96> bits, in bit<3> way) {
     apply {
         left = bits[31:8] - local.now;
         state = bits[7:4];
-        if (state == CELL_FREE || left == 0 || left >= 0x800000) {
+        if (state == CELL_FREE || left == 0 || left > LONGEST) {
             worth = 0;
         } else if (bits[95:64] == local.digest && bits[3:3] == local.fullnat) {
             worth = NOT_REPLACEABLE;
