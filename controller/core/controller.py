@@ -271,7 +271,7 @@ class Controller:
                 case Refused() | p4events.Refused():
                     self.journal.event("refused", switch=str(event.session), what=event.what)
                 case p4events.Backup():
-                    self.journal.event("backup", switch=event.name, primary=event.primary)
+                    self._backup(event)
                 case p4events.Unreachable():
                     self.journal.event("unreachable", switch=event.name, why=event.why)
                 case _:
@@ -286,6 +286,14 @@ class Controller:
                 await self.p4_reports.told(event)
         except Exception as error:
             self.journal.failure(error, switch=str(event.session), report=type(event).__name__)
+
+    def _backup(self, event: p4events.Backup) -> None:
+        """Another controller is a P4 switch's primary, or was: a switch that lost it waits for a newer term."""
+        self.journal.event("backup", switch=event.name, primary=event.primary)
+        if event.primary is None:
+            self.term = self.state.next_term(self._unix())
+            for tell in self.on_switches:
+                tell()
 
     def _link(self, switch: Switch, session: Session | P4Session) -> Link[Any, Any]:
         if isinstance(session, Session):

@@ -20,6 +20,8 @@ from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout,
 
 AUDIT = 2.0
 """Seconds between audits."""
+BREATH = 4.0
+"""An audit that took long is followed by so many times its length without one."""
 RETRY = 1.0
 """Seconds until a switch that refused something is read and tried again."""
 
@@ -109,8 +111,9 @@ class Member:
                 async with asyncio.timeout_at(next_audit):
                     await self.wake.wait()
             except TimeoutError:
+                began = loop.time()
                 await self._audit()
-                next_audit = loop.time() + AUDIT
+                next_audit = loop.time() + max(AUDIT, BREATH * (loop.time() - began))
 
     async def _first_read(self) -> None:
         have = await self.link.read()
