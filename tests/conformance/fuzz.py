@@ -95,10 +95,15 @@ class Duel:
                 raise Mismatch(
                     f"event {number}: {connection.client}:{connection.port} to {connection.service}, flags "
                     f"{say.flags:#x}: {self.target.name} sends it to {found or 'nobody'}, "
-                    f"the oracle to {should or 'nobody'}"
+                    f"the oracle to {should or 'nobody'}\n{self._told()}"
                 )
         self._compare_reports(number, wanted.reports, heard.reports)
         self._heard += wanted.reports
+
+    def _told(self) -> str:
+        """The script, for people."""
+        events = "\n".join(f"  {number}: {event}" for number, event in enumerate(self.script.events))
+        return f"  {self.script.setup}\n{events}"
 
     def _compare_reports(self, number: int, wanted: Sequence[Report], heard: Sequence[Report]) -> None:
         """A report may be lost to its meter, but none may be wrong."""

@@ -241,6 +241,25 @@ def _with_affinity(service: Service) -> frozenset[Can]:
     return frozenset({Can.FULLNAT_AFFINITY} if service.mode is Mode.FULLNAT else ())
 
 
+def _affine_after_abort() -> Row:
+    service = replace(DR, sticky=True)
+    one, two = Connection("c1", 40_000, service), Connection("c1", 40_001, service)
+    return Row(
+        "affinity-outlives-a-connection",
+        "One connection of a client that ends says nothing about its others, nor where its next one belongs.",
+        web(server("b1", group=1)),
+        (
+            In((one.syn()), To("b1")),
+            In(one.data(), To("b1")),
+            In(two.data(), To("b1")),
+            In(two.rst(), To("b1")),
+            Change(pool(server("b1", group=1), "b2")),
+            In(replace(one, port=40_002).syn(), To("b1"), reports=None),
+            In(one.data(), To("b1"), reports=None),
+        ),
+    )
+
+
 def _affine_clients() -> Row:
     service = replace(DR, sticky=True)
     one, two = Connection("c1", 40_000, service), Connection("c2", 40_000, service)
@@ -289,6 +308,7 @@ ROWS = (
     _two_pools(),
     *map(_affine, STICKY),
     *map(_affine_grows, STICKY),
+    _affine_after_abort(),
     _affine_clients(),
     _affine_listeners(),
 )
