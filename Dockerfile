@@ -13,6 +13,7 @@ RUN python3 -m venv .venv && .venv/bin/pip install --no-cache-dir --require-hash
 COPY pyproject.toml ./
 COPY controller controller
 COPY flows flows
+COPY p4src p4src
 COPY topo topo
 RUN .venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
