@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,7 +43,7 @@ def snapshot(core: Controller, now: float) -> dict[str, object]:
         },
         "counters": _counters(core),
         "guard": _guard(core),
-        "reports": core.reports.counts,
+        "reports": dict(Counter(core.reports.counts) + Counter(core.p4_reports.counts)),
         "probes_pending": core.pending(),
     }
 
