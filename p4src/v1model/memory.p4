@@ -5,8 +5,9 @@
 //   remember: one cell written
 //
 // The first packet of a connection, whatever it is, makes an embryo; the client's next one establishes it (as fast as a
-// meter allows), FIN starts the end, RST is the end. An established cell is never replaced before its time, nor is one
-// of a fullnat connection in any state: its place, way and index, is the port that the server knows.
+// meter allows), its FIN starts the end, RST is the end: no single packet, which may be forged, holds a cell for long.
+// An established cell is never replaced before its time, nor is one of a fullnat connection in any state: its place, way
+// and index, is the port that the server knows.
 //
 // Here recall and remember are one pass. Hardware that may touch a register once a packet runs `remember` on the packet
 // sent round again, which is why it needs nothing but way, index and the cell.
@@ -129,14 +130,14 @@ control Remember(inout local_t local, inout meter_color_t color) {
         }
         if (local.rst == 1) {
             local.cell.state = CELL_CLOSED;
-        } else if (local.fin == 1 && local.cell.state != CELL_CLOSED) {
+        } else if (local.fin == 1 && local.cell.state == CELL_ESTABLISHED) {
             local.cell.state = CELL_CLOSING;
         }
         if (local.cell.state == CELL_EMBRYO) {
             lasts = (bit<24>)local.embryo;
         } else if (local.cell.state == CELL_ESTABLISHED) {
             lasts = (bit<24>)local.keep;
-        } else if (local.cell.state == CELL_CLOSING || local.fullnat == 1) {
+        } else if (local.cell.state == CELL_CLOSING || (local.fullnat == 1 && local.known == 1)) {
             lasts = (bit<24>)local.closing;
         } else {
             lasts = (bit<24>)local.closed;
