@@ -21,21 +21,30 @@ _LOW_BITS = 64
 _NOTHING = (0, 0, 0, 0, 0)
 
 
-def collide(client: IPv6Address, port: int, owner: int, secret: Secret, way: int) -> Iterator[IPv6Address]:
-    """Other clients of the same /64 whose connections have the same digest and the same cell of ``way``."""
-    mine = words(client, port, owner, secret)
+def collide(
+    client: IPv6Address, port: int, owners: tuple[int, int], secret: Secret, way: int
+) -> Iterator[IPv6Address]:
+    """Clients of the same /64 whose connections to the second owner are taken for this one to the first.
+
+    They have the same port, the same digest and the same cell of ``way``.
+    """
+    mine, wanted = (words(client, port, owner, secret) for owner in owners)
+    patterns = [_pattern(1 << bit) for bit in range(_LOW_BITS)]
+    patterns.append(tuple(a ^ b for a, b in zip(mine, wanted, strict=True)))
     base = _signature(place(_NOTHING), way)
-    kernel = _kernel([_signature(place(_pattern(1 << bit)), way) ^ base for bit in range(_LOW_BITS)])
+    kernel = _kernel([_signature(place(pattern), way) ^ base for pattern in patterns])
     for choice in range(1, 1 << len(kernel)):
         difference = 0
         for n, element in enumerate(kernel):
             if choice >> n & 1:
                 difference ^= element
-        other = [word ^ part for word, part in zip(mine, _pattern(difference), strict=True)]
-        number = sum(
-            ((word - (secret.key >> 32 * n)) & 0xFFFFFFFF) << 32 * n for n, word in enumerate(other[:4])
-        )
-        yield IPv6Address(number)
+        low = difference & (1 << _LOW_BITS) - 1
+        # With two owners their difference has to be part of it; with one it is nothing, and so may be.
+        if low and (difference >> _LOW_BITS or owners[0] == owners[1]):
+            other = [word ^ part for word, part in zip(mine, _pattern(low), strict=True)]
+            yield IPv6Address(
+                sum((word - (secret.key >> 32 * n) & 0xFFFFFFFF) << 32 * n for n, word in enumerate(other[:4]))
+            )
 
 
 def _pattern(bits: int) -> tuple[int, ...]:

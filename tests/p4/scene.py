@@ -50,6 +50,7 @@ class Service:
     protocol: Protocol = Protocol.TCP
     sticky: bool = False
     guards: tuple[GuardMeter, ...] = ()
+    pool: int = POOL
 
     @property
     def vip(self) -> Address:
@@ -74,7 +75,7 @@ class Service:
             self.protocol,
             self.port,
             self.backend_port,
-            POOL,
+            self.pool,
             self.mode,
             self.sticky,
             self.guards,
@@ -124,6 +125,8 @@ class Scene:
     pins: tuple[HeldPin, ...] = ()
     keep: float = 900.0
     cells_mask: int = 0xFFFF
+    others: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    """Further pools and their backends; these never change."""
 
     def changing(self, serving: Iterable[int]) -> Scene:
         """Other backends serve; every slot that moves is in transition."""
@@ -145,19 +148,17 @@ class Scene:
 
     def duty(self) -> Duty:
         """As the planner would put it."""
-        ports = tuple(sorted({server_port(n) for n in self.backends}))
-        assert set(ports) <= set(SERVERS)
         switch = Switch(
             self.name, "bmv2", 1, "east", frozenset({self.role}), SWITCH_MAC, local=LOCAL, gateway_mac=SWITCH_MAC
         )
-        pool = PoolSpec(
-            POOL, len(self.table.now), tuple(self._backend(n) for n in self.backends), self.table
-        )
+        pools = {POOL: self._pool(POOL, self.backends, self.table)}
+        for number, backends in self.others.items():
+            pools[number] = self._pool(number, backends, shared(backends, 256))
         return Duty(
             Here(switch, Placed(switch.placement)),
             tuple(VIPS.values()),
             tuple(each.spec() for each in self.services),
-            {POOL: pool},
+            pools,
             uplinks=tuple(Uplink(port, True) for port in SERVERS) if self.role is Role.EDGE else (),
             pins=self.pins,
         )
@@ -168,7 +169,7 @@ class Scene:
         if self.role is Role.EDGE:
             groups.insert(0, Group(UPLINKS, SERVERS))
         routes = [RouteSpec(ip_network(each), _group(CLIENTS), None) for each in _EVERYWHERE]
-        for number in self.backends:
+        for number in (*self.backends, *(n for backends in self.others.values() for n in backends)):
             for version in (4, 6):
                 to = ip_network(server_address(number, version))
                 routes.append(RouteSpec(to, _group(server_port(number)), server_mac(number)))
@@ -179,7 +180,7 @@ class Scene:
             tuple(groups),
             tuple(routes),
             {(port,): _group(port) for port in SERVERS},
-            {POOL: self.keep},
+            dict.fromkeys((POOL, *self.others), self.keep),
             self.cells_mask,
         )
 
@@ -187,10 +188,13 @@ class Scene:
         """What the switch should hold."""
         return target(self.duty(), self.needs())
 
-    def _backend(self, number: int) -> BackendSpec:
+    def _pool(self, number: int, backends: tuple[int, ...], table: SlotTable) -> PoolSpec:
+        return PoolSpec(number, len(table.now), tuple(self._backend(n, number) for n in backends), table)
+
+    def _backend(self, number: int, pool: int) -> BackendSpec:
         return BackendSpec(
             number,
-            POOL,
+            pool,
             (server_address(number, 4), server_address(number, 6)),
             server_mac(number),
             (server_port(number),),

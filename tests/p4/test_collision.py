@@ -26,7 +26,7 @@ def _twins(service: Service) -> tuple[Talk, Talk]:
     """Two connections with one digest and one cell in the first way, whose slots name different backends."""
     table = Scene((service,)).table.now
     mine = table[slot(FIRST, 40_000, len(table))]
-    for other in collide(FIRST, 40_000, service.id, SECRET, way=0):
+    for other in collide(FIRST, 40_000, (service.id, service.id), SECRET, way=0):
         if table[slot(other, 40_000, len(table))] != mine:
             return Talk(service, FIRST, 40_000), Talk(service, other, 40_000)
     raise AssertionError("no collision in this /64")
@@ -58,13 +58,18 @@ def test_a_false_hit_shares_the_remembered_backend_of_the_same_pool(box: Box) ->
     assert crowd.unharmed
 
 
-def test_a_false_hit_never_leads_to_another_listeners_backend(embedded: EmbeddedBox) -> None:
-    """The listener is part of what is hashed, so another one's cell is only found by another collision."""
-    Keeper([embedded], Scene((Service(1, version=6), Service(2, version=6)), cells_mask=MASK))
-    crowd = Crowd(embedded, two_way=False)
-    crowd.open([Talk(Service(1, version=6), FIRST, 40_000), Talk(Service(2, version=6), FIRST, 40_000)])
-    cells = [cell for name in ("cells0", "cells1", "cells2", "cells3") for cell in embedded.register(name)]
-    assert sum(1 for cell in cells if cell) == 2
+def test_a_false_hit_across_listeners_never_reaches_the_other_listeners_pool(box: Box) -> None:
+    """The listener is hashed too, so this takes a collision of its own; the packet is dropped and counted."""
+    mine, foreign = Service(1, version=6), Service(2, version=6, pool=8)
+    Keeper([box], Scene((mine, foreign), cells_mask=MASK, others={8: (11, 12, 13)}))
+    crowd = Crowd(box, two_way=False)
+    crowd.open([Talk(mine, FIRST, 40_000)])
+    client = next(collide(FIRST, 40_000, (1, 2), SECRET, way=0))
+    twin = Talk(foreign, client, 40_000)
+    assert [backend_of(frame) for frame in box.send([twin.frame(SYN), twin.frame()])] == []
+    assert box.drops()[Drop.NO_BACKEND] == 2
+    crowd.exchange()
+    assert crowd.unharmed
 
 
 def test_with_fullnat_a_false_hit_is_dropped_and_counted_and_mixes_nobody_up(box: Box) -> None:
