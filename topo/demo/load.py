@@ -29,6 +29,7 @@ import random
 import sys
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -105,6 +106,10 @@ def failure_kind(error: BaseException) -> str:
     return "garbled"
 
 
+Connect = Callable[[str, int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+"""How to connect: by sockets, or in a simulated host."""
+
+
 class _Failed(Exception):
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -114,8 +119,9 @@ class _Failed(Exception):
 class Load:
     """Runs one client's spec until ``finish`` is set."""
 
-    def __init__(self, spec: Spec, out: TextIO) -> None:
+    def __init__(self, spec: Spec, out: TextIO, connect: Connect = asyncio.open_connection) -> None:
         self._spec = spec
+        self._connect = connect
         self._out = out
         self._random = random.Random(f"{spec.seed}/{spec.client}")
         self._pending: list[str] = []
@@ -174,7 +180,7 @@ class Load:
         used: asyncio.StreamWriter | None = None
         try:
             reader, writer = await asyncio.wait_for(
-                asyncio.open_connection(one.target.address, one.target.port), self._spec.connect_timeout
+                self._connect(one.target.address, one.target.port), self._spec.connect_timeout
             )
             used = writer
             local = writer.get_extra_info("sockname")
@@ -262,7 +268,7 @@ class Load:
         writer: asyncio.StreamWriter | None = None
         try:
             async with asyncio.timeout(self._spec.request_timeout):
-                reader, writer = await asyncio.open_connection(target.address, target.port)
+                reader, writer = await self._connect(target.address, target.port)
                 connect = round(time.monotonic() - begin, 5)
                 port = writer.get_extra_info("sockname")[1]
                 host = f"[{target.address}]" if ":" in target.address else target.address
@@ -303,9 +309,10 @@ def _watch_input(loop: asyncio.AbstractEventLoop, finish: asyncio.Event) -> None
         loop.call_soon_threadsafe(finish.set)
 
 
-async def _main(spec: Spec) -> None:
+async def run(spec: Spec, connect: Connect = asyncio.open_connection) -> None:
+    """Carry out a spec, until standard input says enough."""
     with Path(spec.log).open("w", encoding="utf-8") as out:
-        load = Load(spec, out)
+        load = Load(spec, out, connect)
         watcher = threading.Thread(
             target=_watch_input, args=(asyncio.get_running_loop(), load.finish), daemon=True
         )
@@ -318,7 +325,7 @@ def main(argv: list[str]) -> int:
     if len(argv) != 1:
         print("usage: python -m topo.demo.load SPEC.json", file=sys.stderr)
         return 2
-    asyncio.run(_main(Spec.parse(Path(argv[0]).read_text(encoding="utf-8"))))
+    asyncio.run(run(Spec.parse(Path(argv[0]).read_text(encoding="utf-8"))))
     return 0
 
 

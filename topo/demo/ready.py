@@ -9,6 +9,7 @@ import json
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,10 @@ def ask(target: Target) -> str:
     return raw.partition(b"\r\n\r\n")[2].decode(errors="replace").strip()
 
 
-def problem(target: Target, servers: frozenset[str], seen: set[str]) -> str:
+Ask = Callable[[Target], str]
+
+
+def problem(target: Target, servers: frozenset[str], seen: set[str], ask: Ask = ask) -> str:
     """One round of requests, adding to ``seen`` who answered; what is wrong, or nothing."""
     for _ in range(ROUND):
         try:
@@ -67,12 +71,12 @@ def problem(target: Target, servers: frozenset[str], seen: set[str]) -> str:
     return f"{target.listener}: no new connection reaches {', '.join(sorted(missing))}" if missing else ""
 
 
-def wait(wanted: Wanted) -> str:
+def wait(wanted: Wanted, ask: Ask = ask) -> str:
     """Ask until all is well; what is still wrong when time is up, or nothing."""
     deadline = time.monotonic() + wanted.within
     for target in wanted.targets:
         seen: set[str] = set()
-        while trouble := problem(target, wanted.servers, seen):
+        while trouble := problem(target, wanted.servers, seen, ask):
             if "no new connection" not in trouble:
                 seen.clear()
             if time.monotonic() > deadline:

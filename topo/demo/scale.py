@@ -25,7 +25,7 @@ class Scale:
     verdict_ms: float
     """What writing the switches may add to a health verdict."""
     probe: float | None
-    """Seconds between health probes, and for one: processors that many switches share keep it waiting; None: as written."""
+    """Seconds between health probes, and for one: on shared processors it has to wait; None: as written."""
     why: str
     """For people."""
 

@@ -14,6 +14,7 @@ from topo.p4switch.engine import Engine, TraceEvent
 from topo.p4switch.links import Link, LinkWatch, PacketLink
 from topo.p4switch.program import load_program
 from topo.p4switch.state import Ports, Switch
+from topo.p4switch.unixlink import UnixLink
 
 BATCH = 64
 """Frames taken from one link at a time, and so the longest the control plane waits for the lock."""
@@ -69,6 +70,10 @@ class DataPlane:
         """Attach an end of a cable in memory; ValueError for a port in use."""
         end.on_change = lambda up: self.ports.set(port, up)
         self._attach(port, end, end.is_up())
+
+    def add_unix(self, port: int, end: UnixLink) -> None:
+        """Attach an end of a cable between processes; ValueError for a port in use."""
+        self._attach(port, end, True)
 
     def load(self, source: bytes) -> Switch:
         """The initial state of a bmv2 JSON, compiled but not run yet; ProgramError."""

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
 from topo.p4switch.dataplane import DataPlane
@@ -19,6 +20,7 @@ from topo.p4switch.pcap import Captures
 from topo.p4switch.runtime.server import Server
 from topo.p4switch.runtime.service import Service
 from topo.p4switch.tracer import TraceServer
+from topo.p4switch.unixlink import PREFIX, UnixLink
 
 LOG = logging.getLogger("topo.p4switch")
 
@@ -70,7 +72,10 @@ def _start(options: Options, parts: contextlib.ExitStack) -> Service:
         parts.callback(plane.stop)
         plane.tap = captures.write
     for port, interface in options.interfaces.items():
-        plane.add_interface(port, interface)
+        if interface.startswith(PREFIX):
+            plane.add_unix(port, UnixLink(Path(interface.removeprefix(PREFIX))))
+        else:
+            plane.add_interface(port, interface)
     if options.program is not None:
         plane.run(plane.load(options.program.read_bytes()))
     service = Service(options.device_id, plane)

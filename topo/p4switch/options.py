@@ -106,7 +106,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("program", nargs="?", type=Path, metavar="JSON", help="program that p4c-bm2-ss compiled")
-    add("-i", "--interface", action="append", default=[], metavar="PORT@IFACE", help="attach an interface")
+    add(
+        "-i",
+        "--interface",
+        action="append",
+        default=[],
+        metavar="PORT@IFACE",
+        help="attach an interface, or unix:FOLDER/A-B",
+    )
     add("--no-p4", action="store_true", help="start without a program; a controller sets one")
     add("--device-id", type=int, default=0, metavar="N", help="P4Runtime device id (default 0)")
     add("--pcap", nargs="?", type=Path, const=Path("."), metavar="DIR", help="capture every interface in DIR")

@@ -1,0 +1,1 @@
+"""A lab without privileges: real switch processes, cables in memory, and simulated hosts."""
