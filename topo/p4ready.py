@@ -16,7 +16,7 @@ from finsy.proto import p4r
 ROUTES = 0x02000010
 """Id of the program's table ``address``."""
 _ALL = 0
-_PAUSE = 0.3
+_PAUSE = 0.15
 """Seconds that a controller does not pause in the midst of writing."""
 
 
