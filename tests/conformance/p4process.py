@@ -42,6 +42,7 @@ _BATCH = 32
 _END = b"end of the exchange"
 _DIGESTS_WITHIN = 0.06
 """Seconds that a digest may wait for others to be sent with."""
+_ACKNOWLEDGED_WITHIN = 0.1
 _GONE_WITHIN = 5.0
 COMMANDS = {
     "bmv2": ["simple_switch_grpc"],
@@ -125,6 +126,8 @@ class P4Process:
             heard.frames += self._ports.receive(0.0)
         if heard.reports:
             self._controller.settle()
+            # Until the acknowledgement has come through, BMv2 holds back a digest that says the same.
+            time.sleep(_ACKNOWLEDGED_WITHIN)
         return heard
 
     def forget(self) -> None:
