@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def demo(
     keep: bool = False,
     switch: str | None = None,
     short: bool = False,
+    simulate: bool = False,
 ) -> int:
     """Run the demo and write ``out``/report.json and ``out``/report.html.
 
@@ -31,18 +33,27 @@ def demo(
     that is what such a run has to show. 1: a promise did not hold. 2: the demo could not be carried out.
     ``seed`` chooses who is added, drained and killed; ``connections`` is the number of long-lived ones, by default
     what fits the kind of ``switch``; ``short`` takes less than a minute and leaves out some events;
-    ``keep`` leaves the lab up (``evenkeel lab down demo`` removes it).
+    ``keep`` leaves the lab up (``evenkeel lab down demo`` removes it). ``simulate`` needs no privileges: embedded
+    switches and simulated hosts; whoever is not root and asks for no other kind of switch gets that.
     """
     console = Console()
-    scale = next((one for one in SCALES if one.switch == (switch or "ovs")), None)
+    simulate = simulate or (os.geteuid() != 0 and switch in (None, "embedded"))
+    kind = switch or ("embedded" if simulate else "ovs")
+    scale = next((one for one in SCALES if one.switch == kind), None)
     if scale is None:
         known = ", ".join(one.switch for one in SCALES)
         console.print(f"demo: --switch {switch}: choose one of {known}", style="red", highlight=False)
         return 2
+    if simulate and (kind != "embedded" or keep):
+        what = "--keep" if kind == "embedded" else f"--switch {kind}"
+        console.print(f"demo: {what} needs a lab of namespaces: run as root, without --simulate", style="red")
+        return 2
     # So that a demo that is told to stop removes its lab.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return run(Options(out, seed, sabotage, scale, connections, keep, SHORT if short else FULL), console)
+        pace = SHORT if short else FULL
+        options = Options(out, seed, sabotage, scale, connections, keep, pace, simulated=simulate)
+        return run(options, console)
     except (DemoError, IntentError, LabError, NoVictimError) as error:
         console.print(f"demo: {error}", style="red", highlight=False, markup=False)
         return 2

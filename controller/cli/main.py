@@ -129,11 +129,15 @@ def demo(
     short: Annotated[
         bool, typer.Option("--short", help="Fewer events, shorter silences: less than a minute.")
     ] = False,
+    simulate: Annotated[
+        bool,
+        typer.Option("--simulate", help="Embedded switches and simulated hosts; what you get without root."),
+    ] = False,
 ) -> None:
     """Break a fabric under load and count what was lost; exit code 0 only if every promise held."""
     from controller.cli.demo import demo as run_demo
 
-    raise typer.Exit(run_demo(out, sabotage, seed, connections, keep, switch, short))
+    raise typer.Exit(run_demo(out, sabotage, seed, connections, keep, switch, short, simulate))
 
 
 @app.command()

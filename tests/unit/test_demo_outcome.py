@@ -289,6 +289,7 @@ KEYS = {
     "seed",
     "sabotage",
     "switch",
+    "simulated",
     "scale",
     "duration_ms",
     "broken_with_live_backend",

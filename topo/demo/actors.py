@@ -18,7 +18,10 @@ from topo.demo.records import ClientLog, Connection
 from topo.demo.strangepin import Strange
 from topo.lab import Lab
 from topo.plan import CONTROL_ADDRESS, CONTROLLER, OPENFLOW_PORT
+from topo.sim.lab import SimLab
 
+Stage = Lab | SimLab
+"""Where the demo plays."""
 ROOT = Path(__file__).parents[2]
 """Where the packages are imported from."""
 ACTIVE = (0.5, 1.5)
@@ -54,7 +57,7 @@ class Tail:
 class Controller:
     """The controller as a process in its own namespace."""
 
-    def __init__(self, lab: Lab, directory: Path) -> None:
+    def __init__(self, lab: Stage, directory: Path) -> None:
         self._lab = lab
         self._state = directory / "state"
         self._state.mkdir(parents=True, exist_ok=True)
@@ -65,7 +68,8 @@ class Controller:
 
     def argv(self) -> list[str]:
         """Its command line."""
-        listen = f"{CONTROL_ADDRESS}:{OPENFLOW_PORT}"
+        lab = self._lab
+        listen = lab.listen if isinstance(lab, SimLab) else f"{CONTROL_ADDRESS}:{OPENFLOW_PORT}"
         state = str(self._state / "evenkeel.db")
         intent = str(self._lab.intent_path)
         return [sys.executable, "-m", "controller", "run", intent, "--state", state, "--listen", listen]
@@ -150,7 +154,7 @@ def write_specs(
 class Client:
     """One load generator in its client's namespace, and what it has logged so far."""
 
-    def __init__(self, lab: Lab, spec: Spec, directory: Path) -> None:
+    def __init__(self, lab: Stage, spec: Spec, directory: Path) -> None:
         self.spec = spec
         path = directory / f"{spec.client}.spec.json"
         path.write_text(spec.dump(), encoding="utf-8")
@@ -193,21 +197,21 @@ class Client:
             self._process.wait(10)
 
 
-def start_strange_pin(lab: Lab, strange: Strange, directory: Path) -> subprocess.Popen[str]:
+def start_strange_pin(lab: Stage, strange: Strange, directory: Path) -> subprocess.Popen[str]:
     """Start moving a connection by hand, on P4 switches."""
     path = directory / "strangepin.json"
     path.write_text(strange.dump(), encoding="utf-8")
     return _start(lab, CONTROLLER, "topo.demo.strangepin", path)
 
 
-def start_waiting(lab: Lab, client: str, wanted: Wanted, directory: Path) -> subprocess.Popen[str]:
+def start_waiting(lab: Stage, client: str, wanted: Wanted, directory: Path) -> subprocess.Popen[str]:
     """Start waiting, as ``client``, until every listener is balanced."""
     path = directory / f"{client}.ready.json"
     path.write_text(replace(wanted, within=READY_WITHIN).dump(), encoding="utf-8")
     return _start(lab, client, "topo.demo.ready", path)
 
 
-def _start(lab: Lab, node: str, program: str, spec: Path) -> subprocess.Popen[str]:
+def _start(lab: Stage, node: str, program: str, spec: Path) -> subprocess.Popen[str]:
     argv = [sys.executable, "-m", program, str(spec)]
     process: subprocess.Popen[str] = lab.popen(
         node, argv, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, cwd=ROOT

@@ -105,6 +105,7 @@ def render(outcome: Outcome) -> str:
     seen = outcome.observed
     counts = ", ".join(f"{count} {escape(name)}" for name, count in sorted(outcome.verdicts.items()))
     mode = " (one connection moved by hand)" if seen.sabotage else ""
+    hosts = ", simulated hosts" if seen.simulated else ""
     events = _table(
         ["", "event", "at", "repair", "promised", "wrong", "longest stall", "broken", ""],
         [_event_row(number, one, seen.start) for number, one in enumerate(outcome.events, 1)],
@@ -118,7 +119,7 @@ def render(outcome: Outcome) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/><title>Evenkeel demo</title>'
         f"<style>{_STYLE}</style></head><body><h1>Evenkeel demo</h1>"
-        f'<p class="big">{_passed(outcome)} Seed {seen.seed}{mode}, {seen.scale.switch} switches. '
+        f'<p class="big">{_passed(outcome)} Seed {seen.seed}{mode}, {seen.scale.switch} switches{hosts}. '
         f"Broken although the server lived: <b>{outcome.broken}</b>. Connections: {counts}. "
         f"Short requests: {len(seen.requests)}. Distribution p {outcome.p:.3f}.</p>"
         f"<h2>Timeline</h2>{draw(outcome)}{_key(seen.fleet.weights)}"

@@ -103,6 +103,13 @@ class IntentFile:
                         return int(number)
         raise IntentError(f"{self._path}: switches: {switch} should have a port to {neighbour}")
 
+    def p4runtime(self, switch: str) -> tuple[str, int] | None:
+        """gRPC address and device id of a P4 switch; None of another one."""
+        for one in self._document["switches"]:
+            if one["name"] == switch and "p4runtime" in one:
+                return str(one["p4runtime"]), int(one["id"])
+        return None
+
     def verdict_seconds(self) -> float:
         """interval x fall + timeout of the pool's health check."""
         health = self._pool.get("health") or {}

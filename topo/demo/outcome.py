@@ -35,6 +35,8 @@ class Observed:
     scale: Scale
     verdict_seconds: float
     """interval x fall + timeout of the pool's health check."""
+    simulated: bool = False
+    """Hosts were simulated, for want of privileges."""
     silence: float = FULL.silence
     """Seconds; a third of the connections must have been silent for that long at a stretch."""
     said: tuple[tuple[float, str], ...] = ()

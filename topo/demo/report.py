@@ -8,6 +8,8 @@ Keys are only ever added, never renamed. ``*_ms`` are milliseconds; ``at_ms`` co
     all promises held; of a sabotage run: exactly one broken connection was found
 ``seed``, ``sabotage``, ``switch``
     how the run was started; ``switch`` is the kind of all switches
+``simulated``
+    hosts were simulated and cables in memory, because the demo was not run as root
 ``scale``
     what fits that kind: ``connections`` (default number of long-lived ones), ``rate`` (short requests per second and
     client), ``lb_ms``, ``drain_ms``, ``verdict_ms`` (bounds), ``probe`` (seconds between health
@@ -103,6 +105,7 @@ def build(outcome: Outcome) -> dict[str, Any]:
         "seed": seen.seed,
         "sabotage": seen.sabotage,
         "switch": seen.scale.switch,
+        "simulated": seen.simulated,
         "scale": seen.scale.report(),
         "duration_ms": _ms(seen.end - seen.start),
         "broken_with_live_backend": outcome.broken,

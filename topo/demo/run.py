@@ -22,6 +22,7 @@ from topo.demo.actors import (
     Controller,
     DemoError,
     LoadPlan,
+    Stage,
     start_strange_pin,
     start_waiting,
     write_specs,
@@ -35,11 +36,15 @@ from topo.demo.records import Served, read_served, whole_lines
 from topo.demo.scale import OVS, Scale
 from topo.demo.strangepin import Strange
 from topo.lab import Lab
-from topo.plan import P4RUNTIME_PORT
+from topo.sim.lab import SimLab
 
 ECHO_PORT, HTTP_PORT = 7000, 80
 PICTURE_EVERY = 1.0
 LOOK_EVERY = 0.1
+SIMULATED = (
+    "not root, so the hosts are simulated: servers and clients are processes with a small TCP of their own, cables are "
+    "Unix sockets; switches, P4Runtime and the controller are real, its health checks go to loopback addresses"
+)
 QUIET_EVENTS = frozenset({"status"})
 """Controller events that are no news."""
 
@@ -61,12 +66,14 @@ class Options:
     topology: str | Path = "demo"
     lab: str = "demo"
     """Name of the lab."""
+    simulated: bool = False
+    """Without namespaces and kernels: for those who are not root."""
 
 
 class Demo:
     """One run in a lab that is up."""
 
-    def __init__(self, lab: Lab, options: Options, console: Console) -> None:
+    def __init__(self, lab: Stage, options: Options, console: Console) -> None:
         self._lab = lab
         self._options = options
         self._console = console
@@ -153,6 +160,7 @@ class Demo:
             clients=tuple(client.log for client in self._clients),
             served=tuple(self._served()),
             scale=self._options.scale,
+            simulated=self._options.simulated,
             silence=self._options.pace.silence,
             verdict_seconds=view.verdict_seconds,
             said=tuple(view.said),
@@ -219,12 +227,12 @@ class Demo:
         self._say(f"          {victim.id} moves from {victim.server} to {to.name}")
         p4 = {}
         for switch in self._intent.switches("lb"):
-            known = self._lab.fabric.switches[switch]
-            if known.p4:
-                p4[switch] = (f"{known.control}:{P4RUNTIME_PORT}", known.id)
-                continue
-            flow = sabotage.flow(victim, endpoint, to, self._intent.port(switch, to.at or ""))
-            self._lab.ofctl(switch, "add-flow", "br0", flow)
+            speaks = self._intent.p4runtime(switch)
+            if speaks is not None:
+                p4[switch] = speaks
+            elif isinstance(self._lab, Lab):
+                flow = sabotage.flow(victim, endpoint, to, self._intent.port(switch, to.at or ""))
+                self._lab.ofctl(switch, "add-flow", "br0", flow)
         if p4:
             assert victim.local is not None
             where = (endpoint.address, endpoint.port)
@@ -271,7 +279,12 @@ def run(options: Options, console: Console) -> int:
     with ExitStack() as stack:
         scale = options.scale
         console.print(f"building the fabric of {scale.switch} switches: {scale.why}", highlight=False)
-        lab = Lab.up(options.topology, name=options.lab, tso=False, switch=scale.switch)
+        lab: Stage
+        if options.simulated:
+            console.print(SIMULATED, highlight=False)
+            lab = SimLab.up(options.topology)
+        else:
+            lab = Lab.up(options.topology, name=options.lab, tso=False, switch=scale.switch)
         if not options.keep:
             stack.callback(lab.down)
         demo = Demo(lab, options, console)

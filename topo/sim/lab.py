@@ -61,6 +61,14 @@ class SimLab:
             process.wait(10)
         shutil.rmtree(self.path, ignore_errors=True)
 
+    def keep_logs(self, directory: Path) -> None:
+        """Copy the logs of servers and switches, for when the lab is gone."""
+        shutil.copytree(self.logs, directory / "servers", dirs_exist_ok=True)
+        for name in self.fabric.switches:
+            target = directory / "switches" / name / "switch.log"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.path / f"{name}.log", target)
+
     def popen(self, node: str, argv: Sequence[str], **kwargs: Any) -> subprocess.Popen[Any]:
         """Start a Python module (``argv``: interpreter, -m, module, arguments); one of a host has its connections."""
         words = list(argv)
