@@ -81,6 +81,7 @@ def flood(
                 keeper.change(keeper.scene.changing((1, 2, 3, 5)))
             elif changed and not settled and events[0] >= batches * 3 / 4:
                 settled = True
+                keeper.sync(crowd)
                 keeper.change(keeper.scene.settled())
 
     wild = _timed(crowd, clock, under_flood)
@@ -109,9 +110,12 @@ def fill(box: Box, cells: int, excess: float = 0.2) -> Outcome:
             _repeat(crowd, keeper, 1)
         while changes and len(crowd.talks) >= changes[0][0] * total:
             serving = changes.popleft()[1]
+            if not serving:
+                keeper.sync(crowd)
             keeper.change(keeper.scene.changing(serving) if serving else keeper.scene.settled())
     keeper.change(keeper.scene.changing((1, 2, 3, 4, 5)))
-    _repeat(crowd, keeper, 2)
+    crowd.exchange()
+    keeper.sync(crowd)
     keeper.change(keeper.scene.settled())
     crowd.exchange()
     return _outcome(crowd, keeper, {"cells": WAYS * cells, "connections over cells": total / (WAYS * cells)})

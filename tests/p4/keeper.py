@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from controller.plan.pins import PinBook, PinKey
 from flows.spec import Fate
 from flows.stages.pin import HeldPin, PinRole, PinSpec
+from p4src.hashes import slot
 from p4src.ids import Reason
 from tests.p4.box import Box, Idle, Punt, Said
 from tests.p4.scene import Scene
+from tests.p4.traffic import Crowd
 
 IDLE = 900
 """Idle timeout of pins, seconds."""
+_TRIES = 100
+"""Looks at switches for something that should be said; BMv2 is given time at each."""
 
 
 class Keeper:
@@ -54,6 +58,25 @@ class Keeper:
         if changed:
             self.apply()
         return changed
+
+    def until(self, condition: Callable[[], bool], again: Callable[[], object] = lambda: None) -> None:
+        """Deal with what is said until something is so; ``again`` before each further look. Raises AssertionError."""
+        for _ in range(_TRIES):
+            self.step()
+            if condition():
+                return
+            again()
+        raise AssertionError(f"it did not come about; heard so far: {dict(self.heard)}")
+
+    def sync(self, crowd: Crowd) -> None:
+        """Let everybody send until each connection has a pin that the slot table would take elsewhere."""
+        table = self.scene.table.now
+        wanted = {
+            talk.key
+            for talk in crowd.talks
+            if talk.backend and table[slot(talk.client, talk.port, len(table))] != talk.backend
+        }
+        self.until(lambda: wanted <= set(self.pins.pins), crowd.exchange)
 
     def _pin(self, switch: str, told: Said | Idle) -> bool:
         key = PinKey(told.listener, told.client, told.port)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from controller.model.types import Address, Mode, Protocol
+from controller.plan.pins import PinKey
 from tests.conformance import packets
 from tests.conformance.packets import ACK, ETHER, PSH, SYN, Packet, ethernet
 from tests.p4 import wires
@@ -54,6 +55,11 @@ class Talk:
     """Whom the server sees: the client, or with fullnat the switch."""
     _frames: dict[int, bytes] = field(default_factory=dict)
     _answer: bytes = b""
+
+    @property
+    def key(self) -> PinKey:
+        """How a pin names it."""
+        return PinKey(self.service.id, self.client, 0 if self.service.sticky else self.port)
 
     def packet(self, flags: int = ACK | PSH, payload: bytes | None = None, **fields: object) -> Packet:
         """A packet of the client; ``fields`` are those of ``Packet``."""
