@@ -14,16 +14,23 @@ from tests.p4.embedded import EmbeddedBox
 KINDS: dict[str, Callable[[str], Box]] = {"embedded": EmbeddedBox, "bmv2": Bmv2Box}
 
 
-@pytest.fixture(params=list(KINDS))
-def make(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Box]]:
-    """Makes switches of one kind, by name."""
-    reason = bmv2.why_not() if request.param == "bmv2" else None
+@pytest.fixture(scope="module", params=list(KINDS))
+def kind(request: pytest.FixtureRequest) -> str:
+    """A kind of switch that can be had here."""
+    name = str(request.param)
+    reason = bmv2.why_not() if name == "bmv2" else None
     if reason:
         pytest.skip(reason)
+    return name
+
+
+@pytest.fixture
+def make(kind: str) -> Iterator[Callable[[str], Box]]:
+    """Makes switches of one kind, by name."""
     made: list[Box] = []
 
     def one(name: str) -> Box:
-        made.append(KINDS[request.param](name))
+        made.append(KINDS[kind](name))
         return made[-1]
 
     yield one
@@ -35,6 +42,14 @@ def make(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Box]]:
 def box(make: Callable[[str], Box]) -> Box:
     """One switch."""
     return make("lb1")
+
+
+@pytest.fixture(scope="module")
+def common(kind: str) -> Iterator[Box]:
+    """One switch for all tests of a module: they use connections of their own."""
+    made = KINDS[kind]("lb1")
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, ip_address
-from itertools import islice
+from ipaddress import IPv4Address, IPv6Address
+from itertools import count, islice
 
 import numpy as np
 import numpy.typing as npt
@@ -32,12 +32,13 @@ from tests.p4.scene import (
 BATCH = 256
 """Frames handed to a switch at a time."""
 _MARK = 8
+_fresh = count(1)
 _BACKEND_BY_MAC = {packets.mac(server_mac(number)): number for number in range(1, 255)}
 
 
 def client_address(number: int, version: int = 4) -> Address:
     """The address of a client, one of a million."""
-    return IPv4Address((192 << 24) + (168 << 16) + number) if version == 4 else ip_address(f"2001:db8::{number:x}")
+    return IPv4Address("192.168.0.0") + number if version == 4 else IPv6Address("2001:db8::") + number
 
 
 @dataclass(eq=False)
@@ -239,9 +240,15 @@ class Crowd:
         self.lost.update(marks[mark] for mark in waiting)
 
 
-def talks(service: Service, count: int, first: int = 0, port: int = 40_000, size: int = _MARK) -> list[Talk]:
+def fresh(service: Service) -> Talk:
+    """A connection that no test has had before, on a switch that several tests share."""
+    number = next(_fresh)
+    return Talk(service, client_address((1 << 18) + number * 7919 % (1 << 18), service.version), 1024 + number)
+
+
+def talks(service: Service, number: int, first: int = 0, port: int = 40_000, size: int = _MARK) -> list[Talk]:
     """Connections of as many clients."""
-    return [Talk(service, client_address(1000 + first + n, service.version), port, size) for n in range(count)]
+    return [Talk(service, client_address(1000 + first + n, service.version), port, size) for n in range(number)]
 
 
 def _parts(numbers: Iterable[int]) -> Iterator[list[int]]:
@@ -250,7 +257,7 @@ def _parts(numbers: Iterable[int]) -> Iterator[list[int]]:
         yield part
 
 
-def syn_flood(service: Service, count: int, seed: int, batch: int = BATCH) -> Iterator[list[Frame]]:
+def syn_flood(service: Service, number: int, seed: int, batch: int = BATCH) -> Iterator[list[Frame]]:
     """Bare SYNs from addresses and ports that nobody has (198.18.0.0/15), in batches; all different."""
     assert service.version == 4
     assert service.protocol is Protocol.TCP
@@ -258,8 +265,8 @@ def syn_flood(service: Service, count: int, seed: int, batch: int = BATCH) -> It
     generator = np.random.default_rng(seed)
     # A number below 2^33 is 17 bits of address and 16 of port; an odd factor makes each a different one.
     start, step = int(generator.integers(1 << 33)), int(generator.integers(1 << 32)) * 2 + 1
-    for at in range(0, count, batch):
-        n = np.arange(at, min(at + batch, count), dtype=np.uint64)
+    for at in range(0, number, batch):
+        n = np.arange(at, min(at + batch, number), dtype=np.uint64)
         mixed = (n * np.uint64(step) + np.uint64(start)) & np.uint64((1 << 33) - 1)
         addresses = (198 << 24 | 18 << 16) + (mixed >> np.uint64(16))
         yield _stamp(model, addresses.astype(np.uint32), (mixed & np.uint64(0xFFFF)).astype(np.uint32))

@@ -1,0 +1,129 @@
+"""Promise 8: later fragments follow their first, both ways, in every mode."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from controller.model.types import Mode, Protocol, Role
+from p4src.ids import Drop
+from tests.conformance import packets
+from tests.conformance.packets import ETHER, Packet, Read, ethernet
+from tests.p4 import wires
+from tests.p4.box import Box, Frame
+from tests.p4.keeper import Keeper
+from tests.p4.scene import (
+    CLIENT_MAC,
+    CLIENTS,
+    SWITCH_MAC,
+    VIRTUAL_MAC,
+    Scene,
+    Service,
+    server_address,
+    server_mac,
+    server_port,
+)
+from tests.p4.traffic import Talk, backend_of, fresh
+
+SERVICES = tuple(
+    Service(number, mode, version, Protocol.UDP)
+    for number, (mode, version) in enumerate(product(Mode, (4, 6)), 1)
+)
+PAYLOAD = bytes(range(256)) * 8
+EACH = pytest.mark.parametrize("service", SERVICES, ids=lambda s: f"{s.mode}-v{s.version}")
+
+
+def _fragments(packet: Packet, port: int, macs: tuple[str, str]) -> list[Frame]:
+    return [(port, ethernet(*macs, ETHER[packet.source.version], part)) for part in packet.ip.fragments()]
+
+
+def _from_client(talk: Talk, ident: int = 7) -> list[Frame]:
+    packet = talk.packet(payload=PAYLOAD, ident=ident)
+    return _fragments(packet, CLIENTS, (VIRTUAL_MAC, CLIENT_MAC))
+
+
+def _whole(frames: Sequence[Frame]) -> Read:
+    """The datagram that arrived in fragments; taken out of its tunnel."""
+    parts = []
+    for _, frame in frames:
+        read = packets.read_frame(frame)
+        assert read is not None
+        if read.protocol in (packets.IPIP, packets.IPV6_IN_IP):
+            read = packets.read(read.payload)
+            assert read is not None
+        assert packets.header_is_right(read.whole)
+        parts.append(read)
+    whole = packets.reassembled(parts)
+    assert whole is not None
+    return whole
+
+
+def _is_sound(whole: Read) -> bool:
+    covered = packets.cover(whole.source, whole.destination, whole.protocol, whole.payload)
+    return packets.one_sum(covered) == 0
+
+
+@EACH
+def test_later_fragments_go_where_their_first_went_and_are_translated_alike(common: Box, service: Service) -> None:
+    Keeper([common], Scene(SERVICES))
+    backends = set()
+    for number in range(12):
+        talk = fresh(service)
+        out = common.send(_from_client(talk, ident=100 + number))
+        assert len(out) == 2
+        (backend,) = {backend_of(frame) for frame in out}
+        backends.add(backend)
+        whole = _whole(out)
+        assert whole.payload[8:] == PAYLOAD
+        assert whole.port(1) == service.backend_port
+        assert _is_sound(whole)
+        translated = service.mode in (Mode.NAT, Mode.FULLNAT)
+        assert whole.destination == (server_address(backend, service.version) if translated else service.vip)
+    assert len(backends) > 1
+
+
+@EACH
+def test_fragments_of_answers_come_from_the_vip(common: Box, service: Service) -> None:
+    if service.mode not in (Mode.NAT, Mode.FULLNAT):
+        return
+    Keeper([common], Scene(SERVICES))
+    talk = fresh(service)
+    (frame,) = common.send([talk.frame()])
+    backend = talk.arrived(frame)
+    answer = talk.answer(backend, payload=PAYLOAD, ident=9)
+    out = common.send(_fragments(answer, server_port(backend), (SWITCH_MAC, server_mac(backend))))
+    assert [port for port, _ in out] == [CLIENTS] * 2
+    whole = _whole(out)
+    assert (whole.source, whole.port(0)) == (service.vip, service.port)
+    assert (whole.destination, whole.port(1)) == (talk.client, talk.port)
+    assert whole.payload[8:] == PAYLOAD
+    assert _is_sound(whole)
+
+
+@EACH
+def test_a_later_fragment_without_its_first_is_dropped_and_counted(common: Box, service: Service) -> None:
+    Keeper([common], Scene(SERVICES))
+    talk = fresh(service)
+    first, later = _from_client(talk)
+    _, of_another = _from_client(talk, ident=8)
+    before = common.drops()[Drop.FRAGMENT]
+    assert len(common.send([later, first, of_another, _from_client(fresh(service))[1]])) == 1
+    assert common.drops()[Drop.FRAGMENT] == before + 3
+
+
+@EACH
+def test_an_edge_sends_all_fragments_of_a_datagram_to_one_switch(common: Box, service: Service) -> None:
+    Keeper([common], replace(Scene(SERVICES), role=Role.EDGE))
+    ports = set()
+    for number in range(12):
+        talk = fresh(service)
+        first, later = _from_client(talk, ident=number)
+        out = common.send([later, first])
+        assert len(out) == 2
+        assert len({port for port, _ in out}) == 1
+        ports |= {port for port, _ in out}
+        assert all(wires.source(frame)[0] == talk.client for _, frame in out)
+    assert len(ports) > 1
