@@ -18,6 +18,8 @@ control Backend(inout headers_t hdr, inout local_t local, inout standard_metadat
     bit<32> gone;
     bit<32> come;
     bit<16> mtu;
+    bit<48> came_from;
+    bit<48> came_to;
 
     action leave(bit<48> mac, bit<16> group) {
         packets.count();
@@ -101,6 +103,8 @@ control Backend(inout headers_t hdr, inout local_t local, inout standard_metadat
         gone = 0;
         come = 0;
         local_port = 0;
+        came_from = hdr.ethernet.src;
+        came_to = hdr.ethernet.dst;
         if (!backend.apply().hit) {
             drop = DROP_NO_BACKEND;
             local.done = 1;
@@ -186,6 +190,8 @@ control Backend(inout headers_t hdr, inout local_t local, inout standard_metadat
             if (length > mtu) {
                 hdr.outer4.setInvalid();
                 hdr.outer6.setInvalid();
+                hdr.ethernet.src = came_from;
+                hdr.ethernet.dst = came_to;
                 punt = REASON_TOO_BIG;
                 local.done = 1;
             } else {
