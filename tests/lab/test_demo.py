@@ -18,6 +18,8 @@ from topo.demo.run import Options, run
 from topo.demo.scale import EMBEDDED
 
 FEW = Pace({Kind.ADD_BACKEND: 5, Kind.MOVE_SLOTS: 8, Kind.KILL_LB: 11, Kind.HEAL_LB: 13}, 19, (5.0, 6.0), 4.0)
+# Sabotage comes at two thirds of the way to the first event, when all connections are open.
+LATER = Pace({Kind.ADD_BACKEND: 13.5, Kind.MOVE_SLOTS: 16}, 22, (5.0, 6.0), 4.0)
 SMALL = replace(EMBEDDED, connections=30, rate=3.0)
 # Whether all was in time is the demo's business: it depends on what else this machine does.
 PROOFS = ("no_connection_broken", "all_opened", "all_proven", "a_third_silent", "all_events")
@@ -52,9 +54,8 @@ def test_no_connection_breaks_on_embedded_switches(demo_lab: str, tmp_path: Path
 
 
 def test_without_privileges_no_connection_breaks_and_sabotage_is_found(tmp_path: Path) -> None:
-    report = report_of(Options(tmp_path, sabotage=True, scale=SMALL, pace=FEW, simulated=True))
+    report = report_of(Options(tmp_path, sabotage=True, scale=SMALL, pace=LATER, simulated=True))
     assert len(report["broken"]) == report["broken_with_live_backend"] == 1
-    assert report["broken"][0]["at_ms"] < 1000 * FEW.at[Kind.MOVE_SLOTS] + 5000
     assert report["simulated"] is True
     proofs = [name for name in PROOFS if name != "no_connection_broken"]
     assert {name: held(report)[name] for name in proofs} == dict.fromkeys(proofs, True)

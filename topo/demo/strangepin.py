@@ -8,6 +8,7 @@ since the controller's audit takes it away; exits 0 when time is up, else 1 with
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Any
 from finsy.proto import p4r
 
 from controller.southbound import p4pipeline, p4read
-from controller.southbound.errors import SwitchError
+from controller.southbound.errors import SwitchError, SwitchGone
 from controller.southbound.p4channel import P4Channel
 from controller.southbound.p4wire import Encoder
 from p4src.numbers import address, mac
@@ -91,10 +92,11 @@ async def disturb(name: str, where: str, device: int, strange: Strange) -> None:
         head = p4r.WriteRequest(device_id=device, election_id=primary).SerializeToString()
         update = Encoder(pipeline).put(key, body, True)
         until = loop.time() + strange.seconds
-        while loop.time() < until:
-            # Refused while it is still there.
-            await channel.write(head + update)
-            await asyncio.sleep(AGAIN)
+        # Refused while it is still there. A switch that dies meanwhile misdirects nothing any more.
+        with contextlib.suppress(SwitchGone):
+            while loop.time() < until:
+                await channel.write(head + update)
+                await asyncio.sleep(AGAIN)
     finally:
         await channel.close()
 
