@@ -13,7 +13,7 @@ from controller.model.types import Address
 from p4src.numbers import address
 from p4src.spec import Secret
 
-ORDERS = ((0, 1, 2, 3, 4), (4, 2, 0, 3, 1), (2, 4, 1, 0, 3))
+ORDERS = ((0, 1, 2, 3, 4), (3, 1, 4, 2, 0), (4, 3, 2, 1, 0))
 """In which order control ``Memory`` hashes its five keyed words: for ways 0 and 1, for ways 2 and 3, for the digest."""
 PEERS_MASK = 0x7FFF
 """Places of fullnat connections a way, less one."""

@@ -40,6 +40,9 @@ GRACE = 10.0
 """Seconds after the start during which absent lb switches keep their admission."""
 POLL = 0.3
 """Seconds between looks at the intent file."""
+ROUTES = 5.0
+"""Seconds that the first probes wait for P4 switches to be synced."""
+_LOOK = 0.1
 _EDGE_OF_TIME = 0.05
 """Pools are advanced a little after a deadline, never just before it."""
 
@@ -140,16 +143,25 @@ class Controller:
         """Until cancelled."""
         await asyncio.to_thread(maglev.warm)
         self._take_intent(self.state.intent)
-        await self._health.start()
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
+                group.create_task(self._begin_probing())
                 group.create_task(self._watch_file())
                 group.create_task(self._handle_events())
                 group.create_task(self._keep_time())
                 group.create_task(announce.keep(self))
         finally:
             await self._health.stop()
+
+    async def _begin_probing(self) -> None:
+        """Where P4 switches lead to the servers, nobody answers before they know the way."""
+        for _ in range(int(ROUTES / _LOOK)):
+            p4 = [s.name for s in self.state.intent.switches if s.p4runtime is not None]
+            if all(self.is_synced(name) for name in p4):
+                break
+            await asyncio.sleep(_LOOK)
+        await self._health.start()
 
     def touch(self) -> None:
         """Something that plans depend on has changed: plan again, and wake every switch's task."""

@@ -129,10 +129,10 @@ class Member:
         changes = self.link.diff(self.have, want)
         if len(changes):
             await self._write(changes, want)
+        await self.link.settle()
         self._say_conflicts()
         self.pins_version = version
         if not self.synced:
-            await self.link.begin(want)
             self.synced = True
             self.planner.synced(self.switch)
 

@@ -108,8 +108,8 @@ class Link(ABC, Generic[TargetT, DeltaT]):
     def size(self, have: TargetT) -> int:
         """Entries, but for slots."""
 
-    async def begin(self, want: TargetT) -> None:
-        """What has to follow the first write and is no entry. Raises SwitchError."""
+    async def settle(self) -> None:
+        """Whatever the last plan demands that is no entry. Raises SwitchError."""
 
     @abstractmethod
     async def renew(self, want: TargetT) -> None:

@@ -25,8 +25,10 @@ class P4Link(Link[P4Target, Changes]):
         super().__init__(switch)
         self._session = session
         self._secret = secret
-        self._authority: tuple[tuple[int, float], ...] = ()
-        """(VIP number, seconds) for which this switch may answer."""
+        self._authority: dict[int, float] = {}
+        """Seconds for which this switch may answer, by VIP number; 0 for a VIP that is another site's by now."""
+        self._given: dict[int, float] = {}
+        """As it was told last."""
 
     @property
     def session(self) -> P4Session:
@@ -53,7 +55,8 @@ class P4Link(Link[P4Target, Changes]):
         """What the switch should hold."""
         what = duty(world, self.switch)
         if what.responder:
-            self._authority = tuple((vip.id, float(vip.authority)) for vip in what.vips if vip.authority)
+            held = {vip.id: float(vip.authority) for vip in what.vips if vip.authority}
+            self._authority = {**dict.fromkeys(self._given, 0.0), **held}
         return target(what, p4_needs(world, self.switch, what, self._secret))
 
     def diff(self, have: P4Target, want: P4Target) -> Changes:
@@ -83,14 +86,20 @@ class P4Link(Link[P4Target, Changes]):
         """Entries."""
         return len(have.entries)
 
-    async def begin(self, want: P4Target) -> None:
-        """Authority is no entry: it has to be given before anything is answered."""
-        await self.renew(want)
+    async def settle(self) -> None:
+        """Authority is no entry: it is given, or taken back, as soon as it changes."""
+        changed = {vip for vip, seconds in self._authority.items() if self._given.get(vip) != seconds}
+        await self._authorize(changed)
 
     async def renew(self, want: P4Target) -> None:
         """Let the switch answer for its VIPs until a new deadline of its own clock."""
-        for vip, seconds in self._authority:
+        await self._authorize({vip for vip, seconds in self._authority.items() if seconds})
+
+    async def _authorize(self, vips: set[int]) -> None:
+        for vip in sorted(vips):
+            seconds = self._authority[vip]
             await self._session.authorize(vip, seconds)
+            self._given[vip] = seconds
 
     async def live_ports(self) -> set[int]:
         """All of them: v1model tells nothing of ports; a neighbour lives while its control stream does."""

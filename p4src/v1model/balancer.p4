@@ -166,7 +166,7 @@ control Incoming(inout headers_t hdr, inout local_t local, inout standard_metada
                 spread.apply(local);
                 balance.apply(hdr, local, std, tell, punt, drop);
             }
-        } else if (local.done == 0 && local.is_ip == 1) {
+        } else if (local.done == 0 && local.is_ip == 1 && hdr.ethernet.dst[40:40] == 0) {
             answer_local.apply(hdr, local, drop);
             if (local.done == 0 && local.is_transport == 1 && local.forward == 0) {
                 answer.apply(hdr, local);

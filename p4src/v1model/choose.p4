@@ -53,7 +53,8 @@ control Choose(inout local_t local, inout bit<8> tell, inout bit<8> punt, inout 
             if (local.slot_before != 0 && opens == 0) {
                 local.backend = local.slot_before;
             }
-        } else if (!by_pin && opens == 0 && local.backend != local.slot_now) {
+        } else if (!by_pin && opens == 0 && local.fullnat == 0 && local.backend != local.slot_now) {
+            // Not of fullnat: no other switch could serve it, so there would be nobody to pin it for.
             tell = REASON_EXCEPTION;
         }
         if (local.pin_passed == 1) {

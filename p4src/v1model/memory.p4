@@ -64,7 +64,9 @@ control Memory(inout local_t local) {
     bit<32> second;
 
     apply {
-        // Keyed by sums, whose carries nobody foresees who does not know the key; CRCs alone would be linear.
+        // Keyed by sums, whose carries nobody foresees who does not know the key; CRCs alone would be linear. No two words
+        // stand equally far apart in two of the three orders: else one hash would follow from the other wherever only
+        // those two words differ, as client and port do, and the digest would add nothing to the index.
         bit<32> w0 = local.client[31:0] + local.key[31:0];
         bit<32> w1 = local.client[63:32] + local.key[63:32];
         bit<32> w2 = local.client[95:64] + local.key[95:64];
@@ -76,8 +78,8 @@ control Memory(inout local_t local) {
         }
         bit<32> w4 = (port ++ local.owner) + local.key_ports;
         hash(first, HashAlgorithm.crc32, 32w0, {w0, w1, w2, w3, w4}, 64w0x100000000);
-        hash(second, HashAlgorithm.crc32, 32w0, {w4, w2, w0, w3, w1}, 64w0x100000000);
-        hash(local.digest, HashAlgorithm.crc32, 32w0, {w2, w4, w1, w0, w3}, 64w0x100000000);
+        hash(second, HashAlgorithm.crc32, 32w0, {w3, w1, w4, w2, w0}, 64w0x100000000);
+        hash(local.digest, HashAlgorithm.crc32, 32w0, {w4, w3, w2, w1, w0}, 64w0x100000000);
         bit<16> mask = local.cells_mask;
         if (local.fullnat == 1) {
             mask = mask & (PEERS - 1);
@@ -128,9 +130,11 @@ control Remember(inout local_t local, inout meter_color_t color) {
                 }
             }
         }
-        if (local.rst == 1) {
+        // With affinity `source` a cell is of all of the source's connections, and the end of one does not end it.
+        bool own = local.sticky == 0 || local.fullnat == 1;
+        if (own && local.rst == 1) {
             local.cell.state = CELL_CLOSED;
-        } else if (local.fin == 1 && local.cell.state == CELL_ESTABLISHED) {
+        } else if (own && local.fin == 1 && local.cell.state == CELL_ESTABLISHED) {
             local.cell.state = CELL_CLOSING;
         }
         if (local.cell.state == CELL_EMBRYO) {

@@ -27,13 +27,19 @@ control Respond(inout headers_t hdr, inout local_t local, inout standard_metadat
         back();
     }
 
+    // A host that probes an address has none itself: everybody is told.
+    action answer_probe() {
+        hdr.ethernet.src = 0x333300000001;
+        hdr.ipv6.src = 0xff020000000000000000000000000001;
+        hdr.icmp.rest = 0x20000000;
+    }
+
     action answer_nd() {
         hdr.ipv6.dst = hdr.ipv6.src;
         hdr.ipv6.src = hdr.nd.target;
         hdr.ipv6.length = 32;
         hdr.ipv6.hops = 255;
         hdr.icmp.type = 136;
-        hdr.icmp.rest = 0x60000000;
         hdr.nd_option.setValid();
         hdr.nd_option.type = 2;
         hdr.nd_option.length = 1;
@@ -70,7 +76,7 @@ control Respond(inout headers_t hdr, inout local_t local, inout standard_metadat
             local.done = 1;
         } else if (hdr.arp.isValid() && hdr.arp.op == 1 && local.vip_mac != 0) {
             question = 1;
-        } else if (hdr.nd.isValid() && hdr.icmp.code == 0 && local.vip_mac != 0 && hdr.ipv6.src != 0 && hdr.ipv6.hops == 255) {
+        } else if (hdr.nd.isValid() && hdr.icmp.code == 0 && local.vip_mac != 0 && hdr.ipv6.hops == 255) {
             question = 1;
         } else if (local.responds == 1 && hdr.icmp.isValid() && hdr.icmp.code == 0 && local.fragment == FRAGMENT_NO
                    && ((hdr.ipv4.isValid() && hdr.icmp.type == 8) || (hdr.ipv6.isValid() && hdr.icmp.type == 128))) {
@@ -85,6 +91,10 @@ control Respond(inout headers_t hdr, inout local_t local, inout standard_metadat
             } else if (hdr.arp.isValid()) {
                 answer_arp();
             } else if (hdr.nd.isValid()) {
+                hdr.icmp.rest = 0x60000000;
+                if (hdr.ipv6.src == 0) {
+                    answer_probe();
+                }
                 answer_nd();
             } else if (hdr.ipv4.isValid()) {
                 answer_echo4();

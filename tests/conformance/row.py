@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol as Shape
 
-from controller.model.types import Pool
+from controller.model.types import Mode, Pool
 from tests.conformance.delivery import Got, Wrong, marked
 from tests.conformance.expect import Expect
 from tests.conformance.plant import Plant
@@ -72,6 +72,12 @@ class Row:
                 ) from None
 
 
+def _fullnat(say: Say) -> bool:
+    """Whether it is of a fullnat connection."""
+    connection = getattr(say, "connection", None)
+    return connection is not None and connection.service.mode is Mode.FULLNAT
+
+
 @dataclass(frozen=True)
 class In:
     """Packets in, packets out."""
@@ -90,6 +96,8 @@ class In:
         marks = [new_mark() for _ in says]
         wires = [wire for say, mark in zip(says, marks, strict=True) for wire in say.wires(play.log, mark)]
         wanted = (self.reports or frozenset()) & play.target.reasons
+        if not play.target.has(Can.FULLNAT_PINS) and any(_fullnat(say) for say in says):
+            wanted -= {Reason.EXCEPTION}
 
         def gots(heard: Heard) -> list[Got]:
             if len(says) == 1:
