@@ -93,14 +93,16 @@ class FalseHits(NamedTuple):
         return 4 * self.occupancy / 2.0**self.bits
 
 
-def false_hits(remembered: int, tried: int, bits: int, secret: Secret, seed: int = 1) -> FalseHits:
+def false_hits(
+    remembered: int, tried: int, bits: int, secret: Secret, version: int = 4, seed: int = 1
+) -> FalseHits:
     """Random connections against a full-size memory; a place is taken as recall takes it: the first free way."""
     generator = np.random.default_rng(seed)
     cells = np.zeros((4, 1 << 16), np.uint64)
     shift = np.uint32(32 - bits)
     stored = 0
     for part in _parts(remembered):
-        ways, digest = _places(_random(generator, part, secret, 0))
+        ways, digest = _places(_random(generator, part, secret, version, 0))
         for n in range(part):
             for way in range(4):
                 if not cells[way, ways[way, n]]:
@@ -110,7 +112,7 @@ def false_hits(remembered: int, tried: int, bits: int, secret: Secret, seed: int
     hits = 0
     for part in _parts(tried):
         # Another half of the address space, so that none of these is remembered.
-        ways, digest = _places(_random(generator, part, secret, 1))
+        ways, digest = _places(_random(generator, part, secret, version, 1))
         mine = (digest >> shift).astype(np.uint64) | np.uint64(1 << 32)
         hits += int((cells[np.arange(4)[:, None], ways] == mine).any(axis=0).sum())
     return FalseHits(tried, hits, stored / cells.size, bits)
@@ -121,12 +123,19 @@ def _parts(total: int, size: int = 1 << 18) -> Iterator[int]:
         yield min(size, total - at)
 
 
-def _random(generator: np.random.Generator, count: int, secret: Secret, half: int) -> Words:
-    """Keyed words of TCP connections over IPv4 to one listener."""
-    clients = generator.integers(1 << 31, size=count, dtype=np.uint32) | np.uint32(half << 31)
-    ports = generator.integers(1024, 1 << 16, size=count, dtype=np.uint32)
+def _random(generator: np.random.Generator, count: int, secret: Secret, version: int, half: int) -> Words:
+    """Keyed words of TCP connections to one listener, from anywhere in half the addresses that a version has."""
     plain = np.zeros((5, count), np.uint32)
-    plain[0], plain[1], plain[4] = clients, 0xFFFF, ports << np.uint32(16) | np.uint32(1)
+    if version == 4:
+        plain[0] = generator.integers(1 << 31, size=count, dtype=np.uint32) | np.uint32(half << 31)
+        plain[1] = 0xFFFF
+    else:
+        # A thousand networks, and random interfaces in them.
+        plain[0], plain[1] = generator.integers(1 << 32, size=(2, count), dtype=np.uint32)
+        plain[2] = generator.integers(1 << 10, size=count, dtype=np.uint32) << np.uint32(4)
+        plain[3] = 0x20010DB8 + half
+    ports = generator.integers(1024, 1 << 16, size=count, dtype=np.uint32)
+    plain[4] = ports << np.uint32(16) | np.uint32(1)
     keys = [secret.key >> 32 * n & 0xFFFFFFFF for n in range(4)] + [secret.key_ports]
     return plain + np.array(keys, np.uint32)[:, None]
 
