@@ -42,9 +42,9 @@ ECHO_PORT, HTTP_PORT = 7000, 80
 PICTURE_EVERY = 1.0
 LOOK_EVERY = 0.1
 SIMULATED = (
-    "hosts are simulated, which needs no privileges (root gets real ones): servers and clients are processes with a small "
-    "TCP of their own, cables are Unix sockets; switches, P4Runtime and the controller are real, its health checks go to "
-    "loopback addresses"
+    "hosts are simulated, which needs no privileges (root gets real ones): servers and clients are processes with a "
+    "small TCP of their own, cables are Unix sockets; switches, P4Runtime and the controller are real, its health "
+    "checks go to loopback addresses"
 )
 QUIET_EVENTS = frozenset({"status"})
 """Controller events that are no news."""
