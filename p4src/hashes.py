@@ -1,7 +1,7 @@
 """The hashes of the P4 pipeline, computed in Python: for the oracle, and for tests that search collisions.
 
-CRC-32 as in IEEE 802.3 (reflected, 0xEDB88320), which is ``HashAlgorithm.crc32`` of v1model, over the fields in the order
-of the P4 source, big-endian and without padding.
+CRC-32 as in IEEE 802.3 (reflected, 0xEDB88320), which is ``HashAlgorithm.crc32`` of v1model, over the fields in the
+order of the P4 source, big-endian and without padding.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Place(NamedTuple):
 def words(client: Address, port: int, owner: int, secret: Secret) -> tuple[int, ...]:
     """The five keyed words that stand for a connection.
 
-    ``port`` is the client's, 0 with affinity ``source`` unless the mode is fullnat; ``owner`` the number that stands for
-    the listener.
+    ``port`` is the client's, 0 with affinity ``source`` unless the mode is fullnat; ``owner`` the number that stands
+    for the listener.
     """
     number = address(client)
     keyed = [(number >> 32 * n & _WORD) + (secret.key >> 32 * n & _WORD) & _WORD for n in range(4)]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import itertools
 import os
 import select
 import shutil
-import signal
 import subprocess
 import tempfile
 import threading
@@ -47,8 +45,6 @@ QUIET = 0.15
 _NUDGE = 0.02
 """Seconds without a frame after which probes are sent again."""
 _numbers = itertools.count()
-_DIE_WITH_PARENT = 1
-_libc = ctypes.CDLL(None)
 _T = TypeVar("_T")
 
 
@@ -168,7 +164,9 @@ class Bmv2Box:
                 self._ends[port].send(probe)
             while missing and self._ready(_NUDGE):
                 out += self._received(missing)
-            assert time.monotonic() < until, f"{PROGRAM} lost {len(missing)} probes; exit code: {self._process.poll()}"
+            assert time.monotonic() < until, (
+                f"{PROGRAM} lost {len(missing)} probes; exit code: {self._process.poll()}"
+            )
         return out
 
     def _ready(self, seconds: float) -> bool:
@@ -215,7 +213,6 @@ def _switch(address: str) -> subprocess.Popen[bytes]:
         command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: _libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL),  # noqa: PLW1509
     )
 
 

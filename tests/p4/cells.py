@@ -47,4 +47,6 @@ def ticks_of(box: EmbeddedBox) -> int:
 def _read(bits: int, now: int) -> Cell:
     left = (bits >> 8) - now & 0xFFFFFF
     left = left if left < 1 << 23 else left - (1 << 24)
-    return Cell(bits >> 48 & 0xFFFF, bits >> 32 & 0xFFFF, left, bits >> 4 & 15, bool(bits & 8), bool(bits & 4))
+    return Cell(
+        bits >> 48 & 0xFFFF, bits >> 32 & 0xFFFF, left, bits >> 4 & 15, bool(bits & 8), bool(bits & 4)
+    )

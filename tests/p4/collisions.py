@@ -43,7 +43,9 @@ def collide(
         if low and (difference >> _LOW_BITS or owners[0] == owners[1]):
             other = [word ^ part for word, part in zip(mine, _pattern(low), strict=True)]
             yield IPv6Address(
-                sum((word - (secret.key >> 32 * n) & 0xFFFFFFFF) << 32 * n for n, word in enumerate(other[:4]))
+                sum(
+                    (word - (secret.key >> 32 * n) & 0xFFFFFFFF) << 32 * n for n, word in enumerate(other[:4])
+                )
             )
 
 

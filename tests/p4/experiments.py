@@ -57,7 +57,12 @@ class _Rate:
 
 
 def flood(
-    box: Box, cells: int, connections: int, spoofed: int, size: int = 8, clock: Callable[[], float] = time.monotonic
+    box: Box,
+    cells: int,
+    connections: int,
+    spoofed: int,
+    size: int = 8,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
     """``spoofed`` SYNs while ``connections`` exchange data, the pool changed in the middle of it.
 

@@ -149,7 +149,14 @@ class Scene:
     def duty(self) -> Duty:
         """As the planner would put it."""
         switch = Switch(
-            self.name, "bmv2", 1, "east", frozenset({self.role}), SWITCH_MAC, local=LOCAL, gateway_mac=SWITCH_MAC
+            self.name,
+            "bmv2",
+            1,
+            "east",
+            frozenset({self.role}),
+            SWITCH_MAC,
+            local=LOCAL,
+            gateway_mac=SWITCH_MAC,
         )
         pools = {POOL: self._pool(POOL, self.backends, self.table)}
         for number, backends in self.others.items():

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.model.types import Mode, Protocol
+from controller.model.types import Address, Mode, Protocol
 from flows.spec import Fate
 from p4src.hashes import slot
 from p4src.ids import Reason
@@ -20,6 +20,8 @@ from tests.p4.traffic import Crowd, Talk, backend_of, talks
 
 SERVICE = Service(1, Mode.NAT)
 COUNT = 60
+About = tuple[Reason, int, Address, int, int]
+"""What a digest says."""
 
 
 def _crowd(box: Box, service: Service = SERVICE, count: int = COUNT) -> Crowd:
@@ -66,7 +68,9 @@ def test_a_client_that_uses_its_port_again_leaves_a_draining_backend(box: Box) -
     assert 2 not in moved
 
 
-def test_connections_of_a_dead_backend_stay_for_a_while_and_then_move_together_with_their_memory(box: Box) -> None:
+def test_connections_of_a_dead_backend_stay_for_a_while_and_then_move_together_with_their_memory(
+    box: Box,
+) -> None:
     keeper = Keeper([box], Scene((SERVICE,)))
     crowd = _crowd(box)
     mine = _of(crowd, 3)
@@ -130,7 +134,7 @@ def _by_table(scene: Scene, talk: Talk) -> int:
     return int(scene.table.now[slot(talk.client, talk.port, len(scene.table.now))])
 
 
-def _backends(box: Box, some: Sequence[Talk], flags: int) -> dict[object, int]:
+def _backends(box: Box, some: Sequence[Talk], flags: int) -> dict[Address, int]:
     """Which backend got each client's packet."""
     out = {}
     for talk in some:
@@ -143,7 +147,9 @@ def test_an_exception_is_reported_with_every_packet_until_its_pin_is_there(box: 
     keeper = Keeper([box], Scene((SERVICE,)))
     crowd = _crowd(box)
     keeper.change(keeper.scene.changing((1, 2, 3, 5)))
-    wanted = {(Reason.EXCEPTION, SERVICE.id, talk.client, 40_000, 4) for talk in crowd.talks if talk.backend == 4}
+    wanted = {
+        (Reason.EXCEPTION, SERVICE.id, talk.client, 40_000, 4) for talk in crowd.talks if talk.backend == 4
+    }
     assert wanted
     for _ in range(3):
         crowd.exchange()
@@ -157,11 +163,11 @@ def test_an_exception_is_reported_with_every_packet_until_its_pin_is_there(box: 
     assert crowd.unharmed
 
 
-def _heard(box: Box, wanted: set[tuple[object, ...]]) -> set[tuple[object, ...]]:
+def _heard(box: Box, wanted: set[About]) -> set[About]:
     """What a switch says about connections, once it has said all that is wanted."""
-    said: set[tuple[object, ...]] = set()
+    said: set[About] = set()
     for _ in range(100):
-        said |= {tuple(told) for told in box.told() if isinstance(told, Said)}
+        said |= {(*told,) for told in box.told() if isinstance(told, Said)}
         if wanted <= said:
             return said
     raise AssertionError(f"not said: {wanted - said}")

@@ -91,7 +91,9 @@ def test_a_udp_checksum_never_becomes_the_zero_that_means_none(common: Box, mode
 
 
 @EACH
-def test_an_icmp_error_reaches_the_server_about_the_packet_that_it_sent(common: Box, service: Service) -> None:
+def test_an_icmp_error_reaches_the_server_about_the_packet_that_it_sent(
+    common: Box, service: Service
+) -> None:
     Keeper([common], Scene(SERVICES))
     for _ in range(4):
         talk = _opened(common, service)

@@ -87,7 +87,8 @@ def test_with_fullnat_a_false_hit_is_dropped_and_counted_and_mixes_nobody_up(box
 
 def test_the_cell_of_a_connection_is_where_python_says(embedded: EmbeddedBox) -> None:
     services = tuple(
-        Service(n, mode, version) for n, (mode, version) in enumerate(((m, v) for m in Mode for v in (4, 6)), 1)
+        Service(n, mode, version)
+        for n, (mode, version) in enumerate(((m, v) for m in Mode for v in (4, 6)), 1)
     )
     Keeper([embedded], Scene(services))
     for service in services:
@@ -121,7 +122,7 @@ def test_random_connections_hit_falsely_no_more_often_than_the_digests_bound(bit
 
 @pytest.mark.parametrize("version", [4, 6])
 def test_the_whole_digest_tells_millions_of_connections_apart(version: int) -> None:
-    """The bound expects one false hit among a billion, so that a single one here shows that digest and cell go together."""
+    """The bound expects one false hit in a billion: a single one here shows that digest and cell go together."""
     assert false_hits(200_000, 2_000_000, 32, SECRET, version).hits == 0
 
 

@@ -67,7 +67,9 @@ def _is_sound(whole: Read) -> bool:
 
 
 @EACH
-def test_later_fragments_go_where_their_first_went_and_are_translated_alike(common: Box, service: Service) -> None:
+def test_later_fragments_go_where_their_first_went_and_are_translated_alike(
+    common: Box, service: Service
+) -> None:
     Keeper([common], Scene(SERVICES))
     backends = set()
     for number in range(12):

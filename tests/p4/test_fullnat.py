@@ -37,7 +37,9 @@ def _open(box: Box, talk: Talk, *flags: int) -> tuple[Address, int] | None:
 
 
 @pytest.mark.parametrize("service", KINDS, ids=lambda s: f"v{s.version}-{s.protocol}")
-def test_each_living_connection_has_a_local_port_of_its_own_and_answers_are_undone(box: Box, service: Service) -> None:
+def test_each_living_connection_has_a_local_port_of_its_own_and_answers_are_undone(
+    box: Box, service: Service
+) -> None:
     Keeper([box], Scene(KINDS))
     crowd = Crowd(box)
     crowd.open(talks(service, 300))
@@ -99,7 +101,9 @@ def test_the_port_of_a_closed_connection_rests_for_the_quarantine(embedded: Embe
     assert _open(embedded, talks(SERVICE, 1, first=5000)[0], SYN) == ends[2]
 
 
-def test_the_client_of_a_closed_connection_may_open_it_again_from_the_same_port(embedded: EmbeddedBox) -> None:
+def test_the_client_of_a_closed_connection_may_open_it_again_from_the_same_port(
+    embedded: EmbeddedBox,
+) -> None:
     Keeper([embedded], Scene((SERVICE,)))
     (talk,) = talks(SERVICE, 1)
     end = _open(embedded, talk, SYN, ACK, FIN | ACK, ACK)

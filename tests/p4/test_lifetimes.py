@@ -52,7 +52,9 @@ def _fill(box: EmbeddedBox, some: Sequence[Talk], *flags: int) -> None:
         box.sleep(2 * TICK)
 
 
-def test_a_first_packet_makes_an_embryo_and_the_clients_next_one_establishes_it(embedded: EmbeddedBox) -> None:
+def test_a_first_packet_makes_an_embryo_and_the_clients_next_one_establishes_it(
+    embedded: EmbeddedBox,
+) -> None:
     Keeper([embedded], _scene())
     (talk,) = talks(SERVICE, 1)
     _send(embedded, talk, SYN)
@@ -63,7 +65,9 @@ def test_a_first_packet_makes_an_embryo_and_the_clients_next_one_establishes_it(
     assert _state(embedded, talk) == ESTABLISHED
 
 
-def test_any_first_packet_is_remembered_as_those_rehashed_from_another_switch_need(embedded: EmbeddedBox) -> None:
+def test_any_first_packet_is_remembered_as_those_rehashed_from_another_switch_need(
+    embedded: EmbeddedBox,
+) -> None:
     keeper = Keeper([embedded], _scene())
     (talk,) = talks(SERVICE, 1)
     (backend,) = _send(embedded, talk, ACK | PSH)
@@ -118,7 +122,9 @@ def test_memory_keeps_its_word_when_the_ticks_of_the_clock_wrap(embedded: Embedd
 
 
 @pytest.mark.parametrize("days", [1, 30, 98, 150, 193])
-def test_what_was_forgotten_does_not_come_back_while_the_clock_goes_round(embedded: EmbeddedBox, days: int) -> None:
+def test_what_was_forgotten_does_not_come_back_while_the_clock_goes_round(
+    embedded: EmbeddedBox, days: int
+) -> None:
     keeper = Keeper([embedded], _scene())
     (talk,) = talks(SERVICE, 1)
     (backend, _) = _send(embedded, talk, SYN, ACK)
@@ -197,7 +203,9 @@ def test_what_an_rst_closed_gives_way_before_any_embryo(embedded: EmbeddedBox) -
     assert [_state(embedded, each, TINY) for each in embryos] == [EMBRYO] * 3
 
 
-@pytest.mark.parametrize("flags", [SYN, ACK, FIN | ACK, RST, SYN | FIN], ids=["syn", "ack", "fin", "rst", "syn-fin"])
+@pytest.mark.parametrize(
+    "flags", [SYN, ACK, FIN | ACK, RST, SYN | FIN], ids=["syn", "ack", "fin", "rst", "syn-fin"]
+)
 def test_single_packets_of_whatever_kind_fill_no_memory(embedded: EmbeddedBox, flags: int) -> None:
     """Spoofed packets come one of a kind: whoever is new afterwards must find room."""
     Keeper([embedded], _scene(cells_mask=TINY))
@@ -218,3 +226,17 @@ def test_with_affinity_all_of_a_source_is_one_connection(embedded: EmbeddedBox) 
         assert _send(embedded, Talk(service, client_address(5), port), SYN, ACK) == [backend] * 2
     said = [told for told in embedded.told() if isinstance(told, Said)]
     assert {(told.port, told.backend) for told in said} == {(0, backend)}
+
+
+@pytest.mark.parametrize("end", [RST, FIN | ACK], ids=["rst", "fin"])
+def test_with_affinity_the_end_of_one_connection_is_not_that_of_its_source(
+    embedded: EmbeddedBox, end: int
+) -> None:
+    service = Service(1, sticky=True)
+    keeper = Keeper([embedded], Scene((service,)))
+    one, other = (Talk(service, client_address(5), port) for port in (1000, 1001))
+    (backend, *_) = _send(embedded, one, SYN, ACK, end)
+    _elsewhere(keeper, backend)
+    assert _send(embedded, other, SYN, ACK) == [backend] * 2
+    embedded.sleep(CLOSING_SECONDS * 2)
+    assert _send(embedded, other, ACK) == [backend]

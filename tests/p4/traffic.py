@@ -243,12 +243,16 @@ class Crowd:
 def fresh(service: Service) -> Talk:
     """A connection that no test has had before, on a switch that several tests share."""
     number = next(_fresh)
-    return Talk(service, client_address((1 << 18) + number * 7919 % (1 << 18), service.version), 1024 + number)
+    return Talk(
+        service, client_address((1 << 18) + number * 7919 % (1 << 18), service.version), 1024 + number
+    )
 
 
 def talks(service: Service, number: int, first: int = 0, port: int = 40_000, size: int = _MARK) -> list[Talk]:
     """Connections of as many clients."""
-    return [Talk(service, client_address(1000 + first + n, service.version), port, size) for n in range(number)]
+    return [
+        Talk(service, client_address(1000 + first + n, service.version), port, size) for n in range(number)
+    ]
 
 
 def _parts(numbers: Iterable[int]) -> Iterator[list[int]]:
@@ -284,5 +288,3 @@ def _stamp(model: bytes, addresses: npt.NDArray[np.uint32], ports: npt.NDArray[n
         rows[:, at : at + 2] = (0xFFFF ^ total).astype(">u2").view(np.uint8).reshape(-1, 2)
     data, size = rows.tobytes(), len(model)
     return [(CLIENTS, data[n : n + size]) for n in range(0, len(data), size)]
-
-

@@ -55,7 +55,9 @@ def _transport(read: Read) -> list[str]:
     if number == UDP and payload[6:8] == bytes(2):
         return [] if read.version == 4 else ["UDP over IPv6 without checksum"]
     if number in (TCP, UDP, ICMP6):
-        found = [] if one_sum(cover(read.source, read.destination, number, payload)) == 0 else ["transport sum"]
+        found = (
+            [] if one_sum(cover(read.source, read.destination, number, payload)) == 0 else ["transport sum"]
+        )
     elif number == ICMP:
         found = [] if one_sum(payload) == 0 else ["ICMP sum"]
     else:

@@ -27,7 +27,9 @@ def _sizes() -> dict[str, int]:
 
 
 def _info() -> p4i.P4Info:
-    return text_format.Parse(outputs("balancer")[1].read_text(), p4i.P4Info())
+    info = p4i.P4Info()
+    text_format.Parse(outputs("balancer")[1].read_text(), info)
+    return info
 
 
 def test_the_outputs_are_those_of_the_sources_and_nobody_edited_either() -> None:
@@ -48,7 +50,9 @@ def test_nothing_else_lies_in_build() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prefix", "numbers"), [("REASON", ids.Reason), ("OP", ids.Op), ("DROP", ids.Drop)], ids=["reason", "op", "drop"]
+    ("prefix", "numbers"),
+    [("REASON", ids.Reason), ("OP", ids.Op), ("DROP", ids.Drop)],
+    ids=["reason", "op", "drop"],
 )
 def test_the_numbers_of_python_are_those_of_p4(prefix: str, numbers: type[IntEnum]) -> None:
     text = (HERE / "shared" / "ids.p4").read_text()

@@ -57,7 +57,9 @@ def test_a_change_keeps_a_checksum_right(
 
 
 @given(PAIRS)
-def test_a_change_fits_its_parameter(pair: tuple[IPv4Address | IPv6Address, IPv4Address | IPv6Address]) -> None:
+def test_a_change_fits_its_parameter(
+    pair: tuple[IPv4Address | IPv6Address, IPv4Address | IPv6Address],
+) -> None:
     assert 0 <= change(*pair) <= 0xFFFF
 
 
