@@ -11,16 +11,23 @@ from controller.model.types import Mode
 from p4src.ids import Drop, Reason
 from tests.p4.box import Box, Frame
 from tests.p4.keeper import Keeper
-from tests.p4.scene import Scene, Service
+from tests.p4.scene import Scene, Service, shared
 from tests.p4.traffic import Crowd, syn_flood, talks
 
 WAYS = 4
 SERVICE = Service(1, Mode.NAT)
 """NAT: answers come back through the switch."""
-_CHANGES = ((0.4, (1, 2, 3, 5)), (0.5, ()), (0.8, (1, 2, 5)), (0.95, ()))
+_MANY = tuple(range(1, 41))
+"""Backends, of which one or two are replaced: there are 100,000 pins, and every change costs some."""
+_CHANGES: tuple[tuple[float, tuple[int, ...]], ...] = (
+    (0.4, (*_MANY[1:], 41)),
+    (0.5, ()),
+    (0.8, (*_MANY[2:], 41, 42)),
+    (0.95, ()),
+)
 """Shares of all connections at which other backends serve, or (none named) slots settle."""
-_STEP = 500
-"""Connections opened between two looks at what the switch says."""
+_STEPS = 40
+"""How often, while connections open, the controller looks at what the switch says."""
 
 
 @dataclass
@@ -102,11 +109,12 @@ def fill(box: Box, cells: int, excess: float = 0.2) -> Outcome:
 
     In a transition everybody sends, and connections open.
     """
-    keeper = Keeper([box], Scene((SERVICE,), cells_mask=cells - 1))
+    scene = Scene((SERVICE,), backends=(*_MANY, 41, 42), table=shared(_MANY, 4096), cells_mask=cells - 1)
+    keeper = Keeper([box], scene)
     crowd = Crowd(box)
     total = int(WAYS * cells * (1 + excess))
     them = talks(SERVICE, total)
-    step = min(_STEP, max(1, total // 40))
+    step = max(1, total // _STEPS)
     changes = deque(_CHANGES)
     for at in range(0, total, step):
         crowd.open(them[at : at + step])
@@ -118,7 +126,7 @@ def fill(box: Box, cells: int, excess: float = 0.2) -> Outcome:
             if not serving:
                 keeper.sync(crowd)
             keeper.change(keeper.scene.changing(serving) if serving else keeper.scene.settled())
-    keeper.change(keeper.scene.changing((1, 2, 3, 4, 5)))
+    keeper.change(keeper.scene.changing(_MANY))
     crowd.exchange()
     keeper.sync(crowd)
     keeper.change(keeper.scene.settled())
