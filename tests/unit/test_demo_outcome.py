@@ -312,6 +312,23 @@ def broken_outcome() -> Outcome:
     return conclude(observed(connections, [*good_requests(), bad]))
 
 
+def test_what_is_on_its_way_when_a_switch_dies_is_not_held_against_the_event_before() -> None:
+    killed = step_of(Kind.KILL_LB)
+    late = request(killed.t - 0.05, "", connect=None, result="timeout")
+    early = request(killed.t - 0.15, "", connect=None, result="timeout")
+    by_kind = {
+        one.happened.step.kind: one for one in conclude(observed(None, [*good_requests(), late])).events
+    }
+    assert (by_kind[Kind.KILL_LB].repair_ms, len(by_kind[Kind.KILL_LB].wrong)) == (0.1, 1)
+    assert by_kind[Kind.MOVE_SLOTS].wrong == ()
+    assert not_held(conclude(observed(None, [*good_requests(), early]))) == ["move_slots_repaired"]
+
+
+def test_a_loss_right_before_a_harmless_event_is_a_loss() -> None:
+    late = request(step_of(Kind.HEAL_LB).t - 0.05, "", connect=None, result="timeout")
+    assert not_held(conclude(observed(None, [*good_requests(), late]))) == ["heal_lb_repaired"]
+
+
 def test_the_reports_keys_are_the_documented_ones(tmp_path: Path) -> None:
     path = tmp_path / "out" / "report.json"
     report.write(report.build(broken_outcome()), path)

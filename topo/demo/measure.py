@@ -18,6 +18,10 @@ QUIET = 3.0
 """The shortest stretch, in seconds, that is compared with the weights."""
 
 
+IN_FLIGHT = 0.1
+"""Seconds; who begins so shortly before an event may still have the first packet on the way when it happens."""
+
+
 @dataclass(frozen=True)
 class Span:
     """The time from one event to the next, and who should get new connections in it."""
@@ -27,6 +31,7 @@ class Span:
     start: float
     end: float
     fleet: Fleet
+    last: bool = False
 
     @property
     def name(self) -> str:
@@ -40,7 +45,7 @@ def spans(fleet: Fleet, happened: Sequence[Happened], start: float, end: float) 
     cut = [Span(None, start, edges[0], fleet)]
     for one, until in zip(happened, edges[1:], strict=True):
         fleet = fleet.after(one.step)
-        cut.append(Span(one, one.t, until, fleet))
+        cut.append(Span(one, one.t, until, fleet, one is happened[-1]))
     return cut
 
 
@@ -67,14 +72,31 @@ def trouble(request: Request, fleet: Fleet) -> Trouble | None:
 
 
 def troubles(span: Span, requests: Iterable[Request]) -> list[Trouble]:
-    """Everything wrong with requests begun in ``span``, in order."""
-    found = (trouble(one, span.fleet) for one in requests if span.start <= one.t < span.end)
-    return sorted((one for one in found if one is not None), key=lambda one: one.t)
+    """Everything wrong with requests begun in ``span``, in order.
+
+    What was lost or delayed is the next event's if it was begun right before it: a packet on its way to a switch that
+    dies says nothing about what happened ten seconds earlier.
+    """
+    lead = IN_FLIGHT if span.happened else 0.0
+    tail = 0.0 if span.last else IN_FLIGHT
+    found = []
+    for one in requests:
+        if not span.start - lead <= one.t < span.end:
+            continue
+        wrong = trouble(one, span.fleet)
+        answered = one.result == "ok" and one.server not in span.fleet.serving()
+        start, end = (span.start, span.end) if answered else (span.start - lead, span.end - tail)
+        if wrong is not None and start <= one.t < end:
+            found.append(wrong)
+    return sorted(found, key=lambda one: one.t)
 
 
 def repair_ms(span: Span, wrong: Sequence[Trouble]) -> float:
-    """From the event to the beginning of the last attempt that went wrong after it; 0.0: none did."""
-    return round((wrong[-1].t - span.start) * 1000.0, 1) if wrong else 0.0
+    """From the event to the beginning of the last attempt that went wrong after it; 0.0: none did.
+
+    At least 0.1 if one did: it may have been on the way when the event happened.
+    """
+    return max(0.1, round((wrong[-1].t - span.start) * 1000.0, 1)) if wrong else 0.0
 
 
 def longest_stall_ms(connections: Iterable[Connection], start: float, end: float) -> float:
