@@ -288,3 +288,19 @@ def test_a_syn_without_room_in_memory_obeys_the_pin_as_its_connections_next_pack
         out = embedded.send([again.frame(flags) for flags in (SYN, ACK, ACK | PSH)])
         assert [backend_of(frame) for frame in out] == [4] * 3
     assert embedded.told() == []
+
+
+def test_a_connection_that_opens_in_a_transition_and_finds_no_room_stays_where_its_syn_went(box: Box) -> None:
+    keeper = Keeper([box], Scene((SERVICE,), cells_mask=0))
+    full = Crowd(box)
+    full.open(talks(SERVICE, 4, first=9000))
+    keeper.change(keeper.scene.changing((1, 2, 5)))
+    crowd = _crowd(box)
+    assert crowd.unharmed
+    keeper.sync(crowd)
+    keeper.change(keeper.scene.settled())
+    crowd.exchange()
+    full.exchange()
+    assert crowd.unharmed
+    assert full.unharmed
+    assert len(keeper.pins.pins) >= COUNT
