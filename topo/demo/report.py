@@ -31,7 +31,8 @@ Keys are only ever added, never renamed. ``*_ms`` are milliseconds; ``at_ms`` co
     in order: ``name`` (sabotage, add_backend, change_weight, drain_backend, kill_server, move_slots, kill_lb,
     heal_lb, kill_controller, restart_controller), ``target``, ``title``, ``at_ms``, ``repair_ms`` (from the
     event until the beginning of the last new connection, before the next event, that was lost, delayed or
-    misdirected; 0: none; what was lost or delayed is an event's from 0.1 s before it, when it may have been on its way), ``bound_ms`` (what is promised), ``held``, ``wrong`` (how many such connections),
+    misdirected; 0: none; one begun within 0.1 s before an event was still on its way, and if lost or delayed it
+    is that event's), ``bound_ms`` (what is promised), ``held``, ``wrong`` (how many such connections),
     ``examples`` (up to five: ``at_ms`` after the event, ``listener``, ``what``), ``longest_stall_ms`` (the
     slowest echo on an established connection until the next event), ``broken_with_live_backend`` (that
     broke in that time)
