@@ -32,7 +32,7 @@ def collide(
     patterns = [_pattern(1 << bit) for bit in range(_LOW_BITS)]
     patterns.append(tuple(a ^ b for a, b in zip(mine, wanted, strict=True)))
     base = _signature(place(_NOTHING), way)
-    kernel = _kernel([_signature(place(pattern), way) ^ base for pattern in patterns])
+    kernel = kernel_of([_signature(place(pattern), way) ^ base for pattern in patterns])
     for choice in range(1, 1 << len(kernel)):
         difference = 0
         for n, element in enumerate(kernel):
@@ -57,7 +57,7 @@ def _signature(where: Place, way: int) -> int:
     return where.digest << 16 | where.ways[way]
 
 
-def _kernel(images: list[int]) -> list[int]:
+def kernel_of(images: list[int]) -> list[int]:
     """A basis of the combinations (as bits) of ``images`` that cancel out."""
     reduced: dict[int, tuple[int, int]] = {}
     out = []
@@ -104,7 +104,7 @@ def false_hits(
     shift = np.uint32(32 - bits)
     stored = 0
     for part in _parts(remembered):
-        ways, digest = _places(_random(generator, part, secret, version, 0))
+        ways, digest = places(random_words(generator, part, secret, version, 0))
         for n in range(part):
             for way in range(4):
                 if not cells[way, ways[way, n]]:
@@ -114,7 +114,7 @@ def false_hits(
     hits = 0
     for part in _parts(tried):
         # Another half of the address space, so that none of these is remembered.
-        ways, digest = _places(_random(generator, part, secret, version, 1))
+        ways, digest = places(random_words(generator, part, secret, version, 1))
         mine = (digest >> shift).astype(np.uint64) | np.uint64(1 << 32)
         hits += int((cells[np.arange(4)[:, None], ways] == mine).any(axis=0).sum())
     return FalseHits(tried, hits, stored / cells.size, bits)
@@ -125,7 +125,9 @@ def _parts(total: int, size: int = 1 << 18) -> Iterator[int]:
         yield min(size, total - at)
 
 
-def _random(generator: np.random.Generator, count: int, secret: Secret, version: int, half: int) -> Words:
+def random_words(
+    generator: np.random.Generator, count: int, secret: Secret, version: int, half: int
+) -> Words:
     """Keyed words of TCP connections to one listener, from anywhere in half the addresses that a version has."""
     plain = np.zeros((5, count), np.uint32)
     if version == 4:
@@ -142,7 +144,7 @@ def _random(generator: np.random.Generator, count: int, secret: Secret, version:
     return plain + np.array(keys, np.uint32)[:, None]
 
 
-def _places(keyed: Words) -> tuple[npt.NDArray[np.uint32], Words]:
+def places(keyed: Words) -> tuple[npt.NDArray[np.uint32], Words]:
     """As ``p4src.hashes.place`` for many: cells (4, n) and digests."""
     first, second, digest = (_crc32(keyed[list(order)]) for order in ORDERS)
     low = np.uint32(0xFFFF)

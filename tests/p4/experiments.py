@@ -26,6 +26,8 @@ _CHANGES: tuple[tuple[float, tuple[int, ...]], ...] = (
     (0.95, ()),
 )
 """Shares of all connections at which other backends serve, or (none named) slots settle."""
+_BATCH = 512
+"""Spoofed SYNs among the packets of as many as 256 connections."""
 _STEPS = 40
 """How often, while connections open, the controller looks at what the switch says."""
 
@@ -63,6 +65,28 @@ class _Rate:
         return {f"packets/s {when}": each, f"goodput Mbit/s {when}": each * self.size * 8 / 1e6}
 
 
+class _Noise:
+    """Batches of frames, and how much of them was handed out."""
+
+    def __init__(self, batches: Iterator[list[Frame]], total: int) -> None:
+        self._batches = batches
+        self._total = total
+        self._sent = 0
+
+    @property
+    def share(self) -> float:
+        """From 0 to 1."""
+        return self._sent / self._total
+
+    def __iter__(self) -> Iterator[list[Frame]]:
+        return self
+
+    def __next__(self) -> list[Frame]:
+        batch = next(self._batches)
+        self._sent += len(batch)
+        return batch
+
+
 def flood(
     box: Box,
     cells: int,
@@ -79,19 +103,17 @@ def flood(
     crowd = Crowd(box)
     crowd.open(talks(SERVICE, connections, size=size))
     calm = _timed(crowd, clock, lambda: _repeat(crowd, keeper, 4))
-    batch = 512
-    crowd.noise = _counted(syn_flood(SERVICE, spoofed, seed=spoofed, batch=batch), events := [0])
-    batches = -(-spoofed // batch)
+    noise = crowd.noise = _Noise(syn_flood(SERVICE, spoofed, seed=spoofed, batch=_BATCH), spoofed)
 
     def under_flood() -> None:
         changed = settled = False
-        while events[0] < batches:
+        while noise.share < 1.0:
             crowd.exchange()
             keeper.step()
-            if not changed and events[0] >= batches / 2:
+            if not changed and noise.share >= 0.5:
                 changed = True
                 keeper.change(keeper.scene.changing((1, 2, 3, 5)))
-            elif changed and not settled and events[0] >= batches * 3 / 4:
+            elif changed and not settled and noise.share >= 0.75:
                 settled = True
                 keeper.sync(crowd)
                 keeper.change(keeper.scene.settled())
@@ -144,12 +166,6 @@ def _timed(crowd: Crowd, clock: Callable[[], float], work: Callable[[], None]) -
     before, start = crowd.delivered, clock()
     work()
     return _Rate(clock() - start, crowd.delivered - before, crowd.talks[0].size)
-
-
-def _counted(batches: Iterator[list[Frame]], count: list[int]) -> Iterator[list[Frame]]:
-    for batch in batches:
-        count[0] += 1
-        yield batch
 
 
 def _outcome(crowd: Crowd, keeper: Keeper, figures: dict[str, float]) -> Outcome:

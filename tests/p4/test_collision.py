@@ -12,7 +12,7 @@ from p4src.hashes import place, slot, words
 from p4src.ids import Drop
 from tests.conformance.packets import ACK, PSH, SYN
 from tests.p4.box import Box
-from tests.p4.collisions import _kernel, _places, _random, collide, false_hits
+from tests.p4.collisions import collide, false_hits, kernel_of, places, random_words
 from tests.p4.embedded import EmbeddedBox
 from tests.p4.keeper import Keeper
 from tests.p4.scene import SECRET, Scene, Service
@@ -34,10 +34,10 @@ def _twins(service: Service) -> tuple[Talk, Talk]:
 
 def test_twins_have_the_same_digest_and_cell() -> None:
     one, other = _twins(Service(1, version=6))
-    places = [place(words(talk.client, talk.port, 1, SECRET)) for talk in (one, other)]
+    found = [place(words(talk.client, talk.port, 1, SECRET)) for talk in (one, other)]
     assert one.client != other.client
-    assert places[0].digest == places[1].digest
-    assert places[0].ways[0] == places[1].ways[0]
+    assert found[0].digest == found[1].digest
+    assert found[0].ways[0] == found[1].ways[0]
 
 
 def test_a_false_hit_shares_the_remembered_backend_of_the_same_pool(box: Box) -> None:
@@ -103,8 +103,8 @@ def test_the_cell_of_a_connection_is_where_python_says(embedded: EmbeddedBox) ->
 
 
 def test_many_places_at_once_are_those_of_one_at_a_time() -> None:
-    keyed = _random(np.random.default_rng(3), 50, SECRET, 6, 0)
-    ways, digests = _places(keyed)
+    keyed = random_words(np.random.default_rng(3), 50, SECRET, 6, 0)
+    ways, digests = places(keyed)
     for n in range(50):
         one = place(tuple(int(word) for word in keyed[:, n]))
         assert (tuple(ways[:, n].tolist()), int(digests[n])) == tuple(one)
@@ -135,4 +135,4 @@ def test_two_ipv4_connections_of_a_listener_never_collide_in_a_memory_of_full_si
             (found.digest ^ nothing.digest) << 16 | (found.ways[way] ^ nothing.ways[way])
             for found in map(place, varied)
         ]
-        assert _kernel(images) == []
+        assert kernel_of(images) == []
