@@ -31,7 +31,9 @@ def python() -> str:
     named = os.environ.get(VARIABLE)
     own = HERE.parents[1] / ".venv-shell" / "bin" / "python"
     if named is None and not own.exists():
-        pytest.skip(f"needs p4runtime-shell in an environment of its own: make shell, or name its python in {VARIABLE}")
+        pytest.skip(
+            f"needs p4runtime-shell in an environment of its own: make shell, or name its python in {VARIABLE}"
+        )
     return named or str(own)
 
 
