@@ -17,12 +17,12 @@ from tests.p4.traffic import Crowd, syn_flood, talks
 WAYS = 4
 SERVICE = Service(1, Mode.NAT)
 """NAT: answers come back through the switch."""
-_MANY = tuple(range(1, 41))
+_MANY = tuple(range(1, 121))
 """Backends, of which one or two are replaced: there are 100,000 pins, and every change costs some."""
 _CHANGES: tuple[tuple[float, tuple[int, ...]], ...] = (
-    (0.4, (*_MANY[1:], 41)),
+    (0.4, (*_MANY[1:], 121)),
     (0.5, ()),
-    (0.8, (*_MANY[2:], 41, 42)),
+    (0.8, (*_MANY[2:], 121, 122)),
     (0.95, ()),
 )
 """Shares of all connections at which other backends serve, or (none named) slots settle."""
@@ -131,7 +131,7 @@ def fill(box: Box, cells: int, excess: float = 0.2) -> Outcome:
 
     In a transition everybody sends, and connections open.
     """
-    scene = Scene((SERVICE,), backends=(*_MANY, 41, 42), table=shared(_MANY, 4096), cells_mask=cells - 1)
+    scene = Scene((SERVICE,), backends=(*_MANY, 121, 122), table=shared(_MANY, 16_384), cells_mask=cells - 1)
     keeper = Keeper([box], scene)
     crowd = Crowd(box)
     total = int(WAYS * cells * (1 + excess))
