@@ -70,6 +70,7 @@ class P4Channel:
     def __init__(self, name: str, address: str) -> None:
         """``address``: as gRPC writes it: host:port, [v6]:port or unix:path."""
         self._name = name
+        self._closed = False
         self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
         self._write = self._channel.unary_unary(_SERVICE + "Write")
         self._read = self._channel.unary_stream(_SERVICE + "Read")
@@ -89,15 +90,23 @@ class P4Channel:
         )
 
     async def close(self) -> None:
-        """Close the channel; calls under way raise SwitchGone."""
+        """Close the channel; calls under way, and later ones, raise SwitchGone."""
+        self._closed = True
         await self._channel.close()
+
+    def _open(self) -> None:
+        """gRPC takes a call on a closed channel for a defect of the caller's; here it is a race that anybody may lose."""
+        if self._closed:
+            raise SwitchGone(f"switch {self._name}: connection closed")
 
     def stream(self) -> Stream:
         """Open the stream."""
+        self._open()
         return Stream(self._name, self._stream())
 
     async def write(self, request: bytes) -> dict[int, str]:
         """Write a batch; the refused updates by number, and why. Raises SwitchError when it was refused as a whole."""
+        self._open()
         try:
             await _cancellable(self._name, self._write(request, timeout=DEADLINE))
         except grpc.aio.AioRpcError as error:
@@ -112,6 +121,7 @@ class P4Channel:
 
     async def read(self, request: bytes) -> list[bytes]:
         """Read; the ``ReadResponse`` messages. Raises SwitchError."""
+        self._open()
 
         async def collect() -> list[bytes]:
             return [part async for part in self._read(request, timeout=DEADLINE)]
@@ -120,6 +130,7 @@ class P4Channel:
 
     async def cookie(self, device_id: int, deadline: float = DEADLINE) -> int | None:
         """The cookie of the switch's pipeline; None: it has none. Raises SwitchError."""
+        self._open()
         request = p4r.GetForwardingPipelineConfigRequest(
             device_id=device_id, response_type=p4r.GetForwardingPipelineConfigRequest.COOKIE_ONLY
         )
@@ -133,6 +144,7 @@ class P4Channel:
 
     async def push(self, request: p4r.SetForwardingPipelineConfigRequest) -> None:
         """Give the switch a pipeline. Raises SwitchError."""
+        self._open()
         await _settle(self._name, "set pipeline", self._set(request, timeout=DEADLINE))
 
 

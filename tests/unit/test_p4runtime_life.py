@@ -13,6 +13,7 @@ from finsy.proto import p4r, p4r_grpc
 
 from controller.southbound import p4link
 from controller.southbound.errors import SwitchGone
+from controller.southbound.p4channel import P4Channel
 from controller.southbound.p4events import Backup, Connected, Disconnected, Event, Unreachable
 from controller.southbound.p4pipeline import balancer
 from controller.southbound.p4session import P4Session
@@ -291,5 +292,18 @@ def test_aborting_a_session_makes_the_connection_anew(switch: Startable) -> None
             session.abort()
             assert (await it.next(Disconnected)).session is session
             assert not (await it.next(Connected)).session.pushed
+
+    asyncio.run(body())
+
+
+def test_a_call_on_a_connection_that_was_closed_meanwhile_says_that_the_switch_is_gone() -> None:
+    async def body() -> None:
+        channel = P4Channel("lb1", "127.0.0.1:1")
+        await channel.close()
+        for call in (channel.write(b""), channel.read(b""), channel.cookie(1)):
+            with pytest.raises(SwitchGone, match="switch lb1: connection closed"):
+                await call
+        with pytest.raises(SwitchGone):
+            channel.stream()
 
     asyncio.run(body())
