@@ -95,7 +95,7 @@ class P4Channel:
         await self._channel.close()
 
     def _open(self) -> None:
-        """gRPC takes a call on a closed channel for a defect of the caller's; here it is a race that anybody may lose."""
+        """gRPC takes a call on a closed channel for the caller's defect; here it is a race that anybody may lose."""
         if self._closed:
             raise SwitchGone(f"switch {self._name}: connection closed")
 
