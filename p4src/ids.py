@@ -16,6 +16,7 @@ class Reason(IntEnum):
     TOO_BIG = 6
     ERROR_UNKNOWN = 7
     CLOCK = 8
+    HELLO = 9
     PROMOTE = 15
 
 
@@ -44,3 +45,4 @@ class Drop(IntEnum):
     RESET = 9
     ERROR = 10
     NO_AUTHORITY = 11
+    HELLO = 12

@@ -23,7 +23,7 @@ EMBRYO, CLOSING, CLOSED = 20.0, 120.0, 5.0
 """Seconds that a cell lasts: after a first packet; after a FIN (fullnat: longer than TIME_WAIT); after an RST."""
 TUNNEL_MTU = {4: 1480, 6: 1460}
 """Largest IP packet that fits a 1,500-byte frame behind an outer header of the version."""
-LIMITS = {1: 2000, 2: 5000, 3: 1000, 4: 1000, 5: 200, 6: 100, 7: 100, 8: 100, 15: 50_000}
+LIMITS = {1: 2000, 2: 5000, 3: 1000, 4: 1000, 5: 200, 6: 100, 7: 100, 8: 100, 9: 2000, 15: 50_000}
 """Reports (and promotions) a second, by REASON_*."""
 _FIRST_LOCAL = 4
 """Place in a local prefix of the fullnat address of way 0; the three after it are those of the other ways."""
@@ -37,6 +37,7 @@ def target(duty: Duty, needs: P4Needs) -> P4Target:
     entries: dict[EntryKey, EntryBody] = {}
     for group in needs.groups:
         entries.update(nexthop(group))
+    entries.update(neighbours(needs))
     entries.update(routes(duty, needs))
     entries.update(answers(duty))
     configuration = Configuration(
@@ -222,6 +223,12 @@ def routes(duty: Duty, needs: P4Needs) -> Iterator[Entry]:
             continue
         yield key, EntryBody("deliver", (route.group, mac(route.mac), gateway))
         yield EntryKey("frame", (mac(route.mac),)), EntryBody("to", (route.group,))
+
+
+def neighbours(needs: P4Needs) -> Iterator[Entry]:
+    """``neighbour``: ports whose hellos the controller wants to have."""
+    for port in needs.neighbours:
+        yield EntryKey("neighbour", (port,)), EntryBody("hear")
 
 
 @lru_cache(maxsize=4096)

@@ -62,3 +62,5 @@ class P4Needs:
     """Seconds that an established connection is remembered, by pool number."""
     cells_mask: int = 0xFFFF
     """Cells of a way of the memory, less one."""
+    neighbours: tuple[int, ...] = ()
+    """Ports to other P4 switches: hellos are heard there."""

@@ -102,6 +102,7 @@ class Changes:
 
 
 ORDER = (
+    "neighbour",
     "nexthop",
     "address",
     "frame",

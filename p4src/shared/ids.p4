@@ -5,6 +5,7 @@
 const bit<16> ETHERTYPE_IPV4 = 0x0800;
 const bit<16> ETHERTYPE_ARP = 0x0806;
 const bit<16> ETHERTYPE_IPV6 = 0x86dd;
+const bit<16> ETHERTYPE_HELLO = 0x88b6; // IEEE: local experimental 2
 
 const bit<8> PROTO_ICMP = 1;
 const bit<8> PROTO_IPV4 = 4;
@@ -23,6 +24,7 @@ const bit<8> REASON_RESET = 5;         // packet-in: its backend has its connect
 const bit<8> REASON_TOO_BIG = 6;       // packet-in: does not fit the tunnel
 const bit<8> REASON_ERROR_UNKNOWN = 7; // packet-in: ICMP error about a fullnat connection that is not known here
 const bit<8> REASON_CLOCK = 8;         // packet-in: the answer to OP_CLOCK
+const bit<8> REASON_HELLO = 9;         // packet-in: a neighbour's hello
 const bit<8> REASON_PROMOTE = 15;      // no report: the meter that limits promotions
 
 // What the controller asks for with a packet-out.
@@ -45,6 +47,7 @@ const bit<32> DROP_ANSWER = 8;         // to a local address, but of no connecti
 const bit<32> DROP_RESET = 9;          // reported, to be reset
 const bit<32> DROP_ERROR = 10;         // an ICMP error about nobody's connection
 const bit<32> DROP_NO_AUTHORITY = 11;  // a question about a VIP that this site may not answer
+const bit<32> DROP_HELLO = 12;         // a hello where no neighbour is
 
 const bit<2> FRAGMENT_NO = 0;
 const bit<2> FRAGMENT_FIRST = 1;

@@ -25,6 +25,7 @@ counter(DROPS, CounterType.packets) drops;
 
 #include "parser.p4"
 #include "classify.p4"
+#include "hello.p4"
 #include "self.p4"
 #include "vip.p4"
 #include "respond.p4"
@@ -87,6 +88,7 @@ control Balance(inout headers_t hdr, inout local_t local, inout standard_metadat
 
 control Incoming(inout headers_t hdr, inout local_t local, inout standard_metadata_t std) {
     Classify() classify;
+    Hello() hello;
     Fragments() fragments;
     Self() self;
     Vip() vip;
@@ -129,6 +131,8 @@ control Incoming(inout headers_t hdr, inout local_t local, inout standard_metada
             local.done = 1;
         } else if (hdr.packet_out.isValid() && hdr.packet_out.op != OP_AUTHORIZE) {
             std.ingress_port = (bit<9>)hdr.packet_out.port;
+        } else if (hdr.ethernet.isValid() && hdr.ethernet.type == ETHERTYPE_HELLO) {
+            hello.apply(local, std, punt, drop);
         }
         if (std.parser_error != error.NoError || std.checksum_error == 1) {
             drop = DROP_MALFORMED;

@@ -67,6 +67,7 @@ def entries() -> dict[EntryKey, EntryBody]:
     """One entry at least of every table, with values of every length."""
     key, body = EntryKey, EntryBody
     return {
+        key("neighbour", (300,)): body("hear"),
         key("nexthop", (1, 0)): body("send", (3,)),
         key("nexthop", (256, 255)): body("send", (511,)),
         key("address", ((0, 0),)): body("via", (1,)),

@@ -83,6 +83,7 @@ def test_no_number_means_two_things() -> None:
         ("nexthop", "NEXTHOPS"),
         ("frame", "ROUTES"),
         ("address", "ROUTES"),
+        ("neighbour", "NEIGHBOURS"),
     ],
 )
 def test_tables_have_the_sizes_that_are_promised(table: str, size: str) -> None:
