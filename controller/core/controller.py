@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from controller import maglev
 from controller.core import announce
 from controller.core.admission import Admission
-from controller.core.conntrack import Conntrack
+from controller.core.arrivals import Arrivals
 from controller.core.fleet import Member
 from controller.core.journal import Journal
 from controller.core.link import Link
-from controller.core.openflow_link import OpenFlowLink
-from controller.core.p4_link import P4Link
 from controller.core.p4_reports import P4Reports, P4Told
 from controller.core.reports import Reports
 from controller.core.state import State, lbs
@@ -26,14 +24,12 @@ from controller.health.targets import targets_of
 from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
 from controller.model.types import Intent, Role, Switch
-from controller.plan.duty import GENERATIONS, World, memory_timeout, pool_number
+from controller.plan.duty import World, memory_timeout, pool_number
 from controller.plan.numbers import Space
 from controller.plan.pins import PinKey
 from controller.sites.store import SqliteStore
 from controller.southbound import p4events
 from controller.southbound.events import Connected, Disconnected, Event, FlowEnded, PacketIn, Refused
-from controller.southbound.p4session import P4Session
-from controller.southbound.session import Session
 from flows.tables import Kind
 
 GRACE = 10.0
@@ -69,9 +65,8 @@ class Controller:
         """Datapath id -> owner part of our cookies there; kept up to date for the driver."""
         self._unix = unix
         self._targets: dict[str, tuple[Link[Any, Any], int, Any, int]] = {}
-        self._conntrack = Conntrack(self)
+        self._arrivals = Arrivals(self)
         self._version = 0
-        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._dirty = asyncio.Event()
         self._started = unix()
         self._health = HealthService(self._on_verdicts)
@@ -170,6 +165,16 @@ class Controller:
         for member in self.members.values():
             member.wake.set()
 
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something that ends with the controller, and whose failure ends it."""
+        return self._group.create_task(work)
+
+    def renew_term(self) -> None:
+        """Claim all switches with a newer term."""
+        self.term = self.state.next_term(self._unix())
+        for tell in self.on_switches:
+            tell()
+
     def unsynced(self) -> int:
         """Pins that not every connected lb switch holds yet."""
         versions = [m.pins_version for m in self.members.values() if Role.LB in m.switch.roles]
@@ -188,10 +193,7 @@ class Controller:
         self._health.set_targets(targets_of(intent))
         self.state.keep_verdicts(list(self._health.verdicts().values()))
         self._step()
-        for member in self.members.values():
-            link = member.link
-            link.switch = next((s for s in intent.switches if s.name == link.switch.name), link.switch)
-            self._group.create_task(self._conntrack.follow(member))
+        self._arrivals.follow_intent()
         self.touch()
 
     def _step(self) -> None:
@@ -275,15 +277,15 @@ class Controller:
             event = await self.events.get()
             match event:
                 case Connected() | p4events.Connected():
-                    self._connected(event)
+                    self._arrivals.connected(event)
                 case Disconnected() | p4events.Disconnected():
-                    self._disconnected(event)
+                    self._arrivals.disconnected(event)
                 case FlowEnded():
                     self._ended(event)
                 case Refused() | p4events.Refused():
                     self.journal.event("refused", switch=str(event.session), what=event.what)
                 case p4events.Backup():
-                    self._backup(event)
+                    self._arrivals.backup(event)
                 case p4events.Unreachable():
                     self.journal.event("unreachable", switch=event.name, why=event.why)
                 case _:
@@ -298,58 +300,6 @@ class Controller:
                 await self.p4_reports.told(event)
         except Exception as error:
             self.journal.failure(error, switch=str(event.session), report=type(event).__name__)
-
-    def _backup(self, event: p4events.Backup) -> None:
-        """Another controller is a P4 switch's primary, or was: a switch that lost it waits for a newer term."""
-        self.journal.event("backup", switch=event.name, primary=event.primary)
-        if event.primary is None:
-            self.term = self.state.next_term(self._unix())
-            for tell in self.on_switches:
-                tell()
-
-    def _link(self, switch: Switch, session: Session | P4Session) -> Link[Any, Any]:
-        if isinstance(session, Session):
-            return OpenFlowLink(switch, session, self.pool_slots)
-        return P4Link(switch, session, self.state.secret)
-
-    def _connected(self, event: Connected | p4events.Connected) -> None:
-        switch = next((s for s in self.state.intent.switches if s.id == event.session.id), None)
-        if switch is None:
-            return
-        old = self._tasks.pop(switch.name, None)
-        if old is not None:
-            old.cancel()
-            self.members[switch.name].link.abort()
-        member = Member(self._link(switch, event.session), self, self.journal, self._renewal)
-        self.members[switch.name] = member
-        self.journal.event("switch_up", switch=switch.name)
-        self._tasks[switch.name] = self._group.create_task(self._serve(member))
-
-    async def _serve(self, member: Member) -> None:
-        """One switch's life; whatever goes wrong ends its stream, and it begins anew when it reconnects."""
-        try:
-            await self._conntrack.tell(member)
-            await member.run()
-        except Exception as error:
-            self.journal.failure(error, switch=member.switch.name)
-            member.link.abort()
-
-    def _disconnected(self, event: Disconnected | p4events.Disconnected) -> None:
-        member = next((m for m in self.members.values() if m.link.session is event.session), None)
-        if member is None:
-            return
-        name = member.switch.name
-        del self.members[name]
-        self.state.miss(self.state.absent | {name})
-        task = self._tasks.pop(name, None)
-        if task is not None:
-            task.cancel()
-        self.journal.event("switch_down", switch=name)
-        if Role.LB in member.switch.roles:
-            heirs = [n for n in self.members if self.is_synced(n) and Role.LB in self.members[n].switch.roles]
-            self.state.pins.lost(name, heirs)
-            self.admission.bar(name, "control stream lost")
-        self.touch()
 
     def is_synced(self, name: str) -> bool:
         """Whether a switch is here and holds its target."""
@@ -372,9 +322,6 @@ class Controller:
     def switch_of(self, datapath: int) -> Switch | None:
         """The switch with a datapath id."""
         return next((s for s in self.state.intent.switches if s.id == datapath), None)
-
-    def _renewal(self) -> float:
-        return min((vip.authority for vip in self.state.intent.vips), default=30.0) / GENERATIONS
 
 
 def _cookies(intent: Intent) -> dict[int, int]:

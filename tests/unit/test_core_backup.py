@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.core.arrivals import Arrivals
 from controller.core.controller import Controller, open_file
 from controller.core.journal import Journal
 from controller.sites.store import SqliteStore
@@ -29,6 +30,6 @@ def test_a_switch_without_primary_is_claimed_by_a_newer_term(
 ) -> None:
     before, told = core.term, []
     core.on_switches.append(lambda: told.append(core.term))
-    core._backup(Backup("lb1", primary))
+    Arrivals(core).backup(Backup("lb1", primary))
     assert (core.term > before) is renewed
     assert told == ([core.term] if renewed else [])
