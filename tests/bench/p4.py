@@ -32,6 +32,7 @@ from p4src.target import P4Target
 from tests.bench import p4frames as frames
 from tests.bench import p4scene as scene
 from tests.bench.p4memory import occupancy
+from tests.bench.p4plot import svg
 from tests.bench.rig import ROOT
 from topo import netns
 from topo.p4process import BMV2
@@ -51,10 +52,11 @@ REPORTS = 10_000
 DEADLINE = 15.0
 _CPU_PORT = 510
 _PATIENCE = 0.0002
+PICTURE = Path(__file__).with_name("plots") / "memory.svg"
 
 
 def run() -> dict[str, object]:
-    """Measure every kind of switch that is here, both programs in turn on each."""
+    """Measure every kind of switch that is here, both programs in turn on each; draws ``PICTURE`` anew."""
     if os.geteuid() != 0:
         raise RuntimeError("network namespaces need root")
     kinds = ["embedded", *(["bmv2"] if shutil.which(BMV2) else [])]
@@ -66,7 +68,14 @@ def run() -> dict[str, object]:
     for kind in kinds:
         packets += _packets(kind)
         control.append(asyncio.run(_control(kind)))
-    return {**found, "packets_per_s": packets, "control": control, "memory": occupancy()}
+    memory = occupancy()
+    PICTURE.write_text(svg(memory))
+    return {
+        **found,
+        "packets_per_s": packets,
+        "control": control,
+        "memory": [row._asdict() for row in memory],
+    }
 
 
 def _packets(kind: str) -> list[dict[str, object]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+
 from controller.frames.checksum import checksum, pseudo_header
 from controller.frames.packet import ip_frame, mac_bytes
 from controller.model.types import Mode
@@ -32,9 +34,18 @@ def reported(connections: int) -> list[bytes]:
     return [_tcp(to, number, scene.MODES[Mode.DR], _ACK) for number in range(connections)]
 
 
+def opening(client: IPv4Address, client_port: int) -> tuple[bytes, bytes]:
+    """SYN of a connection to the first listener, and the packet that establishes it."""
+    to, port = mac_bytes("02:45:56:00:01:01"), scene.MODES[Mode.DR]
+    return _from(client, client_port, to, port, _SYN), _from(client, client_port, to, port, _ACK)
+
+
 def _tcp(to: bytes, number: int, port: int, flags: int) -> bytes:
-    address, source_port = scene.source(number)
-    source = address.packed
+    return _from(*scene.source(number), to, port, flags)
+
+
+def _from(client: IPv4Address, source_port: int, to: bytes, port: int, flags: int) -> bytes:
+    source = client.packed
     head = source_port.to_bytes(2, "big") + port.to_bytes(2, "big") + bytes((0, 0, 0, 1)) * 2
     head += bytes((0x50, flags)) + (1000).to_bytes(2, "big")
     blank = head + bytes(4) + _PAYLOAD

@@ -32,8 +32,8 @@ def source(number: int) -> tuple[IPv4Address, int]:
     return IPv4Address(0x0A000101 + number % 250), 1024 + number
 
 
-def target(pinned: int = 0) -> P4Target:
-    """What the switch holds; reports are not limited.
+def target(pinned: int = 0, cells: int = 1 << 16) -> P4Target:
+    """What the switch holds; reports are not limited. ``cells`` of each way of its memory are used, a power of two.
 
     ``pinned`` connections of the first listener, from ``source(n)``, are pinned as another switch's: each of their
     packets is reported.
@@ -57,7 +57,11 @@ def target(pinned: int = 0) -> P4Target:
     )
     duty = Duty(Here(switch, Placed(switch.placement)), (vip,), listeners, {POOL: pool}, pins=pins)
     needs = P4Needs(
-        Secret(1 << 100 | 12345, 777), (Group(GROUP, (2,)),), ways={(2,): GROUP}, keep={POOL: 900.0}
+        Secret(1 << 100 | 12345, 777),
+        (Group(GROUP, (2,)),),
+        ways={(2,): GROUP},
+        keep={POOL: 900.0},
+        cells_mask=cells - 1,
     )
     made = target_of(duty, needs)
     limits = {**made.limits, **{int(reason): Rate(1_000_000, 1_000_000) for reason in Reason}}
