@@ -12,6 +12,7 @@ const int GUARDS = 4096;         // metered (listener, source prefix) pairs
 const int NEXTHOPS = 65536;      // (group, bucket) pairs: 256 groups
 const int ROUTES = 16384;        // addresses and MACs that are forwarded without balancing
 const int NEIGHBOURS = 512;      // ports to other switches
+const int SEGMENTS = 512;        // ports that flood
 const int BYPASSES = 256;        // prefixes whose hosts talk to servers directly
 
 const int CELLS = 65536;         // cells a way of the connection memory: 262,144 connections in four ways

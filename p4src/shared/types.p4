@@ -10,6 +10,12 @@ const meter_color_t METER_RED = 2;
 
 const bit<96> MAPPED = 0xffff;
 
+// The sum of an address's 16-bit words, for checksums; 0x7fff8 less that takes it out again.
+bit<32> words(in address_t of) {
+    return (bit<32>)of[127:112] + (bit<32>)of[111:96] + (bit<32>)of[95:80] + (bit<32>)of[79:64]
+        + (bit<32>)of[63:48] + (bit<32>)of[47:32] + (bit<32>)of[31:16] + (bit<32>)of[15:0];
+}
+
 struct report_t {
     bit<8> reason;
     bit<16> listener;
@@ -45,6 +51,7 @@ struct local_t {
     bit<1> is_error;     // ICMP error with a packet of TCP or UDP inside
     bit<1> from_cpu;
     bit<1> asked;        // OP_ASK
+    bit<1> metered;      // the report that it makes is within its rate
     bit<2> fragment;     // FRAGMENT_*
     bit<1> syn;
     bit<1> fin;
@@ -97,6 +104,8 @@ struct local_t {
     bit<1> forward;      // not ours: routed
     bit<1> hop;          // the TTL counts
     bit<1> done;         // nothing left to decide
+    bit<1> flood;        // for everybody on its segment, if it came from one
+    bit<1> bridged;      // passed on as it is: never out of the port it came in
 
     // checksums: what is to be added to the transport's one's complement sum
     bit<32> delta;

@@ -3,7 +3,8 @@
 //   classify ─ fragments ─ self ─ vip ─ respond ─┬─ edge: listener ─────────────────────────── spread ─ nexthop
 //                                                ├─ lb: listener ─ pin ─ memory ─ guard ─ slot ─ choose ─ remember
 //                                                │        └─ peer (fullnat) ─ backend ─ nexthop
-//                                                └─ everything else: answer_local, answer ─ route ─ nexthop
+//                                                ├─ other unicast: answer_local, answer ─ route ─ nexthop, or flood
+//                                                └─ the rest: flood
 //
 // Nothing here is an entry: the controller writes them all (`legal` beside each table says which are). What the switch
 // has to tell goes out as digests (connections) and packet-ins (packets that need an answer), both metered.
@@ -40,6 +41,7 @@ counter(DROPS, CounterType.packets) drops;
 #include "answer.p4"
 #include "nexthop.p4"
 #include "route.p4"
+#include "flood.p4"
 #include "checksum.p4"
 
 control Balance(inout headers_t hdr, inout local_t local, inout standard_metadata_t std, inout bit<8> tell,
@@ -65,10 +67,25 @@ control Balance(inout headers_t hdr, inout local_t local, inout standard_metadat
             slot.apply(local);
             choose.apply(local, tell, punt, drop);
         }
-        if (local.done == 0 && local.is_error == 1 && local.fullnat == 1 && local.known == 0) {
-            punt = REASON_ERROR_UNKNOWN;
-            drop = DROP_ERROR;
-            local.done = 1;
+        // An error about a connection that nobody here knows. Only another lb switch can know a fullnat one, and may know
+        // who has one whose slot moves: they are asked, and what is over the rate goes where the slot says. A switch
+        // that was asked does not guess.
+        if (local.done == 0 && local.is_error == 1 && local.known == 0 && local.pinned == 0) {
+            if (hdr.packet_out.isValid() && hdr.packet_out.op == OP_ASK) {
+                drop = DROP_ERROR;
+                local.done = 1;
+            } else if (local.fullnat == 1) {
+                punt = REASON_ERROR_UNKNOWN;
+                drop = DROP_ERROR;
+                local.done = 1;
+            } else if (local.slot_before != 0 && !hdr.packet_out.isValid()) {
+                limits.execute_meter((bit<32>)REASON_ERROR_UNKNOWN, color);
+                if (color != METER_RED) {
+                    punt = REASON_ERROR_UNKNOWN;
+                    local.metered = 1;
+                    local.done = 1;
+                }
+            }
         }
         if (local.done == 0 && local.fullnat == 1) {
             peer.apply(local, drop);
@@ -99,6 +116,7 @@ control Incoming(inout headers_t hdr, inout local_t local, inout standard_metada
     AnswerLocal() answer_local;
     Answer() answer;
     Route() route;
+    Flood() flood;
     Nexthop() nexthop;
     bit<8> tell;
     bit<8> punt;
@@ -148,7 +166,7 @@ control Incoming(inout headers_t hdr, inout local_t local, inout standard_metada
             vip.apply(hdr, local);
             respond.apply(hdr, local, std, drop);
         }
-        if (local.done == 0 && local.vip != 0 && (local.is_error == 0 || local.dst == local.server)) {
+        if (local.done == 0 && local.vip != 0 && local.dst == local.server) {
             // Later fragments whose first did not come by, and protocols without ports.
             if (local.is_transport == 1 || local.is_error == 1) {
                 listener.apply(local);
@@ -170,19 +188,25 @@ control Incoming(inout headers_t hdr, inout local_t local, inout standard_metada
                 spread.apply(local);
                 balance.apply(hdr, local, std, tell, punt, drop);
             }
-        } else if (local.done == 0 && local.is_ip == 1 && hdr.ethernet.dst[40:40] == 0) {
-            answer_local.apply(hdr, local, drop);
-            if (local.done == 0 && local.is_transport == 1 && local.forward == 0) {
-                answer.apply(hdr, local);
+        } else if (local.done == 0 && hdr.ethernet.dst[40:40] == 0) {
+            if (local.is_ip == 1) {
+                answer_local.apply(hdr, local, drop);
+                if (local.done == 0 && (local.is_transport == 1 || local.is_error == 1) && local.forward == 0) {
+                    answer.apply(hdr, local);
+                }
             }
             spread.apply(local);
             local.forward = 1;
         } else if (local.done == 0) {
             drop = DROP_NO_ROUTE;
             local.done = 1;
+            local.flood = 1;
         }
         if (local.done == 0 && local.group == 0) {
             route.apply(hdr, local, drop);
+        }
+        if (local.flood == 1) {
+            flood.apply(hdr, local, std, drop);
         }
         if (local.done == 0 && local.hop == 1) {
             if (hdr.ipv4.isValid()) {
@@ -202,10 +226,6 @@ control Incoming(inout headers_t hdr, inout local_t local, inout standard_metada
         if (local.done == 0) {
             nexthop.apply(local, std, drop);
         }
-        // A switch that was asked about an error does not ask back.
-        if (punt == REASON_ERROR_UNKNOWN && hdr.packet_out.isValid() && hdr.packet_out.op == OP_ASK) {
-            punt = 0;
-        }
         if (tell != 0) {
             limits.execute_meter((bit<32>)tell, color);
             if (color != METER_RED) {
@@ -213,7 +233,10 @@ control Incoming(inout headers_t hdr, inout local_t local, inout standard_metada
             }
         }
         if (punt != 0) {
-            limits.execute_meter((bit<32>)punt, color);
+            color = 0;
+            if (local.metered == 0) {
+                limits.execute_meter((bit<32>)punt, color);
+            }
             if (color != METER_RED) {
                 to_cpu();
                 drop = 0xff;
@@ -233,6 +256,9 @@ control Outgoing(inout headers_t hdr, inout local_t local, inout standard_metada
     Adjust() adjust;
 
     apply {
+        if (local.bridged == 1 && std.egress_port == std.ingress_port) {
+            mark_to_drop(std);
+        }
         if (local.delta != 0) {
             adjust.apply(hdr, local);
         }

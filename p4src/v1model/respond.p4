@@ -1,6 +1,6 @@
 // Respond: answers ARP, neighbour solicitations and pings for a VIP, while this site's authority lasts.
 //
-//   OP_AUTHORIZE ─► authority[vip] = deadline          question ─► authority[vip] > now ─► answer, else dropped
+//   OP_AUTHORIZE ─► authority[vip] = deadline          question ─► authority[vip] > now ─► answer, else flooded
 //
 // Authority ends by this switch's own clock. The controller learns that clock with OP_CLOCK before it names a deadline,
 // so a message that is late makes the authority shorter, never longer.
@@ -86,8 +86,12 @@ control Respond(inout headers_t hdr, inout local_t local, inout standard_metadat
             authority.read(deadline, (bit<32>)local.vip & (VIPS - 1));
             // A local address (no VIP) is this switch's own and needs nobody's leave.
             if (local.vip != 0 && (local.responds == 0 || deadline <= std.ingress_global_timestamp)) {
+                // Who has the VIP may be on the same segment, at another site: the question goes on. A ping does not.
                 drop = DROP_NO_AUTHORITY;
                 local.done = 1;
+                if (!hdr.icmp.isValid() || hdr.nd.isValid()) {
+                    local.flood = 1;
+                }
             } else if (hdr.arp.isValid()) {
                 answer_arp();
             } else if (hdr.nd.isValid()) {

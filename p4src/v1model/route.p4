@@ -2,7 +2,8 @@
 // it is, else by address as a router does.
 //
 //   destination MAC ─► frame ─hit─► group ─► nexthop
-//                        └miss─► address (longest prefix) ─► TTL, MACs ─► group ─► nexthop
+//                        └miss─► address (longest prefix) ─hit─► TTL, MACs ─► group ─► nexthop
+//                                                         └miss─► flood
 
 control Route(inout headers_t hdr, inout local_t local, inout bit<32> drop) {
     action to(bit<16> group) {
@@ -40,7 +41,12 @@ control Route(inout headers_t hdr, inout local_t local, inout bit<32> drop) {
     }
 
     apply {
-        if (!frame.apply().hit) {
+        if (frame.apply().hit) {
+            // What the controller lets come in where it has to go out is no bridge's business.
+            if (!hdr.packet_out.isValid()) {
+                local.bridged = 1;
+            }
+        } else if (local.is_ip == 1) {
             if (address.apply().hit) {
                 local.hop = 1;
             }
@@ -48,6 +54,8 @@ control Route(inout headers_t hdr, inout local_t local, inout bit<32> drop) {
         if (local.group == 0) {
             drop = DROP_NO_ROUTE;
             local.done = 1;
+            // Not what was balanced: a server that is not to be found is nobody else on the clients' segment.
+            local.flood = local.forward;
         }
     }
 }
