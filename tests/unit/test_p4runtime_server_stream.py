@@ -159,6 +159,20 @@ def marked(rig: Rig, client: Client) -> None:
     assert client.next().packet.payload == b"mark"
 
 
+def test_the_notifier_rests_no_longer_than_a_list_may_wait(rig: Rig, client: Client) -> None:
+    configure(rig, client, size=10, timeout=SECOND // 100)
+    notifier = rig.service.notifier
+    idle = notifier.rest(rig.plane.now)
+    learn(rig, 1)
+    poll(rig)
+    assert notifier.rest(rig.plane.now) == pytest.approx(0.01)
+    assert notifier.rest(rig.plane.now + SECOND // 125) == pytest.approx(0.002)
+    assert notifier.rest(rig.plane.now + SECOND) == 0
+    poll(rig, later=SECOND // 100)
+    assert sources(client) == [1]
+    assert notifier.rest(rig.plane.now) == idle > 0.01
+
+
 def test_a_digest_nobody_asked_for_is_not_sent(rig: Rig, client: Client) -> None:
     learn(rig, 1)
     poll(rig, later=10 * SECOND)

@@ -22,7 +22,7 @@ SWEEP_SLICE = 2048
 """Entries looked at under one hold of the lock."""
 
 _REST = 0.05
-"""Seconds between two looks while the data plane reports nothing."""
+"""Seconds between two looks while the data plane reports nothing and no list is due earlier."""
 
 Send = Callable[[p4r.StreamMessageResponse], bool]
 
@@ -64,7 +64,7 @@ class Notifier:
     def run(self) -> None:
         """Poll until ``stop``; the body of a thread."""
         while not self._stopped:
-            self._wake.wait(_REST)
+            self._wake.wait(self.rest(self._clock()))
             self._wake.clear()
             self.poll(self._clock())
 
@@ -72,6 +72,15 @@ class Notifier:
         """Let ``run`` end."""
         self._stopped = True
         self._wake.set()
+
+    def rest(self, now: int) -> float:
+        """Seconds until ``poll`` has something to do, if the data plane reports nothing until then."""
+        pipeline = self._pipeline
+        if pipeline is None:
+            return _REST
+        with pipeline.digest_lock:
+            due = [at for one in pipeline.digests.values() if (at := one.deadline()) is not None]
+        return min([_REST, *(max(at - now, 0) / 1e9 for at in due)])
 
     def poll(self, now: int) -> None:
         """Send the digest lists and idle notices that are due at ``now`` (the switch clock's ns)."""
