@@ -18,9 +18,8 @@ import numpy as np
 from controller.hashes import SLOT_HASHES
 from controller.model.types import Address, Protocol
 from controller.plan.pins import PinKey
-from flows.pipeline import Duty
-from flows.slots import SlotTable
-from flows.spec import Fate, ListenerSpec
+from controller.plan.slots import SlotTable
+from controller.plan.spec import Duty, Fate, ListenerSpec
 from flows.stages.listener import STICKY_PORT
 
 MAX_PORT = 65_535
@@ -153,7 +152,7 @@ class LbState:
             pool.id: LbPool(pool.table, {real.id: real.fate for real in pool.backends}, names or {})
             for pool in duty.pools.values()
         }
-        return LbState(duty.listeners, pools, hash_name=duty.here.switch.hash_name)
+        return LbState(duty.listeners, pools, hash_name=duty.switch.hash_name)
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from flows.actions import Action, instructions
 from flows.match import Match
 
 if TYPE_CHECKING:
-    from flows.slots import SlotTable
-
-Slots = npt.NDArray[np.uint16]
-"""Backend id per slot; 0: the slot has no entry."""
+    from controller.plan.slots import SlotTable
 
 
 class FlowKey(NamedTuple):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Network, IPv6Network
+from collections.abc import Iterable
+from dataclasses import replace
 
 from controller.model.types import Role
+from controller.plan.slots import SlotTable
+from controller.plan.spec import BackendSpec, Duty, Fate
 from flows.entries import Flow, FlowBody, FlowKey, Group, Meter, Target
-from flows.slots import SlotTable
-from flows.spec import BackendSpec, Fate, Here, ListenerSpec, VipSpec
+from flows.spec import Here
 from flows.stages import (
     answers,
     backend,
@@ -24,33 +24,6 @@ from flows.stages import (
     pin,
     respond,
 )
-
-
-@dataclass(frozen=True)
-class PoolSpec:
-    """A pool on a switch."""
-
-    id: int
-    slots: int
-    backends: tuple[BackendSpec, ...]
-    table: SlotTable
-
-
-@dataclass(frozen=True)
-class Duty:
-    """Everything one switch has to know."""
-
-    here: Here
-    vips: tuple[VipSpec, ...]
-    listeners: tuple[ListenerSpec, ...]
-    pools: Mapping[int, PoolSpec]
-    uplinks: tuple[edge.Uplink, ...] = ()
-    pins: tuple[pin.HeldPin, ...] = ()
-    bypass: tuple[IPv4Network | IPv6Network, ...] = ()
-    responder: bool = False
-    """Whether this switch answers ARP/ND for its segment."""
-    fragment_zone: int = field(default=0)
-    """First of three conntrack zones: two to gather fragments, one for those of nat answers."""
 
 
 def target(duty: Duty) -> Target:
@@ -73,12 +46,13 @@ class Builder:
         basis = _without_moving_parts(duty)
         if basis != self._basis:
             self._fixed, self._basis = _fixed(basis), basis
-        if Role.LB not in duty.here.switch.roles:
+        if Role.LB not in duty.switch.roles:
             return self._fixed
-        moving = [each for held in duty.pins for each in pin.entries(duty.here, held)]
+        here = Here.of(duty.switch)
+        moving = [each for held in duty.pins for each in pin.entries(here, held)]
         for pool in duty.pools.values():
             for real in pool.backends:
-                moving += fate.flows(duty.here, real)
+                moving += fate.flows(here, real)
         slots = {number: item.table for number, item in duty.pools.items()}
         return Target({**self._fixed.flows, **_index(moving)}, self._fixed.groups, self._fixed.meters, slots)
 
@@ -98,19 +72,19 @@ def _without_fate(real: BackendSpec) -> BackendSpec:
 
 
 def _fixed(duty: Duty) -> Target:
-    roles = duty.here.switch.roles
+    here, roles = Here.of(duty.switch), duty.switch.roles
     flows: list[Flow] = []
     groups: dict[int, Group] = {}
     meters: list[Meter] = []
     if duty.responder:
-        flows += _responder(duty)
+        flows += _responder(here, duty)
     if Role.LB in roles:
-        flows += _lb(duty)
-        meters = guard.meters(duty.here.placed, list(duty.listeners))
+        flows += _lb(here, duty)
+        meters = guard.meters(here.placed, list(duty.listeners))
     elif Role.EDGE in roles:
-        flows += _edge(duty)
-        groups = {g.id: g for g in (edge.group(duty.here, duty.uplinks),)}
-    flows += _answers(duty)
+        flows += _edge(here, duty)
+        groups = {g.id: g for g in (edge.group(here, duty.uplinks),)}
+    flows += _answers(here, duty)
     return Target(_index(flows), groups, {m.id: m for m in meters})
 
 
@@ -118,21 +92,20 @@ def _index(flows: Iterable[Flow]) -> dict[FlowKey, FlowBody]:
     return {f.key: f.body for f in flows}
 
 
-def _responder(duty: Duty) -> list[Flow]:
-    answered = [f for vip in duty.vips for f in respond.flows(duty.here, vip)]
-    return [*answered, respond.advert(duty.here)]
+def _responder(here: Here, duty: Duty) -> list[Flow]:
+    answered = [f for vip in duty.vips for f in respond.flows(here, vip)]
+    return [*answered, respond.advert(here)]
 
 
-def _edge(duty: Duty) -> list[Flow]:
+def _edge(here: Here, duty: Duty) -> list[Flow]:
     out = []
     for vip in duty.vips:
         own = [item for item in duty.listeners if item.vip.id == vip.id]
-        out += edge.flows(duty.here, vip, own, duty.uplinks)
+        out += edge.flows(here, vip, own, duty.uplinks)
     return out
 
 
-def _lb(duty: Duty) -> list[Flow]:
-    here = duty.here
+def _lb(here: Here, duty: Duty) -> list[Flow]:
     out = [
         *guard.static(here),
         *pin.static(here),
@@ -140,7 +113,7 @@ def _lb(duty: Duty) -> list[Flow]:
         *choose.static(here),
         *fate.static(here),
         *icmp.static(here),
-        *fragment.static(here, duty.fragment_zone),
+        *fragment.static(here),
         backend.too_big(here),
     ]
     for vip in duty.vips:
@@ -162,9 +135,9 @@ def _lb(duty: Duty) -> list[Flow]:
     return out
 
 
-def _answers(duty: Duty) -> list[Flow]:
+def _answers(here: Here, duty: Duty) -> list[Flow]:
     out = []
     for item in (item for item in duty.listeners if item.mode == "nat"):
         for real in duty.pools[item.pool].backends:
-            out += answers.nat(duty.here, item, real, duty.bypass, duty.fragment_zone)
+            out += answers.nat(here, item, real, duty.bypass)
     return out

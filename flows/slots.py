@@ -7,62 +7,20 @@ instead of being built one by one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from controller.plan.slots import Bytes, SlotTable
 from flows import messages
 from flows.actions import Bits, Load, Report
-from flows.entries import Flow, Slots, flow
+from flows.entries import Flow, flow
 from flows.match import Match
 from flows.tables import BACKEND, FLAG_SYN, FLAGS, POOL, SLOT, SLOT_IN_MARK, Kind, Meters, Placed, Stage
 
-Pairs = npt.NDArray[np.uint32]
-"""(backend id << 16 | slot) sorted: remembered connections to look out for."""
-
-Bytes = npt.NDArray[np.uint8]
-
 PRIORITY = {Kind.SLOT: 10, Kind.TRANSITION: 20, Kind.EXCEPTION: 20}
-
-
-@dataclass(frozen=True, eq=False)
-class SlotTable:
-    """One pool's slots as a switch should hold them."""
-
-    now: Slots
-    """Backend per slot for SYNs and in general; 0: no flow."""
-    before: Slots
-    """During a transition: backend for packets that are no SYN; 0: the slot is settled."""
-    watched: Pairs = field(default_factory=lambda: np.empty(0, np.uint32))
-    """Remembered (backend, slot) pairs that are exceptions and have to be reported."""
-
-    NOTHING: ClassVar[SlotTable]
-    """No slots at all: stands in where only the rest of a pool matters."""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SlotTable) and (self is other or self.equals(other))
-
-    def __hash__(self) -> int:
-        return len(self.now)
-
-    @staticmethod
-    def empty(slots: int) -> SlotTable:
-        """No backend anywhere."""
-        return SlotTable(np.zeros(slots, np.uint16), np.zeros(slots, np.uint16))
-
-    def equals(self, other: SlotTable) -> bool:
-        """Whether the same flows result."""
-        return (
-            np.array_equal(self.now, other.now)
-            and np.array_equal(self.before, other.before)
-            and np.array_equal(self.watched, other.watched)
-        )
-
-
-SlotTable.NOTHING = SlotTable(np.empty(0, np.uint16), np.empty(0, np.uint16))
 
 
 def _model(placed: Placed, kind: Kind, pool: int, slot: int, backend: int) -> Flow:

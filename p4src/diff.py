@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flows.slots import SlotTable
+from controller.plan.slots import SlotTable
 from p4src.target import ORDER, Changes, EntryKey, P4Target
 
 SAID = 5

@@ -10,9 +10,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 from controller.model.types import Address, Mode, Network, Role
-from flows.pipeline import Duty
-from flows.spec import BackendSpec, Fate, ListenerSpec
-from flows.stages.pin import PinRole
+from controller.plan.spec import BackendSpec, Duty, Fate, ListenerSpec, PinRole
 from p4src.numbers import address, change, mac, prefix, ticks
 from p4src.spec import BUCKETS, UPLINKS, Group, P4Needs
 from p4src.target import Configuration, EntryBody, EntryKey, P4Target, Rate
@@ -33,7 +31,7 @@ _FATES = {Fate.DRAIN: "drain", Fate.MOVE: "move", Fate.RESET: "reset"}
 
 def target(duty: Duty, needs: P4Needs) -> P4Target:
     """What the switch should hold."""
-    switch = duty.here.switch
+    switch = duty.switch
     entries: dict[EntryKey, EntryBody] = {}
     for group in needs.groups:
         entries.update(nexthop(group))
@@ -91,7 +89,7 @@ def claims(duty: Duty, uplinks: int) -> Iterator[Entry]:
 
 def local_addresses(duty: Duty) -> Iterator[Entry]:
     """``local_address``, and ``vip`` for ARP: the switch's own addresses of fullnat."""
-    own = mac(duty.here.switch.mac)
+    own = mac(duty.switch.mac)
     for version in sorted({item.vip.address.version for item in duty.listeners if item.mode is Mode.FULLNAT}):
         first = _local(duty, version, _FIRST_LOCAL)
         for way in range(4 if first is not None else 0):
@@ -180,7 +178,7 @@ def _translate(
 
 def _local(duty: Duty, version: int, place: int) -> Address | None:
     """The switch's own address at a place in its first local prefix of an IP version."""
-    networks: list[Network] = [n for n in duty.here.switch.local if n.version == version]
+    networks: list[Network] = [n for n in duty.switch.local if n.version == version]
     return networks[0][place] if networks else None
 
 
@@ -215,7 +213,7 @@ def answers(duty: Duty) -> Iterator[Entry]:
 
 def routes(duty: Duty, needs: P4Needs) -> Iterator[Entry]:
     """``address`` and ``frame``: everything that is not balanced."""
-    gateway = mac(duty.here.switch.gateway_mac)
+    gateway = mac(duty.switch.gateway_mac)
     for route in needs.routes:
         key = EntryKey("address", (prefix(route.to),))
         if route.mac is None:

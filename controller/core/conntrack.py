@@ -8,7 +8,7 @@ from controller.core import timeouts
 from controller.core.fleet import Member
 from controller.core.ovsdb import OvsdbError
 from controller.model.types import Role
-from controller.plan.duty import zone_timeouts
+from controller.plan.zones import zone_timeouts
 
 if TYPE_CHECKING:
     from controller.core.controller import Controller

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from controller.core.journal import Journal
 from controller.core.link import Delta, Link
 from controller.model.types import Switch
-from controller.plan.duty import Timeouts
+from controller.plan.zones import Timeouts
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
 
 AUDIT = 2.0

@@ -13,15 +13,16 @@ from controller.frames.quote import Quoted, quoted, redirect_error
 from controller.frames.reset import tcp_reset
 from controller.frames.toobig import packet_too_big
 from controller.frames.tuple import tuple_of
-from controller.model.types import Affinity, Backend, Listener, Mode
+from controller.model.types import Address, Affinity, Backend, Listener, Mode
 from controller.ovs_hash import slot as slot_of
 from controller.plan.duty import local_address, pool_key
 from controller.plan.numbers import Space
 from controller.plan.pins import PinKey
 from controller.southbound.events import PacketIn
 from controller.southbound.session import Session
+from flows import zones
 from flows.actions import CONTROLLER, Action, Bits, Conntrack, Load, Nat, Resubmit, Set, pack_all
-from flows.spec import Here, LocalAddress
+from flows.spec import Here
 from flows.stages.backend import hand_over
 from flows.tables import BACKEND, LISTENER, SOURCE_PORT, Kind, Placed, Stage
 
@@ -180,15 +181,13 @@ class Reports:
             local = self._local(event.session, listener, version) if listener.mode is Mode.FULLNAT else None
             # Conntrack would give it the local address as sender anyway. But Open vSwitch, doing so to ICMPv6,
             # adjusts a "TCP checksum" where the error quotes the server's address: leave it nothing to adjust.
-            sender = local.address if local else None
             frame = (
-                redirect_error(event.frame, address, listener.backend_port, sender=sender)
-                if address
-                else None
+                redirect_error(event.frame, address, listener.backend_port, sender=local) if address else None
             )
             onward = (Resubmit(placed.table(Stage.NEXTHOP)),)
             if local is not None:
-                onward = (Conntrack(local.zone, placed.table(Stage.NEXTHOP), nat=Nat()),)
+                zone = zones.fullnat(placed, event.fields[LISTENER])
+                onward = (Conntrack(zone, placed.table(Stage.NEXTHOP), nat=Nat()),)
         if frame is not None:
             await self._send(event.session, frame, (*load, *onward))
 
@@ -196,7 +195,7 @@ class Reports:
         if session.alive:
             await session.send_packet(frame, pack_all(actions), CONTROLLER)
 
-    def _local(self, session: Session, listener: Listener, version: int) -> LocalAddress | None:
+    def _local(self, session: Session, listener: Listener, version: int) -> Address | None:
         switch = self._core.switch_of(session.id)
         assert switch is not None
         return local_address(self._core.state.world(0.0), switch, listener, version)

@@ -14,8 +14,8 @@ from controller.plan.duty import World, meter_names, pool_key
 from controller.plan.numbers import Numbers, Space
 from controller.plan.pins import PinBook
 from controller.plan.pool import Health, PoolState, fates, next_change, step
+from controller.plan.spec import Fate
 from controller.sites.store import SqliteStore
-from flows.spec import Fate
 from p4src.spec import Secret
 
 _POOL = "pool/"

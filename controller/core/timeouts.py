@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 from controller.core.ovsdb import vsctl
-from controller.plan.duty import Timeouts
+from controller.plan.zones import Timeouts
 
 _STATES = ("tcp_syn_sent", "tcp_syn_recv", "tcp_established", "udp_first", "udp_single", "udp_multiple")
 _LINE = re.compile(r"Zone:(\d+), Timeout Policies: (.*)")

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from controller.plan.slots import Bytes, SlotTable
 from flows import messages, slots
 from flows.entries import Flow, FlowBody, FlowKey, Group, Meter, Target
-from flows.slots import Bytes, SlotTable
 from flows.tables import POOL, SLOT, Kind, Placed
 
 Thing = TypeVar("Thing", Group, Meter)

@@ -1,16 +1,10 @@
-"""Put together what one switch has to know: numbers, zones, next hops, pins. Names in, numbers out.
-
-Conntrack zones, from ``zones_from``: eight a VIP (three generations, one for embryonic connections, one for fragments
-of fullnat answers), 1,000 shared by backends for fragments to them, three to gather fragments and for those of nat
-answers, and then one for each fullnat listener.
-"""
+"""Put together what one switch has to know: numbers, next hops, pins. Names in, numbers out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
 
 from controller.model.types import (
     Address,
@@ -29,20 +23,18 @@ from controller.plan.numbers import Numbers, Space
 from controller.plan.pins import PinBook
 from controller.plan.pool import Health as Verdict
 from controller.plan.pool import PoolState, fates
-from flows.pipeline import Duty, PoolSpec
-from flows.spec import BackendSpec, GuardMeter, Here, ListenerSpec, LocalAddress, VipSpec, Zones
-from flows.stages.edge import Uplink
-from flows.stages.pin import HeldPin, PinRole, PinSpec
-from flows.tables import BACKEND_ZONES, ZONES_PER_VIP, Meters, Placed, ZoneBase
-
-GENERATIONS = 3
-
-
-class Timeouts(NamedTuple):
-    """Conntrack zones of a VIP and how long they must remember."""
-
-    zones: tuple[int, ...]
-    seconds: int
+from controller.plan.spec import (
+    BackendSpec,
+    Duty,
+    GuardSpec,
+    HeldPin,
+    ListenerSpec,
+    PinRole,
+    PinSpec,
+    PoolSpec,
+    Uplink,
+    VipSpec,
+)
 
 
 @dataclass
@@ -76,34 +68,13 @@ def pool_key(listener: Listener) -> str:
 
 
 def generation(now: float, period: float) -> int:
-    """Which generation of zones is current."""
+    """How often the period has passed since the epoch."""
     return int(now // period)
 
 
 def memory_timeout(intent: Intent, vip: Vip) -> float:
     """The longest memory that a pool behind the VIP asks for."""
     return max((intent.pool(item.pool).memory_timeout for item in vip.listeners), default=900.0)
-
-
-def zones(world: World, switch: Switch, vip: Vip) -> Zones:
-    """Zones of a VIP on a switch in the current generation."""
-    base = _zone_base(world, switch, vip)
-    turn = generation(world.now, memory_timeout(world.intent, vip))
-    return Zones(base + turn % GENERATIONS, base + (turn - 1) % GENERATIONS, base + GENERATIONS)
-
-
-def zone_timeouts(world: World, switch: Switch) -> list[Timeouts]:
-    """What conntrack has to be told: a generation's zone remembers for two generations."""
-    out = []
-    for vip in vips_of(world, switch):
-        base = _zone_base(world, switch, vip)
-        lasting = tuple(base + n for n in range(GENERATIONS))
-        out.append(Timeouts(lasting, int(2 * memory_timeout(world.intent, vip))))
-    return out
-
-
-def _zone_base(world: World, switch: Switch, vip: Vip) -> int:
-    return switch.placement.zones_from + ZONES_PER_VIP * world.numbers.of(Space.VIP, vip.name, world.now)
 
 
 def vips_of(world: World, switch: Switch) -> list[Vip]:
@@ -113,7 +84,6 @@ def vips_of(world: World, switch: Switch) -> list[Vip]:
 
 def duty(world: World, switch: Switch) -> Duty:
     """What ``switch`` has to know now."""
-    here = Here(switch, Placed(switch.placement))
     site = world.intent.site(switch.site)
     vips = {vip.name: _vip(world, switch, vip) for vip in vips_of(world, switch)}
     listeners = [item for vip in vips_of(world, switch) for item in vip.listeners]
@@ -123,7 +93,7 @@ def duty(world: World, switch: Switch) -> Duty:
         spec = _pool(world, switch, site, world.pools[key])
         pools[spec.id] = spec
     return Duty(
-        here,
+        switch,
         tuple(vips.values()),
         tuple(specs),
         pools,
@@ -131,22 +101,22 @@ def duty(world: World, switch: Switch) -> Duty:
         pins=tuple(_pins(world, switch, {s.id for s in specs})) if Role.LB in switch.roles else (),
         bypass=site.bypass,
         responder=Role.EDGE in switch.roles,
-        fragment_zone=switch.placement.zones_from + ZoneBase.FRAGMENTS,
     )
 
 
 def _vip(world: World, switch: Switch, vip: Vip) -> VipSpec:
     mine = world.owners.get(vip.name) == switch.site
     number = world.numbers.of(Space.VIP, vip.name, world.now)
-    return VipSpec(number, vip.address, vip.mac, zones(world, switch, vip), int(vip.authority) if mine else 0)
+    turn = generation(world.now, memory_timeout(world.intent, vip))
+    return VipSpec(number, vip.address, vip.mac, int(vip.authority) if mine else 0, turn)
 
 
 def _listener(world: World, switch: Switch, vip: VipSpec, item: Listener) -> ListenerSpec:
     guards = []
     if item.guard.rate is not None:
-        guards.append(GuardMeter(_meter(world, meter_name(item)), item.guard.rate))
+        guards.append(GuardSpec(_meter(world, meter_name(item)), item.guard.rate))
     for row in item.guard.prefixes:
-        guards.append(GuardMeter(_meter(world, meter_name(item, row.prefix)), row.rate, row.prefix))
+        guards.append(GuardSpec(_meter(world, meter_name(item, row.prefix)), row.rate, row.prefix))
     return ListenerSpec(
         listener_number(world, item),
         vip,
@@ -179,19 +149,17 @@ def meter_names(intent: Intent) -> list[str]:
 
 
 def _meter(world: World, name: str) -> int:
-    return Meters.GUARDS + world.numbers.of(Space.METER, name, world.now)
+    return world.numbers.of(Space.METER, name, world.now)
 
 
-def local_address(world: World, switch: Switch, item: Listener, version: int) -> LocalAddress | None:
+def local_address(world: World, switch: Switch, item: Listener, version: int) -> Address | None:
     """What servers of a fullnat listener see as source from this switch; None if its range is too small."""
     space = Space.LOCAL4 if version == 4 else Space.LOCAL6
     index = world.numbers.of(space, item.name, world.now) - 1
     for network in (n for n in switch.local if n.version == version):
         address = _nth(network, index)
         if address is not None:
-            zone = switch.placement.zones_from + ZoneBase.FULLNAT + listener_number(world, item)
-            vip = next(v for v in world.intent.vips if v.name == item.vip)
-            return LocalAddress(address, zone, _zone_base(world, switch, vip) + GENERATIONS + 1)
+            return address
         index -= _usable(network)
     return None
 
@@ -225,7 +193,6 @@ def _pool(world: World, switch: Switch, site: Site, state: PoolState) -> PoolSpe
                 _frame_to(switch, site, real),
                 tuple(n for to in dict.fromkeys((real.at, real.name)) if to for n in ports.get(to, ())),
                 fate[member.id],
-                switch.placement.zones_from + ZoneBase.BACKENDS + member.id % BACKEND_ZONES,
             )
         )
     return PoolSpec(number, len(state.now), tuple(specs), state.table())

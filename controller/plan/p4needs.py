@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from controller.model.types import Switch
 from controller.plan.duty import World, pool_number
 from controller.plan.numbers import Space
-from flows.pipeline import Duty
+from controller.plan.spec import Duty
 from p4src.spec import FIRST_GROUP, UPLINKS, Group, P4Needs, RouteSpec, Secret
 
 

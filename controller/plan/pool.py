@@ -18,9 +18,8 @@ from controller import maglev
 from controller.health.panic import effective
 from controller.model.types import Backend, OnDown, Pool, Protocol, Then
 from controller.plan.numbers import Numbers, Space
-from flows.entries import Slots
-from flows.slots import Pairs, SlotTable
-from flows.spec import Fate
+from controller.plan.slots import Pairs, Slots, SlotTable
+from controller.plan.spec import Fate
 
 Times = npt.NDArray[np.float64]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from controller.plan.slots import Bytes, SlotTable
 from flows import messages, slots
 from flows.entries import FlowBody, FlowKey, Target
 from flows.fields import field_of
-from flows.slots import Bytes, SlotTable
 from flows.tables import Kind, Placed, Stage
 
 _BULK = (Kind.SLOT, Kind.TRANSITION, Kind.EXCEPTION)

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 from controller.plan.diff import Changes, Phase, describe
+from controller.plan.slots import Bytes
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
 from controller.southbound.oskenhook import ERROR, OWN_XID
 from controller.southbound.readback import Readback, Reader
 from flows import messages
 from flows.match import unpack_match
 from flows.messages import BARRIER_REPLY, FLOW_MOD, GROUP_MOD, METER_MOD, MULTIPART_REPLY
-from flows.slots import Bytes
 from flows.tables import Placed
 
 DEADLINE = 10.0

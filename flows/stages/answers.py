@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
 
+from controller.plan.spec import BackendSpec, ListenerSpec
+from flows import zones
 from flows.actions import Action, Clone, Conntrack, Nat, Set
 from flows.entries import Flow, flow
 from flows.fields import FRAG_ANY, FRAG_FIRST, FRAG_LATER
 from flows.match import ETH_ARP, Match
-from flows.spec import BackendSpec, Family, Here, ListenerSpec
+from flows.spec import Family, Here, family_of, src_field, transport
 from flows.stages.backend import hand_over
 from flows.stages.fragment import IPV6_FRAGMENT
 from flows.stages.listener import TRACKED
@@ -31,17 +33,16 @@ def nat(
     listener: ListenerSpec,
     backend: BackendSpec,
     bypass: tuple[IPv4Network | IPv6Network, ...],
-    zone: int,
 ) -> list[Flow]:
-    """Undo nat for one listener and backend; of the zones from ``zone`` two gather fragments, one rewrites them."""
-    kin = listener.family
+    """Undo nat for one listener and backend."""
+    kin = family_of(listener)
     address = backend.address(kin.version)
     if address is None:
         return []
     placed = here.placed
     cookie = placed.cookie(Kind.STATIC)
-    packets = listener.transport.plus(**{kin.src: address})
-    answers = packets.plus(**{"ip_frag": 0, listener.src_field: listener.backend_port})
+    packets = transport(listener).plus(**{kin.src: address})
+    answers = packets.plus(**{"ip_frag": 0, src_field(listener): listener.backend_port})
     out = [
         flow(
             placed.entry,
@@ -57,19 +58,20 @@ def nat(
             out.append(
                 flow(placed.entry, placed.priority(Priority.BYPASS), direct, hand_over(placed), cookie=cookie)
             )
-    return out + _fragments(here, listener, packets, zone)
+    return out + _fragments(here, listener, packets)
 
 
 def _as_vip(listener: ListenerSpec) -> tuple[Action, ...]:
-    return (Set(listener.family.src, listener.vip.address), Set(listener.src_field, listener.port))
+    return (Set(family_of(listener).src, listener.vip.address), Set(src_field(listener), listener.port))
 
 
-def _fragments(here: Here, listener: ListenerSpec, packets: Match, zone: int) -> list[Flow]:
+def _fragments(here: Here, listener: ListenerSpec, packets: Match) -> list[Flow]:
     """Only the first fragment knows the port: it comes last where the datagram is rewritten, as in fragment.py."""
     placed = here.placed
-    kin = listener.family
+    kin = family_of(listener)
     cookie = placed.cookie(Kind.STATIC)
     table, out = placed.table(Stage.ANSWER_FRAGMENT), placed.table(Stage.ANSWER_FRAGMENT_PORT)
+    zone = zones.gathering(placed)
     once, twice, together = Conntrack(zone, table), Conntrack(zone + 1, table), Conntrack(zone + 2, out)
     first, later = kin.ip.plus(ip_frag=FRAG_FIRST), kin.ip.plus(**_LATER)
     ours = packets.plus(
@@ -98,12 +100,12 @@ def _fragments_as_vip(here: Here, listener: ListenerSpec, zone: int) -> list[Flo
     """
     placed = here.placed
     cookie = placed.cookie(Kind.STATIC)
-    kin = listener.family
+    kin = family_of(listener)
     rewrite, port = placed.table(Stage.ANSWER_FRAGMENT_VIP), placed.table(Stage.ANSWER_FRAGMENT_PORT)
     this = {LISTENER: listener.id}
     as_vip = Conntrack(zone, port, commit=True, nat=Nat(listener.vip.address, ports=None))
-    first = listener.transport.plus(ip_frag=FRAG_FIRST, **this)
-    with_port = (Set(listener.src_field, listener.port), *hand_over(placed))
+    first = transport(listener).plus(ip_frag=FRAG_FIRST, **this)
+    with_port = (Set(src_field(listener), listener.port), *hand_over(placed))
     return [
         flow(rewrite, 10, kin.ip.plus(**this), (as_vip,), cookie=cookie),
         flow(port, 10, first, with_port, cookie=cookie),
@@ -124,19 +126,19 @@ def local(here: Here, listener: ListenerSpec) -> list[Flow]:
     if listener.local is None:
         return []
     placed = here.placed
-    kin = listener.family
+    kin = family_of(listener)
     cookie = placed.cookie(Kind.STATIC)
     table = placed.table(Stage.ANSWER_LOCAL)
-    to_local = kin.ip.plus(**{kin.dst: listener.local.address})
-    back = (Set(LISTENER, listener.id), Conntrack(listener.local.zone, table, nat=Nat()))
+    to_local = kin.ip.plus(**{kin.dst: listener.local})
+    back = (Set(LISTENER, listener.id), Conntrack(zones.fullnat(placed, listener.id), table, nat=Nat()))
     this = kin.ip.plus(**{LISTENER: listener.id})
-    answer = listener.transport.plus(**{LISTENER: listener.id, "ip_frag": 0})
+    answer = transport(listener).plus(**{LISTENER: listener.id, "ip_frag": 0})
     rewrite = placed.table(Stage.ANSWER_FRAGMENT_VIP)
     out = [
         flow(placed.entry, placed.priority(Priority.ANSWER), to_local, back, cookie=cookie),
         flow(table, 20, this.plus(**_ANY), cookie=cookie, goto=rewrite),
         flow(table, 10, answer, (*_as_vip(listener), *hand_over(placed)), cookie=cookie),
-        *_fragments_as_vip(here, listener, listener.local.fragment_zone),
+        *_fragments_as_vip(here, listener, zones.fullnat_fragments(placed, listener.vip.id)),
     ]
     if kin.version == 4:
         out.append(_arp(here, listener))
@@ -146,8 +148,8 @@ def local(here: Here, listener: ListenerSpec) -> list[Flow]:
 def _arp(here: Here, listener: ListenerSpec) -> Flow:
     assert listener.local is not None
     placed = here.placed
-    match = Match.of(eth_type=ETH_ARP, arp_op=1, arp_tpa=listener.local.address)
-    actions = arp_reply(listener.local.address, here.switch.mac)
+    match = Match.of(eth_type=ETH_ARP, arp_op=1, arp_tpa=listener.local)
+    actions = arp_reply(listener.local, here.switch.mac)
     return flow(
         placed.entry, placed.priority(Priority.RESPOND), match, actions, cookie=placed.cookie(Kind.STATIC)
     )

@@ -8,6 +8,9 @@ Fragments of nat and fullnat: ct(nat destination) ─► nexthop, or fragment_so
 
 from __future__ import annotations
 
+from controller.model.types import Address
+from controller.plan.spec import BackendSpec, ListenerSpec
+from flows import zones
 from flows.actions import (
     Action,
     Bits,
@@ -27,7 +30,7 @@ from flows.actions import (
 from flows.entries import Flow, flow
 from flows.fields import FRAG_ANY
 from flows.match import Match
-from flows.spec import FRAMES, BackendSpec, Here, ListenerSpec, LocalAddress
+from flows.spec import FRAMES, Here, dst_field, family_of, src_field, transport
 from flows.tables import (
     BACKEND,
     CLAIMED,
@@ -111,7 +114,10 @@ def _this(listener: ListenerSpec, backend: BackendSpec) -> Match:
 def _ports_back(listener: ListenerSpec) -> tuple[Action, ...]:
     if not listener.sticky:
         return ()
-    return (Move(Bits(SOURCE_PORT, 0, 16), whole(listener.src_field)), Set(listener.dst_field, listener.port))
+    return (
+        Move(Bits(SOURCE_PORT, 0, 16), whole(src_field(listener))),
+        Set(dst_field(listener), listener.port),
+    )
 
 
 def _counted(
@@ -159,7 +165,7 @@ def _untouched(
     this = _this(listener, backend)
     out = [_counted(here, listener, backend, 10, this, actions, goto=True)]
     if listener.sticky:
-        whole_packet = Match(this | listener.transport).plus(ip_frag=0)
+        whole_packet = Match(this | transport(listener)).plus(ip_frag=0)
         back = (*_ports_back(listener), *actions)
         out.append(_counted(here, listener, backend, 20, whole_packet, back, goto=True))
     return out
@@ -172,12 +178,13 @@ def _nat(here: Here, listener: ListenerSpec, backend: BackendSpec) -> list[Flow]
 def _fullnat(here: Here, listener: ListenerSpec, backend: BackendSpec) -> list[Flow]:
     if listener.local is None:
         return []
-    from_local = (*_FORGET, _from_local(here, listener.local))
+    from_local = (*_FORGET, _from_local(here, listener, listener.local))
     return _translated(here, listener, backend, from_local, Stage.FRAGMENT_SOURCE)
 
 
-def _from_local(here: Here, local: LocalAddress) -> Conntrack:
-    return Conntrack(local.zone, here.placed.table(Stage.NEXTHOP), commit=True, nat=Nat(local.address))
+def _from_local(here: Here, listener: ListenerSpec, local: Address) -> Conntrack:
+    zone = zones.fullnat(here.placed, listener.id)
+    return Conntrack(zone, here.placed.table(Stage.NEXTHOP), commit=True, nat=Nat(local))
 
 
 def fragment_source(here: Here, listener: ListenerSpec) -> list[Flow]:
@@ -185,8 +192,8 @@ def fragment_source(here: Here, listener: ListenerSpec) -> list[Flow]:
     if listener.local is None:
         return []
     placed = here.placed
-    match = listener.family.ip.plus(**{LISTENER: listener.id})
-    actions = (_from_local(here, listener.local),)
+    match = family_of(listener).ip.plus(**{LISTENER: listener.id})
+    actions = (_from_local(here, listener, listener.local),)
     return [flow(placed.table(Stage.FRAGMENT_SOURCE), 10, match, actions, cookie=placed.cookie(Kind.STATIC))]
 
 
@@ -207,12 +214,12 @@ def _translated(
     if address is None:
         return []
     this = _this(listener, backend)
-    whole_packet = Match(this | listener.transport).plus(ip_frag=0)
-    fragment = Match(this | listener.family.ip).plus(ip_frag=FRAG_ANY)
-    to = (Set(listener.family.dst, address), DecTtl(), Set(listener.dst_field, listener.backend_port))
+    whole_packet = Match(this | transport(listener)).plus(ip_frag=0)
+    fragment = Match(this | family_of(listener).ip).plus(ip_frag=FRAG_ANY)
+    to = (Set(family_of(listener).dst, address), DecTtl(), Set(dst_field(listener), listener.backend_port))
     port = listener.backend_port
     by_conntrack = Conntrack(
-        backend.fragment_zone,
+        zones.to_backend(here.placed, backend.id),
         here.placed.table(after),
         commit=True,
         nat=Nat(address, (port, port), destination=True),

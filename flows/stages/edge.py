@@ -11,27 +11,18 @@ leaves UDP ports out, so they are laid into the Ethernet source address, which t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from controller.plan.spec import ListenerSpec, Uplink, VipSpec
 from flows.actions import Action, Bits, Bundle, Move, Output, Set, ToGroup, pack_all, whole
 from flows.entries import Bucket, Flow, Group, flow
 from flows.fields import FRAG_ANY
 from flows.match import PROTO_TCP, PROTO_UDP
-from flows.spec import Here, ListenerSpec, VipSpec, family
+from flows.spec import Here, dst_field, family
 from flows.tables import Kind, Placed, Priority
 
 _WEIGHT = 1000
 _NEVER_ALIVE = 0xFEEF
 """A port number that no bridge has."""
-
-
-@dataclass(frozen=True)
-class Uplink:
-    """An lb switch as an edge sees it. The order of uplinks is their identity in the hash: never reorder."""
-
-    port: int
-    admitted: bool
-    """Audited and holding its pins."""
 
 
 def group_id(placed: Placed) -> int:
@@ -76,6 +67,6 @@ def flows(
     for icmp_type in kin.errors:
         out.append(entry(Priority.ICMP, everybody, **{"ip_proto": kin.icmp_proto, kin.icmp_type: icmp_type}))
     for listener in (item for item in listeners if item.sticky):
-        match = {"ip_proto": listener.protocol.number, listener.dst_field: listener.port}
+        match = {"ip_proto": listener.protocol.number, dst_field(listener): listener.port}
         out.append(entry(Priority.SYN, by_source, **match))
     return out

@@ -8,10 +8,11 @@ their flows come from ``flows.slots``.
 
 from __future__ import annotations
 
+from controller.plan.spec import BackendSpec, Fate
 from flows.actions import Bits, Load, Report
 from flows.entries import Flow, flow
 from flows.match import Match
-from flows.spec import BackendSpec, Fate, Here
+from flows.spec import Here
 from flows.tables import BACKEND, FLAG_STICKY, FLAG_SYN, FLAGS, POOL, Kind, Meters, Stage
 
 _FORGET = (Load(1, Bits(FLAGS, 2, 1)),)

@@ -19,11 +19,12 @@ fullnat needs two behind the backend's choice: three for memory (of which one ga
 
 from __future__ import annotations
 
+from controller.plan.spec import ListenerSpec, VipSpec
 from flows.actions import Action, Bits, Clone, Conntrack, Load, Move, Set, whole
 from flows.entries import Flow, flow
 from flows.fields import FRAG_ANY, FRAG_FIRST, FRAG_LATER
 from flows.match import Match
-from flows.spec import FAMILIES, Here, ListenerSpec, VipSpec, family
+from flows.spec import FAMILIES, Here, family, family_of, packets
 from flows.stages.listener import TRACKED, regs, zones
 from flows.stages.memory import FROM_MARK, KEEP, UNKNOWN
 from flows.tables import (
@@ -39,6 +40,7 @@ from flows.tables import (
     Priority,
     Stage,
 )
+from flows.zones import gathering, of_vip
 
 IPV6_FRAGMENT = 44
 
@@ -50,11 +52,11 @@ def claim(here: Here, vip: VipSpec) -> list[Flow]:
     placed = here.placed
     kin = family(vip.address)
     cookie = placed.cookie(Kind.STATIC)
-    claimed = (Set(VIP, vip.id), *zones(vip), Conntrack(ZONE_NOW, placed.table(Stage.FRAGMENT_NOW)))
+    claimed = (Set(VIP, vip.id), *zones(here, vip), Conntrack(ZONE_NOW, placed.table(Stage.FRAGMENT_NOW)))
     match = kin.ip.plus(**{kin.dst: vip.address, "ip_frag": FRAG_ANY})
     table, known = placed.table(Stage.FRAGMENT_NEW), placed.table(Stage.FRAGMENT)
     before = Conntrack(ZONE_BEFORE, table)
-    first_pass = kin.ip.plus(ct_zone=vip.zones.new, **{VIP: vip.id})
+    first_pass = kin.ip.plus(ct_zone=of_vip(placed, vip).new, **{VIP: vip.id})
     miss = first_pass.plus(ct_mark=UNKNOWN)
     return [
         flow(placed.entry, placed.priority(Priority.FRAGMENT), match, claimed, cookie=cookie),
@@ -64,8 +66,8 @@ def claim(here: Here, vip: VipSpec) -> list[Flow]:
     ]
 
 
-def static(here: Here, zone: int) -> list[Flow]:
-    """What is the same for every VIP; connections to be decided anew are gathered in ``zone`` and the next."""
+def static(here: Here) -> list[Flow]:
+    """What is the same for every VIP."""
     placed = here.placed
     cookie = placed.cookie(Kind.STATIC)
     now, new, known, gathered = (
@@ -82,7 +84,7 @@ def static(here: Here, zone: int) -> list[Flow]:
             # Found in the generation before: the copies that wait are not needed, the first calls them off.
             flow(new, 10, first, (_wait(here, ZONE_NEW), *kept), cookie=cookie, goto=known),
             flow(new, 0, kin.ip, kept, cookie=cookie, goto=known),
-            *_gather(here, kin.ip, zone),
+            *_gather(here, kin.ip),
         ]
     return out
 
@@ -91,8 +93,8 @@ def listener(here: Here, item: ListenerSpec) -> list[Flow]:
     """Fragments of one listener's connections: remembered ones by label, a first fragment by its port."""
     placed = here.placed
     cookie = placed.cookie(Kind.LISTENER, item.id)
-    remembered = item.family.ip.plus(**{LISTENER: item.id})
-    first = item.packets.plus(
+    remembered = family_of(item).ip.plus(**{LISTENER: item.id})
+    first = packets(item).plus(
         ip_frag=FRAG_FIRST,
         ct_state=TRACKED,
         ct_nw_proto=item.protocol.number,
@@ -100,16 +102,17 @@ def listener(here: Here, item: ListenerSpec) -> list[Flow]:
         **{LISTENER: 0},
     )
     known, gathered = placed.table(Stage.FRAGMENT), placed.table(Stage.GATHERED)
-    unknown = regs(item, FLAG_GATHERED)
+    unknown = regs(here, item, FLAG_GATHERED)
     return [
-        flow(known, 30, remembered, regs(item, 0), cookie=cookie, goto=placed.table(Stage.FATE)),
+        flow(known, 30, remembered, regs(here, item, 0), cookie=cookie, goto=placed.table(Stage.FATE)),
         flow(gathered, 20, first, unknown, cookie=cookie, goto=placed.table(Stage.UNKNOWN)),
     ]
 
 
-def _gather(here: Here, ip: Match, zone: int) -> list[Flow]:
+def _gather(here: Here, ip: Match) -> list[Flow]:
     """Fragments of a connection to be decided anew are gathered in two passes, then the first decides."""
     placed = here.placed
+    zone = gathering(placed)
     cookie, drop = placed.cookie(Kind.STATIC), placed.cookie(Kind.DROP)
     deciding, gathered = placed.table(Stage.HASH), placed.table(Stage.GATHERED)
     once, twice = Conntrack(zone, gathered), Conntrack(zone + 1, gathered)

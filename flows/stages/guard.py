@@ -8,9 +8,10 @@ pin nor memory knows them. Established traffic never meets a meter.
 
 from __future__ import annotations
 
+from controller.plan.spec import ListenerSpec
 from flows.entries import Flow, Meter, flow
 from flows.match import Match
-from flows.spec import Here, ListenerSpec
+from flows.spec import Here, family_of
 from flows.tables import (
     FLAG_SYN,
     FLAGS,
@@ -33,7 +34,9 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
     out = []
     for guard in listener.guards:
         if guard.prefix is not None:
-            match = this.plus(**{"eth_type": listener.family.eth_type, listener.family.src: guard.prefix})
+            match = this.plus(
+                **{"eth_type": family_of(listener).eth_type, family_of(listener).src: guard.prefix}
+            )
             table, after = Stage.PREFIX, Stage.GUARD
             priority = 10 + guard.prefix.prefixlen
         else:
@@ -47,7 +50,7 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
                     unknown,
                     cookie=cookie,
                     goto=hashed,
-                    meter=placed.meter(guard.meter),
+                    meter=placed.meter(Meters.GUARDS + guard.number),
                 )
             )
         out.append(
@@ -57,7 +60,7 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
                 match,
                 cookie=cookie,
                 goto=placed.table(after),
-                meter=placed.meter(guard.meter),
+                meter=placed.meter(Meters.GUARDS + guard.number),
             )
         )
     return out
@@ -75,4 +78,5 @@ def meters(placed: Placed, listeners: list[ListenerSpec]) -> list[Meter]:
     """Guards of all listeners, and the limits on what reaches the controller."""
     fixed = ((Meters.REPORTS, REPORT_RATE), (Meters.RESETS, RESET_RATE), (Meters.ICMP, ICMP_RATE))
     own = [Meter(placed.meter(number), rate, rate) for number, rate in fixed]
-    return own + [Meter(placed.meter(g.meter), g.rate, g.rate) for item in listeners for g in item.guards]
+    guards = [guard for item in listeners for guard in item.guards]
+    return own + [Meter(placed.meter(Meters.GUARDS + g.number), g.rate, g.rate) for g in guards]

@@ -9,9 +9,10 @@ controller, limited by a meter.
 
 from __future__ import annotations
 
+from controller.plan.spec import ListenerSpec, VipSpec
 from flows.actions import Conntrack, Report, Set
 from flows.entries import Flow, flow
-from flows.spec import FAMILIES, Here, ListenerSpec, VipSpec, family
+from flows.spec import FAMILIES, Here, family, family_of
 from flows.stages.listener import TRACKED, zones
 from flows.stages.memory import FROM_MARK, UNKNOWN
 from flows.tables import (
@@ -33,7 +34,7 @@ def claim(here: Here, vip: VipSpec) -> list[Flow]:
     """Claim the errors sent to one VIP."""
     placed = here.placed
     kin = family(vip.address)
-    actions = (Set(VIP, vip.id), *zones(vip), Conntrack(ZONE_NOW, placed.table(Stage.ICMP_NOW)))
+    actions = (Set(VIP, vip.id), *zones(here, vip), Conntrack(ZONE_NOW, placed.table(Stage.ICMP_NOW)))
     cookie = placed.cookie(Kind.STATIC)
     base = kin.ip.plus(**{"ip_proto": kin.icmp_proto, kin.dst: vip.address})
     priority = placed.priority(Priority.ICMP)
@@ -67,7 +68,7 @@ def static(here: Here) -> list[Flow]:
 def deliver(here: Here, listener: ListenerSpec) -> Flow:
     """Errors about a known connection of one listener: conntrack's original tuple tells the listener."""
     placed = here.placed
-    match = listener.family.ip.plus(
+    match = family_of(listener).ip.plus(
         ct_state=TRACKED,
         **{
             VIP: listener.vip.id,

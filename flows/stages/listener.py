@@ -5,10 +5,11 @@ SYN ─► prefix     other packets ─► pin     fragments ─► see fragment
 
 from __future__ import annotations
 
+from controller.plan.spec import ListenerSpec, VipSpec
 from flows.actions import Action, Bits, Load, Move, Set, whole
 from flows.entries import Flow, flow
 from flows.fields import CT_INV, CT_TRK, TCP_ACK, TCP_SYN
-from flows.spec import Here, ListenerSpec, VipSpec, family
+from flows.spec import Here, dst_field, family, packets, src_field
 from flows.tables import (
     FLAG_STICKY,
     FLAG_SYN,
@@ -24,6 +25,7 @@ from flows.tables import (
     Priority,
     Stage,
 )
+from flows.zones import of_vip
 
 TRACKED = (CT_TRK, CT_TRK | CT_INV)
 """ct_state of a packet whose ct_* fields can be used."""
@@ -36,8 +38,8 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
     """Flows that claim one listener's packets."""
     placed = here.placed
     cookie = placed.cookie(Kind.LISTENER, listener.id)
-    whole_packets = listener.packets.plus(**{listener.dst_field: listener.port, "ip_frag": 0})
-    claim = regs(listener, 0) + _hide_ports(listener)
+    whole_packets = packets(listener).plus(**{dst_field(listener): listener.port, "ip_frag": 0})
+    claim = regs(here, listener, 0) + _hide_ports(listener)
     out = [
         flow(
             placed.entry,
@@ -50,7 +52,7 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
     ]
     if listener.protocol == "tcp":
         syn = whole_packets.plus(tcp_flags=(TCP_SYN, TCP_SYN | TCP_ACK))
-        claim = regs(listener, FLAG_SYN) + _hide_ports(listener)
+        claim = regs(here, listener, FLAG_SYN) + _hide_ports(listener)
         first = placed.table(Stage.PREFIX)
         out.append(flow(placed.entry, placed.priority(Priority.SYN), syn, claim, cookie=cookie, goto=first))
     return out
@@ -66,13 +68,13 @@ def rest(here: Here, vip: VipSpec) -> Flow:
     )
 
 
-def zones(vip: VipSpec) -> tuple[Action, ...]:
+def zones(here: Here, vip: VipSpec) -> tuple[Action, ...]:
     """Load the VIP's conntrack zones."""
-    z = vip.zones
-    return (Load(z.now, ZONE_NOW), Load(z.before, ZONE_BEFORE), Load(z.new, ZONE_NEW))
+    now, before, new = of_vip(here.placed, vip)
+    return (Load(now, ZONE_NOW), Load(before, ZONE_BEFORE), Load(new, ZONE_NEW))
 
 
-def regs(listener: ListenerSpec, flags: int) -> tuple[Action, ...]:
+def regs(here: Here, listener: ListenerSpec, flags: int) -> tuple[Action, ...]:
     """Load everything that later stages need to know of a listener."""
     flags |= FLAG_STICKY if listener.sticky else 0
     return (
@@ -80,7 +82,7 @@ def regs(listener: ListenerSpec, flags: int) -> tuple[Action, ...]:
         Set(POOL, listener.pool),
         Set(VIP, listener.vip.id),
         Set(FLAGS, flags),
-        *zones(listener.vip),
+        *zones(here, listener.vip),
     )
 
 
@@ -88,7 +90,7 @@ def _hide_ports(listener: ListenerSpec) -> tuple[Action, ...]:
     if not listener.sticky:
         return ()
     return (
-        Move(whole(listener.src_field), Bits(SOURCE_PORT, 0, 16)),
-        Set(listener.src_field, STICKY_PORT),
-        Set(listener.dst_field, listener.pool),
+        Move(whole(src_field(listener)), Bits(SOURCE_PORT, 0, 16)),
+        Set(src_field(listener), STICKY_PORT),
+        Set(dst_field(listener), listener.pool),
     )

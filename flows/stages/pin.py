@@ -12,12 +12,10 @@ that hides the pin from the next packets at once; the controller removes the pin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
 from functools import lru_cache
-from typing import NamedTuple
 
-from controller.model.types import Address, Protocol
+from controller.model.types import Protocol
+from controller.plan.spec import HeldPin, PinRole, PinSpec
 from flows.actions import Action, Bits, Learn, Report, Resubmit, Set, whole
 from flows.entries import Flow, flow
 from flows.match import Match
@@ -38,43 +36,6 @@ from flows.tables import (
 
 RETRACTED_IDLE = 60
 """Seconds that a retraction outlives the last packet, should the controller be away."""
-
-
-class PinRole(Enum):
-    """What a switch does for a pin."""
-
-    REPORTER = "reporter"
-    SIBLING = "sibling"
-
-
-@dataclass(frozen=True)
-class PinSpec:
-    """One pinned connection (port 0: all of a source's, with affinity ``source``)."""
-
-    id: int
-    listener: int
-    protocol: Protocol
-    source: Address
-    port: int
-    backend: int
-
-    @property
-    def match(self) -> Match:
-        """Its packets."""
-        kin = family(self.source)
-        match = Match.of(**{LISTENER: self.listener}).plus(
-            eth_type=kin.eth_type, ip_proto=self.protocol.number, **{kin.src: self.source}
-        )
-        return match.plus(**{f"{self.protocol}_src": self.port}) if self.port else match
-
-
-class HeldPin(NamedTuple):
-    """A pin as one switch holds it."""
-
-    spec: PinSpec
-    role: PinRole
-    idle: int
-    """Seconds without a packet after which its reporter ends it."""
 
 
 def static(here: Here) -> list[Flow]:
@@ -110,13 +71,22 @@ def _packets(placed: Placed, pin: PinSpec, role: PinRole, idle: int) -> Flow:
     return flow(
         placed.table(Stage.PIN),
         10,
-        pin.match.plus(**{FLAGS: (0, FLAG_RETRACTED)}),
+        _match(pin).plus(**{FLAGS: (0, FLAG_RETRACTED)}),
         chosen,
         cookie=placed.cookie(Kind.PIN if reporter else Kind.PIN_SEEN, pin.id),
         goto=placed.table(Stage.FATE),
         idle=min(idle, 0xFFFF) if reporter else 0,
         notify=reporter,
     )
+
+
+def _match(pin: PinSpec) -> Match:
+    """A pin's packets."""
+    kin = family(pin.source)
+    match = Match.of(**{LISTENER: pin.listener}).plus(
+        eth_type=kin.eth_type, ip_proto=pin.protocol.number, **{kin.src: pin.source}
+    )
+    return match.plus(**{f"{pin.protocol}_src": pin.port}) if pin.port else match
 
 
 def _retract(placed: Placed, pin: PinSpec) -> Flow:
@@ -130,7 +100,7 @@ def _retract(placed: Placed, pin: PinSpec) -> Flow:
         load=((Bits(FLAGS, 4, 1), 1),),
     )
     tell = Report(placed.meter(Meters.REPORTS))
-    syn = pin.match.plus(**{FLAGS: (FLAG_SYN, FLAG_SYN | FLAG_RETRACTED)})
+    syn = _match(pin).plus(**{FLAGS: (FLAG_SYN, FLAG_SYN | FLAG_RETRACTED)})
     cookie = placed.cookie(Kind.PIN_STALE, pin.id)
     return flow(
         placed.table(Stage.PIN), 20, syn, (hide, tell), cookie=cookie, goto=placed.table(Stage.MEMORY)

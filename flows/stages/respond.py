@@ -11,10 +11,11 @@ from __future__ import annotations
 from ipaddress import IPv6Address
 
 from controller.model.types import Address
+from controller.plan.spec import VipSpec
 from flows.actions import IN_PORT, Action, Bits, Load, Move, Output, Pop, Push, Resubmit, Set, whole
 from flows.entries import Flow, flow
 from flows.match import ETH_ARP, PROTO_ICMP6, Match
-from flows.spec import Here, VipSpec, family
+from flows.spec import Here, family
 from flows.tables import Kind, Priority, Stage
 
 _SOLICIT, _ADVERTISE = 135, 136

@@ -21,10 +21,10 @@ import numpy as np
 
 from controller import maglev
 from controller.model.types import Mode
+from controller.plan.slots import SlotTable
 from controller.southbound import p4events, p4pipeline
 from controller.southbound.p4runtime import P4Runtime
 from controller.southbound.p4session import P4Session
-from flows.slots import SlotTable
 from p4src.compile import outputs
 from p4src.diff import diff
 from p4src.ids import Op

@@ -8,11 +8,8 @@ import numpy as np
 
 from controller import maglev
 from controller.model.types import Mode, Protocol, Role, Switch
-from flows.pipeline import Duty, PoolSpec
-from flows.slots import SlotTable
-from flows.spec import BackendSpec, Here, ListenerSpec, VipSpec, Zones
-from flows.stages.pin import HeldPin, PinRole, PinSpec
-from flows.tables import Placed
+from controller.plan.slots import SlotTable
+from controller.plan.spec import BackendSpec, Duty, HeldPin, ListenerSpec, PinRole, PinSpec, PoolSpec, VipSpec
 from p4src.ids import Reason
 from p4src.pipeline import target as target_of
 from p4src.spec import Group, P4Needs, Secret
@@ -41,7 +38,7 @@ def target(pinned: int = 0, cells: int = 1 << 16) -> P4Target:
     switch = Switch(
         "lb1", "embedded", 1, "east", frozenset({Role.LB}), "02:45:56:01:00:21", local=(ip_network("10.3.1.0/28"),)
     )  # fmt: skip
-    vip = VipSpec(1, VIP, "02:45:56:00:01:01", Zones(0, 0, 0), 30)
+    vip = VipSpec(1, VIP, "02:45:56:00:01:01", 30)
     listeners = tuple(
         ListenerSpec(n, vip, Protocol.TCP, port, 8080, POOL, mode, sticky=False)
         for n, (mode, port) in enumerate(MODES.items(), 1)
@@ -55,7 +52,7 @@ def target(pinned: int = 0, cells: int = 1 << 16) -> P4Target:
         HeldPin(PinSpec(n, 1, Protocol.TCP, *source(n), _SERVERS[n % 10]), PinRole.SIBLING, 0)
         for n in range(pinned)
     )
-    duty = Duty(Here(switch, Placed(switch.placement)), (vip,), listeners, {POOL: pool}, pins=pins)
+    duty = Duty(switch, (vip,), listeners, {POOL: pool}, pins=pins)
     needs = P4Needs(
         Secret(1 << 100 | 12345, 777),
         (Group(GROUP, (2,)),),

@@ -18,9 +18,9 @@ import numpy as np
 from controller import maglev
 from controller.model.types import OpenFlowPlacement
 from controller.plan.diff import Changes, diff
+from controller.plan.slots import SlotTable
 from controller.southbound.session import Session
 from flows.entries import Target
-from flows.slots import SlotTable
 from flows.tables import Placed, Stage
 from tests.fakes.control import Control, control
 from topo import ovs

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from controller.decision import LbPool, LbState
+from controller.plan.slots import SlotTable
+from controller.plan.spec import Fate
 from flows.entries import FlowBody, FlowKey, flow
 from flows.entries import Target as Flows
-from flows.slots import SlotTable
-from flows.spec import Fate
 from flows.tables import Placed, Stage
 from tests.conformance.scenario import switch_of
 

@@ -24,7 +24,7 @@ from controller.model.types import Intent, Protocol, Switch
 from controller.plan.duty import World, duty, generation, memory_timeout
 from controller.plan.numbers import Space
 from controller.plan.pins import PinKey
-from flows.spec import ListenerSpec
+from controller.plan.spec import ListenerSpec
 from tests.conformance.packets import ACK, SYN, Read, read_frame
 from tests.conformance.plant import EMBRYONIC
 from tests.conformance.scenario import switch_of

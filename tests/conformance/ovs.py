@@ -17,10 +17,11 @@ from pyroute2 import IPRoute
 
 from controller.plan.diff import diff, leases
 from controller.plan.duty import World, duty
+from controller.plan.spec import VipSpec
 from flows.entries import Target as Flows
 from flows.pipeline import Builder
-from flows.spec import VipSpec, Zones
 from flows.tables import Kind, Placed, Stage
+from flows.zones import Zones, of_vip
 from tests.conformance.ofstream import Appctl, Stream, Told
 from tests.conformance.ovs_controller import Answering
 from tests.conformance.packets import ether_type
@@ -87,7 +88,7 @@ class OpenVSwitch:
         self.switch = switch_of("ovs", TUNNEL_PORT)
         self.mutation: Mutation | None = None
         self._stack = ExitStack()
-        self._lab = Lab.up(TOPOLOGY, name=f"{name[:6]}{os.getpid() % 100_000}")
+        self._lab = Lab.up(TOPOLOGY, name=f"{name[:6]}{os.getpid() % 100_000}", temporary=True)
         self._stack.callback(state.remove, self._lab.name)
         try:
             self._check_plan()
@@ -132,13 +133,14 @@ class OpenVSwitch:
 
     def _turn(self, vip: VipSpec, passed: float) -> None:
         """Empty the zones that conntrack's own timers would have emptied while the suite's clock went on."""
-        old = self._zones.get(vip.id, vip.zones)
-        over = {vip.zones.now, vip.zones.before} - {old.now} if old != vip.zones else set()
+        zones = of_vip(self._placed, vip)
+        old = self._zones.get(vip.id, zones)
+        over = {zones.now, zones.before} - {old.now} if old != zones else set()
         if passed >= EMBRYONIC:
-            over.add(vip.zones.new)
+            over.add(zones.new)
         for zone in over:
             self._appctl("dpctl/flush-conntrack", f"zone={zone}")
-        self._zones[vip.id] = vip.zones
+        self._zones[vip.id] = zones
 
     def exchange(
         self, sent: Sequence[Wire], done: Callable[[Heard], bool], within: float = DEADLINE

@@ -10,7 +10,7 @@ from controller.plan.duty import World, pool_key
 from controller.plan.numbers import Numbers, Space
 from controller.plan.pins import PinBook, PinKey
 from controller.plan.pool import Health, PoolState, fates, step
-from flows.spec import Fate
+from controller.plan.spec import Fate
 from tests.conformance.scenario import ELSEWHERE, SITE, Setup
 from tests.conformance.target import Reason, Report
 

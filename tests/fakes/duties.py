@@ -9,33 +9,38 @@ from itertools import count, product
 import numpy as np
 
 from controller.model.types import Mode, OpenFlowPlacement, Protocol, Role, Switch
+from controller.plan.slots import SlotTable
+from controller.plan.spec import (
+    BackendSpec,
+    Duty,
+    Fate,
+    GuardSpec,
+    HeldPin,
+    ListenerSpec,
+    PinRole,
+    PinSpec,
+    PoolSpec,
+    Uplink,
+    VipSpec,
+)
 from flows.entries import Target
-from flows.pipeline import Duty, PoolSpec
-from flows.slots import SlotTable
-from flows.spec import BackendSpec, Fate, GuardMeter, Here, ListenerSpec, LocalAddress, VipSpec, Zones
-from flows.stages.edge import Uplink
-from flows.stages.pin import HeldPin, PinRole, PinSpec
-from flows.tables import Placed
 
 MAC = "02:45:56:01:00:21"
 LB_PLACE = OpenFlowPlacement(next_table=200)
 EDGE_PLACE = OpenFlowPlacement(next_table=200, tables_from=60, entry_table=59)
 """Other tables of the same switch."""
 VIPS = (
-    VipSpec(1, ip_address("10.0.0.100"), "02:45:56:00:01:01", Zones(1001, 1002, 1000), 30),
-    VipSpec(2, ip_address("fd00::100"), "02:45:56:00:01:01", Zones(1005, 1006, 1004), 30),
+    VipSpec(1, ip_address("10.0.0.100"), "02:45:56:00:01:01", 30),
+    VipSpec(2, ip_address("fd00::100"), "02:45:56:00:01:01", 30),
 )
 _LOCAL = {4: ip_address("10.3.0.1"), 6: ip_address("fd00:3::1")}
 _SOURCES = {4: ip_network("192.0.2.0/24"), 6: ip_network("2001:db8::/48")}
 POOL = 1
 
 
-def here(place: OpenFlowPlacement = LB_PLACE, *roles: Role) -> Here:
+def switch(place: OpenFlowPlacement = LB_PLACE, *roles: Role) -> Switch:
     """A switch with these roles (lb if none is said)."""
-    switch = Switch(
-        "lb1", "ovs", 1, "east", frozenset(roles or {Role.LB}), MAC, tunnel_port=2, placement=place
-    )
-    return Here(switch, Placed(place))
+    return Switch("lb1", "ovs", 1, "east", frozenset(roles or {Role.LB}), MAC, tunnel_port=2, placement=place)
 
 
 def listeners() -> tuple[ListenerSpec, ...]:
@@ -48,8 +53,8 @@ def _listeners() -> Iterator[ListenerSpec]:
     for vip, protocol, mode, sticky in product(VIPS, Protocol, Mode, (False, True)):
         n = next(numbers)
         version = vip.address.version
-        local = LocalAddress(_LOCAL[version], 2000, 2001) if mode is Mode.FULLNAT else None
-        guards = (GuardMeter(16 + 2 * n, 100), GuardMeter(17 + 2 * n, 10, _SOURCES[version]))
+        local = _LOCAL[version] if mode is Mode.FULLNAT else None
+        guards = (GuardSpec(2 * n, 100), GuardSpec(2 * n + 1, 10, _SOURCES[version]))
         yield ListenerSpec(n, vip, protocol, 1000 + n, 2000 + n, POOL, mode, sticky, guards, local)
 
 
@@ -80,33 +85,30 @@ def table(slots: int = 256, number: int = 5, moving: int = 20) -> SlotTable:
 def lb_duty(slots: SlotTable | None = None) -> Duty:
     """An lb switch that also answers ARP."""
     slots = slots or table()
-    this = here()
     pins = tuple(
         HeldPin(PinSpec(7 + i, 3, Protocol.TCP, ip_address("10.0.0.1"), 1234 + i, 2), role, 900)
         for i, role in enumerate(PinRole)
     )
     return Duty(
-        this,
+        switch(),
         VIPS,
         listeners(),
         {POOL: PoolSpec(POOL, len(slots.now), backends(), slots)},
         pins=pins,
         bypass=(ip_network("10.9.0.0/24"),),
         responder=True,
-        fragment_zone=1997,
     )
 
 
 def edge_duty() -> Duty:
     """An edge of the same services, two uplinks, one of them not admitted."""
     return Duty(
-        here(EDGE_PLACE, Role.EDGE),
+        switch(EDGE_PLACE, Role.EDGE),
         VIPS,
         listeners(),
         {POOL: PoolSpec(POOL, 256, backends(), table())},
         uplinks=(Uplink(1, True), Uplink(2, False)),
         responder=True,
-        fragment_zone=1997,
         bypass=(ip_network("10.9.0.0/24"),),
     )
 

@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import numpy as np
 
+from controller.plan.slots import SlotTable
 from controller.southbound.p4events import Connected, Event
-from controller.southbound.p4pipeline import balancer
+from controller.southbound.p4pipeline import Pipeline, balancer
 from controller.southbound.p4runtime import P4Runtime
 from controller.southbound.p4session import P4Session
-from flows.slots import SlotTable
 from p4src.target import Configuration, EntryBody, EntryKey, P4Target, Rate
 from tests.fakes.p4switches import DEVICE, Startable
 
@@ -26,9 +26,9 @@ _E = TypeVar("_E")
 class Driven:
     """A driver, and what it said."""
 
-    def __init__(self) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
         self.events: asyncio.Queue[Event] = asyncio.Queue()
-        self.driver = P4Runtime(self.events.put_nowait, balancer())
+        self.driver = P4Runtime(self.events.put_nowait, pipeline)
 
     async def next(self, kind: type[_E]) -> _E:
         """The next event of a kind; those before it are dropped."""
@@ -45,9 +45,9 @@ class Driven:
 
 
 @contextlib.asynccontextmanager
-async def driven() -> AsyncIterator[Driven]:
-    """A driver, closed in the end."""
-    made = Driven()
+async def driven(pipeline: Pipeline | None = None) -> AsyncIterator[Driven]:
+    """A driver of this pipeline, or of ours, closed in the end."""
+    made = Driven(pipeline or balancer())
     try:
         yield made
     finally:

@@ -22,15 +22,24 @@ from controller.decision import (
     after,
     decide,
 )
-from controller.model.types import Mode, OpenFlowPlacement, Protocol, Role, Switch
+from controller.model.types import Mode, Protocol, Role, Switch
 from controller.plan.pins import PinKey
+from controller.plan.slots import SlotTable
+from controller.plan.spec import (
+    BackendSpec,
+    Duty,
+    Fate,
+    HeldPin,
+    ListenerSpec,
+    PinRole,
+    PinSpec,
+    PoolSpec,
+    VipSpec,
+)
 from flows import pipeline
 from flows.entries import Target
-from flows.pipeline import Duty, PoolSpec
-from flows.slots import SlotTable
-from flows.spec import BackendSpec, Fate, Here, ListenerSpec, VipSpec, Zones
-from flows.stages.pin import HeldPin, PinRole, PinSpec
-from flows.tables import NO_SLOT, Kind, Placed
+from flows.spec import Here
+from flows.tables import NO_SLOT, Kind
 from tests.lab.bare_switch import SWITCH, TOPOLOGY, BareSwitch, Told
 from tests.lab.conftest import MakeLab
 from tests.lab.frames import whole
@@ -40,7 +49,7 @@ pytestmark = pytest.mark.lab
 POOL, SLOTS = 1, 256
 BACKENDS = range(1, 9)
 LB = Switch(SWITCH, "ovs", 0x21, "east", frozenset({Role.LB}), "02:45:56:01:00:21")
-HERE = Here(LB, Placed(OpenFlowPlacement()))
+HERE = Here.of(LB)
 HTTP, STICKY, DNS = 80, 443, 53
 PROTOCOLS = {HTTP: Protocol.TCP, STICKY: Protocol.TCP, DNS: Protocol.UDP}
 LAST_POOL, LAST = 2, 9
@@ -64,15 +73,9 @@ class Scene:
     """Whether the next generation of zones has begun."""
 
     def vips(self) -> list[VipSpec]:
-        base = 1002 if self.turned else 1001
+        generation = 2 if self.turned else 1
         return [
-            VipSpec(
-                n,
-                ip_address(text),
-                "02:45:56:00:01:01",
-                Zones(base + 8 * n, base - 1 + 8 * n, 1005 + 8 * n),
-                0,
-            )
+            VipSpec(n, ip_address(text), "02:45:56:00:01:01", 0, generation)
             for n, text in enumerate(("10.0.0.100", "fd00::100"), 1)
         ]
 
@@ -103,7 +106,7 @@ class Scene:
                 LAST_POOL, SLOTS, (replace(reals[0], pool=LAST_POOL, fate=Fate.NORMAL),), end
             ),
         }
-        return Duty(HERE, tuple(vips), (*listeners, last), pools, pins=pins)
+        return Duty(LB, tuple(vips), (*listeners, last), pools, pins=pins)
 
     def target(self) -> Target:
         return pipeline.target(self.duty())

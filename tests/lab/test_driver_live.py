@@ -12,6 +12,7 @@ import pytest
 from controller import maglev
 from controller.model.types import OpenFlowPlacement
 from controller.plan.diff import Changes, Phase, diff
+from controller.plan.slots import SlotTable
 from controller.southbound.errors import WriteRefused
 from controller.southbound.events import Disconnected, FlowEnded
 from controller.southbound.session import Session
@@ -20,7 +21,6 @@ from flows.actions import Output
 from flows.entries import Flow, Target, flow
 from flows.match import Match
 from flows.pipeline import target
-from flows.slots import SlotTable
 from flows.tables import Cookie, Kind, Placed, Stage
 from tests.fakes import duties
 from tests.fakes.control import Control, control

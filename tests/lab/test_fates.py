@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from controller.model.types import OpenFlowPlacement
-from controller.plan.duty import GENERATIONS
 from flows.tables import ZONES_PER_VIP, Placed, Stage
+from flows.zones import GENERATIONS
 from tests.lab.balanced import Balanced
 from tests.lab.conftest import MakeLab, eventually
 from tests.lab.long_connections import Connection, LongConnections

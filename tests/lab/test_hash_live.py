@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from controller.decision import LbState, Packet, decide
-from controller.model.types import Mode, OpenFlowPlacement, Protocol, Role, Switch
+from controller.model.types import Mode, Protocol, Role, Switch
+from controller.plan.slots import SlotTable
+from controller.plan.spec import BackendSpec, Duty, ListenerSpec, PoolSpec, VipSpec
 from flows import pipeline
-from flows.pipeline import Duty, PoolSpec
-from flows.slots import SlotTable
-from flows.spec import BackendSpec, Here, ListenerSpec, VipSpec, Zones
-from flows.tables import Placed
+from flows.spec import Here
 from tests.lab.bare_switch import SWITCH, TOPOLOGY, BareSwitch, Told
 from tests.lab.conftest import MakeLab
 from tests.lab.frames import fragments, whole
@@ -28,7 +27,7 @@ PACKETS = 100
 """For each size, family, protocol and affinity."""
 VIPS = {4: ip_address("10.0.0.100"), 6: ip_address("fd00::100")}
 LB = Switch(SWITCH, "ovs", 0x21, "east", frozenset({Role.LB}), "02:45:56:01:00:21")
-HERE = Here(LB, Placed(OpenFlowPlacement()))
+HERE = Here.of(LB)
 STICKY_FROM = 1_000
 """Listeners at and above this port have affinity ``source``."""
 
@@ -52,12 +51,9 @@ def listeners(vip: VipSpec) -> list[ListenerSpec]:
 
 
 def duty() -> Duty:
-    vips = tuple(
-        VipSpec(n, address, "02:45:56:00:01:01", Zones(1000 + 8 * n, 1001 + 8 * n, 1003 + 8 * n), 0)
-        for n, address in enumerate(VIPS.values(), 1)
-    )
+    vips = tuple(VipSpec(n, address, "02:45:56:00:01:01", 0) for n, address in enumerate(VIPS.values(), 1))
     specs = tuple(item for vip in vips for item in listeners(vip))
-    return Duty(HERE, vips, specs, {n: pool(n, slots) for n, slots in enumerate(SIZES, 1)})
+    return Duty(LB, vips, specs, {n: pool(n, slots) for n, slots in enumerate(SIZES, 1)})
 
 
 DUTY = duty()

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from controller.model.types import Address
-from flows.slots import SlotTable
+from controller.plan.slots import SlotTable
 from p4src.compile import outputs
 from p4src.diff import diff
 from p4src.ids import Drop, Op, Reason

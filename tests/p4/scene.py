@@ -11,12 +11,18 @@ import numpy as np
 
 from controller import maglev
 from controller.model.types import Address, Mode, Protocol, Role, Switch
-from flows.pipeline import Duty, PoolSpec
-from flows.slots import SlotTable
-from flows.spec import BackendSpec, Fate, GuardMeter, Here, ListenerSpec, VipSpec, Zones
-from flows.stages.edge import Uplink
-from flows.stages.pin import HeldPin
-from flows.tables import Placed
+from controller.plan.slots import SlotTable
+from controller.plan.spec import (
+    BackendSpec,
+    Duty,
+    Fate,
+    GuardSpec,
+    HeldPin,
+    ListenerSpec,
+    PoolSpec,
+    Uplink,
+    VipSpec,
+)
 from p4src.pipeline import target
 from p4src.spec import UPLINKS, Group, P4Needs, RouteSpec, Secret
 from p4src.target import P4Target
@@ -30,8 +36,8 @@ SWITCH_MAC = "02:45:56:01:00:21"
 VIRTUAL_MAC = "02:45:56:00:01:01"
 CLIENT_MAC = "02:00:00:00:ff:01"
 VIPS: Mapping[int, VipSpec] = {
-    4: VipSpec(1, ip_address("10.0.0.100"), VIRTUAL_MAC, Zones(1001, 1002, 1000), 30),
-    6: VipSpec(2, ip_address("fd00::100"), VIRTUAL_MAC, Zones(1005, 1006, 1004), 30),
+    4: VipSpec(1, ip_address("10.0.0.100"), VIRTUAL_MAC, 30),
+    6: VipSpec(2, ip_address("fd00::100"), VIRTUAL_MAC, 30),
 }
 LOCAL = (ip_network("10.3.0.0/24"), ip_network("fd00:3::/64"))
 SECRET = Secret.of(bytes(range(101, 121)))
@@ -49,7 +55,7 @@ class Service:
     version: int = 4
     protocol: Protocol = Protocol.TCP
     sticky: bool = False
-    guards: tuple[GuardMeter, ...] = ()
+    guards: tuple[GuardSpec, ...] = ()
     pool: int = POOL
 
     @property
@@ -162,7 +168,7 @@ class Scene:
         for number, backends in self.others.items():
             pools[number] = self._pool(number, backends, shared(backends, 256))
         return Duty(
-            Here(switch, Placed(switch.placement)),
+            switch,
             tuple(VIPS.values()),
             tuple(each.spec() for each in self.services),
             pools,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from controller.model.types import Address, Mode, Protocol
-from flows.spec import Fate
+from controller.plan.spec import Fate
 from p4src.hashes import slot
 from p4src.ids import Reason
 from tests.conformance.packets import ACK, PSH, RST, SYN

@@ -27,8 +27,8 @@ from controller.decision import (
 )
 from controller.model.types import Mode, Protocol
 from controller.plan.pins import PinKey
-from flows.slots import SlotTable
-from flows.spec import Fate, ListenerSpec, VipSpec, Zones
+from controller.plan.slots import SlotTable
+from controller.plan.spec import Fate, ListenerSpec, VipSpec
 
 OLD, NEW, OTHER = 7, 8, 9
 POOL, SLOTS = 3, 256
@@ -38,7 +38,7 @@ SLOT = 0xBA
 """10.0.0.1 port 1234 hashes to 0x..67ba (see test_ovs_hash)."""
 SOURCE_SLOT = ovs_hash.slot(CLIENT, 0, SLOTS)
 
-VIP = VipSpec(2, IPv4Address("10.0.0.100"), "02:45:56:00:01:01", Zones(1, 2, 3), 30)
+VIP = VipSpec(2, IPv4Address("10.0.0.100"), "02:45:56:00:01:01", 30)
 LISTENERS = (
     ListenerSpec(1, VIP, Protocol.TCP, 80, 80, POOL, Mode.DR, sticky=False),
     ListenerSpec(2, VIP, Protocol.UDP, 53, 53, POOL, Mode.DR, sticky=False),

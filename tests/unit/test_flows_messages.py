@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.plan.slots import SlotTable
 from flows import messages, slots
 from flows.actions import Output, pack_all
 from flows.entries import Bucket, Flow, Group, Meter, flow
 from flows.match import Match
 from flows.pipeline import target
-from flows.slots import SlotTable
 from flows.tables import COUNT, Cookie, Kind, Placed, Stage
 from tests.fakes import duties
 from tests.fakes.tables import Tables

@@ -14,9 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.model.types import Mode
-from flows.pipeline import Duty
-from flows.slots import SlotTable
-from flows.spec import Fate
+from controller.plan.slots import SlotTable
+from controller.plan.spec import Duty, Fate
 from p4src.compile import outputs
 from p4src.pipeline import nexthop, target
 from p4src.spec import BUCKETS, FIRST_GROUP, UPLINKS, Group, P4Needs, RouteSpec, Secret
@@ -28,8 +27,8 @@ PORT_SETS = ((1,), (2,), (1, 2))
 
 
 def _with_addresses(duty: Duty) -> Duty:
-    switch = replace(duty.here.switch, local=LOCAL, gateway_mac="02:00:00:00:00:fe")
-    return replace(duty, here=replace(duty.here, switch=switch))
+    switch = replace(duty.switch, local=LOCAL, gateway_mac="02:00:00:00:00:fe")
+    return replace(duty, switch=switch)
 
 
 def _needs(duty: Duty) -> P4Needs:

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.plan.diff import Changes, Phase, diff, leases
+from controller.plan.slots import SlotTable
+from controller.plan.spec import Fate
 from controller.southbound.readback import Readback, Reader
 from flows.actions import Action, Output, ToGroup
 from flows.entries import Bucket, FlowBody, FlowKey, Group, Meter, Target, flow
 from flows.match import Match
 from flows.pipeline import target
-from flows.slots import SlotTable
-from flows.spec import Fate
 from flows.tables import Kind, Placed, Stage
 from tests.fakes import duties
 from tests.fakes.tables import ADD, DELETE_STRICT, FLOW_MOD, GROUP_MOD, METER_MOD, Tables, parse_flow_mod
@@ -177,7 +177,7 @@ def turned(duty_slots: SlotTable) -> SlotTable:
 def rich() -> list[tuple[Target, Target]]:
     """Pairs of targets between which everything happens."""
     full = target(duties.lb_duty())
-    edge = target(replace(duties.edge_duty(), here=duties.here(PLACE, *duties.edge_duty().here.switch.roles)))
+    edge = target(replace(duties.edge_duty(), switch=duties.switch(PLACE, *duties.edge_duty().switch.roles)))
     small = target(replace(duties.lb_duty(), vips=duties.VIPS[:1], listeners=duties.listeners()[:3]))
     moved = duties.with_slots(small, turned(small.slots[1]))
     return [(Target(), full), (full, Target()), (full, edge), (edge, full), (full, small), (small, moved)]

@@ -23,14 +23,17 @@ from controller.model.types import (
     Switch,
     Vip,
 )
-from controller.plan.duty import World, duty, zone_timeouts
+from controller.plan.duty import World, duty
 from controller.plan.numbers import Numbers
 from controller.plan.pins import PinBook, PinKey
 from controller.plan.pool import PoolState, step
+from controller.plan.spec import Uplink
+from controller.plan.zones import zone_timeouts
 from flows.messages import flow_mod
-from flows.stages.edge import Uplink
+from flows.spec import Here
 from flows.stages.pin import entries
 from flows.tables import Kind, Placed, Stage
+from flows.zones import fullnat, fullnat_fragments, gathering, lasting, of_vip, to_backend
 
 LISTENERS = 20
 GATEWAY = "02:45:56:00:00:fe"
@@ -48,6 +51,7 @@ LB = Switch(
 EDGE = replace(
     LB, name="edge1", id=0x11, roles=frozenset({Role.EDGE}), local=(), ports=(Port(5, "lb2"), Port(4, "lb1"))
 )
+PLACED = Placed(LB.placement)
 NEAR = Backend("s1", (ip_address("10.0.0.11"),), "02:45:56:02:00:11", "leaf1")
 FAR = Backend("s4", (ip_address("10.2.0.11"),), "02:45:56:02:00:14", "leaf2")
 
@@ -77,7 +81,7 @@ NET = ip_network("192.0.2.0/24")
 
 def test_local_addresses_come_from_one_range_after_the_other_each_once() -> None:
     made = duty(world(), LB)
-    addresses = [str(item.local.address) for item in made.listeners if item.local]
+    addresses = [str(item.local) for item in made.listeners if item.local]
     expected = [f"10.3.1.{n}" for n in range(1, 15)] + ["10.3.9.1", "10.3.9.2"]
     assert addresses == expected + [f"10.3.10.{n}" for n in range(1, 5)]
 
@@ -88,7 +92,7 @@ def test_a_listener_beyond_all_ranges_has_no_local_address() -> None:
 
 
 def test_zones_turn_with_the_generations_and_remember_the_one_before() -> None:
-    zones = [duty(world(now), LB).vips[0].zones for now in (0.0, 899.0, 900.0, 1800.0, 2700.0)]
+    zones = [of_vip(PLACED, duty(world(now), LB).vips[0]) for now in (0.0, 899.0, 900.0, 1800.0, 2700.0)]
     assert zones[0] == zones[1] == zones[4]
     assert [z.before for z in zones[2:]] == [z.now for z in zones[1:4]]
     assert len({z.now for z in zones}) == 3
@@ -99,14 +103,16 @@ def test_zones_turn_with_the_generations_and_remember_the_one_before() -> None:
 def test_a_generation_is_remembered_for_two() -> None:
     (timeouts,) = zone_timeouts(world(), LB)
     assert timeouts.seconds == 1800
-    assert set(timeouts.zones) == {duty(world(900.0 * n), LB).vips[0].zones.now for n in range(3)}
+    assert set(timeouts.zones) == {of_vip(PLACED, duty(world(900.0 * n), LB).vips[0]).now for n in range(3)}
 
 
 def test_every_conntrack_zone_has_one_use() -> None:
     made = duty(world(), LB)
-    zones = made.vips[0].zones
-    local = [item.local.zone for item in made.listeners if item.local]
-    used = [zones.now, zones.before, zones.new, made.fragment_zone, *local]
+    (vip,), first = made.vips, gathering(PLACED)
+    local = [fullnat(PLACED, item.id) for item in made.listeners]
+    backends = [to_backend(PLACED, real.id) for pool in made.pools.values() for real in pool.backends]
+    used = [*lasting(PLACED, vip.id), of_vip(PLACED, vip).new, fullnat_fragments(PLACED, vip.id)]
+    used += [*range(first, first + 3), *backends, *local]
     assert len(set(used)) == len(used)
     assert max(used) <= 0xFFFF
 
@@ -116,11 +122,11 @@ def test_frames_go_to_a_near_server_and_for_a_far_one_to_the_gateway() -> None:
     assert [(b.mac, b.ports) for b in pool.backends] == [(NEAR.mac, (2, 3)), (GATEWAY, ())]
 
 
-def test_guards_have_a_meter_each() -> None:
+def test_guards_have_a_number_each() -> None:
     made = duty(world(), LB)
-    meters = [(guard.meter, guard.rate, guard.prefix) for item in made.listeners for guard in item.guards]
-    assert len({meter for meter, _, _ in meters}) == 2 * LISTENERS
-    assert [(rate, prefix) for _, rate, prefix in meters[:2]] == [(9, None), (3, NET)]
+    guards = [(guard.number, guard.rate, guard.prefix) for item in made.listeners for guard in item.guards]
+    assert len({number for number, _, _ in guards}) == 2 * LISTENERS
+    assert [(rate, prefix) for _, rate, prefix in guards[:2]] == [(9, None), (3, NET)]
 
 
 @pytest.mark.parametrize(("owner", "authority"), [("east", 30), ("west", 0)])
@@ -142,7 +148,7 @@ def test_a_pin_is_timed_on_its_reporter_and_reported_elsewhere() -> None:
     known.pins.report("lb1", PinKey(60_000, ip_address("192.0.2.1"), 5), Protocol.TCP, 1)
     (held,) = duty(known, LB).pins
     (held_beside,) = duty(known, replace(LB, name="lb2")).pins
-    here = duty(known, LB).here
+    here = Here.of(LB)
     mine, ending = entries(here, held)
     sibling, sibling_ending = entries(here, held_beside)
     assert ending == sibling_ending

@@ -14,7 +14,7 @@ from controller import maglev
 from controller.model.types import Backend, OnDown, Pool, Protocol, Then
 from controller.plan.numbers import Numbers
 from controller.plan.pool import Health, PoolState, fates, next_change, step
-from flows.spec import Fate
+from controller.plan.spec import Fate
 
 W, MEMORY = 120.0, 900.0
 SLOTS = 4096

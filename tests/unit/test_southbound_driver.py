@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from controller.plan.diff import diff
+from controller.plan.slots import SlotTable
 from controller.southbound import session as session_module
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
 from controller.southbound.events import Connected, Disconnected, Refused
@@ -18,7 +19,6 @@ from flows.actions import Output, pack_all
 from flows.entries import Meter, Target, flow
 from flows.match import Match
 from flows.pipeline import target
-from flows.slots import SlotTable
 from flows.tables import Kind, Placed
 from tests.fakes import duties
 from tests.fakes.openflow import (

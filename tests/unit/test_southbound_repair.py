@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from controller.plan.diff import Changes, diff
+from controller.plan.slots import SlotTable
 from flows import messages
 from flows.entries import Flow, FlowBody, Meter, Target
 from flows.match import Match
 from flows.pipeline import target
-from flows.slots import SlotTable
 from flows.tables import Kind, Placed, Stage
 from tests.fakes import duties
 from tests.fakes.rig import GUARD, PLACED, Rig, connected, drop, of_flows, small

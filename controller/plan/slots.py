@@ -1,0 +1,55 @@
+"""Slot tables: which backend each slot of a pool names, as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+Slots = npt.NDArray[np.uint16]
+"""Backend number per slot; 0: none."""
+
+Pairs = npt.NDArray[np.uint32]
+"""(backend id << 16 | slot) sorted: remembered connections to look out for."""
+
+Bytes = npt.NDArray[np.uint8]
+"""Octets on the wire, one row for each slot."""
+
+
+@dataclass(frozen=True, eq=False)
+class SlotTable:
+    """One pool's slots as a switch should hold them."""
+
+    now: Slots
+    """Backend per slot for SYNs and in general; 0: no entry."""
+    before: Slots
+    """During a transition: backend for packets that are no SYN; 0: the slot is settled."""
+    watched: Pairs = field(default_factory=lambda: np.empty(0, np.uint32))
+    """Remembered (backend, slot) pairs that are exceptions and have to be reported."""
+
+    NOTHING: ClassVar[SlotTable]
+    """No slots at all: stands in where only the rest of a pool matters."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SlotTable) and (self is other or self.equals(other))
+
+    def __hash__(self) -> int:
+        return len(self.now)
+
+    @staticmethod
+    def empty(slots: int) -> SlotTable:
+        """No backend anywhere."""
+        return SlotTable(np.zeros(slots, np.uint16), np.zeros(slots, np.uint16))
+
+    def equals(self, other: SlotTable) -> bool:
+        """Whether the same entries result."""
+        return (
+            np.array_equal(self.now, other.now)
+            and np.array_equal(self.before, other.before)
+            and np.array_equal(self.watched, other.watched)
+        )
+
+
+SlotTable.NOTHING = SlotTable(np.empty(0, np.uint16), np.empty(0, np.uint16))

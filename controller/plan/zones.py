@@ -1,0 +1,28 @@
+"""How long the conntrack zones of an OpenFlow switch have to remember."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from controller.model.types import Switch
+from controller.plan.duty import World, memory_timeout, vips_of
+from controller.plan.numbers import Space
+from flows import zones
+from flows.tables import Placed
+
+
+class Timeouts(NamedTuple):
+    """Conntrack zones of a VIP and how long they must remember."""
+
+    zones: tuple[int, ...]
+    seconds: int
+
+
+def zone_timeouts(world: World, switch: Switch) -> list[Timeouts]:
+    """What conntrack has to be told: a generation's zone remembers for two generations."""
+    placed = Placed(switch.placement)
+    out = []
+    for vip in vips_of(world, switch):
+        number = world.numbers.of(Space.VIP, vip.name, world.now)
+        out.append(Timeouts(zones.lasting(placed, number), int(2 * memory_timeout(world.intent, vip))))
+    return out
