@@ -35,6 +35,7 @@ _OPTIONS = (
     ("grpc.keepalive_timeout_ms", int(1000 * UNACKNOWLEDGED)),
     ("grpc.enable_retries", 0),
 )
+_NO_PIPELINE = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND)
 _T = TypeVar("_T")
 
 
@@ -137,10 +138,25 @@ class P4Channel:
         try:
             answer = await _cancellable(self._name, self._get(request, timeout=deadline))
         except grpc.aio.AioRpcError as error:
-            if error.code() in (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND):
+            if error.code() in _NO_PIPELINE:
                 return None
             raise translated(self._name, "get pipeline", error, deadline) from None
         return cast(int, answer.config.cookie.cookie) if answer.config.HasField("cookie") else None
+
+    async def described(self, device_id: int) -> p4r.ForwardingPipelineConfig | None:
+        """P4Info and cookie of the switch's pipeline; None: it has none. Raises SwitchError."""
+        self._open()
+        request = p4r.GetForwardingPipelineConfigRequest(
+            device_id=device_id, response_type=p4r.GetForwardingPipelineConfigRequest.P4INFO_AND_COOKIE
+        )
+        try:
+            answer = await _cancellable(self._name, self._get(request, timeout=DEADLINE))
+        except grpc.aio.AioRpcError as error:
+            if error.code() in _NO_PIPELINE:
+                return None
+            raise translated(self._name, "get pipeline", error) from None
+        config = cast(p4r.ForwardingPipelineConfig, answer.config)
+        return config if config.ByteSize() else None
 
     async def push(self, request: p4r.SetForwardingPipelineConfigRequest) -> None:
         """Give the switch a pipeline. Raises SwitchError."""

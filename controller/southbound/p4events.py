@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from controller.southbound.p4session import P4Session
+    from p4src.target import P4Target
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,27 @@ class Backup:
 
     None: there is none, and the switch waits for a newer term than it has seen: ``P4Runtime.connect`` with one.
     """
+
+
+@dataclass(frozen=True)
+class Differs:
+    """We are a switch's primary controller, but it runs another program than ours, and goes on with what it holds.
+
+    It waits for ``P4Runtime.allow_push``, or until ``Parted``.
+    """
+
+    name: str
+    cookie: int
+    """Of the program that it runs; 0: it has none."""
+    pins: P4Target | None
+    """Its entries of table ``pin`` and nothing else; None: its program has no such table, or another one."""
+
+
+@dataclass(frozen=True)
+class Parted:
+    """A switch that waited for its push does so no longer, and is not ours: gone, refused, or another controller's."""
+
+    name: str
 
 
 @dataclass(frozen=True)
@@ -92,4 +114,6 @@ class Refused:
     what: str
 
 
-Event = Connected | Disconnected | Backup | Unreachable | Report | Punted | PinEnded | Refused
+Event = (
+    Connected | Disconnected | Backup | Differs | Parted | Unreachable | Report | Punted | PinEnded | Refused
+)

@@ -1,11 +1,15 @@
 """One switch's connection, made again and again: arbitration, pipeline, digests, stream, heartbeat.
 
-connect ─► claim ─┬► primary ─► pipeline there? else push ─► digests on ─► Connected ─► messages ...
+connect ─► claim ─┬► primary ─┬► ours runs ────────────────────────────────► digests on ─► Connected ─► messages ...
+                  │           ├► none runs ──────────────────────────► push ─┘
+                  │           └► another: Differs, until allow_push ─► push ─┘
                   └► Backup, until promoted or claimed with a newer term
 
 A heartbeat asks for the pipeline's cookie. It keeps bytes on their way, so that the kernel notices a half-open
 connection (gRPC's own pings would be too many: servers by default allow one in five minutes); a switch that is there
 but says nothing is given up when the cookie does not come; and a pipeline that somebody else pushed is noticed.
+
+A push empties the switch: whoever runs another program forwards with what it holds until the core says when.
 
 The election id is (term, number of the connection): a newer controller comes before an older one, and a new connection
 before a dead one of ours that the switch still believes in.
@@ -15,12 +19,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from enum import Enum, auto
 
 from finsy.proto import p4r, rpc_code
 
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout
 from controller.southbound.p4channel import P4Channel, Stream, code_name
-from controller.southbound.p4events import Backup, Connected, Disconnected, Event, Unreachable
+from controller.southbound.p4events import (
+    Backup,
+    Connected,
+    Differs,
+    Disconnected,
+    Event,
+    Parted,
+    Unreachable,
+)
+from controller.southbound.p4foreign import pins_of
 from controller.southbound.p4pipeline import Pipeline
 from controller.southbound.p4session import P4Session
 
@@ -40,6 +54,15 @@ _DIGEST_LIST, _DIGEST_WAIT_NS = 1, 0
 lists that fill only every 100 ms. The program's meters bound how many there are."""
 _DIGEST_ACK_NS = 1_000_000_000
 """Until then the switch holds back a digest that was sent and not acknowledged."""
+
+
+class _Order(Enum):
+    CLAIM = auto()
+    """Claim the switch with the term that is ours now."""
+    PUSH = auto()
+    """Give it our pipeline."""
+    CUT = auto()
+    """End this connection."""
 
 
 class Link:
@@ -63,8 +86,11 @@ class Link:
         """Connections so far."""
         self._pipeline = pipeline
         self._on_event = on_event
-        self._orders: asyncio.Queue[int | None] = asyncio.Queue()
-        """Terms to claim; None: end this connection."""
+        self._orders: asyncio.Queue[_Order] = asyncio.Queue()
+        self._changing = asyncio.Lock()
+        """Held while arbitration or a push decides whose the switch is and what it runs."""
+        self._differs: int | None = None
+        """Cookie of the other program that the switch runs while it waits for its push."""
         self._answered = False
         """Whether the switch answered in this connection."""
         self._activating = False
@@ -74,11 +100,16 @@ class Link:
         """Claim the switch with another term, in this connection and in later ones."""
         if term != self._term:
             self._term = term
-            self._orders.put_nowait(term)
+            self._orders.put_nowait(_Order.CLAIM)
+
+    def allow_push(self) -> None:
+        """Give the switch our pipeline, if it waits for that."""
+        if self._differs is not None:
+            self._orders.put_nowait(_Order.PUSH)
 
     def cut(self) -> None:
         """End this connection; the next one follows."""
-        self._orders.put_nowait(None)
+        self._orders.put_nowait(_Order.CUT)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -108,7 +139,7 @@ class Link:
             stream = channel.stream()
             first = await self._greet(stream)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._obey(stream))
+                group.create_task(self._obey(channel, stream))
                 group.create_task(self._beat(channel))
                 group.create_task(self._listen(channel, stream, first))
         except BaseExceptionGroup as errors:
@@ -135,10 +166,17 @@ class Link:
         claim = p4r.MasterArbitrationUpdate(device_id=self.device_id, election_id=self._election)
         return p4r.StreamMessageRequest(arbitration=claim)
 
-    async def _obey(self, stream: Stream) -> None:
-        while await self._orders.get() is not None:
-            await stream.send(self._arbitration())
-        raise SwitchGone(f"switch {self.name}: cut by us")
+    async def _obey(self, channel: P4Channel, stream: Stream) -> None:
+        while True:
+            match await self._orders.get():
+                case _Order.CLAIM:
+                    await stream.send(self._arbitration())
+                case _Order.PUSH:
+                    async with self._changing:
+                        if self._differs is not None:
+                            await self._activate(channel, stream, allowed=True)
+                case _Order.CUT:
+                    raise SwitchGone(f"switch {self.name}: cut by us")
 
     async def _beat(self, channel: P4Channel) -> None:
         missed = 0
@@ -156,15 +194,22 @@ class Link:
                     raise
                 continue
             missed = 0
-            if session is not None and session is self.session and cookie != self._pipeline.cookie:
+            if session is self.session and (cookie or 0) != self._expected(cookie or 0):
                 raise SwitchError(f"switch {self.name}: somebody changed its pipeline")
+
+    def _expected(self, cookie: int) -> int:
+        """The cookie that the switch has to show; any, while it is not ours."""
+        if self.session is not None:
+            return self._pipeline.cookie
+        return cookie if self._differs is None or self._activating else self._differs
 
     async def _listen(self, channel: P4Channel, stream: Stream, first: p4r.StreamMessageResponse) -> None:
         message = first
         while True:
             if message.WhichOneof("update") == "arbitration":
                 self._answered = True
-                await self._arbitrated(channel, stream, message.arbitration)
+                async with self._changing:
+                    await self._arbitrated(channel, stream, message.arbitration)
             elif self.session is not None:
                 await self.session.take(message)
             message = await stream.receive()
@@ -173,7 +218,8 @@ class Link:
         self, channel: P4Channel, stream: Stream, update: p4r.MasterArbitrationUpdate
     ) -> None:
         if update.status.code == rpc_code.OK:
-            if self.session is None or self.session.term != self._term:
+            waits = self._differs is not None
+            if not waits and (self.session is None or self.session.term != self._term):
                 self._lose()
                 await self._activate(channel, stream)
             return
@@ -185,17 +231,22 @@ class Link:
         nobody = update.status.code == rpc_code.NOT_FOUND
         self._on_event(Backup(self.name, None if nobody else update.election_id.high))
 
-    async def _activate(self, channel: P4Channel, stream: Stream) -> None:
-        """We are primary: see to the pipeline and the digests."""
+    async def _activate(self, channel: P4Channel, stream: Stream, allowed: bool = False) -> None:
+        """We are primary: see to the pipeline and the digests; ``allowed``: also where another program runs."""
         election = self._election
         self._activating = True
         try:
             pushed = await channel.cookie(self.device_id) != self._pipeline.cookie
             if pushed:
+                running = None if allowed else await channel.described(self.device_id)
+                if running is not None:
+                    await self._wait(channel, running)
+                    return
                 await channel.push(self._push_request(election))
             await self._digests_on(channel, election)
         finally:
             self._activating = False
+        self._differs = None
         self.session = P4Session(
             self.name,
             self.device_id,
@@ -209,6 +260,13 @@ class Link:
         )
         self._problem = ""
         self._on_event(Connected(self.session))
+
+    async def _wait(self, channel: P4Channel, running: p4r.ForwardingPipelineConfig) -> None:
+        """The switch serves with what it holds, until we are allowed to push."""
+        pins = await pins_of(channel, self.device_id, running, self._pipeline)
+        self._differs = running.cookie.cookie
+        self._problem = ""
+        self._on_event(Differs(self.name, self._differs, pins))
 
     def _push_request(self, election: p4r.Uint128) -> p4r.SetForwardingPipelineConfigRequest:
         return p4r.SetForwardingPipelineConfigRequest(
@@ -238,3 +296,6 @@ class Link:
         if session is not None:
             session.close()
             self._on_event(Disconnected(session))
+        differed, self._differs = self._differs, None
+        if differed is not None:
+            self._on_event(Parted(self.name))

@@ -75,26 +75,37 @@ def load(program: Path, p4info: Path) -> Pipeline:
     info = text_format.Parse(described.decode(), p4i.P4Info())
     config = p4r.ForwardingPipelineConfig(p4info=info, p4_device_config=made)
     config.cookie.cookie = cookie
-    headers = {item.preamble.name: item for item in info.controller_packet_metadata}
+    return of(config)
+
+
+def of(config: p4r.ForwardingPipelineConfig) -> Pipeline:
+    """A program as its P4Info describes it. Raises ValueError (match kinds)."""
+    info = config.p4info
     arrays = (*info.counters, *info.meters, *info.digests, *info.direct_counters, *info.direct_meters)
     tables = [_table(info, item) for item in info.tables]
     actions = [_action(item) for item in info.actions]
     return Pipeline(
         config,
-        cookie,
+        config.cookie.cookie,
         {table.name: table for table in tables},
         {action.name: action for action in actions},
         {table.id: table for table in tables},
         {action.id: action for action in actions},
         {item.preamble.alias: item.preamble.id for item in arrays},
-        {m.id: m.name for m in headers["packet_in"].metadata},
-        {m.name: m.id for m in headers["packet_out"].metadata},
+        {m.id: m.name for m in _metadata(info, "packet_in")},
+        {m.name: m.id for m in _metadata(info, "packet_out")},
     )
 
 
 def balancer() -> Pipeline:
     """The balancer for v1model, from ``p4src/build``. Raises as ``load`` does."""
     return load(*outputs("balancer"))
+
+
+def _metadata(info: p4i.P4Info, header: str) -> list[p4i.ControllerPacketMetadata.Metadata]:
+    return [
+        m for item in info.controller_packet_metadata if item.preamble.name == header for m in item.metadata
+    ]
 
 
 def _table(info: p4i.P4Info, table: p4i.Table) -> Table:

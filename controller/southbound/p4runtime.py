@@ -46,6 +46,16 @@ class P4Runtime:
         task = asyncio.get_running_loop().create_task(link.run(), name=f"p4runtime {name}")
         self._links[name] = (link, task)
 
+    def allow_push(self, name: str) -> None:
+        """Let a switch that runs another program (``p4events.Differs``) have ours now; what it holds is lost.
+
+        Holds for the connection that the switch waits in; does nothing if it does not wait. Followed by
+        ``Connected`` or ``Parted``.
+        """
+        known = self._links.get(name)
+        if known is not None:
+            known[0].allow_push()
+
     async def disconnect(self, name: str) -> None:
         """Let go of a switch; its session, if any, ends with an event."""
         known = self._links.pop(name, None)

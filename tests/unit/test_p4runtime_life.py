@@ -15,7 +15,7 @@ from controller.plan.slots import SlotTable
 from controller.southbound import p4link
 from controller.southbound.errors import SwitchGone
 from controller.southbound.p4channel import P4Channel
-from controller.southbound.p4events import Backup, Connected, Disconnected, Event, Unreachable
+from controller.southbound.p4events import Backup, Connected, Differs, Disconnected, Event, Unreachable
 from controller.southbound.p4pipeline import balancer
 from controller.southbound.p4session import P4Session
 from p4src.diff import diff
@@ -42,7 +42,7 @@ def test_a_newer_controller_finds_the_pipeline_and_changes_nothing(switch: Start
     asyncio.run(body())
 
 
-def test_a_pipeline_that_somebody_else_pushed_is_noticed_and_replaced(switch: Startable) -> None:
+def test_a_pipeline_that_somebody_else_pushed_is_noticed_and_replaced_when_allowed(switch: Startable) -> None:
     async def body() -> None:
         async with driven() as it:
             session = await it.session(switch, term=7)
@@ -56,6 +56,8 @@ def test_a_pipeline_that_somebody_else_pushed_is_noticed_and_replaced(switch: St
             async with grpc.aio.insecure_channel(switch.address) as channel:
                 await p4r_grpc.P4RuntimeStub(channel).SetForwardingPipelineConfig(request, timeout=10)
             assert (await it.next(Disconnected)).session is session
+            assert (await it.next(Differs)).cookie == 1
+            it.driver.allow_push(NAME)
             assert (await it.next(Connected)).session.pushed
 
     asyncio.run(body())
