@@ -1,6 +1,7 @@
 // Answer: undoes nat, statelessly, at whatever switch the server's answer passes.
 //
 //   (server, port, protocol) ─► from (VIP, port) ─► routed          to a bypass host: untouched
+//   ICMP error to the client about what it sent to (server, port) ─► from the VIP, about what it sent to (VIP, port)
 
 control Answer(inout headers_t hdr, inout local_t local) {
     bit<16> port;
@@ -21,7 +22,7 @@ control Answer(inout headers_t hdr, inout local_t local) {
     @id(0x0200000c)
     table answer {
         key = {
-            local.src : exact @name("server");
+            local.client : exact @name("server");
             local.client_port : exact @name("port");
             local.proto : exact @name("protocol");
         }
@@ -51,6 +52,18 @@ control Answer(inout headers_t hdr, inout local_t local) {
                 } else if (hdr.udp.isValid()) {
                     local.delta = local.delta + (bit<32>)port + (bit<32>)(~hdr.udp.sport);
                     hdr.udp.sport = port;
+                } else if (local.is_error == 1) {
+                    // The sum of an IPv4 header does not tell its addresses; over IPv6 both that are the VIP now count,
+                    // that outside whoever sent the error.
+                    if (hdr.inner4.isValid()) {
+                        local.delta = 0;
+                        hdr.inner4.dst = hdr.ipv4.src;
+                    } else {
+                        local.delta = local.delta + local.delta + words(local.client) + (0x7fff8 - words(local.src));
+                        hdr.inner6.dst = hdr.ipv6.src;
+                    }
+                    local.delta = local.delta + (bit<32>)port + (bit<32>)(~hdr.quoted.dport);
+                    hdr.quoted.dport = port;
                 }
             }
         }

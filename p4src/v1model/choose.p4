@@ -2,10 +2,13 @@
 //
 //   pin ─┐               ┌ normal, drain (no SYN) ─► that backend ─► no longer its slot's? ─► report
 //   memory ─► fate of it ┤ reset (no SYN) ─► packet-in, dropped
-//                        └ move, or a SYN ─► slot: `before` while it moves and this is no SYN, else `now`
+//                        └ move, or a SYN ─► slot: `now`
+//   neither, no SYN, slot moves ─► `before`, unless it gives its connections away: then `now`
 //
 // A SYN for which memory has no room counts as no SYN: nothing will tell its connection's next packets from those of an
-// old one, so it goes where they will go, by pin or by slot.
+// old one, so it goes where they will go, by pin or by slot. Where that is a backend that drains, the SYN is dropped
+// and the controller asked to pin its connection elsewhere (or to take the old pin away) before the client sends it
+// again.
 
 control Choose(inout local_t local, inout bit<8> tell, inout bit<8> punt, inout bit<32> drop) {
     action drain() { local.fate = FATE_DRAIN; }
@@ -30,6 +33,7 @@ control Choose(inout local_t local, inout bit<8> tell, inout bit<8> punt, inout 
             opens = 0;
             local.pin_passed = 0;
         }
+        bool by_before = false;
         bool by_pin = local.pinned != 0 && local.pin_passed == 0 && (local.known == 0 || local.cell.fresh == 0);
         if (by_pin) {
             local.backend = local.pinned;
@@ -38,11 +42,14 @@ control Choose(inout local_t local, inout bit<8> tell, inout bit<8> punt, inout 
             }
         } else if (local.known == 1 && (opens == 0 || local.cell.state < CELL_CLOSING)) {
             local.backend = local.cell.backend;
+        } else if (local.known == 0 && opens == 0 && local.slot_before != 0) {
+            local.backend = local.slot_before;
+            by_before = true;
         }
         if (local.backend != 0) {
             fate.apply();
         }
-        if (local.fate == FATE_RESET && opens == 0) {
+        if (local.fate == FATE_RESET && opens == 0 && !by_before) {
             punt = REASON_RESET;
             drop = DROP_RESET;
             local.done = 1;
@@ -50,10 +57,20 @@ control Choose(inout local_t local, inout bit<8> tell, inout bit<8> punt, inout 
                    || (local.fate == FATE_DRAIN && opens == 1 && local.sticky == 0)) {
             local.anew = 1;
             local.backend = local.slot_now;
-            if (local.slot_before != 0 && opens == 0) {
-                local.backend = local.slot_before;
+        } else if (local.fate == FATE_DRAIN && local.syn == 1 && local.way == NO_WAY && local.sticky == 0
+                   && local.fullnat == 0) {
+            tell = REASON_PIN_STALE;
+            drop = DROP_MEMORY;
+            if (by_before) {
+                local.backend = local.slot_now;
+                tell = REASON_OVERFLOW;
+                if (local.backend == 0) {
+                    tell = 0;
+                    drop = DROP_NO_BACKEND;
+                }
             }
-        } else if (!by_pin && opens == 0 && local.fullnat == 0 && local.backend != local.slot_now) {
+            local.done = 1;
+        } else if (!by_pin && !by_before && opens == 0 && local.fullnat == 0 && local.backend != local.slot_now) {
             // Not of fullnat: no other switch could serve it, so there would be nobody to pin it for.
             tell = REASON_EXCEPTION;
         }

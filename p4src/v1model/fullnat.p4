@@ -3,6 +3,7 @@
 //
 //   client ─► cell (way, index) ─► peers[way][index] = client, port, listener
 //   server ─► local address (way), port (index) ─► cell alive? ─► peers ─► answer_local ─► from the VIP, to the client
+//   ICMP error about what was sent to a server: the same, inside too
 //
 //   peer (160 bits): client 128 | client port 16 | listener 16; an IPv4 client takes as much room as an IPv6 one
 
@@ -87,7 +88,7 @@ control AnswerLocal(inout headers_t hdr, inout local_t local, inout bit<32> drop
         key = {
             local.listener : exact @name("listener");
             local.backend : exact @name("backend");
-            local.src : exact @name("server");
+            local.client : exact @name("server");
             local.client_port : exact @name("port");
         }
         actions = { undo_fullnat4; undo_fullnat6; @defaultonly NoAction; }
@@ -117,7 +118,7 @@ control AnswerLocal(inout headers_t hdr, inout local_t local, inout bit<32> drop
             local.backend = bits[63:48];
             port = 0;
             left = bits[31:8] - local.now;
-            if (local.is_transport == 0 || local.server_port < 0x8000 || bits[7:4] == CELL_FREE || bits[3:3] == 0
+            if ((local.is_transport == 0 && local.is_error == 0) || local.server_port < 0x8000 || bits[7:4] == CELL_FREE || bits[3:3] == 0
                 || left == 0 || left > LONGEST || !answer_local.apply().hit) {
                 drop = DROP_ANSWER;
                 local.done = 1;
@@ -147,6 +148,21 @@ control AnswerLocal(inout headers_t hdr, inout local_t local, inout bit<32> drop
                         + (bit<32>)peer[31:16] + (bit<32>)(~hdr.udp.dport);
                     hdr.udp.sport = port;
                     hdr.udp.dport = peer[31:16];
+                } else if (local.is_error == 1) {
+                    // As in answer.p4; of the client's address, too, there are two.
+                    if (hdr.inner4.isValid()) {
+                        local.delta = 0;
+                        hdr.inner4.src = hdr.ipv4.dst;
+                        hdr.inner4.dst = hdr.ipv4.src;
+                    } else {
+                        local.delta = local.delta + local.delta + words(local.client) + (0x7fff8 - words(local.src));
+                        hdr.inner6.src = hdr.ipv6.dst;
+                        hdr.inner6.dst = hdr.ipv6.src;
+                    }
+                    local.delta = local.delta + (bit<32>)port + (bit<32>)(~hdr.quoted.dport)
+                        + (bit<32>)peer[31:16] + (bit<32>)(~hdr.quoted.sport);
+                    hdr.quoted.dport = port;
+                    hdr.quoted.sport = peer[31:16];
                 }
                 local.forward = 1;
             }

@@ -6,6 +6,10 @@
 //
 // The first packet of a connection, whatever it is, makes an embryo; the client's next one establishes it (as fast as a
 // meter allows), its FIN starts the end, RST is the end: no single packet, which may be forged, holds a cell for long.
+// RST is also one packet, and nothing here knows the sequence numbers by which the server tells a forged one: whatever
+// the client sends after it, but for a SYN or another RST, brings the connection back. What remains to somebody who
+// guesses the four numbers of a connection: one that says nothing for `closed` after his RST, or for `closing` after his
+// FIN, is forgotten; after his RST and a SYN of his its next packets go where its slot says.
 // An established cell is never replaced before its time, nor is one of a fullnat connection in any state: its place, way
 // and index, is the port that the server knows.
 //
@@ -123,7 +127,8 @@ control Remember(inout local_t local, inout meter_color_t color) {
                 local.cell.slot = local.slot;
             }
             local.cell.fresh = local.cell.fresh | local.pin_passed;
-            if (local.cell.state == CELL_EMBRYO && local.syn == 0) {
+            if ((local.cell.state == CELL_EMBRYO || local.cell.state == CELL_CLOSED) && local.syn == 0
+                && local.rst == 0) {
                 limits.execute_meter((bit<32>)REASON_PROMOTE, color);
                 if (color != METER_RED) {
                     local.cell.state = CELL_ESTABLISHED;
