@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from controller.model.check_p4 import check_p4_local
 from controller.model.check_switches import local_capacity
 from controller.model.findings import Findings, Use
 from controller.model.types import Address, Backend, Listener, Mode, Network, Pool, Protocol, Switch
@@ -25,6 +26,7 @@ def check_modes(found: Findings) -> None:
         if use.listener.mode is Mode.TUN:
             _check_tunnel(found, use)
     _check_local(found)
+    check_p4_local(found)
     _check_nat_answers(found)
     for pool in found.intent.pools:
         _check_hash(found, pool)

@@ -1,9 +1,11 @@
-"""Checks of P4 switches: where they listen, their ports, routes and local addresses."""
+"""Checks of P4 switches: where they listen, their ports, routes, and the local addresses they serve from."""
 
 from __future__ import annotations
 
-from controller.model.findings import Findings
-from controller.model.types import Switch
+from typing import NamedTuple
+
+from controller.model.findings import Findings, Use
+from controller.model.types import Backend, Mode, Switch
 
 DROP_PORT = 511
 LOCAL_ADDRESSES = 8
@@ -37,6 +39,53 @@ def check_p4(found: Findings, switch: Switch) -> None:
                 message,
                 f"a P4 switch needs {LOCAL_ADDRESSES} addresses a family",
             )
+
+
+def check_p4_local(found: Findings) -> None:
+    """Fullnat and tunnels begin at an address of the switch: without a local prefix of the family nothing is served."""
+    said: set[tuple[str, int]] = set()
+    for use in found.uses:
+        for switch in (each for each in found.lbs(use.vip) if each.kind != "ovs"):
+            lack = _lacking(switch, use)
+            if lack is not None and (switch.name, lack.version) not in said:
+                said.add((switch.name, lack.version))
+                _refuse(found, switch, use, lack)
+
+
+class _Lack(NamedTuple):
+    """An IP version of which a switch has no local prefix, and the backend that is not served for it (None: all)."""
+
+    version: int
+    backend: Backend | None = None
+
+
+def _lacking(switch: Switch, use: Use) -> _Lack | None:
+    has = {network.version for network in switch.local}
+    if use.listener.mode is Mode.FULLNAT:
+        version = use.vip.address.version
+        return None if version in has else _Lack(version)
+    if use.listener.mode is Mode.TUN:
+        # A tunnel takes the first family that both its ends have.
+        for backend in use.pool.backends:
+            versions = sorted(address.version for address in backend.addresses)
+            if versions and not has.intersection(versions):
+                return _Lack(versions[0], backend)
+    return None
+
+
+def _refuse(found: Findings, switch: Switch, use: Use, lack: _Lack) -> None:
+    what = f"listener {use.listener.name} ({use.listener.mode})"
+    if lack.backend is None:
+        need = f"which {what} sends from"
+    else:
+        need = f'which {what} of pool "{use.pool.name}" tunnels from to backend "{lack.backend.name}"'
+    example = "10.3.1.0/28" if lack.version == 4 else "fd00:0:0:3:1::/80"
+    found.add(
+        switch,
+        "local",
+        f'lb switch "{switch.name}" has no local IPv{lack.version} prefix, {need}',
+        f"add a prefix of its own to local, of {LOCAL_ADDRESSES} addresses or more, e.g. {example}",
+    )
 
 
 def _check_routes(found: Findings, switch: Switch, name: str) -> None:

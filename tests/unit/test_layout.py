@@ -11,7 +11,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 P4_PARTS = ("p4src", "controller/plan/p4needs.py", "controller/core/p4_*.py", "controller/southbound/p4*.py")
 """All code that is P4's alone."""
-OPENFLOW_PARTS = ("flows", "controller/plan/diff.py", "controller/plan/zones.py", "controller/core/openflow_link.py")
+OPENFLOW_PARTS = (
+    "flows",
+    "controller/plan/diff.py",
+    "controller/plan/zones.py",
+    "controller/core/openflow_link.py",
+)
 NEUTRAL_PARTS = ("controller/plan/spec.py", "controller/plan/slots.py", "controller/plan/duty.py")
 
 
