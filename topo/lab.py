@@ -105,10 +105,12 @@ class Lab:
         tso: bool | None = None,
         deadline: float = 30.0,
         switch: model.SwitchKind = "ovs",
+        temporary: bool = False,
     ) -> Lab:
         """Build a lab and return once every inter-switch link is alive.
 
         ``tso`` overrides the topology's setting, ``switch`` is the kind of those switches whose kind it leaves open.
+        A ``temporary`` lab is this process's own: when that is killed, ``state.sweep`` removes the lab.
         Raises ``LabError``; whatever stops it, nothing is left.
         """
         if not isinstance(topology, model.Topology):
@@ -126,6 +128,8 @@ class Lab:
                 raise LabError(f"lab {name} is up, or half up after a crash: evenkeel lab down {name}")
             lab = cls(name, topology)
             try:
+                if temporary:
+                    state.claim(name)
                 lab._build()
                 lab.wait_ready(deadline)
                 (lab.path / "ready").touch()

@@ -8,8 +8,8 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,20 @@ def recall(directory: Path, name: str | None = None) -> list[Process]:
         if name is None or path.stem == name or path.stem.startswith(f"{name}."):
             with suppress(OSError, ValueError, TypeError):
                 found.append(Process(**json.loads(path.read_text())))
+    return found
+
+
+def naming(what: str) -> list[int]:
+    """Processes of this user whose command line holds such a text, this one excepted."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (
+                int(entry.name) != os.getpid()
+                and entry.stat().st_uid == os.geteuid()
+                and what.encode() in (entry / "cmdline").read_bytes()
+            ):
+                found.append(int(entry.name))
     return found
 
 
@@ -135,6 +149,27 @@ def attend(start: Callable[[], subprocess.Popen[Any]]) -> int:
         for number in early:
             child.send_signal(number)
         return child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the block as an exception does, ``SystemExit`` with 128 + number, so that it cleans up.
+
+    The first counts: what comes while the block cleans up is ignored. For the main thread.
+    """
+    heard = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+
+    def end(number: int, _frame: object) -> None:
+        for each in heard:
+            signal.signal(each, lambda _number, _frame: None)
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in heard}
+    try:
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,4 +1,8 @@
-"""What labs leave on the machine, by lab name: directory, namespaces, lock; and removing all of it."""
+"""What labs leave on the machine, by lab name: directory, namespaces, lock; whose it is; and removing all of it.
+
+What a process builds for itself alone (a test's lab, the demo's, a namespace) it claims. It removes that itself, and
+where it was killed, whoever sweeps next does. Labs that nobody claims stay until they are taken down.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ from topo import netns, process
 from topo.errors import LabError
 
 ROOT = Path("/run/evenkeel")
+CLAIMS = ROOT / ".claims"
+"""Who will remove what: lab.NAME.json, space.NAME.json. No lab can be called like the folder."""
 PREFIX = "ek-"
 _NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
 
@@ -53,24 +59,96 @@ def clear(name: str) -> None:
     check_name(name)
     directory = ROOT / name
     process.kill(each.pid for each in process.recall(directory / "pids") if each.alive)
-    own = spaces(name)
+    _remove_spaces(spaces(name))
+    shutil.rmtree(directory, ignore_errors=True)
+    _unclaim(f"lab.{name}")
+
+
+def claim(name: str) -> None:
+    """Say that this process will remove a lab, before any of it is built; its lock must be held."""
+    _claim(f"lab.{name}")
+
+
+@contextmanager
+def space(name: str) -> Iterator[str]:
+    """A namespace of this process's own, in no lab; it is removed with all that lives there.
+
+    Raises OSError (FileExistsError when there is one).
+    """
+    with _lock(_lock_of_space(name)):
+        if (netns.RUN / name).exists():
+            raise FileExistsError(f"network namespace {name} exists: ip netns del {name}")
+        _claim(f"space.{name}")
+        netns.create(name)
+    try:
+        yield name
+    finally:
+        _remove_spaces([name])
+        _unclaim(f"space.{name}")
+
+
+def sweep() -> list[str]:
+    """Remove what was claimed by processes that are gone; names of the labs and namespaces."""
+    removed = []
+    for claimed in process.recall(CLAIMS):
+        kind, _, name = claimed.name.partition(".")
+        with _lock(_lock_of_lab(name) if kind == "lab" else _lock_of_space(name)):
+            # Asked again: it may have been removed, or made anew, before the lock was ours.
+            if any(not each.alive for each in process.recall(CLAIMS) if each.name == claimed.name):
+                if kind == "lab":
+                    clear(name)
+                else:
+                    _remove_spaces([name])
+                    _unclaim(claimed.name)
+                removed.append(name)
+    return removed
+
+
+def _claim(what: str) -> None:
+    for _ in range(
+        10
+    ):  # whoever gives up the last claim removes the folder, which may be between our two steps
+        with suppress(FileNotFoundError):
+            process.remember(CLAIMS, what, os.getpid())
+            return
+    raise LabError(f"{CLAIMS} cannot be written")
+
+
+def _unclaim(what: str) -> None:
+    (CLAIMS / f"{what}.json").unlink(missing_ok=True)
+    for folder in (CLAIMS, ROOT):
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _remove_spaces(own: list[str]) -> None:
     for _ in range(3):  # a program killed while it started another leaves one more round to do
         remaining = netns.inhabitants(own)
         if not remaining:
             break
         process.kill(remaining)
-    for space in own:
-        netns.remove(space)
-    shutil.rmtree(directory, ignore_errors=True)
-    with suppress(OSError):
-        ROOT.rmdir()
+    for each in own:
+        netns.remove(each)
 
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
     """One change of a lab at a time, over all processes."""
     check_name(name)
-    path = Path(f"/run/lock/evenkeel-{name}.lock")
+    with _lock(_lock_of_lab(name)):
+        yield
+
+
+def _lock_of_lab(name: str) -> Path:
+    return Path(f"/run/lock/evenkeel-{name}.lock")
+
+
+def _lock_of_space(name: str) -> Path:
+    return Path(f"/run/lock/evenkeel-space-{name}.lock")
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
     while True:
         with path.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)

@@ -23,6 +23,9 @@ from typing import cast
 from rich.console import Console
 from rich.table import Table
 
+from topo.process import ending
+from topo.state import sweep
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "tests" / "bench"
 ALL = "all"
@@ -47,8 +50,9 @@ def bench(name: str | None, json_out: bool) -> int:
     """Run the benchmark ``name`` ("all": each in turn; None: list them) and print its figures.
 
     With ``json_out`` standard output is exactly one JSON object: the figures, or for "all" name -> figures.
-    What cannot be measured here is said on standard error. Returns the exit code: 0, 1 when a benchmark could
-    not run, 2 when there is none of that name.
+    What cannot be measured here is said on standard error. What killed runs left is removed first; told to end
+    (SIGTERM) it raises ``SystemExit`` with 143 once its own labs are gone. Returns the exit code: 0, 1 when a
+    benchmark could not run, 2 when there is none of that name.
     """
     known = benches()
     if not known:
@@ -63,10 +67,13 @@ def bench(name: str | None, json_out: bool) -> int:
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)} and {ALL}"
         return _complain(f"no benchmark is called {name!r}; {hint}", 2)
     wanted = list(known) if name == ALL else [name]
+    if os.geteuid() == 0:
+        sweep()
     measured: dict[str, Figures] = {}
     for each in wanted:
         try:
-            measured[each] = _measure(each)
+            with ending():
+                measured[each] = _measure(each)
         except (OSError, RuntimeError, subprocess.SubprocessError) as error:
             _complain(f"benchmark {each} could not run: {error}", 1)
             continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +14,7 @@ from topo.demo.run import Options, run
 from topo.demo.sabotage import NoVictimError
 from topo.demo.scale import SCALES
 from topo.errors import LabError
+from topo.process import ending
 
 
 def demo(
@@ -33,6 +33,7 @@ def demo(
     that is what such a run has to show. 1: a promise did not hold. 2: the demo could not be carried out.
     ``seed`` chooses who is added, drained and killed; ``connections`` is the number of long-lived ones, by default
     what fits the kind of ``switch``; ``short`` takes less than a minute and leaves out some events;
+    Interrupted it returns 130; told to end (SIGTERM) it raises ``SystemExit`` with 143; its lab is gone either way.
     ``keep`` leaves the lab up (``evenkeel lab down demo`` removes it). ``simulate`` needs no privileges: embedded
     switches and simulated hosts; whoever is not root and asks for no other kind of switch gets that.
     """
@@ -48,12 +49,11 @@ def demo(
         what = "--keep" if kind == "embedded" else f"--switch {kind}"
         console.print(f"demo: {what} needs a lab of namespaces: run as root, without --simulate", style="red")
         return 2
-    # So that a demo that is told to stop removes its lab.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         pace = SHORT if short else FULL
         options = Options(out, seed, sabotage, scale, connections, keep, pace, simulated=simulate)
-        return run(options, console)
+        with ending():
+            return run(options, console)
     except (DemoError, IntentError, LabError, NoVictimError) as error:
         console.print(f"demo: {error}", style="red", highlight=False, markup=False)
         return 2

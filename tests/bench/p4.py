@@ -34,7 +34,7 @@ from tests.bench import p4scene as scene
 from tests.bench.p4memory import occupancy
 from tests.bench.p4plot import svg
 from tests.bench.rig import ROOT
-from topo import netns
+from topo import netns, state
 from topo.p4process import BMV2
 
 FLOWS = 1000
@@ -144,8 +144,7 @@ def _switch(kind: str, program: str) -> Iterator[_Bench]:
     space = f"ekb-{program}-{os.getpid()}"
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="evenkeel-bench-")))
-        netns.create(space)
-        stack.callback(netns.remove, space)
+        stack.enter_context(state.space(space))
         with netns.enter(space):
             sockets = {port: stack.enter_context(_cable(port)) for port in PORTS}
             address = f"unix:{folder}/p4"

@@ -155,7 +155,7 @@ class Bench:
 def _switch() -> Iterator[Bench]:
     topology = Topology(name="push", subnets=(), switches=(SwitchSpec(name=SWITCH, roles=("lb",)),), hosts=())
     try:
-        lab = Lab.up(topology, name=f"push{os.getpid()}")
+        lab = Lab.up(topology, name=f"push{os.getpid()}", temporary=True)
     except LabError as error:
         raise RuntimeError(str(error)) from error
     try:

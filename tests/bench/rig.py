@@ -56,7 +56,7 @@ def lab(plan: Topology, tso: bool) -> Iterator[Rig]:
     """
     name = f"{plan.name}{os.getpid()}"
     try:
-        built = Lab.up(plan, name=name, tso=tso)
+        built = Lab.up(plan, name=name, tso=tso, temporary=True)
     except LabError as error:
         raise RuntimeError(str(error)) from error
     with ExitStack() as stack:

@@ -35,7 +35,7 @@ from tests.conformance.scenario import (
     p4_switch,
 )
 from tests.conformance.target import DEADLINE, Can, Heard, Reason, Wire
-from topo import netns
+from topo import netns, state
 
 _CPU_PORT = 510
 _BATCH = 16
@@ -78,8 +78,7 @@ class P4Process:
     def _start(self, kind: str) -> None:
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="evenkeel-")))
         space = f"evenkeel-{self.name}-{os.getpid()}"
-        netns.create(space)
-        self._stack.callback(netns.remove, space)
+        self._stack.enter_context(state.space(space))
         address = f"unix:{folder / 'p4rt'}"
         with netns.enter(space):
             netns.sysctl("net/ipv6/conf/default/disable_ipv6", "1")

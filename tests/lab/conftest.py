@@ -48,7 +48,7 @@ def make_lab(lab_possible: None) -> Iterator[MakeLab]:
 
     def make(topology: str | Path | Topology, tso: bool | None = None) -> Lab:
         names.append(_free_name())
-        return Lab.up(topology, name=names[-1], tso=tso)
+        return Lab.up(topology, name=names[-1], tso=tso, temporary=True)
 
     yield make
     for name in names:

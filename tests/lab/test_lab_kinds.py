@@ -35,7 +35,7 @@ def up() -> Iterator[Up]:
         reason = missing(each.kind or switch for each in topology.switches)
         if reason is not None:
             pytest.skip(reason)
-        return Lab.up(topology, name=name, switch=switch)
+        return Lab.up(topology, name=name, switch=switch, temporary=True)
 
     yield build
     state.remove(name)
@@ -218,5 +218,5 @@ def tunnelled() -> Iterator[Lab]:
     if os.geteuid() != 0:
         pytest.skip("labs need network namespaces: run as root")
     name = f"i{os.getpid()}"[:12]
-    yield Lab.up("pair", name=name, switch="embedded")
+    yield Lab.up("pair", name=name, switch="embedded", temporary=True)
     state.remove(name)

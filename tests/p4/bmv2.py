@@ -31,7 +31,7 @@ from tests.conformance.packets import ETHER, UDP, Ip, ethernet
 from tests.conftest import why_not_root
 from tests.p4.box import Frame, Idle, Punt, Said, Told
 from tests.p4.scene import CLIENT_MAC, CLIENTS, PORTS, probe_mac
-from topo import netns
+from topo import netns, state
 from topo.p4switch.links import PacketLink
 
 PROGRAM = "simple_switch_grpc"
@@ -69,8 +69,7 @@ class Bmv2Box:
     def _start(self) -> None:
         folder = Path(self._parts.enter_context(tempfile.TemporaryDirectory()))
         space = f"p4t-{os.getpid()}-{next(_numbers)}"
-        netns.create(space)
-        self._parts.callback(netns.remove, space)
+        self._parts.enter_context(state.space(space))
         with netns.enter(space):
             self._ends = {port: _cable(port) for port in PORTS}
             for end in self._ends.values():

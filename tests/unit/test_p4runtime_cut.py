@@ -19,6 +19,7 @@ from controller.southbound.p4link import BEAT_DEADLINE
 from tests.fakes.p4driven import NAME, driven
 from tests.fakes.p4relay import relay
 from tests.fakes.p4switches import DEVICE, EmbeddedSwitch
+from topo import state
 
 SPACE = f"p4cut{os.getpid()}"
 HERE, THERE = f"{SPACE}a", f"{SPACE}b"
@@ -31,8 +32,7 @@ def ip(*words: str) -> None:
 @pytest.fixture
 def wire() -> Iterator[socket.socket]:
     """A listening socket in a namespace at the other end of a wire."""
-    ip("netns", "add", SPACE)
-    try:
+    with state.space(SPACE):
         ip("link", "add", HERE, "type", "veth", "peer", "name", THERE, "netns", SPACE)
         ip("addr", "add", "198.18.77.1/30", "dev", HERE)
         ip("link", "set", HERE, "up")
@@ -44,8 +44,6 @@ def wire() -> Iterator[socket.socket]:
         thread.join(10)
         yield found[0]
         found[0].close()
-    finally:
-        ip("netns", "del", SPACE)
 
 
 def listen(found: list[socket.socket]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
+from topo import state
 from topo.demo import html, live, report, sabotage, scoreboard
 from topo.demo.actors import (
     ACTIVE,
@@ -285,7 +286,10 @@ def run(options: Options, console: Console) -> int:
             console.print(SIMULATED, highlight=False)
             lab = SimLab.up(options.topology)
         else:
-            lab = Lab.up(options.topology, name=options.lab, tso=False, switch=scale.switch)
+            state.sweep()
+            lab = Lab.up(
+                options.topology, options.lab, tso=False, switch=scale.switch, temporary=not options.keep
+            )
         if not options.keep:
             stack.callback(lab.down)
         demo = Demo(lab, options, console)

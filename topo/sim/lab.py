@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,14 @@ from topo.errors import LabError
 from topo.p4switch.main import READY
 from topo.p4switch.unixlink import PREFIX
 from topo.plan import CPU_PORT, Fabric, Host, Switch, plan
+from topo.process import kill, naming, recall, remember
 from topo.sim.host import HostSpec
 from topo.sim.server import Serves
 
 ROOT = Path(__file__).parents[2]
+FOLDER = "evenkeel-lab-"
+"""How the names of labs' folders begin."""
+OWNER = "owner"
 DEADLINE = 90.0
 """Seconds that a process may take to start."""
 LOOPBACK = "127.{}.0.0/24"
@@ -45,9 +51,11 @@ class SimLab:
     @classmethod
     def up(cls, topology: str | Path) -> SimLab:
         """Start everything. Raises ``LabError``; whatever stops it, nothing is left."""
+        sweep()
         # A short path: socket files' names have at most 107 octets.
-        lab = cls(_simulated(model.load(topology)), Path(tempfile.mkdtemp(prefix="evenkeel-")))
+        lab = cls(_simulated(model.load(topology)), Path(tempfile.mkdtemp(prefix=FOLDER)))
         try:
+            remember(lab.path, OWNER, os.getpid())
             lab._build()
         except BaseException:
             lab.down()
@@ -160,6 +168,18 @@ class SimLab:
         )
         cable = str(self.path / f"{host.name}-{host.attach}")
         return HostSpec(host.name, cable, host.mac, str(address), self.fabric.topology.gateway_mac, vips)
+
+
+def sweep() -> list[Path]:
+    """Remove labs of this user whose demo was killed, with all their processes; their folders."""
+    removed = []
+    for path in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
+        with suppress(OSError):
+            if path.stat().st_uid == os.geteuid() and any(not each.alive for each in recall(path, OWNER)):
+                kill(naming(f"{path}/"))
+                shutil.rmtree(path, ignore_errors=True)
+                removed.append(path)
+    return removed
 
 
 def _simulated(topology: model.Topology) -> model.Topology:
