@@ -24,6 +24,7 @@ def diff(have: P4Target, want: P4Target) -> Changes:
     gone.sort(key=lambda key: -rank[key.table])
     configuration = want.configuration if want.configuration != have.configuration else None
     limits = {index: rate for index, rate in want.limits.items() if have.limits.get(index) != rate}
+    multicast, multicast_gone = _multicast(have, want)
     slots = []
     counts = np.zeros(3, np.int64)
     for pool in dict.fromkeys([*have.slots, *want.slots]):
@@ -32,23 +33,43 @@ def diff(have: P4Target, want: P4Target) -> Changes:
         if found.any():
             slots.append((pool, old, new))
             counts += found
-    fresh = sum(is_new for _, _, is_new in put)
+    fresh = sum(is_new for _, _, is_new in (*put, *multicast))
     return Changes(
         tuple(put),
         tuple(slots),
         tuple(gone),
         configuration,
         limits,
+        multicast,
+        multicast_gone,
         int(fresh + counts[0]),
-        int(len(put) - fresh + counts[1] + (configuration is not None) + len(limits)),
-        int(len(gone) + counts[2]),
+        int(len(put) + len(multicast) - fresh + counts[1] + (configuration is not None) + len(limits)),
+        int(len(gone) + len(multicast_gone) + counts[2]),
         tuple(
             [describe(key) for key in [*(key for key, _, _ in put), *gone][:SAID]]
             + [f"slots of pool {pool}" for pool, _, _ in slots[:SAID]]
             + ["configuration"] * (configuration is not None)
             + [f"meter {index}" for index in limits]
+            + [group_name(group) for group in (*(group for group, _, _ in multicast), *multicast_gone)]
         ),
     )
+
+
+def _multicast(
+    have: P4Target, want: P4Target
+) -> tuple[tuple[tuple[int, tuple[int, ...], bool], ...], tuple[int, ...]]:
+    """Groups to put, and groups that are nobody's."""
+    put = [
+        (group, ports, group not in have.multicast)
+        for group, ports in want.multicast.items()
+        if have.multicast.get(group) != ports
+    ]
+    return tuple(put), tuple(group for group in have.multicast if group not in want.multicast)
+
+
+def group_name(group: int) -> str:
+    """A multicast group as people read it."""
+    return f"multicast group {group}"
 
 
 def slot_changes(old: SlotTable | None, new: SlotTable | None) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -5,7 +5,7 @@ A table's entries are made by the function of its name; ``shared/ids.p4`` and th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -48,13 +48,15 @@ def target(duty: Duty, needs: P4Needs) -> P4Target:
         ticks(CLOSED),
     )
     limits = {index: Rate(rate, rate) for index, rate in LIMITS.items()}
+    groups = multicast(needs.floods)
+    entries.update(segments(needs.floods, groups))
+    slots = {}
     if Role.LB in switch.roles:
         entries.update(_lb(duty, needs))
         slots = {number: pool.table for number, pool in duty.pools.items()}
-        return P4Target(entries, configuration, limits, slots)
-    if Role.EDGE in switch.roles:
+    elif Role.EDGE in switch.roles:
         entries.update(_edge(duty))
-    return P4Target(entries, configuration, limits)
+    return P4Target(entries, configuration, limits, slots, groups)
 
 
 def _lb(duty: Duty, needs: P4Needs) -> Iterator[Entry]:
@@ -227,6 +229,21 @@ def neighbours(needs: P4Needs) -> Iterator[Entry]:
     """``neighbour``: ports whose hellos the controller wants to have."""
     for port in needs.neighbours:
         yield EntryKey("neighbour", (port,)), EntryBody("hear")
+
+
+def multicast(floods: Mapping[int, tuple[int, ...]]) -> dict[int, tuple[int, ...]]:
+    """Multicast groups; each is numbered after the lowest port that floods to it, so that it keeps its number."""
+    first: dict[tuple[int, ...], int] = {}
+    for port in sorted(floods):
+        first.setdefault(floods[port], port + 1)
+    return {number: ports for ports, number in first.items()}
+
+
+def segments(floods: Mapping[int, tuple[int, ...]], groups: Mapping[int, tuple[int, ...]]) -> Iterator[Entry]:
+    """``segment``: to which group a port floods."""
+    numbers = {ports: number for number, ports in groups.items()}
+    for port, ports in floods.items():
+        yield EntryKey("segment", (port,)), EntryBody("floods", (numbers[ports],))
 
 
 @lru_cache(maxsize=4096)

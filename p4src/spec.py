@@ -48,6 +48,10 @@ class Secret:
             raise ValueError(f"a secret of {len(octets)} bytes; it must have 20")
         return Secret(int.from_bytes(octets[:16], "big"), int.from_bytes(octets[16:], "big"))
 
+    def octets(self) -> bytes:
+        """The 20 bytes it was made from."""
+        return self.key.to_bytes(16, "big") + self.key_ports.to_bytes(4, "big")
+
 
 @dataclass(frozen=True)
 class P4Needs:
@@ -62,5 +66,7 @@ class P4Needs:
     """Seconds that an established connection is remembered, by pool number."""
     cells_mask: int = 0xFFFF
     """Cells of a way of the memory, less one."""
+    floods: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    """Ports to which a frame for everybody goes, by the port where it came in."""
     neighbours: tuple[int, ...] = ()
     """Ports to other P4 switches: hellos are heard there."""

@@ -63,6 +63,8 @@ class P4Target:
     """Meter ``limits`` by index (REASON_* in ``shared/ids.p4``)."""
     slots: Mapping[int, SlotTable] = field(default_factory=dict)
     """By pool number; a slot with ``now`` and ``before`` 0 has no entry. ``watched`` means nothing here."""
+    multicast: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    """Ports of each multicast group, in ascending order."""
 
 
 class Found(NamedTuple):
@@ -91,6 +93,10 @@ class Changes:
     configuration: Configuration | None = None
     """None: as it is."""
     limits: Mapping[int, Rate] = field(default_factory=dict)
+    multicast: tuple[tuple[int, tuple[int, ...], bool], ...] = ()
+    """(group, ports, whether it is new): before all entries."""
+    multicast_gone: tuple[int, ...] = ()
+    """After all entries."""
     added: int = 0
     modified: int = 0
     deleted: int = 0
@@ -102,6 +108,7 @@ class Changes:
 
 
 ORDER = (
+    "segment",
     "neighbour",
     "nexthop",
     "address",

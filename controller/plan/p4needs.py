@@ -1,50 +1,82 @@
-"""What a P4 switch has to know beyond its duty: next hops that live, routes, how long to remember."""
+"""What a P4 switch has to know beyond its duty: next hops that live, routes, segments, how long to remember."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
 
 from controller.model.types import Switch
 from controller.plan.duty import World, pool_number
 from controller.plan.numbers import Space
+from controller.plan.segments import floods
 from controller.plan.spec import Duty
+from controller.plan.ways import Ways, cables
 from p4src.spec import FIRST_GROUP, UPLINKS, Group, P4Needs, RouteSpec, Secret
+
+_Want = tuple[tuple[int, ...], tuple[int, ...]]
+"""Ports, and those of them to use."""
 
 
 def p4_needs(world: World, switch: Switch, duty: Duty, secret: Secret) -> P4Needs:
     """The P4 half of a switch's duty."""
-    neighbours = {port.number: port.to for port in switch.ports}
+    known = Ways(world)
+    groups = _Groups(world, switch)
     by_name: dict[str, list[int]] = {}
-    for number, to in neighbours.items():
-        by_name.setdefault(to, []).append(number)
-    routes, sets = [], set()
+    for port in switch.ports:
+        by_name.setdefault(port.to, []).append(port.number)
+    wanted = []
     for route in switch.routes:
         ports = tuple(sorted(n for via in route.via for n in by_name.get(via, ())))
-        sets.add(ports)
-        routes.append(RouteSpec(route.to, _group(world, switch, ports), route.mac))
-    ways = {}
-    for pool in duty.pools.values():
-        for real in pool.backends:
-            if real.ports:
-                sets.add(real.ports)
-                ways[real.ports] = _group(world, switch, real.ports)
-    groups = [
-        Group(_group(world, switch, ports), _living(world, ports, neighbours)) for ports in sorted(sets)
-    ]
+        wanted.append(groups.want(ports, known.living(switch, ports, route.to)))
+    reals = {real.ports for pool in duty.pools.values() for real in pool.backends if real.ports}
+    ways = {ports: groups.want(ports, known.living(switch, ports)) for ports in sorted(reals)}
+    numbers = groups.number()
+    routes = [RouteSpec(r.to, numbers[want], r.mac) for r, want in zip(switch.routes, wanted, strict=True)]
+    made = sorted(Group(number, leading) for (_, leading), number in numbers.items())
     if duty.uplinks:
-        groups.insert(0, Group(UPLINKS, tuple(up.port for up in duty.uplinks if up.admitted)))
+        admitted = tuple(up.port for up in duty.uplinks if up.admitted)
+        made.insert(0, Group(UPLINKS, known.uplinks(switch, admitted)))
     keep = {
         pool_number(world, state.key): world.intent.pool(state.name).memory_timeout
         for state in world.pools.values()
     }
-    return P4Needs(secret, tuple(groups), tuple(routes), ways, keep)
+    neighbours = tuple(end.port for end in cables(world.intent) if end.switch == switch.name)
+    return P4Needs(
+        secret,
+        tuple(made),
+        tuple(routes),
+        {ports: numbers[want] for ports, want in ways.items()},
+        keep,
+        floods=floods(world.intent, switch),
+        neighbours=neighbours,
+    )
 
 
-def _living(world: World, ports: tuple[int, ...], neighbours: Mapping[int, str]) -> tuple[int, ...]:
-    """Ports that lead to switches that are there; all, if none does: then it is more likely we who see nothing."""
-    return tuple(n for n in ports if neighbours[n] not in world.absent) or ports
+class _Groups:
+    """Groups of next hops of one switch: one for each set of ports, and more where only some of a set lead on."""
+
+    def __init__(self, world: World, switch: Switch) -> None:
+        self._world = world
+        self._switch = switch
+        self._wanted: Counter[_Want] = Counter()
+
+    def want(self, ports: tuple[int, ...], leading: tuple[int, ...]) -> _Want:
+        """Somebody's packets may leave by ``ports``, of which those in ``leading`` are to be used."""
+        self._wanted[ports, leading] += 1
+        return ports, leading
+
+    def number(self) -> dict[_Want, int]:
+        """Numbers: what most of those with the same ports want has the number that it always had."""
+        usual: dict[tuple[int, ...], tuple[int, ...]] = {}
+        for (ports, leading), _ in self._wanted.most_common():
+            usual.setdefault(ports, leading)
+        out = {}
+        for ports, leading in self._wanted:
+            name = f"{self._switch.name} {_words(ports)}"
+            if leading != usual[ports]:
+                name += f" by {_words(leading)}"
+            out[ports, leading] = FIRST_GROUP + self._world.numbers.of(Space.GROUP, name, self._world.now)
+        return out
 
 
-def _group(world: World, switch: Switch, ports: tuple[int, ...]) -> int:
-    name = f"{switch.name} {','.join(map(str, ports))}"
-    return FIRST_GROUP + world.numbers.of(Space.GROUP, name, world.now)
+def _words(ports: tuple[int, ...]) -> str:
+    return ",".join(map(str, ports))

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from controller.southbound.p4pipeline import Pipeline
 from controller.southbound.p4wire import Encoder, SlotRows, slot_deletes, slot_puts
-from p4src.diff import describe
+from p4src.diff import describe, group_name
 from p4src.target import ORDER, Changes, EntryKey
 
 BATCH = 4096
@@ -45,17 +45,19 @@ Wave = Iterator[Batch]
 def waves(pipeline: Pipeline, encoder: Encoder, changes: Changes) -> Iterator[Wave]:
     """Everything in ``changes``, in the order in which it must be written.
 
-    Configuration and limits; then, table by table in ORDER, what is new or different, slots before ``listener``; then
-    deletions the other way round. A switch may carry out the updates of one write in any order, so tables do not share
-    one.
+    Configuration, limits and multicast groups; then, table by table in ORDER, what is new or different, slots before
+    ``listener``; then deletions the other way round, multicast groups last. A switch may carry out the updates of one
+    write in any order, so tables do not share one.
     """
     yield _singles(_settings(encoder, changes))
+    yield _singles(_groups(encoder, changes))
     yield from _tables(_puts(encoder, changes, late=False))
     yield _slots(rows for change in changes.slots for rows in slot_puts(pipeline, *change))
     yield from _tables(_puts(encoder, changes, late=True))
     yield from _tables(_deletes(encoder, changes, late=True))
     yield _slots(rows for change in changes.slots for rows in slot_deletes(pipeline, *change))
     yield from _tables(_deletes(encoder, changes, late=False))
+    yield _singles((encoder.multicast_gone(group), group_name(group)) for group in changes.multicast_gone)
 
 
 def _settings(encoder: Encoder, changes: Changes) -> Iterator[tuple[bytes, About]]:
@@ -63,6 +65,11 @@ def _settings(encoder: Encoder, changes: Changes) -> Iterator[tuple[bytes, About
         yield encoder.configure(changes.configuration), "configuration"
     for index, rate in changes.limits.items():
         yield encoder.limit(index, rate), f"meter {index}"
+
+
+def _groups(encoder: Encoder, changes: Changes) -> Iterator[tuple[bytes, About]]:
+    for group, ports, new in changes.multicast:
+        yield encoder.multicast(group, ports, new), group_name(group)
 
 
 def _puts(encoder: Encoder, changes: Changes, late: bool) -> Iterator[tuple[bytes, EntryKey]]:

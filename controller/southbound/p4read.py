@@ -49,6 +49,7 @@ def requests(pipeline: Pipeline, device_id: int) -> tuple[bytes, bytes]:
             entry.counter_data.SetInParent()
     rest.entities.add().counter_entry.counter_id = pipeline.numbers["drops"]
     rest.entities.add().meter_entry.meter_id = pipeline.numbers["limits"]
+    rest.entities.add().packet_replication_engine_entry.multicast_group_entry.SetInParent()
     return cast(bytes, slots.SerializeToString()), cast(bytes, rest.SerializeToString())
 
 
@@ -91,7 +92,13 @@ class Reader:
         pools = _Slots(self.pipeline)
         for body in slots:
             pools.take(body)
-        target = P4Target(collected.entries, collected.configuration, collected.limits, pools.tables())
+        target = P4Target(
+            collected.entries,
+            collected.configuration,
+            collected.limits,
+            pools.tables(),
+            collected.multicast,
+        )
         return Found(target, collected.packets, collected.drops)
 
 
@@ -105,6 +112,7 @@ class _Collected:
     entries: dict[EntryKey, EntryBody] = field(default_factory=dict)
     configuration: Configuration | None = None
     limits: dict[int, Rate] = field(default_factory=dict)
+    multicast: dict[int, tuple[int, ...]] = field(default_factory=dict)
     packets: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     drops: dict[int, int] = field(default_factory=dict)
 
@@ -124,6 +132,10 @@ class _Collected:
             case "meter_entry":
                 if entity.meter_entry.HasField("config"):
                     self.limits[entity.meter_entry.index.index] = rate_of(entity.meter_entry.config)
+            case "packet_replication_engine_entry":
+                group = entity.packet_replication_engine_entry.multicast_group_entry
+                if group.multicast_group_id:
+                    self.multicast[group.multicast_group_id] = tuple(sorted(map(_port, group.replicas)))
 
     def _table_entry(self, entry: p4r.TableEntry, item: bytes) -> None:
         table = self.pipeline.tables_by_id.get(entry.table_id)
@@ -141,6 +153,12 @@ class _Collected:
             self.packets[listener, backend] = (data.packet_count, data.byte_count)
         else:
             self.seen[item] = (key, body)
+
+
+def _port(replica: p4r.Replica) -> int:
+    if replica.WhichOneof("port_kind") == "port":
+        return int.from_bytes(replica.port, "big")
+    return replica.egress_port
 
 
 def entry_key(pipeline: Pipeline, entry: p4r.TableEntry) -> EntryKey | None:

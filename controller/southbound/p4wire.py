@@ -20,6 +20,8 @@ from controller.southbound.p4pipeline import Action, Pipeline, Table
 from p4src.target import Configuration, EntryBody, EntryKey, Match, Rate
 
 INSERT, MODIFY, DELETE = p4r.Update.INSERT, p4r.Update.MODIFY, p4r.Update.DELETE
+INSTANCE = 1
+"""Of every replica: the program does not tell copies apart."""
 SECOND = 1_000_000_000
 """Idle timeouts are in nanoseconds."""
 
@@ -111,6 +113,14 @@ class Encoder:
         content += _part(_METER_CONFIG, meter_config(rate))
         return _update(MODIFY, _part(_ENTITY_METER, content))
 
+    def multicast(self, group: int, ports: Sequence[int], new: bool) -> bytes:
+        """Insert or modify a multicast group."""
+        return _group_update(INSERT if new else MODIFY, group, ports)
+
+    def multicast_gone(self, group: int) -> bytes:
+        """Take a multicast group away."""
+        return _group_update(DELETE, group, ())
+
     def _action(self, name: str, params: Sequence[int]) -> bytes:
         return action_part(self._pipeline.actions[name], [canonical(value) for value in params])
 
@@ -133,6 +143,16 @@ def exact_part(number: int, value: bytes) -> bytes:
 def table_entity(table: Table, content: bytes) -> bytes:
     """The content of an ``Entity`` that is an entry of ``table``."""
     return _part(_ENTITY_TABLE, _TABLE_ID + varint(table.id) + content)
+
+
+def _group_update(kind: int, group: int, ports: Sequence[int]) -> bytes:
+    entity = p4r.Entity()
+    entry = entity.packet_replication_engine_entry.multicast_group_entry
+    entry.multicast_group_id = group
+    for port in ports:
+        # The field that servers of P4Runtime before 1.4 know as well.
+        entry.replicas.add(egress_port=port, instance=INSTANCE)
+    return _update(kind, entity.SerializeToString())
 
 
 def _update(kind: int, what: bytes) -> bytes:

@@ -129,6 +129,29 @@ class Unanswered:
 
 
 @dataclass(frozen=True)
+class Crosses:
+    """It comes out as it was sent, once at each of these ports, and nowhere else."""
+
+    ports: tuple[str, ...]
+
+    def __init__(self, *ports: str) -> None:
+        object.__setattr__(self, "ports", ports)
+
+    def check(self, gots: Sequence[Got], log: Log) -> dict[Connection, Delivered]:
+        """See ``Expect``."""
+        for got in gots:
+            (sent,) = got.say.wires(log, got.mark)
+            where = sorted(wire.port for wire in got.frames)
+            if where != sorted(self.ports):
+                raise Wrong(f"it came out at {where}, wanted {sorted(self.ports)}")
+            # A cable's shortest frame is longer than a question.
+            changed = [w.frame.hex() for w in got.frames if w.frame[: len(sent.frame)] != sent.frame]
+            if changed:
+                raise Wrong(f"it came out as {changed[0]}, wanted {sent.frame.hex()}")
+        return {}
+
+
+@dataclass(frozen=True)
 class WasReset:
     """The client is sent a reset in the VIP's name, and the server nothing."""
 

@@ -27,6 +27,7 @@ from tests.conformance.rawports import RawPorts, listen
 from tests.conformance.scenario import (
     CLIENTS,
     GATEWAY_MAC,
+    NEIGHBOURS,
     PORTS,
     SEGMENT,
     SERVER_ADDRESSES,
@@ -157,9 +158,10 @@ def _is_end(frame: bytes) -> bool:
 def _end_frame(port: str, to: str) -> Wire:
     """A datagram that is routed from one port to another one."""
     client = CLIENTS["c1"].addresses[4]
-    target = client if to == SEGMENT else SERVER_ADDRESSES[to][4]
-    packet = Packet(ip_address("10.0.0.12"), 9, target, 9, Protocol.UDP, _END)
+    addresses = {name: SERVER_ADDRESSES[name][4] for name in SERVERS}
+    addresses |= {name: ip_address(f"10.0.0.{number}") for name, number in NEIGHBOURS.items()}
+    packet = Packet(ip_address("10.0.0.12"), 9, addresses.get(to, client), 9, Protocol.UDP, _END)
     return Wire(port, ethernet(SWITCH_MAC, GATEWAY_MAC, ETHER[4], packet.build()))
 
 
-_ENDS = (*(_end_frame(SEGMENT, name) for name in SERVERS), _end_frame(SERVERS[0], SEGMENT))
+_ENDS = (*(_end_frame(SEGMENT, name) for name in PORTS if name != SEGMENT), _end_frame(SERVERS[0], SEGMENT))

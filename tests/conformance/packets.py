@@ -187,6 +187,13 @@ def solicitation(sender: str, source: Address, target: IPv6Address, unicast: str
     return ethernet(to, sender, ETHER[6], body)
 
 
+def advertisement(sender: str, target: IPv6Address) -> bytes:
+    """A neighbour advertisement that nobody asked for, to all nodes."""
+    rest = bytes((0x20, 0, 0, 0)) + target.packed + b"\x02\x01" + mac(sender)
+    body = icmp(target, ip_address("ff02::1"), 136, 0, rest, ttl=255).build()
+    return ethernet("33:33:00:00:00:01", sender, ETHER[6], body)
+
+
 @dataclass(frozen=True)
 class Read:
     """What an IP packet says of itself."""

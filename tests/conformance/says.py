@@ -18,12 +18,15 @@ from tests.conformance.scenario import (
     ROUTER,
     SEGMENT,
     SERVER_MACS,
+    STRETCH,
     VIRTUAL_MAC,
     Service,
 )
 from tests.conformance.target import Wire
 
 _marks = count(1)
+_NOT_IP = 0x9000
+"""EtherType of the configuration test protocol (loopback)."""
 
 
 def new_mark() -> bytes:
@@ -210,6 +213,7 @@ class Question:
     """Asked by a host that has no address yet."""
     operation: int = 1
     """ARP's: 2 is an answer nobody asked for."""
+    port: str = SEGMENT
 
     @property
     def asker(self) -> Address:
@@ -223,10 +227,10 @@ class Question:
         mac = CLIENTS[self.client].mac
         if isinstance(self.address, IPv4Address):
             to = VIRTUAL_MAC if self.unicast else "ff:ff:ff:ff:ff:ff"
-            return [Wire(SEGMENT, packets.arp(self.operation, mac, self.asker, self.address, to))]
+            return [Wire(self.port, packets.arp(self.operation, mac, self.asker, self.address, to))]
         assert isinstance(self.address, IPv6Address)
         unicast = VIRTUAL_MAC if self.unicast else None
-        return [Wire(SEGMENT, packets.solicitation(mac, self.asker, self.address, unicast))]
+        return [Wire(self.port, packets.solicitation(mac, self.asker, self.address, unicast))]
 
 
 @dataclass(frozen=True)
@@ -268,6 +272,45 @@ class Stray:
         )
         ip = packet.ip if self.number is None else replace(packet.ip, protocol=self.number)
         return [Wire(SEGMENT, ethernet(VIRTUAL_MAC, client.mac, ETHER[version], ip.build()))]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame that is none of the balancer's business."""
+
+    to: str
+    """Destination MAC."""
+    address: Address | None = None
+    """A datagram to it; None: no IP at all."""
+    port: str = SEGMENT
+
+    def wires(self, log: Log, mark: bytes) -> list[Wire]:
+        """See ``Say``."""
+        client = CLIENTS["c2"]
+        if self.address is None:
+            return [Wire(self.port, ethernet(self.to, client.mac, _NOT_IP, mark + bytes(46)))]
+        source = client.addresses[self.address.version]
+        packet = Packet(source, 5353, self.address, 5353, Protocol.UDP, mark)
+        return [Wire(self.port, ethernet(self.to, client.mac, ETHER[self.address.version], packet.build()))]
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """The other site says that it has the VIP."""
+
+    address: Address
+    operation: int = 1
+    """ARP's."""
+    port: str = STRETCH
+
+    def wires(self, log: Log, mark: bytes) -> list[Wire]:
+        """See ``Say``."""
+        if isinstance(self.address, IPv4Address):
+            said = packets.arp(self.operation, VIRTUAL_MAC, self.address, self.address)
+        else:
+            assert isinstance(self.address, IPv6Address)
+            said = packets.advertisement(VIRTUAL_MAC, self.address)
+        return [Wire(self.port, said)]
 
 
 def connections(

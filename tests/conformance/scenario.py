@@ -2,8 +2,10 @@
 
     c1, c2 ─┐                          ┌─ b1 .. b4   10.1.0.11.., fd00:0:0:1::11..   on the switch's segments
     router ─┴─ segment ─ [ switch ] ───┴─ b5         10.2.0.15,   fd00:0:0:2::15     behind a router
+            stretch ─┘ └─ annex
 
-Every server has a port of its own. There is one listener of each mode, family, protocol and affinity.
+Every server has a port of its own. Behind ``stretch`` and ``annex`` the clients' segment goes on: as to another site,
+and to one more host, whose MAC the switch knows. There is one listener of each mode, family, protocol and affinity.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ LOCAL: dict[int, IPv4Network | IPv6Network] = {
     6: ip_network("fd00:0:0:3:1::/80"),
 }
 BYPASS = (ip_network("10.9.0.0/24"), ip_network("fd00:0:0:9::/64"))
-SEGMENT = "segment"
+SEGMENT, STRETCH, ANNEX = "segment", "stretch", "annex"
 UNGUARDED = Guard()
 TUNNEL_MTU = 1450
 """The largest IP packet that every switch kind's tunnel takes; 1,480 is the most that any of them takes."""
@@ -84,7 +86,10 @@ SERVER_ADDRESSES: dict[str, dict[int, Address]] = {
     name: {4: ip_address(f"10.{rack}.0.{n}"), 6: ip_address(f"fd00:0:0:{rack}::{n}")}
     for name, rack, n in (("b1", 1, 11), ("b2", 1, 12), ("b3", 1, 13), ("b4", 1, 14), (FAR, 2, 15))
 }
-PORTS = {SEGMENT: 1, **{name: n for n, name in enumerate(SERVERS, 2)}}
+PORTS = {SEGMENT: 1, **{name: n for n, name in enumerate(SERVERS, 2)}, STRETCH: 7, ANNEX: 8}
+NEIGHBOURS = {STRETCH: 17, ANNEX: 18}
+"""Last part of the addresses of a host behind each."""
+ANNEX_MAC = "02:45:56:02:00:08"
 
 
 @dataclass(frozen=True)
@@ -215,4 +220,9 @@ def p4_switch(kind: str) -> Switch:
         for address in addresses.values()
     )
     others = tuple(Route(ip_network(prefix), (SEGMENT,)) for prefix in _BEFORE)
-    return replace(switch_of(kind), p4runtime="unix:p4rt", routes=(*hosts, *others))
+    beside = tuple(
+        Route(ip_network(f"{front}{number}"), (name,), ANNEX_MAC if name == ANNEX else None)
+        for name, number in NEIGHBOURS.items()
+        for front in ("10.0.0.", "fd00::")
+    )
+    return replace(switch_of(kind), p4runtime="unix:p4rt", routes=(*hosts, *others, *beside))

@@ -25,6 +25,7 @@ class Can(StrEnum):
     ANSWERS = "answers of servers"
     RESPOND = "ARP, neighbour discovery and ping"
     ICMP_ERRORS = "ICMP errors"
+    SERVER_ERRORS = "ICMP errors about what translation sent to servers (OpenFlow cannot rewrite what they quote)"
     FRAGMENTS = "fragments"
     LATE_FIRST = "fragments that come before their first"
     GUARDS = "rates of new connections"
@@ -35,6 +36,9 @@ class Can(StrEnum):
     FULLNAT_PINS = "pins of fullnat connections, whose ports no other switch has"
     FULLNAT_AFFINITY = "affinity of clients with fullnat, each of whose connections has a cell of its own"
     PROBES = "solicitations of hosts that have no address yet"
+    FORWARDS = (
+        "forwarding of its own for what is not balanced (Open vSwitch leaves that to the operator's flows)"
+    )
 
 
 class Reason(StrEnum):

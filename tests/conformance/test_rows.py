@@ -17,6 +17,7 @@ from tests.conformance.rows import (
     memory,
     modes,
     respond,
+    segment,
 )
 from tests.conformance.target import Target
 from tests.conformance.targets import EVERY_BMV2_ROW, EVERY_BMV2_ROW_VARIABLE
@@ -28,6 +29,7 @@ SUBJECTS = {
     "memory": memory.ROWS,
     "changes": changes.ROWS,
     "respond": respond.ROWS,
+    "segment": segment.ROWS,
     "errors": errors.ROWS,
     "fragments": fragments.ROWS,
     "guards": guards.ROWS,

@@ -68,6 +68,7 @@ def entries() -> dict[EntryKey, EntryBody]:
     key, body = EntryKey, EntryBody
     return {
         key("neighbour", (300,)): body("hear"),
+        key("segment", (300,)): body("floods", (301,)),
         key("nexthop", (1, 0)): body("send", (3,)),
         key("nexthop", (256, 255)): body("send", (511,)),
         key("address", ((0, 0),)): body("via", (1,)),
@@ -110,4 +111,6 @@ CONFIGURATION = Configuration(MAC, 1 << 127 | 5, 77, 65535, 5, 10, 2)
 def target() -> P4Target:
     """Something of everything that a switch can hold."""
     limits = {1: Rate(1001, 100), 15: Rate(20000, 2000)}
-    return P4Target(entries(), CONFIGURATION, limits, {1: slots(), 300: slots()})
+    return P4Target(
+        entries(), CONFIGURATION, limits, {1: slots(), 300: slots()}, {2: (1,), 301: (7, 255, 300)}
+    )

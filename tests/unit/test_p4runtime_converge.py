@@ -48,7 +48,16 @@ class Dice:
         limits = {index: self.rate() for index in range(1, 16)}
         widths = (48, 128, 32, 16, 16, 16, 16)
         configuration = Configuration(*(self.number(width) for width in widths))
-        return P4Target(entries, configuration, limits, {pool: self.slots() for pool in pools})
+        return P4Target(
+            entries, configuration, limits, {pool: self.slots() for pool in pools}, self.multicast()
+        )
+
+    def multicast(self) -> dict[int, tuple[int, ...]]:
+        groups = self._random.sample([1, 2, 3, 255, 256, 4096], self._random.randint(0, 5))
+        ports = [1, 2, 3, 255, 256, 509]
+        return {
+            group: tuple(sorted(self._random.sample(ports, self._random.randint(1, 5)))) for group in groups
+        }
 
     def match(self, field: Field) -> Match:
         if not field.lpm:

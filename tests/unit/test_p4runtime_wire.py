@@ -17,6 +17,7 @@ from tests.fakes.p4driven import CONFIGURATION, entries, slots, target
 
 PIPELINE = balancer()
 ENCODER = Encoder(PIPELINE)
+_REPLICATION = "packet_replication_engine_entry"
 
 
 def octets(value: int) -> bytes:
@@ -108,13 +109,14 @@ def test_slots_in_bulk_are_the_updates_that_protobuf_makes_one_by_one(pool: int)
 def test_changes_go_in_order_and_tables_do_not_share_a_write() -> None:
     names = [[batch.name(n) for n in range(batch.count)] for batch in all_batches(diff(P4Target(), target()))]
     assert set(names[0]) == {"configuration", "meter 1", "meter 15"}
-    tables = [{name.partition("(")[0] for name in batch} for batch in names[1:]]
+    assert names[1] == ["multicast group 2", "multicast group 301"]
+    tables = [{name.partition("(")[0] for name in batch} for batch in names[2:]]
     assert all(len(one) == 1 for one in tables)
     order = [*ORDER[: ORDER.index("listener")], "slot", *ORDER[ORDER.index("listener") :]]
     assert [one.pop() for one in tables] == order
     gone = diff(target(), P4Target())
     deleted = [batch.name(0).partition("(")[0] for batch in all_batches(gone)]
-    assert deleted == order[::-1]
+    assert deleted == [*order[::-1], "multicast group 2"]
 
 
 def test_updates_are_named_by_their_number_across_batches() -> None:
@@ -233,3 +235,15 @@ def test_requests_ask_for_everything_that_a_target_holds() -> None:
         PIPELINE.tables_by_id[e.table_entry.table_id].name for e in rest.entities if e.HasField("table_entry")
     }
     assert asked == {*ORDER, "self"}
+    groups = [e.packet_replication_engine_entry for e in rest.entities if e.HasField(_REPLICATION)]
+    assert [each.WhichOneof("type") for each in groups] == ["multicast_group_entry"]
+
+
+@pytest.mark.parametrize("replica", [p4r.Replica(egress_port=300), p4r.Replica(port=b"\x01\x2c")])
+def test_a_multicast_group_is_read_whichever_way_the_switch_names_its_ports(replica: p4r.Replica) -> None:
+    entity = p4r.Entity()
+    group = entity.packet_replication_engine_entry.multicast_group_entry
+    group.multicast_group_id = 9
+    group.replicas.extend([replica, p4r.Replica(egress_port=7, instance=5)])
+    body = p4r.ReadResponse(entities=[entity]).SerializeToString()
+    assert Reader(PIPELINE).found([], [body]).target.multicast == {9: (7, 300)}

@@ -84,6 +84,7 @@ def test_no_number_means_two_things() -> None:
         ("frame", "ROUTES"),
         ("address", "ROUTES"),
         ("neighbour", "NEIGHBOURS"),
+        ("segment", "SEGMENTS"),
     ],
 )
 def test_tables_have_the_sizes_that_are_promised(table: str, size: str) -> None:

@@ -29,8 +29,14 @@ def _tables(draw: st.DrawFn) -> SlotTable:
     return made
 
 
+_GROUPS = st.dictionaries(st.integers(1, 4), st.sampled_from([(1,), (1, 2), (7,)]), max_size=3)
 _TARGETS = st.builds(
-    P4Target, _ENTRIES, _CONFIGURATIONS, _LIMITS, st.dictionaries(st.integers(1, 3), _tables(), max_size=2)
+    P4Target,
+    _ENTRIES,
+    _CONFIGURATIONS,
+    _LIMITS,
+    st.dictionaries(st.integers(1, 3), _tables(), max_size=2),
+    _GROUPS,
 )
 
 
@@ -50,7 +56,15 @@ def _applied(changes: Changes, have: P4Target) -> P4Target:
         else:
             slots[pool] = new_table
     configuration = changes.configuration or have.configuration
-    return P4Target(entries, configuration, {**have.limits, **changes.limits}, slots)
+    groups = dict(have.multicast)
+    for group, ports, new in changes.multicast:
+        assert (group not in groups) == new, (
+            f"group {group}: insert of what is there, or modify of what is not"
+        )
+        groups[group] = ports
+    for group in changes.multicast_gone:
+        del groups[group]
+    return P4Target(entries, configuration, {**have.limits, **changes.limits}, slots, groups)
 
 
 def _full(slots: dict[int, SlotTable]) -> dict[int, SlotTable]:
@@ -62,6 +76,7 @@ def _full(slots: dict[int, SlotTable]) -> dict[int, SlotTable]:
 def test_a_difference_leads_from_the_one_to_the_other(have: P4Target, want: P4Target) -> None:
     got = _applied(diff(have, want), have)
     assert got.entries == want.entries
+    assert got.multicast == want.multicast
     assert _full(dict(got.slots)) == _full(dict(want.slots))
     # A configuration and rates are replaced, never taken away.
     assert got.configuration == (want.configuration or have.configuration)
@@ -78,13 +93,14 @@ def test_between_equals_there_is_nothing_to_write(have: P4Target) -> None:
 @given(_TARGETS, _TARGETS)
 def test_a_difference_counts_what_it_writes_and_names_some(have: P4Target, want: P4Target) -> None:
     changes = diff(have, want)
-    fresh = sum(new for _, _, new in changes.put)
+    fresh = sum(new for _, _, new in (*changes.put, *changes.multicast))
     settings = len(changes.limits) + (changes.configuration is not None)
     slots = sum(
         np.count_nonzero((_of(old, 0) != _of(new, 0)) | (_of(old, 1) != _of(new, 1)))
         for _, old, new in changes.slots
     )
-    assert len(changes) == len(changes.put) + len(changes.gone) + settings + slots
+    groups = len(changes.multicast) + len(changes.multicast_gone)
+    assert len(changes) == len(changes.put) + len(changes.gone) + settings + slots + groups
     assert changes.added >= fresh
     assert changes.deleted >= len(changes.gone)
     assert bool(changes.touched) == bool(len(changes))

@@ -1,0 +1,69 @@
+"""Which ports of a switch lead to clients, routers or another site: where VIPs are announced, and frames flood. Pure.
+
+A P4 switch has no forwarding but ours, so what a bridge would pass from one of these ports to the others it has to be
+told. Ports of one subnet are one segment. What comes from another site goes to this one's clients, never on to a
+further site: sites are meshed, and so frames do not go round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from controller.model.types import Address, Intent, Network, Switch, Vip
+
+
+def segment_ports(intent: Intent, switch: Switch) -> list[int]:
+    """Ports behind which are clients and routers ("segment", or on P4, whose routes name hosts, a host's own name),
+    and those that lead to a switch of another site."""
+    return sorted([*_clients(intent, switch), *_stretch(intent, switch)])
+
+
+def floods(intent: Intent, switch: Switch) -> dict[int, tuple[int, ...]]:
+    """Ports to which a frame for everybody goes, by the port where it came in.
+
+    That port may be among them: the switch leaves it out. Ports whose frames have nowhere to go are left out.
+    """
+    subnets: dict[str, list[int]] = {}
+    for port in _clients(intent, switch):
+        subnets.setdefault(_subnet(intent, switch, port), []).append(port)
+    stretched = _stretched(intent, switch)
+    stretch = _stretch(intent, switch)
+    out = {port: tuple(subnets.get(stretched, ())) for port in stretch}
+    for subnet, ports in subnets.items():
+        everybody = (*ports, *stretch) if subnet == stretched else tuple(ports)
+        out |= dict.fromkeys(ports, everybody)
+    return {port: tuple(sorted(to)) for port, to in out.items() if set(to) - {port}}
+
+
+def _clients(intent: Intent, switch: Switch) -> list[int]:
+    ours = {other.name for other in intent.switches}
+    ours |= {real.name for pool in intent.pools for real in pool.backends}
+    return [port.number for port in switch.ports if port.to not in ours]
+
+
+def _stretch(intent: Intent, switch: Switch) -> list[int]:
+    away = {other.name for other in intent.switches if other.site != switch.site}
+    return [port.number for port in switch.ports if port.to in away]
+
+
+def _subnet(intent: Intent, switch: Switch, port: int) -> str:
+    """By the hosts that the switch's routes know behind a port; the VIPs' subnet if they know none, or there is one."""
+    to = next(each.to for each in switch.ports if each.number == port)
+    hosts = [route.to.network_address for route in switch.routes if route.mac is not None and to in route.via]
+    if not hosts or not intent.site(switch.site).subnets:
+        return _stretched(intent, switch)
+    found = (name for host in hosts for name, prefix in _prefixes(intent, switch) if host in prefix)
+    return next(found, f"port {port}")
+
+
+def _stretched(intent: Intent, switch: Switch) -> str:
+    """The subnet of the first VIP: the one that both sites see."""
+    vips: list[Vip] = [vip for vip in intent.vips if switch.site in vip.owners]
+    where: list[Address] = [vip.address for vip in vips]
+    return next((name for at in where for name, prefix in _prefixes(intent, switch) if at in prefix), "")
+
+
+def _prefixes(intent: Intent, switch: Switch) -> Iterator[tuple[str, Network]]:
+    site = intent.site(switch.site)
+    yield from ((subnet.name, prefix) for subnet in site.subnets for prefix in subnet.prefixes)
+    yield from ((f"bypass {prefix}", prefix) for prefix in site.bypass)
