@@ -66,7 +66,7 @@ async def _main(core: Controller, host: str, port: int, status_path: Path) -> No
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
     hub = openflow.Hub(loop, core.events.put_nowait, core.cookies, core.term)
-    p4 = P4Fleet(core, P4Runtime(core.events.put_nowait, p4pipeline.balancer()))
+    p4 = P4Fleet(core, P4Runtime(core.hellos.sift, p4pipeline.balancer()))
     core.on_switches += [hub.switches_changed, p4.follow]
     openflow.OpenFlowApp.hub = hub
     openflow.serve(host, port)  # refuses before any task runs
@@ -74,6 +74,7 @@ async def _main(core: Controller, host: str, port: int, status_path: Path) -> No
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(core.run())
+            group.create_task(core.hellos.run())
             group.create_task(status.keep(core, status_path, time.time))
     except asyncio.CancelledError:
         core.journal.event("stopped")

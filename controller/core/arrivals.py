@@ -95,7 +95,7 @@ class Arrivals:
     def _link(self, switch: Switch, session: Session | P4Session) -> Link[Any, Any]:
         if isinstance(session, Session):
             return OpenFlowLink(switch, session, self._core.pool_slots)
-        return P4Link(switch, session, self._core.state.secret)
+        return P4Link(switch, session, self._core.state.secret, self._core.hellos.live)
 
     def _renewal(self) -> float:
         return min((vip.authority for vip in self._core.state.intent.vips), default=30.0) / _RENEWALS

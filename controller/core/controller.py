@@ -13,6 +13,7 @@ from controller.core import announce
 from controller.core.admission import Admission
 from controller.core.arrivals import Arrivals
 from controller.core.fleet import Member
+from controller.core.hello import Hellos
 from controller.core.journal import Journal
 from controller.core.link import Link
 from controller.core.p4_reports import P4Reports, P4Told
@@ -59,6 +60,7 @@ class Controller:
         self.reports = Reports(self)
         self.p4_reports = P4Reports(self)
         self.admission = Admission(self)
+        self.hellos = Hellos(self)
         self.events: asyncio.Queue[Event | p4events.Event] = asyncio.Queue()
         self.term = self.state.next_term(unix())
         self.cookies = _cookies(self.state.intent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 from controller.core.link import FoundPin, Link
@@ -21,10 +21,14 @@ from p4src.target import Changes, P4Target
 class P4Link(Link[P4Target, Changes]):
     """Table entries, meters and a configuration, all of them ours."""
 
-    def __init__(self, switch: Switch, session: P4Session, secret: Secret) -> None:
+    def __init__(
+        self, switch: Switch, session: P4Session, secret: Secret, live: Callable[[Switch], set[int]]
+    ) -> None:
+        """``live``: numbers of the ports that can be used, as far as hellos tell."""
         super().__init__(switch)
         self._session = session
         self._secret = secret
+        self._live = live
         self._authority: dict[int, float] = {}
         """Seconds for which this switch may answer, by VIP number; 0 for a VIP that is another site's by now."""
         self._given: dict[int, float] = {}
@@ -102,8 +106,8 @@ class P4Link(Link[P4Target, Changes]):
             self._given[vip] = seconds
 
     async def live_ports(self) -> set[int]:
-        """All of them: v1model tells nothing of ports; a neighbour lives while its control stream does."""
-        return {port.number for port in self.switch.ports}
+        """v1model tells nothing of ports: those are dead that lead to a P4 switch whose hellos do not come through."""
+        return self._live(self.switch)
 
     async def send(self, frame: bytes, ports: Sequence[int]) -> None:
         """Send a frame of ours out of ports."""

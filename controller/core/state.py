@@ -45,6 +45,10 @@ class State:
         self.absent = frozenset(json.loads(store.get("absent") or b"[]"))
         """Switches that are gone, or not yet what they should be: P4 switches send nothing there. One that we have
         only just begun to wait for is not among them, one that was gone before we restarted is."""
+        self.dead_links = frozenset(
+            (name, port) for name, port in json.loads(store.get("dead_links") or b"[]")
+        )
+        """Ports (switch, number) to other P4 switches behind which hellos get lost."""
         self.pins = PinBook()
         self.health: dict[str, dict[str, Health]] = {}
         self.take_verdicts(self.verdicts)
@@ -80,6 +84,7 @@ class State:
             self.owners(),
             now,
             self.absent,
+            self.dead_links,
         )
 
     def owners(self) -> dict[str, str]:
@@ -132,6 +137,14 @@ class State:
         self._save({})
         return True
 
+    def lose(self, links: frozenset[tuple[str, int]]) -> bool:
+        """Say behind which ports (switch, number) nothing gets through; whether that is news."""
+        if links == self.dead_links:
+            return False
+        self.dead_links = links
+        self._save({})
+        return True
+
     def _end_pins(self, now: float) -> None:
         known: dict[int, bool] = {}
         for state in self.pools.values():
@@ -167,6 +180,7 @@ class State:
                 "verdicts": verdicts,
                 "admitted": json.dumps(sorted(self.admitted)).encode(),
                 "absent": json.dumps(sorted(self.absent)).encode(),
+                "dead_links": json.dumps(sorted(self.dead_links)).encode(),
             }
         )
 

@@ -44,6 +44,7 @@ def snapshot(core: Controller, now: float) -> dict[str, object]:
         "counters": _counters(core),
         "guard": _guard(core),
         "reports": dict(Counter(core.reports.counts) + Counter(core.p4_reports.counts)),
+        "hellos": dict(core.hellos.counts),
         "probes_pending": core.pending(),
     }
 
@@ -77,6 +78,7 @@ def _switch(core: Controller, name: str) -> dict[str, object]:
             "conflicts": member.conflicts,
             "drops": dict(member.link.drops),
             "problem": member.problem or member.links_shut or member.memory_short,
+            "links": core.hellos.shown(member.switch),
         }
     return shown
 

@@ -55,6 +55,8 @@ class World:
     now: float
     absent: frozenset[str] = frozenset()
     """Switches that are gone or not yet what they should be: P4 switches send nothing there."""
+    dead_links: frozenset[tuple[str, int]] = frozenset()
+    """Ports (switch, number) between P4 switches behind which hellos get lost."""
 
 
 def listener_number(world: World, listener: Listener) -> int:

@@ -57,7 +57,7 @@ class P4Controller:
         self.sent = 0
         """Packets that the controller has sent to the switch."""
         self._count_sent()
-        self._link = P4Link(switch, self._session, _new_secret())
+        self._link = P4Link(switch, self._session, _new_secret(), _all_ports)
         self._have = P4Target()
         self._world: World | None = None
         self._reports: P4Reports | None = None
@@ -98,7 +98,7 @@ class P4Controller:
 
     def forget(self) -> None:
         """Key the memory's digests anew: nothing that is in it will be found again."""
-        self._link = P4Link(self.switch, self._session, _new_secret())
+        self._link = P4Link(self.switch, self._session, _new_secret(), _all_ports)
         if self._world is not None:
             self.apply(self._world)
 
@@ -153,6 +153,11 @@ class P4Controller:
 
     def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE)
+
+
+def _all_ports(switch: Switch) -> set[int]:
+    """There is no other switch whose hellos could get lost."""
+    return {port.number for port in switch.ports}
 
 
 def _new_secret() -> Secret:

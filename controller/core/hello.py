@@ -1,0 +1,223 @@
+"""Sends hellos between P4 switches, hears them, and says which cables do not carry.
+
+    every 100 ms: connected, synced switches ─► a hello out of every port that leads to another one
+    heard ─► judge ─► dead ports ─► State ─► plans leave them out            (what counts as missed: hello_judge)
+
+Only links between two P4 switches are watched. Two Open vSwitch switches watch each other by BFD; between a P4 and an
+Open vSwitch switch there is neither, and a cut cable is known there by port state at the Open vSwitch end alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from functools import partial
+from typing import TYPE_CHECKING
+
+from controller.core.fleet import Member
+from controller.core.hello_judge import SLACK, HelloJudge
+from controller.frames.hello import Hello, hello_frame, key_of, read_hello
+from controller.model.types import Intent, Switch
+from controller.plan.ways import End, cables
+from controller.southbound.errors import SwitchError
+from controller.southbound.p4events import Event, Punted
+from controller.southbound.p4session import P4Session
+from p4src.ids import Op, Reason
+
+if TYPE_CHECKING:
+    from controller.core.controller import Controller
+
+PERIOD = 0.1
+"""Seconds between hellos of a port."""
+_KEPT = 20.0
+"""Seconds for which a hello may be on its way."""
+
+
+class Hellos:
+    """All cables between P4 switches. Belongs to the event loop."""
+
+    def __init__(self, core: Controller) -> None:
+        self._core = core
+        self._judge = HelloJudge(End(*each) for each in core.state.dead_links)
+        self._key = key_of(core.state.secret.octets())
+        self._run = secrets.randbits(64)
+        self._number = 0
+        self._times: dict[int, float] = {}
+        """When hellos were sent, by number."""
+        self._intent: Intent | None = None
+        self._sessions: dict[str, P4Session] = {}
+        """Of the switches that take part now."""
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        """Sends hellos to a switch."""
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        """Waits for a switch's clock."""
+        self._group: asyncio.TaskGroup
+        self._astray: set[tuple[End, End]] = set()
+        self.counts = {"sent": 0, "heard": 0, "forged": 0, "astray": 0, "asked": 0}
+
+    # -- what others ask ------------------------------------------------------------------------------------
+
+    def live(self, switch: Switch) -> set[int]:
+        """Ports that can be used: all but those to connected P4 switches from where no hello comes through."""
+        here = {s.name for s in self._core.state.intent.switches if s.p4runtime is not None}
+        here &= set(self._core.members)
+        return {
+            port.number
+            for port in switch.ports
+            if port.to not in here or self._judge.is_live(End(switch.name, port.number))
+        }
+
+    def shown(self, switch: Switch) -> dict[str, dict[str, object]]:
+        """The switch's watched ports by number: ``to``, ``peer_port`` (None: unknown), ``up``, ``dead``, ``missed``."""
+        out: dict[str, dict[str, object]] = {}
+        for port in switch.ports:
+            end = End(switch.name, port.number)
+            if end in self._judge.followed():
+                peer = self._judge.peer(end)
+                out[str(port.number)] = {
+                    "to": port.to,
+                    "peer_port": None if peer is None else peer.port,
+                    "up": self._judge.is_live(end),
+                    "dead": self._judge.is_dead(end),
+                    "missed": self._judge.missed(end),
+                }
+        return out
+
+    # -- what happens ---------------------------------------------------------------------------------------
+
+    def sift(self, event: Event) -> None:
+        """Take hellos out of what P4 switches tell; the rest goes where it always went."""
+        if isinstance(event, Punted) and event.reason == Reason.HELLO:
+            self._heard(event)
+        else:
+            self._core.events.put_nowait(event)
+
+    def _heard(self, event: Punted) -> None:
+        hello = read_hello(event.frame, self._key)
+        at = self._core.switch_of(event.session.id)
+        if hello is None or hello.run != self._run:
+            self.counts["forged"] += hello is None
+            return
+        sent, by = self._times.get(hello.number), self._core.switch_of(hello.switch)
+        if at is None or by is None or sent is None:
+            return
+        here, there = End(at.name, event.port), End(by.name, hello.port)
+        now = asyncio.get_running_loop().time()
+        if self._judge.heard(here, there, hello.number, sent, now):
+            self.counts["heard"] += 1
+        else:
+            self._wrong(here, there)
+
+    def _wrong(self, here: End, there: End) -> None:
+        """Once for each pair of ports that the intent does not connect; a hello that came twice is none of them."""
+        self.counts["astray"] += 1
+        if self._judge.peer(there) != here and (here, there) not in self._astray:
+            self._astray.add((here, there))
+            self._core.journal.event(
+                "link_astray", switch=here.switch, port=here.port, sender=there.switch, sender_port=there.port
+            )
+
+    # -- life -----------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as self._group:
+            while True:
+                before = self._number
+                self._attend()
+                self._send()
+                await asyncio.sleep(PERIOD / 2)
+                self._ask(before)
+                self._look()
+                await asyncio.sleep(PERIOD / 2)
+
+    def _attend(self) -> None:
+        """Take notice of another intent, and of switches that came or went."""
+        intent = self._core.state.intent
+        if intent is not self._intent:
+            self._intent = intent
+            self._judge.follow(cables(intent))
+        now = {n: s for n, m in self._core.members.items() if (s := _session(m)) is not None}
+        for name, session in list(self._sessions.items()):
+            if now.get(name) is not session:
+                self._judge.end(name)
+                del self._sessions[name]
+        for name, session in now.items():
+            if name not in self._sessions:
+                self._judge.begin(name)
+                self._sessions[name] = session
+
+    def _send(self) -> None:
+        """A round of hellos; a switch that has not taken the last round yet is left out."""
+        ports: dict[str, list[int]] = {}
+        for end in self._judge.sending():
+            ports.setdefault(end.switch, []).append(end.port)
+        for name, numbers in ports.items():
+            if name not in self._busy:
+                mac = self._core.members[name].switch.mac
+                task = self._group.create_task(self._round(name, self._sessions[name], mac, numbers))
+                self._busy[name] = task
+                task.add_done_callback(partial(_finished, self._busy, name))
+        self._forget()
+
+    async def _round(self, name: str, session: P4Session, mac: str, ports: list[int]) -> None:
+        for port in ports:
+            end = End(name, port)
+            self._number = number = self._number + 1
+            self._times[number] = asyncio.get_running_loop().time()
+            frame = hello_frame(Hello(session.id, port, self._run, number), mac, self._key)
+            self._judge.sent(end, number)
+            try:
+                await session.packet_out(frame, op=Op.SEND, port=port)
+            except SwitchError:  # whoever owns the stream deals with it
+                self._judge.unsent(end, number)
+                return
+            self.counts["sent"] += 1
+
+    def _forget(self) -> None:
+        """Numbers grow with time: the oldest come first."""
+        old = asyncio.get_running_loop().time() - _KEPT
+        for number, sent in list(self._times.items()):
+            if sent > old:
+                break
+            del self._times[number]
+
+    def _ask(self, number: int) -> None:
+        until = asyncio.get_running_loop().time() - SLACK
+        for name in self._judge.doubtful(number, until):
+            session = self._sessions.get(name)
+            if session is not None and name not in self._asking:
+                task = self._group.create_task(self._clock(name, session))
+                self._asking[name] = task
+                task.add_done_callback(partial(_finished, self._asking, name))
+
+    async def _clock(self, name: str, session: P4Session) -> None:
+        loop = asyncio.get_running_loop()
+        number, asked = self._number, loop.time()
+        self.counts["asked"] += 1
+        try:
+            await session.clock()
+        except SwitchError:
+            return
+        if self._sessions.get(name) is session:
+            self._judge.answered(name, number, asked, loop.time())
+
+    def _look(self) -> None:
+        turns = self._judge.look()
+        for end, up, missed in turns:
+            switch = next(s for s in self._core.state.intent.switches if s.name == end.switch)
+            to = next(port.to for port in switch.ports if port.number == end.port)
+            what = "link_up" if up else "link_down"
+            self._core.journal.event(what, switch=end.switch, port=end.port, to=to, missed=missed)
+        if self._core.state.lose(frozenset(self._judge.dead())):
+            self._core.touch()
+
+
+def _session(member: Member) -> P4Session | None:
+    """Of a P4 switch that holds what it should."""
+    session = member.link.session
+    return session if member.synced and isinstance(session, P4Session) and session.alive else None
+
+
+def _finished(tasks: dict[str, asyncio.Task[None]], name: str, _: asyncio.Task[None]) -> None:
+    tasks.pop(name, None)
