@@ -52,10 +52,6 @@ class Secret:
         """The 20 bytes it was made from."""
         return self.key.to_bytes(16, "big") + self.key_ports.to_bytes(4, "big")
 
-    def octets(self) -> bytes:
-        """The 20 bytes it was made from."""
-        return self.key.to_bytes(16, "big") + self.key_ports.to_bytes(4, "big")
-
 
 @dataclass(frozen=True)
 class P4Needs:

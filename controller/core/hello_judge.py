@@ -28,7 +28,7 @@ UP = 10
 SLACK = 0.02
 """Seconds that a hello may take from port to port, after its switch is known to have sent it."""
 _KEPT = 64
-"""Hellos of a direction that may yet be heard."""
+"""Hellos of a direction that may yet be heard; while so many wait for proof, further ones count for nothing."""
 
 
 class Turn(NamedTuple):
@@ -63,7 +63,7 @@ class _Way:
 
     to: str
     state: _State = _State.NEW
-    sent: deque[_Sent] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    sent: deque[_Sent] = field(default_factory=deque)
     missed: int = 0
     heard: int = 0
     """In a row."""
@@ -138,14 +138,19 @@ class HelloJudge:
 
     def sent(self, end: End, number: int) -> None:
         """A hello is handed to its switch; hellos of one switch are, in the order of their numbers."""
-        if end in self._ways:
-            self._ways[end].sent.append(_Sent(number))
+        way = self._ways.get(end)
+        if way is None:
+            return
+        if len(way.sent) >= _KEPT and way.sent[0].missed:
+            way.sent.popleft()
+        if len(way.sent) < _KEPT:
+            way.sent.append(_Sent(number))
 
     def unsent(self, end: End, number: int) -> None:
         """It was not, after all."""
         way = self._ways.get(end)
         if way is not None:
-            way.sent = deque((each for each in way.sent if each.number != number), way.sent.maxlen)
+            way.sent = deque(each for each in way.sent if each.number != number)
 
     def heard(self, at: End, by: End, number: int, sent: float, now: float) -> bool:
         """A hello of ``by`` that was sent at ``sent`` came in ``at``; whether it belongs there and came once."""
