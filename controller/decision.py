@@ -31,7 +31,7 @@ class DecidedBy(StrEnum):
     PIN = "pin"
     MEMORY = "memory"
     TRANSITION = "transition"
-    """The slot's former backend, for a packet that opens no connection."""
+    """The slot's former backend, for a packet that opens no connection and that nobody knows."""
     SLOT = "slot"
     NO_LISTENER = "no listener"
     NO_BACKEND = "no backend"
@@ -298,7 +298,9 @@ def _choose(
     remember = Remember.NEW if recalled is None else Remember.OVERWRITTEN
     hashed = "the source" if listener.sticky else "source and port"
     where = f"{slot} of {pool.slots} (hash of {hashed})"
-    if before and not packet.syn:
+    # What its backend gave away was none of the slot's former backend's either.
+    waits = recalled is None and pool.fates.get(before, Fate.NORMAL) in (Fate.NORMAL, Fate.DRAIN)
+    if before and waits and not packet.syn:
         goes_to = f"moves to {pool.name(now)}" if now else "is being emptied"
         reasons.append(f"transition: slot {where} {goes_to}; no SYN, so still {pool.name(before)}")
         return Decision(before, DecidedBy.TRANSITION, slot, remember=remember)

@@ -18,7 +18,19 @@ from flows import messages
 from flows.actions import Bits, Load, Report
 from flows.entries import Flow, flow
 from flows.match import Match
-from flows.tables import BACKEND, FLAG_SYN, FLAGS, POOL, SLOT, SLOT_IN_MARK, Kind, Meters, Placed, Stage
+from flows.tables import (
+    BACKEND,
+    FLAG_FORGET,
+    FLAG_SYN,
+    FLAGS,
+    POOL,
+    SLOT,
+    SLOT_IN_MARK,
+    Kind,
+    Meters,
+    Placed,
+    Stage,
+)
 
 PRIORITY = {Kind.SLOT: 10, Kind.TRANSITION: 20, Kind.EXCEPTION: 20}
 
@@ -37,7 +49,8 @@ def _model(placed: Placed, kind: Kind, pool: int, slot: int, backend: int) -> Fl
             goto=placed.table(Stage.BACKEND),
         )
     place = Match.of(**{POOL: pool, SLOT: slot})
-    match = place if kind is Kind.SLOT else place.plus(**{FLAGS: (0, FLAG_SYN)})
+    # Who is decided anew, because its backend gave it away, was none of the slot's former backend's either.
+    match = place if kind is Kind.SLOT else place.plus(**{FLAGS: (0, FLAG_SYN | FLAG_FORGET)})
     chosen = (Load(backend, Bits(BACKEND)),)
     return flow(
         placed.table(Stage.SLOT),

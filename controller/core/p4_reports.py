@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from controller.core.state import lbs
 from controller.frames.reset import tcp_reset
 from controller.frames.toobig import packet_too_big
-from controller.model.types import Affinity, Listener, Switch
+from controller.model.types import Affinity, Listener, Mode, Switch
 from controller.plan.numbers import Space
 from controller.plan.pins import PinKey
 from controller.southbound.p4events import PinEnded, Punted, Report
@@ -91,7 +91,7 @@ class P4Reports:
             version = self._outer(event, listener)
             frame = packet_too_big(event.frame, TUNNEL_MTU[version], mac)
         elif reason is Reason.ERROR_UNKNOWN:
-            await self._ask(switch, event)
+            await self._ask(switch, event, listener)
         if frame is not None:
             # As if it came in where it has to go out: it is routed like any other packet.
             await self._send(event.session, frame, Op.INJECT, event.port)
@@ -102,8 +102,14 @@ class P4Reports:
         real = next((b for b in pool.backends if number.get(b.name) == event.backend), None)
         return 6 if real is not None and real.address(4) is None else 4
 
-    async def _ask(self, switch: Switch, event: Punted) -> None:
-        """An error about a fullnat connection of another lb switch: the one that has it delivers it."""
+    async def _ask(self, switch: Switch, event: Punted, listener: Listener) -> None:
+        """An error about a connection that another lb switch may know: the one that does delivers it.
+
+        Of a connection that only one switch can have that is all. Any other may as well be an old one of a slot that
+        moves and that nobody remembers: the switch that asked sends it there too. Whom it does not concern ignores it.
+        """
+        if listener.mode is not Mode.FULLNAT:
+            await self._send(event.session, event.frame, Op.INJECT, event.port)
         now = asyncio.get_running_loop().time()
         if self._asked.get(event.frame, 0.0) > now:
             return

@@ -27,7 +27,16 @@ from tests.conformance.ovs_controller import Answering
 from tests.conformance.packets import ether_type
 from tests.conformance.plant import EMBRYONIC
 from tests.conformance.rawports import RawPorts, listen
-from tests.conformance.scenario import FAR, NEAR, PORTS, SEGMENT, SERVER_MACS, SWITCH_MAC, switch_of
+from tests.conformance.scenario import (
+    FAR,
+    NEAR,
+    NEIGHBOURS,
+    PORTS,
+    SEGMENT,
+    SERVER_MACS,
+    SWITCH_MAC,
+    switch_of,
+)
 from tests.conformance.target import DEADLINE, Can, Heard, Reason, Wire
 from topo import netns, ovs, state
 from topo.lab import Lab
@@ -65,6 +74,7 @@ TOPOLOGY = Topology(
         HostSpec(name=_CLIENT, attach=_SWITCH, subnet="front"),
         *(HostSpec(name=name, attach=_SWITCH, subnet="rack1") for name in NEAR),
         HostSpec(name=FAR, attach=_SWITCH, subnet="rack2", number=15),
+        *(HostSpec(name=name, attach=_SWITCH, subnet="front", number=n) for name, n in NEIGHBOURS.items()),
     ),
 )
 Mutation = Callable[[Flows], Flows]
@@ -113,7 +123,7 @@ class OpenVSwitch:
 
     def has(self, what: Can) -> bool:
         """See ``Target``."""
-        return True
+        return what not in (Can.SERVER_ERRORS, Can.FORWARDS)
 
     def apply(self, world: World) -> None:
         """See ``Target``."""
@@ -221,10 +231,18 @@ class OpenVSwitch:
         }
 
     def _underlay(self) -> None:
-        """What is for no server goes to the segment; and the frames by which the end of an exchange is known."""
+        """What is for no server goes to the segment; and the frames by which the end of an exchange is known.
+
+        What comes from the segment and is nobody's is flooded, as by the NORMAL action of a switch in service.
+        """
         everywhere = ",".join(str(number) for number in PORTS.values())
+        beside = {PORTS[name] for name in (SEGMENT, *NEIGHBOURS)}
+        floods = {port: ",".join(f"output:{other}" for other in sorted(beside - {port})) for port in beside}
         for flow in (
-            f"table={UNDERLAY_TABLE},priority=1,in_port={PORTS[SEGMENT]},actions=drop",
+            *(
+                f"table={UNDERLAY_TABLE},priority=1,in_port={port},actions={to}"
+                for port, to in floods.items()
+            ),
             f"table={UNDERLAY_TABLE},priority=0,actions=output:{PORTS[SEGMENT]}",
             f"table=0,priority=65535,dl_type={_END:#x},actions={everywhere},in_port",
         ):

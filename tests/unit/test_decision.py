@@ -135,10 +135,17 @@ MOVING, SETTLED, EMPTY, EMPTIED = table(before=OTHER), table(), table(now=0), ta
         (STICKY_SYN, state(SETTLED, Fate.DRAIN, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
         (SYN, state(SETTLED, Fate.DRAIN, pinned=OLD), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
         (ACK, state(SETTLED, Fate.DRAIN, pinned=OLD), Decision(OLD, PIN, None, False, NOTHING)),
-        # Moving: everything is decided anew, by the rules of the slot.
+        # Moving: everything is decided anew, by the slot
         (SYN, state(SETTLED, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
         (ACK, state(SETTLED, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
-        (ACK, state(MOVING, Fate.MOVE, memory=HELD), Decision(OTHER, TRANSITION, SLOT, False, ANEW)),
+        # ... but its slot's former backend has nothing to do with what another one gave away,
+        (ACK, state(MOVING, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
+        (STICKY, state(MOVING, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SOURCE_SLOT, False, ANEW)),
+        # ... and may itself give away what nobody remembers.
+        (ACK, state(table(before=OLD), Fate.DRAIN), Decision(OLD, TRANSITION, SLOT, False, EMBRYO)),
+        (SYN, state(table(before=OLD), Fate.DRAIN), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
+        (ACK, state(table(before=OLD), Fate.MOVE), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
+        (ACK, state(table(before=OLD), Fate.RESET), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
         (ACK, state(SETTLED, Fate.MOVE, pinned=OLD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
         (
             STICKY,
@@ -219,11 +226,15 @@ def test_reasons_tell_every_stage_in_order_and_name_backends() -> None:
     switch = state(MOVING, Fate.MOVE, memory=HELD)
     reasons = decide(PACKETS[ACK], switch).reasons
     assert [reason.partition(":")[0] for reason in reasons] == [
-        "listener", "pin", "memory", "fate", "transition",
+        "listener", "pin", "memory", "fate", "slot",
     ]  # fmt: skip
     assert "old from slot 5" in reasons[2]
-    assert "moves to new" in reasons[4]
-    assert "backend 9" in reasons[4]
+    assert "names new" in reasons[4]
+    assert "from backend 9" in reasons[4]
+    unknown = decide(PACKETS[ACK], state(MOVING)).reasons
+    assert "transition" in unknown[3]
+    assert "moves to new" in unknown[3]
+    assert "backend 9" in unknown[3]
 
 
 @pytest.mark.parametrize(

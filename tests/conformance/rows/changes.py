@@ -383,6 +383,44 @@ def _one_of_many_dies(service: Service) -> Row:
     )
 
 
+def _dies_in_window(service: Service) -> Row:
+    new, idle = _c(service), _c(service, 40_001)
+    serves = (server("b1", drain=True), "b2", server("b3", group=1))
+    return Row(
+        f"dies-in-window-{service}",
+        "What a dead server gives away is none of the connections of the one that had the slot before, and drains.",
+        web("b1", keep_for=0.0),
+        (
+            Change(pool(*serves, keep_for=0.0)),
+            In(new.syn(), To("b2")),
+            In(new.data(), To("b2")),
+            Judge(down=("b2",)),
+            In(new.data(), To("b3")),
+            In(new.data(), To("b3")),
+            In(idle.data(), To("b1")),
+            Pass(120),
+            In(new.data(), To("b3")),
+            In(_c(service, 40_002).data(), To("b3")),
+        ),
+    )
+
+
+def _unknown_of_dead(then: Then) -> Row:
+    members = ("b1", server("b2", group=1))
+    return Row(
+        f"dies-unknown-{then}",
+        "What nobody remembers is the dead server's for as long as that keeps its connections, and no longer.",
+        web(*members, on_down_tcp=OnDown(10.0, then)),
+        (
+            Judge(down=("b1",)),
+            In(_c(DR).data(), To("b1")),
+            In(_c(DR, 40_001).syn(), To("b2")),
+            Pass(10),
+            In(_c(DR, 40_002).data(), To("b2")),
+        ),
+    )
+
+
 def _panic_keeps() -> Row:
     some = connections(32, DR)
     return Row(
@@ -453,6 +491,8 @@ ROWS = (
     _datagrams_reset(),
     _revives(),
     *map(_one_of_many_dies, EVERY_MODE),
+    *map(_dies_in_window, _TCP),
+    *map(_unknown_of_dead, (Then.MOVE, Then.RESET)),
     _panic_keeps(),
     _last_one_dies(),
     _affine_dies(),
