@@ -54,6 +54,10 @@ def _show(console: Console, shown: dict[str, Any]) -> None:
 
 
 def _state(row: dict[str, Any]) -> str:
+    if row.get("push") and not row["synced"]:
+        return {"waiting": "[yellow]waits for its push[/yellow]", "turn": "[yellow]is pushed[/yellow]"}[
+            row["push"]
+        ]
     if not row["connected"]:
         return "[red]away[/red]"
     if not row["synced"]:

@@ -43,6 +43,7 @@ class Arrivals:
             core.members[switch.name].link.abort()
         member = Member(self._link(switch, event.session), core, core.journal, self._renewal)
         core.members[switch.name] = member
+        core.rollout.arrived(switch.name)
         core.journal.event("switch_up", switch=switch.name)
         self._tasks[switch.name] = core.spawn(self._serve(member))
 

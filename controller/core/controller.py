@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from controller.core.arrivals import Arrivals
 from controller.core.fleet import Member
 from controller.core.hello import Hellos
 from controller.core.journal import Journal
-from controller.core.link import Link
+from controller.core.link import FoundPin, Link
 from controller.core.p4_reports import P4Reports, P4Told
 from controller.core.reports import Reports
+from controller.core.rollout import Rollout
 from controller.core.state import State, lbs
 from controller.health.judge import Verdict
 from controller.health.service import HealthService
@@ -67,7 +68,8 @@ class Controller:
         """Datapath id -> owner part of our cookies there; kept up to date for the driver."""
         self._unix = unix
         self._targets: dict[str, tuple[Link[Any, Any], int, Any, int]] = {}
-        self._arrivals = Arrivals(self)
+        self.arrivals = Arrivals(self)
+        self.rollout = Rollout(self)
         self._version = 0
         self._dirty = asyncio.Event()
         self._started = unix()
@@ -96,15 +98,19 @@ class Controller:
 
     def found(self, link: Link[Any, Any], have: Any) -> None:
         """A switch was read for the first time: its pins outlived us."""
+        self.adopt(link.switch.name, link.pins(have))
+
+    def adopt(self, switch: str, pins: Iterable[FoundPin]) -> None:
+        """Take over the pins that a switch was found to hold."""
         by_number = {
             number: name for name, number in self.state.numbers.given.get(Space.LISTENER, {}).items()
         }
         listeners = {item.name: item for item in self.state.intent.listeners()}
-        for pin in link.pins(have):
+        for pin in pins:
             item = listeners.get(by_number.get(pin.listener, ""))
             if item is not None:
                 key = PinKey(pin.listener, pin.source, pin.port)
-                reporter = link.switch.name if pin.timed else None
+                reporter = switch if pin.timed else None
                 self._version += self.state.pins.adopt(pin.id, key, item.protocol, pin.backend, reporter)
 
     def stale(self, switch: Switch) -> None:
@@ -148,6 +154,7 @@ class Controller:
                 group.create_task(self._handle_events())
                 group.create_task(self._keep_time())
                 group.create_task(announce.keep(self))
+                group.create_task(self.rollout.run())
         finally:
             await self._health.stop()
 
@@ -195,7 +202,7 @@ class Controller:
         self._health.set_targets(targets_of(intent))
         self.state.keep_verdicts(list(self._health.verdicts().values()))
         self._step()
-        self._arrivals.follow_intent()
+        self.arrivals.follow_intent()
         self.touch()
 
     def _step(self) -> None:
@@ -263,14 +270,15 @@ class Controller:
         if self._unix() < self._started + GRACE:
             return
         named = frozenset(s.name for s in self.state.intent.switches)
-        self.state.miss(named - {name for name in self.members if name not in self.state.absent})
+        here = {name for name in named if name in self.members or self.rollout.waits(name)}
+        self.state.miss(named - (here - self.state.absent))
         for name in sorted(self.state.admitted):
-            if name not in self.members:
+            if name not in here:
                 self.admission.bar(name, "absent")
-        here = sorted(n for n, m in self.members.items() if m.synced and Role.LB in m.switch.roles)
-        if here:
+        fit = sorted(n for n, m in self.members.items() if m.synced and Role.LB in m.switch.roles)
+        if fit:
             # Whoever reported these before is gone for good, or will be told when it comes back.
-            self.state.pins.settle(here[0])
+            self.state.pins.settle(fit[0])
 
     # -- switches -------------------------------------------------------------------------------------------
 
@@ -279,15 +287,19 @@ class Controller:
             event = await self.events.get()
             match event:
                 case Connected() | p4events.Connected():
-                    self._arrivals.connected(event)
+                    self.arrivals.connected(event)
                 case Disconnected() | p4events.Disconnected():
-                    self._arrivals.disconnected(event)
+                    self.arrivals.disconnected(event)
                 case FlowEnded():
                     self._ended(event)
                 case Refused() | p4events.Refused():
                     self.journal.event("refused", switch=str(event.session), what=event.what)
+                case p4events.Differs():
+                    self.rollout.differs(event)
+                case p4events.Parted():
+                    self.rollout.parted(event)
                 case p4events.Backup():
-                    self._arrivals.backup(event)
+                    self.arrivals.backup(event)
                 case p4events.Unreachable():
                     self.journal.event("unreachable", switch=event.name, why=event.why)
                 case _:
@@ -308,8 +320,10 @@ class Controller:
         return name in self.members and self.members[name].synced
 
     def awaited(self, name: str) -> bool:
-        """Whether a switch that is not synced may yet turn out to be well: we have only just started."""
-        return not self.is_synced(name) and self._unix() < self._started + GRACE
+        """Whether a switch that is not synced may yet turn out to be well: we have only just started, or it waits for
+        its push and serves with what it holds."""
+        early = self._unix() < self._started + GRACE
+        return not self.is_synced(name) and (early or self.rollout.waits(name))
 
     def _ended(self, event: FlowEnded) -> None:
         switch = self.switch_of(event.session.id)

@@ -1,4 +1,4 @@
-"""Which P4 switches the driver is connected to: those that the intent names."""
+"""Which P4 switches the driver is connected to: those that the intent names. Its pushes are the core's to allow."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class P4Fleet:
         self._core = core
         self._driver = driver
         self._known: set[str] = set()
+        core.rollout.allow_push = driver.allow_push
         self._going: set[asyncio.Task[None]] = set()
 
     def follow(self) -> None:

@@ -79,12 +79,7 @@ class P4Link(Link[P4Target, Changes]):
 
     def pins(self, have: P4Target) -> Iterator[FoundPin]:
         """Entries of table ``pin``."""
-        for key, body in have.entries.items():
-            if key.table == "pin":
-                listener, client, port = (value for value in key.match if isinstance(value, int))
-                yield FoundPin(
-                    None, listener, client_address(client), port, body.params[0], body.action == "pinned"
-                )
+        return pins_in(have)
 
     def size(self, have: P4Target) -> int:
         """Entries."""
@@ -113,6 +108,16 @@ class P4Link(Link[P4Target, Changes]):
         """Send a frame of ours out of ports."""
         for port in ports:
             await self._session.packet_out(frame, op=Op.SEND, port=port)
+
+
+def pins_in(have: P4Target) -> Iterator[FoundPin]:
+    """The pins among entries."""
+    for key, body in have.entries.items():
+        if key.table == "pin":
+            listener, client, port = (value for value in key.match if isinstance(value, int))
+            yield FoundPin(
+                None, listener, client_address(client), port, body.params[0], body.action == "pinned"
+            )
 
 
 def client_address(value: int) -> Address:

@@ -68,7 +68,13 @@ def _replace(path: Path, text: str) -> None:
 
 def _switch(core: Controller, name: str) -> dict[str, object]:
     member = core.members.get(name)
-    shown: dict[str, object] = {"connected": member is not None, "admitted": name in core.state.admitted}
+    push = core.rollout.shown(name)
+    shown: dict[str, object] = {
+        "connected": member is not None or push == "waiting",
+        "admitted": name in core.state.admitted,
+        "synced": False,
+        "push": push,
+    }
     if member is not None:
         shown |= {
             "synced": member.synced,

@@ -14,7 +14,7 @@ from controller.southbound.p4pipeline import Pipeline, balancer
 from p4src.diff import diff
 from p4src.target import P4Target
 from tests.fakes.p4driven import NAME, Driven, driven, target
-from tests.fakes.p4switches import DEVICE, Startable, each_kind
+from tests.fakes.p4switches import DEVICE, Bmv2Switch, Startable, each_kind
 
 switch = each_kind()
 OTHER = 1
@@ -138,6 +138,9 @@ def test_a_switch_that_dies_or_gets_another_primary_while_it_waits_is_told(switc
 
 
 def test_a_refused_push_leaves_the_switch_waiting_with_what_it_holds(switch: Startable) -> None:
+    if isinstance(switch, Bmv2Switch):
+        pytest.skip("BMv2 takes any program, and runs none then")
+
     async def body() -> None:
         await held_by_another(switch)
         bad = balancer()
