@@ -91,6 +91,7 @@ class Priority(IntEnum):
     SYN = 61
     ICMP = 70
     BYPASS = 80
+    QUESTION = 85
     RESPOND = 90
     PROBE = 91
 

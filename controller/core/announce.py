@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from controller.core.fleet import Member
 from controller.frames import gratuitous_arp, unsolicited_na
-from controller.model.types import Intent, Role, Switch, Vip
+from controller.model.types import Role, Switch, Vip
 from controller.plan.duty import vips_of
+from controller.plan.segments import segment_ports
 from controller.southbound.errors import SwitchError
 
 if TYPE_CHECKING:
@@ -30,15 +31,8 @@ def frame(vip: Vip) -> bytes:
     return unsolicited_na(vip.address, vip.mac)
 
 
-def segment_ports(intent: Intent, switch: Switch) -> list[int]:
-    """Ports behind which are clients and routers: "segment", or (on P4, whose routes name hosts) a host's own name."""
-    ours = {other.name for other in intent.switches}
-    ours |= {real.name for pool in intent.pools for real in pool.backends}
-    return [port.number for port in switch.ports if port.to not in ours]
-
-
 async def announce(core: Controller, member: Member) -> None:
-    """Send every VIP that this switch answers for to clients and routers."""
+    """Send every VIP that this switch answers for to clients, routers and the other site."""
     switch = member.switch
     ports = segment_ports(core.state.intent, switch)
     if Role.EDGE not in switch.roles or not ports or not member.synced:

@@ -2,6 +2,7 @@
 
     ARP who-has VIP ──► reply with the virtual MAC        NS VIP ──► NA, in two steps (type, then option)
     NS VIP from :: (somebody wants the address) ──► NA to all nodes
+    without authority: whoever asks, tables of others ──► perhaps a site that answers
 
 The flows carry the authority as a hard timeout: a switch that hears no renewal stops answering by itself.
 """
@@ -16,6 +17,7 @@ from flows.actions import IN_PORT, Action, Bits, Load, Move, Output, Pop, Push, 
 from flows.entries import Flow, flow
 from flows.match import ETH_ARP, PROTO_ICMP6, Match
 from flows.spec import Here, family
+from flows.stages.backend import hand_over
 from flows.tables import Kind, Priority, Stage
 
 _SOLICIT, _ADVERTISE = 135, 136
@@ -25,12 +27,13 @@ _TARGET_OPTION = 2
 
 
 def flows(here: Here, vip: VipSpec) -> list[Flow]:
-    """Flows that answer for ``vip``; none without authority."""
+    """Flows that answer for ``vip`` with authority, and let the questions pass without."""
+    passing = [_pass(here, vip)] if vip.address.version == 6 else []
     if not vip.authority:
-        return []
+        return passing
     if vip.address.version == 4:
         return [_arp(here, vip), _echo(here, vip)]
-    return [_solicitation(here, vip), _probe(here, vip), _echo(here, vip)]
+    return [_solicitation(here, vip), _probe(here, vip), _echo(here, vip), *passing]
 
 
 def advert(here: Here) -> Flow:
@@ -95,6 +98,13 @@ def _probe(here: Here, vip: VipSpec) -> Flow:
         cookie=placed.cookie(Kind.RESPOND, vip.id),
         hard=vip.authority,
     )
+
+
+def _pass(here: Here, vip: VipSpec) -> Flow:
+    """A neighbour that checks whether the VIP is still there asks it alone: an IPv6 packet to a VIP, unlike ARP."""
+    placed = here.placed
+    priority, cookie = placed.priority(Priority.QUESTION), placed.cookie(Kind.STATIC)
+    return flow(placed.entry, priority, _asks(vip), hand_over(placed), cookie=cookie)
 
 
 def _asks(vip: VipSpec) -> Match:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from controller.core.announce import frame, segment_ports
-from controller.model.types import Backend, Intent, Pool, Port, Role, Switch, Vip
+from controller.core.announce import frame
+from controller.model.types import Vip
 
 MAC = "02:45:56:00:01:01"
 
@@ -24,12 +24,3 @@ def test_an_ipv6_vip_is_announced_to_all_nodes() -> None:
     assert said[:6] == bytes.fromhex("333300000001")
     assert vip.address.packed in said[54:]
     assert said.endswith(bytes.fromhex("024556000101"))
-
-
-def test_announcements_go_to_segments_and_to_hosts_that_are_no_servers_of_ours() -> None:
-    behind = ("segment", "lb1", "s1", "c1")
-    ports = tuple(Port(number, to) for number, to in enumerate(behind, start=1))
-    edge = Switch("edge1", "bmv2", 1, "east", frozenset({Role.EDGE}), "02:45:56:01:00:11", ports)
-    lb = Switch("lb1", "bmv2", 2, "east", frozenset({Role.LB}), "02:45:56:01:00:21")
-    pool = Pool("web", (Backend("s1", (ip_address("10.1.0.11"),)),))
-    assert segment_ports(Intent((), (edge, lb), (pool,), ()), edge) == [1, 4]
