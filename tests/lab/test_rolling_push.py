@@ -1,0 +1,220 @@
+"""A controller with another P4 program rolls it out: no connection breaks, and one switch at a time is empty."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.balanced import Balanced
+from tests.lab.conftest import MakeLab
+from tests.lab.long_connections import LongConnections
+from tests.lab.tuned import pool, tune, weights
+from topo import model
+from topo.demo.actors import ROOT, Controller
+from topo.lab import Lab
+from topo.plan import CONTROLLER, P4RUNTIME_PORT
+
+pytestmark = pytest.mark.lab
+
+SWITCHES = ("edge1", "leaf1", "lb1", "lb2")
+"""In the order of their turns."""
+LBS = ("lb1", "lb2")
+MODES = ("dr", "nat", "tun")
+"""A fullnat connection has its port from its lb switch, and is lost with what that remembers."""
+WINDOW = 4.0
+
+
+class Upgradable(Controller):
+    """The controller, in this version or in the next."""
+
+    upgraded = False
+
+    def argv(self) -> list[str]:
+        """Its command line."""
+        was = super().argv()
+        return [*was[:2], "tests.lab.other_program", *was[3:]] if self.upgraded else was
+
+
+class Upgrade(Balanced):
+    """A lab whose controller can be replaced by the next version."""
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._versions = Upgradable(lab, self._path)
+        self._controller = self._versions
+
+    def upgrade(self) -> None:
+        """Kill the controller and start the next version."""
+        self.kill_controller()
+        self._versions.upgraded = True
+        self.start_controller()
+
+
+class Watch:
+    """What was found in the switches while it ran."""
+
+    def __init__(self, lab: Lab) -> None:
+        switches = [one.switch for one in lab.switches.values()]
+        places = [f"{one.roles[0]}:{one.name}:{one.id}@{one.control}:{P4RUNTIME_PORT}" for one in switches]
+        self._folder = tempfile.TemporaryDirectory(prefix="evenkeel-test-")
+        self._path = Path(self._folder.name) / "looks"
+        argv = [sys.executable, "-m", "tests.lab.entry_watch", *places]
+        with self._path.open("w") as out:
+            self._process: subprocess.Popen[Any] = lab.popen(CONTROLLER, argv, stdout=out, cwd=ROOT)
+
+    def end(self) -> list[dict[str, Any]]:
+        """End it; its looks."""
+        self._process.kill()
+        self._process.wait()
+        rows = self._path.read_text().splitlines()
+        self._folder.cleanup()
+        return [json.loads(row) for row in rows[:-1]]
+
+
+class Newcomers:
+    """Opens connections from c2 all the time, each anew."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._ended = threading.Event()
+        self._problems: list[str] = []
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._ended.wait(0.05):
+            with LongConnections(self._lab, "c2") as fresh:
+                self._problems += [one.problem for one in fresh.open(1, MODES)]
+
+    def end(self) -> list[str]:
+        """What became of each; empty: it was answered."""
+        self._ended.set()
+        self._thread.join()
+        return self._problems
+
+
+@dataclass
+class Rolled:
+    """What was seen of a rollout."""
+
+    events: list[dict[str, Any]]
+    looks: list[dict[str, Any]]
+    pins: int
+    """Connections that were exceptions when it began."""
+    broken: list[tuple[str, str]]
+    """Of those that were open before: mode and problem."""
+    fresh: list[str]
+    after: list[dict[str, Any]] = field(default_factory=list)
+    """What was said at the next start of the new version."""
+
+    def of(self, switch: str, *names: str) -> list[dict[str, Any]]:
+        return [one for one in self.events if one.get("switch") == switch and one["event"] in names]
+
+    def empty(self, switch: str) -> list[tuple[float, float]]:
+        """Looks that found a switch without entries."""
+        return [
+            (one["began"], one["ended"])
+            for one in self.looks
+            if one["switch"] == switch and not one["routes"]
+        ]
+
+
+@pytest.fixture(scope="module")
+def lab(make_lab: MakeLab) -> Lab:
+    made = make_lab(model.load("pair").of_kind("embedded"))
+    tune(made, pool("web", transition=f"{WINDOW:g}s"))
+    return made
+
+
+@pytest.fixture(scope="module")
+def rolled(lab: Lab) -> Iterator[Rolled]:
+    fleet = Upgrade(lab)
+    with fleet, LongConnections(lab) as long:
+        long.open(12, MODES)
+        long.talk()
+        fleet.edit_intent(weights("web", s1=1, s2=4))
+        fleet.wait_event("table", pool="web/tcp")
+        fleet.wait_status(lambda status: status["pins"], "exceptions are pinned")
+        long.speak(long.idle)
+        fleet.settle()
+        fleet.wait_status(
+            lambda status: not status["at_risk"]["moving_slots"], "the window ends", WINDOW + 10
+        )
+        fleet.settle()
+        pins = int(fleet.status()["pins"])
+        watch, newcomers = Watch(lab), Newcomers(lab)
+        fleet.upgrade()
+        fleet.wait_event("pushed", 120.0, switch=SWITCHES[-1])
+        fleet.wait_ready()
+        fresh, looks = newcomers.end(), watch.end()
+        long.hush()
+        long.speak()
+        broken = [(one.mode, one.problem) for one in long.broken()]
+        said = fleet.since_mark()
+        fleet.kill_controller()
+        fleet.start_controller()
+        fleet.wait_ready()
+        yield Rolled(said, looks, pins, broken, fresh, fleet.since_mark())
+
+
+def test_each_switch_is_pushed_in_its_turn_and_after_the_one_before_is_in_use(rolled: Rolled) -> None:
+    turns = [one for one in rolled.events if one["event"] in ("push_granted", "pushed", "push_given_up")]
+    assert [(one["event"], one["switch"]) for one in turns] == [
+        (what, name) for name in SWITCHES for what in ("push_granted", "pushed")
+    ]
+    admitted = {one["switch"]: one["t"] for one in rolled.events if one["event"] == "admitted"}
+    granted = {one["switch"]: one["t"] for one in rolled.events if one["event"] == "push_granted"}
+    assert admitted["lb1"] < granted["lb2"]
+
+
+def test_every_switch_told_of_its_other_program_and_its_pins_were_read(rolled: Rolled) -> None:
+    told = [one for one in rolled.events if one["event"] == "pipeline_differs"]
+    assert {one["switch"] for one in told} == set(SWITCHES)
+    assert all(one["pins"] >= rolled.pins for one in told if one["switch"] in LBS)
+
+
+def test_an_lb_switch_is_out_of_use_before_it_is_pushed(rolled: Rolled) -> None:
+    for name in LBS:
+        (barred,), (granted,) = rolled.of(name, "barred"), rolled.of(name, "push_granted")
+        assert (granted["late"], granted["unsynced"]) == ([], 0)
+        edge = [one["t"] for one in rolled.of("edge1", "converged")]
+        assert any(barred["t"] < t < granted["t"] for t in edge), "the edge was told"
+
+
+def test_one_switch_at_a_time_is_empty_and_no_edge_sends_to_an_empty_lb(rolled: Rolled, lab: Lab) -> None:
+    spans = {name: rolled.empty(name) for name in SWITCHES}
+    assert all(spans[name] for name in LBS), "too few looks: nothing was shown"
+    known = sorted((seen[0][0], seen[-1][1], name) for name, seen in spans.items() if seen)
+    for (_, ended, one), (began, _, other) in itertools.pairwise(known):
+        assert ended <= began, f"{one} and {other} were empty together"
+    edge = [one for one in rolled.looks if one["switch"] == "edge1" and one["routes"]]
+    for name in LBS:
+        port = lab.fabric.switches["edge1"].port(name)
+        began, ended = spans[name][0][0], spans[name][-1][1]
+        during = [one["ports"] for one in edge if one["began"] >= began and one["ended"] <= ended]
+        assert not any(port in ports for ports in during), name
+
+
+def test_no_connection_breaks_those_that_are_exceptions_among_them(rolled: Rolled) -> None:
+    assert rolled.pins
+    assert rolled.broken == []
+
+
+def test_whoever_comes_meanwhile_is_served(rolled: Rolled) -> None:
+    assert len(rolled.fresh) > len(SWITCHES) * len(MODES)
+    assert set(rolled.fresh) == {""}
+
+
+def test_nothing_is_pushed_at_the_next_start(rolled: Rolled) -> None:
+    names = {one["event"] for one in rolled.after}
+    assert not names & {"pipeline_differs", "push_granted", "barred", "converged"}
