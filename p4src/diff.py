@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import numpy as np
 
 from controller.plan.slots import SlotTable
-from p4src.target import ORDER, Changes, EntryKey, P4Target
+from p4src.shards import Shards
+from p4src.target import ORDER, Changes, EntryBody, EntryKey, P4Target
 
 SAID = 5
 """Entries named in words; more are only counted."""
@@ -13,15 +16,7 @@ SAID = 5
 
 def diff(have: P4Target, want: P4Target) -> Changes:
     """The least to write."""
-    rank = {name: n for n, name in enumerate(ORDER)}
-    put = [
-        (key, body, key not in have.entries)
-        for key, body in want.entries.items()
-        if have.entries.get(key) != body
-    ]
-    put.sort(key=lambda item: rank[item[0].table])
-    gone = [key for key in have.entries if key not in want.entries]
-    gone.sort(key=lambda key: -rank[key.table])
+    put, gone = _entries(have.entries, want.entries)
     configuration = want.configuration if want.configuration != have.configuration else None
     limits = {index: rate for index, rate in want.limits.items() if have.limits.get(index) != rate}
     multicast, multicast_gone = _multicast(have, want)
@@ -29,6 +24,8 @@ def diff(have: P4Target, want: P4Target) -> Changes:
     counts = np.zeros(3, np.int64)
     for pool in dict.fromkeys([*have.slots, *want.slots]):
         old, new = have.slots.get(pool), want.slots.get(pool)
+        if old is not None and new is not None and _same_arrays(old, new):
+            continue
         found = slot_changes(old, new)
         if found.any():
             slots.append((pool, old, new))
@@ -53,6 +50,36 @@ def diff(have: P4Target, want: P4Target) -> Changes:
             + [group_name(group) for group in (*(group for group, _, _ in multicast), *multicast_gone)]
         ),
     )
+
+
+_Entries = Mapping[EntryKey, EntryBody]
+
+
+def _entries(have: _Entries, want: _Entries) -> tuple[list[tuple[EntryKey, EntryBody, bool]], list[EntryKey]]:
+    """What to put, and what has to go; each in its order."""
+    rank = {name: n for n, name in enumerate(ORDER)}
+    put: list[tuple[EntryKey, EntryBody, bool]] = []
+    gone: list[EntryKey] = []
+    for old, new in _differing(have, want):
+        put += [(key, body, key not in old) for key, body in new.items() if old.get(key) != body]
+        gone += [key for key in old if key not in new]
+    put.sort(key=lambda item: rank[item[0].table])
+    gone.sort(key=lambda key: -rank[key.table])
+    return put, gone
+
+
+def _differing(have: _Entries, want: _Entries) -> Iterator[tuple[_Entries, _Entries]]:
+    """Parts with the same keys on either side, in which all differences are."""
+    if not isinstance(want, Shards):
+        yield have, want
+    elif isinstance(have, Shards):
+        yield from have.differing(want)
+    else:
+        yield from want.lacking(have)
+
+
+def _same_arrays(old: SlotTable, new: SlotTable) -> bool:
+    return old.now is new.now and old.before is new.before
 
 
 def _multicast(

@@ -10,7 +10,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 from controller.model.types import Address, Mode, Network, Role
-from controller.plan.spec import BackendSpec, Duty, Fate, ListenerSpec, PinRole
+from controller.plan.spec import BackendSpec, Duty, Fate, HeldPin, ListenerSpec, PinRole
 from p4src.numbers import address, change, mac, prefix, ticks
 from p4src.spec import BUCKETS, UPLINKS, Group, P4Needs
 from p4src.target import Configuration, EntryBody, EntryKey, P4Target, Rate
@@ -188,14 +188,22 @@ def pins(duty: Duty) -> Iterator[Entry]:
     """``pin``: single connections, but for fullnat, which only the switch that has the port can serve."""
     fullnat = {item.id for item in duty.listeners if item.mode is Mode.FULLNAT}
     for held in duty.pins:
-        pin = held.spec
-        if pin.listener in fullnat:
-            continue
-        key = EntryKey("pin", (pin.listener, address(pin.source), pin.port))
-        if held.role is PinRole.REPORTER:
-            yield key, EntryBody("pinned", (pin.backend,), held.idle)
-        else:
-            yield key, EntryBody("seen", (pin.backend,))
+        if held.spec.listener not in fullnat:
+            yield pin(held)
+
+
+def pin(held: HeldPin) -> Entry:
+    """One of ``pin``."""
+    spec = held.spec
+    key = pin_key(spec.listener, spec.source, spec.port)
+    if held.role is PinRole.REPORTER:
+        return key, EntryBody("pinned", (spec.backend,), held.idle)
+    return key, EntryBody("seen", (spec.backend,))
+
+
+def pin_key(listener: int, source: Address, port: int) -> EntryKey:
+    """Key of one of ``pin``."""
+    return EntryKey("pin", (listener, address(source), port))
 
 
 def answers(duty: Duty) -> Iterator[Entry]:

@@ -80,11 +80,12 @@ class Controller:
 
     def target(self, link: Link[Any, Any]) -> tuple[Any, int]:
         """What a switch should hold now, and the version of the pins in it."""
-        built = self._targets.get(link.switch.name)
+        built, pins = self._targets.get(link.switch.name), self.state.pins.version
         if built is None or built[0] is not link or built[1] != self._version:
-            pins = self.state.pins.version
             built = (link, self._version, link.plan(self.world()), pins)
-            self._targets[link.switch.name] = built
+        elif built[3] != pins:
+            built = (link, self._version, link.with_pins(self.world()), pins)
+        self._targets[link.switch.name] = built
         return built[2], built[3]
 
     def world(self) -> World:
@@ -171,6 +172,10 @@ class Controller:
         """Something that plans depend on has changed: plan again, and wake every switch's task."""
         self._version += 1
         self._dirty.set()
+        self.touch_pins()
+
+    def touch_pins(self) -> None:
+        """A pin has changed, and nothing else."""
         for member in self.members.values():
             member.wake.set()
 
@@ -333,7 +338,7 @@ class Controller:
             and event.idle
             and self.state.pins.idle(switch.name, event.cookie.id)
         ):
-            self.touch()
+            self.touch_pins()
 
     def switch_of(self, datapath: int) -> Switch | None:
         """The switch with a datapath id."""

@@ -88,6 +88,10 @@ class Link(ABC, Generic[TargetT, DeltaT]):
     def plan(self, world: World) -> TargetT:
         """What the switch should hold."""
 
+    def with_pins(self, world: World) -> TargetT:
+        """The same when only pins have changed since the last plan; a link that has no shorter way plans all."""
+        return self.plan(world)
+
     @abstractmethod
     def diff(self, have: TargetT, want: TargetT) -> DeltaT:
         """What to write."""

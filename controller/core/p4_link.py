@@ -7,13 +7,13 @@ from ipaddress import IPv4Address, IPv6Address
 
 from controller.core.link import FoundPin, Link
 from controller.model.types import Address, Switch
-from controller.plan.duty import World, duty
+from controller.plan.duty import World, duty_without_pins
 from controller.plan.p4needs import p4_needs
+from controller.plan.p4plan import P4Plan
 from controller.southbound.p4session import P4Session
 from p4src.diff import diff
 from p4src.ids import Drop, Op
 from p4src.numbers import MAPPED
-from p4src.pipeline import target
 from p4src.spec import Secret
 from p4src.target import Changes, P4Target
 
@@ -29,6 +29,7 @@ class P4Link(Link[P4Target, Changes]):
         self._session = session
         self._secret = secret
         self._live = live
+        self._plan = P4Plan()
         self._authority: dict[int, float] = {}
         """Seconds for which this switch may answer, by VIP number; 0 for a VIP that is another site's by now."""
         self._given: dict[int, float] = {}
@@ -49,19 +50,27 @@ class P4Link(Link[P4Target, Changes]):
         self._session.abort()
 
     async def read(self) -> P4Target:
-        """Every table and meter, and the counters on the way."""
+        """Every table and meter, and the counters on the way.
+
+        If that is what it should hold, the plan itself is returned: what is compared with it later is compared fast.
+        """
         found = await self._session.read()
         self.packets = found.packets
         self.drops = {drop.name.lower(): found.drops.get(drop, 0) for drop in Drop}
-        return found.target
+        made = self._plan.made
+        return found.target if made is None or len(diff(found.target, made)) else made
 
     def plan(self, world: World) -> P4Target:
         """What the switch should hold."""
-        what = duty(world, self.switch)
+        what = duty_without_pins(world, self.switch)
         if what.responder:
             held = {vip.id: float(vip.authority) for vip in what.vips if vip.authority}
             self._authority = {**dict.fromkeys(self._given, 0.0), **held}
-        return target(what, p4_needs(world, self.switch, what, self._secret))
+        return self._plan.target(world, what, p4_needs(world, self.switch, what, self._secret))
+
+    def with_pins(self, world: World) -> P4Target:
+        """The last plan with the pins of now, in a time that does not grow with their number."""
+        return self._plan.with_pins(world)
 
     def diff(self, have: P4Target, want: P4Target) -> Changes:
         """What to write."""

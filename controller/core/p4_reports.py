@@ -71,13 +71,13 @@ class P4Reports:
         elif known is not None and reason is Reason.PIN_STALE:
             changed = pins.stale(known.id)
         if changed:
-            self._core.touch()
+            self._core.touch_pins()
 
     def _ended(self, switch: Switch, event: PinEnded) -> None:
         pins = self._core.state.pins
         known = pins.pins.get(PinKey(event.listener, event.client, event.port))
         if known is not None and pins.idle(switch.name, known.id):
-            self._core.touch()
+            self._core.touch_pins()
 
     async def _packet(self, switch: Switch, reason: Reason, event: Punted) -> None:
         listener = self._listener(event.listener)

@@ -65,7 +65,7 @@ class Reports:
                 self._seen(event)
             case Kind.PIN_STALE:
                 if self._core.state.pins.stale(event.cookie.id):
-                    self._core.touch()
+                    self._core.touch_pins()
             case Kind.RESET:
                 await self._reset(event)
             case Kind.TOO_BIG:
@@ -84,12 +84,12 @@ class Reports:
         port = 0 if listener.affinity is Affinity.SOURCE else flow.source_port
         key = PinKey(event.fields[LISTENER], flow.source, port)
         if self._core.state.pins.report(switch.name, key, listener.protocol, event.fields.get(BACKEND, 0)):
-            self._core.touch()
+            self._core.touch_pins()
 
     def _seen(self, event: PacketIn) -> None:
         switch = self._core.switch_of(event.session.id)
         if switch is not None and self._core.state.pins.seen(switch.name, event.cookie.id):
-            self._core.touch()
+            self._core.touch_pins()
 
     async def _reset(self, event: PacketIn) -> None:
         listener = self._listener(event.fields.get(LISTENER, 0))

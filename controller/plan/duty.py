@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from controller.model.types import (
@@ -20,9 +20,10 @@ from controller.model.types import (
     Vip,
 )
 from controller.plan.numbers import Numbers, Space
-from controller.plan.pins import PinBook
+from controller.plan.pins import Pin, PinBook
 from controller.plan.pool import Health as Verdict
 from controller.plan.pool import PoolState, fates
+from controller.plan.segments import responds
 from controller.plan.spec import (
     BackendSpec,
     Duty,
@@ -86,6 +87,31 @@ def vips_of(world: World, switch: Switch) -> list[Vip]:
 
 def duty(world: World, switch: Switch) -> Duty:
     """What ``switch`` has to know now."""
+    made, idle = duty_without_pins(world, switch), idle_times(world, switch)
+    pins = (entry for entry in world.pins.pins.values() if entry.key.listener in idle)
+    return replace(made, pins=tuple(held_pin(entry, switch, idle[entry.key.listener]) for entry in pins))
+
+
+def idle_times(world: World, switch: Switch) -> dict[int, int]:
+    """Seconds without a packet after which a pin ends, by the number of each listener whose pins the switch holds."""
+    if Role.LB not in switch.roles:
+        return {}
+    return {
+        listener_number(world, item): int(world.intent.pool(item.pool).memory_timeout)
+        for vip in vips_of(world, switch)
+        for item in vip.listeners
+    }
+
+
+def held_pin(entry: Pin, switch: Switch, idle: int) -> HeldPin:
+    """A pin as ``switch`` holds it."""
+    key = entry.key
+    spec = PinSpec(entry.id, key.listener, entry.protocol, key.source, key.port, entry.backend)
+    return HeldPin(spec, PinRole.REPORTER if entry.reporter == switch.name else PinRole.SIBLING, idle)
+
+
+def duty_without_pins(world: World, switch: Switch) -> Duty:
+    """What ``switch`` has to know besides pins, which are many and change one by one."""
     site = world.intent.site(switch.site)
     vips = {vip.name: _vip(world, switch, vip) for vip in vips_of(world, switch)}
     listeners = [item for vip in vips_of(world, switch) for item in vip.listeners]
@@ -100,9 +126,8 @@ def duty(world: World, switch: Switch) -> Duty:
         tuple(specs),
         pools,
         uplinks=_uplinks(world, switch),
-        pins=tuple(_pins(world, switch, {s.id for s in specs})) if Role.LB in switch.roles else (),
         bypass=site.bypass,
-        responder=Role.EDGE in switch.roles,
+        responder=responds(world.intent, switch, world.absent),
     )
 
 
@@ -215,18 +240,3 @@ def _uplinks(world: World, switch: Switch) -> tuple[Uplink, ...]:
     lbs = {s.name for s in world.intent.switches if Role.LB in s.roles}
     ports = sorted((p for p in switch.ports if p.to in lbs), key=lambda p: p.number)
     return tuple(Uplink(p.number, p.to in world.admitted) for p in ports)
-
-
-def _pins(world: World, switch: Switch, listeners: set[int]) -> list[HeldPin]:
-    idle = {world.numbers.of(Space.LISTENER, item.name, world.now): item for item in world.intent.listeners()}
-    out = []
-    for entry in world.pins.pins.values():
-        if entry.key.listener not in listeners:
-            continue
-        timeout = int(world.intent.pool(idle[entry.key.listener].pool).memory_timeout)
-        spec = PinSpec(
-            entry.id, entry.key.listener, entry.protocol, entry.key.source, entry.key.port, entry.backend
-        )
-        role = PinRole.REPORTER if entry.reporter == switch.name else PinRole.SIBLING
-        out.append(HeldPin(spec, role, timeout))
-    return out

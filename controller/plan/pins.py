@@ -6,6 +6,7 @@ a sibling sees the connection ─► it becomes the reporter          reporter f
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from controller.model.types import Address, Protocol
 
 LIMIT = 100_000
 """Pins at most; connections beyond are at risk and counted."""
+LOG = 65_536
+"""Changes that are known one by one."""
 
 
 class PinKey(NamedTuple):
@@ -49,6 +52,8 @@ class PinBook:
     """Grows with every change."""
     _by_id: dict[int, PinKey] = field(default_factory=dict)
     _last: int = 0
+    _log: deque[PinKey] = field(default_factory=lambda: deque(maxlen=LOG))
+    """Which pin each of the last versions changed."""
 
     def report(self, switch: str, key: PinKey, protocol: Protocol, backend: int) -> bool:
         """A switch saw an exception, or saw a pinned connection as a sibling."""
@@ -138,6 +143,14 @@ class PinBook:
             self._drop(key)
         return bool(mine)
 
+    def changed_since(self, version: int) -> set[PinKey] | None:
+        """Pins that are not as they were in that version, or are no more; None: too long ago to tell."""
+        count = self.version - version
+        if not 0 <= count <= len(self._log):
+            return None
+        newest = reversed(self._log)
+        return {next(newest) for _ in range(count)}
+
     def newer_than(self, version: int) -> int:
         """Pins that a switch with this version does not hold as they are now."""
         return sum(pin.version > version for pin in self.pins.values())
@@ -146,10 +159,14 @@ class PinBook:
         known = self.pins.get(pin.key)
         if known is not None:
             self._by_id.pop(known.id, None)
-        self.version += 1
+        self._log_change(pin.key)
         self.pins[pin.key] = replace(pin, version=self.version)
         self._by_id[pin.id] = pin.key
 
     def _drop(self, key: PinKey) -> None:
-        self.version += 1
+        self._log_change(key)
         del self._by_id[self.pins.pop(key).id]
+
+    def _log_change(self, key: PinKey) -> None:
+        self.version += 1
+        self._log.append(key)

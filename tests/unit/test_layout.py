@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-P4_PARTS = ("p4src", "controller/plan/p4needs.py", "controller/core/p4_*.py", "controller/southbound/p4*.py")
+P4_PARTS = ("p4src", "controller/plan/p4*.py", "controller/core/p4_*.py", "controller/southbound/p4*.py")
 """All code that is P4's alone."""
 OPENFLOW_PARTS = (
     "flows",
