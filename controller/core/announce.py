@@ -1,7 +1,7 @@
 """Say where the VIPs are: gratuitous ARP and unsolicited neighbour advertisements from the virtual MAC.
 
-At once when a responder is ready, then again and again: forwarding entries on the way to the clients age, and may age
-before the clients' own ARP entries do.
+At once when a responder is ready, or answers for more than before, then again and again: forwarding entries on the way
+to the clients age, and may age before the clients' own ARP entries do.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 from controller.core.fleet import Member
 from controller.frames import gratuitous_arp, unsolicited_na
-from controller.model.types import Role, Switch, Vip
-from controller.plan.duty import vips_of
-from controller.plan.segments import segment_ports
+from controller.model.types import Vip
+from controller.plan.segments import announced_on
 from controller.southbound.errors import SwitchError
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 PERIOD = 30.0
 """Seconds between announcements; forwarding entries commonly live for 300 s."""
+LOOK = 1.0
+"""Seconds within which a switch that begins to answer announces."""
 
 
 def frame(vip: Vip) -> bytes:
@@ -33,26 +34,40 @@ def frame(vip: Vip) -> bytes:
 
 async def announce(core: Controller, member: Member) -> None:
     """Send every VIP that this switch answers for to clients, routers and the other site."""
-    switch = member.switch
-    ports = segment_ports(core.state.intent, switch)
-    if Role.EDGE not in switch.roles or not ports or not member.synced:
-        return
-    for vip in _owned(core, switch):
-        if member.link.alive:
-            await member.link.send(frame(vip), ports)
+    await _say(core, member, _answered(core, member))
 
 
 async def keep(core: Controller) -> None:
-    """Announce from every responder, again and again."""
+    """Announce from every responder: at once what it has begun to answer for, and all of it again and again."""
+    loop = asyncio.get_running_loop()
+    known: dict[str, list[Vip]] = {}
+    due = 0.0
     while True:
-        for member in list(core.members.values()):
+        again = loop.time() >= due
+        due = loop.time() + PERIOD if again else due
+        members = dict(core.members)
+        now = {name: _answered(core, member) for name, member in members.items()}
+        for name, vips in now.items():
+            before = [] if again else known.get(name, vips)
             try:
-                await announce(core, member)
+                await _say(core, members[name], [vip for vip in vips if vip not in before])
             except SwitchError as error:
-                core.journal.event("switch_error", switch=member.switch.name, error=str(error))
-        await asyncio.sleep(PERIOD)
+                core.journal.event("switch_error", switch=name, error=str(error))
+        known = now
+        await asyncio.sleep(LOOK)
 
 
-def _owned(core: Controller, switch: Switch) -> list[Vip]:
+def _answered(core: Controller, member: Member) -> list[Vip]:
+    """VIPs that a switch answers for."""
+    switch, intent = member.switch, core.state.intent
+    if not member.synced or not announced_on(intent, switch, core.state.absent):
+        return []
     owners = core.state.owners()
-    return [vip for vip in vips_of(core.state.world(0.0), switch) if owners[vip.name] == switch.site]
+    return [vip for vip in intent.vips if switch.site in vip.owners and owners[vip.name] == switch.site]
+
+
+async def _say(core: Controller, member: Member, vips: list[Vip]) -> None:
+    ports = announced_on(core.state.intent, member.switch, core.state.absent)
+    for vip in vips:
+        if member.link.alive and ports:
+            await member.link.send(frame(vip), ports)

@@ -5,10 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from controller.model.findings import Findings
-from controller.model.types import Backend, Pool, Port, Vip
-
-SEGMENT = "segment"
-"""The neighbour of a port behind which clients and routers are."""
+from controller.model.types import SEGMENT, Backend, Pool, Port, Vip, is_segment
 
 
 def check_names(found: Findings) -> None:
@@ -61,10 +58,10 @@ def _check_ports(found: Findings) -> None:
             what = f'port {port.number} of switch "{switch.name}"'
             if port.to == switch.name:
                 found.add(port, (), f"{what} leads to the switch itself", "name what is behind the port")
-            elif port.to not in meant:
+            elif port.to not in meant and not is_segment(port.to):
                 _check_misspelt(found, port, what)
-        if switch.name == SEGMENT:
-            message = f'"{SEGMENT}" is what ports call where clients are, not a switch'
+        if is_segment(switch.name):
+            message = f'"{switch.name}" is what ports call where clients are, not a switch'
             found.add(switch, "name", message, "choose another name")
 
 
@@ -73,8 +70,10 @@ def _check_hosts(found: Findings) -> None:
     first: dict[str, tuple[Backend, Pool]] = {}
     for pool in found.intent.pools:
         for backend in pool.backends:
-            if backend.name in found.names("switch") | {SEGMENT}:
-                what = "is what ports call where clients are" if backend.name == SEGMENT else "names a switch"
+            if backend.name in found.names("switch") or is_segment(backend.name):
+                what = (
+                    "is what ports call where clients are" if is_segment(backend.name) else "names a switch"
+                )
                 found.add(backend, "name", f'"{backend.name}" {what}, not a backend', "choose another name")
             known, home = first.setdefault(backend.name, (backend, pool))
             if home.name != pool.name:

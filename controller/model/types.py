@@ -111,13 +111,23 @@ class OpenFlowPlacement:
     """First meter id of ours (10,000 follow)."""
 
 
+SEGMENT, SHARED_SEGMENT = "segment", "segment-"
+"""What a port leads to behind which clients and routers are; with a name after it, one that other edges are on too."""
+
+
+def is_segment(name: str) -> bool:
+    """Whether a port that leads there leads to clients and routers, whoever they are."""
+    return name == SEGMENT or name.startswith(SHARED_SEGMENT)
+
+
 @dataclass(frozen=True)
 class Port:
     """A switch port and what is behind it."""
 
     number: int
     to: str
-    """Name of a switch or of a backend's host, or "segment" for where clients and routers are."""
+    """Name of a switch or of a backend's host, "segment" for where clients and routers are, or "segment-NAME" for such
+    a place that other edges are on as well."""
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,17 @@
 A P4 switch has no forwarding but ours, so what a bridge would pass from one of these ports to the others it has to be
 told. Ports of one subnet are one segment. What comes from another site goes to this one's clients, never on to a
 further site: sites are meshed, and so frames do not go round.
+
+Of a site's edges on one segment (ports that lead to the same "segment-NAME") one answers and announces: the first that
+is there, by id. It is the first of all, there or not, that passes frames on: two would make a loop, and an edge that
+the controller does not see may still be at work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
-from controller.model.types import Address, Intent, Network, Switch, Vip
+from controller.model.types import SHARED_SEGMENT, Address, Intent, Network, Role, Switch, Vip
 
 
 def segment_ports(intent: Intent, switch: Switch) -> list[int]:
@@ -24,7 +28,7 @@ def floods(intent: Intent, switch: Switch) -> dict[int, tuple[int, ...]]:
     That port may be among them: the switch leaves it out. Ports whose frames have nowhere to go are left out.
     """
     subnets: dict[str, list[int]] = {}
-    for port in _clients(intent, switch):
+    for port in (port for port in _clients(intent, switch) if leads(intent, switch, port)):
         subnets.setdefault(_subnet(intent, switch, port), []).append(port)
     stretched = _stretched(intent, switch)
     stretch = _stretch(intent, switch)
@@ -33,6 +37,34 @@ def floods(intent: Intent, switch: Switch) -> dict[int, tuple[int, ...]]:
         everybody = (*ports, *stretch) if subnet == stretched else tuple(ports)
         out |= dict.fromkeys(ports, everybody)
     return {port: tuple(sorted(to)) for port, to in out.items() if set(to) - {port}}
+
+
+def responds(intent: Intent, switch: Switch, absent: Set[str]) -> bool:
+    """Whether a switch answers for VIPs: an edge, unless all its clients are on segments where another one does.
+
+    ``absent``: switches that are not there.
+    """
+    if Role.EDGE not in switch.roles:
+        return False
+    ports = _clients(intent, switch)
+    return not ports or any(leads(intent, switch, port, absent) for port in ports)
+
+
+def announced_on(intent: Intent, switch: Switch, absent: Set[str]) -> list[int]:
+    """Ports on which a switch says where VIPs are."""
+    if not responds(intent, switch, absent):
+        return []
+    return [port for port in segment_ports(intent, switch) if leads(intent, switch, port, absent)]
+
+
+def leads(intent: Intent, switch: Switch, port: int, absent: Set[str] = frozenset()) -> bool:
+    """Whether no other edge of the site comes before this switch on the segment behind a port."""
+    to = next(each.to for each in switch.ports if each.number == port)
+    if not to.startswith(SHARED_SEGMENT):
+        return True
+    others = (o for o in intent.switches if o.site == switch.site and Role.EDGE in o.roles)
+    first = (o for o in others if o.id < switch.id and o.name not in absent)
+    return not any(each.to == to for other in first for each in other.ports)
 
 
 def _clients(intent: Intent, switch: Switch) -> list[int]:
