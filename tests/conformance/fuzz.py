@@ -12,6 +12,9 @@ from collections.abc import Sequence
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
+from controller.model.types import Mode
+from controller.plan.numbers import Space
+from tests.conformance.ageing import Ageing, Cells, Generations, Never
 from tests.conformance.delivery import marked
 from tests.conformance.oracle import Oracle
 from tests.conformance.plant import Plant
@@ -37,7 +40,7 @@ class Duel:
 
     def __init__(self, target: Target, script: Script) -> None:
         self.target = target
-        self.oracle = Oracle(target.switch.kind)
+        self.oracle = Oracle(target.switch.kind, _ageing(target))
         self.plant = Plant(script.setup, target.switch)
         self.script = script
         self._heard: list[Report] = []
@@ -98,7 +101,14 @@ class Duel:
                     f"the oracle to {should or 'nobody'}\n{self._told()}"
                 )
         self._compare_reports(number, wanted.reports, heard.reports)
-        self._heard += wanted.reports
+        self._heard += [report for report in wanted.reports if self._may_pin(report)]
+
+    def _may_pin(self, report: Report) -> bool:
+        if self.target.has(Can.FULLNAT_PINS):
+            return True
+        name = self.plant.numbers.name(Space.LISTENER, report.listener)
+        listeners = self.script.setup.intent(self.target.switch).listeners()
+        return all(each.mode is not Mode.FULLNAT for each in listeners if each.name == name)
 
     def _told(self) -> str:
         """The script, for people."""
@@ -114,6 +124,12 @@ class Duel:
             raise Mismatch(
                 f"event {number}: {self.target.name} reports {strange}, of which the oracle knows nothing"
             )
+
+
+def _ageing(target: Target) -> Ageing:
+    if target.has(Can.GENERATIONS):
+        return Generations()
+    return Cells() if target.has(Can.MEMORY_CLOCK) else Never()
 
 
 def _places(mark: bytes, frames: Sequence[Wire]) -> list[str]:
@@ -139,7 +155,7 @@ def search(target: Target, cases: int, number: int, *, shrink: bool = True) -> N
         verbosity=Verbosity.quiet,
         report_multiple_bugs=False,
     )
-    @given(scripts(turning=target.has(Can.GENERATIONS)))
+    @given(scripts(turning=target.has(Can.GENERATIONS), affine=target.has(Can.FULLNAT_AFFINITY)))
     def agree(script: Script) -> None:
         Duel(target, script).fight()
 

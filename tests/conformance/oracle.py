@@ -5,32 +5,28 @@ It knows no frames, so rows about anything but the choice pass it by. It is also
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from controller.decision import (
-    ConnectionKey,
     DecidedBy,
     Decision,
-    Generation,
     LbState,
     Packet,
-    Remembered,
     after,
+    connection_key,
     decide,
     listener_of,
 )
-from controller.model.types import Intent, Protocol, Switch
-from controller.plan.duty import World, duty, generation, memory_timeout
+from controller.model.types import Protocol, Switch
+from controller.plan.duty import World, duty
 from controller.plan.numbers import Space
 from controller.plan.pins import PinKey
 from controller.plan.spec import ListenerSpec
+from tests.conformance.ageing import Ageing, Generations
 from tests.conformance.packets import ACK, SYN, Read, read_frame
-from tests.conformance.plant import EMBRYONIC
 from tests.conformance.scenario import switch_of
 from tests.conformance.target import DEADLINE, Can, Heard, Reason, Report, Wire
-
-Memory = Mapping[ConnectionKey, Remembered]
 
 
 class Oracle:
@@ -38,15 +34,14 @@ class Oracle:
 
     reasons = frozenset({Reason.EXCEPTION, Reason.RESET, Reason.PIN_STALE})
 
-    def __init__(self, kind: str = "ovs") -> None:
+    def __init__(self, kind: str = "ovs", ageing: Ageing | None = None) -> None:
         self.name = "oracle"
         self.switch: Switch = switch_of(kind)
         self.state = LbState((), {})
         self._names: dict[int, str] = {}
         self._numbers: dict[PinKey, int] = {}
         self._retracted: set[PinKey] = set()
-        self._turns: dict[int, int] = {}
-        self._now = 0.0
+        self._ageing = ageing or Generations()
 
     def has(self, what: Can) -> bool:
         """See ``Target``."""
@@ -60,19 +55,8 @@ class Oracle:
         self._numbers = {key: pin.id for key, pin in pins.items()}
         self._retracted &= pins.keys()
         held = {key: pin.backend for key, pin in pins.items() if key not in self._retracted}
-        memory = _aged(self.state.memory, self._turn(world.intent, world), world.now - self._now)
-        self._now = world.now
+        memory = self._ageing.passes(self.state.memory, world)
         self.state = replace(LbState.fresh(made, self._names), pins=held, memory=memory)
-
-    def _turn(self, intent: Intent, world: World) -> dict[int, int]:
-        """How many generations have begun since the last time, by VIP."""
-        turned = {}
-        for vip in intent.vips:
-            number = world.numbers.of(Space.VIP, vip.name, world.now)
-            current = generation(world.now, memory_timeout(intent, vip))
-            turned[number] = current - self._turns.get(number, current)
-            self._turns[number] = current
-        return turned
 
     def exchange(
         self, sent: Sequence[Wire], done: Callable[[Heard], bool], within: float = DEADLINE
@@ -93,7 +77,12 @@ class Oracle:
     def decide(self, packet: Packet) -> Decision:
         """What becomes of a packet, after which memory has changed."""
         decision = decide(packet, self.state)
-        self.state = after(packet, self.state, decision)
+        new, listener = after(packet, self.state, decision), listener_of(packet, self.state)
+        if listener is not None:
+            key = connection_key(packet, listener)
+            memory = self._ageing.decided(packet, key, decision, self.state.memory, new.memory)
+            new = replace(new, memory=memory)
+        self.state = new
         return decision
 
     def _retract(self, packet: Packet) -> None:
@@ -129,7 +118,7 @@ class Oracle:
         """See ``Target``."""
         self.state = replace(self.state, memory={})
         self._retracted.clear()
-        self._turns.clear()
+        self._ageing.forget()
 
     def close(self) -> None:
         """See ``Target``."""
@@ -147,18 +136,3 @@ def as_packet(frame: bytes) -> Packet | None:
 
 def _opens(segment: Read) -> bool:
     return segment.payload[13] & (SYN | ACK) == SYN
-
-
-def _aged(memory: Memory, turned: Mapping[int, int], passed: float) -> dict[ConnectionKey, Remembered]:
-    """Memory when generations have ended; embryonic entries are in none, and short-lived."""
-    out = {}
-    for key, found in memory.items():
-        turns = turned.get(key.vip, 0)
-        if found.generation is Generation.NEW:
-            if passed < EMBRYONIC:
-                out[key] = found
-        elif turns == 0:
-            out[key] = found
-        elif turns == 1 and found.generation is Generation.NOW:
-            out[key] = found._replace(generation=Generation.BEFORE)
-    return out

@@ -1,0 +1,124 @@
+"""How the oracle's memory grows old: in generations as Open vSwitch's, cell by cell as a P4 switch's, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from controller.decision import ConnectionKey, Decision, Generation, Packet, Remember, Remembered
+from controller.plan.duty import World, generation, memory_timeout
+from controller.plan.numbers import Space
+from p4src.pipeline import EMBRYO
+from tests.conformance.plant import EMBRYONIC
+
+Memory = Mapping[ConnectionKey, Remembered]
+
+
+class Ageing(Protocol):
+    """What time and packets do to entries, beyond what was decided."""
+
+    def passes(self, memory: Memory, world: World) -> Memory:
+        """What is left of it by now."""
+        ...
+
+    def decided(
+        self, packet: Packet, key: ConnectionKey, decision: Decision, old: Memory, new: Memory
+    ) -> Memory:
+        """What a packet leaves of ``new``, which its decision made of ``old``."""
+        ...
+
+    def forget(self) -> None:
+        """There is no memory any more."""
+        ...
+
+
+class Never:
+    """The clock of the switch is its own, and slower than the suite's."""
+
+    def passes(self, memory: Memory, world: World) -> Memory:
+        """See ``Ageing``."""
+        return memory
+
+    def decided(
+        self, packet: Packet, key: ConnectionKey, decision: Decision, old: Memory, new: Memory
+    ) -> Memory:
+        """See ``Ageing``."""
+        return new
+
+    def forget(self) -> None:
+        """See ``Ageing``."""
+
+
+class Generations(Never):
+    """Entries last as long as the generation after theirs; embryonic ones are in none, and short-lived."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._turns: dict[int, int] = {}
+
+    def passes(self, memory: Memory, world: World) -> Memory:
+        """See ``Ageing``."""
+        passed, self._now = world.now - self._now, world.now
+        turned = self._turn(world)
+        out = {}
+        for key, found in memory.items():
+            turns = turned.get(key.vip, 0)
+            if found.generation is Generation.NEW:
+                if passed < EMBRYONIC:
+                    out[key] = found
+            elif turns == 0:
+                out[key] = found
+            elif turns == 1 and found.generation is Generation.NOW:
+                out[key] = found._replace(generation=Generation.BEFORE)
+        return out
+
+    def _turn(self, world: World) -> dict[int, int]:
+        """How many generations have begun since the last time, by VIP."""
+        turned = {}
+        for vip in world.intent.vips:
+            number = world.numbers.of(Space.VIP, vip.name, world.now)
+            current = generation(world.now, memory_timeout(world.intent, vip))
+            turned[number] = current - self._turns.get(number, current)
+            self._turns[number] = current
+        return turned
+
+    def forget(self) -> None:
+        """See ``Ageing``."""
+        self._turns.clear()
+
+
+class Cells:
+    """Each packet that is delivered renews its cell; a SYN that comes again establishes none."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._used: dict[ConnectionKey, float] = {}
+
+    def passes(self, memory: Memory, world: World) -> Memory:
+        """See ``Ageing``."""
+        self._now = world.now
+        keep = {
+            world.numbers.of(Space.VIP, vip.name, world.now): memory_timeout(world.intent, vip)
+            for vip in world.intent.vips
+        }
+        out = {}
+        for key, found in memory.items():
+            lasts = EMBRYO if found.generation is Generation.NEW else keep.get(key.vip, 0.0)
+            if world.now - self._used[key] < lasts:
+                out[key] = found
+        return out
+
+    def decided(
+        self, packet: Packet, key: ConnectionKey, decision: Decision, old: Memory, new: Memory
+    ) -> Memory:
+        """See ``Ageing``."""
+        if decision.remember is Remember.NOTHING or decision.backend is None:
+            return new
+        self._used[key] = self._now
+        if packet.syn and key in old and old[key].generation is Generation.NEW:
+            return {**new, key: new[key]._replace(generation=Generation.NEW)}
+        return new
+
+    def forget(self) -> None:
+        """See ``Ageing``."""
+        self._used.clear()
