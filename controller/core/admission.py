@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from controller.core import links
@@ -105,9 +106,26 @@ class Admission:
         wanted = {p.number for p in member.switch.ports if p.to in here}
         for _ in range(int(LINKS / _LOOK)):
             try:
-                if wanted <= await member.link.live_ports():
+                if wanted <= await member.link.live_ports() and await self._seen(member):
                     return
             except SwitchError:
                 return
             await self._sleep(_LOOK)
         self._core.journal.event("links_down", switch=member.switch.name, waited=LINKS)
+
+    async def _seen(self, member: Member) -> bool:
+        """Whether Open vSwitch neighbours of a P4 switch have their ports to it up: it knows of its own ports nothing.
+
+        Two Open vSwitch switches see each other by BFD, two P4 switches by hellos: there either end knows.
+        """
+        if member.switch.p4runtime is None:
+            return True
+        for name in {port.to for port in member.switch.ports} & set(self._core.members):
+            neighbour = self._core.members.get(name)
+            link = None if neighbour is None else neighbour.link
+            if isinstance(link, OpenFlowLink):
+                towards = {port.number for port in link.switch.ports if port.to == member.switch.name}
+                with suppress(SwitchError):  # one that goes now is waited for no longer
+                    if not towards <= await link.live_ports():
+                        return False
+        return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -133,6 +133,47 @@ def test_a_switch_is_admitted_as_soon_as_its_links_to_connected_switches_live() 
     assert core.state.admitted == {"lb1", "lb2"}
     assert session.looks == 3, "neither too early nor later than needed; port 3 leads to a server"
     assert core.said == []
+
+
+class P4(SimpleNamespace):
+    """A P4 switch's link: it takes all its ports for live."""
+
+    async def live_ports(self) -> set[int]:
+        return {1, 2, 3}
+
+
+def p4_beside_ovs(neighbour: Session) -> Core:
+    """lb2 is a P4 switch, its leaf an Open vSwitch whose port 7 leads to it, its edge a P4 switch."""
+    core = Core("lb1")
+    leaf = Switch(
+        "leaf1", "ovs", 3, "east", frozenset({Role.LEAF}), "02::3", (Port(6, "lb1"), Port(7, "lb2"))
+    )
+    core.members["leaf1"] = _member(leaf, neighbour)
+    core.members["edge1"] = core.members["lb1"] = SimpleNamespace(link=P4())
+    switch = replace(lb("lb2", ovsdb=None), kind="embedded", p4runtime="172.31.0.9:9559")
+    member: Any = SimpleNamespace(switch=switch, link=P4(), links_shut="")
+    asyncio.run(core.admission.seek(member, 100.0))
+    return core
+
+
+def test_a_p4_switch_is_admitted_as_soon_as_its_open_vswitch_neighbours_see_it() -> None:
+    leaf = Session([{6}, {6}, {6, 7}])
+    core = p4_beside_ovs(leaf)
+    assert core.state.admitted == {"lb1", "lb2"}
+    assert leaf.looks == 3, "neither too early nor later than needed"
+    assert core.said == []
+
+
+def test_a_p4_switch_whose_neighbour_does_not_see_it_is_waited_for_no_longer_than_the_bound() -> None:
+    core = p4_beside_ovs(Session([{6}]))
+    assert core.said == [("links_down", {"switch": "lb2", "waited": LINKS})]
+    assert core.state.admitted == {"lb1", "lb2"}
+
+
+def test_a_neighbour_that_goes_is_not_asked_for_what_it_sees() -> None:
+    core = p4_beside_ovs(Session(alive=False))
+    assert (core.slept, core.said) == (0.0, [])
+    assert core.state.admitted == {"lb1", "lb2"}
 
 
 def test_links_that_stay_down_are_told_and_waited_for_no_longer_than_the_bound() -> None:
