@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import sys
@@ -20,8 +21,11 @@ PATIENCE = 5.0
 """Seconds that a switch which comes back waits for its controller."""
 _OWN_SYS = ("unshare", "--mount", "sh", "-c", 'mount -t sysfs none /sys && exec "$@"', "sh")
 """BMv2 asks /sys after its interfaces, and the machine's /sys shows those of another namespace."""
-_FIRST = ("nice", "-n", "-10")
-"""A switch of its own has processors of its own: it comes before everything else on this machine."""
+_SHARE = -10
+"""Niceness of an embedded switch. One in Python burns whole processors for seconds while its tables are written: with
+real-time priority, as the other kinds have it, a few of them would leave the controller only what the kernel keeps
+back (50 ms of each second, at a stretch), and its probes would time out. A share, however large, leaves the rest of
+every scheduling period to others."""
 
 
 def missing(kind: str) -> str | None:
@@ -77,9 +81,31 @@ class P4Switch:
         """
         log = self.directory / "switch.log"
         with netns.enter(self.space):
-            pid = process.detach([*_FIRST, *self.command()], log, ROOT)
+            pid = process.detach(self.command(), log, ROOT)
             known = process.remember(self.pids, self.switch.name, pid)
+            self._prefer(pid)
             process.await_ready(known, self._listens, log, DEADLINE)
+            self._prefer_session(pid)
+
+    def _prefer(self, pid: int) -> None:
+        """A switch of its own has processors of its own: it comes before everything else on this machine.
+
+        At once, so that the threads it will have inherit it; no error where that is not allowed.
+        """
+        if self.switch.kind != "embedded":
+            process.favour(pid)
+            return
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, pid, _SHARE)
+
+    def _prefer_session(self, pid: int) -> None:
+        """Where the kernel groups processes by session, it is the group's niceness that counts among sessions.
+
+        Once it runs, not sooner: before that it may still be of our own session.
+        """
+        if self.switch.kind == "embedded":
+            with suppress(OSError):
+                Path(f"/proc/{pid}/autogroup").write_text(str(_SHARE))
 
     def _listens(self) -> bool:
         with (

@@ -87,6 +87,17 @@ def test_a_killed_p4_switch_is_shown_dead_and_lives_again_when_healed(up: Up, ki
 
 
 @pytest.mark.parametrize("kind", P4)
+def test_a_switch_comes_first_and_one_in_python_leaves_others_a_share(up: Up, kind: model.SwitchKind) -> None:
+    lab = up(model.load("single"), kind)
+    (program,) = process.recall(lab.path / "pids", "sw1")
+    threads = [int(each) for each in os.listdir(f"/proc/{program.pid}/task")]
+    real_time = {os.sched_getscheduler(each) == os.SCHED_RR for each in threads}
+    assert real_time == {kind == "bmv2"}
+    if kind == "embedded":
+        assert {os.getpriority(os.PRIO_PROCESS, each) for each in threads} == {-10}
+
+
+@pytest.mark.parametrize("kind", P4)
 @pytest.mark.parametrize("link", ["edge1-lb1", "c1-edge1"])
 def test_a_cut_link_between_p4_switches_lets_nothing_through_until_it_is_mended(
     up: Up, kind: model.SwitchKind, link: str
