@@ -27,25 +27,26 @@ def trace(lab: Lab, host: str, to: Address, port: int, source_port: int, flags: 
     if sender is None:
         raise LabError(f"no host {host!r} in lab {lab.name}: there are {', '.join(lab.fabric.hosts)}")
     frame = build(lab, sender, to, port, source_port, flags)
-    previous, node = host, sender.attach
+    ahead = [(host, sender.attach, frame)]
     for _ in range(HOPS):
+        if not ahead:
+            return
+        previous, node, frame = ahead.pop(0)
         switch = lab.fabric.switches[node]
         yield f"-- {node} ({switch.kind}), from {previous}"
         socket = lab.path / "switches" / node / "trace.sock"
         answer = _ask(node, switch.kind, socket, switch.port(previous), frame)
         yield from tell(answer)
-        if not answer["out"]:
-            return
-        egress, sent = answer["out"][0]
-        onward = next((each.to for each in switch.ports if each.number == egress), None)
-        if onward is None:
-            yield f"-- port {egress} of {node} is the controller's"
-            return
-        if onward not in lab.fabric.switches:
-            yield f"-- {onward}"
-            return
-        previous, node, frame = node, onward, bytes.fromhex(sent)
-    raise LabError(f"the packet is still on its way after {HOPS} switches")
+        for egress, sent in answer["out"]:
+            onward = next((each.to for each in switch.ports if each.number == egress), None)
+            if onward is None:
+                yield f"-- port {egress} of {node} is the controller's"
+            elif onward not in lab.fabric.switches:
+                yield f"-- {onward}"
+            else:
+                ahead.append((node, onward, bytes.fromhex(sent)))
+    if ahead:
+        raise LabError(f"the packet is still on its way after {HOPS} switches")
 
 
 def build(lab: Lab, sender: Host, to: Address, port: int, source_port: int, flags: str) -> bytes:

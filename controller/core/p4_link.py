@@ -31,7 +31,7 @@ class P4Link(Link[P4Target, Changes]):
         self._live = live
         self._plan = P4Plan()
         self._authority: dict[int, float] = {}
-        """Seconds for which this switch may answer, by VIP number; 0 for a VIP that is another site's by now."""
+        """Seconds for which this switch may answer, by VIP number; 0 for a VIP that another one answers for by now."""
         self._given: dict[int, float] = {}
         """As it was told last."""
 
@@ -63,9 +63,8 @@ class P4Link(Link[P4Target, Changes]):
     def plan(self, world: World) -> P4Target:
         """What the switch should hold."""
         what = duty_without_pins(world, self.switch)
-        if what.responder:
-            held = {vip.id: float(vip.authority) for vip in what.vips if vip.authority}
-            self._authority = {**dict.fromkeys(self._given, 0.0), **held}
+        held = {vip.id: float(vip.authority) for vip in what.vips if what.responder and vip.authority}
+        self._authority = {**dict.fromkeys(self._given, 0.0), **held}
         return self._plan.target(world, what, p4_needs(world, self.switch, what, self._secret))
 
     def with_pins(self, world: World) -> P4Target:

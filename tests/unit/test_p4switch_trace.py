@@ -12,6 +12,8 @@ import pytest
 
 from p4src.compile import outputs
 from topo.p4switch.dataplane import DataPlane
+from topo.p4switch.program.model import ActionCall
+from topo.p4switch.state import MulticastGroup, Replica
 from topo.p4switch.story import show, tell
 from topo.p4switch.tracer import TraceServer, ask
 
@@ -60,6 +62,27 @@ def told(*events: list[Any], out: object = ((1, "00"),)) -> list[str]:
     return list(tell({"events": events, "out": out}))
 
 
+def test_a_frame_that_is_flooded_is_told_copy_by_copy() -> None:
+    events = (
+        ["multicast", "3", [[2, 7]]],
+        ["egress", "begin", [2]],
+        ["drop", "end of egress", []],
+        ["egress", "begin", [7]],
+        ["transmit", "packet", [7, "00"]],
+    )
+    assert told(*events) == [
+        "flooded    to multicast group 3: 2, 7",
+        "copy       for port 2",
+        "drop       end of egress",
+        "copy       for port 7",
+        "sent       to port 7, 1 bytes",
+    ]
+
+
+def test_a_frame_for_one_port_has_no_copies() -> None:
+    assert told(["egress", "begin", [7]]) == []
+
+
 def test_what_is_set_to_what_it_was_is_not_told() -> None:
     once = ["set", "scalars.local_t._backend41", [7]]
     assert told(["set", "scalars.local_t._slot3", [0]], once, once) == ["  now      backend = 7"]
@@ -92,3 +115,26 @@ def test_the_compilers_own_tables_and_variables_are_left_out() -> None:
 )
 def test_values_are_shown_in_the_notation_of_their_field(field: str, value: int, text: str) -> None:
     assert show(field, value) == text
+
+
+def test_a_question_that_the_program_floods_is_traced_to_every_port_but_its_own(
+    path: Path, plane: DataPlane
+) -> None:
+    switch = plane.load(outputs("balancer")[0].read_bytes())
+    plane.run(switch)
+    floods = next(a.id for a in switch.program.actions.values() if a.name.endswith(".floods"))
+    with switch.lock:
+        switch.replication.insert_group(MulticastGroup(2, (Replica(1), Replica(7))))
+        switch.table("Incoming.flood.segment").insert((1,), ActionCall(floods, (2,)))
+    answer = ask(path, 1, ARP)
+    assert [port for port, _ in answer["out"]] == [7]
+    lines = list(tell(answer))
+    assert "table      segment: port=1: hit" in lines
+    assert lines[-6:] == [
+        "flooded    to multicast group 2: 1, 7",
+        "copy       for port 1",
+        "drop       mark_to_drop",
+        "drop       end of egress",
+        "copy       for port 7",
+        f"sent       to port 7, {len(ARP)} bytes",
+    ]

@@ -169,6 +169,8 @@ class Engine:
 
     def _multicast(self, unit: Unit, work: deque[tuple[Any, ...]], state: State, group: int) -> None:
         found = self.switch.replication.groups.get(group)
+        if unit is self._traced:
+            self._note("multicast", str(group), [] if found is None else [r.port for r in found.replicas])
         if found is not None:
             self._replicate(work, state, found.replicas)
 

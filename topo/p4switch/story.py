@@ -23,14 +23,19 @@ _SECRET = {"configure": 1}
 def tell(answer: Mapping[str, Any]) -> Iterator[str]:
     """Lines about one switch's trace, as its trace socket answered it; what is set to what it was is left out."""
     told = {"extract": _extract, "table": _table, "action": _action, "valid": _valid}
-    told |= {"register": _register, "transmit": _transmit, "digest": _named("digest"), "drop": _named("drop")}
+    told |= {"multicast": _multicast, "register": _register, "transmit": _transmit}
+    told |= {"digest": _named("digest"), "drop": _named("drop")}
     values_now: dict[str, Any] = {}
+    copied = False
     for stage, name, values in answer["events"]:
         if stage == "set":
             if values_now.get(name, 0) != values[0]:
                 values_now[name] = values[0]
                 yield from _set(name, values)
+        elif stage == "egress" and copied:
+            yield f"copy       for port {values[0]}"
         elif stage in told:
+            copied |= stage == "multicast"
             yield from told[stage](name, values)
     if not answer["out"]:
         yield "sent       nothing: dropped"
@@ -74,6 +79,11 @@ def _valid(name: str, values: list[Any]) -> Iterator[str]:
 
 def _register(name: str, values: list[Any]) -> Iterator[str]:
     yield f"  register {name}[{values[0]}] = {values[1]:#x}"
+
+
+def _multicast(name: str, values: list[Any]) -> Iterator[str]:
+    ports = ", ".join(map(str, values[0])) or "there is no such group"
+    yield f"flooded    to multicast group {name}: {ports}"
 
 
 def _transmit(name: str, values: list[Any]) -> Iterator[str]:
