@@ -28,6 +28,7 @@ from controller.southbound.p4session import P4Session
 from p4src.ids import Reason as Said
 from p4src.spec import Secret
 from p4src.target import P4Target
+from tests.conformance import p4marks
 from tests.conformance.target import Reason, Report
 
 _PATIENCE = 30.0
@@ -46,8 +47,10 @@ _T = TypeVar("_T")
 class P4Controller:
     """The controller's side of one P4 switch, its event loop in a thread of its own."""
 
-    def __init__(self, switch: Switch, address: str) -> None:
+    def __init__(self, switch: Switch, address: str, *, marked: bool = False) -> None:
+        """``marked``: the switch is to tell of everything at once, and of the mark of ``p4marks``."""
         self.switch = switch
+        self._marked = marked
         self._events: queue.Queue[Event] = queue.Queue()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="p4 controller", daemon=True)
@@ -57,6 +60,8 @@ class P4Controller:
         self.sent = 0
         """Packets that the controller has sent to the switch."""
         self._count_sent()
+        if marked:
+            self._run(self._tell_at_once())
         self._link = P4Link(switch, self._session, _new_secret(), _all_ports)
         self._have = P4Target()
         self._world: World | None = None
@@ -73,6 +78,12 @@ class P4Controller:
             if isinstance(event, Connected):
                 return event.session
 
+    async def _tell_at_once(self) -> None:
+        session = self._session
+        digest = session._pipeline.numbers["report_t"]
+        refused = await session._channel.write(p4marks.at_once(session, digest))
+        assert not refused, refused
+
     def _count_sent(self) -> None:
         send = self._session.packet_out
 
@@ -83,13 +94,16 @@ class P4Controller:
         self._session.packet_out = counting  # type: ignore[method-assign]
 
     def apply(self, world: World) -> None:
-        """Write what differs, and renew the authority."""
+        """Write what differs, take authority back that is no more, and renew the other."""
         self._world = world
         self._reports = P4Reports(_core(world, self.switch))
         want = self._link.plan(world)
+        if self._marked:
+            want = p4marks.marked(want)
         delta = self._link.diff(self._have, want)
         if len(delta):
             self._have = self._run(self._link.write(delta, want))
+        self._run(self._link.settle())
         self._run(self._link.renew(want))
 
     def clock_moved(self) -> None:
@@ -98,7 +112,7 @@ class P4Controller:
 
     def forget(self) -> None:
         """Key the memory's digests anew: nothing that is in it will be found again."""
-        self._link = P4Link(self.switch, self._session, _new_secret(), _all_ports)
+        self._link._secret = _new_secret()
         if self._world is not None:
             self.apply(self._world)
 
@@ -117,6 +131,25 @@ class P4Controller:
             made = self._told(event)
             if made is not None:
                 found.append(made)
+
+    def told(self) -> tuple[list[Report], int]:
+        """All that was told before the mark, which was sent; and how many packets the controller answered with."""
+        events: list[Event] = []
+        while True:
+            try:
+                event = self._events.get(timeout=_PATIENCE)
+            except queue.Empty:
+                raise AssertionError(f"{self.switch.name} did not tell of the mark: {events}") from None
+            if isinstance(event, Digest) and event.listener == p4marks.LISTENER:
+                break
+            events.append(event)
+        # Packets for the controller are in a queue of their own, in which the clock's answer is the last.
+        self.settle()
+        while not self._events.empty():
+            events.append(self._events.get_nowait())
+        before = self.sent
+        reports = [made for event in events if (made := self._told(event)) is not None]
+        return reports, self.sent - before
 
     def _told(self, event: Event) -> Report | None:
         if isinstance(event, Punted):

@@ -10,41 +10,26 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from ipaddress import ip_address
 from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from controller.model.types import Protocol
 from controller.plan.duty import World
+from tests.conformance import p4marks
 from tests.conformance.embedded import LACKING
 from tests.conformance.p4 import P4Controller
-from tests.conformance.packets import ETHER, Packet, ethernet
 from tests.conformance.rawports import RawPorts, listen
-from tests.conformance.scenario import (
-    CLIENTS,
-    GATEWAY_MAC,
-    NEIGHBOURS,
-    PORTS,
-    SEGMENT,
-    SERVER_ADDRESSES,
-    SERVERS,
-    SWITCH_MAC,
-    p4_switch,
-)
+from tests.conformance.scenario import PORTS, SEGMENT, p4_switch
 from tests.conformance.target import DEADLINE, Can, Heard, Reason, Wire
 from topo import netns, state
 
 _CPU_PORT = 510
-_BATCH = 16
+_BATCH = 20
 """Frames at a time: BMv2 has room for 32 that it has not read, those that end an exchange among them."""
-_END = b"end of the exchange"
-_DIGESTS_WITHIN = 0.06
-"""Seconds that a digest may wait for others to be sent with."""
-_ACKNOWLEDGED_WITHIN = 0.1
+_ANSWERS = 8
+"""Times that the controller may answer what came of its last answer."""
 _GONE_WITHIN = 5.0
 COMMANDS = {
     "bmv2": ["simple_switch_grpc"],
@@ -88,12 +73,14 @@ class P4Process:
                     route.link("add", ifname=f"p{number}", kind="veth", peer={"ifname": f"q{number}"})
                     for end in "pq":
                         route.link("set", index=route.link_lookup(ifname=f"{end}{number}")[0], state="up")
-            self._ports = RawPorts({name: listen(f"q{number}") for name, number in PORTS.items()}, _is_end)
+            self._ports = RawPorts(
+                {name: listen(f"q{number}") for name, number in PORTS.items()}, p4marks.is_end
+            )
             self._stack.callback(self._ports.close)
             log = self._stack.enter_context((folder / "log").open("wb"))
             process = subprocess.Popen(self._command(kind, address), stdout=log, stderr=log)
         self._stack.callback(_end, process)
-        self._controller = P4Controller(self.switch, address)
+        self._controller = P4Controller(self.switch, address, marked=True)
         self._stack.callback(self._controller.close)
 
     def _command(self, kind: str, address: str) -> list[str]:
@@ -113,29 +100,29 @@ class P4Process:
     def exchange(
         self, sent: Sequence[Wire], done: Callable[[Heard], bool], within: float = DEADLINE
     ) -> Heard:
-        """See ``Target``."""
+        """See ``Target``. It is known when all has come, so nothing is waited for."""
         heard = Heard()
         for at in range(0, len(sent), _BATCH):
-            self._ports.send(sent[at : at + _BATCH])
-            for _ in range(2):
-                heard.frames += self._ports.drain(_ENDS, dict.fromkeys(PORTS, 1))
-        # Digests are not sent before they are a list, or late.
-        heard.reports += self._controller.reports(_DIGESTS_WITHIN)
-        end = time.monotonic() + within
-        while not done(heard) and time.monotonic() < end:
-            heard.reports += self._controller.reports(0.02)
-            heard.frames += self._ports.receive(0.0)
-        if heard.reports:
+            batch = sent[at : at + _BATCH]
+            self._ports.send(batch)
+            heard.frames += self._drain({wire.port for wire in batch})
+        for _ in range(_ANSWERS):
+            self._ports.send([p4marks.MARK])
+            reports, answers = self._controller.told()
+            heard.reports += reports
+            if not answers:
+                return heard
             self._controller.settle()
-            # Until the acknowledgement has come through, BMv2 holds back a digest that says the same.
-            time.sleep(_ACKNOWLEDGED_WITHIN)
-        return heard
+            heard.frames += self._drain({SEGMENT})
+        raise AssertionError(f"the controller does not stop to answer {self.name}")
+
+    def _drain(self, used: set[str]) -> list[Wire]:
+        """Everything that came of the frames that these ports have sent."""
+        return self._ports.drain(p4marks.ends(used), dict.fromkeys(PORTS, len(used)))
 
     def forget(self) -> None:
         """See ``Target``."""
         self._controller.forget()
-        # What the packets before said twice comes when the first of the two is acknowledged.
-        self._controller.reports(_ACKNOWLEDGED_WITHIN)
 
     def close(self) -> None:
         """See ``Target``."""
@@ -149,19 +136,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _is_end(frame: bytes) -> bool:
-    return _END in frame
-
-
-def _end_frame(port: str, to: str) -> Wire:
-    """A datagram that is routed from one port to another one."""
-    client = CLIENTS["c1"].addresses[4]
-    addresses = {name: SERVER_ADDRESSES[name][4] for name in SERVERS}
-    addresses |= {name: ip_address(f"10.0.0.{number}") for name, number in NEIGHBOURS.items()}
-    packet = Packet(ip_address("10.0.0.12"), 9, addresses.get(to, client), 9, Protocol.UDP, _END)
-    return Wire(port, ethernet(SWITCH_MAC, GATEWAY_MAC, ETHER[4], packet.build()))
-
-
-_ENDS = (*(_end_frame(SEGMENT, name) for name in PORTS if name != SEGMENT), _end_frame(SERVERS[0], SEGMENT))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,10 +9,6 @@ from tests.conformance import ovs, p4process
 from tests.conformance.embedded import Embedded
 from tests.conformance.oracle import Oracle
 from tests.conformance.target import Target
-
-EVERY_BMV2_ROW_VARIABLE = "EVENKEEL_EVERY_BMV2_ROW"
-EVERY_BMV2_ROW = os.environ.get(EVERY_BMV2_ROW_VARIABLE, "") not in ("", "0")
-"""Whether BMv2, which is slow to be asked, plays every row and the fuzzer too."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from tests.conformance.rows import (
     segment,
 )
 from tests.conformance.target import Target
-from tests.conformance.targets import EVERY_BMV2_ROW, EVERY_BMV2_ROW_VARIABLE
 
 SUBJECTS = {
     "modes": modes.ROWS,
@@ -39,10 +38,6 @@ ROWS = [pytest.param(row, id=f"{name}-{row.name}") for name, rows in SUBJECTS.it
 
 @pytest.mark.parametrize("row", ROWS)
 def test_row(target: Target, row: Row) -> None:
-    if target.name == "bmv2" and row not in modes.ROWS and not EVERY_BMV2_ROW:
-        pytest.skip(
-            f"BMv2 takes ten minutes for the rows but those of modes: set {EVERY_BMV2_ROW_VARIABLE}=1"
-        )
     lacking = row.lacking(target)
     if lacking is not None:
         pytest.skip(f"{target.name} does not know {lacking}")
