@@ -61,9 +61,10 @@ class Upgrade(Balanced):
 
 
 class Watch:
-    """What was found in the switches while it ran."""
+    """Looks into all switches; at its end ``looks`` has what was found."""
 
     def __init__(self, lab: Lab) -> None:
+        self.looks: list[dict[str, Any]] = []
         switches = [one.switch for one in lab.switches.values()]
         places = [f"{one.roles[0]}:{one.name}:{one.id}@{one.control}:{P4RUNTIME_PORT}" for one in switches]
         self._folder = tempfile.TemporaryDirectory(prefix="evenkeel-test-")
@@ -72,13 +73,15 @@ class Watch:
         with self._path.open("w") as out:
             self._process: subprocess.Popen[Any] = lab.popen(CONTROLLER, argv, stdout=out, cwd=ROOT)
 
-    def end(self) -> list[dict[str, Any]]:
-        """End it; its looks."""
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
         rows = self._path.read_text().splitlines()
         self._folder.cleanup()
-        return [json.loads(row) for row in rows[:-1]]
+        self.looks = [json.loads(row) for row in rows[:-1]]
 
 
 class Newcomers:
@@ -87,20 +90,22 @@ class Newcomers:
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._ended = threading.Event()
-        self._problems: list[str] = []
+        self.problems: list[str] = []
+        """What became of each; empty: it was answered."""
         self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Newcomers:
         self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
 
     def _run(self) -> None:
         while not self._ended.wait(0.05):
             with LongConnections(self._lab, "c2") as fresh:
-                self._problems += [one.problem for one in fresh.open(1, MODES)]
-
-    def end(self) -> list[str]:
-        """What became of each; empty: it was answered."""
-        self._ended.set()
-        self._thread.join()
-        return self._problems
+                self.problems += [one.problem for one in fresh.open(1, MODES)]
 
 
 @dataclass
@@ -152,11 +157,10 @@ def rolled(lab: Lab) -> Iterator[Rolled]:
         )
         fleet.settle()
         pins = int(fleet.status()["pins"])
-        watch, newcomers = Watch(lab), Newcomers(lab)
-        fleet.upgrade()
-        fleet.wait_event("pushed", 120.0, switch=SWITCHES[-1])
-        fleet.wait_ready()
-        fresh, looks = newcomers.end(), watch.end()
+        with Watch(lab) as watch, Newcomers(lab) as newcomers:
+            fleet.upgrade()
+            fleet.wait_event("synced", 120.0, switch=SWITCHES[-1])
+            fleet.wait_ready()
         long.hush()
         long.speak()
         broken = [(one.mode, one.problem) for one in long.broken()]
@@ -164,7 +168,7 @@ def rolled(lab: Lab) -> Iterator[Rolled]:
         fleet.kill_controller()
         fleet.start_controller()
         fleet.wait_ready()
-        yield Rolled(said, looks, pins, broken, fresh, fleet.since_mark())
+        yield Rolled(said, watch.looks, pins, broken, newcomers.problems, fleet.since_mark())
 
 
 def test_each_switch_is_pushed_in_its_turn_and_after_the_one_before_is_in_use(rolled: Rolled) -> None:
