@@ -1,6 +1,7 @@
 """Sends hellos between P4 switches, hears them, and says which cables do not carry.
 
-    every 100 ms: connected, synced switches ─► a hello out of every port that leads to another one
+    every 300 ms: connected, synced switches ─► a hello out of every port that leads to another one
+    every 50 ms:  the same where one is overdue, or where they begin to come again
     heard ─► judge ─► dead ports ─► State ─► plans leave them out            (what counts as missed: hello_judge)
 
 Only links between two P4 switches are watched. Two Open vSwitch switches watch each other by BFD; between a P4 and an
@@ -10,6 +11,7 @@ Open vSwitch switch there is neither, and a cut cable is known there by port sta
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,8 +29,10 @@ from p4src.ids import Op, Reason
 if TYPE_CHECKING:
     from controller.core.controller import Controller
 
-PERIOD = 0.1
-"""Seconds between hellos of a port."""
+STEP = 0.05
+"""Seconds between looks, and between hellos of a port where something may have changed."""
+EVERY = 6
+"""Steps between hellos of all other ports: each costs the controller a write and a read of gRPC."""
 _KEPT = 20.0
 """Seconds for which a hello may be on its way."""
 
@@ -122,14 +126,13 @@ class Hellos:
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as self._group:
-            while True:
+            for step in itertools.count():
                 before = self._number
                 self._attend()
-                self._send()
-                await asyncio.sleep(PERIOD / 2)
+                self._send(self._judge.pressing() if step % EVERY else self._judge.sending())
+                await asyncio.sleep(STEP)
                 self._ask(before)
                 self._look()
-                await asyncio.sleep(PERIOD / 2)
 
     def _attend(self) -> None:
         """Take notice of another intent, and of switches that came or went."""
@@ -147,10 +150,10 @@ class Hellos:
                 self._judge.begin(name)
                 self._sessions[name] = session
 
-    def _send(self) -> None:
+    def _send(self, ends: list[End]) -> None:
         """A round of hellos; a switch that has not taken the last round yet is left out."""
         ports: dict[str, list[int]] = {}
-        for end in self._judge.sending():
+        for end in ends:
             ports.setdefault(end.switch, []).append(end.port)
         for name, numbers in ports.items():
             if name not in self._busy:

@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 from controller.plan.ways import End
 
-DOWN = 4
+DOWN = 5
 """Hellos missed in a row that show that nothing gets through."""
-UP = 10
+UP = 20
 """Hellos heard in a row that show that everything does again: a flapping cable stays down."""
 SLACK = 0.02
 """Seconds that a hello may take from port to port, after its switch is known to have sent it."""
@@ -71,6 +71,21 @@ class _Way:
     @property
     def dead(self) -> bool:
         return self.state in (_State.LOST, _State.DOWN)
+
+    @property
+    def waiting(self) -> _Sent | None:
+        """The first hello that was neither heard nor missed yet."""
+        return next((each for each in self.sent if not each.missed), None)
+
+    @property
+    def pressing(self) -> bool:
+        """Whether a hello should have come by now, or came where none did before, or none was sent yet."""
+        if self.state is _State.DOWN:
+            return self.heard > 0
+        if self.state is not _State.UP and not self.sent:
+            return True
+        waiting = self.waiting
+        return self.missed > 0 or (waiting is not None and waiting.out is not None)
 
 
 @dataclass
@@ -133,6 +148,10 @@ class HelloJudge:
     def sending(self) -> list[End]:
         """Ports that hellos should leave by: both ends are there."""
         return [e for e, way in self._ways.items() if e.switch in self._proofs and way.to in self._proofs]
+
+    def pressing(self) -> list[End]:
+        """Those of them that should have the next one soon: something may have changed there."""
+        return [end for end in self.sending() if self._ways[end].pressing]
 
     # -- what happens ---------------------------------------------------------------------------------------
 
@@ -216,7 +235,7 @@ class HelloJudge:
 
     def _look_at(self, way: _Way) -> None:
         proof = self._proofs.get(way.to)
-        waiting = next((each for each in way.sent if not each.missed), None)
+        waiting = way.waiting
         if waiting is None or waiting.out is None or proof is None or proof.told < waiting.out + SLACK:
             return
         waiting.missed = True
@@ -229,12 +248,13 @@ class HelloJudge:
         """Switches to ask: a hello up to ``number`` lacks proof, which should be there if sent out by ``until``."""
         ask: dict[str, None] = {}
         for end, way in self._ways.items():
-            waiting = next((each for each in way.sent if not each.missed), None)
-            if waiting is None or way.state is _State.DOWN or waiting.number > number:
+            waiting = [each for each in way.sent if not each.missed and each.number <= number]
+            if way.state is _State.DOWN or way.to not in self._proofs:
                 continue
-            if waiting.out is None:
+            if any(each.out is None for each in waiting):
                 ask[end.switch] = None
-            elif waiting.out <= until and self._proofs[way.to].told < waiting.out + SLACK:
+            told = self._proofs[way.to].told
+            if any(told < each.out + SLACK for each in waiting if each.out is not None and each.out <= until):
                 ask[way.to] = None
         return list(ask)
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.core.hello import EVERY, STEP
 from controller.core.hello_judge import DOWN, SLACK, UP, HelloJudge
 from controller.plan.ways import End
 
-PERIOD = 0.1
+PERIOD = STEP * EVERY
 CABLE = 0.001
 EDGE, LB, LEAF = End("edge", 1), End("lb", 1), End("leaf", 1)
 LB_LEAF = End("lb", 2)
@@ -31,7 +33,8 @@ class Drill:
     """Seconds that a control channel takes each way."""
     silent: set[str] = field(default_factory=set)
     """Control channels that carry nothing now; what they were given comes later."""
-    lose: Callable[[End, int], bool] = lambda end, number: False
+    lose: Callable[[End, int], bool] = lambda end, count: False
+    """Whether a port's hello is lost, by how many it sent."""
     dead: tuple[End, ...] = ()
     now: float = 0.0
     declared: Mapping[End, str] | None = None
@@ -46,6 +49,9 @@ class Drill:
             self.judge.begin(name)
         self.said: list[tuple[float, End, bool]] = []
         self.number = 0
+        self.step = -1
+        self.asked = 0
+        self.count: Counter[End] = Counter()
         self._turn = itertools.count()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._last: dict[tuple[str, str], float] = {}
@@ -53,16 +59,16 @@ class Drill:
 
     def run(self, seconds: float) -> None:
         """Let the controller work."""
-        for _ in range(round(seconds / PERIOD)):
+        for _ in range(round(seconds / STEP)):
             before = self.number
-            for end in self.judge.sending():
+            self.step += 1
+            for end in self.judge.pressing() if self.step % EVERY else self.judge.sending():
                 self.send(end)
-            self._pass(PERIOD / 2)
+            self._pass(STEP)
             for name in self.judge.doubtful(before, self.now - SLACK):
                 self._ask(name)
             for turn in self.judge.look():
                 self.said.append((self.now, turn.end, turn.up))
-            self._pass(PERIOD / 2)
 
     def stall(self, seconds: float) -> None:
         """The controller does nothing; the world goes on, and what came is heard afterwards."""
@@ -74,7 +80,8 @@ class Drill:
         number, at = self.number, self.now
         self.judge.sent(end, number)
         other = self.over[end]
-        lost = end in self.cut or self.lose(end, number)
+        self.count[end] += 1
+        lost = end in self.cut or self.lose(end, self.count[end])
 
         def arrives() -> None:
             self._back(other.switch, lambda: self.judge.heard(other, end, number, at, self.now))
@@ -89,6 +96,7 @@ class Drill:
             self._later(owner, "held", 0.0, work)
 
     def _ask(self, name: str) -> None:
+        self.asked += 1
         number, at = self.number, self.now
         self._out(name, lambda: self._back(name, lambda: self.judge.answered(name, number, at, self.now)))
 
@@ -144,7 +152,7 @@ def test_a_cut_cable_is_dead_at_both_ends_after_so_many_hellos_and_no_other_is()
     drill.run(2)
     assert sorted(drill.downs) == [EDGE, LB]
     assert drill.judge.dead() == {EDGE, LB}
-    assert all(DOWN * PERIOD <= at - began <= (DOWN + 2) * PERIOD for at, _, _ in drill.said)
+    assert all(DOWN * STEP <= at - began <= PERIOD + (DOWN + 4) * STEP for at, _, _ in drill.said)
 
 
 def test_one_direction_cut_is_enough() -> None:
@@ -163,7 +171,7 @@ def test_a_switch_whose_only_cable_is_cut_is_asked_its_clock_instead() -> None:
 
 
 def test_single_hellos_lost_mean_nothing() -> None:
-    drill = Drill(lose=lambda end, number: end == EDGE and number % 5 < DOWN - 1)
+    drill = Drill(lose=lambda end, count: end == EDGE and count % DOWN != 0)
     drill.run(20)
     assert drill.said == []
 
@@ -176,7 +184,7 @@ def test_a_healed_cable_is_used_after_so_many_hellos() -> None:
     drill.run(3)
     ups = [(at, end) for at, end, up in drill.said if up]
     assert sorted(end for _, end in ups) == [EDGE, LB]
-    assert all((UP - 1) * PERIOD <= at - healed <= (UP + 1) * PERIOD for at, _ in ups)
+    assert all((UP - 1) * STEP <= at - healed <= PERIOD + (UP + 2) * STEP for at, _ in ups)
     assert not drill.judge.dead()
 
 
@@ -185,7 +193,7 @@ def test_a_flapping_cable_stays_dead_and_is_told_once() -> None:
     drill.run(1)
     for _ in range(20):
         drill.cut = set() if drill.cut else {EDGE, LB}
-        drill.run((UP - 3) * PERIOD)
+        drill.run((UP - 3) * STEP)
     assert sorted(drill.downs) == [EDGE, LB]
     assert len(drill.said) == 2
 
@@ -197,6 +205,13 @@ def test_a_controller_that_stalls_declares_nothing_dead() -> None:
         drill.stall(seconds)
     drill.run(2)
     assert drill.said == []
+
+
+def test_where_all_is_well_few_hellos_are_sent_and_nobody_is_asked() -> None:
+    drill = Drill()
+    drill.run(30)
+    assert max(drill.count.values()) <= 30 / PERIOD + 1
+    assert drill.asked == 0
 
 
 def test_a_slow_control_channel_is_no_cut_cable() -> None:
