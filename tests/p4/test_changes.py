@@ -10,7 +10,7 @@ import pytest
 from controller.model.types import Address, Mode, Protocol
 from controller.plan.spec import Fate
 from p4src.hashes import slot
-from p4src.ids import Reason
+from p4src.ids import Drop, Reason
 from tests.conformance.packets import ACK, PSH, RST, SYN
 from tests.p4.box import Box, Said
 from tests.p4.embedded import EmbeddedBox
@@ -135,12 +135,8 @@ def _by_table(scene: Scene, talk: Talk) -> int:
 
 
 def _backends(box: Box, some: Sequence[Talk], flags: int) -> dict[Address, int]:
-    """Which backend got each client's packet."""
-    out = {}
-    for talk in some:
-        (frame,) = box.send([talk.frame(flags)])
-        out[talk.client] = backend_of(frame)
-    return out
+    """Which backend got each client's packet; those whose packet went nowhere are not among them."""
+    return {talk.client: backend_of(frame) for talk in some for frame in box.send([talk.frame(flags)])}
 
 
 def test_an_exception_is_reported_with_every_packet_until_its_pin_is_there(box: Box) -> None:
@@ -304,3 +300,50 @@ def test_a_connection_that_opens_in_a_transition_and_finds_no_room_stays_where_i
     assert crowd.unharmed
     assert full.unharmed
     assert len(keeper.pins.pins) >= COUNT
+
+
+def test_a_connection_without_room_is_not_opened_at_a_slots_former_backend_that_drains(box: Box) -> None:
+    """Its SYN waits, for the second until it is sent again, until the controller has pinned it elsewhere."""
+    keeper = Keeper([box], Scene((SERVICE,), cells_mask=0))
+    Crowd(box).open(talks(SERVICE, 4, first=9000))
+    keeper.change(keeper.scene.changing((1, 2, 3)).with_fate(4, Fate.DRAIN))
+    some = talks(SERVICE, COUNT)
+    early = _backends(box, some, SYN)
+    waiting = [talk for talk in some if talk.client not in early]
+    assert waiting
+    assert 4 not in early.values()
+    assert box.drops()[Drop.MEMORY] == len(waiting)
+    keeper.until(lambda: {talk.key for talk in waiting} <= set(keeper.pins.pins))
+    opened = _backends(box, waiting, SYN)
+    assert opened == {talk.client: _by_table(keeper.scene, talk) for talk in waiting}
+    for _ in range(2):
+        assert _backends(box, waiting, ACK) == opened
+
+
+def test_an_old_pin_to_a_draining_backend_opens_no_connection_there_without_room_either(
+    embedded: EmbeddedBox,
+) -> None:
+    keeper = Keeper([embedded], Scene((SERVICE,), keep=1.0))
+    mine = _pinned(keeper, crowd := _crowd(embedded), 4)
+    embedded.sleep(3.5)
+    keeper.change(replace(keeper.scene, cells_mask=0, keep=900.0).with_fate(4, Fate.DRAIN))
+    for filler in talks(SERVICE, 10, first=9000):
+        embedded.send([filler.frame(SYN), filler.frame(ACK)])
+    again = [Talk(SERVICE, crowd.talks[number].client, 40_000) for number in mine]
+    assert _backends(embedded, again, SYN) == {}
+    keeper.until(lambda: not {talk.key for talk in again} & set(keeper.pins.pins))
+    opened = _backends(embedded, again, SYN)
+    assert len(opened) == len(again)
+    assert 4 not in opened.values()
+
+
+@pytest.mark.parametrize("fate", [Fate.MOVE, Fate.RESET])
+def test_what_nobody_remembers_does_not_go_to_a_former_backend_that_gives_its_connections_away(
+    box: Box, fate: Fate
+) -> None:
+    keeper = Keeper([box], Scene((SERVICE,)))
+    old, new = keeper.scene, keeper.scene.changing((1, 2, 3)).with_fate(4, fate)
+    some = [talk for talk in talks(SERVICE, COUNT) if _by_table(old, talk) == 4]
+    assert some
+    keeper.change(new)
+    assert _backends(box, some, ACK) == {talk.client: _by_table(new, talk) for talk in some}

@@ -14,6 +14,7 @@ from tests.conformance import packets
 from tests.conformance.packets import ETHER, Packet, Read, ethernet
 from tests.p4 import wires
 from tests.p4.box import Box, Frame
+from tests.p4.embedded import EmbeddedBox
 from tests.p4.keeper import Keeper
 from tests.p4.scene import (
     CLIENT_MAC,
@@ -128,3 +129,28 @@ def test_an_edge_sends_all_fragments_of_a_datagram_to_one_switch(common: Box, se
         ports |= {port for port, _ in out}
         assert all(wires.source(frame)[0] == talk.client for _, frame in out)
     assert len(ports) > 1
+
+
+def test_a_datagram_with_the_number_of_one_before_goes_by_its_own_ports(common: Box) -> None:
+    """Numbers of datagrams come round: what counts is the first fragment that came last."""
+    Keeper([common], Scene(SERVICES))
+    one, same = fresh(SERVICES[0]), fresh(SERVICES[2])
+    other = Talk(same.service, one.client, same.port)
+    first, later = _from_client(one, ident=77)
+    new_first, new_later = _from_client(other, ident=77)
+    common.send([first, later, new_first])
+    (out,) = common.send([new_later])
+    opened = common.send([other.frame()])
+    assert backend_of(out) == backend_of(opened[0])
+    assert wires.destination(out[1])[0] == server_address(backend_of(out), other.service.version)
+
+
+def test_later_fragments_find_their_first_for_some_seconds_and_no_longer(embedded: EmbeddedBox) -> None:
+    Keeper([embedded], Scene(SERVICES))
+    before = embedded.drops()[Drop.FRAGMENT]
+    for seconds, arrives in ((15.0, True), (18.0, False)):
+        first, later = _from_client(fresh(SERVICES[0]))
+        assert len(embedded.send([first])) == 1
+        embedded.sleep(seconds)
+        assert len(embedded.send([later])) == arrives
+    assert embedded.drops()[Drop.FRAGMENT] == before + 1

@@ -240,3 +240,38 @@ def test_with_affinity_the_end_of_one_connection_is_not_that_of_its_source(
     assert _send(embedded, other, SYN, ACK) == [backend] * 2
     embedded.sleep(CLOSING_SECONDS * 2)
     assert _send(embedded, other, ACK) == [backend]
+
+
+@pytest.mark.parametrize("ended", [(ACK,), (ACK, ACK | PSH)], ids=["established", "exchanging"])
+def test_a_forged_rst_is_made_up_for_by_the_clients_next_packet(
+    embedded: EmbeddedBox, ended: tuple[int, ...]
+) -> None:
+    """Nobody here checks sequence numbers, as the server does; who is reset indeed sends nothing more."""
+    keeper = Keeper([embedded], _scene())
+    (talk,) = talks(SERVICE, 1)
+    backend = _send(embedded, talk, SYN, *ended, RST)[0]
+    _elsewhere(keeper, backend)
+    embedded.sleep(CLOSED_SECONDS - 1)
+    assert _send(embedded, talk, ACK | PSH) == [backend]
+    assert _state(embedded, talk) == ESTABLISHED
+    embedded.sleep(199.0)
+    assert _send(embedded, talk, ACK | PSH) == [backend]
+
+
+def test_more_resets_and_syns_bring_no_closed_connection_back(embedded: EmbeddedBox) -> None:
+    Keeper([embedded], _scene())
+    (talk,) = talks(SERVICE, 1)
+    _send(embedded, talk, SYN, ACK, RST, RST)
+    assert _state(embedded, talk) == CLOSED
+    _send(embedded, talk, SYN)
+    assert _state(embedded, talk) == EMBRYO
+
+
+def test_a_connection_that_came_back_after_a_reset_is_never_replaced(embedded: EmbeddedBox) -> None:
+    Keeper([embedded], _scene(cells_mask=TINY))
+    some = talks(SERVICE, 4)
+    _fill(embedded, some, SYN, ACK)
+    _send(embedded, some[2], RST, ACK)
+    for talk in talks(SERVICE, 50, first=100):
+        _send(embedded, talk, SYN, ACK)
+    assert [_state(embedded, talk, TINY) for talk in some] == [ESTABLISHED] * 4
