@@ -30,6 +30,11 @@ def run(config: Path, state: Path, listen: str) -> int:
         print(error, file=sys.stderr)
         return 2
     core = Controller(file, store, Journal())
+    why = core.state.refusal(core.state.intent, time.time())
+    if why:
+        print(*(f"{config}: {each}" for each in why), sep="\n", file=sys.stderr)
+        store.close()
+        return 2
     code = 0
     try:
         asyncio.run(_main(core, host, port, state.with_name("status.json")))

@@ -242,6 +242,8 @@ class Controller:
             news = await asyncio.to_thread(self.file.poll)
             if isinstance(news, ConfigErrors):
                 self.journal.event("intent_refused", errors=[str(e) for e in news])
+            elif news is not None and (why := self.state.refusal(news, self._unix())):
+                self.journal.event("intent_refused", errors=why)
             elif news is not None:
                 self.journal.event("intent_accepted", pools=len(news.pools), vips=len(news.vips))
                 self._take_intent(news)

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from controller.health.judge import Verdict
 from controller.model.types import Intent, Role, Switch
 from controller.plan import history
-from controller.plan.duty import World, meter_names, pool_key
+from controller.plan.demand import demand, shortages
+from controller.plan.duty import World, pool_key
 from controller.plan.numbers import Numbers, Space
 from controller.plan.pins import PinBook
 from controller.plan.pool import Health, PoolState, fates, next_change, step
@@ -87,6 +88,10 @@ class State:
             self.dead_links,
         )
 
+    def refusal(self, intent: Intent, now: float) -> list[str]:
+        """Why this intent cannot be carried out now, though it is well written; empty: it can."""
+        return shortages(intent, self.numbers, now)
+
     def owners(self) -> dict[str, str]:
         """The site that owns each VIP: its home, as long as no store decides otherwise."""
         return {vip.name: vip.owners[0] for vip in self.intent.vips}
@@ -157,14 +162,12 @@ class State:
     def _give_back(self, now: float) -> None:
         longest = max((p.memory_timeout for p in self.intent.pools), default=900.0)
         rest_until = now + REST * longest
+        switches = {s.name for s in self.intent.switches}
         names = {
-            Space.VIP: {v.name for v in self.intent.vips},
-            Space.LISTENER: {item.name for item in self.intent.listeners()},
-            Space.POOL: set(self.pools),
+            **demand(self.intent),
             Space.BACKEND: {m.backend.name for p in self.pools.values() for m in p.members},
-            Space.METER: set(meter_names(self.intent)),
-            Space.LOCAL4: {item.name for item in self.intent.listeners()},
-            Space.LOCAL6: {item.name for item in self.intent.listeners()},
+            # A group is called after its switch first.
+            Space.GROUP: {n for n in self.numbers.given.get(Space.GROUP, {}) if n.split(" ")[0] in switches},
         }
         for space, alive in names.items():
             self.numbers.keep_only(space, alive, rest_until)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Space(StrEnum):
@@ -29,6 +30,17 @@ LIMIT = 0xFFFF
 
 class NumbersExhausted(RuntimeError):
     """All numbers of a space are given out or resting."""
+
+
+class Room(NamedTuple):
+    """How many numbers of a space there are."""
+
+    free: int
+    given: int
+    resting: int
+    next_free: float | None
+    """When the first of the resting ones may be given again; None: none rests."""
+    limit: int
 
 
 @dataclass
@@ -52,6 +64,13 @@ class Numbers:
     def name(self, space: Space, number: int) -> str | None:
         """Who has a number now."""
         return next((n for n, k in self.given.get(space, {}).items() if k == number), None)
+
+    def room(self, space: Space, now: float) -> Room:
+        """How many names can be given a number now."""
+        given = self.given.get(space, {})
+        waiting = [until for until in self.resting.get(space, {}).values() if until > now]
+        free = LIMIT - len(given) - len(waiting)
+        return Room(free, len(given), len(waiting), min(waiting, default=None), LIMIT)
 
     def keep_only(self, space: Space, names: Iterable[str], rest_until: float) -> None:
         """Take back the numbers of all other names; they rest until then."""

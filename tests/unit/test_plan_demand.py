@@ -1,0 +1,129 @@
+"""An intent that needs more numbers than there are is refused as a whole, with how many and what frees them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from controller.cli import run as cli
+from controller.core.controller import Controller, open_file
+from controller.core.journal import Journal
+from controller.model.load import load_intent
+from controller.plan import numbers as numbers_module
+from controller.plan.demand import WORDS, demand, shortages
+from controller.plan.numbers import Numbers, Space
+from controller.sites.store import SqliteStore
+from topo import intent, model
+from topo.plan import plan
+
+NOW = 1000.0
+
+
+def write(path: Path, name: str = "pair") -> Path:
+    path.write_text(intent.dump(intent.intent(plan(model.load(name)))))
+    return path
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return write(tmp_path / "intent.yaml")
+
+
+def test_every_space_is_asked_for_but_the_one_that_no_intent_decides(file: Path) -> None:
+    assert set(demand(load_intent(file))) == set(Space) - {Space.GROUP}
+    assert set(WORDS) == set(Space)
+
+
+@pytest.mark.parametrize("space", sorted(set(Space) - {Space.GROUP}))
+def test_each_space_that_is_full_is_named_with_what_is_needed_free_and_resting(
+    file: Path, space: Space
+) -> None:
+    wanted = load_intent(file)
+    new = len(demand(wanted)[space]) or 1
+    numbers = Numbers()
+    used = numbers_module.LIMIT - 10
+    numbers.given[space] = {f"old{n}": n for n in range(1, used + 1)}
+    numbers.resting[space] = {used + n: NOW + 60.0 * n for n in range(1, 11)}
+    found = shortages(wanted, numbers, NOW)
+    if not demand(wanted)[space]:
+        assert found == []
+        return
+    assert len(found) == 1
+    assert f"numbers for {WORDS[space]}: {new} new ones are needed and 0 are free" in found[0]
+    assert f"({used} in use, 10 resting, the next for 60 s, 65535 in all)" in found[0]
+
+
+def test_what_has_its_number_needs_none_and_what_has_rested_is_free(file: Path) -> None:
+    wanted = load_intent(file)
+    names = sorted(demand(wanted)[Space.BACKEND])
+    numbers = Numbers()
+    numbers.given[Space.BACKEND] = {f"old{n}": n for n in range(len(names), numbers_module.LIMIT + 1)}
+    numbers.given[Space.BACKEND][names[0]] = 1
+    numbers.resting[Space.BACKEND] = dict.fromkeys(range(2, len(names)), NOW)
+    assert len(shortages(wanted, numbers, NOW - 1)) == 1
+    assert len(shortages(wanted, numbers, NOW)) == 1, "one is missing"
+    numbers.keep_only(Space.BACKEND, set(numbers.given[Space.BACKEND]) - {"old99"}, NOW)
+    assert shortages(wanted, numbers, NOW) == []
+    for name in names:
+        numbers.of(Space.BACKEND, name, NOW)
+
+
+def test_a_change_that_needs_too_many_leaves_all_as_it_was(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The controller goes on with the old intent, and takes a later one that fits."""
+    said: list[tuple[str, dict[str, object]]] = []
+    store = SqliteStore(tmp_path / "state.db")
+    journal = Journal()
+    monkeypatch.setattr(journal, "event", lambda name, **fields: said.append((name, fields)))
+    core = Controller(open_file(file), store, journal, lambda: NOW)
+    core.state.step(NOW)
+    given = core.state.numbers.given[Space.BACKEND]
+    given.update({f"old{n}": n for n in range(len(given) + 1, numbers_module.LIMIT + 1)})
+    before = (core.state.intent, json.loads(core.state.numbers.dump()), dict(core.state.pools))
+    taken: list[object] = []
+    monkeypatch.setattr(core, "_take_intent", taken.append)
+    monkeypatch.setattr("controller.core.controller.POLL", 0.01)
+    good = file.read_text()
+
+    async def body() -> None:
+        watching = asyncio.create_task(core._watch_file())
+        file.write_text(good.replace("s3", "s9"))
+        while not said:
+            await asyncio.sleep(0.01)
+        assert (core.state.intent, json.loads(core.state.numbers.dump()), dict(core.state.pools)) == before
+        file.write_text(good + "\n")
+        while len(said) < 2:
+            await asyncio.sleep(0.01)
+        watching.cancel()
+
+    asyncio.run(asyncio.wait_for(body(), 30))
+    (first, refused), (second, _) = said
+    assert (first, second) == ("intent_refused", "intent_accepted")
+    assert "numbers for backends: 1 new ones are needed and 0 are free" in str(refused["errors"])
+    assert len(taken) == 1
+    store.close()
+
+
+def test_a_controller_does_not_start_with_an_intent_that_needs_too_many(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(numbers_module, "LIMIT", 2)
+    assert cli.run(file, tmp_path / "state.db", "127.0.0.1:1") == 2
+    assert f"{file}: numbers for backends: 3 new ones are needed and 2 are free" in capsys.readouterr().err
+
+
+def test_groups_of_a_switch_that_is_no_more_give_their_numbers_back(file: Path, tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "state.db")
+    core = Controller(open_file(file), store, Journal(), lambda: NOW)
+    numbers = core.state.numbers
+    kept, gone = "lb1 1,2 by 1", "lb7 1,2"
+    for name in (kept, gone):
+        numbers.of(Space.GROUP, name, NOW)
+    core.state.step(NOW)
+    assert set(numbers.given[Space.GROUP]) == {kept}
+    assert set(numbers.resting[Space.GROUP]) == {2}
+    store.close()
