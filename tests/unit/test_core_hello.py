@@ -1,0 +1,291 @@
+"""Hellos leave by every port to another P4 switch, and what is not heard changes the plans; sessions are the test's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from controller.core.hello import Hellos
+from controller.frames.hello import Hello, hello_frame, key_of, read_hello
+from controller.model.reload import IntentFile
+from controller.model.types import Intent
+from controller.plan.ways import End, cables
+from controller.southbound.errors import SwitchGone
+from controller.southbound.p4events import Punted, Unreachable
+from controller.southbound.p4session import P4Session
+from p4src.ids import Op, Reason
+from p4src.spec import Secret
+from topo import intent, model
+from topo.plan import plan
+
+SECRET = Secret.of(bytes(range(20)))
+KEY = key_of(SECRET.octets())
+PATIENCE = 20.0
+
+
+class Session(P4Session):
+    """A switch that puts hellos on its cables at once."""
+
+    def __init__(self, world: World, name: str, number: int) -> None:
+        self.name, self.id, self.alive = name, number, True
+        self._world = world
+        self.sent: Counter[int] = Counter()
+        self.stuck: asyncio.Event | None = None
+
+    async def packet_out(
+        self, frame: bytes, *, op: int, port: int = 0, vip: int = 0, deadline: int = 0
+    ) -> None:
+        if self.stuck is not None:
+            await self.stuck.wait()
+        if not self.alive:
+            raise SwitchGone(self.name)
+        assert op == Op.SEND
+        self.sent[port] += 1
+        self._world.carry(End(self.name, port), frame)
+
+    async def clock(self) -> int:
+        return 0
+
+
+class World:
+    """What hellos ask of the controller, and the cables."""
+
+    def __init__(self, loaded: Intent) -> None:
+        self.dead: list[frozenset[tuple[str, int]]] = []
+        self.said: list[tuple[str, dict[str, Any]]] = []
+        self.touched = 0
+        self.state = SimpleNamespace(dead_links=frozenset(), secret=SECRET, intent=loaded, lose=self._lose)
+        self.members: dict[str, Any] = {}
+        self.events: asyncio.Queue[object] = asyncio.Queue()
+        self.journal = SimpleNamespace(event=lambda name, **fields: self.said.append((name, fields)))
+        self.cables = _ends(loaded)
+        self.cut: set[str] = set()
+        self.frames: list[bytes] = []
+        core: Any = self
+        self.hellos = Hellos(core)
+
+    def _lose(self, links: frozenset[tuple[str, int]]) -> bool:
+        news: bool = links != self.state.dead_links
+        self.state.dead_links = links
+        return news
+
+    def touch(self) -> None:
+        self.touched += 1
+
+    def switch_of(self, number: int) -> Any:
+        return next((s for s in self.state.intent.switches if s.id == number), None)
+
+    def connect(self, *names: str) -> None:
+        for switch in self.state.intent.switches:
+            if switch.name in names:
+                session = Session(self, switch.name, switch.id)
+                self.members[switch.name] = SimpleNamespace(
+                    switch=switch, synced=True, link=SimpleNamespace(session=session)
+                )
+
+    def session(self, name: str) -> Session:
+        found = self.members[name].link.session
+        assert isinstance(found, Session)
+        return found
+
+    def carry(self, by: End, frame: bytes) -> None:
+        self.frames.append(frame)
+        other = self.cables[by]
+        if other.switch in self.members and not {by.switch, other.switch} <= self.cut:
+            self.arrive(other, frame)
+
+    def arrive(self, at: End, frame: bytes) -> None:
+        told = Punted(self.session(at.switch), Reason.HELLO, at.port, 0, 0, 0, frame)
+        asyncio.get_running_loop().call_soon(self.hellos.sift, told)
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.said]
+
+
+def _ends(loaded: Intent) -> dict[End, End]:
+    to = cables(loaded)
+    return {one: next(e for e in to if e.switch == to[one] and to[e] == one.switch) for one in to}
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> Intent:
+    """The pair topology: edge1 - lb1, lb2 - leaf1."""
+    path = tmp_path / "intent.yaml"
+    path.write_text(intent.dump(intent.intent(plan(model.load("pair").of_kind("embedded")))))
+    file = IntentFile(path)
+    file.poll()
+    assert file.intent is not None
+    return file.intent
+
+
+def play(loaded: Intent, story: Callable[[World], Awaitable[None]]) -> None:
+    """Run hellos while a story is told."""
+
+    async def run() -> None:
+        world = World(loaded)
+        task = asyncio.create_task(world.hellos.run())
+        try:
+            await story(world)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+async def until(holds: Callable[[], object], what: str) -> None:
+    """Wait; the deadline is for what never comes."""
+    async with asyncio.timeout(PATIENCE):
+        while not holds():
+            await asyncio.sleep(0.01)
+    assert holds(), what
+
+
+EVERYBODY = ("edge1", "lb1", "lb2", "leaf1")
+
+
+def _ports(world: World, name: str) -> dict[int, str]:
+    switch = next(s for s in world.state.intent.switches if s.name == name)
+    return {each.number: each.to for each in switch.ports}
+
+
+def port(world: World, name: str, to: str) -> int:
+    return next(n for n, led in _ports(world, name).items() if led == to)
+
+
+def live(world: World, name: str) -> set[str]:
+    switch = next(s for s in world.state.intent.switches if s.name == name)
+    numbers = world.hellos.live(switch)
+    return {each.to for each in switch.ports if each.number in numbers}
+
+
+def test_ports_to_connected_switches_live_from_the_first_hello_on_and_all_others_always(
+    loaded: Intent,
+) -> None:
+    async def story(world: World) -> None:
+        hosts = {"c1", "c2", "r1"}
+        assert live(world, "edge1") == {"lb1", "lb2"} | hosts, "nobody is connected"
+        world.connect("edge1", "lb1")
+        assert live(world, "edge1") == {"lb2"} | hosts
+        await until(lambda: "lb1" in live(world, "edge1"), "edge1 - lb1 live")
+        assert set(world.session("edge1").sent) == {port(world, "edge1", "lb1")}
+        world.connect("lb2", "leaf1")
+        await until(lambda: all(len(live(world, n)) == 2 for n in ("lb1", "lb2")), "all live")
+        assert world.said == []
+
+    play(loaded, story)
+
+
+def test_a_switch_that_is_not_synced_gets_no_hellos(loaded: Intent) -> None:
+    async def story(world: World) -> None:
+        world.connect(*EVERYBODY)
+        world.members["lb1"].synced = False
+        await until(lambda: "lb2" in live(world, "edge1"), "edge1 - lb2 live")
+        assert "lb1" not in live(world, "edge1")
+        assert not world.session("lb1").sent
+
+    play(loaded, story)
+
+
+def test_a_cut_cable_is_told_stored_and_planned_around_and_so_is_its_healing(loaded: Intent) -> None:
+    async def story(world: World) -> None:
+        world.connect(*EVERYBODY)
+        await until(lambda: len(live(world, "lb1")) == 2, "all live")
+        world.cut = {"edge1", "lb1"}
+        await until(lambda: world.touched, "plans change")
+        ends = {("edge1", port(world, "edge1", "lb1")), ("lb1", port(world, "lb1", "edge1"))}
+        assert world.state.dead_links == ends
+        assert world.names() == ["link_down", "link_down"]
+        assert {(row["switch"], row["port"]) for _, row in world.said} == ends
+        assert {(row["switch"], row["to"]) for _, row in world.said} == {("edge1", "lb1"), ("lb1", "edge1")}
+        assert all(row["missed"] > 1 for _, row in world.said)
+        assert live(world, "lb1") == {"leaf1"}
+        shown = world.hellos.shown(world.members["edge1"].switch)
+        assert {row["to"]: (row["up"], row["dead"]) for row in shown.values()} == {
+            "lb1": (False, True),
+            "lb2": (True, False),
+        }
+        world.cut = set()
+        await until(lambda: not world.state.dead_links, "healed")
+        assert world.names()[2:] == ["link_up", "link_up"]
+        assert world.touched == 2
+
+    play(loaded, story)
+
+
+def test_hellos_to_a_switch_end_when_it_goes(loaded: Intent) -> None:
+    async def story(world: World) -> None:
+        world.connect(*EVERYBODY)
+        await until(lambda: len(live(world, "lb1")) == 2, "all live")
+        world.session("lb1").alive = False
+        del world.members["lb1"]
+        here = port(world, "edge1", "lb1")
+        await asyncio.sleep(0.1)
+        sent = world.session("edge1").sent.copy()
+        await until(lambda: world.session("edge1").sent.total() > sent.total() + 2, "others go on")
+        assert world.session("edge1").sent[here] == sent[here]
+        assert world.said == []
+
+    play(loaded, story)
+
+
+def test_a_switch_that_takes_nothing_keeps_nobody_from_hearing(loaded: Intent) -> None:
+    async def story(world: World) -> None:
+        world.connect(*EVERYBODY)
+        world.session("lb1").stuck = asyncio.Event()
+        await until(lambda: "leaf1" in live(world, "lb2"), "lb2 - leaf1 live")
+        await until(lambda: world.session("lb2").sent.total() > 6, "lb2 goes on")
+        assert world.said == [], "what lb1 never sent is not missed"
+
+    play(loaded, story)
+
+
+def test_forged_hellos_are_counted_and_others_of_another_life_ignored(loaded: Intent) -> None:
+    async def story(world: World) -> None:
+        world.connect(*EVERYBODY)
+        await until(lambda: "lb1" in live(world, "edge1"), "edge1 - lb1 live")
+        world.cut = {"edge1", "lb1"}
+        at, by = End("lb1", port(world, "lb1", "edge1")), world.session("edge1").id
+        mine = read_hello(world.frames[-1], KEY)
+        assert mine is not None
+        while not world.state.dead_links:
+            forged = hello_frame(
+                Hello(by, 1, mine.run, mine.number), "02:00:00:00:00:01", key_of(b"a guess of a host")
+            )
+            world.arrive(at, forged)
+            world.arrive(at, hello_frame(Hello(by, 1, mine.run + 1, mine.number), "02:00:00:00:00:01", KEY))
+            await asyncio.sleep(0.02)
+        assert world.hellos.counts["forged"] > 1
+
+    play(loaded, story)
+
+
+def test_a_cable_that_leads_elsewhere_than_declared_is_told_once(loaded: Intent) -> None:
+    async def story(world: World) -> None:
+        one, other = End("edge1", port(world, "edge1", "lb1")), End("edge1", port(world, "edge1", "lb2"))
+        world.cables[one], world.cables[other] = world.cables[other], world.cables[one]
+        world.cables |= {world.cables[end]: end for end in (one, other)}
+        world.connect(*EVERYBODY)
+        await until(lambda: len(world.state.dead_links) == 4, "both cables dead")
+        astray = [row for name, row in world.said if name == "link_astray"]
+        assert len(astray) == 4
+        assert {(row["switch"], row["sender"]) for row in astray} >= {("lb1", "edge1"), ("lb2", "edge1")}
+
+    play(loaded, story)
+
+
+def test_whatever_is_no_hello_goes_where_it_always_went(loaded: Intent) -> None:
+    async def story(world: World) -> None:
+        world.connect("lb1")
+        reset = Punted(world.session("lb1"), Reason.RESET, 1, 1, 0, 0, b"")
+        for event in (reset, Unreachable("lb2", "refused")):
+            world.hellos.sift(event)
+            assert world.events.get_nowait() is event
+
+    play(loaded, story)
