@@ -35,6 +35,14 @@ def read(pipeline: Pipeline, wanted: p4r.Entity) -> Iterator[p4r.Entity]:
     return _READERS[which](pipeline, wanted)
 
 
+def encoded(pipeline: Pipeline, wanted: p4r.Entity) -> Iterator[bytes] | None:
+    """As ``read``, each as bytes of ``ReadResponse.entities``; None for requests that have no such short way."""
+    if wanted.WhichOneof("entity") != "table_entry":
+        return None
+    table = pipeline.tables.get(wanted.table_entry.table_id)
+    return None if table is None else table.encoded(wanted.table_entry)
+
+
 def current(pipeline: Pipeline, entity: p4r.Entity) -> list[p4r.Entity]:
     """What an update is about to change, as entities that write it back; empty if it is not there."""
     if entity.WhichOneof("entity") == "table_entry":

@@ -64,12 +64,12 @@ class MatchCodec:
         self.has_exact = any(field.kind == "exact" for field in fields)
         self.needs_priority = any(field.kind in ("ternary", "range", "optional") for field in fields)
         self._plain = tuple((field.id, field.width) for field in fields)
-        self._all_exact = all(field.kind == "exact" for field in fields) and not self._plane
+        self.all_exact = all(field.kind == "exact" for field in fields) and not self._plane
         self._by_id = {field.id: (place, field) for place, field in enumerate(fields)}
 
     def key(self, match: Sequence[p4r.FieldMatch]) -> MatchKey:
         """The key in the data plane's field order; raises P4Error INVALID_ARGUMENT or OUT_OF_RANGE."""
-        if not self._all_exact or len(match) != len(self._plain):
+        if not self.all_exact or len(match) != len(self._plain):
             return self._checked(match)
         # Every table that is written by the thousand is exact and has its fields in P4Info's order.
         key = []

@@ -9,6 +9,7 @@ from finsy.proto import p4i, p4r
 from topo.p4switch.errors import NotFound
 from topo.p4switch.runtime import meters
 from topo.p4switch.runtime.actions import ActionCodec, find
+from topo.p4switch.runtime.encoded import Encoder
 from topo.p4switch.runtime.errors import P4Error, denied, invalid, unimplemented
 from topo.p4switch.runtime.match import MatchCodec
 from topo.p4switch.runtime.profiles import ProfileServer
@@ -64,6 +65,9 @@ class TableServer:
             or match.needs_priority
             or not same_widths
         )
+        self._encoder = Encoder(
+            self.id, match, self._by_program, lambda entry: self.message(entry, p4r.TableEntry())
+        )
         self._cookies: dict[tuple[MatchKey, int], int] = {}
         """controller_metadata, deprecated and rare, of the entries that have one."""
 
@@ -116,6 +120,15 @@ class TableServer:
         self._check_read(wanted)
         for entry in self.selected(wanted):
             yield self.message(entry, wanted)
+
+    def encoded(self, wanted: p4r.TableEntry) -> Iterator[bytes] | None:
+        """As ``read``, as bytes of ``ReadResponse.entities``; None unless all entries of an ordinary table are wanted.
+
+        The way of tables that are read by the thousand.
+        """
+        if not self._plain or not self.match.all_exact or self._cookies or len(wanted.ListFields()) != 1:
+            return None
+        return self._encoder.entities(self.table.entries())
 
     def read_all(self, wanted: p4r.TableEntry) -> Iterator[p4r.TableEntry]:
         """This table's part of a read of all tables: what it does not have is not asked for."""
