@@ -80,12 +80,26 @@ class P4Switch:
         ``shut`` changes nothing: it has no way to tell neighbours, and forwards nothing before a controller says how.
         """
         log = self.directory / "switch.log"
+        process.kill(each.pid for each in process.recall(self.pids, self._watch) if each.alive)
         with netns.enter(self.space):
             pid = process.detach(self.command(), log, ROOT)
             known = process.remember(self.pids, self.switch.name, pid)
             self._prefer(pid)
             process.await_ready(known, self._listens, log, DEADLINE)
             self._prefer_session(pid)
+        self._watch_over(pid, log)
+
+    @property
+    def _watch(self) -> str:
+        return f"watch-{self.switch.name}"
+
+    def _watch_over(self, pid: int, log: Path) -> None:
+        """Shut the cables of ovs neighbours when the switch ends: they know it by nothing else."""
+        lab = self.space.removesuffix(self.switch.name)
+        ends = [f"{lab}{peer}/{self.switch.name}" for peer in self.fabric.ovs_neighbours(self.switch.name)]
+        if ends:
+            watching = process.detach([sys.executable, "-m", "topo.p4watch", str(pid), *ends], log, ROOT)
+            process.remember(self.pids, self._watch, watching)
 
     def _prefer(self, pid: int) -> None:
         """A switch of its own has processors of its own: it comes before everything else on this machine.
