@@ -87,6 +87,13 @@ class Hellos:
                 }
         return out
 
+    def problem(self, switch: Switch) -> str:
+        """Which of the switch's cables carry nothing, in words; empty: all do."""
+        dead = [
+            f"{p.number} ({p.to})" for p in switch.ports if self._judge.is_dead(End(switch.name, p.number))
+        ]
+        return f"hellos get lost at port {', '.join(dead)}" if dead else ""
+
     # -- what happens ---------------------------------------------------------------------------------------
 
     def sift(self, event: Event) -> None:

@@ -83,7 +83,10 @@ def _switch(core: Controller, name: str) -> dict[str, object]:
             "writes": member.writes,
             "conflicts": member.conflicts,
             "drops": dict(member.link.drops),
-            "problem": member.problem or member.links_shut or member.memory_short,
+            "problem": member.problem
+            or member.links_shut
+            or member.memory_short
+            or core.hellos.problem(member.switch),
             "links": core.hellos.shown(member.switch),
         }
     return shown

@@ -211,8 +211,10 @@ def test_a_cut_cable_is_told_stored_and_planned_around_and_so_is_its_healing(loa
             "lb1": (False, True),
             "lb2": (True, False),
         }
+        assert world.hellos.problem(world.members["edge1"].switch).endswith("(lb1)")
         world.cut = set()
         await until(lambda: not world.state.dead_links, "healed")
+        assert world.hellos.problem(world.members["edge1"].switch) == ""
         assert world.names()[2:] == ["link_up", "link_up"]
         assert world.touched == 2
 
