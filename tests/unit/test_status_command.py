@@ -84,3 +84,18 @@ def test_a_missing_status_names_the_file_that_was_looked_for(
 ) -> None:
     assert status(tmp_path / "evenkeel.db", json_out=False) == 2
     assert str(tmp_path / "status.json") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("push", "says"), [("waiting", "waits for its push"), ("turn", "is pushed")])
+def test_a_switch_that_runs_another_program_is_told_apart_from_one_that_is_away(
+    push: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = shown(time.time())
+    now["switches"] = {
+        "lb1": {"connected": push == "waiting", "admitted": True, "synced": False, "push": push}
+    }
+    (tmp_path / "status.json").write_text(json.dumps(now))
+    assert status(tmp_path / "evenkeel.db", json_out=False) == 0
+    out = capsys.readouterr().out
+    assert says in out
+    assert "away" not in out
