@@ -61,7 +61,7 @@ class P4Controller:
         """Packets that the controller has sent to the switch."""
         self._count_sent()
         if marked:
-            self._run(self._tell_at_once())
+            self._run(p4marks.tell_at_once(self._session))
         self._link = P4Link(switch, self._session, _new_secret(), _all_ports)
         self._have = P4Target()
         self._world: World | None = None
@@ -77,12 +77,6 @@ class P4Controller:
             event = self._events.get(timeout=_PATIENCE)
             if isinstance(event, Connected):
                 return event.session
-
-    async def _tell_at_once(self) -> None:
-        session = self._session
-        digest = session._pipeline.numbers["report_t"]
-        refused = await session._channel.write(p4marks.at_once(session, digest))
-        assert not refused, refused
 
     def _count_sent(self) -> None:
         send = self._session.packet_out

@@ -90,14 +90,15 @@ _BEHIND = {
 _ENDS = {(port, to): _end(port, to) for port in PORTS for to in PORTS}
 
 
-def at_once(session: P4Session, digest: int) -> bytes:
-    """The request by which a switch tells of each thing as it happens, again and again, and waits for no answer.
+async def tell_at_once(session: P4Session) -> None:
+    """Have a switch tell of each thing as it happens, again and again, and wait for no acknowledgement.
 
     Else BMv2 sends a list 100 to 200 ms after the first of it. It holds back what it has told until that is
     acknowledged, and loses acknowledgements that come close on one another: then for up to two seconds.
     """
     request = p4r.WriteRequest(device_id=session.id, election_id=session.election)
     update = request.updates.add(type=p4r.Update.MODIFY)
-    update.entity.digest_entry.digest_id = digest
+    update.entity.digest_entry.digest_id = session._pipeline.numbers["report_t"]
     update.entity.digest_entry.config.max_list_size = 1
-    return bytes(request.SerializeToString())
+    refused = await session._channel.write(request.SerializeToString())
+    assert not refused, refused

@@ -27,10 +27,11 @@ from controller.southbound.p4session import P4Session
 from p4src.diff import diff
 from p4src.ids import Drop, Op, Reason
 from p4src.target import Changes, P4Target
+from tests.conformance.p4marks import tell_at_once
 from tests.conformance.packets import ETHER, UDP, Ip, ethernet
 from tests.conftest import why_not_root
 from tests.p4.box import Frame, Idle, Punt, Said, Told
-from tests.p4.scene import CLIENT_MAC, CLIENTS, PORTS, probe_mac
+from tests.p4.scene import CLIENT_MAC, CLIENTS, PORTS, SWITCH_MAC, probe_mac
 from topo import netns, state
 from topo.p4switch.links import PacketLink
 
@@ -41,7 +42,7 @@ DEADLINE = 20.0
 BURST = 24
 """Frames on their way at a time: a port's queue in BMv2 holds 64, probes among them, and drops more."""
 QUIET = 0.15
-"""Seconds without a word after which nothing more is expected: digests wait 10 ms for company."""
+"""Seconds without a word after which nothing more is expected: digests do not wait for company."""
 _NUDGE = 0.005
 """Seconds without a frame after which probes are sent again for the first time."""
 _numbers = itertools.count()
@@ -146,7 +147,9 @@ class Bmv2Box:
 
         self._driver = P4Runtime(on_event, balancer())
         self._driver.connect(self.name, address, 1, 1)
-        return await asyncio.wait_for(connected, DEADLINE)
+        session = await asyncio.wait_for(connected, DEADLINE)
+        await tell_at_once(session)
+        return session
 
     def _call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(3 * DEADLINE)
@@ -154,13 +157,17 @@ class Bmv2Box:
     def _until_done(self, used: Collection[int]) -> list[Frame]:
         """Everything that came out until a probe from every used port to every port did: none overtakes another."""
         turn = next(self._turns)
-        missing = {_probe(after, before, turn): before for after in PORTS for before in used}
+        missing = {
+            _name(after, before, turn): (before, _probe(after, before, turn))
+            for after in PORTS
+            for before in used
+        }
         out: list[Frame] = []
         until = time.monotonic() + DEADLINE
         patience = _NUDGE
         while missing:
             # Again and again: BMv2 wakes up for new frames only, and may have left the last ones in the ring.
-            for probe, port in missing.items():
+            for port, probe in missing.values():
                 self._ends[port].send(probe)
             while missing and self._ready(patience):
                 out += self._received(missing)
@@ -174,25 +181,33 @@ class Bmv2Box:
     def _ready(self, seconds: float) -> bool:
         return bool(select.select(list(self._ends.values()), [], [], seconds)[0])
 
-    def _received(self, missing: dict[bytes, int]) -> list[Frame]:
+    def _received(self, missing: dict[bytes, tuple[int, bytes]]) -> list[Frame]:
         """What has come; probes are taken off ``missing``."""
         out: list[Frame] = []
         for port, end in self._ends.items():
             for frame in end.receive(BURST):
                 if frame[:5] == _PROBES:
-                    missing.pop(frame, None)
+                    missing.pop(frame[:6] + frame[_NAME], None)
                 else:
                     out.append((port, frame))
         return out
 
 
 _PROBES = bytes.fromhex(probe_mac(0).replace(":", ""))[:5]
+_NAME = slice(42, 54)
+"""Where in a probe it says which one it is."""
+
+
+def _name(to: int, port: int, turn: int) -> bytes:
+    """A probe's destination MAC when it comes out, and what it carries."""
+    return _PROBES + bytes((to,)) + port.to_bytes(4, "big") + turn.to_bytes(8, "big")
 
 
 def _probe(to: int, port: int, turn: int) -> bytes:
-    payload = bytes((0, 9, 0, 9, 0, 20, 0, 0, 0, 0, 0, port)) + turn.to_bytes(8, "big")
+    """Routed, not bridged: it may have to leave where it came in."""
+    payload = bytes((0, 9, 0, 9, 0, 20, 0, 0)) + port.to_bytes(4, "big") + turn.to_bytes(8, "big")
     ip = Ip(IPv4Address("192.0.2.254"), IPv4Address(f"198.51.100.{to}"), UDP, payload)
-    return ethernet(probe_mac(to), CLIENT_MAC, ETHER[4], ip.build()).ljust(60, b"\0")
+    return ethernet(SWITCH_MAC, CLIENT_MAC, ETHER[4], ip.build()).ljust(60, b"\0")
 
 
 def _cable(port: int) -> PacketLink:
