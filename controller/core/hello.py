@@ -49,6 +49,9 @@ class Hellos:
         self._times: dict[int, float] = {}
         """When hellos were sent, by number."""
         self._intent: Intent | None = None
+        """The one that is followed; a newer one is from the next step on."""
+        self._leads: dict[End, str] = {}
+        """Its cables."""
         self._sessions: dict[str, P4Session] = {}
         """Of the switches that take part now."""
         self._busy: dict[str, asyncio.Task[None]] = {}
@@ -146,7 +149,8 @@ class Hellos:
         intent = self._core.state.intent
         if intent is not self._intent:
             self._intent = intent
-            self._judge.follow(cables(intent))
+            self._leads = cables(intent)
+            self._judge.follow(self._leads)
         now = {n: s for n, m in self._core.members.items() if (s := _session(m)) is not None}
         for name, session in list(self._sessions.items()):
             if now.get(name) is not session:
@@ -213,11 +217,9 @@ class Hellos:
             self._judge.answered(name, number, asked, loop.time())
 
     def _look(self) -> None:
-        turns = self._judge.look()
-        for end, up, missed in turns:
-            switch = next(s for s in self._core.state.intent.switches if s.name == end.switch)
-            to = next(port.to for port in switch.ports if port.number == end.port)
+        for end, up, missed in self._judge.look():
             what = "link_up" if up else "link_down"
+            to = self._leads[end]
             self._core.journal.event(what, switch=end.switch, port=end.port, to=to, missed=missed)
         if self._core.state.lose(frozenset(self._judge.dead())):
             self._core.touch()
