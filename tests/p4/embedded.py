@@ -19,7 +19,7 @@ from tests.p4.box import Frame, Idle, Punt, Said, Told
 from topo.p4switch.engine import Engine
 from topo.p4switch.program import load_program
 from topo.p4switch.program.model import ActionCall, Program
-from topo.p4switch.state import DigestMessage, Entry, Switch, Table
+from topo.p4switch.state import DigestMessage, Entry, MulticastGroup, Replica, Switch, Table
 
 _T = TypeVar("_T")
 CPU_PORT = 510
@@ -112,12 +112,18 @@ class EmbeddedBox:
             self._tables["self"].set_default(call)
         for index, rate in changes.limits.items():
             self.switch.meters["limits"].set(index, _meter(rate), self.now)
+        replication = self.switch.replication
+        for number, ports, new in changes.multicast:
+            write = replication.insert_group if new else replication.modify_group
+            write(MulticastGroup(number, tuple(map(Replica, ports))))
         for key, body, new in changes.put:
             self._put(self._tables[key.table], key, body, new)
         for pool, old, table in changes.slots:
             self._slots(pool, old, table)
         for key in changes.gone:
             self._tables[key.table].delete(key.match)
+        for number in changes.multicast_gone:
+            replication.delete_group(number)
 
     def _put(self, table: Table, key: EntryKey, body: EntryBody, new: bool) -> None:
         call = ActionCall(self._actions[body.action], body.params)
