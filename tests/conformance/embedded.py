@@ -99,13 +99,13 @@ class Embedded:
 
     reasons = frozenset(Reason)
 
-    def __init__(self) -> None:
+    def __init__(self, plane: Plane | None = None) -> None:
         self.name = "embedded"
         self.switch = p4_switch("embedded")
         self._now: float | None = None
         self._stack = ExitStack()
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="evenkeel-"))
-        self.plane = Plane()
+        self.plane = plane or Plane()
         address = f"unix:{Path(folder) / 'p4rt'}"
         server = Server(Service(self.switch.id, self.plane, clock=self.plane.clock), address)
         server.start()

@@ -10,6 +10,7 @@ from tests.conformance.row import Row
 from tests.conformance.rows import (
     changes,
     choice,
+    deaths,
     errors,
     fragments,
     guards,
@@ -27,6 +28,7 @@ SUBJECTS = {
     "choice": choice.ROWS,
     "memory": memory.ROWS,
     "changes": changes.ROWS,
+    "deaths": deaths.ROWS,
     "respond": respond.ROWS,
     "segment": segment.ROWS,
     "errors": errors.ROWS,

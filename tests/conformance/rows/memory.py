@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from controller.model.types import Mode, Protocol
 from tests.conformance.expect import Same, To
 from tests.conformance.row import Change, Do, Forget, Hear, In, Judge, Pass, Row
@@ -82,6 +84,26 @@ def _separate() -> Row:
             In(Connection("c2", 40_000, DR).syn(), To("b2")),
             In(_c(DR, 40_001).syn(), To("b2")),
             In(tcp.data(), To("b1"), reports=EXCEPTION),
+        ),
+    )
+
+
+def _many() -> Row:
+    # Ports at random: those in a row do not share places.
+    ports = Random(1).sample(range(1024, 65_536), 1000)
+    old, new = (
+        [tuple(Connection(client, port, DR) for port in ports[at : at + 100]) for at in range(0, 1000, 100)]
+        for client in ("c1", "far")
+    )
+    return Row(
+        "connections-of-their-own",
+        "Of many connections some share a place in memory, and must not be taken for each other.",
+        web(_STANDBY),
+        (
+            *(In(send(some), To("b1")) for some in old for send in (opening, going_on)),
+            _both(transition=10.0),
+            Pass(10),
+            *(In(opening(some), To("b2")) for some in new),
         ),
     )
 
@@ -321,6 +343,7 @@ ROWS = (
     *map(_unknown_remembered, EVERY_MODE),
     _half_closed(),
     _separate(),
+    _many(),
     *map(_outlives, EVERY_MODE),
     *map(_forgotten, _TCP),
     *map(_pinned, EVERY_MODE),

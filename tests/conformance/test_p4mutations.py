@@ -1,0 +1,54 @@
+"""A broken P4 program does not get away with it: rows or the fuzzer notice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conformance.embedded import Embedded
+from tests.conformance.fuzz import Mismatch, search
+from tests.conformance.p4mutations import MUTATIONS, P4Mutation, damaged
+from tests.conformance.row import Row
+from tests.conformance.rows import changes, choice, deaths, errors, memory, modes
+
+ROWS: dict[str, Row] = {
+    row.name: row
+    for rows in (modes.ROWS, choice.ROWS, memory.ROWS, changes.ROWS, deaths.ROWS, errors.ROWS)
+    for row in rows
+}
+MOST = 300
+"""Cases after which the fuzzer will never notice."""
+BY_ROWS = [m for m in MUTATIONS if m.rows]
+BY_FUZZER = [m for m in MUTATIONS if not m.rows]
+BLIND = (modes.ROWS[0].name, "everyone-serves-dr-v4-tcp", "pool-grows-dr-v4-tcp", "pinned-many-dr-v4-tcp")
+"""Rows in which servers are chosen, kept and changed."""
+
+
+@pytest.fixture
+def switch(request: pytest.FixtureRequest) -> Iterator[Embedded]:
+    made = damaged(request.param)
+    yield made
+    made.close()
+
+
+def _with(mutations: list[P4Mutation]) -> pytest.MarkDecorator:
+    ids = [mutation.name for mutation in mutations]
+    return pytest.mark.parametrize(
+        ("switch", "mutation"), [(m, m) for m in mutations], ids=ids, indirect=["switch"]
+    )
+
+
+@_with(BY_ROWS)
+def test_rows_notice(switch: Embedded, mutation: P4Mutation) -> None:
+    for name in mutation.rows:
+        with pytest.raises(AssertionError, match=f"embedded, step .* of {name}: "):
+            ROWS[name].play(switch)
+
+
+@_with(BY_FUZZER)
+def test_only_the_fuzzer_notices(switch: Embedded, mutation: P4Mutation) -> None:
+    for name in BLIND:
+        ROWS[name].play(switch)
+    with pytest.raises(Mismatch):
+        search(switch, MOST, 1, shrink=False)
