@@ -10,7 +10,7 @@ from finsy.proto import p4r
 
 from controller.southbound import p4link
 from controller.southbound.p4events import Backup, Connected, Differs, Event, Parted, Unreachable
-from controller.southbound.p4pipeline import Pipeline, balancer
+from controller.southbound.p4pipeline import Pipeline, balancer, of
 from p4src.diff import diff
 from p4src.target import P4Target
 from tests.fakes.p4driven import NAME, Driven, driven, target
@@ -19,6 +19,8 @@ from tests.fakes.p4switches import DEVICE, Bmv2Switch, Startable, each_kind
 switch = each_kind()
 OTHER = 1
 """Cookie of the other program."""
+OTHER_PIN = 0x02ABCDEF
+"""Its number of table ``pin``."""
 
 
 def other() -> Pipeline:
@@ -26,7 +28,8 @@ def other() -> Pipeline:
     made = p4r.ForwardingPipelineConfig()
     made.CopyFrom(balancer().config)
     made.cookie.cookie = OTHER
-    return replace(balancer(), config=made, cookie=OTHER)
+    next(t for t in made.p4info.tables if t.preamble.alias == "pin").preamble.id = OTHER_PIN
+    return of(made)
 
 
 async def held_by_another(switch: Startable) -> None:
@@ -72,6 +75,7 @@ def test_the_pins_of_a_switch_that_waits_are_read_and_nothing_else(switch: Start
     async def body() -> None:
         await held_by_another(switch)
         async with driven() as it:
+            assert balancer().tables["pin"].id != OTHER_PIN
             found = (await waiting(it, switch)).pins
             assert found is not None
             pins = {
