@@ -45,7 +45,7 @@ def test_a_lab_that_was_up_leaves_nothing_after_down_not_even_strangers_in_its_n
     lab_name: str,
 ) -> None:
     before = interfaces()
-    lab = Lab.up("pair", name=lab_name)
+    lab = Lab.up("pair", name=lab_name, temporary=True)
     assert remains(lab_name), "a running lab must be visible to this test's own search"
     stranger = lab.popen("c1", ["sleep", "600"])
     lab.down()
@@ -65,7 +65,7 @@ def test_an_error_half_way_up_leaves_nothing(lab_name: str, monkeypatch: pytest.
 
     monkeypatch.setattr(ovs.OpenVSwitch, "start", refuse)
     with pytest.raises(CommandError, match="lb2 does not want to"):
-        Lab.up("pair", name=lab_name)
+        Lab.up("pair", name=lab_name, temporary=True)
     assert remains(lab_name) == []
 
 
@@ -81,7 +81,7 @@ def test_a_builder_ended_half_way_leaves_nothing_after_down(lab_name: str, numbe
     else:
         assert remains(lab_name) != []
         with pytest.raises(LabError, match="half up after a crash: evenkeel lab down"):
-            Lab.up("pair", name=lab_name)
+            Lab.up("pair", name=lab_name, temporary=True)
         with pytest.raises(LabError, match="half up after a crash: evenkeel lab down"):
             Lab.load(lab_name)
     state.remove(lab_name)
