@@ -5,6 +5,7 @@ from __future__ import annotations
 from controller.model.types import Intent, Mode
 from controller.plan.duty import meter_names, pool_key
 from controller.plan.numbers import Numbers, Space
+from flows.tables import MOST_VIPS
 
 WORDS = {
     Space.VIP: "VIPs",
@@ -39,9 +40,11 @@ def shortages(intent: Intent, numbers: Numbers, now: float) -> list[str]:
     """One message for each space that has too few numbers for an intent now; none: it can be carried out."""
     out = []
     for space, names in demand(intent).items():
-        room = numbers.room(space, now)
+        # Conntrack zones of an Open vSwitch go by the number of the VIP, however few VIPs there are.
+        most = MOST_VIPS if space is Space.VIP and any(s.p4runtime is None for s in intent.switches) else None
+        room = numbers.room(space, now, most)
         new = len(names - set(numbers.given.get(space, {})))
-        if new <= max(room.free, 0):
+        if new <= room.free:
             continue
         wait = "" if room.next_free is None else f", the next for {max(room.next_free - now, 0):.0f} s"
         out.append(

@@ -65,12 +65,14 @@ class Numbers:
         """Who has a number now."""
         return next((n for n, k in self.given.get(space, {}).items() if k == number), None)
 
-    def room(self, space: Space, now: float) -> Room:
-        """How many names can be given a number now."""
-        given = self.given.get(space, {})
-        waiting = [until for until in self.resting.get(space, {}).values() if until > now]
-        free = LIMIT - len(given) - len(waiting)
-        return Room(free, len(given), len(waiting), min(waiting, default=None), LIMIT)
+    def room(self, space: Space, now: float, most: int | None = None) -> Room:
+        """How many names can be given a number now, none above ``most`` (None: whatever there is)."""
+        limit = LIMIT if most is None else min(most, LIMIT)
+        given, resting = self.given.get(space, {}), self.resting.get(space, {})
+        waiting = [until for until in resting.values() if until > now]
+        rested = sum(until <= now and number <= limit for number, until in resting.items())
+        unused = limit - max((*given.values(), *resting), default=0)
+        return Room(rested + max(unused, 0), len(given), len(waiting), min(waiting, default=None), limit)
 
     def keep_only(self, space: Space, names: Iterable[str], rest_until: float) -> None:
         """Take back the numbers of all other names; they rest until then."""

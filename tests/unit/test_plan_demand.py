@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from controller.plan import numbers as numbers_module
 from controller.plan.demand import WORDS, demand, shortages
 from controller.plan.numbers import Numbers, Space
 from controller.sites.store import SqliteStore
+from flows.tables import MOST_VIPS
 from topo import intent, model
 from topo.plan import plan
 
@@ -44,7 +46,8 @@ def test_each_space_that_is_full_is_named_with_what_is_needed_free_and_resting(
     wanted = load_intent(file)
     new = len(demand(wanted)[space]) or 1
     numbers = Numbers()
-    used = numbers_module.LIMIT - 10
+    limit = MOST_VIPS if space is Space.VIP else numbers_module.LIMIT
+    used = limit - 10
     numbers.given[space] = {f"old{n}": n for n in range(1, used + 1)}
     numbers.resting[space] = {used + n: NOW + 60.0 * n for n in range(1, 11)}
     found = shortages(wanted, numbers, NOW)
@@ -53,7 +56,7 @@ def test_each_space_that_is_full_is_named_with_what_is_needed_free_and_resting(
         return
     assert len(found) == 1
     assert f"numbers for {WORDS[space]}: {new} new ones are needed and 0 are free" in found[0]
-    assert f"({used} in use, 10 resting, the next for 60 s, 65535 in all)" in found[0]
+    assert f"({used} in use, 10 resting, the next for 60 s, {limit} in all)" in found[0]
 
 
 def test_what_has_its_number_needs_none_and_what_has_rested_is_free(file: Path) -> None:
@@ -69,6 +72,19 @@ def test_what_has_its_number_needs_none_and_what_has_rested_is_free(file: Path) 
     assert shortages(wanted, numbers, NOW) == []
     for name in names:
         numbers.of(Space.BACKEND, name, NOW)
+
+
+def test_numbers_of_vips_end_where_the_conntrack_zones_of_an_open_vswitch_do(file: Path) -> None:
+    """Also while the VIPs that were removed rest: as many new ones would get numbers beyond."""
+    wanted = load_intent(file)
+    numbers = Numbers()
+    numbers.resting[Space.VIP] = dict.fromkeys(range(1, MOST_VIPS - 2), NOW + 60.0)
+    found = shortages(wanted, numbers, NOW)
+    assert len(found) == 1
+    assert "numbers for VIPs: 8 new ones are needed and 3 are free" in found[0]
+    assert shortages(wanted, numbers, NOW + 60.0) == []
+    p4 = tuple(replace(s, kind="embedded", p4runtime="192.0.2.1:9559") for s in wanted.switches)
+    assert shortages(replace(wanted, switches=p4), numbers, NOW) == []
 
 
 def test_a_change_that_needs_too_many_leaves_all_as_it_was(
