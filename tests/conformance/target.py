@@ -25,7 +25,9 @@ class Can(StrEnum):
     ANSWERS = "answers of servers"
     RESPOND = "ARP, neighbour discovery and ping"
     ICMP_ERRORS = "ICMP errors"
-    SERVER_ERRORS = "ICMP errors about what translation sent to servers (OpenFlow cannot rewrite what they quote)"
+    SERVER_ERRORS = (
+        "ICMP errors about what translation sent to servers (OpenFlow cannot rewrite what they quote)"
+    )
     FRAGMENTS = "fragments"
     LATE_FIRST = "fragments that come before their first"
     GUARDS = "rates of new connections"
