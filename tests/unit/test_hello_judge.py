@@ -366,7 +366,7 @@ PAUSES = st.lists(
 DELAYS = st.fixed_dictionaries({name: st.floats(0, 2) for name in ("edge", "lb", "leaf")})
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(PAUSES, DELAYS)
 def test_whatever_control_channels_and_controller_do_no_whole_cable_is_dead(
     pauses: list[tuple[str, float, float]], delays: dict[str, float]
