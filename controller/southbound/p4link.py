@@ -52,8 +52,9 @@ _DIGEST = "report_t"
 _DIGEST_LIST, _DIGEST_WAIT_NS = 1, 0
 """Every digest at once: a connection has no pin before we have heard of it, and PI, which BMv2 is built on, looks at
 lists that fill only every 100 ms. The program's meters bound how many there are."""
-_DIGEST_ACK_NS = 1_000_000_000
-"""Until then the switch holds back a digest that was sent and not acknowledged."""
+_DIGEST_ACK_NS = 100_000_000
+"""Until then the switch holds back a digest that was sent and not acknowledged; no longer, since PI may lose an
+acknowledgement that another message follows closely."""
 
 
 class _Order(Enum):
