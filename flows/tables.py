@@ -86,6 +86,8 @@ class Priority(IntEnum):
 
     REST = 0
     ANSWER = 40
+    LOCAL = 45
+    """Before ``ANSWER``: a server of nat listeners also answers local addresses, from the same port or in fragments."""
     FRAGMENT = 50
     LISTENER = 60
     SYN = 61

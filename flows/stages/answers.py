@@ -135,7 +135,7 @@ def local(here: Here, listener: ListenerSpec) -> list[Flow]:
     answer = transport(listener).plus(**{LISTENER: listener.id, "ip_frag": 0})
     rewrite = placed.table(Stage.ANSWER_FRAGMENT_VIP)
     out = [
-        flow(placed.entry, placed.priority(Priority.ANSWER), to_local, back, cookie=cookie),
+        flow(placed.entry, placed.priority(Priority.LOCAL), to_local, back, cookie=cookie),
         flow(table, 20, this.plus(**_ANY), cookie=cookie, goto=rewrite),
         flow(table, 10, answer, (*_as_vip(listener), *hand_over(placed)), cookie=cookie),
         *_fragments_as_vip(here, listener, zones.fullnat_fragments(placed, listener.vip.id)),

@@ -65,7 +65,8 @@ def flows(
     ]
     everybody = tuple(Output(port) for port in ports)
     for icmp_type in kin.errors:
-        out.append(entry(Priority.ICMP, everybody, **{"ip_proto": kin.icmp_proto, kin.icmp_type: icmp_type}))
+        error = {"ip_proto": kin.icmp_proto, kin.icmp_type: icmp_type, "ip_frag": 0}
+        out.append(entry(Priority.ICMP, everybody, **error))
     for listener in (item for item in listeners if item.sticky):
         match = {"ip_proto": listener.protocol.number, dst_field(listener): listener.port}
         out.append(entry(Priority.SYN, by_source, **match))
