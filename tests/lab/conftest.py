@@ -15,6 +15,9 @@ from topo import ovs, state
 from topo.lab import Lab
 from topo.model import Topology
 
+HEEDING = ["env", "--default-signal=INT,TERM,HUP"]
+"""Before a command that has to heed signals: who starts tests in the background may have them ignored, inheritably."""
+
 MakeLab = Callable[..., Lab]
 
 _numbers = itertools.count()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.conftest import eventually
+from tests.lab.conftest import HEEDING, eventually
 from tests.lab.test_lab_leaves_nothing import interfaces, remains
 from topo import netns, state
 from topo.process import naming, recall
@@ -59,7 +59,7 @@ def start_pytest(folder: Path, name: str, space: str) -> subprocess.Popen[str]:
     (folder / "test_waits.py").write_text(TEST.format(name=name, space=space, flag=str(flag)))
     argv = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder)]
     run = subprocess.Popen(
-        [*argv, "-p", "no:cacheprovider", str(folder / "test_waits.py")],
+        [*HEEDING, *argv, "-p", "no:cacheprovider", str(folder / "test_waits.py")],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     eventually(lambda: flag.exists() or run.poll() is not None, "the lab is up", 60)
@@ -113,7 +113,7 @@ def test_what_a_killed_test_run_left_the_next_one_removes_and_nothing_else(
 
 def start_demo(folder: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "controller", "demo", "--short", "--out", str(folder), *words],
+        [*HEEDING, sys.executable, "-m", "controller", "demo", "--short", "--out", str(folder), *words],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "TMPDIR": str(folder)},
     )  # fmt: skip

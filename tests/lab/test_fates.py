@@ -155,12 +155,17 @@ def _down(served: Balanced, server: str, ill: bool = False) -> Iterator[None]:
     served.mark()
     served.lab.fail(server, ill=ill)
     try:
-        served.wait_event("verdict", backend=server, up=False)
+        verdict = served.wait_event("verdict", backend=server, up=False)
+        eventually(lambda: set(LBS) <= _written_since(served, verdict["t"]), "all lb switches know")
         yield
     finally:
         served.mark()
         served.lab.heal(server)
         served.wait_event("verdict", backend=server, up=True)
+
+
+def _written_since(served: Balanced, at: float) -> set[str]:
+    return {e["switch"] for e in served.since_mark() if e["event"] == "converged" and e["t"] > at}
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.conftest import eventually
+from tests.lab.conftest import HEEDING, eventually
 from topo import netns, ovs, process, state
 from topo.errors import CommandError, LabError
 from topo.lab import Lab
@@ -71,7 +71,7 @@ def test_an_error_half_way_up_leaves_nothing(lab_name: str, monkeypatch: pytest.
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_builder_ended_half_way_leaves_nothing_after_down(lab_name: str, number: signal.Signals) -> None:
-    builder = subprocess.Popen([sys.executable, "-c", BUILDER, lab_name], stderr=subprocess.DEVNULL)
+    builder = subprocess.Popen([*HEEDING, sys.executable, "-c", BUILDER, lab_name], stderr=subprocess.DEVNULL)
     pids = state.ROOT / lab_name / "pids"
     eventually(lambda: len(list(pids.glob("*.json"))) >= 2, "two daemons started")
     builder.send_signal(number)
