@@ -85,6 +85,10 @@ class PoolState:
         return SlotTable(self.now, self.before, self.watched[self.now[slot] != backend])
 
 
+LINGERS = 2
+"""Memory timeouts until who is silent is forgotten: an entry of Open vSwitch's lasts into the generation after its own."""
+
+
 def step(
     state: PoolState, pool: Pool, health: Mapping[str, Health], numbers: Numbers, now: float
 ) -> PoolState:
@@ -117,6 +121,8 @@ def fate(
     if member.draining_since is not None:
         over = now >= member.draining_since + pool.drain_timeout
         found.append(_after(pool.drain_then) if over else Fate.DRAIN)
+        if member.removed and now >= _leaves(member, pool):
+            found.append(Fate.MOVE)
     verdict = health.get(member.backend.name)
     if verdict is not None and not verdict.up and not panicked:
         policy = on_down(pool, protocol)
@@ -147,7 +153,7 @@ def _deadlines(state: PoolState, pool: Pool, health: Mapping[str, Health]) -> li
         if member.draining_since is not None:
             out.append(member.draining_since + pool.drain_timeout)
             if member.removed:
-                out.append(_retires(member, pool))
+                out += [_leaves(member, pool), _retires(member, pool)]
         verdict = health.get(member.backend.name)
         if verdict is not None and not verdict.up:
             out.append(verdict.since + on_down(pool, state.protocol).keep_for)
@@ -158,8 +164,14 @@ def _after(then: Then) -> Fate:
     return {Then.KEEP: Fate.DRAIN, Then.MOVE: Fate.MOVE, Then.RESET: Fate.RESET}[then]
 
 
-def _retires(member: Member, pool: Pool) -> float:
+def _leaves(member: Member, pool: Pool) -> float:
+    """From when a removed backend gives away whatever it was let keep."""
     return (member.draining_since or 0.0) + pool.drain_timeout + pool.memory_timeout
+
+
+def _retires(member: Member, pool: Pool) -> float:
+    """From when nobody can remember a removed backend: a switch that knew no fate of it would drop its connections."""
+    return _leaves(member, pool) + LINGERS * pool.memory_timeout
 
 
 def _members(old: tuple[Member, ...], pool: Pool, numbers: Numbers, now: float) -> tuple[Member, ...]:

@@ -112,7 +112,9 @@ class Cells:
         self, packet: Packet, key: ConnectionKey, decision: Decision, old: Memory, new: Memory
     ) -> Memory:
         """See ``Ageing``."""
-        if decision.remember is Remember.NOTHING or decision.backend is None:
+        if decision.backend is None:
+            return old
+        if decision.remember is Remember.NOTHING:
             return new
         self._used[key] = self._now
         if packet.syn and key in old and old[key].generation is Generation.NEW:

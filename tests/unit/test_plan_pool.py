@@ -251,13 +251,31 @@ def test_a_removed_backend_is_known_until_nobody_can_remember_it() -> None:
     life = Life(pool("a", "b", drain_timeout=300.0))
     number = life.id("b")
     life.go(10.0, pool("a", drain_timeout=300.0))
-    retired = 10.0 + 300.0 + MEMORY
-    life.go(retired - 1)
+    left = 10.0 + 300.0 + MEMORY
+    retired = left + 2 * MEMORY
+    life.go(left - 1)
     (member,) = (m for m in life.state.members if m.backend.name == "b")
-    assert (member.id, member.removed, life.next()) == (number, True, retired)
+    assert (member.id, member.removed, life.next()) == (number, True, left)
+    life.go(left)
+    assert life.next() == retired
+    life.go(retired - 1)
+    assert [m.id for m in life.state.members if m.removed] == [number]
     life.go(retired)
     assert [m.backend.name for m in life.state.members] == ["a"]
     assert life.next() is None
+
+
+@pytest.mark.parametrize(
+    ("then", "last"), [(Then.KEEP, Fate.MOVE), (Then.MOVE, Fate.MOVE), (Then.RESET, Fate.RESET)]
+)
+def test_what_still_remembers_a_removed_backend_when_it_leaves_goes_elsewhere(then: Then, last: Fate) -> None:
+    life = Life(pool("a", "b", drain_timeout=300.0, drain_then=then))
+    life.go(10.0, pool("a", drain_timeout=300.0, drain_then=then))
+    left = 10.0 + 300.0 + MEMORY
+    if then is Then.KEEP:
+        assert life.fate("b", left - 1) is Fate.DRAIN
+    assert life.fate("b", left) is last
+    assert life.fate("b", left + 2 * MEMORY - 1) is last
 
 
 def test_a_removed_backend_that_returns_is_the_same_one() -> None:
