@@ -86,7 +86,7 @@ class PoolState:
 
 
 LINGERS = 2
-"""Memory timeouts until who is silent is forgotten: an entry of Open vSwitch's lasts into the generation after its own."""
+"""Memory timeouts until who is silent is forgotten: Open vSwitch's entries last into the generation after theirs."""
 
 
 def step(
