@@ -117,6 +117,7 @@ def test_a_healed_cable_is_used_again(whole: Balanced) -> None:
 
 
 def test_a_controller_that_restarts_declares_no_cable_dead_and_changes_nothing(whole: Balanced) -> None:
+    whole.wait_status(all_live, "every cable that was healed carries again")
     whole.settle()
     whole.kill_controller()
     whole.start_controller()
