@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -117,7 +118,10 @@ def test_a_healed_cable_is_used_again(whole: Balanced) -> None:
 
 
 def test_a_controller_that_restarts_declares_no_cable_dead_and_changes_nothing(whole: Balanced) -> None:
-    whole.wait_status(all_live, "every cable that was healed carries again")
+    now = time.time()
+    whole.wait_status(
+        lambda status: status["at"] > now and all_live(status), "every cable that was healed carries again"
+    )
     whole.settle()
     whole.kill_controller()
     whole.start_controller()
