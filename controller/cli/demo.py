@@ -32,10 +32,10 @@ def demo(
     Returns 0 if every promise held; with ``sabotage``, if exactly one broken connection was reported, since
     that is what such a run has to show. 1: a promise did not hold. 2: the demo could not be carried out.
     ``seed`` chooses who is added, drained and killed; ``connections`` is the number of long-lived ones, by default
-    what fits the kind of ``switch``; ``short`` takes less than a minute and leaves out some events;
+    what fits the kind of ``switch``; ``short`` takes less than a minute and leaves out some events; ``keep`` leaves
+    the lab up (``evenkeel lab down demo`` removes it). ``simulate`` needs no privileges: embedded switches and
+    simulated hosts; whoever is not root and asks for no other kind of switch gets that.
     Interrupted it returns 130; told to end (SIGTERM) it raises ``SystemExit`` with 143; its lab is gone either way.
-    ``keep`` leaves the lab up (``evenkeel lab down demo`` removes it). ``simulate`` needs no privileges: embedded
-    switches and simulated hosts; whoever is not root and asks for no other kind of switch gets that.
     """
     console = Console()
     simulate = simulate or (os.geteuid() != 0 and switch in (None, "embedded"))

@@ -79,7 +79,6 @@ async def _main(core: Controller, host: str, port: int, status_path: Path) -> No
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(core.run())
-            group.create_task(core.hellos.run())
             group.create_task(status.keep(core, status_path, time.time))
     except asyncio.CancelledError:
         core.journal.event("stopped")

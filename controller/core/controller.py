@@ -156,6 +156,7 @@ class Controller:
                 group.create_task(self._keep_time())
                 group.create_task(announce.keep(self))
                 group.create_task(self.rollout.run())
+                group.create_task(self.hellos.run())
         finally:
             await self._health.stop()
 

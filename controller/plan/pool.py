@@ -21,6 +21,9 @@ from controller.plan.numbers import Numbers, Space
 from controller.plan.slots import Pairs, Slots, SlotTable
 from controller.plan.spec import Fate
 
+LINGERS = 2
+"""Memory timeouts until who is silent is forgotten: Open vSwitch's entries last into the generation after theirs."""
+
 Times = npt.NDArray[np.float64]
 
 
@@ -83,10 +86,6 @@ class PoolState:
         """What switches should hold. A pair that is the table's own again is no exception."""
         slot, backend = self.watched & 0xFFFF, self.watched >> 16
         return SlotTable(self.now, self.before, self.watched[self.now[slot] != backend])
-
-
-LINGERS = 2
-"""Memory timeouts until who is silent is forgotten: Open vSwitch's entries last into the generation after theirs."""
 
 
 def step(

@@ -6,7 +6,6 @@ come from one client, one at a time, so that whatever is written within ``APART`
 
 from __future__ import annotations
 
-import copy
 import shutil
 import socket
 import time
@@ -105,12 +104,11 @@ def _double_weight(intent: Path, server: str) -> None:
     """Change the pool, which moves slots for as long as its transition lasts."""
     yaml = YAML()
     document: dict[str, Any] = yaml.load(intent.read_text())
-    changed = copy.deepcopy(document)
-    for backend in changed["pools"][0]["backends"]:
+    for backend in document["pools"][0]["backends"]:
         if backend["name"] == server:
             backend["weight"] = 4
     with intent.with_suffix(".new").open("w") as file:
-        yaml.dump(changed, file)
+        yaml.dump(document, file)
     intent.with_suffix(".new").replace(intent)
 
 
