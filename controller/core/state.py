@@ -11,7 +11,7 @@ from controller.health.judge import Verdict
 from controller.model.types import Intent, Role, Switch
 from controller.plan import history
 from controller.plan.demand import demand, shortages
-from controller.plan.duty import World, pool_key
+from controller.plan.duty import World, memory_timeout, pool_key
 from controller.plan.numbers import Numbers, Space
 from controller.plan.pins import PinBook
 from controller.plan.pool import Health, PoolState, fates, next_change, step
@@ -105,7 +105,9 @@ class State:
             old = self.pools.get(key) or PoolState.new(pool.name, item.protocol, pool.slots)
             if len(old.now) != pool.slots:
                 resized.append(key)
-            new = step(old, pool, self.health.get(pool.name, {}), self.numbers, now)
+            new = step(
+                old, pool, self.health.get(pool.name, {}), self.numbers, now, self._generation(pool.name)
+            )
             if key in self.pools and _same(old, new):
                 continue
             if new.revision != old.revision:
@@ -126,8 +128,14 @@ class State:
         times = []
         for state in self.pools.values():
             pool = self.intent.pool(state.name)
-            times.append(next_change(state, pool, self.health.get(state.name, {}), now))
+            health = self.health.get(state.name, {})
+            times.append(next_change(state, pool, health, now, self._generation(state.name)))
         return min((t for t in times if t is not None), default=None)
+
+    def _generation(self, pool: str) -> float:
+        """Seconds of the longest generation in which switches remember connections of a pool."""
+        vips = (vip for vip in self.intent.vips if any(item.pool == pool for item in vip.listeners))
+        return max((memory_timeout(self.intent, vip) for vip in vips), default=0.0)
 
     def admit(self, switches: frozenset[str]) -> None:
         """Say which lb switches edges may use."""

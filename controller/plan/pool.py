@@ -22,7 +22,10 @@ from controller.plan.slots import Pairs, Slots, SlotTable
 from controller.plan.spec import Fate
 
 LINGERS = 2
-"""Memory timeouts until who is silent is forgotten: Open vSwitch's entries last into the generation after theirs."""
+"""Memory timeouts until who is silent is forgotten: Open vSwitch's entries last into the generation after theirs.
+
+Its generations are those of a VIP: as long as the longest ``memory_timeout`` of the pools behind it.
+"""
 
 Times = npt.NDArray[np.float64]
 
@@ -89,10 +92,18 @@ class PoolState:
 
 
 def step(
-    state: PoolState, pool: Pool, health: Mapping[str, Health], numbers: Numbers, now: float
+    state: PoolState,
+    pool: Pool,
+    health: Mapping[str, Health],
+    numbers: Numbers,
+    now: float,
+    generation: float = 0.0,
 ) -> PoolState:
-    """The state after whatever happened up to ``now``: intent, verdicts and time."""
-    members = _members(state.members, pool, numbers, now)
+    """The state after whatever happened up to ``now``: intent, verdicts and time.
+
+    ``generation``: seconds of a generation of the memory, where it is longer than the pool's own timeout.
+    """
+    members = _members(state.members, pool, numbers, now, generation)
     serving, panicked = _serving(members, health, pool.panic_threshold)
     state = replace(state, members=members, panicked=panicked)
     gone = {
@@ -137,22 +148,24 @@ def on_down(pool: Pool, protocol: Protocol) -> OnDown:
     return pool.on_down_tcp if protocol is Protocol.TCP else pool.on_down_udp
 
 
-def next_change(state: PoolState, pool: Pool, health: Mapping[str, Health], now: float) -> float | None:
-    """When time alone will change the state next; None: never."""
+def next_change(
+    state: PoolState, pool: Pool, health: Mapping[str, Health], now: float, generation: float = 0.0
+) -> float | None:
+    """When time alone will change the state next; None: never. ``generation`` as in ``step``."""
     times = [state.until[state.until > now], state.watched_until[state.watched_until > now]]
-    times += [np.array(list(_deadlines(state, pool, health)))]
+    times += [np.array(list(_deadlines(state, pool, health, generation)))]
     later = np.concatenate(times)
     later = later[later > now]
     return float(later.min()) if later.size else None
 
 
-def _deadlines(state: PoolState, pool: Pool, health: Mapping[str, Health]) -> list[float]:
+def _deadlines(state: PoolState, pool: Pool, health: Mapping[str, Health], generation: float) -> list[float]:
     out = []
     for member in state.members:
         if member.draining_since is not None:
             out.append(member.draining_since + pool.drain_timeout)
             if member.removed:
-                out += [_leaves(member, pool), _retires(member, pool)]
+                out += [_leaves(member, pool), _retires(member, pool, generation)]
         verdict = health.get(member.backend.name)
         if verdict is not None and not verdict.up:
             out.append(verdict.since + on_down(pool, state.protocol).keep_for)
@@ -168,12 +181,14 @@ def _leaves(member: Member, pool: Pool) -> float:
     return (member.draining_since or 0.0) + pool.drain_timeout + pool.memory_timeout
 
 
-def _retires(member: Member, pool: Pool) -> float:
+def _retires(member: Member, pool: Pool, generation: float) -> float:
     """From when nobody can remember a removed backend: a switch that knew no fate of it would drop its connections."""
-    return _leaves(member, pool) + LINGERS * pool.memory_timeout
+    return _leaves(member, pool) + LINGERS * max(pool.memory_timeout, generation)
 
 
-def _members(old: tuple[Member, ...], pool: Pool, numbers: Numbers, now: float) -> tuple[Member, ...]:
+def _members(
+    old: tuple[Member, ...], pool: Pool, numbers: Numbers, now: float, generation: float
+) -> tuple[Member, ...]:
     known = {m.backend.name: m for m in old}
     out = []
     for backend in pool.backends:
@@ -185,7 +200,7 @@ def _members(old: tuple[Member, ...], pool: Pool, numbers: Numbers, now: float) 
     for gone in known.values():
         since = now if gone.draining_since is None else gone.draining_since
         left = replace(gone, draining_since=since, removed=True)
-        if now < _retires(left, pool):
+        if now < _retires(left, pool, generation):
             out.append(left)
     return tuple(out)
 

@@ -278,6 +278,16 @@ def test_what_still_remembers_a_removed_backend_when_it_leaves_goes_elsewhere(th
     assert life.fate("b", left + 2 * MEMORY - 1) is last
 
 
+def test_a_removed_backend_is_known_for_generations_that_are_longer_than_its_pools_memory() -> None:
+    life = Life(pool("a", "b", drain_timeout=300.0))
+    left, long = 10.0 + 300.0 + MEMORY, 4 * MEMORY
+    state = life.go(10.0, pool("a", drain_timeout=300.0))
+    for now, known in ((left + 2 * MEMORY, ["b"]), (left + 2 * long - 1, ["b"]), (left + 2 * long, [])):
+        state = step(state, life.pool, life.health, life.numbers, now, long)
+        assert [m.backend.name for m in state.members if m.removed] == known
+        assert next_change(state, life.pool, life.health, now, long) == (left + 2 * long if known else None)
+
+
 def test_a_removed_backend_that_returns_is_the_same_one() -> None:
     life = Life(pool("a", "b"))
     old, number = life.state.now, life.id("b")
