@@ -29,7 +29,7 @@ ROUNDS = 50
 BACKENDS = 655
 """At most: a pool of 65,536 slots."""
 _NOW = 1000.0
-_SECRET = Secret.of(bytes(20))
+SECRET = Secret.of(bytes(20))
 
 
 def run() -> dict[str, object]:
@@ -38,9 +38,9 @@ def run() -> dict[str, object]:
 
 
 def _measure(count: int) -> dict[str, object]:
-    world = _world()
+    world = lab_world("embedded")
     for number in range(count):
-        _report(world, number)
+        report(world, number)
     continued = P4Plan()
     began = perf_counter()
     have = _all(continued, world)
@@ -50,7 +50,7 @@ def _measure(count: int) -> dict[str, object]:
         began = perf_counter()
         have = _all(continued, world)
         again.append(perf_counter() - began)
-        _report(world, number)
+        report(world, number)
         began = perf_counter()
         want = continued.with_pins(world)
         changes = diff(have, want)
@@ -67,8 +67,9 @@ def _measure(count: int) -> dict[str, object]:
     }
 
 
-def _world() -> World:
-    loaded = load_text(intent.dump(intent.intent(plan(model.load("demo").of_kind("embedded")))), "demo")
+def lab_world(kind: model.SwitchKind) -> World:
+    """Pools of 65,536 slots in the demo's lab, with switches of a kind."""
+    loaded = load_text(intent.dump(intent.intent(plan(model.load("demo").of_kind(kind)))), "demo")
     pools = tuple(replace(pool, max_backends=BACKENDS) for pool in loaded.pools)
     loaded = replace(loaded, pools=pools)
     numbers = Numbers()
@@ -84,10 +85,10 @@ def _world() -> World:
 def _all(continued: P4Plan, world: World) -> P4Target:
     switch = next(each for each in world.intent.switches if each.name == "lb1")
     what = duty_without_pins(world, switch)
-    return continued.target(world, what, p4_needs(world, switch, what, _SECRET))
+    return continued.target(world, what, p4_needs(world, switch, what, SECRET))
 
 
-def _report(world: World, number: int) -> None:
+def report(world: World, number: int) -> None:
     """A switch tells an exception of a listener that lasts."""
     item = next(each for each in world.intent.listeners() if each.mode is Mode.DR)
     client = IPv4Address(0x0A000000 + number // 60_000)
