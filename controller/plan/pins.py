@@ -127,18 +127,9 @@ class PinBook:
             self._put(replace(pin, reporter=heir))
         return bool(orphans)
 
-    def forget_backends(self, backends: Iterable[int]) -> bool:
-        """End the pins of backends whose connections move or are reset."""
-        gone = set(backends)
-        mine = [pin.key for pin in self.pins.values() if pin.backend in gone]
-        for key in mine:
-            self._drop(key)
-        return bool(mine)
-
-    def keep_listeners(self, listeners: Iterable[int]) -> bool:
-        """End the pins of listeners that are no more."""
-        alive = set(listeners)
-        mine = [key for key in self.pins if key.listener not in alive]
+    def drop(self, keys: Iterable[PinKey]) -> bool:
+        """End these pins everywhere."""
+        mine = [key for key in keys if key in self.pins]
         for key in mine:
             self._drop(key)
         return bool(mine)
