@@ -43,25 +43,31 @@ class PinPlace(NamedTuple):
 
 def target(duty: Duty) -> Target:
     """What the switch should hold."""
-    return Builder(duty.switch).target(duty)
+    return Builder().target(duty)
 
 
 class Builder:
-    """Builds the targets of one switch in one place; each shares with the one before what did not change."""
+    """Builds the targets of one switch; each shares with the one before what did not change."""
 
-    def __init__(self, switch: Switch) -> None:
-        """``switch``: its placement stays as it is, else another builder has to begin."""
-        self._here = _here(switch)
-        self._parts = Parts(self._here.placed.entry)
+    def __init__(self) -> None:
+        self._here: Here | None = None
+        self._parts = Parts(0)
         self._target = Target()
         self._reach: dict[int, tuple[PoolSpec, tuple[BackendSpec, ...]]] = {}
         """The backends of each pool without their fates, and what they were taken from."""
 
     def target(self, duty: Duty) -> Target:
-        """What the switch should hold: what ``duty`` says, and the pins that were put in one by one."""
+        """What the switch should hold: what ``duty`` says, and the pins that were put in one by one.
+
+        Where its placement is another than before, all is made again, and pins have to be put in again.
+        """
         here = _here(duty.switch)
-        # What is made of it is compared with it; mostly it is the same.
-        self._here = here = self._here if self._here == here else here
+        if self._here is None or self._here.placed != here.placed:
+            self._parts = Parts(here.placed.entry)
+        elif self._here == here:
+            # What is made of it is compared with it.
+            here = self._here
+        self._here = here
         roles = duty.switch.roles
         groups: dict[int, Group] = {}
         meters: dict[int, Meter] = {}
@@ -85,6 +91,7 @@ class Builder:
     def with_pins(self, held: Iterable[HeldPin], ended: Iterable[PinPlace]) -> Target:
         """The same with other pins: these put in, and whatever those other connections had taken out."""
         here = self._here
+        assert here is not None, "pins come after a target"
         put = {each.key: each.body for one in held for each in pin.entries(here, one)}
         gone = (key for place in ended for key in pin.keys(here, *place) if key not in put)
         self._parts.put(put, gone)
@@ -93,6 +100,7 @@ class Builder:
 
     def pins(self) -> Iterator[FlowKey]:
         """Places of all pins, by a look at every flow."""
+        assert self._here is not None, "pins come after a target"
         table = self._here.placed.table(Stage.PIN)
         return (key for key in self._parts.flows if key.table == table and key.priority in pin.PRIORITIES)
 

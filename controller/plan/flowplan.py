@@ -21,16 +21,13 @@ class FlowPlan:
         self.made: Target | None = None
         """The newest; None before the first."""
         self._switch: Switch | None = None
-        self._builder: Builder | None = None
+        self._builder = Builder()
         self._pins = PinFollower()
 
     def target(self, world: World, switch: Switch) -> Target:
         """What the switch should hold."""
         known = self._switch
-        if self._builder is None or known is None or known.placement != switch.placement:
-            self._builder = Builder(switch)
-            self._pins.forget()
-        elif known.name != switch.name:
+        if known is None or (known.placement, known.name) != (switch.placement, switch.name):
             self._pins.forget()
         self._switch = switch
         self._builder.target(duty_without_pins(world, switch))
@@ -41,8 +38,7 @@ class FlowPlan:
         return self._follow(world.pins)
 
     def _follow(self, book: PinBook, idle: dict[int, int] | None = None) -> Target:
-        assert self._builder is not None, "a plan begins with a target"
-        assert self._switch is not None
+        assert self._switch is not None, "a plan begins with a target"
         changes = self._pins.follow(book, self._switch, idle)
         if changes.all:
             self._builder.without(list(self._builder.pins()))

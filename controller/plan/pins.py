@@ -55,8 +55,7 @@ class PinBook:
     _log: deque[PinKey] = field(default_factory=lambda: deque(maxlen=LOG))
     """Which pin each of the last versions changed."""
     _reporters: Counter[str | None] = field(default_factory=Counter)
-    """How many pins each reports; this and the next two tell that there is nothing to look for among all pins."""
-    _backends: Counter[int] = field(default_factory=Counter)
+    """How many pins each reports; this and the next tell that there is nothing to look for among all pins."""
     _listeners: Counter[int] = field(default_factory=Counter)
 
     def report(self, switch: str, key: PinKey, protocol: Protocol, backend: int) -> bool:
@@ -135,26 +134,12 @@ class PinBook:
             self._put(replace(pin, reporter=heir))
         return bool(orphans)
 
-    def forget_backends(self, backends: Iterable[int]) -> bool:
-        """End the pins of backends whose connections move or are reset."""
-        gone = set(backends) & self.backends()
-        if not gone:
-            return False
-        mine = [pin.key for pin in self.pins.values() if pin.backend in gone]
+    def drop(self, keys: Iterable[PinKey]) -> bool:
+        """End these pins everywhere."""
+        mine = [key for key in keys if key in self.pins]
         for key in mine:
             self._drop(key)
         return bool(mine)
-
-    def keep_listeners(self, listeners: Iterable[int]) -> bool:
-        """End the pins of listeners that are no more."""
-        gone = self.of_listeners(self._listeners.keys() - set(listeners))
-        for key in gone:
-            self._drop(key)
-        return bool(gone)
-
-    def backends(self) -> set[int]:
-        """Numbers of the backends that have pins."""
-        return {number for number, count in self._backends.items() if count}
 
     def of_listeners(self, listeners: Collection[int]) -> set[PinKey]:
         """The pins of these listeners."""
@@ -197,7 +182,6 @@ class PinBook:
 
     def _count(self, pin: Pin, by: int) -> None:
         self._reporters[pin.reporter] += by
-        self._backends[pin.backend] += by
         self._listeners[pin.key.listener] += by
 
     def _log_change(self, key: PinKey) -> None:

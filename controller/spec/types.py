@@ -12,6 +12,8 @@ from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+from controller.spec.kinds import KINDS, Kind
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -170,9 +172,14 @@ class Switch:
     """Of a P4 switch."""
 
     @property
+    def of_kind(self) -> Kind:
+        """What is known of all switches of its kind. Raises KeyError for a kind that ``check`` refuses."""
+        return KINDS[self.kind]
+
+    @property
     def hash_name(self) -> str:
         """Name of the tuple hash of this kind of switch."""
-        return "ovs-jenkins" if self.kind == "ovs" else "p4-crc"
+        return self.of_kind.hash
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,8 @@ from typing import Any, TypeVar
 
 from controller.plan.duty import World, duty
 from controller.plan.p4needs import p4_needs
-from controller.southbound.driver import Link
-from controller.southbound.openflow.driver import OpenFlowLink
-from controller.southbound.p4.driver import P4Link
+from controller.southbound.openflow.driver import OpenFlowDriver
+from controller.southbound.p4.driver import P4Driver
 from controller.spec.types import Switch
 from flows.diff import diff as flow_diff
 from flows.entries import Target
@@ -45,6 +44,7 @@ _DEADLINE = 600.0
 _LOOK = 0.005
 """Seconds between two looks at whether the loop is held up."""
 T = TypeVar("T")
+_PinDriver = OpenFlowDriver | P4Driver
 
 
 def measure() -> list[dict[str, object]]:
@@ -61,7 +61,7 @@ def _openflow() -> dict[str, object]:
     fake.connect()
     try:
         session = rig.session(switch.id)
-        link = OpenFlowLink(switch, session, lambda: dict.fromkeys((1, 2), 65_536))
+        link = OpenFlowDriver(switch, session, lambda: dict.fromkeys((1, 2), 65_536))
         _fill(fake, link, world)
         figures = rig.start(_measure(link, world)).result(_DEADLINE)
     finally:
@@ -76,7 +76,7 @@ def _openflow() -> dict[str, object]:
     return _figures("ovs", figures, at_once(), world)
 
 
-def _fill(fake: FakeSwitch, link: OpenFlowLink, world: World) -> None:
+def _fill(fake: FakeSwitch, link: OpenFlowDriver, world: World) -> None:
     """Let the switch hold its plan; written over the stream, its tables would fill too slowly for a deadline."""
     for phase in link.diff(Target(), link.plan(world)).phases:
         for message in (*phase.messages, *(row.tobytes() for rows in phase.bulk for row in rows)):
@@ -93,7 +93,7 @@ async def _p4() -> dict[str, object]:
         try:
             async with driven() as rig:
                 session = await rig.session(server)
-                link = P4Link(switch, session, repin.SECRET, lambda _: set())
+                link = P4Driver(switch, session, repin.SECRET, lambda _: set())
                 figures = await _measure(link, world)
         finally:
             server.stop()
@@ -135,7 +135,7 @@ def _spread(seconds: list[float]) -> dict[str, float]:
     }
 
 
-async def _measure(link: Link[Any, Any], world: World) -> dict[str, Any]:
+async def _measure(link: _PinDriver, world: World) -> dict[str, Any]:
     """Bring a switch to its plan, then time pins in the thread of this loop."""
     have = await link.read()
     want = link.plan(world)
@@ -166,7 +166,7 @@ async def _measure(link: Link[Any, Any], world: World) -> dict[str, Any]:
 
 
 async def _one(
-    link: Link[Any, Any], world: World, have: Any, took: list[float], report: Callable[[], object]
+    link: _PinDriver, world: World, have: Any, took: list[float], report: Callable[[], object]
 ) -> Any:
     """From a report to the confirmed write: what it cost this thread."""
     began = time.thread_time()

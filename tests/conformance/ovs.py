@@ -15,11 +15,11 @@ from contextlib import ExitStack
 
 from pyroute2 import IPRoute
 
-from controller.plan.duty import World, duty_without_pins
-from controller.plan.flowplan import FlowPlan
+from controller.plan.duty import World, duty
 from controller.spec.switch import VipSpec
 from flows.diff import diff, leases
 from flows.entries import Target as Flows
+from flows.pipeline import Builder
 from flows.tables import Kind, Placed, Stage
 from flows.zones import Zones, of_vip
 from tests.conformance.ofstream import Appctl, Stream, Told
@@ -115,7 +115,7 @@ class OpenVSwitch:
             self._stack.close()
             raise
         self._placed = Placed(self.switch.placement)
-        self._plan = FlowPlan()
+        self._builder = Builder()
         self._have = Flows()
         self._zones: dict[int, Zones] = {}
         self._now = 0.0
@@ -127,8 +127,8 @@ class OpenVSwitch:
 
     def apply(self, world: World) -> None:
         """See ``Target``."""
-        made = duty_without_pins(world, self.switch)
-        want = self._plan.target(world, self.switch)
+        made = duty(world, self.switch)
+        want = self._builder.target(made)
         if self.mutation is not None:
             want = self.mutation(want)
         changes = diff(self._placed, self._have, want)

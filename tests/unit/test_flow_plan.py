@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.plan.duty import World, duty, listener_number, pool_key
+from controller.plan.duty import World, duty, listener_number
 from controller.plan.flowplan import FlowPlan
-from controller.plan.ids import Numbers
 from controller.plan.pins import LOG, PinBook, PinKey
-from controller.plan.pool import Health, PoolState, step
-from controller.southbound.openflow.driver import OpenFlowLink
+from controller.plan.pool import Health
+from controller.plan.tables import Tables
+from controller.southbound.openflow.driver import OpenFlowDriver
 from controller.southbound.openflow.session import Session
 from controller.spec.shards import Shards
 from controller.spec.types import (
@@ -39,10 +39,11 @@ from flows.diff import Changes, diff, leases, share
 from flows.entries import Target
 from flows.pipeline import Builder
 from flows.readback import Reader
+from flows.spec import Here
 from flows.stages import pin as pin_stage
 from flows.tables import Placed, Stage
-from tests.fakes import whole
-from tests.fakes.tables import Tables
+from tests.fakes import whole, worlds
+from tests.fakes.tables import Tables as Held
 
 LB = Switch(
     "lb1",
@@ -78,7 +79,6 @@ class Scene:
     """Switches, two VIPs, two pools that share backends, and what befalls them."""
 
     def __init__(self) -> None:
-        self.numbers = Numbers()
         self.health: dict[str, dict[str, Health]] = {"web": {}, "api": {}}
         self.pins = PinBook()
         self.listeners = LISTENERS
@@ -87,7 +87,7 @@ class Scene:
         self.now = NOW
         self.place = OpenFlowPlacement()
         self.absent = frozenset[str]()
-        self.pools: dict[str, PoolState] = {}
+        self.tables, self.before = Tables(), worlds.NOTHING
         self.advance()
 
     def intent(self) -> Intent:
@@ -110,24 +110,18 @@ class Scene:
 
     def advance(self) -> None:
         intent = self.intent()
-        for item in intent.listeners():
-            pool = intent.pool(item.pool)
-            old = self.pools.get(pool_key(item)) or PoolState.new(pool.name, item.protocol, pool.slots)
-            self.pools[pool_key(item)] = step(old, pool, self.health[pool.name], self.numbers, self.now)
+        self.tables = worlds.step(self.tables, self.before, intent, self.health, self.now)
+        self.before = intent
 
     def world(self) -> World:
-        owners = {"shop": "east", "other": "east"}
-        admitted = frozenset({"lb1", "lb2"}) - self.absent
-        return World(
-            self.intent(), self.numbers, self.pools, self.health, self.pins, admitted, owners, self.now
-        )
+        return worlds.world(self.intent(), self.tables, self.pins, frozenset({"lb1", "lb2"}) - self.absent)
 
     def switch(self, name: str) -> Switch:
         return next(each for each in self.intent().switches if each.name == name)
 
     def key(self, place: int, port: int) -> PinKey:
         item = LISTENERS[place]
-        number = listener_number(self.world(), item)
+        number = listener_number(self.world(), item) if item in self.intent().listeners() else 999
         return PinKey(number, ip_address("192.0.2.1"), 0 if item.affinity is Affinity.SOURCE else port)
 
 
@@ -280,9 +274,7 @@ def test_places_of_a_pin_are_all_that_it_can_have() -> None:
         key = site.key(place, 9)
         site.pins.report("lb1", key, LISTENERS[place].protocol, 1)
         want = plan.with_pins(site.world())
-        builder = plan._builder
-        assert builder is not None
-        assert want.flows.keys() - before.flows.keys() <= set(pin_stage.keys(builder._here, *key))
+        assert want.flows.keys() - before.flows.keys() <= set(pin_stage.keys(Here.of(LB), *key))
         site.pins.stale(site.pins.pins[key].id)
         assert plan.with_pins(site.world()) == before
 
@@ -300,7 +292,7 @@ def test_what_others_hold_is_not_in_what_a_switch_has_and_the_rest_is_shared() -
 
 def test_a_switch_that_holds_its_plan_is_read_as_that_plan() -> None:
     _, plan, want = pinned(20)
-    tables = Tables()
+    tables = Held()
     placed = Placed(LB.placement)
     for phase in diff(placed, Target(), want).phases:
         for message in (*phase.messages, *(row.tobytes() for rows in phase.bulk for row in rows)):
@@ -325,7 +317,7 @@ def test_a_switch_that_holds_its_plan_is_read_as_that_plan() -> None:
 def test_a_link_plans_and_writes_a_pin_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """On Open vSwitch a pin once planned the whole switch again, 76 ms beside 10,000 pins."""
     site = Scene()
-    link = OpenFlowLink(LB, cast(Session, None), dict)
+    link = OpenFlowDriver(LB, cast(Session, None), dict)
     have = link.plan(site.world())
     site.pins.report("lb1", site.key(0, 9), Protocol.TCP, 1)
     world = site.world()

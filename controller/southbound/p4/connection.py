@@ -103,6 +103,12 @@ class Link:
             self._term = term
             self._orders.put_nowait(_Order.CLAIM)
 
+    def rename(self, name: str) -> None:
+        """The switch is called otherwise now."""
+        self.name = name
+        if self.session is not None:
+            self.session.name = name
+
     def allow_push(self) -> None:
         """Give the switch our pipeline, if it waits for that."""
         if self._differs is not None:
@@ -127,9 +133,8 @@ class Link:
             await asyncio.sleep(wait)
 
     def _say(self, problem: str) -> None:
-        if problem != self._problem:
-            self._problem = problem
-            self._on_event(Unreachable(self.name, problem))
+        new, self._problem = problem != self._problem, problem
+        self._on_event(Unreachable(self.name, problem, new))
 
     async def _connection(self) -> None:
         """One connection, until it ends. Raises SwitchError."""
@@ -230,7 +235,8 @@ class Link:
         self._lose()
         self._problem = ""
         nobody = update.status.code == rpc_code.NOT_FOUND
-        self._on_event(Backup(self.name, None if nobody else update.election_id.high))
+        highest = update.election_id.high
+        self._on_event(Backup(self.name, None if nobody else highest, highest))
 
     async def _activate(self, channel: P4Channel, stream: Stream, allowed: bool = False) -> None:
         """We are primary: see to the pipeline and the digests; ``allowed``: also where another program runs."""
