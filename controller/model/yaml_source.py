@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import Node
 from ruamel.yaml.reader import ReaderError
 
 from controller.model.errors import ConfigError, ConfigErrors, FileError, SchemaError, YamlError
+from controller.model.yaml_fast import fast_root
 
 _TAG = "tag:yaml.org,2002:"
 
@@ -91,7 +92,7 @@ def parse(text: str, name: str) -> tuple[Tree, list[ConfigError]]:
     ``name`` is the file's name in messages. Raises ``ConfigErrors`` with one error if there is no tree.
     """
     try:
-        root = YAML().compose(text)
+        root = fast_root(text) or YAML().compose(text)
     except ReaderError as error:
         mark = _mark_of_index(text, error.position)
         problem = f"character U+{_code(error.character):04X} is not allowed in YAML"
@@ -149,9 +150,11 @@ class _Builder:
             return Scalar(None, "", mark)
         self._open.add(id(node))
         tree: Tree
-        if isinstance(node, MappingNode):
+        # By name: libyaml's nodes are of other classes than ruamel's.
+        kind = getattr(node, "id", "")
+        if kind == "mapping":
             tree = Mapping(tuple(self._entries(node)), mark)
-        elif isinstance(node, SequenceNode):
+        elif kind == "sequence":
             tree = Sequence(tuple(self.build(item) for item in node.value), mark)
         else:
             tree = _scalar(str(node.tag).removeprefix(_TAG), node.value, mark)
@@ -159,7 +162,7 @@ class _Builder:
         self._done[id(node)] = tree
         return tree
 
-    def _entries(self, node: MappingNode) -> list[Entry]:
+    def _entries(self, node: Node) -> list[Entry]:
         own: dict[str, Entry] = {}
         merged: dict[str, Entry] = {}
         for key_node, value_node in node.value:
