@@ -11,9 +11,7 @@ from controller.core.journal import Journal
 from controller.core.state import Links, Names
 from controller.plan import tables as rules
 from controller.plan.demand import shortages
-from controller.plan.duty import world_of
-from controller.plan.p4needs import group_names
-from controller.plan.pins import PinBook
+from controller.plan.p4needs import grouped
 from controller.plan.tables import Tables, Verdicts
 from controller.spec.types import Intent
 
@@ -80,10 +78,7 @@ class Pools:
             a is b or a == b for a, b in zip(basis, self._group_basis, strict=True)
         ):
             return tables
-        world = world_of(
-            intent, tables, PinBook(), frozenset(), {}, self._absent.value, self._dead_links.value
-        )
-        made = rules.with_groups(tables, group_names(world), now)
+        made = grouped(tables, intent, now, self._absent.value, self._dead_links.value)
         self._group_basis = basis
         return made
 

@@ -15,6 +15,7 @@ from controller.plan.tables import Tables, served, shared_key
 from controller.spec.switch import (
     BackendSpec,
     Duty,
+    Fate,
     GuardSpec,
     HeldPin,
     ListenerSpec,
@@ -97,6 +98,19 @@ def world_of(
         {name: turn.number for name, turn in tables.turns.items()},
         revision,
     )
+
+
+_KEPT = (Fate.NORMAL, Fate.DRAIN)
+
+
+def kept_backends(world: World) -> dict[int, frozenset[int]]:
+    """By the number of each listener: backends that keep its connections. Pins of others end."""
+    return {
+        listener_number(world, item): frozenset(
+            number for number, fate in world.state_of(item).fates.items() if fate in _KEPT
+        )
+        for item in world.intent.listeners()
+    }
 
 
 def listener_number(world: World, listener: Listener) -> int:
