@@ -7,14 +7,12 @@ import os
 import socket
 import struct
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from select import EPOLLIN, EPOLLOUT
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from controller.health.result import Outcome
 from controller.health.targets import Probe
-
-if TYPE_CHECKING:
-    from controller.health.engine import Engine
 
 LINGER_0 = struct.pack("ii", 1, 0)
 """Value for SO_LINGER: close with a reset and keep nothing."""
@@ -55,19 +53,40 @@ class Plan:
         """False once the probe is no longer wanted: whatever is under way ends unheard."""
 
 
+class Machine(Protocol):
+    """What an attempt needs of the engine that runs it."""
+
+    sockets: int
+    """Sockets open now."""
+    stalled: float
+    """Seconds lost by this process since it began."""
+
+    def watch(self, fd: int, events: int, handler: Callable[[int], None]) -> None:
+        """Call ``handler(events)`` whenever epoll reports ``fd``."""
+
+    def rewatch(self, fd: int, events: int) -> None:
+        """Change what ``fd`` is watched for."""
+
+    def unwatch(self, fd: int) -> None:
+        """Forget ``fd``, which the caller closes now."""
+
+    def record(self, plan: Plan, outcome: Outcome, reason: str, started: float) -> None:
+        """An attempt ended."""
+
+
 class Attempt(ABC):
     """Owns at most one socket; ends exactly once, in ``finish``."""
 
-    __slots__ = ("done", "engine", "holds", "plan", "stalled", "started")
+    __slots__ = ("done", "holds", "machine", "plan", "stalled", "started")
 
     stage = ""
     """What a timeout interrupted, for its reason."""
 
-    def __init__(self, engine: Engine, plan: Plan, now: float) -> None:
-        self.engine = engine
+    def __init__(self, machine: Machine, plan: Plan, now: float) -> None:
+        self.machine = machine
         self.plan = plan
         self.started = now
-        self.stalled = engine.stalled
+        self.stalled = machine.stalled
         self.done = False
         self.holds = False
         """Whether there is something to ``close``."""
@@ -91,7 +110,7 @@ class Attempt(ABC):
         if self.holds:
             self.holds = False
             self.close()
-        self.engine.record(self.plan, outcome, reason, self.started)
+        self.machine.record(self.plan, outcome, reason, self.started)
 
     def fail_with(self, number: int, doing: str = "") -> None:
         """End with the errno ``number``."""
@@ -116,12 +135,12 @@ class SocketAttempt(Attempt):
         self.sock = sock
         self.fd = sock.fileno()
         self.holds = True
-        self.engine.sockets += 1
+        self.machine.sockets += 1
 
     def close(self) -> None:
         """Closing takes the descriptor out of epoll as well."""
-        self.engine.unwatch(self.fd)
-        self.engine.sockets -= 1
+        self.machine.unwatch(self.fd)
+        self.machine.sockets -= 1
         self.sock.close()
 
 
@@ -144,7 +163,7 @@ class TcpAttempt(SocketAttempt):
         if number and number != errno.EINPROGRESS:
             self.fail_with(number)
         else:
-            self.engine.watch(self.fd, EPOLLOUT, self.ready)
+            self.machine.watch(self.fd, EPOLLOUT, self.ready)
 
     def open(self) -> None:
         """The C socket type: half the price of ``socket.socket``, paid 10,000 times a second."""
@@ -176,7 +195,7 @@ class UdpAttempt(SocketAttempt):
         if number:
             self.fail_with(number)
             return
-        self.engine.watch(self.fd, EPOLLIN, self.ready)
+        self.machine.watch(self.fd, EPOLLIN, self.ready)
         try:
             self.sock.send(self.plan.probe.send)
         except OSError as error:

@@ -54,7 +54,7 @@ class Engine:
         self._deadlines: Wheel[Attempt] = Wheel()
         self._line: deque[Plan] = deque()
         self._echo: dict[int, EchoSocket] = {}
-        self._kinds: dict[ProbeKind, type[Attempt]] = {
+        self._kinds: dict[ProbeKind, Callable[[Engine, Plan, float], Attempt]] = {
             ProbeKind.TCP: TcpAttempt,
             ProbeKind.UDP: UdpAttempt,
             ProbeKind.ICMP: EchoAttempt,

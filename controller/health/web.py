@@ -7,14 +7,10 @@ import socket
 import ssl
 from functools import lru_cache
 from select import EPOLLIN, EPOLLOUT
-from typing import TYPE_CHECKING
 
 from controller.health import http1
-from controller.health.attempt import LINGER_0, Attempt, Plan, TcpAttempt
+from controller.health.attempt import LINGER_0, Machine, Plan, TcpAttempt
 from controller.health.result import Outcome
-
-if TYPE_CHECKING:
-    from controller.health.engine import Engine
 
 _READ = 64 * 1024
 
@@ -26,8 +22,8 @@ class HttpAttempt(TcpAttempt):
 
     stream: socket.socket
 
-    def __init__(self, engine: Engine, plan: Plan, now: float) -> None:
-        super().__init__(engine, plan, now)
+    def __init__(self, machine: Machine, plan: Plan, now: float) -> None:
+        super().__init__(machine, plan, now)
         self.stage = "connecting"
         self.unsent = http1.request(plan.probe)
         self.reader = http1.ResponseReader(plan.probe.body is not None)
@@ -50,11 +46,11 @@ class HttpAttempt(TcpAttempt):
                 self.connected()
                 self.advance()
         except BlockingIOError:
-            self.engine.rewatch(self.fd, EPOLLOUT if self.unsent else EPOLLIN)
+            self.machine.rewatch(self.fd, EPOLLOUT if self.unsent else EPOLLIN)
         except ssl.SSLWantReadError:
-            self.engine.rewatch(self.fd, EPOLLIN)
+            self.machine.rewatch(self.fd, EPOLLIN)
         except ssl.SSLWantWriteError:
-            self.engine.rewatch(self.fd, EPOLLOUT)
+            self.machine.rewatch(self.fd, EPOLLOUT)
         except (http1.BadResponse, OSError, ValueError) as error:
             self._fail(error)
 
@@ -119,7 +115,7 @@ class HttpsAttempt(HttpAttempt):
         super().advance()
 
 
-ATTEMPTS: tuple[type[Attempt], type[Attempt]] = (HttpAttempt, HttpsAttempt)
+ATTEMPTS: tuple[type[HttpAttempt], type[HttpAttempt]] = (HttpAttempt, HttpsAttempt)
 
 
 def _server_name(host: str) -> str:
