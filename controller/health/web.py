@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 import ssl
+from contextlib import suppress
 from functools import lru_cache
 from select import EPOLLIN, EPOLLOUT
+from typing import ClassVar
 
 from controller.health import http1
 from controller.health.attempt import LINGER_0, Machine, Plan, TcpAttempt
 from controller.health.result import Outcome
 
 _READ = 64 * 1024
+_ANSWERABLE = ("sending the request", "waiting for the response")
+"""Stages in which an answer may have come."""
+_RESET = (errno.ECONNRESET, errno.EPIPE)
 
 
 class HttpAttempt(TcpAttempt):
@@ -21,6 +27,8 @@ class HttpAttempt(TcpAttempt):
     __slots__ = ("reader", "stage", "stream", "unsent")
 
     stream: socket.socket
+    plain: ClassVar[bool] = True
+    """Whether an answer can be read before anything was said, as from a server that does not wait for the request."""
 
     def __init__(self, machine: Machine, plan: Plan, now: float) -> None:
         super().__init__(machine, plan, now)
@@ -41,7 +49,7 @@ class HttpAttempt(TcpAttempt):
             if self.stage != "connecting":
                 self.advance()
             elif number := self.stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                self.fail_with(number)
+                self.broken(number)
             else:
                 self.connected()
                 self.advance()
@@ -62,9 +70,31 @@ class HttpAttempt(TcpAttempt):
         elif isinstance(error, ssl.SSLError):
             self.finish(Outcome.FAIL, f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}")
         elif isinstance(error, OSError):
-            self.fail_with(error.errno or 0, self.stage)
+            self.broken(error.errno or 0)
         else:  # a name that TLS cannot carry
             self.finish(Outcome.ERROR, f"cannot probe: host {self.plan.probe.host!r}: {error}")
+
+    def broken(self, number: int) -> None:
+        """The connection ended with the errno ``number``: after a whole answer, a reset takes nothing back."""
+        if number in _RESET and (self.stage in _ANSWERABLE or self.plain):
+            try:
+                self._read_rest()
+            except http1.BadResponse as error:
+                self._fail(error)
+                return
+        if self.reader.complete:
+            self.judge()
+        else:
+            self.fail_with(number, "" if self.stage == "connecting" else self.stage)
+
+    def _read_rest(self) -> None:
+        """What came before the reset; a body without a stated length is whole if it holds what is wanted."""
+        reader, wanted = self.reader, self.plan.probe.body
+        with suppress(OSError):
+            while (data := self.stream.recv(_READ)) and not reader.feed(data):
+                pass
+        if reader.ends_at_close and wanted is not None and _found(wanted, bytes(reader.body)):
+            reader.end()
 
     def connected(self) -> None:
         """What comes after the TCP handshake."""
@@ -98,6 +128,8 @@ class HttpsAttempt(HttpAttempt):
     """The same inside TLS."""
 
     __slots__ = ()
+
+    plain = False
 
     def connected(self) -> None:
         """Put TLS around the socket; the descriptor, and so its place in epoll, stays."""

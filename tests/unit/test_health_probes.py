@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from controller.health import icmp, web
+from controller.health.attempt import LINGER_0
 from controller.health.engine import Engine
 from controller.health.result import Outcome
 from controller.health.targets import Probe
@@ -196,6 +198,7 @@ HTTP_ROWS = [
         (Outcome.FAIL, "body does not contain 'end'"),
         id="match beyond 64 KiB",
     ),
+    pytest.param({"body": "hello"}, OK.replace(b"\r\n", b"\n"), PASS, id="bare line feeds"),
 ]
 
 
@@ -209,6 +212,54 @@ def test_http_judges_status_and_body(
             return await ask(probe(ProbeKind.HTTP, port, **more))
 
     assert run(main()) == expected
+
+
+def resetting(answer: bytes, reads: bool) -> tuple[int, threading.Thread]:
+    """A server of one connection that resets it after its answer; it ``reads`` the request first, or not at all."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with listening:
+            connection, _ = listening.accept()
+        if reads:
+            connection.recv(65536)
+        connection.sendall(answer)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_0)
+        connection.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    return listening.getsockname()[1], thread
+
+
+RESET_ROWS = [
+    pytest.param({}, OK, PASS, id="whole head"),
+    pytest.param({"body": "hello"}, OK, PASS, id="whole body"),
+    pytest.param(
+        {"body": "hello"}, b"HTTP/1.0 200 OK\r\n\r\nhello", PASS, id="body that ends with the connection"
+    ),
+    pytest.param({"body": "hello"}, OK[:-1], (Outcome.FAIL, "connection reset"), id="cut short"),
+    pytest.param({}, b"", (Outcome.FAIL, "connection reset"), id="no answer"),
+]
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["asked", "unasked"])
+@pytest.mark.parametrize(("more", "answer", "expected"), RESET_ROWS)
+def test_a_reset_after_a_whole_answer_takes_nothing_back(
+    more: dict[str, Any], answer: bytes, expected: Answer, reads: bool
+) -> None:
+    port, thread = resetting(answer, reads)
+    engine = Engine(64)
+    engine.add(1, probe(ProbeKind.HTTP, port, **more))
+    if not reads:
+        # The reset is there before the prober looks at its connection for the first time.
+        engine.turn(time.monotonic() + 0.05)
+        until(engine, lambda: engine.sockets > 0 or bool(engine.results))
+        thread.join(LIMIT)
+    until(engine, lambda: bool(engine.results))
+    thread.join(LIMIT)
+    outcome, reason = engine.results[0][1:3]
+    assert (outcome, reason.partition(" while ")[0]) == expected
 
 
 def test_http_sends_path_and_host_over_ipv6() -> None:
