@@ -21,9 +21,21 @@ _NONBLOCK_STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 _NONBLOCK_DGRAM = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
 
 _LOCAL = frozenset(
-    (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EPERM, errno.EACCES)
+    (
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOBUFS,
+        errno.ENOMEM,
+        errno.EADDRNOTAVAIL,
+        errno.EPERM,
+        errno.EACCES,
+        errno.ENETDOWN,
+    )
 )
-"""Errors that say something about this machine and nothing about the server."""
+"""Errors that say something about this machine and nothing about the server, whenever they come."""
+
+_REFUSED = frozenset((errno.ECONNREFUSED, errno.ECONNRESET))
+"""What a server on this machine answers within the call that asks it."""
 
 _WORDS = {
     errno.ECONNREFUSED: "connect refused",
@@ -112,10 +124,22 @@ class Attempt(ABC):
             self.close()
         self.machine.record(self.plan, outcome, reason, self.started)
 
+    def refuse(self, number: int) -> None:
+        """End with the errno ``number`` of a call that should have put the question.
+
+        No packet has come back within that call (except from this machine), so the error is local: without
+        a route it is ENETUNREACH, EHOSTUNREACH, EACCES or EINVAL. Later, the same numbers are what a router
+        or the silence of a neighbour says about the server, and count as failures.
+        """
+        if number in _REFUSED:
+            self.fail_with(number)
+        else:
+            self.finish(Outcome.LOCAL, f"cannot probe: {_WORDS.get(number) or os.strerror(number).lower()}")
+
     def fail_with(self, number: int, doing: str = "") -> None:
-        """End with the errno ``number``."""
+        """End with the errno ``number``, which came after the question was put."""
         if number in _LOCAL:
-            self.finish(Outcome.ERROR, f"cannot probe: {os.strerror(number).lower()}")
+            self.finish(Outcome.LOCAL, f"cannot probe: {os.strerror(number).lower()}")
         else:
             text = _WORDS.get(number) or os.strerror(number).lower()
             self.finish(Outcome.FAIL, f"{text} while {doing}" if doing else text)
@@ -161,7 +185,7 @@ class TcpAttempt(SocketAttempt):
         self.open()
         number = self.sock.connect_ex(self.plan.sockaddr)
         if number and number != errno.EINPROGRESS:
-            self.fail_with(number)
+            self.refuse(number)
         else:
             self.machine.watch(self.fd, EPOLLOUT, self.ready)
 
@@ -193,13 +217,10 @@ class UdpAttempt(SocketAttempt):
         self.hold(socket.SocketType(self.plan.family, _NONBLOCK_DGRAM, 0))
         number = self.sock.connect_ex(self.plan.sockaddr)
         if number:
-            self.fail_with(number)
+            self.refuse(number)
             return
         self.machine.watch(self.fd, EPOLLIN, self.ready)
-        try:
-            self.sock.send(self.plan.probe.send)
-        except OSError as error:
-            self._fail(error)
+        self.sock.send(self.plan.probe.send)
 
     def ready(self, events: int) -> None:
         """A response, or the ICMP error that says there is none."""
@@ -208,16 +229,13 @@ class UdpAttempt(SocketAttempt):
         except BlockingIOError:
             return  # a datagram with a bad checksum wakes the poller and is then dropped
         except OSError as error:
-            self._fail(error)
+            if error.errno == errno.ECONNREFUSED:
+                self.finish(Outcome.FAIL, "port unreachable")
+            else:
+                self.fail_with(error.errno or 0)
             return
         expect = self.plan.probe.expect
         if expect is None or data.startswith(expect):
             self.finish(Outcome.PASS)
         else:
             self.finish(Outcome.FAIL, f"response {data[:16]!r} does not begin with {expect[:16]!r}")
-
-    def _fail(self, error: OSError) -> None:
-        if error.errno == errno.ECONNREFUSED:
-            self.finish(Outcome.FAIL, "port unreachable")
-        else:
-            self.fail_with(error.errno or 0)

@@ -54,11 +54,11 @@ def damp(state: State, result: ProbeResult, now: float) -> State:
     """The state after ``result``, judged at ``now`` (seconds, any clock that does not go backwards).
 
     A change needs ``rise`` passes or ``fall`` failures in a row, each result contrary to the present
-    verdict; one agreeing result starts the count again. Errors of the prober itself and results overtaken
-    by a later probe change nothing. More than ``flap_limit`` changes within ``flap_window`` hold the
+    verdict; one agreeing result starts the count again. Probes that could not be asked (``LOCAL``) and results
+    overtaken by a later probe change nothing. More than ``flap_limit`` changes within ``flap_window`` hold the
     verdict at down until there was no change for one window, or for ``HOLD_WINDOWS`` windows at most.
     """
-    if result.outcome is Outcome.ERROR or result.started < state.started:
+    if result.outcome is Outcome.LOCAL or result.started < state.started:
         return state
     passed = result.outcome is Outcome.PASS
     if passed is state.raw and not state.streak and state.held_since is None:

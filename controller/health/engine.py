@@ -158,6 +158,6 @@ class Engine:
         try:
             attempt.begin()
         except OSError as error:
-            attempt.fail_with(error.errno or 0)
+            attempt.refuse(error.errno or 0)
         if not attempt.done:
             self._deadlines.add(attempt.started + attempt.plan.timeout, attempt)

@@ -118,7 +118,7 @@ class EchoAttempt(Attempt):
             self.owner = self.echoes.echo_socket(version)
         except OSError as error:
             if error.errno in (errno.EPERM, errno.EACCES):
-                self.finish(Outcome.ERROR, NOT_PERMITTED)
+                self.finish(Outcome.LOCAL, NOT_PERMITTED)
                 return
             raise
         self.token = self.owner.ask(self)

@@ -91,7 +91,7 @@ class Judge:
         touched: dict[Member, None] = {}
         for result in results:
             key = result.probe.key
-            if result.outcome is Outcome.ERROR:
+            if result.outcome is Outcome.LOCAL:
                 self._errors[key] = result.reason
             elif self._errors:
                 self._errors.pop(key, None)

@@ -72,7 +72,7 @@ class HttpAttempt(TcpAttempt):
         elif isinstance(error, OSError):
             self.broken(error.errno or 0)
         else:  # a name that TLS cannot carry
-            self.finish(Outcome.ERROR, f"cannot probe: host {self.plan.probe.host!r}: {error}")
+            self.finish(Outcome.LOCAL, f"cannot probe: host {self.plan.probe.host!r}: {error}")
 
     def broken(self, number: int) -> None:
         """The connection ended with the errno ``number``: after a whole answer, a reset takes nothing back."""

@@ -148,7 +148,7 @@ def test_removed_backend_has_no_verdict_and_proves_itself_when_it_returns() -> N
 def test_errors_of_the_prober_are_shown_and_judge_nobody() -> None:
     bench = Bench(only(A, S1))
     bench.hear((A, True))
-    broken = ProbeResult(A.probe, Outcome.ERROR, "cannot probe: no sockets", 9.0, 9.0)
+    broken = ProbeResult(A.probe, Outcome.LOCAL, "cannot probe: no sockets", 9.0, 9.0)
     assert bench.judge.take([broken] * 5, 9.0) == []
     assert bench.up == {S1: True}
     assert list(bench.judge.errors().values()) == ["cannot probe: no sockets"]
@@ -214,7 +214,7 @@ def test_caller_knows_new_backends_are_down_when_set_targets_returns() -> None:
 def test_problem_is_reported_once_while_it_lasts() -> None:
     health, prober, _, problems = service()
     health.set_targets(only(A, S1))
-    broken = ProbeResult(A.probe, Outcome.ERROR, "cannot probe: x", 1.0, 1.0)
+    broken = ProbeResult(A.probe, Outcome.LOCAL, "cannot probe: x", 1.0, 1.0)
     for _ in range(3):
         prober.results([broken])
     assert problems == ["health: cannot probe: x"]

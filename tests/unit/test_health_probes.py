@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
@@ -24,6 +27,7 @@ from controller.model.types import ProbeKind
 
 LIMIT = 30.0
 """Seconds after which a test gives up; nothing is expected to come near."""
+CLONE_NEWNET = 0x40000000
 
 # Self-signed, for backend.example and 127.0.0.1, valid 2020 to 2120; it serves these tests only.
 KEY = """\
@@ -158,7 +162,48 @@ def test_running_out_of_sockets_is_not_the_servers_fault(monkeypatch: pytest.Mon
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(socket, "SocketType", none_left)
-    assert run(ask(probe(ProbeKind.TCP, 9))) == (Outcome.ERROR, "cannot probe: too many open files")
+    assert run(ask(probe(ProbeKind.TCP, 9))) == (Outcome.LOCAL, "cannot probe: too many open files")
+
+
+def in_a_namespace(work: Callable[[], T]) -> T:
+    """What ``work`` returns in a network namespace of its own, in which there is no route."""
+
+    def enter_and_work() -> T:
+        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "unshare")
+        return work()
+
+    # A thread of its own: it never comes back from the namespace.
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(enter_and_work).result(LIMIT)
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize(
+    ("route", "why"),
+    [
+        ("", "network unreachable"),
+        ("unreachable", "no route to host"),
+        ("prohibit", "permission denied"),
+        ("blackhole", "invalid argument"),
+    ],
+)
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
+@pytest.mark.parametrize("kind", list(ProbeKind))
+def test_a_missing_route_is_no_evidence_against_a_server(
+    kind: ProbeKind, address: str, route: str, why: str
+) -> None:
+    def work() -> tuple[int, str]:
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        if route:
+            version = "-6" if ":" in address else "-4"
+            subprocess.run(["ip", version, "route", "add", route, "default"], check=True)
+        engine = Engine(64)
+        engine.add(1, probe(kind, 80, address, send=b"x" if kind is ProbeKind.UDP else b""))
+        until(engine, lambda: bool(engine.results))
+        return engine.results[0][1:3]
+
+    assert in_a_namespace(work) == (Outcome.LOCAL, f"cannot probe: {why}")
 
 
 HTTP_ROWS = [
@@ -408,7 +453,7 @@ def test_icmp_without_permission_says_so_and_blames_no_server(monkeypatch: pytes
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(icmp.EchoSocket, "_open", staticmethod(refused))
-    assert run(ask(probe(ProbeKind.ICMP, 0))) == (Outcome.ERROR, icmp.NOT_PERMITTED)
+    assert run(ask(probe(ProbeKind.ICMP, 0))) == (Outcome.LOCAL, icmp.NOT_PERMITTED)
 
 
 def test_open_sockets_stay_within_the_limit_and_everyone_gets_a_turn() -> None:
