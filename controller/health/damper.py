@@ -20,6 +20,8 @@ class State:
     """What rise and fall alone say; None: the first result decides."""
     streak: int = 0
     """Results in a row that speak against ``raw``."""
+    against: float = float("-inf")
+    """Start of the first of them, also after the change that they made."""
     changes: tuple[float, ...] = ()
     """Times of recent changes of ``raw``, oldest first; the older ones are dropped at a change."""
     held_since: float | None = None
@@ -69,10 +71,17 @@ def damp(state: State, result: ProbeResult, now: float) -> State:
     return state if state.held_since is None else _release(state, now)
 
 
+def forgive(state: State) -> State:
+    """The state without the failures in a row that have not changed the verdict yet."""
+    return replace(state, streak=0) if state.raw and state.streak else state
+
+
 def _count(state: State, result: ProbeResult, passed: bool, now: float) -> State:
     if passed is state.raw:
         return replace(state, streak=0, started=result.started)
     streak = state.streak + 1
+    if streak == 1:
+        state = replace(state, against=result.started)
     needed = 1 if state.raw is None else (state.policy.rise if passed else state.policy.fall)
     if streak < needed:
         return replace(state, streak=streak, started=result.started)
