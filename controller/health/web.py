@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import re
 import socket
 import ssl
 from contextlib import suppress
@@ -14,6 +13,8 @@ from typing import ClassVar
 from controller.health import http1
 from controller.health.attempt import LINGER_0, Machine, Plan, TcpAttempt
 from controller.health.result import Outcome
+from controller.health.search import LIMIT, TooSlow, found
+from controller.model.probe_values import server_name
 
 _READ = 64 * 1024
 _ANSWERABLE = ("sending the request", "waiting for the response")
@@ -59,12 +60,15 @@ class HttpAttempt(TcpAttempt):
             self.machine.rewatch(self.fd, EPOLLIN)
         except ssl.SSLWantWriteError:
             self.machine.rewatch(self.fd, EPOLLOUT)
-        except (http1.BadResponse, OSError, ValueError) as error:
+        except (http1.BadResponse, TooSlow, OSError, ValueError) as error:
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, http1.BadResponse):
             self.finish(Outcome.FAIL, str(error))
+        elif isinstance(error, TooSlow):
+            slow = f"searching the body for {self.plan.probe.body!r} takes longer than {LIMIT * 1000:g} ms"
+            self.finish(Outcome.LOCAL, f"cannot probe: {slow}")
         elif isinstance(error, ssl.SSLCertVerificationError):  # a ValueError as well
             self.finish(Outcome.FAIL, f"TLS certificate: {error.verify_message}")
         elif isinstance(error, ssl.SSLError):
@@ -79,7 +83,7 @@ class HttpAttempt(TcpAttempt):
         if number in _RESET and (self.stage in _ANSWERABLE or self.plain):
             try:
                 self._read_rest()
-            except http1.BadResponse as error:
+            except (http1.BadResponse, TooSlow) as error:
                 self._fail(error)
                 return
         if self.reader.complete:
@@ -93,7 +97,7 @@ class HttpAttempt(TcpAttempt):
         with suppress(OSError):
             while (data := self.stream.recv(_READ)) and not reader.feed(data):
                 pass
-        if reader.ends_at_close and wanted is not None and _found(wanted, bytes(reader.body)):
+        if reader.ends_at_close and wanted is not None and found(wanted, self.text()):
             reader.end()
 
     def connected(self) -> None:
@@ -118,10 +122,14 @@ class HttpAttempt(TcpAttempt):
         probe, status = self.plan.probe, self.reader.status or 0
         if not any(low <= status <= high for low, high in probe.statuses):
             self.finish(Outcome.FAIL, f"status {status} not in {http1.status_text(probe.statuses)}")
-        elif probe.body is not None and not _found(probe.body, bytes(self.reader.body)):
+        elif probe.body is not None and not found(probe.body, self.text()):
             self.finish(Outcome.FAIL, f"body does not contain {probe.body!r}")
         else:
             self.finish(Outcome.PASS)
+
+    def text(self) -> str:
+        """The body so far."""
+        return self.reader.body.decode("utf-8", "replace")
 
 
 class HttpsAttempt(HttpAttempt):
@@ -134,7 +142,7 @@ class HttpsAttempt(HttpAttempt):
     def connected(self) -> None:
         """Put TLS around the socket; the descriptor, and so its place in epoll, stays."""
         probe = self.plan.probe
-        name = _server_name(probe.host) if probe.host else (str(probe.address) if probe.verify else None)
+        name = server_name(probe.host) if probe.host else (str(probe.address) if probe.verify else None)
         self.stage = "in the TLS handshake"
         self.sock = self.stream = _context(probe.verify).wrap_socket(
             self.stream, do_handshake_on_connect=False, server_hostname=name
@@ -148,22 +156,6 @@ class HttpsAttempt(HttpAttempt):
 
 
 ATTEMPTS: tuple[type[HttpAttempt], type[HttpAttempt]] = (HttpAttempt, HttpsAttempt)
-
-
-def _server_name(host: str) -> str:
-    """A Host header without its port and brackets."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
-
-
-@lru_cache(maxsize=256)
-def _pattern(body: str) -> re.Pattern[str]:
-    return re.compile(body)
-
-
-def _found(body: str, data: bytes) -> bool:
-    return _pattern(body).search(data.decode("utf-8", "replace")) is not None
 
 
 @lru_cache(maxsize=2)

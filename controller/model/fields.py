@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeVar
 
+from controller.model import probe_values
 from controller.model.reader import Converter, Place
 from controller.model.types import Address, Network
 from controller.model.units import (
@@ -80,7 +82,8 @@ def duration(low: float, high: float) -> Converter[float]:
     def convert(place: Place) -> float:
         scalar = place.scalar("write 500ms, 1s, 5m, 1h or a plain number of seconds")
         if isinstance(scalar.value, int | float) and not isinstance(scalar.value, bool):
-            seconds = float(scalar.value)
+            # Compared as it is: no float is as large as an int may be.
+            seconds = float(scalar.value) if scalar.value <= high else math.inf
         else:
             seconds = parse_duration(scalar.text)
         if not low <= seconds <= high:
@@ -140,20 +143,22 @@ octets: Converter[bytes] = _from_text(parse_octets, 'write a text or "hex:" and 
 
 def http_path(place: Place) -> str:
     """The path of an HTTP request."""
-    found = text(place)
-    if not found.startswith("/") or any(c.isspace() for c in found):
-        raise Wrong(f'is "{found}"', "write a path that begins with / and has no blanks")
-    return found
+    return probe_values.http_path(text(place))
+
+
+def http_host(place: Place) -> str:
+    """The Host header of a request, which may look like a number."""
+    return probe_values.http_host(place.scalar("write a name or an address").text)
 
 
 def regex(place: Place) -> str:
     """A regular expression that compiles."""
-    scalar = place.scalar("write a regular expression")
-    try:
-        re.compile(scalar.text)
-    except re.error as error:
-        raise Wrong(f'is "{scalar.text}", which is no regular expression', f"mind: {error}") from None
-    return scalar.text
+    return probe_values.body_pattern(place.scalar("write a regular expression").text)
+
+
+def datagram(place: Place) -> bytes:
+    """Octets that fit into a datagram, as text or ``hex:0a0b``."""
+    return probe_values.datagram(octets(place))
 
 
 def status(place: Place) -> tuple[int, int]:

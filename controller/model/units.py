@@ -119,7 +119,10 @@ def parse_virtual_mac(text: str) -> str:
 def parse_octets(text: str) -> bytes:
     """Octets from plain text (as UTF-8) or ``hex:0a0b``; raises ``Wrong``."""
     if not text.startswith("hex:"):
-        return text.encode()
+        try:
+            return text.encode()
+        except UnicodeEncodeError:
+            raise Wrong("has half a character (a surrogate)", "write octets as hex: and hex digits") from None
     try:
         return bytes.fromhex(text.removeprefix("hex:"))
     except ValueError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.health.judge import Judge
@@ -62,6 +62,7 @@ def names(count: int) -> set[str]:
     return {f"s{number}" for number in range(count)}
 
 
+@settings(deadline=None)
 @given(count=st.integers(2, 12), fall=st.integers(2, 5), length=st.floats(1.0, HOLD - 1.0))
 def test_a_cut_shorter_than_the_hold_takes_no_server_down(count: int, fall: int, length: float) -> None:
     place = Place(servers(count, fall))
@@ -72,6 +73,7 @@ def test_a_cut_shorter_than_the_hold_takes_no_server_down(count: int, fall: int,
     assert place.judge.doubt is None
 
 
+@settings(deadline=None)
 @given(count=st.integers(2, 12), fall=st.integers(2, 5))
 def test_failures_that_go_on_count_when_the_hold_is_over(count: int, fall: int) -> None:
     place = Place(servers(count, fall))
@@ -83,6 +85,7 @@ def test_failures_that_go_on_count_when_the_hold_is_over(count: int, fall: int) 
     assert last <= 5.0 + HOLD + (fall + 1) * INTERVAL
 
 
+@settings(deadline=None)
 @given(count=st.integers(2, 12), fall=st.integers(1, 5), ill=st.data())
 def test_while_one_server_answers_the_others_are_judged_without_delay(
     count: int, fall: int, ill: st.DataObject
@@ -96,6 +99,7 @@ def test_while_one_server_answers_the_others_are_judged_without_delay(
     assert {backend for _, backend in doubting.down} == failing
 
 
+@settings(deadline=None)
 @given(count=st.integers(2, 8), dead=st.integers(1, 7), length=st.floats(6.0, HOLD - 1.0))
 def test_a_server_that_died_in_the_cut_is_judged_soon_after_it(count: int, dead: int, length: float) -> None:
     died = names(min(dead, count - 1))
