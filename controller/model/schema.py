@@ -10,6 +10,7 @@ One function per kind of record, in the order of the file::
               backends: [{name, address | addresses, mac, at, weight, group, drain}]
     vips:     name, address, mac, owners, authority,
               listeners: [{protocol, port, pool, mode, affinity, backend_port, guard: {rate, prefixes}}]
+    allow_empty
 
 ``pools.py`` holds pools and health. Every default is the one of the dataclass in ``types.py``.
 """
@@ -64,9 +65,10 @@ def read_intent(place: Place) -> Intent | None:
     pools = top.get("pools", things(read_pool, "pool", "[{name: web, backends: [...]}]"), ())
     vip = things(partial(read_vip, sites=names), "vip", "[{name: shop, ...}]")
     vips = top.get("vips", vip, ())
+    allow_empty = top.get("allow_empty", f.flag, Intent.allow_empty)
     if not top.close():
         return None
-    return Intent(sites, switches, pools, vips)
+    return Intent(sites, switches, pools, vips, allow_empty)
 
 
 def read_site(place: Place) -> Site | None:

@@ -57,6 +57,10 @@ def notes(intent: Intent) -> list[str]:
         draining = [backend.name for backend in pool.backends if backend.drain]
         if draining:
             found.append(f'pool "{pool.name}" drains {_some(draining)}')
+    if intent.allow_empty:
+        found.append(
+            "allow_empty lets the file take away all VIPs or pools at once: remove it when that is done"
+        )
     found += [f'vip "{vip.name}" has no listeners' for vip in intent.vips if not vip.listeners]
     return found
 
