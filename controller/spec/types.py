@@ -322,6 +322,8 @@ class Intent:
     switches: tuple[Switch, ...]
     pools: tuple[Pool, ...]
     vips: tuple[Vip, ...]
+    allow_empty: bool = False
+    """Whether it may take away all VIPs, listeners, pools or backends that were there before."""
 
     def pool(self, name: str) -> Pool:
         """The pool of that name (it exists: ``check`` saw to it)."""

@@ -14,7 +14,7 @@ from controller.health.targets import Policy, Probe
 from controller.spec.types import ProbeKind
 
 PROBE = Probe(ProbeKind.TCP, IPv4Address("127.0.0.1"), 80)
-OUTCOMES = {"+": Outcome.PASS, "-": Outcome.FAIL, "!": Outcome.ERROR}
+OUTCOMES = {"+": Outcome.PASS, "-": Outcome.FAIL, "!": Outcome.LOCAL}
 CALM = Policy(rise=2, fall=3, flap_limit=0)
 TOUCHY = Policy(rise=1, fall=1, flap_limit=2, flap_window=10.0)
 
