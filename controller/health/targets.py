@@ -9,8 +9,8 @@ from hashlib import blake2b
 from typing import Any
 
 from controller.model.probe_values import body_pattern, datagram, http_host, http_path
-from controller.model.types import Address, HealthCheck, Intent, Listener, Pool, ProbeKind, Protocol
 from controller.model.units import Wrong
+from controller.spec.types import Address, HealthCheck, Intent, Listener, Pool, ProbeKind, Protocol
 
 Member = tuple[str, str]
 """(pool, backend)."""

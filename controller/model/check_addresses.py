@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from controller.model.findings import Findings, Keys
-from controller.model.types import Address
+from controller.spec.types import Address
 
 
 def check_addresses(found: Findings) -> None:

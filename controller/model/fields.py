@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from controller.model import probe_values
 from controller.model.reader import Converter, Place, shortened
-from controller.model.types import Address, Network
 from controller.model.units import (
     Wrong,
     format_duration,

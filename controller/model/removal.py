@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.model.types import Intent
+from controller.spec.types import Intent
 
 _RIGHT = "put them back, or add allow_empty: true at the top of the file if this is meant"
 

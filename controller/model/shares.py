@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.model.types import Backend, Pool
+from controller.spec.types import Backend, Pool
 
 
 def quotas(pool: Pool, group: int) -> dict[str, int]:

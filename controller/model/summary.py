@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from controller.model.shares import group_weight, without_slots
-from controller.model.types import Backend, HealthCheck, Intent, Listener, OnDown, Pool, Role, Switch, Vip
 from controller.model.units import format_duration
 from controller.spec.types import Backend, HealthCheck, Intent, Listener, OnDown, Pool, Role, Switch, Vip
 

@@ -42,7 +42,9 @@ def _everything(balanced: Balanced) -> dict[str, dict[str, set[str]]]:
 
 def _writes(balanced: Balanced) -> list[object]:
     """What was written to switches since the last mark, pins aside (they follow the traffic)."""
-    return [event for event in balanced.since_mark() if event["event"] in ("converged", "repaired", "withdrawn")]
+    return [
+        event for event in balanced.since_mark() if event["event"] in ("converged", "repaired", "withdrawn")
+    ]
 
 
 def _windows_over(balanced: Balanced) -> None:

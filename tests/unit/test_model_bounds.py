@@ -17,8 +17,8 @@ from controller.health.wire import Change, Unpacker, pack
 from controller.model.errors import ConfigErrors
 from controller.model.load import load_intent, load_text
 from controller.model.probe_values import MAX_DATAGRAM, server_name
-from controller.model.types import ProbeKind
 from controller.model.yaml_source import MAX_BYTES, MAX_DEPTH, MAX_VALUES
+from controller.spec.types import ProbeKind
 from tests.unit.spoil import DATA
 
 BASE = (DATA / "base.yaml").read_text()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from controller.model.errors import ConfigErrors
 from controller.model.reload import LOOK, QUIET, IntentFile
-from controller.model.types import Intent
+from controller.spec.types import Intent
 from tests.unit.spoil import DATA
 
 GOOD = (DATA / "base.yaml").read_text()

@@ -9,7 +9,7 @@ import pytest
 from controller.model.load import load_text
 from controller.model.removal import removes_all
 from controller.model.summary import notes
-from controller.model.types import Intent
+from controller.spec.types import Intent
 from tests.unit.spoil import DATA
 
 FULL = load_text((DATA / "good.yaml").read_text(), "f")

@@ -13,7 +13,7 @@ from controller import maglev
 from controller.model.load import load_text
 from controller.model.shares import quotas, without_slots
 from controller.model.summary import notes
-from controller.model.types import Backend, Pool
+from controller.spec.types import Backend, Pool
 from tests.unit.spoil import DATA
 
 

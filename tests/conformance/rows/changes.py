@@ -102,7 +102,7 @@ def _moves_twice() -> Row:
     third = server("b3", group=0)
     return Row(
         "slot-moves-twice",
-        "A slot that moves again within its window goes on naming the first owner for idle connections, for a window more.",
+        "A slot that moves again within its window names the first owner for idle connections for a window more.",
         web(server("b1", group=2)),
         (
             In(new.syn(), To("b1")),
