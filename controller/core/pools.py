@@ -94,6 +94,9 @@ class Pools:
             if wanted is not None and wanted != len(state.now) and (old is None or old.name != state.name):
                 why = "what is remembered names slots of that many"
                 self._journal.event("pool_size_kept", pool=key, slots=len(state.now), why=why)
+        for name, turn in tables.turns.items():
+            if name in before.turns and before.turns[name].number != turn.number:
+                self._journal.event("memory_turned", vip=name, generation=turn.number)
         for name in tables.retained.keys() - before.retained.keys():
             self._journal.event("listener_drains", listener=name)
         for name in before.retained.keys() - tables.retained.keys():

@@ -9,7 +9,8 @@ One function per kind of record, in the order of the file::
               transition, panic_threshold,
               backends: [{name, address | addresses, mac, at, weight, group, drain}]
     vips:     name, address, mac, owners, authority,
-              listeners: [{protocol, port, pool, mode, affinity, backend_port, guard: {rate, prefixes}}]
+              listeners: [{protocol, port, pool, mode, affinity, backend_port, accept_loss,
+                           guard: {rate, prefixes}}]
     allow_empty
 
 ``pools.py`` holds pools and health. Every default is the one of the dataclass in ``types.py``.
@@ -223,11 +224,12 @@ def read_listener(place: Place, vip: str) -> Listener | None:
     pool = r.need("pool", f.name, "pool: and the name of one of pools", "")
     mode = r.need("mode", f.choice(Mode), "mode: dr, nat, fullnat or tun", Mode.DR)
     affinity = r.get("affinity", f.choice(Affinity), Affinity.CONNECTION)
+    accept_loss = r.get("accept_loss", f.flag, Listener.accept_loss)
     backend_port = r.get("backend_port", _PORT, port)
     guard = r.get("guard", read_guard, Guard())
     if not r.close():
         return None
-    return r.built(Listener(vip, protocol, port, pool, mode, backend_port, affinity, guard))
+    return r.built(Listener(vip, protocol, port, pool, mode, backend_port, affinity, guard, accept_loss))
 
 
 def read_guard(place: Place) -> Guard:

@@ -292,6 +292,8 @@ class Listener:
     backend_port: int
     affinity: Affinity = Affinity.CONNECTION
     guard: Guard = Guard()
+    accept_loss: bool = False
+    """Edits of this listener may break its established connections."""
 
     @property
     def name(self) -> str:
