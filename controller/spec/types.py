@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from controller.spec.kinds import KINDS, Kind
@@ -329,12 +330,24 @@ class Intent:
 
     def pool(self, name: str) -> Pool:
         """The pool of that name (it exists: ``check`` saw to it)."""
-        return next(p for p in self.pools if p.name == name)
+        return self._pools[name]
 
     def site(self, name: str) -> Site:
         """The site of that name."""
-        return next(s for s in self.sites if s.name == name)
+        return self._sites[name]
 
     def listeners(self) -> tuple[Listener, ...]:
         """All listeners of all VIPs, in file order."""
+        return self._listeners
+
+    @cached_property
+    def _pools(self) -> dict[str, Pool]:
+        return {pool.name: pool for pool in reversed(self.pools)}
+
+    @cached_property
+    def _sites(self) -> dict[str, Site]:
+        return {site.name: site for site in reversed(self.sites)}
+
+    @cached_property
+    def _listeners(self) -> tuple[Listener, ...]:
         return tuple(listener for vip in self.vips for listener in vip.listeners)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from controller.plan.duty import World, duty
+from controller.plan.flowplan import FlowPlan
 from controller.plan.zones import Timeouts
 from controller.southbound.driver import (
     Counts,
@@ -25,7 +26,7 @@ from flows.actions import CONTROLLER, Output, pack_all
 from flows.diff import Changes, describe, diff, leases
 from flows.entries import FlowBody, FlowKey, Target
 from flows.fields import FIELDS
-from flows.pipeline import Builder
+from flows.pipeline import target
 from flows.tables import BACKEND, LISTENER, Cookie, Kind, Meters, Placed, Stage
 
 ROUNDING = 0.5
@@ -49,7 +50,7 @@ class OpenFlowDriver(Driver[Target, Changes], HoldsPins[Target], Leases[Target],
         self.drops = {}
         self._session = session
         self._pool_slots = pool_slots
-        self._builder = Builder()
+        self._plan = FlowPlan()
         self._foreign: frozenset[FlowKey] = frozenset()
         self._meter_drops: dict[int, int] = {}
 
@@ -73,30 +74,28 @@ class OpenFlowDriver(Driver[Target, Changes], HoldsPins[Target], Leases[Target],
         self._session.abort()
 
     async def read(self) -> Target:
-        """Everything in our tables, all groups and meters, and the counters on the way."""
+        """Everything in our tables, all groups and meters, and the counters on the way.
+
+        It shares with the plan whatever is as planned: what is compared with it later is compared fast.
+        """
         if Role.LB in self.switch.roles:
             self._meter_drops = await self._session.meter_drops()
-        found = await self._session.read(self.placed, self._pool_slots())
+        found = await self._session.read(self.placed, self._pool_slots(), self._plan.made)
         self._foreign = found.foreign
-        parsed = ((Cookie.parse(value), counts) for value, counts in found.packets.items())
-        self.packets = {
-            (cookie.id >> 16, cookie.id & 0xFFFF): counts
-            for cookie, counts in parsed
-            if cookie is not None and cookie.kind is Kind.BACKEND
-        }
+        self.packets = found.packets
         return found.target
 
     def plan(self, world: World) -> Target:
         """What the switch should hold."""
-        return self._builder.target(duty(world, self.switch))
+        return self._plan.target(world, self.switch)
+
+    def with_pins(self, world: World) -> Target:
+        """The last plan with the pins of now, in a time that does not grow with their number."""
+        return self._plan.with_pins(world)
 
     def preview(self, world: World) -> Target:
         """What the switch would hold."""
-        return Builder().target(duty(world, self.switch))
-
-    def with_pins(self, world: World) -> Target:
-        """The last plan with the pins of now."""
-        return self.plan(world)
+        return target(duty(world, self.switch))
 
     def empty(self) -> Target:
         """Nothing of ours."""
@@ -113,22 +112,19 @@ class OpenFlowDriver(Driver[Target, Changes], HoldsPins[Target], Leases[Target],
         await self._session.write(delta, self.switch.name)
         if not delta.conflicts:
             return want
-        return replace(
-            want, flows={key: body for key, body in want.flows.items() if key not in delta.conflicts}
-        )
+        return want.without(delta.conflicts)
 
     def lost_all(self, have: Target, want: Target) -> bool:
         """Whether it claims no VIP traffic, although it should."""
-        entry = self.placed.entry
-        claims = [key for key, body in want.flows.items() if key.table == entry and not body.hard]
+        claims = [key for key, body in want.in_table(self.placed.entry).items() if not body.hard]
         return bool(claims) and not any(key in have.flows for key in claims)
 
     def pins(self, have: Target) -> Iterator[FoundPin]:
         """Pins among its flows."""
         table = self.placed.table(Stage.PIN)
         for key, body in have.flows.items():
-            cookie = Cookie.parse(body.cookie)
-            if key.table != table or cookie is None or cookie.kind not in (Kind.PIN, Kind.PIN_SEEN):
+            cookie = Cookie.parse(body.cookie) if key.table == table else None
+            if cookie is None or cookie.kind not in (Kind.PIN, Kind.PIN_SEEN):
                 continue
             match = {name: value for name, value, _ in key.match}
             source, backend = _source(match), _loaded(body.instructions, BACKEND)
@@ -143,7 +139,8 @@ class OpenFlowDriver(Driver[Target, Changes], HoldsPins[Target], Leases[Target],
 
     async def renew(self, want: Target, left: Mapping[int, float]) -> None:
         """Write every flow with a hard timeout again that may run in full: what has less time left runs out."""
-        short = (key for key, body in want.flows.items() if body.hard and not _covered(body, left))
+        claims = want.in_table(self.placed.entry)
+        short = (key for key, body in claims.items() if body.hard and not _covered(body, left))
         await self._session.write(leases(want, self._foreign.union(short)), self.switch.name)
 
     async def apply_leases(self) -> None:

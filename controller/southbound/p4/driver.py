@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 from controller.plan.duty import World, duty_without_pins
 from controller.plan.p4needs import p4_needs
 from controller.plan.p4plan import P4Plan
+from controller.southbound.aside import aside
 from controller.southbound.driver import (
     Counts,
     Driver,
@@ -21,7 +22,7 @@ from controller.southbound.driver import (
 )
 from controller.southbound.p4.session import P4Session
 from controller.spec.types import Address, Switch
-from p4src.diff import diff
+from p4src.diff import diff, share
 from p4src.ids import Drop, Op
 from p4src.numbers import MAPPED
 from p4src.spec import Secret
@@ -72,13 +73,13 @@ class P4Driver(Driver[P4Target, Changes], HoldsPins[P4Target], Leases[P4Target],
     async def read(self) -> P4Target:
         """Every table and meter, and the counters on the way.
 
-        If that is what it should hold, the plan itself is returned: what is compared with it later is compared fast.
+        It shares with the plan whatever is as planned: what is compared with it later is compared fast.
         """
         found = await self._session.read()
         self.packets = found.packets
         self.drops = {drop.name.lower(): found.drops.get(drop, 0) for drop in Drop}
         made = self._plan.made
-        return found.target if made is None or len(diff(found.target, made)) else made
+        return found.target if made is None else await aside(share, found.target, made)
 
     def plan(self, world: World) -> P4Target:
         """What the switch should hold."""
