@@ -13,6 +13,10 @@ COMPOSES = (["docker", "compose"], ["docker-compose"])
 IMAGES = ("evenkeel:runtime", "evenkeel:lab")
 
 
+class EngineError(Exception):
+    """A command of the engine failed; the text says which, and how."""
+
+
 def missing() -> str | None:
     """Why no container can be started here; None if one can."""
     if shutil.which("docker") is None:
@@ -34,31 +38,29 @@ def _compose() -> list[str] | None:
 
 
 def compose(*words: str, seconds: float = 180.0) -> str:
-    """Run compose on this project; what it printed. Raises subprocess.SubprocessError."""
+    """Run compose on this project; what it printed. Raises ``EngineError``."""
     found = _compose()
     assert found is not None
     return run([*found, "--project-name", PROJECT, *words], seconds)
 
 
 def run(command: Sequence[str], seconds: float = 60.0, given: str | None = None) -> str:
-    """Run a program to its end; what it printed. Raises subprocess.SubprocessError."""
-    done = subprocess.run(
-        command, cwd=ROOT, input=given, stdout=subprocess.PIPE, text=True, timeout=seconds, check=True
-    )
+    """Run a program to its end; what it printed. Raises ``EngineError``."""
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, input=given, capture_output=True, text=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise EngineError(f"{' '.join(command)}: no end after {seconds:g} s") from None
+    if done.returncode != 0:
+        raise EngineError(f"{' '.join(command)}: exit code {done.returncode}: {done.stderr.strip()}")
     return done.stdout
 
 
 def container(service: str) -> str:
     """Id of a service's container, running or not."""
-    return (
-        compose("ps", "--all", "--quiet", service).strip()
-        if _is_v2()
-        else compose("ps", "-q", service).strip()
-    )
-
-
-def _is_v2() -> bool:
-    return _compose() == COMPOSES[0]
+    every = ["--all"] if _compose() == COMPOSES[0] else []  # docker-compose shows ended ones by itself
+    return compose("ps", *every, "--quiet", service).strip()
 
 
 def read(service: str, path: str) -> str:

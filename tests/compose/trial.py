@@ -46,9 +46,8 @@ def up() -> Iterator[None]:
     try:
         engine.compose("up", "--detach")
         yield
-    except BaseException:
-        engine.compose("ps")
-        print(engine.compose("logs", "--tail", "20"), file=sys.stderr)
+    except engine.EngineError:
+        print(engine.compose("ps"), engine.compose("logs", "--tail", "20"), sep="\n", file=sys.stderr)
         raise
     finally:
         engine.compose("down", "--volumes", "--timeout", "5")
@@ -65,7 +64,7 @@ def spec() -> Spec:
 
 
 def await_ready(names: frozenset[str]) -> None:
-    """Raises subprocess.SubprocessError, having said what is not as it should be."""
+    """Raises ``EngineError``, having said what is not as it should be."""
     targets = tuple(Target(each.listener, each.address, 80) for each in ENDPOINTS)
     engine.write(CLIENT, _WANTED, Wanted(targets, names, READY).dump())
     inside = ["python", "-m", "topo.demo.ready", _WANTED]
@@ -90,7 +89,7 @@ def load() -> tuple[float, float]:
         time.sleep(AFTER)
         running.communicate(timeout=60.0)  # the end of its input ends the load
     if running.returncode != 0:
-        raise subprocess.CalledProcessError(running.returncode, command)
+        raise engine.EngineError(f"{' '.join(command)}: exit code {running.returncode}")
     return killed, back
 
 
@@ -140,7 +139,7 @@ def main() -> int:
             killed, back = load()
             client, verdicts = judged(names)
             return 0 if tell(client, verdicts, killed, back) else 1
-    except subprocess.SubprocessError as error:
+    except engine.EngineError as error:
         print(error, file=sys.stderr)
         return 2
 
