@@ -23,6 +23,8 @@ from topo.plan import servers
 
 CLIENT = "c1"
 VICTIM = "lb1"
+NEIGHBOUR = "edge1"
+"""Counts what it sends to the victim, by which it is seen that the victim was used."""
 ENDPOINTS = (
     Endpoint("shop", "dr", "10.0.0.100", 7000, 7000),
     Endpoint("api", "nat", "10.0.0.101", 7000, 7002),
@@ -71,15 +73,25 @@ def await_ready(names: frozenset[str]) -> None:
     engine.run(["docker", "exec", engine.container(CLIENT), *inside], seconds=READY + 60.0)
 
 
+def through_victim() -> int:
+    """Packets that were sent to the lb switch so far."""
+    return int(engine.read(NEIGHBOUR, f"/sys/class/net/{VICTIM}/statistics/tx_packets"))
+
+
 def load() -> tuple[float, float]:
-    """Load from the client, with the lb switch killed in the middle of it; when that was and when it came back."""
+    """Load from the client, with the lb switch killed in the middle of it; when that was and when it came back.
+
+    Raises ``EngineError``, also if the lb switch was hardly used.
+    """
+    idle = through_victim()
     engine.write(CLIENT, _SPEC, spec().dump())
     inside = ["python", "-m", "topo.demo.load", _SPEC]
     command = ["docker", "exec", "--interactive", engine.container(CLIENT), *inside]
     victim = engine.container(VICTIM)
     with subprocess.Popen(command, stdin=subprocess.PIPE) as running:
         time.sleep(BEFORE)
-        print(f"{BEFORE:5.0f} s  docker kill {VICTIM}", flush=True)
+        used = through_victim() - idle
+        print(f"{BEFORE:5.0f} s  docker kill {VICTIM}, which had {used} packets to forward", flush=True)
         killed = time.monotonic()
         engine.run(["docker", "kill", "--signal", "KILL", victim])
         time.sleep(AWAY)
@@ -88,6 +100,8 @@ def load() -> tuple[float, float]:
         back = time.monotonic()
         time.sleep(AFTER)
         running.communicate(timeout=60.0)  # the end of its input ends the load
+    if used < CONNECTIONS:
+        raise engine.EngineError(f"{VICTIM} forwarded next to nothing, so nothing was tried: {used} packets")
     if running.returncode != 0:
         raise engine.EngineError(f"{' '.join(command)}: exit code {running.returncode}")
     return killed, back

@@ -11,9 +11,12 @@ import os
 
 from pyroute2 import IPRoute
 
-from topo import netns, state, wires
+from topo import netns, wires
 from topo.errors import LabError
 from topo.plan import Fabric
+
+PREFIX = "cables-"
+"""Of the namespaces that hold the cables of nodes that have not come yet."""
 
 
 class Panel:
@@ -25,7 +28,7 @@ class Panel:
         self._held: dict[str, int] = {}
         self._spaces: dict[str, str] = {}
         for node in (*fabric.nodes, wires.CONTROL_BRIDGE):
-            self._spaces[node] = state.space_of(fabric.topology.name, node)
+            self._spaces[node] = f"{PREFIX}{node}"
             netns.create(self._spaces[node])
         wires.connect(fabric, self._spaces)
 
@@ -49,6 +52,14 @@ class Panel:
             netns.remove(before)
         self._held[node] = space
         self._address(node, now)
+
+    def close(self) -> None:
+        """Remove the cables that no container has, and forget about the others."""
+        for space in netns.names(PREFIX):
+            netns.remove(space)
+        for space in self._held.values():
+            os.close(space)
+        self._held.clear()
 
     def _prepare(self, node: str) -> None:
         """Kernel parameters; container engines switch IPv6 off where their own networks have none."""
