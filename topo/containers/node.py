@@ -11,6 +11,8 @@ import signal
 import socket
 import sys
 import time
+from asyncio.subprocess import Process
+from collections.abc import Sequence
 from contextlib import suppress
 
 from topo.containers import badge, fabric, programs
@@ -51,32 +53,55 @@ def wired(node: str, within: float = WAIT) -> socket.socket:
 async def attend(commands: list[list[str]], connection: socket.socket) -> int:
     """Run programs until one ends, the wiring is gone or SIGTERM comes; the exit code."""
     loop = asyncio.get_running_loop()
-    told: asyncio.Future[int] = loop.create_future()
+    told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: told.done() or told.set_result(0))
+        loop.add_signal_handler(number, told.set)
     running = [await asyncio.create_subprocess_exec(*command) for command in commands]
-    gone = asyncio.create_task(loop.sock_recv(connection, 1))
-    ended = [asyncio.create_task(each.wait()) for each in running]
-    await asyncio.wait([told, gone, *ended], return_when=asyncio.FIRST_COMPLETED)
-    if told.done():
-        code = 0
-    elif gone.done():
+    try:
+        return await _first(running, connection, told)
+    finally:
+        await _end(running)
+
+
+async def _first(running: Sequence[Process], connection: socket.socket, told: asyncio.Event) -> int:
+    """Wait for whatever comes first; the exit code that belongs to it."""
+
+    async def told_to_end() -> int:
+        await told.wait()
+        return 0
+
+    async def unplugged() -> int:
+        await asyncio.get_running_loop().sock_recv(connection, 1)
         print("the wiring service is gone, and its cables with it", file=sys.stderr)
-        code = 1
-    else:
-        code = next(task.result() for task in ended if task.done())
-        code = code if code >= 0 else 128 - code
-    for each in running:
+        return 1
+
+    async def ended(program: Process) -> int:
+        code = await program.wait()
+        return code if code >= 0 else 128 - code
+
+    each = [told_to_end(), unplugged(), *(ended(program) for program in running)]
+    tasks = [asyncio.create_task(one) for one in each]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(task.result() for task in tasks if task in done)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _end(running: Sequence[Process]) -> None:
+    """SIGTERM, and SIGKILL after ``GRACE`` for what is left."""
+    for program in running:
         with suppress(ProcessLookupError):
-            each.terminate()
-    if ended:
-        await asyncio.wait(ended, timeout=GRACE)
-    for each in running:
+            program.terminate()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(GRACE):
+            for program in running:
+                await program.wait()
+    for program in running:
         with suppress(ProcessLookupError):
-            each.kill()
-    gone.cancel()
-    await asyncio.gather(gone, *ended, return_exceptions=True)
-    return code
+            program.kill()
+        await program.wait()
 
 
 def main(arguments: list[str]) -> int:

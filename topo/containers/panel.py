@@ -57,8 +57,8 @@ class Panel:
         """Remove the cables that no container has, and forget about the others."""
         for space in netns.names(PREFIX):
             netns.remove(space)
-        for space in self._held.values():
-            os.close(space)
+        for held in self._held.values():
+            os.close(held)
         self._held.clear()
 
     def _prepare(self, node: str) -> None:
