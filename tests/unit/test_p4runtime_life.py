@@ -12,12 +12,10 @@ import pytest
 from finsy.proto import p4r, p4r_grpc
 
 from controller.southbound.errors import SwitchGone
-from controller.southbound.p4 import connection as p4link
-from controller.southbound.p4.channel import P4Channel
-from controller.southbound.p4.events import Backup, Connected, Differs, Disconnected, Event, Unreachable
-from controller.southbound.p4.pipeline import balancer
-from controller.southbound.p4.session import P4Session
-from controller.spec.slots import SlotTable
+from controller.southbound.p4channel import P4Channel, translated
+from controller.southbound.p4events import Backup, Connected, Differs, Disconnected, Event, Unreachable
+from controller.southbound.p4pipeline import balancer
+from controller.southbound.p4session import P4Session
 from p4src.diff import diff
 from p4src.ids import Op
 from p4src.target import Changes, P4Target
@@ -91,6 +89,50 @@ def test_calls_under_way_end_when_the_switch_dies(switch: Startable) -> None:
             assert await asyncio.gather(*calls) == ["gone", "gone"]
 
     asyncio.run(body())
+
+
+def test_a_link_told_to_end_ends_although_its_connection_is_lost_at_that_moment() -> None:
+    async def body() -> None:
+        link = p4link.Link(NAME, "unix:/nowhere", DEVICE, 1, balancer(), lambda _: None)
+        up = asyncio.Event()
+        again = asyncio.Event()
+
+        async def until_the_stream_ends() -> None:
+            up.set()
+            await asyncio.Event().wait()
+
+        async def lost() -> None:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise SwitchGone("the stream ended") from None
+
+        async def connection() -> None:
+            if again.is_set():
+                await asyncio.Event().wait()
+            again.set()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(until_the_stream_ends())
+                    group.create_task(lost())
+            except BaseExceptionGroup as errors:
+                raise errors.exceptions[0] from None
+
+        link._connection = connection  # type: ignore[method-assign]
+        task = asyncio.create_task(link.run())
+        await up.wait()
+        task.cancel()
+        await asyncio.wait([task], timeout=10.0)
+        assert task.cancelled()
+
+    asyncio.run(body())
+
+
+def test_a_message_for_a_stream_that_ends_meanwhile_finds_the_switch_gone() -> None:
+    error = grpc.aio.AioRpcError(
+        grpc.StatusCode.INTERNAL, grpc.aio.Metadata(), grpc.aio.Metadata(), "Internal error from Core"
+    )
+    assert isinstance(translated(NAME, "stream", error), SwitchGone)
 
 
 async def forever(call: object) -> str:
