@@ -12,10 +12,10 @@ import pytest
 from finsy.proto import p4r, p4r_grpc
 
 from controller.southbound.errors import SwitchGone
-from controller.southbound.p4channel import P4Channel, translated
-from controller.southbound.p4events import Backup, Connected, Differs, Disconnected, Event, Unreachable
-from controller.southbound.p4pipeline import balancer
-from controller.southbound.p4session import P4Session
+from controller.southbound.p4.channel import P4Channel, translated
+from controller.southbound.p4.events import Backup, Connected, Differs, Disconnected, Event, Unreachable
+from controller.southbound.p4.pipeline import balancer
+from controller.southbound.p4.session import P4Session
 from p4src.diff import diff
 from p4src.ids import Op
 from p4src.target import Changes, P4Target
