@@ -12,7 +12,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --retries 5 --timeout 60
 IS_ROOT := $(filter 0,$(shell id -u))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench p4 shell lint types venv lab-packages bench-packages root pins clean
+.PHONY: help demo test bench docs coverage p4 shell lint types venv lab-packages bench-packages root pins clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -26,6 +26,13 @@ test: lint types lab-packages shell  ## lint, types, unit, conformance and lab t
 
 bench: root venv lab-packages bench-packages  ## measure everything (root)
 	$(BIN)/evenkeel bench all
+
+docs: venv  ## generate docs/reference again from the code
+	$(BIN)/python -m tests.reference
+
+coverage: venv  ## branches of the pure modules that unit tests reach; fails under the floor of 95 %
+	$(BIN)/coverage run -m pytest -q $(PURE_TESTS)
+	$(BIN)/coverage report
 
 p4: venv  ## compile the P4 programs again into p4src/build (needs p4c-bm2-ss on PATH)
 	$(BIN)/python -m p4src.compile

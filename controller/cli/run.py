@@ -10,6 +10,7 @@ import time
 import traceback
 from pathlib import Path
 
+from controller.cli import codes
 from controller.core import status
 from controller.core.controller import Controller, open_file
 from controller.core.journal import Journal
@@ -25,28 +26,28 @@ def run(config: Path, state: Path, listen: str) -> int:
         store = SqliteStore(state)
     except ConfigErrors as errors:
         print("\n".join(str(e) for e in errors), file=sys.stderr)
-        return 2
+        return codes.Run.CANNOT_START
     except (StoreError, ValueError) as error:
         print(error, file=sys.stderr)
-        return 2
+        return codes.Run.CANNOT_START
     core = Controller(file, store, Journal())
     why = core.state.refusal(core.state.intent, time.time())
     if why:
         print(*(f"{config}: {each}" for each in why), sep="\n", file=sys.stderr)
         store.close()
-        return 2
-    code = 0
+        return codes.Run.CANNOT_START
+    code = codes.Run.STOPPED
     try:
         asyncio.run(_main(core, host, port, state.with_name("status.json")))
     except* OSError as errors:
         print(f"--listen {listen}:", *errors.exceptions, file=sys.stderr)
-        code = 2
+        code = codes.Run.CANNOT_START
     except* StoreError as errors:
         print(*errors.exceptions, sep="\n", file=sys.stderr)
-        code = 3
+        code = codes.Run.STORE_LOST
     except* Exception as errors:
         traceback.print_exception(errors)
-        code = 1
+        code = codes.Run.DEFECT
     finally:
         store.close()
     _end(code)

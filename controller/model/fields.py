@@ -30,7 +30,7 @@ _OVSDB = re.compile(r"tcp:(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):([0-9]{1,5})|unix:/\
 
 
 def text(place: Place) -> str:
-    """Any non-empty text."""
+    """Text, not empty."""
     scalar = place.scalar("write a text")
     if not isinstance(scalar.value, str):
         raise Wrong(
@@ -42,7 +42,10 @@ def text(place: Place) -> str:
 
 
 def name(place: Place) -> str:
-    """A name: letters, digits, dot, dash, underscore; at most 63."""
+    """Name.
+
+    At most 63 letters, digits, dots, dashes and underscores, the first a letter or digit.
+    """
     found = text(place)
     if _NAME.fullmatch(found) is None:
         right = 'use up to 63 letters, digits, ".", "-" and "_", starting with a letter or digit'
@@ -51,7 +54,7 @@ def name(place: Place) -> str:
 
 
 def flag(place: Place) -> bool:
-    """true or false."""
+    """``true`` or ``false``."""
     scalar = place.scalar("write true or false")
     if not isinstance(scalar.value, bool):
         raise Wrong(f"is {scalar}", "write true or false")
@@ -70,6 +73,7 @@ def whole(low: int, high: int) -> Converter[int]:
             raise Wrong(f"is {value.text}", right)
         return value.value
 
+    convert.__doc__ = f"Whole number, {low:,} to {high:,}"
     return convert
 
 
@@ -87,6 +91,7 @@ def duration(low: float, high: float) -> Converter[float]:
             raise Wrong(f"is {scalar.text}", right)
         return seconds
 
+    convert.__doc__ = f"Duration, {format_duration(low)} to {format_duration(high)}"
     return convert
 
 
@@ -102,6 +107,7 @@ def choice(kinds: type[E], only: tuple[E, ...] | None = None) -> Converter[E]:
                 return kind
         raise Wrong(f"is {scalar}", right)
 
+    convert.__doc__ = either(tuple(f"``{each}``" for each in allowed))
     return convert
 
 
@@ -115,6 +121,7 @@ def word(*allowed: str) -> Converter[str]:
             raise Wrong(f"is {scalar}", right)
         return scalar.text
 
+    convert.__doc__ = either(tuple(f"``{each}``" for each in allowed))
     return convert
 
 
@@ -123,23 +130,32 @@ def either(words: tuple[str, ...]) -> str:
     return ", ".join(words[:-1]) + f" or {words[-1]}" if len(words) > 1 else words[0]
 
 
-def _from_text(parse: Callable[[str], T], right: str) -> Converter[T]:
+def _from_text(parse: Callable[[str], T], right: str, what: str) -> Converter[T]:
     def convert(place: Place) -> T:
         return parse(place.scalar(right).text)
 
+    convert.__doc__ = what
     return convert
 
 
-share: Converter[float] = _from_text(parse_share, "write 50% or 0.5")
-address: Converter[Address] = _from_text(parse_address, "write one such as 10.0.0.100 or fd00::100")
-network: Converter[Network] = _from_text(parse_network, "write one such as 10.0.0.0/24 or fd00::/64")
-mac: Converter[str] = _from_text(parse_mac, "write one such as 02:45:56:00:00:01")
-virtual_mac: Converter[str] = _from_text(parse_virtual_mac, "write one such as 02:45:56:00:01:01")
-octets: Converter[bytes] = _from_text(parse_octets, 'write a text or "hex:" and hex digits')
+share: Converter[float] = _from_text(parse_share, "write 50% or 0.5", "Share, ``50%`` or ``0.5``")
+address: Converter[Address] = _from_text(
+    parse_address, "write one such as 10.0.0.100 or fd00::100", "Address, IPv4 or IPv6"
+)
+network: Converter[Network] = _from_text(
+    parse_network, "write one such as 10.0.0.0/24 or fd00::/64", "Prefix, IPv4 or IPv6"
+)
+mac: Converter[str] = _from_text(parse_mac, "write one such as 02:45:56:00:00:01", "MAC address")
+virtual_mac: Converter[str] = _from_text(
+    parse_virtual_mac, "write one such as 02:45:56:00:01:01", "Locally administered MAC address"
+)
+octets: Converter[bytes] = _from_text(
+    parse_octets, 'write a text or "hex:" and hex digits', "Text, or ``hex:`` and hex digits"
+)
 
 
 def http_path(place: Place) -> str:
-    """The path of an HTTP request."""
+    """Path of an HTTP request; begins with ``/``."""
     found = text(place)
     if not found.startswith("/") or any(c.isspace() for c in found):
         raise Wrong(f'is "{found}"', "write a path that begins with / and has no blanks")
@@ -147,7 +163,7 @@ def http_path(place: Place) -> str:
 
 
 def regex(place: Place) -> str:
-    """A regular expression that compiles."""
+    """Regular expression."""
     scalar = place.scalar("write a regular expression")
     try:
         re.compile(scalar.text)
@@ -157,7 +173,7 @@ def regex(place: Place) -> str:
 
 
 def status(place: Place) -> tuple[int, int]:
-    """An HTTP status or an inclusive range of them."""
+    """HTTP status or a range of them, ``200`` or ``301-308``."""
     right = "write a status such as 200 or a range such as 301-308, from 100 to 599"
     scalar = place.scalar(right)
     match = re.fullmatch("([0-9]{3})(?:-([0-9]{3}))?", scalar.text)
@@ -170,7 +186,7 @@ def status(place: Place) -> tuple[int, int]:
 
 
 def ovsdb(place: Place) -> str:
-    """Where an OVSDB server listens."""
+    """``tcp:HOST:PORT`` or ``unix:/PATH`` of an OVSDB server."""
     right = "write tcp:HOST:PORT or unix:/PATH"
     scalar = place.scalar(right)
     match = _OVSDB.fullmatch(scalar.text)
@@ -180,7 +196,7 @@ def ovsdb(place: Place) -> str:
 
 
 def p4runtime(place: Place) -> str:
-    """Where a P4Runtime server listens."""
+    """``HOST:PORT`` or ``unix:/PATH`` of a P4Runtime server."""
     right = "write HOST:PORT or unix:/PATH"
     scalar = place.scalar(right)
     match = _P4RUNTIME.fullmatch(scalar.text)

@@ -92,7 +92,7 @@ def _addresses(r: Record) -> tuple[Address, ...]:
         r.fail("addresses", 'both "address" and "addresses" are given', "keep one of the two")
     if not r.has("addresses"):
         one = r.need("address", f.address, "address: 10.1.0.11", NOWHERE)
-        r.get("addresses", f.text, "")
+        r.get("addresses", each(f.address, ""), ())
         return () if one is NOWHERE else (one,)
     r.get("address", f.address, None)
     several = r.get("addresses", each(f.address, "write a list: [10.1.0.11]"), ())
