@@ -48,7 +48,7 @@ def test_programs_run_in_the_namespace_of_their_node_with_its_switch_at_hand(sin
     assert single_lab.exec("c1", ["false"]).returncode == 1
 
 
-def test_switches_forget_unused_decisions_soon_as_the_readme_recommends(single_lab: Lab) -> None:
+def test_switches_forget_unused_decisions_as_soon_as_the_docs_recommend(single_lab: Lab) -> None:
     set_to = single_lab.vsctl("sw1", "get", "Open_vSwitch", ".", "other_config:max-idle").strip()
     advised = re.search(r"other_config:max-idle=(\d+)", PAGE.read_text(encoding="utf-8"))
     assert advised
