@@ -30,9 +30,11 @@ bench: root venv lab-packages bench-packages  ## measure everything (root)
 docs: venv  ## generate docs/reference again from the code
 	$(BIN)/python -m tests.reference
 
-coverage: venv  ## branches of the pure modules that unit tests reach; fails under the floor of 95 %
-	$(BIN)/coverage run -m pytest -q $(PURE_TESTS)
-	$(BIN)/coverage report
+coverage: venv  ## branches of the pure modules that unit tests reach; fails below the floor of 95 %
+	mkdir -p out
+	$(BIN)/coverage run -m pytest -q tests/unit
+	$(BIN)/coverage json --quiet -o out/coverage.json
+	$(BIN)/python -m tests.branches out/coverage.json
 
 p4: venv  ## compile the P4 programs again into p4src/build (needs p4c-bm2-ss on PATH)
 	$(BIN)/python -m p4src.compile
