@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from controller.model.load import load_text
+from flows.tables import COUNT
 from tests.reference import codes, intent, pages
 from tests.reference.docstrings import field_docs
 from tests.reference.records import event_page, record_page
@@ -100,6 +101,11 @@ def test_the_example_of_the_page_about_the_file_is_good() -> None:
     page = (ROOT / "docs" / "intent.md").read_text(encoding="utf-8")
     example = page.partition("```yaml\n")[2].partition("```")[0]
     assert load_text(example, "docs/intent.md").vips
+
+
+def test_the_number_of_our_tables_is_the_pipeline_s() -> None:
+    known = {each.path: each for each in intent.known_keys()}
+    assert f"({COUNT} of them)" in known["switches", "openflow", "tables_from"].meaning
 
 
 def test_a_key_without_a_meaning_is_refused_with_the_place_to_write_it() -> None:
