@@ -10,7 +10,7 @@ from flows.actions import Action, instructions
 from flows.match import Match
 
 if TYPE_CHECKING:
-    from controller.plan.slots import SlotTable
+    from controller.spec.slots import SlotTable
 
 
 class FlowKey(NamedTuple):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from controller.model.types import Role
-from controller.plan.slots import SlotTable
-from controller.plan.spec import BackendSpec, Duty, Fate
+from controller.spec.slots import SlotTable
+from controller.spec.switch import BackendSpec, Duty, Fate
+from controller.spec.types import Role
 from flows.entries import Flow, FlowBody, FlowKey, Group, Meter, Target
 from flows.spec import Here
 from flows.stages import (

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from controller.plan.slots import SlotTable
-from p4src.shards import Shards
+from controller.spec.shards import Shards
+from controller.spec.slots import SlotTable
 from p4src.target import ORDER, Changes, EntryBody, EntryKey, P4Target
 
 SAID = 5

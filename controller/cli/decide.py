@@ -14,11 +14,11 @@ from controller.decision import decide as decide_packet
 from controller.hashes import SLOT_HASHES
 from controller.model.errors import ConfigErrors
 from controller.model.load import load_intent
-from controller.model.types import Address, Intent, Listener, Protocol, Role, Switch
 from controller.plan.duty import World, duty, pool_key
-from controller.plan.numbers import Numbers, Space
+from controller.plan.ids import Numbers, Space
 from controller.plan.pins import PinBook
 from controller.plan.pool import PoolState, step
+from controller.spec.types import Address, Intent, Listener, Protocol, Role, Switch
 
 TCP_FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns")
 PRESUMED = "every backend is healthy, nothing is remembered or pinned, no slot moves, no guard drops"

@@ -63,8 +63,9 @@ def _end(code: int) -> None:
 
 async def _main(core: Controller, host: str, port: int, status_path: Path) -> None:
     from controller.core.p4_fleet import P4Fleet
-    from controller.southbound import openflow, p4pipeline
-    from controller.southbound.p4runtime import P4Runtime
+    from controller.southbound.openflow import connection as openflow
+    from controller.southbound.p4 import pipeline as p4pipeline
+    from controller.southbound.p4.connections import P4Runtime
 
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()

@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from controller.core import links
 from controller.core.fleet import Member
-from controller.core.openflow_link import OpenFlowLink
-from controller.core.ovsdb import OvsdbError
-from controller.model.types import Role
 from controller.southbound.errors import SwitchError
+from controller.southbound.openflow.driver import OpenFlowLink
+from controller.southbound.ovsdb import links
+from controller.southbound.ovsdb.client import OvsdbError
+from controller.spec.types import Role
 
 if TYPE_CHECKING:
     from controller.core.controller import Controller

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from controller.core.fleet import Member
 from controller.frames import gratuitous_arp, unsolicited_na
-from controller.model.types import Vip
 from controller.plan.segments import announced_on
 from controller.southbound.errors import SwitchError
+from controller.spec.types import Vip
 
 if TYPE_CHECKING:
     from controller.core.controller import Controller

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from controller.core.conntrack import Conntrack
 from controller.core.fleet import Member
-from controller.core.link import Link
-from controller.core.openflow_link import OpenFlowLink
-from controller.core.p4_link import P4Link
-from controller.model.types import Role, Switch
-from controller.southbound import p4events
-from controller.southbound.events import Connected, Disconnected
-from controller.southbound.p4session import P4Session
-from controller.southbound.session import Session
+from controller.southbound.driver import Link
+from controller.southbound.openflow.driver import OpenFlowLink
+from controller.southbound.openflow.events import Connected, Disconnected
+from controller.southbound.openflow.session import Session
+from controller.southbound.p4 import events as p4events
+from controller.southbound.p4.driver import P4Link
+from controller.southbound.p4.session import P4Session
+from controller.spec.types import Role, Switch
 
 if TYPE_CHECKING:
     from controller.core.controller import Controller

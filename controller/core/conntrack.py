@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.core import timeouts
 from controller.core.fleet import Member
-from controller.core.ovsdb import OvsdbError
-from controller.model.types import Role
 from controller.plan.zones import zone_timeouts
+from controller.southbound.ovsdb import timeouts
+from controller.southbound.ovsdb.client import OvsdbError
+from controller.spec.types import Role
 
 if TYPE_CHECKING:
     from controller.core.controller import Controller

@@ -15,7 +15,6 @@ from controller.core.arrivals import Arrivals
 from controller.core.fleet import Member
 from controller.core.hello import Hellos
 from controller.core.journal import Journal
-from controller.core.link import FoundPin, Link
 from controller.core.p4_reports import P4Reports, P4Told
 from controller.core.reports import Reports
 from controller.core.rollout import Rollout
@@ -25,13 +24,14 @@ from controller.health.service import HealthService
 from controller.health.targets import targets_of
 from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
-from controller.model.types import Intent, Role, Switch
 from controller.plan.duty import World, memory_timeout, pool_number
-from controller.plan.numbers import Space
+from controller.plan.ids import Space
 from controller.plan.pins import PinKey
 from controller.sites.store import SqliteStore
-from controller.southbound import p4events
-from controller.southbound.events import Connected, Disconnected, Event, FlowEnded, PacketIn, Refused
+from controller.southbound.driver import FoundPin, Link
+from controller.southbound.openflow.events import Connected, Disconnected, Event, FlowEnded, PacketIn, Refused
+from controller.southbound.p4 import events as p4events
+from controller.spec.types import Intent, Role, Switch
 from flows.tables import Kind
 
 GRACE = 10.0

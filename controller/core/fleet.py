@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from controller.core.journal import Journal
-from controller.core.link import Delta, Link
-from controller.model.types import Switch
 from controller.plan.zones import Timeouts
+from controller.southbound.driver import Delta, Link
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
+from controller.spec.types import Switch
 
 AUDIT = 2.0
 """Seconds between audits."""

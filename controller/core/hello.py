@@ -17,13 +17,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from controller.core.fleet import Member
-from controller.core.hello_judge import SLACK, HelloJudge
+from controller.core.liveness import SLACK, HelloJudge
 from controller.frames.hello import Hello, hello_frame, key_of, read_hello
-from controller.model.types import Intent, Switch
-from controller.plan.ways import End, cables
+from controller.plan.paths import End, cables
 from controller.southbound.errors import SwitchError
-from controller.southbound.p4events import Event, Punted
-from controller.southbound.p4session import P4Session
+from controller.southbound.p4.events import Event, Punted
+from controller.southbound.p4.session import P4Session
+from controller.spec.types import Intent, Switch
 from p4src.ids import Op, Reason
 
 if TYPE_CHECKING:

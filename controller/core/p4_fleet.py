@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from controller.southbound.p4runtime import P4Runtime
+from controller.southbound.p4.connections import P4Runtime
 
 if TYPE_CHECKING:
     from controller.core.controller import Controller

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from controller.core.state import lbs
 from controller.frames.reset import tcp_reset
 from controller.frames.toobig import packet_too_big
-from controller.model.types import Affinity, Listener, Mode, Switch
-from controller.plan.numbers import Space
+from controller.plan.ids import Space
 from controller.plan.pins import PinKey
-from controller.southbound.p4events import PinEnded, Punted, Report
-from controller.southbound.p4session import P4Session
+from controller.southbound.p4.events import PinEnded, Punted, Report
+from controller.southbound.p4.session import P4Session
+from controller.spec.types import Affinity, Listener, Mode, Switch
 from p4src.ids import Op, Reason
 from p4src.pipeline import TUNNEL_MTU
 

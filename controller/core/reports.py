@@ -7,19 +7,19 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from controller.core.openflow_link import OpenFlowLink
 from controller.core.state import lbs
 from controller.frames.quote import Quoted, quoted, redirect_error
 from controller.frames.reset import tcp_reset
 from controller.frames.toobig import packet_too_big
 from controller.frames.tuple import tuple_of
-from controller.model.types import Address, Affinity, Backend, Listener, Mode
 from controller.ovs_hash import slot as slot_of
 from controller.plan.duty import local_address, pool_key
-from controller.plan.numbers import Space
+from controller.plan.ids import Space
 from controller.plan.pins import PinKey
-from controller.southbound.events import PacketIn
-from controller.southbound.session import Session
+from controller.southbound.openflow.driver import OpenFlowLink
+from controller.southbound.openflow.events import PacketIn
+from controller.southbound.openflow.session import Session
+from controller.spec.types import Address, Affinity, Backend, Listener, Mode
 from flows import zones
 from flows.actions import CONTROLLER, Action, Bits, Conntrack, Load, Nat, Resubmit, Set, pack_all
 from flows.spec import Here

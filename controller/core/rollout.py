@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from controller.core.fleet import Member
-from controller.core.p4_link import pins_in
-from controller.model.types import Role, Switch
-from controller.southbound import p4events
+from controller.southbound.p4 import events as p4events
+from controller.southbound.p4.driver import pins_in
+from controller.spec.types import Role, Switch
 
 if TYPE_CHECKING:
     from controller.core.controller import Controller

@@ -8,15 +8,15 @@ from dataclasses import asdict
 from typing import NamedTuple
 
 from controller.health.judge import Verdict
-from controller.model.types import Intent, Role, Switch
 from controller.plan import history
 from controller.plan.demand import demand, shortages
 from controller.plan.duty import World, memory_timeout, pool_key
-from controller.plan.numbers import Numbers, Space
+from controller.plan.ids import Numbers, Space
 from controller.plan.pins import PinBook
 from controller.plan.pool import Health, PoolState, fates, next_change, step
-from controller.plan.spec import Fate
 from controller.sites.store import SqliteStore
+from controller.spec.switch import Fate
+from controller.spec.types import Intent, Role, Switch
 from p4src.spec import Secret
 
 _POOL = "pool/"

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from controller.model.types import Role
 from controller.plan.duty import meter_name, pool_key
-from controller.plan.numbers import Space
+from controller.plan.ids import Space
 from controller.plan.pool import PoolState, fates
+from controller.spec.types import Role
 
 if TYPE_CHECKING:
     from controller.core.controller import Controller

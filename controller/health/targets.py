@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 
-from controller.model.types import Address, HealthCheck, Intent, Listener, Pool, ProbeKind, Protocol
+from controller.spec.types import Address, HealthCheck, Intent, Listener, Pool, ProbeKind, Protocol
 
 Member = tuple[str, str]
 """(pool, backend)."""

@@ -8,8 +8,8 @@ from controller.model.check_switches import check_switches
 from controller.model.check_vips import check_vips
 from controller.model.findings import Findings
 from controller.model.reader import Source
-from controller.model.types import Intent, Pool
 from controller.model.units import format_duration
+from controller.spec.types import Intent, Pool
 
 
 def check_intent(intent: Intent, source: Source) -> None:

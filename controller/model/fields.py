@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import TypeVar
 
 from controller.model.reader import Converter, Place
-from controller.model.types import Address, Network
 from controller.model.units import (
     Wrong,
     format_duration,
@@ -20,6 +19,7 @@ from controller.model.units import (
     parse_share,
     parse_virtual_mac,
 )
+from controller.spec.types import Address, Network
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)

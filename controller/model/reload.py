@@ -6,7 +6,7 @@ from pathlib import Path
 
 from controller.model.errors import ConfigErrors
 from controller.model.load import load_intent
-from controller.model.types import Intent
+from controller.spec.types import Intent
 
 _Signature = tuple[int, int, int]
 

@@ -22,7 +22,9 @@ from ipaddress import IPv4Network
 from controller.model import fields as f
 from controller.model.pools import MAX_TIMEOUT, NOWHERE, read_pool
 from controller.model.reader import Place, Record, each, things
-from controller.model.types import (
+from controller.model.units import Wrong
+from controller.model.yaml_source import Mapping, Scalar
+from controller.spec.types import (
     Affinity,
     Guard,
     Intent,
@@ -39,8 +41,6 @@ from controller.model.types import (
     Switch,
     Vip,
 )
-from controller.model.units import Wrong
-from controller.model.yaml_source import Mapping, Scalar
 
 KINDS = ("ovs", "bmv2", "embedded", "tofino")
 """Kinds of switches."""

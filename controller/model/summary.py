@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from controller.model.types import Backend, HealthCheck, Intent, Listener, OnDown, Pool, Role, Switch, Vip
 from controller.model.units import format_duration
+from controller.spec.types import Backend, HealthCheck, Intent, Listener, OnDown, Pool, Role, Switch, Vip
 
 ROWS = 12
 """Longest table; what is beyond is counted."""

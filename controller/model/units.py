@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 from ipaddress import ip_address, ip_interface, ip_network
 
-from controller.model.types import Address, Network
+from controller.spec.types import Address, Network
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _UNITS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from controller.model.types import Intent, Mode
 from controller.plan.duty import meter_names, pool_key
-from controller.plan.numbers import Numbers, Space
+from controller.plan.ids import Numbers, Space
+from controller.spec.types import Intent, Mode
 from flows.tables import MOST_VIPS
 
 WORDS = {

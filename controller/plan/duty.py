@@ -6,7 +6,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from controller.model.types import (
+from controller.plan.ids import Numbers, Space
+from controller.plan.pins import Pin, PinBook
+from controller.plan.pool import Health as Verdict
+from controller.plan.pool import PoolState, fates
+from controller.plan.segments import responds
+from controller.spec.switch import (
+    BackendSpec,
+    Duty,
+    GuardSpec,
+    HeldPin,
+    ListenerSpec,
+    PinRole,
+    PinSpec,
+    PoolSpec,
+    Uplink,
+    VipSpec,
+)
+from controller.spec.types import (
     Address,
     Affinity,
     Backend,
@@ -18,23 +35,6 @@ from controller.model.types import (
     Site,
     Switch,
     Vip,
-)
-from controller.plan.numbers import Numbers, Space
-from controller.plan.pins import Pin, PinBook
-from controller.plan.pool import Health as Verdict
-from controller.plan.pool import PoolState, fates
-from controller.plan.segments import responds
-from controller.plan.spec import (
-    BackendSpec,
-    Duty,
-    GuardSpec,
-    HeldPin,
-    ListenerSpec,
-    PinRole,
-    PinSpec,
-    PoolSpec,
-    Uplink,
-    VipSpec,
 )
 
 

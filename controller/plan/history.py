@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from controller import maglev
-from controller.model.types import Backend, Protocol
 from controller.plan.pool import Member, PoolState
+from controller.spec.types import Backend, Protocol
 
 
 def dump(state: PoolState) -> bytes:

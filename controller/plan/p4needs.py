@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from controller.model.types import Switch
 from controller.plan.duty import World, pool_number
-from controller.plan.numbers import Space
+from controller.plan.ids import Space
+from controller.plan.paths import Ways, cables
 from controller.plan.segments import floods
-from controller.plan.spec import Duty
-from controller.plan.ways import Ways, cables
+from controller.spec.switch import Duty
+from controller.spec.types import Switch
 from p4src.spec import FIRST_GROUP, UPLINKS, Group, P4Needs, RouteSpec, Secret
 
 _Want = tuple[tuple[int, ...], tuple[int, ...]]

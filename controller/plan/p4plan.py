@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.model.types import Mode, Role
 from controller.plan.duty import World, held_pin
 from controller.plan.pins import PinBook, PinKey
-from controller.plan.spec import Duty
+from controller.spec.shards import Shards
+from controller.spec.switch import Duty
+from controller.spec.types import Mode, Role
 from p4src import pipeline
-from p4src.shards import Shards
 from p4src.spec import P4Needs
 from p4src.target import EntryBody, EntryKey, P4Target
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from controller.model.types import Address, Protocol
+from controller.spec.types import Address, Protocol
 
 LIMIT = 100_000
 """Pins at most; connections beyond are at risk and counted."""

@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from controller import maglev
 from controller.health.panic import effective
-from controller.model.types import Backend, OnDown, Pool, Protocol, Then
-from controller.plan.numbers import Numbers, Space
-from controller.plan.slots import Pairs, Slots, SlotTable
-from controller.plan.spec import Fate
+from controller.plan.ids import Numbers, Space
+from controller.spec.slots import Pairs, Slots, SlotTable
+from controller.spec.switch import Fate
+from controller.spec.types import Backend, OnDown, Pool, Protocol, Then
 
 LINGERS = 2
 """Memory timeouts until who is silent is forgotten: Open vSwitch's entries last into the generation after theirs.

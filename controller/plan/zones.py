@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from controller.model.types import Switch
 from controller.plan.duty import World, memory_timeout, vips_of
-from controller.plan.numbers import Space
+from controller.plan.ids import Space
+from controller.spec.types import Switch
 from flows import zones
 from flows.tables import Placed
 

@@ -11,13 +11,13 @@ from statistics import median
 from time import perf_counter
 
 from controller.model.load import load_text
-from controller.model.types import Mode, Protocol
 from controller.plan.duty import World, duty_without_pins, listener_number, pool_key
-from controller.plan.numbers import Numbers
+from controller.plan.ids import Numbers
 from controller.plan.p4needs import p4_needs
 from controller.plan.p4plan import P4Plan
 from controller.plan.pins import PinBook, PinKey
 from controller.plan.pool import PoolState, step
+from controller.spec.types import Mode, Protocol
 from p4src.diff import diff
 from p4src.spec import Secret
 from p4src.target import P4Target

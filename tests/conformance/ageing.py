@@ -7,7 +7,7 @@ from typing import Protocol
 
 from controller.decision import ConnectionKey, Decision, Generation, Packet, Remember, Remembered
 from controller.plan.duty import World, generation, memory_timeout
-from controller.plan.numbers import Space
+from controller.plan.ids import Space
 from p4src.pipeline import EMBRYO
 from tests.conformance.plant import EMBRYONIC
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
-from controller.model.types import Mode
-from controller.plan.numbers import Space
+from controller.plan.ids import Space
+from controller.spec.types import Mode
 from tests.conformance.ageing import Ageing, Cells, Generations, Never
 from tests.conformance.delivery import marked
 from tests.conformance.oracle import Oracle

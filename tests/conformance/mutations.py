@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from controller.decision import LbPool, LbState
-from controller.plan.slots import SlotTable
-from controller.plan.spec import Fate
+from controller.spec.slots import SlotTable
+from controller.spec.switch import Fate
 from flows.entries import FlowBody, FlowKey, flow
 from flows.entries import Target as Flows
 from flows.tables import Placed, Stage

@@ -18,11 +18,11 @@ from controller.decision import (
     decide,
     listener_of,
 )
-from controller.model.types import Protocol, Switch
 from controller.plan.duty import World, duty
-from controller.plan.numbers import Space
+from controller.plan.ids import Space
 from controller.plan.pins import PinKey
-from controller.plan.spec import ListenerSpec
+from controller.spec.switch import ListenerSpec
+from controller.spec.types import Protocol, Switch
 from tests.conformance.ageing import Ageing, Generations
 from tests.conformance.packets import ACK, SYN, Read, read_frame
 from tests.conformance.scenario import switch_of

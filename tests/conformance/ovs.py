@@ -15,9 +15,9 @@ from contextlib import ExitStack
 
 from pyroute2 import IPRoute
 
-from controller.plan.diff import diff, leases
 from controller.plan.duty import World, duty
-from controller.plan.spec import VipSpec
+from controller.spec.switch import VipSpec
+from flows.diff import diff, leases
 from flows.entries import Target as Flows
 from flows.pipeline import Builder
 from flows.tables import Kind, Placed, Stage

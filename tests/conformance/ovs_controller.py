@@ -9,9 +9,9 @@ from typing import Any
 
 from controller.core.reports import Reports
 from controller.frames.tuple import tuple_of
-from controller.model.types import Switch
 from controller.plan.duty import World
-from controller.southbound.events import PacketIn
+from controller.southbound.openflow.events import PacketIn
+from controller.spec.types import Switch
 from flows import messages
 from flows.actions import CONTROLLER
 from flows.tables import BACKEND, LISTENER, Kind

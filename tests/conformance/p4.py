@@ -13,18 +13,18 @@ from collections.abc import Coroutine
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from controller.core.p4_link import P4Link
 from controller.core.p4_reports import P4Reports
 from controller.frames.tuple import tuple_of
-from controller.model.types import Affinity, Switch
 from controller.plan.duty import World
-from controller.plan.numbers import Space
+from controller.plan.ids import Space
 from controller.plan.pins import PinKey
-from controller.southbound.p4events import Connected, Event, PinEnded, Punted
-from controller.southbound.p4events import Report as Digest
-from controller.southbound.p4pipeline import balancer
-from controller.southbound.p4runtime import P4Runtime
-from controller.southbound.p4session import P4Session
+from controller.southbound.p4.connections import P4Runtime
+from controller.southbound.p4.driver import P4Link
+from controller.southbound.p4.events import Connected, Event, PinEnded, Punted
+from controller.southbound.p4.events import Report as Digest
+from controller.southbound.p4.pipeline import balancer
+from controller.southbound.p4.session import P4Session
+from controller.spec.types import Affinity, Switch
 from p4src.ids import Reason as Said
 from p4src.spec import Secret
 from p4src.target import P4Target

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from controller.model.types import Backend, Pool, Protocol, Switch
 from controller.plan.duty import World, pool_key
-from controller.plan.numbers import Numbers, Space
+from controller.plan.ids import Numbers, Space
 from controller.plan.pins import PinBook, PinKey
 from controller.plan.pool import Health, PoolState, fates, step
-from controller.plan.spec import Fate
+from controller.spec.switch import Fate
+from controller.spec.types import Backend, Pool, Protocol, Switch
 from tests.conformance.scenario import ELSEWHERE, SITE, Setup
 from tests.conformance.target import Reason, Report
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from controller.model.types import Address, Switch
 from controller.plan.duty import World
+from controller.spec.types import Address, Switch
 
 DEADLINE = 5.0
 """Seconds that a target waits for what is to come; not a measure of speed."""

@@ -11,10 +11,10 @@ from collections.abc import Coroutine
 from functools import cache
 from typing import Any, TypeVar
 
-from controller.model.types import OpenFlowPlacement
-from controller.southbound import openflow
-from controller.southbound.events import Connected, Event
-from controller.southbound.session import Session
+from controller.southbound.openflow import connection as openflow
+from controller.southbound.openflow.events import Connected, Event
+from controller.southbound.openflow.session import Session
+from controller.spec.types import OpenFlowPlacement
 
 TERM = 5
 PATIENCE = 20.0

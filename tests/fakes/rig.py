@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controller.plan.diff import Changes, diff
-from controller.plan.slots import SlotTable
-from controller.southbound.readback import Readback
-from controller.southbound.session import Session
+from controller.southbound.openflow.session import Session
+from controller.spec.slots import SlotTable
+from flows.diff import Changes, diff
 from flows.entries import Flow, Target, flow
 from flows.match import Match
+from flows.readback import Readback
 from flows.tables import Kind, Placed, Stage
 from tests.fakes import duties
 from tests.fakes.control import Control, control

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from controller.model.types import OpenFlowPlacement
+from controller.spec.types import OpenFlowPlacement
 from flows.stages.edge import group_id
 from flows.tables import Kind, Meters, Placed, Priority, Stage
 from tests.lab.balanced import Balanced

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from controller.model.types import OpenFlowPlacement
+from controller.spec.types import OpenFlowPlacement
 from flows.tables import ZONES_PER_VIP, Placed, Stage
 from flows.zones import GENERATIONS
 from tests.lab.balanced import Balanced

@@ -1,4 +1,4 @@
-"""Every key of the intent file: from the schema, by asking it what it reads, and the docstrings of ``model/types.py``.
+"""Every key of the intent file: from the schema, by asking it what it reads, and the docstrings of ``spec/types.py``.
 
 The schema is run on empty mappings. What a record asks for are its keys; the docstring of a key's converter is the
 type; the docstring under the field of the dataclass that the record becomes is the meaning.
@@ -13,9 +13,9 @@ from typing import get_type_hints
 
 from controller.model.reader import Converter, Key, Place, Source, first_line
 from controller.model.schema import read_intent
-from controller.model.types import Intent
 from controller.model.units import format_duration
 from controller.model.yaml_source import Mapping, Mark, Sequence
+from controller.spec.types import Intent
 from tests.reference.docstrings import field_docs, markdown, paragraphs, table
 from tests.reference.records import dataclasses_in
 

@@ -8,10 +8,10 @@ import pytest
 
 from controller.core.state import State
 from controller.model.reload import IntentFile
-from controller.model.types import Intent
 from controller.plan.duty import duty
 from controller.plan.p4needs import p4_needs
 from controller.sites.store import SqliteStore
+from controller.spec.types import Intent
 from p4src.spec import Group
 from topo import intent, model
 from topo.plan import plan

@@ -13,14 +13,14 @@ import pytest
 
 from controller.core.controller import Controller, open_file
 from controller.core.journal import Journal
-from controller.core.p4_link import P4Link
-from controller.model.types import Mode, Protocol
 from controller.plan.duty import listener_number
 from controller.plan.pins import PinKey
-from controller.plan.slots import SlotTable
 from controller.sites.store import SqliteStore
-from controller.southbound.p4session import P4Session
-from p4src.shards import Shards
+from controller.southbound.p4.driver import P4Link
+from controller.southbound.p4.session import P4Session
+from controller.spec.shards import Shards
+from controller.spec.slots import SlotTable
+from controller.spec.types import Mode, Protocol
 from p4src.target import Found, P4Target
 from topo import intent, model
 from topo.plan import plan

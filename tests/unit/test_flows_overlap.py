@@ -9,8 +9,8 @@ from itertools import combinations
 
 import pytest
 
-from controller.model.types import Mode
-from controller.plan.spec import Duty, ListenerSpec
+from controller.spec.switch import Duty, ListenerSpec
+from controller.spec.types import Mode
 from flows.entries import FlowBody, FlowKey
 from flows.match import Match
 from flows.pipeline import Builder

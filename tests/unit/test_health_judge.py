@@ -13,7 +13,7 @@ from controller.health.prober import ProberStats
 from controller.health.result import Outcome, ProbeResult
 from controller.health.service import HealthService
 from controller.health.targets import Member, Policy, Probe, Target
-from controller.model.types import ProbeKind
+from controller.spec.types import ProbeKind
 
 POLICY = Policy(rise=2, fall=2)
 Targets = dict[Target, frozenset[Member]]

@@ -18,7 +18,7 @@ from controller.health import icmp, web
 from controller.health.engine import Engine
 from controller.health.result import Outcome
 from controller.health.targets import Probe
-from controller.model.types import ProbeKind
+from controller.spec.types import ProbeKind
 
 LIMIT = 30.0
 """Seconds after which a test gives up; nothing is expected to come near."""

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import pytest
 
 from controller.health.targets import Policy, Probe, Target, members_of, targets_of
-from controller.model.types import (
+from controller.spec.types import (
     Backend,
     HealthCheck,
     Intent,

@@ -10,7 +10,7 @@ import pytest
 
 from controller.model.errors import ConfigError, ConfigErrors, FileError, YamlError
 from controller.model.load import load_intent, load_text
-from controller.model.types import (
+from controller.spec.types import (
     Affinity,
     Backend,
     Guard,

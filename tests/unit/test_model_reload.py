@@ -7,7 +7,7 @@ from pathlib import Path
 
 from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
-from controller.model.types import Intent
+from controller.spec.types import Intent
 from tests.unit.spoil import DATA
 
 GOOD = (DATA / "base.yaml").read_text()

@@ -9,7 +9,14 @@ from ipaddress import ip_address, ip_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.model.types import (
+from controller.plan.duty import World, duty, duty_without_pins, listener_number
+from controller.plan.ids import Numbers
+from controller.plan.p4needs import p4_needs
+from controller.plan.p4plan import P4Plan
+from controller.plan.pins import LOG, PinBook, PinKey
+from controller.plan.pool import Health, PoolState, step
+from controller.spec.shards import Shards
+from controller.spec.types import (
     Backend,
     Intent,
     Listener,
@@ -22,15 +29,8 @@ from controller.model.types import (
     Switch,
     Vip,
 )
-from controller.plan.duty import World, duty, duty_without_pins, listener_number
-from controller.plan.numbers import Numbers
-from controller.plan.p4needs import p4_needs
-from controller.plan.p4plan import P4Plan
-from controller.plan.pins import LOG, PinBook, PinKey
-from controller.plan.pool import Health, PoolState, step
 from p4src import pipeline
 from p4src.diff import diff
-from p4src.shards import Shards
 from p4src.spec import Secret
 from p4src.target import P4Target
 

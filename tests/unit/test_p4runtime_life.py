@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from finsy.proto import p4r, p4r_grpc
 
-from controller.plan.slots import SlotTable
-from controller.southbound import p4link
 from controller.southbound.errors import SwitchGone
-from controller.southbound.p4channel import P4Channel
-from controller.southbound.p4events import Backup, Connected, Differs, Disconnected, Event, Unreachable
-from controller.southbound.p4pipeline import balancer
-from controller.southbound.p4session import P4Session
+from controller.southbound.p4 import connection as p4link
+from controller.southbound.p4.channel import P4Channel
+from controller.southbound.p4.events import Backup, Connected, Differs, Disconnected, Event, Unreachable
+from controller.southbound.p4.pipeline import balancer
+from controller.southbound.p4.session import P4Session
+from controller.spec.slots import SlotTable
 from p4src.diff import diff
 from p4src.ids import Op
 from p4src.target import Changes, P4Target

@@ -23,7 +23,7 @@ from scapy.layers.l2 import ARP, Ether
 from controller.frames.announce import gratuitous_arp, unsolicited_na
 from controller.frames.reset import tcp_reset
 from controller.frames.toobig import packet_too_big
-from controller.model.types import Address, Protocol
+from controller.spec.types import Address, Protocol
 from tests.conformance import packets
 from tests.conformance.packets import Packet
 

@@ -7,7 +7,13 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from controller.model.types import (
+from controller.plan.duty import World, duty
+from controller.plan.ids import Numbers
+from controller.plan.pins import PinBook, PinKey
+from controller.plan.pool import PoolState, step
+from controller.plan.zones import zone_timeouts
+from controller.spec.switch import Uplink
+from controller.spec.types import (
     Backend,
     Guard,
     Intent,
@@ -23,12 +29,6 @@ from controller.model.types import (
     Switch,
     Vip,
 )
-from controller.plan.duty import World, duty
-from controller.plan.numbers import Numbers
-from controller.plan.pins import PinBook, PinKey
-from controller.plan.pool import PoolState, step
-from controller.plan.spec import Uplink
-from controller.plan.zones import zone_timeouts
 from flows.messages import flow_mod
 from flows.spec import Here
 from flows.stages.pin import entries

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.model.types import Protocol
-from controller.plan import numbers as numbers_module
+from controller.plan import ids as numbers_module
 from controller.plan import pins as pins_module
-from controller.plan.numbers import Numbers, NumbersExhausted, Space
+from controller.plan.ids import Numbers, NumbersExhausted, Space
 from controller.plan.pins import PinBook, PinKey
+from controller.spec.types import Protocol
 
 A, B = (PinKey(1, ip_address("192.0.2.1"), port) for port in (1000, 1001))
 TCP = Protocol.TCP

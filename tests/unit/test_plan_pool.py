@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller import maglev
-from controller.model.types import Backend, OnDown, Pool, Protocol, Then
-from controller.plan.numbers import Numbers
+from controller.plan.ids import Numbers
 from controller.plan.pool import Health, PoolState, fates, next_change, step
-from controller.plan.spec import Fate
+from controller.spec.switch import Fate
+from controller.spec.types import Backend, OnDown, Pool, Protocol, Then
 
 W, MEMORY = 120.0, 900.0
 SLOTS = 4096

@@ -9,11 +9,11 @@ import pytest
 
 from controller.core.state import State
 from controller.model.reload import IntentFile
-from controller.model.types import Intent, Switch
 from controller.plan.duty import duty
 from controller.plan.p4needs import p4_needs
-from controller.plan.ways import End, cables
+from controller.plan.paths import End, cables
 from controller.sites.store import SqliteStore
+from controller.spec.types import Intent, Switch
 from p4src.spec import UPLINKS, P4Needs
 from topo import intent, model
 from topo.plan import plan

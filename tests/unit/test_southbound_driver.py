@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from controller.plan.diff import diff
-from controller.plan.slots import SlotTable
-from controller.southbound import session as session_module
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
-from controller.southbound.events import Connected, Disconnected, Refused
+from controller.southbound.openflow import session as session_module
+from controller.southbound.openflow.events import Connected, Disconnected, Refused
+from controller.spec.slots import SlotTable
 from flows import messages
 from flows.actions import Output, pack_all
+from flows.diff import diff
 from flows.entries import Meter, Target, flow
 from flows.match import Match
 from flows.pipeline import target

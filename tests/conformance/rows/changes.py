@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from controller.model.types import Protocol, Then
+from controller.spec.types import Protocol, Then
 from tests.conformance.expect import Refused, Same, Spread, To
 from tests.conformance.row import Change, Forget, In, Pass, Row
 from tests.conformance.says import Connection, connections, going_on, opening

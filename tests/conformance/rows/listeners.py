@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.model.types import Mode, Protocol
+from controller.spec.types import Mode, Protocol
 from tests.conformance.expect import Lost, To
 from tests.conformance.row import Change, In, Row
 from tests.conformance.says import Connection, Stray

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from controller.southbound.session import Session
+    from controller.southbound.openflow.session import Session
     from flows.tables import Cookie
 
 

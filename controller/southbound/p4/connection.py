@@ -24,8 +24,8 @@ from enum import Enum, auto
 from finsy.proto import p4r, rpc_code
 
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout
-from controller.southbound.p4channel import P4Channel, Stream, code_name
-from controller.southbound.p4events import (
+from controller.southbound.p4.channel import P4Channel, Stream, code_name
+from controller.southbound.p4.events import (
     Backup,
     Connected,
     Differs,
@@ -34,9 +34,9 @@ from controller.southbound.p4events import (
     Parted,
     Unreachable,
 )
-from controller.southbound.p4foreign import pins_of
-from controller.southbound.p4pipeline import Pipeline
-from controller.southbound.p4session import P4Session
+from controller.southbound.p4.foreign import pins_of
+from controller.southbound.p4.pipeline import Pipeline
+from controller.southbound.p4.session import P4Session
 
 BEAT = 1.0
 """Seconds between heartbeats."""

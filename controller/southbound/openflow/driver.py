@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
-from controller.core.link import FoundPin, Link
-from controller.model.types import Address, Role, Switch
-from controller.plan.diff import Changes, describe, diff, leases
 from controller.plan.duty import World, duty
-from controller.southbound.session import Session
+from controller.southbound.driver import FoundPin, Link
+from controller.southbound.openflow.session import Session
+from controller.spec.types import Address, Role, Switch
 from flows.actions import CONTROLLER, Output, pack_all
+from flows.diff import Changes, describe, diff, leases
 from flows.entries import FlowKey, Target
 from flows.fields import FIELDS
 from flows.pipeline import Builder

@@ -12,13 +12,13 @@ from ipaddress import IPv4Address, IPv6Address
 from finsy.proto import p4r
 from google.protobuf.message import DecodeError
 
-from controller.southbound import p4read
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
-from controller.southbound.p4batch import Batch, Wave, waves
-from controller.southbound.p4channel import P4Channel, Stream, code_name
-from controller.southbound.p4events import Event, PinEnded, Punted, Refused, Report
-from controller.southbound.p4pipeline import Pipeline
-from controller.southbound.p4wire import Encoder, canonical
+from controller.southbound.p4 import read as p4read
+from controller.southbound.p4.batch import Batch, Wave, waves
+from controller.southbound.p4.channel import P4Channel, Stream, code_name
+from controller.southbound.p4.events import Event, PinEnded, Punted, Refused, Report
+from controller.southbound.p4.pipeline import Pipeline
+from controller.southbound.p4.wire import Encoder, canonical
 from p4src.ids import Op, Reason
 from p4src.target import Changes, Found
 

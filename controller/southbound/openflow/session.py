@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from controller.plan.diff import Changes, Phase, describe
-from controller.plan.slots import Bytes
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
-from controller.southbound.oskenhook import ERROR, OWN_XID
-from controller.southbound.readback import Readback, Reader
+from controller.southbound.openflow.hook import ERROR, OWN_XID
+from controller.spec.slots import Bytes
 from flows import messages
+from flows.diff import Changes, Phase, describe
 from flows.match import unpack_match
 from flows.messages import BARRIER_REPLY, FLOW_MOD, GROUP_MOD, METER_MOD, MULTIPART_REPLY
+from flows.readback import Readback, Reader
 from flows.tables import Placed
 
 DEADLINE = 10.0

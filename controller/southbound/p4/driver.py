@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
-from controller.core.link import FoundPin, Link
-from controller.model.types import Address, Switch
 from controller.plan.duty import World, duty_without_pins
 from controller.plan.p4needs import p4_needs
 from controller.plan.p4plan import P4Plan
-from controller.southbound.p4session import P4Session
+from controller.southbound.driver import FoundPin, Link
+from controller.southbound.p4.session import P4Session
+from controller.spec.types import Address, Switch
 from p4src.diff import diff
 from p4src.ids import Drop, Op
 from p4src.numbers import MAPPED

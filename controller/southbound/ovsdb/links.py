@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from controller.core.ovsdb import vsctl
+from controller.southbound.ovsdb.client import vsctl
 
 MARK = "external_ids:evenkeel=shut-at-boot"
 """On interfaces that whoever starts the switch has to shut first."""

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from controller.model.types import Address, Switch
 from controller.plan.duty import World
+from controller.spec.types import Address, Switch
 
 TargetT = TypeVar("TargetT")
 

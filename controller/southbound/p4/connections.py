@@ -11,10 +11,10 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from controller.southbound.p4events import Event
-from controller.southbound.p4link import Link
-from controller.southbound.p4pipeline import Pipeline
-from controller.southbound.p4session import P4Session
+from controller.southbound.p4.connection import Link
+from controller.southbound.p4.events import Event
+from controller.southbound.p4.pipeline import Pipeline
+from controller.southbound.p4.session import P4Session
 
 
 class P4Runtime:

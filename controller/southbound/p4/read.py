@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from finsy.proto import p4r
 
-from controller.plan.slots import Bytes, SlotTable
-from controller.southbound.p4pipeline import Pipeline, Table
-from controller.southbound.p4wire import SECOND, Layout, rate_of, slot_content, varint
+from controller.southbound.p4.pipeline import Pipeline, Table
+from controller.southbound.p4.wire import SECOND, Layout, rate_of, slot_content, varint
+from controller.spec.slots import Bytes, SlotTable
 from p4src.target import Configuration, EntryBody, EntryKey, Found, Match, P4Target, Rate
 
 _SMALLEST = 256

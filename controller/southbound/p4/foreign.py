@@ -9,11 +9,11 @@ from __future__ import annotations
 from finsy.proto import p4i, p4r
 from google.protobuf.message import DecodeError
 
-from controller.southbound import p4pipeline
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout
-from controller.southbound.p4channel import P4Channel
-from controller.southbound.p4pipeline import Pipeline
-from controller.southbound.p4read import entry_key
+from controller.southbound.p4 import pipeline as p4pipeline
+from controller.southbound.p4.channel import P4Channel
+from controller.southbound.p4.pipeline import Pipeline
+from controller.southbound.p4.read import entry_key
 from p4src.target import EntryBody, EntryKey, P4Target
 
 _PIN = "pin"

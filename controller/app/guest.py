@@ -1,7 +1,7 @@
 """Evenkeel as one application among others in somebody's os-ken process.
 
 Load it like any application, by its module name: ``AppManager.run_apps(["their.application",
-"controller.southbound.guest"])``. It takes its settings from the environment:
+"controller.app.guest"])``. It takes its settings from the environment:
 
 EVENKEEL_CONFIG   intent file (needed)
 EVENKEEL_STATE    SQLite file of what outlives the process; ``status.json`` is written beside it. Default: evenkeel.db
@@ -24,7 +24,7 @@ from controller.core import status
 from controller.core.controller import Controller, open_file
 from controller.core.journal import Journal
 from controller.sites.store import SqliteStore, StoreError
-from controller.southbound.openflow import Hub, OpenFlowApp
+from controller.southbound.openflow.connection import Hub, OpenFlowApp
 
 CONFIG, STATE = "EVENKEEL_CONFIG", "EVENKEEL_STATE"
 

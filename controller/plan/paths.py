@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from controller.model.types import Intent, Network, Role, Route, Switch
 from controller.plan.duty import World
+from controller.spec.types import Intent, Network, Role, Route, Switch
 
 
 class End(NamedTuple):

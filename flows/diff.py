@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from controller.plan.slots import Bytes, SlotTable
+from controller.spec.slots import Bytes, SlotTable
 from flows import messages, slots
 from flows.entries import Flow, FlowBody, FlowKey, Group, Meter, Target
 from flows.tables import POOL, SLOT, Kind, Placed

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from controller.southbound.p4pipeline import Pipeline
-from controller.southbound.p4wire import Encoder, SlotRows, slot_deletes, slot_puts
+from controller.southbound.p4.pipeline import Pipeline
+from controller.southbound.p4.wire import Encoder, SlotRows, slot_deletes, slot_puts
 from p4src.diff import describe, group_name
 from p4src.target import ORDER, Changes, EntryKey
 

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from controller.southbound.p4session import P4Session
+    from controller.southbound.p4.session import P4Session
     from p4src.target import P4Target
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from controller.plan.ways import End
+from controller.plan.paths import End
 
 DOWN = 5
 """Hellos missed in a row that show that nothing gets through."""

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from finsy.proto import p4r
 
-from controller.plan.slots import Bytes, SlotTable
-from controller.southbound.p4pipeline import Action, Pipeline, Table
+from controller.southbound.p4.pipeline import Action, Pipeline, Table
+from controller.spec.slots import Bytes, SlotTable
 from p4src.target import Configuration, EntryBody, EntryKey, Match, Rate
 
 INSERT, MODIFY, DELETE = p4r.Update.INSERT, p4r.Update.MODIFY, p4r.Update.DELETE

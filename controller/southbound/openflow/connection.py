@@ -17,11 +17,11 @@ from os_ken.controller import ofp_event
 from os_ken.controller.handler import DEAD_DISPATCHER, MAIN_DISPATCHER, set_ev_cls
 from os_ken.ofproto import ofproto_v1_3
 
-from controller.southbound import oskenhook
-from controller.southbound.events import Connected, Disconnected, Event, FlowEnded, PacketIn, Refused
-from controller.southbound.readback import known_fields
-from controller.southbound.session import Session
+from controller.southbound.openflow import hook as oskenhook
+from controller.southbound.openflow.events import Connected, Disconnected, Event, FlowEnded, PacketIn, Refused
+from controller.southbound.openflow.session import Session
 from flows.messages import COOKIE_SHIFT
+from flows.readback import known_fields
 from flows.tables import Cookie
 
 _IDLE_TIMEOUT = 0

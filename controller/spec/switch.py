@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from controller.model.types import Address, Mode, Network, Protocol, Switch
-from controller.plan.slots import SlotTable
+from controller.spec.slots import SlotTable
+from controller.spec.types import Address, Mode, Network, Protocol, Switch
 
 
 class Fate(Enum):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from controller.plan.slots import Bytes, SlotTable
+from controller.spec.slots import Bytes, SlotTable
 from flows import messages, slots
 from flows.entries import FlowBody, FlowKey, Target
 from flows.fields import field_of
