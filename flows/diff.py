@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from controller.spec.shards import Shards, differing
 from controller.spec.slots import Bytes, SlotTable
 from flows import messages, slots
 from flows.entries import Flow, FlowBody, FlowKey, Group, Meter, Target
@@ -65,39 +66,92 @@ def diff(placed: Placed, have: Target, want: Target, foreign: frozenset[FlowKey]
     first, stages, shield, base, entry, give_up, rest, last = (Phase() for _ in range(8))
     out = Changes([first, stages, shield, base, entry, give_up, rest, last])
     _meters_and_groups(out, first, last, have, want)
-    for key, body in want.flows.items():
-        old = have.flows.get(key)
-        if old == body:
-            continue
-        if key in foreign and key.table == placed.entry:
-            out.conflicts.append(key)
-            continue
-        _count(out, key, "modified" if old else "added")
-        (entry if key.table == placed.entry else stages).messages.append(_set(key, body, old))
-    surplus = {key: body for key, body in have.flows.items() if key not in want.flows}
+    surplus = dict[FlowKey, FlowBody]()
+    for here, there in differing(have.flows, want.flows):
+        surplus |= {key: body for key, body in here.items() if key not in there}
+        for key, body in there.items():
+            old = here.get(key)
+            if old == body:
+                continue
+            if key in foreign and key.table == placed.entry:
+                out.conflicts.append(key)
+                continue
+            _count(out, key, "modified" if old else "added")
+            (entry if key.table == placed.entry else stages).messages.append(_set(key, body, old))
     replaced = _slot_keys(placed, surplus, want)
     for key, body in surplus.items():
         if key not in replaced:
             _count(out, key, "deleted")
             phase = give_up if key.table == placed.entry else rest
             phase.messages.append(messages.flow_mod(Flow(key, body), messages.DELETE_STRICT))
-    for pool in sorted({*have.slots, *want.slots}):
+    for pool in _changed_pools(have, want):
         _slots(out, placed, pool, have.slots.get(pool), want.slots.get(pool), (shield, base, rest))
     out.phases = [phase for phase in out.phases if len(phase)]
     return out
+
+
+def _changed_pools(have: Target, want: Target) -> list[int]:
+    """Pools whose slots may differ: those of which both sides have the same arrays do not."""
+    if have.slots is want.slots:
+        return []
+    pools = sorted({*have.slots, *want.slots})
+    return [pool for pool in pools if not same_arrays(have.slots.get(pool), want.slots.get(pool))]
+
+
+def same_arrays(old: SlotTable | None, new: SlotTable | None) -> bool:
+    """Whether two tables are known to be equal without a look at their slots."""
+    if old is None or new is None:
+        return False
+    return old is new or (old.now is new.now and old.before is new.before and old.watched is new.watched)
 
 
 def _slot_keys(placed: Placed, surplus: Iterable[FlowKey], want: Target) -> set[FlowKey]:
     """Places of slots among these flows: somebody changed the flow there, and the slot's message replaces it."""
     fields = [{name: value for name, value, _ in key.match} for key in surplus]
     pools = {each[POOL] for each in fields if POOL in each and SLOT in each}
+    if not pools:
+        return set()
     tables = ((pool, want.slots[pool]) for pool in sorted(pools) if pool in want.slots)
     return {each.key for pool, table in tables for each in slots.flows_of(placed, pool, table)}
 
 
+def share(found: Target, made: Target) -> Target:
+    """What was found on a switch, sharing with ``made`` whatever is equal; ``made`` itself if all is.
+
+    Takes a time in proportion to the size; what is compared with it later, and shares with ``made``, is compared fast.
+    """
+    put, gone = dict[FlowKey, FlowBody](), set[FlowKey]()
+    for theirs, ours in differing(found.flows, made.flows):
+        put |= {key: body for key, body in theirs.items() if ours.get(key) != body}
+        gone |= ours.keys() - theirs.keys()
+    slots = {pool: _share_table(table, made.slots.get(pool)) for pool, table in found.slots.items()}
+    slots |= {pool: table for pool, table in made.slots.items() if pool not in slots and not _holds(table)}
+    same_slots = slots.keys() == made.slots.keys() and all(slots[pool] is made.slots[pool] for pool in slots)
+    same_rest = found.groups == made.groups and found.meters == made.meters
+    if same_slots and same_rest and not put and not gone:
+        return made
+    flows = made.flows if isinstance(made.flows, Shards) else Shards(made.flows)
+    return Target(
+        flows.changed(put, gone),
+        made.groups if found.groups == made.groups else found.groups,
+        made.meters if found.meters == made.meters else found.meters,
+        made.slots if same_slots else slots,
+    )
+
+
+def _share_table(found: SlotTable, made: SlotTable | None) -> SlotTable:
+    return made if made is not None and found.equals(made) else found
+
+
+def _holds(table: SlotTable) -> bool:
+    """Whether any flow comes of it."""
+    return bool(table.now.any() or table.before.any() or table.watched.size)
+
+
 def leases(want: Target, foreign: frozenset[FlowKey] = frozenset()) -> Changes:
     """Messages that renew every flow with a hard timeout, but for places that others hold."""
-    mine = ((key, body) for key, body in want.flows.items() if body.hard and key not in foreign)
+    among = want.flows if want.entry is None else want.entry
+    mine = ((key, body) for key, body in among.items() if body.hard and key not in foreign)
     due = [messages.flow_mod(Flow(key, body)) for key, body in mine]
     return Changes([Phase(due)] if due else [])
 
@@ -134,8 +188,10 @@ def _set(key: FlowKey, body: FlowBody, old: FlowBody | None) -> bytes:
 
 
 def _meters_and_groups(out: Changes, first: Phase, last: Phase, have: Target, want: Target) -> None:
-    _things(out, first, last, have.meters, want.meters, messages.meter_mod, "meter")
-    _things(out, first, last, have.groups, want.groups, messages.group_mod, "group")
+    if have.meters is not want.meters:
+        _things(out, first, last, have.meters, want.meters, messages.meter_mod, "meter")
+    if have.groups is not want.groups:
+        _things(out, first, last, have.groups, want.groups, messages.group_mod, "group")
 
 
 def _things(

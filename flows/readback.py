@@ -10,6 +10,7 @@ import numpy as np
 
 from controller.spec.slots import Bytes, SlotTable
 from flows import messages, slots
+from flows.diff import share
 from flows.entries import FlowBody, FlowKey, Target
 from flows.fields import field_of
 from flows.tables import Kind, Placed, Stage
@@ -27,8 +28,8 @@ class Readback:
     target: Target
     foreign: frozenset[FlowKey]
     """Other people's flows in tables that we use."""
-    packets: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """Cookie -> (packets, bytes), summed over the flows that carry it."""
+    packets: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    """(listener, backend) -> (packets, bytes), summed over the flows that count for it."""
 
 
 class Reader:
@@ -40,7 +41,9 @@ class Reader:
         self._sizes = pool_slots
         self._flows: dict[FlowKey, FlowBody] = {}
         self._foreign: set[FlowKey] = set()
-        self._packets: dict[int, tuple[int, int]] = {}
+        self._packets: dict[tuple[int, int], tuple[int, int]] = {}
+        self._owner = placed.place.cookie
+        self._learned = placed.cookie(Kind.LEARNED)
         self._rows: dict[tuple[Kind, int], list[Bytes]] = {}
 
     def table(self, number: int, body: bytes) -> None:
@@ -50,8 +53,8 @@ class Reader:
         for stat in messages.parse_flow_stats(rest):
             self._flow(stat)
 
-    def result(self, groups: bytes, meters: bytes) -> Readback:
-        """Everything taken in, with groups and meters."""
+    def result(self, groups: bytes, meters: bytes, made: Target | None = None) -> Readback:
+        """Everything taken in, with groups and meters; what is as in ``made`` is shared with it."""
         tables = {pool: self._slot_table(pool) for pool in sorted({pool for _, pool in self._rows})}
         place = self._placed.place
         own_groups = {
@@ -60,20 +63,23 @@ class Reader:
         own_meters = {
             m.id: m for m in messages.parse_meters(meters) if 0 <= m.id - place.meters_from < 10_000
         }
-        return Readback(
-            Target(self._flows, own_groups, own_meters, tables), frozenset(self._foreign), self._packets
-        )
+        found = Target(self._flows, own_groups, own_meters, tables)
+        if made is not None:
+            found = share(found, made)
+        return Readback(found, frozenset(self._foreign), self._packets)
 
     def _flow(self, stat: messages.FlowStat) -> None:
         cookie = stat.flow.body.cookie
-        if cookie >> messages.COOKIE_SHIFT != self._placed.place.cookie:
+        if cookie >> messages.COOKIE_SHIFT != self._owner:
             self._foreign.add(stat.flow.key)
             return
-        if cookie == self._placed.cookie(Kind.LEARNED):
+        if cookie == self._learned:
             return  # the switch makes these by itself, for seconds
         self._flows[stat.flow.key] = stat.flow.body
-        packets, octets = self._packets.get(cookie, (0, 0))
-        self._packets[cookie] = (packets + stat.packets, octets + stat.bytes)
+        if cookie >> 40 & 0xFF == Kind.BACKEND:
+            pair = (cookie >> 16 & 0xFFFFFF, cookie & 0xFFFF)
+            packets, octets = self._packets.get(pair, (0, 0))
+            self._packets[pair] = (packets + stat.packets, octets + stat.bytes)
 
     def _sift(self, body: bytes) -> Iterator[bytes]:
         """Put slot flows aside; yield the others."""

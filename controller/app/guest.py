@@ -15,15 +15,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
-from controller.core import status
-from controller.core.controller import Controller, open_file
-from controller.core.journal import Journal
-from controller.sites.store import SqliteStore, StoreError
+from controller.app.assembly import App, open_file
+from controller.clock import SystemClock
+from controller.core.journal import Journal, QueuedSink
+from controller.sites.base import StoreError
+from controller.sites.store import SqliteStore
 from controller.southbound.openflow.connection import Hub, OpenFlowApp
 
 CONFIG, STATE = "EVENKEEL_CONFIG", "EVENKEEL_STATE"
@@ -55,24 +56,30 @@ class Guest(OpenFlowApp):
             self._refused = error
             self._begun.set()
             return
+        sink = QueuedSink(sys.stdout)
         try:
-            asyncio.run(self._run(Controller(self._file, store, Journal())))
+            asyncio.run(self._run(store, sink))
+        except StoreError as error:
+            self._refused = error
         except Exception:
             self.logger.exception("evenkeel has ended; its flows stay as they are")
         finally:
             OpenFlowApp.hub = None
             self._begun.set()
             store.close()
+            sink.close()
 
-    async def _run(self, core: Controller) -> None:
-        hub = Hub(asyncio.get_running_loop(), core.events.put_nowait, core.cookies, core.term)
-        core.on_switches.append(hub.switches_changed)
-        OpenFlowApp.hub = hub
-        core.journal.event("started", term=core.term)
-        self._begun.set()
+    async def _run(self, store: SqliteStore, sink: QueuedSink) -> None:
+        clock = SystemClock()
+        app = App(self._file, store, Journal(sink, clock.wall), clock)
+        core = app.controller
+        hub = Hub(asyncio.get_running_loop(), core.handle, core.cookies, lambda: app.terms.now)
+        core.on_switches = hub.switches_changed
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(core.run())
-                group.create_task(status.keep(core, self._state.with_name("status.json"), time.time))
+            await app.begin()
+            OpenFlowApp.hub = hub
+            app.journal.event("started", term=app.terms.now)
+            self._begun.set()
+            await app.run(self._state.with_name("status.json"))
         finally:
             hub.close()

@@ -39,7 +39,7 @@ class Run(IntEnum):
     CANNOT_START = 2
     """The intent file has errors, or the address or the state file cannot be used."""
     STORE_LOST = 3
-    """The state file could not be written any more."""
+    """The state file could not be written at the start."""
 
 
 class Status(IntEnum):

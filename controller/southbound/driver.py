@@ -1,12 +1,23 @@
-"""What the core needs of a connected switch, whatever it speaks: read, plan, diff, write, and a few questions."""
+"""What the core needs of a connected switch, whatever it speaks: a driver, and what some drivers can do besides.
+
+Driver        connect, read, plan, diff, write
+HoldsPins     pins among what it holds, and a plan for a new pin that costs as much as the pin
+Leases        authority that ends by itself
+Ports         which ports can be used, and packets out of them
+Counts        packets by listener and backend, drops by reason
+Doors         links to other switches that are shut until it may be used
+Remembers     how long its memory lasts is told to it apart
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from controller.plan.duty import World
+from controller.plan.zones import Timeouts
 from controller.spec.types import Address, Switch
 
 TargetT = TypeVar("TargetT")
@@ -54,17 +65,34 @@ class FoundPin(NamedTuple):
     """Whether this switch reports when the connection falls idle."""
 
 
-class Link(ABC, Generic[TargetT, DeltaT]):
-    """One connected switch."""
+@dataclass(frozen=True)
+class Packet:
+    """A packet that a switch is asked to send or to put through its pipeline; each driver has its own."""
+
+    frame: bytes
+
+
+@dataclass(frozen=True)
+class FramePacket(Packet):
+    """A frame of ours for some of a switch's ports: any driver with ``Ports`` sends it."""
+
+    ports: Sequence[int]
+
+
+class Send(NamedTuple):
+    """A packet for a switch, by name."""
+
+    switch: str
+    packet: Packet
+
+
+class Driver(ABC, Generic[TargetT, DeltaT]):
+    """One connected switch. Every method that waits has a deadline and raises SwitchError."""
 
     def __init__(self, switch: Switch) -> None:
         self.switch = switch
-        self.packets: Mapping[tuple[int, int], tuple[int, int]] = {}
-        """(listener, backend) -> packets, bytes; as of the last read."""
-        self.drops: Mapping[str, int] = {}
-        """Packets dropped, by reason; as of the last read."""
         self.conflicts: list[str] = []
-        """Places that we want and somebody else holds."""
+        """Places that we want and other programs hold."""
 
     @property
     @abstractmethod
@@ -82,15 +110,19 @@ class Link(ABC, Generic[TargetT, DeltaT]):
 
     @abstractmethod
     async def read(self) -> TargetT:
-        """All that the switch holds of ours. Raises SwitchError."""
+        """All that the switch holds of ours."""
 
     @abstractmethod
     def plan(self, world: World) -> TargetT:
         """What the switch should hold."""
 
-    def with_pins(self, world: World) -> TargetT:
-        """The same when only pins have changed since the last plan; a link that has no shorter way plans all."""
-        return self.plan(world)
+    @abstractmethod
+    def preview(self, world: World) -> TargetT:
+        """The same for a world that may never come: nothing of it is remembered."""
+
+    @abstractmethod
+    def empty(self) -> TargetT:
+        """What a switch should hold that is ours no longer."""
 
     @abstractmethod
     def diff(self, have: TargetT, want: TargetT) -> DeltaT:
@@ -98,35 +130,79 @@ class Link(ABC, Generic[TargetT, DeltaT]):
 
     @abstractmethod
     async def write(self, delta: DeltaT, want: TargetT) -> TargetT:
-        """Write it; what the switch holds then. Raises SwitchError."""
+        """Write it; what the switch holds then."""
+
+    @abstractmethod
+    async def transmit(self, packet: Packet) -> None:
+        """Send a packet of ours."""
 
     @abstractmethod
     def lost_all(self, have: TargetT, want: TargetT) -> bool:
         """True for a switch that lost everything; to lack some of a newer intent is no reason to leave it."""
 
     @abstractmethod
-    def pins(self, have: TargetT) -> Iterable[FoundPin]:
-        """Pins among what it holds."""
-
-    @abstractmethod
     def size(self, have: TargetT) -> int:
         """Entries, but for slots."""
 
-    async def settle(self) -> None:
-        """Whatever the last plan demands that is no entry. Raises SwitchError."""
+
+class HoldsPins(ABC, Generic[TargetT]):
+    """A driver whose switch holds pins."""
 
     @abstractmethod
-    async def renew(self, want: TargetT) -> None:
-        """Renew the leases: authority to answer for VIPs. Raises SwitchError."""
+    def with_pins(self, world: World) -> TargetT:
+        """The last plan with the pins of now, when nothing else has changed."""
 
     @abstractmethod
-    async def live_ports(self) -> set[int]:
-        """Numbers of the ports that can be used. Raises SwitchError."""
+    def pins(self, have: TargetT) -> Iterable[FoundPin]:
+        """Pins among what the switch holds."""
+
+
+class Leases(ABC, Generic[TargetT]):
+    """A driver whose switch answers for VIPs until a deadline."""
 
     @abstractmethod
-    async def send(self, frame: bytes, ports: Sequence[int]) -> None:
-        """Send a frame of ours out of ports. Raises SwitchError."""
+    async def renew(self, want: TargetT, left: Mapping[int, float]) -> None:
+        """Let the switch answer for so many seconds from now, by VIP id; VIPs that are not named run out."""
 
+    @abstractmethod
+    async def apply_leases(self) -> None:
+        """What the last plan changes in who answers, at once."""
+
+
+class Ports(ABC):
+    """A driver that knows its switch's ports."""
+
+    @abstractmethod
+    async def live_ports(self) -> Set[int]:
+        """Numbers of the ports that can be used."""
+
+
+class Counts(ABC):
+    """A driver that counts; as of the last read."""
+
+    packets: Mapping[tuple[int, int], tuple[int, int]]
+    """(listener, backend) -> packets, bytes."""
+    drops: Mapping[str, int]
+    """Packets dropped, by reason."""
+
+    @abstractmethod
     def guard_drops(self, number: int) -> int:
-        """Packets that one guard dropped, as of the last read; ``number`` is its own in the numbers' space."""
-        return 0
+        """Packets that one guard dropped; ``number`` is its id."""
+
+
+@runtime_checkable
+class Doors(Protocol):
+    """A driver whose switch keeps neighbours from sending until it may be used."""
+
+    async def open_links(self, ports: Set[int]) -> None:
+        """Let neighbours behind these ports send. Raises OvsdbError, SwitchError."""
+        ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A driver whose switch has to be told how long to remember."""
+
+    async def remember(self, wanted: Sequence[Timeouts]) -> int:
+        """See to it; how many zones were changed. Raises OvsdbError."""
+        ...

@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from controller.spec.health import HealthCheck
+from controller.spec.kinds import KINDS, Kind
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -59,16 +63,6 @@ class Then(StrEnum):
     KEEP = "keep"
     MOVE = "move"
     RESET = "reset"
-
-
-class ProbeKind(StrEnum):
-    """How a backend is asked whether it lives."""
-
-    TCP = "tcp"
-    HTTP = "http"
-    HTTPS = "https"
-    UDP = "udp"
-    ICMP = "icmp"
 
 
 @dataclass(frozen=True)
@@ -159,7 +153,7 @@ class Switch:
     """What the switch is. All lb switches of a pool must be of kinds that share a hash (``bmv2`` and ``embedded``
     do). There is no program for ``tofino`` yet."""
     id: int
-    """OpenFlow datapath id or P4Runtime device id."""
+    """OpenFlow datapath id or P4Runtime device id. Digits that may be hexadecimal or decimal are refused."""
     site: str
     """Site that the switch belongs to."""
     roles: frozenset[Role]
@@ -189,9 +183,14 @@ class Switch:
     """Of a P4 switch: where it sends what is not balanced."""
 
     @property
+    def of_kind(self) -> Kind:
+        """What is known of all switches of its kind. Raises KeyError for a kind that ``check`` refuses."""
+        return KINDS[self.kind]
+
+    @property
     def hash_name(self) -> str:
         """Name of the tuple hash of this kind of switch."""
-        return "ovs-jenkins" if self.kind == "ovs" else "p4-crc"
+        return self.of_kind.hash
 
 
 @dataclass(frozen=True)
@@ -216,42 +215,6 @@ class Backend:
     def address(self, version: int) -> Address | None:
         """The address of IP ``version`` (4 or 6), if it has one."""
         return next((a for a in self.addresses if a.version == version), None)
-
-
-@dataclass(frozen=True)
-class HealthCheck:
-    """How often and how a pool's backends are probed, and what counts."""
-
-    kind: ProbeKind = ProbeKind.TCP
-    """How a backend is probed."""
-    port: int | None = None
-    """Port to probe; not for icmp. None: the backend port of the pool's lowest listener."""
-    interval: float = 1.0
-    """Time between two probes of a backend."""
-    timeout: float = 0.5
-    """Time after which a probe has failed; at most ``interval``."""
-    rise: int = 2
-    """Successes in a row after which a backend is up."""
-    fall: int = 3
-    """Failures in a row after which a backend is down."""
-    path: str = "/"
-    """HTTP(S): path of the request."""
-    host: str | None = None
-    """HTTP(S): Host header and TLS server name. None: the address."""
-    statuses: tuple[tuple[int, int], ...] = ((200, 399),)
-    """HTTP(S): statuses that count as success, such as ``[200, 301-308]``."""
-    body: str | None = None
-    """HTTP(S): regular expression that is searched in the first 64 KiB of the body. None: any body."""
-    send: bytes = b""
-    """UDP: the request; required there."""
-    expect: bytes | None = None
-    """UDP: prefix that the answer must have. None: any answer."""
-    verify: bool = False
-    """HTTPS: whether the certificate is checked."""
-    flap_limit: int = 6
-    """Changes of verdict within the window that are accepted; more hold the backend down until it is steady."""
-    flap_window: float = 60.0
-    """Time in which changes of verdict are counted."""
 
 
 @dataclass(frozen=True)
@@ -342,6 +305,8 @@ class Listener:
     """What is hashed and remembered: the 5-tuple, or (source address, VIP)."""
     guard: Guard = Guard()
     """Limits on new connections."""
+    accept_loss: bool = False
+    """Edits of this listener may break its established connections."""
 
     @property
     def name(self) -> str:
@@ -379,15 +344,29 @@ class Intent:
     """Backends with one health policy."""
     vips: tuple[Vip, ...]
     """Virtual addresses and their listeners."""
+    allow_empty: bool = False
+    """Whether the file may take away all VIPs, listeners, pools or backends that were there before."""
 
     def pool(self, name: str) -> Pool:
         """The pool of that name (it exists: ``check`` saw to it)."""
-        return next(p for p in self.pools if p.name == name)
+        return self._pools[name]
 
     def site(self, name: str) -> Site:
         """The site of that name."""
-        return next(s for s in self.sites if s.name == name)
+        return self._sites[name]
 
     def listeners(self) -> tuple[Listener, ...]:
         """All listeners of all VIPs, in file order."""
+        return self._listeners
+
+    @cached_property
+    def _pools(self) -> dict[str, Pool]:
+        return {pool.name: pool for pool in reversed(self.pools)}
+
+    @cached_property
+    def _sites(self) -> dict[str, Site]:
+        return {site.name: site for site in reversed(self.sites)}
+
+    @cached_property
+    def _listeners(self) -> tuple[Listener, ...]:
         return tuple(listener for vip in self.vips for listener in vip.listeners)

@@ -73,9 +73,9 @@ def small(*slots: int) -> Target:
     return Target(slots={1: SlotTable(now, np.zeros(256, np.uint16))})
 
 
-def drop(table: int, port: int, kind: Kind = Kind.STATIC) -> Flow:
+def drop(table: int, port: int, kind: Kind = Kind.STATIC, number: int = 0) -> Flow:
     """A flow that drops what comes in at a port."""
-    return flow(table, 5, Match.of(in_port=port), cookie=PLACED.cookie(kind))
+    return flow(table, 5, Match.of(in_port=port), cookie=PLACED.cookie(kind, number))
 
 
 def of_flows(*flows: Flow) -> Target:

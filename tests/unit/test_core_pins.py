@@ -103,5 +103,9 @@ def test_a_switch_that_holds_its_plan_is_read_as_that_plan_and_one_that_does_not
     assert isinstance(want.entries, Shards)
     lacking = dict(list(want.entries.items())[1:])
     session.holds = replace(copied(want), entries=lacking)
-    assert asyncio.run(link.read()) is session.holds
-    assert len(link.diff(session.holds, want)) == 1
+    found = asyncio.run(link.read())
+    assert found == session.holds
+    assert found.slots is want.slots
+    assert isinstance(found.entries, Shards)
+    assert len(list(found.entries.differing(want.entries))) == 1
+    assert len(link.diff(found, want)) == 1

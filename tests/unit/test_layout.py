@@ -14,9 +14,10 @@ P4_PARTS = ("p4src", "controller/plan/p4*.py", "controller/core/p4_*.py", "contr
 OPENFLOW_PARTS = (
     "flows",
     "controller/plan/zones.py",
+    "controller/plan/flowplan.py",
     "controller/southbound/openflow",
 )
-NEUTRAL_PARTS = ("controller/spec", "controller/plan/duty.py")
+NEUTRAL_PARTS = ("controller/spec", "controller/plan/duty.py", "controller/plan/heldpins.py")
 
 
 def _files(part: str) -> list[Path]:

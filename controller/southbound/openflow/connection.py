@@ -18,7 +18,15 @@ from os_ken.controller.handler import DEAD_DISPATCHER, MAIN_DISPATCHER, set_ev_c
 from os_ken.ofproto import ofproto_v1_3
 
 from controller.southbound.openflow import hook as oskenhook
-from controller.southbound.openflow.events import Connected, Disconnected, Event, FlowEnded, PacketIn, Refused
+from controller.southbound.openflow.events import (
+    Connected,
+    Disconnected,
+    Event,
+    FlowEnded,
+    PacketIn,
+    Refused,
+    Stranger,
+)
 from controller.southbound.openflow.session import Session
 from flows.messages import COOKIE_SHIFT
 from flows.readback import known_fields
@@ -35,9 +43,9 @@ class Hub:
         loop: asyncio.AbstractEventLoop,
         on_event: Callable[[Event], None],
         cookies: dict[int, int],
-        term: int,
+        term: Callable[[], int],
     ) -> None:
-        """``cookies``: datapath id -> owner part of our cookies, for the switches that are ours; ``term``: ours."""
+        """``cookies``: datapath id -> owner part of our cookies, for the switches that are ours; ``term``: ours now."""
         self._loop = loop
         self._on_event = on_event
         self._cookies = cookies
@@ -66,22 +74,29 @@ class Hub:
         """Other switches are ours now: look again at those that are connected (event loop)."""
         waiting, self._strangers = self._strangers, set()
         for datapath in waiting:
+            if datapath.id in self._cookies:
+                self._on_event(Stranger(datapath.id, address_of(datapath), False))
             self._greet(datapath)
+        for session in self._sessions.values():
+            session.claim(self._term())
 
     def _greet(self, datapath: Any) -> None:
         if datapath.id in self._cookies:
             self._open(datapath)
         else:
             self._strangers.add(datapath)
+            self._on_event(Stranger(datapath.id, address_of(datapath), True))
 
     def _open(self, datapath: Any) -> None:
         session = Session(datapath, self._loop, lambda what: self._on_event(Refused(session, what)))
         self._sessions[datapath] = session
-        session.claim(self._term)
+        session.claim(self._term())
         self._on_event(Connected(session))
 
     def _close(self, datapath: Any) -> None:
-        self._strangers.discard(datapath)
+        if datapath in self._strangers:
+            self._strangers.discard(datapath)
+            self._on_event(Stranger(datapath.id, address_of(datapath), False))
         session = self._sessions.pop(datapath, None)
         if session is not None:
             session.close()
@@ -109,6 +124,12 @@ class Hub:
             return
         fields, end = known_fields(message, 24)
         self._on_event(PacketIn(session, cookie, fields, message[end + 2 :]))
+
+
+def address_of(datapath: Any) -> str:
+    """Where a switch connects from, as people write it."""
+    host, port = datapath.address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class OpenFlowApp(OSKenApp):  # type: ignore[misc]

@@ -53,4 +53,15 @@ class Refused:
     what: str
 
 
-Event = Connected | Disconnected | PacketIn | FlowEnded | Refused
+@dataclass(frozen=True)
+class Stranger:
+    """A switch that is not ours connected, or went away."""
+
+    id: int
+    """Its datapath id."""
+    address: str
+    """Where it connects from."""
+    here: bool
+
+
+Event = Stranger | Connected | Disconnected | PacketIn | FlowEnded | Refused

@@ -18,11 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from controller.southbound.aside import aside
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
 from controller.southbound.openflow.hook import ERROR, OWN_XID
 from controller.spec.slots import Bytes
 from flows import messages
 from flows.diff import Changes, Phase, describe
+from flows.entries import Target
 from flows.match import unpack_match
 from flows.messages import BARRIER_REPLY, FLOW_MOD, GROUP_MOD, METER_MOD, MULTIPART_REPLY
 from flows.readback import Readback, Reader
@@ -32,6 +34,8 @@ DEADLINE = 10.0
 """Seconds that a switch may take for one request or one phase."""
 _PIECE = 256 * 1024
 """Bytes handed to os-ken at a time."""
+_SHORT = 32 * 1024
+"""Bytes of statistics that are read in the event loop: a few milliseconds."""
 _XIDS = 1 << 24
 _NAMES = {FLOW_MOD: "flow", GROUP_MOD: "group", METER_MOD: "meter"}
 
@@ -70,17 +74,24 @@ class Session:
         request = self._stamp(messages.role_request(term), self._next())
         self._sender.submit(self._push, [request])
 
-    async def read(self, placed: Placed, pool_slots: dict[int, int]) -> Readback:
-        """Everything in our tables, all groups and meters.
+    async def read(self, placed: Placed, pool_slots: dict[int, int], made: Target | None = None) -> Readback:
+        """Everything in our tables, all groups and meters; what is as in ``made`` is shared with it.
 
         Raises SwitchError when the stream ends or a deadline passes.
         """
-        reader = Reader(placed, pool_slots)
+        reader, long = Reader(placed, pool_slots), False
         for table in placed.tables:
-            reader.table(table, await self._ask(messages.flow_stats_request(table)))
+            body = await self._ask(messages.flow_stats_request(table))
+            if len(body) <= _SHORT:
+                reader.table(table, body)
+            else:
+                await aside(reader.table, table, body)
+                long = True
         groups = await self._ask(messages.group_desc_request())
         meters = await self._ask(messages.meter_config_request())
-        return reader.result(groups, meters)
+        if long:
+            return await aside(reader.result, groups, meters, made)
+        return reader.result(groups, meters, made)
 
     async def live_ports(self) -> set[int]:
         """Numbers of the ports that are up and, where BFD runs, whose neighbour is alive."""

@@ -103,6 +103,12 @@ class Link:
             self._term = term
             self._orders.put_nowait(_Order.CLAIM)
 
+    def rename(self, name: str) -> None:
+        """The switch is called otherwise now."""
+        self.name = name
+        if self.session is not None:
+            self.session.name = name
+
     def allow_push(self) -> None:
         """Give the switch our pipeline, if it waits for that."""
         if self._differs is not None:
@@ -117,19 +123,32 @@ class Link:
         wait = _FIRST_WAIT
         while True:
             self._answered = False
-            try:
-                await self._connection()
-            except SwitchError as error:
+            error = await self._one_connection()
+            if isinstance(error, SwitchError):
                 self._say(str(error))
-            except Exception as error:  # whatever a switch sends, it is tried again
+            else:  # whatever a switch sends, it is tried again
                 self._say(f"switch {self.name}: unexpected {type(error).__name__}: {error}")
             wait = _FIRST_WAIT if self._answered else min(2 * wait, _LONGEST_WAIT)
             await asyncio.sleep(wait)
 
+    async def _one_connection(self) -> BaseException | None:
+        """Make a connection; why it ended.
+
+        It has a task of its own: a task group whose child fails while we are told to end would raise the child's error
+        and not our cancellation, and we would connect again for ever.
+        """
+        connection = asyncio.create_task(self._connection(), name=f"connection of {self.name}")
+        try:
+            await asyncio.wait([connection])
+        finally:
+            connection.cancel()
+            await asyncio.wait([connection])
+            error = None if connection.cancelled() else connection.exception()
+        return error
+
     def _say(self, problem: str) -> None:
-        if problem != self._problem:
-            self._problem = problem
-            self._on_event(Unreachable(self.name, problem))
+        new, self._problem = problem != self._problem, problem
+        self._on_event(Unreachable(self.name, problem, new))
 
     async def _connection(self) -> None:
         """One connection, until it ends. Raises SwitchError."""
@@ -230,7 +249,8 @@ class Link:
         self._lose()
         self._problem = ""
         nobody = update.status.code == rpc_code.NOT_FOUND
-        self._on_event(Backup(self.name, None if nobody else update.election_id.high))
+        highest = update.election_id.high
+        self._on_event(Backup(self.name, None if nobody else highest, highest))
 
     async def _activate(self, channel: P4Channel, stream: Stream, allowed: bool = False) -> None:
         """We are primary: see to the pipeline and the digests; ``allowed``: also where another program runs."""

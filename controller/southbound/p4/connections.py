@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from controller.southbound.p4.connection import Link
 from controller.southbound.p4.events import Event
@@ -55,6 +55,21 @@ class P4Runtime:
         known = self._links.get(name)
         if known is not None:
             known[0].allow_push()
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Switches are called otherwise now; their connections stay."""
+        moved = {new: self._links.pop(old) for old, new in names.items() if old in self._links}
+        for name, (link, _) in moved.items():
+            link.rename(name)
+        self._links.update(moved)
+
+    def release(self, name: str) -> None:
+        """The same as ``disconnect``, without waiting for its end."""
+        known = self._links.pop(name, None)
+        if known is not None:
+            known[1].cancel()
+            self._ending.add(known[1])
+            known[1].add_done_callback(self._ending.discard)
 
     async def disconnect(self, name: str) -> None:
         """Let go of a switch; its session, if any, ends with an event."""

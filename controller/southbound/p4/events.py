@@ -35,6 +35,8 @@ class Backup:
 
     None: there is none, and the switch waits for a newer term than it has seen: ``P4Runtime.connect`` with one.
     """
+    highest: int
+    """The greatest term that the switch has seen."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,12 @@ class Parted:
 
 @dataclass(frozen=True)
 class Unreachable:
-    """A switch could not be connected, or not be made ours; it is tried again. Once for each new reason."""
+    """A switch could not be connected, or not be made ours; it is tried again."""
 
     name: str
     why: str
+    new: bool = True
+    """Whether the reason is another one than the time before."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 from finsy.proto import p4r
 from google.protobuf.message import DecodeError
 
+from controller.southbound.aside import aside
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
 from controller.southbound.p4 import read as p4read
 from controller.southbound.p4.batch import Batch, Wave, waves
@@ -99,7 +100,7 @@ class P4Session:
         async with self._busy:
             slots, rest = [await self._channel.read(request) for request in self._requests]
             try:
-                return await asyncio.to_thread(self._reader.found, slots, rest)
+                return await aside(self._reader.found, slots, rest)
             except (ValueError, LookupError, DecodeError) as error:
                 raise SwitchError(f"switch {self.name}: malformed answer: {error!r}") from None
 
