@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from controller.core.snapshot import Snapshot
 from tests.reference import codes, commands, intent
+from tests.reference.records import record_page
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
 
 
+STATUS = (
+    "`status.json` and `evenkeel status --json` hold\none JSON object with the keys of [Snapshot](#snapshot)."
+)
+
+
 def pages() -> dict[str, str]:
     """File name to content."""
-    return {"commands.md": commands.page(), "exit-codes.md": codes.page(), "intent.md": intent.page()}
+    return {
+        "commands.md": commands.page(),
+        "exit-codes.md": codes.page(),
+        "intent.md": intent.page(),
+        "status.md": record_page("Status", STATUS, Snapshot),
+    }
 
 
 def stale(folder: Path = FOLDER) -> list[str]:

@@ -5,12 +5,20 @@ The meaning of a field is the docstring under it, that of a record its own docst
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import get_args, get_type_hints
+from types import UnionType
+from typing import Union, get_args, get_origin, get_type_hints
 
 from tests.reference.docstrings import field_docs, paragraphs, table
 
+JSON_TYPES: dict[object, str] = {
+    str: "text",
+    int: "integer",
+    float: "number",
+    bool: "true or false",
+    type(None): "null",
+}
 GENERATED = "Generated from the code by `make docs`."
 
 
@@ -55,15 +63,30 @@ def _nested(root: type) -> list[type]:
 
 
 def _rows(kind: type) -> list[str]:
-    docs = field_docs(kind)
+    docs, hints = field_docs(kind), get_type_hints(kind)
     rows = []
     for each in fields(_checked(kind)):
         if each.name not in docs:
             where = f"{kind.__module__}.{kind.__qualname__}.{each.name}"
             raise ValueError(f"field {where} has no docstring under it: add one")
-        name = each.type if isinstance(each.type, str) else getattr(each.type, "__name__", str(each.type))
-        rows.append((f"`{each.name}`", f"`{name}`", docs[each.name]))
+        rows.append((f"`{each.name}`", _json_type(hints[each.name]), docs[each.name]))
     return table(("field", "type", "meaning"), rows)
+
+
+def _json_type(hint: object) -> str:
+    """A type in the words of JSON; a record is a link to its section. Raises ValueError for what JSON has not."""
+    if hint in JSON_TYPES:
+        return JSON_TYPES[hint]
+    if isinstance(hint, type) and is_dataclass(hint):
+        return f"[{hint.__name__}](#{hint.__name__.lower()})"
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return " or ".join(_json_type(each) for each in arguments)
+    if origin in (tuple, list, frozenset, Sequence):
+        return f"list of {_json_type(arguments[0])}"
+    if origin in (dict, Mapping):
+        return f"object, each value: {_json_type(arguments[1])}"
+    raise ValueError(f"{hint} has no counterpart in JSON that the reference knows")
 
 
 def _checked(kind: type) -> type:

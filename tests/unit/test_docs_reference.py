@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 class Part:
     """A part of the sample."""
 
-    name: str
+    name: str | None
     """``NAME`` of the part, or
     another."""
 
@@ -128,8 +128,8 @@ def test_a_record_is_a_section_and_so_is_each_record_in_it() -> None:
             "",
             "| field | type | meaning |",
             "|---|---|---|",
-            "| `at` | `float` | Seconds. |",
-            r"| `parts` | `dict[str, tuple[Part, ...]]` | The parts, by \| name. |",
+            "| `at` | number | Seconds. |",
+            r"| `parts` | object, each value: list of [Part](#part) | The parts, by \| name. |",
             "",
             "## Part",
             "",
@@ -137,7 +137,7 @@ def test_a_record_is_a_section_and_so_is_each_record_in_it() -> None:
             "",
             "| field | type | meaning |",
             "|---|---|---|",
-            "| `name` | `str` | `NAME` of the part, or another. |",
+            "| `name` | text or null | `NAME` of the part, or another. |",
             "",
         ]
     )
