@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from controller import maglev
-from controller.clock import Clock
+from controller.clock import Clock, SystemClock
 from controller.core.admission import Admission
 from controller.core.announce import Announcer
 from controller.core.authority import Authority
@@ -37,7 +37,9 @@ from controller.health.judge import Verdict
 from controller.health.service import HealthService
 from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
+from controller.model.removal import removes_all
 from controller.plan.duty import World, pool_number
+from controller.plan.edits import breaking
 from controller.plan.pins import PinBook
 from controller.sites.base import Store
 from controller.southbound.openflow.driver import OpenFlowDriver
@@ -71,7 +73,7 @@ class App:
         journal: Journal,
         clock: Clock,
         health: MakeHealth | None = None,
-        refusals: tuple[Callable[[Intent, Intent], list[str]], ...] = (),
+        refusals: tuple[Callable[[Intent, Intent], list[str]], ...] = (removes_all, breaking),
     ) -> None:
         """Raises StoreError when what is stored cannot be read, IntentRefused when the file cannot be carried out."""
         self.clock, self.journal = clock, journal
@@ -135,9 +137,10 @@ class App:
         self._begin(file)
 
     def _begin(self, file: IntentFile) -> None:
+        """Take what the file says, or go on with what was stored if that is refused and there is something."""
         assert file.intent is not None, "an intent file is read before a controller is made of it"
-        why = self.intents.propose(file.intent, first=True)
-        if why:
+        why = self.intents.propose(file.intent)
+        if why and not self.state.intent.value.vips:
             raise IntentRefused(why)
         self.pools.step()
 
@@ -221,7 +224,7 @@ def pool_slots(world: World) -> dict[int, int]:
 
 def open_file(path: Path) -> IntentFile:
     """Read an intent file for the first time. Raises ConfigErrors."""
-    file = IntentFile(path)
+    file = IntentFile(path, SystemClock().now)
     news = file.poll()
     if isinstance(news, ConfigErrors):
         raise news

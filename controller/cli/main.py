@@ -67,7 +67,7 @@ def run(
         str, typer.Option(metavar="ADDRESS:PORT", help="Where switches connect with OpenFlow 1.3.")
     ] = "127.0.0.1:6653",
 ) -> None:
-    """Run the controller until it is told to stop; a changed FILE is read again."""
+    """Run the controller until SIGTERM or SIGINT; a changed FILE is read again."""
     from controller.cli.run import run as run_controller
 
     raise typer.Exit(run_controller(config, state, listen))

@@ -59,16 +59,11 @@ class Intents:
         self.errors: tuple[str, ...] = ()
         """Why the last proposal was refused; empty: it was not."""
 
-    def propose(self, new: Intent, *, first: bool = False) -> list[str]:
-        """Why ``new`` is refused, and nothing has changed; empty: it is accepted.
-
-        ``first``: it comes from the start of the controller, when no edit of a running service can be refused.
-        """
+    def propose(self, new: Intent) -> list[str]:
+        """Why ``new`` is refused, and nothing has changed; empty: it is accepted."""
         old = self._intent.value
         try:
-            why = self._pools.refusal(new)
-            if not first:
-                why += [each for rule in self._refusals for each in rule(old, new)]
+            why = [each for rule in self._refusals for each in rule(old, new)] + self._pools.refusal(new)
             tables = None if why else self._pools.would_be(new)
         except Exception as error:  # whatever an intent raises, the last good one stays
             self._journal.failure(error, part="intent")
@@ -83,8 +78,7 @@ class Intents:
         self._intent.wake()
         self.errors = ()
         self.on_change(change)
-        if not first:
-            self._journal.event("intent_accepted", pools=len(new.pools), vips=len(new.vips))
+        self._journal.event("intent_accepted", pools=len(new.pools), vips=len(new.vips))
         return []
 
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from controller.core.cells import Readable
-from controller.plan.duty import World
+from controller.plan.duty import World, kept_backends
 from controller.plan.ids import Space
 from controller.plan.pins import PinBook, PinKey
 from controller.southbound.driver import FoundPin
-from controller.spec.switch import Fate
 from controller.spec.types import Protocol
-
-_KEPT = (Fate.NORMAL, Fate.DRAIN)
 
 
 class Pinning:
@@ -124,12 +121,7 @@ class Pinning:
         """Pins end of listeners that are no more, and of backends that give that listener's connections away."""
         world = self._committed.value
         assert world is not None
-        kept = {
-            world.ids.id(Space.LISTENER, item.name): frozenset(
-                number for number, fate in world.state_of(item).fates.items() if fate in _KEPT
-            )
-            for item in world.intent.listeners()
-        }
+        kept = kept_backends(world)
         if kept == self._kept:
             return
         self._kept = kept

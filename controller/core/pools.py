@@ -11,9 +11,7 @@ from controller.core.journal import Journal
 from controller.core.state import Links, Names
 from controller.plan import tables as rules
 from controller.plan.demand import shortages
-from controller.plan.duty import world_of
-from controller.plan.p4needs import group_names
-from controller.plan.pins import PinBook
+from controller.plan.p4needs import grouped
 from controller.plan.tables import Tables, Verdicts
 from controller.spec.types import Intent
 
@@ -80,10 +78,7 @@ class Pools:
             a is b or a == b for a, b in zip(basis, self._group_basis, strict=True)
         ):
             return tables
-        world = world_of(
-            intent, tables, PinBook(), frozenset(), {}, self._absent.value, self._dead_links.value
-        )
-        made = rules.with_groups(tables, group_names(world), now)
+        made = grouped(tables, intent, now, self._absent.value, self._dead_links.value)
         self._group_basis = basis
         return made
 
@@ -99,6 +94,9 @@ class Pools:
             if wanted is not None and wanted != len(state.now) and (old is None or old.name != state.name):
                 why = "what is remembered names slots of that many"
                 self._journal.event("pool_size_kept", pool=key, slots=len(state.now), why=why)
+        for name, turn in tables.turns.items():
+            if name in before.turns and before.turns[name].number != turn.number:
+                self._journal.event("memory_turned", vip=name, generation=turn.number)
         for name in tables.retained.keys() - before.retained.keys():
             self._journal.event("listener_drains", listener=name)
         for name in before.retained.keys() - tables.retained.keys():

@@ -43,7 +43,7 @@ class Timers:
         self._changed.set()
 
     async def run(self) -> None:
-        """Until cancelled. A deadline that has passed is carried out at once, also if the rule was touched meanwhile."""
+        """Until cancelled. A deadline that has passed is carried out at once, though the rule was touched meanwhile."""
         while True:
             self._changed.clear()
             now = self._clock.now()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from controller.model.check_addresses import check_addresses
 from controller.model.check_modes import check_modes
 from controller.model.check_names import check_names
 from controller.model.check_switches import check_switches
@@ -23,6 +24,7 @@ def check_intent(intent: Intent, source: Source) -> None:
     for pool in intent.pools:
         _check_pool(found, pool)
     check_vips(found)
+    check_addresses(found)
     check_modes(found)
 
 

@@ -6,15 +6,8 @@ from ipaddress import IPv4Address
 
 from controller.model import fields as f
 from controller.model.reader import Converter, Place, Record, each, things
-from controller.spec.types import (
-    Address,
-    Backend,
-    HealthCheck,
-    OnDown,
-    Pool,
-    ProbeKind,
-    Then,
-)
+from controller.spec.health import HealthCheck, ProbeKind
+from controller.spec.types import Address, Backend, OnDown, Pool, Then
 
 MAX_BACKENDS = 655
 """The largest ``max_backends``: 100 slots each, in a table of at most 65,536."""
@@ -92,7 +85,7 @@ def _addresses(r: Record) -> tuple[Address, ...]:
         r.fail("addresses", 'both "address" and "addresses" are given', "keep one of the two")
     if not r.has("addresses"):
         one = r.need("address", f.address, "address: 10.1.0.11", NOWHERE)
-        r.get("addresses", f.text, "")
+        r.get("addresses", each(f.address, ""), ())
         return () if one is NOWHERE else (one,)
     r.get("address", f.address, None)
     several = r.get("addresses", each(f.address, "write a list: [10.1.0.11]"), ())
@@ -158,12 +151,12 @@ def read_health(place: Place) -> HealthCheck:
     rise = r.get("rise", f.whole(1, 1000), d.rise)
     fall = r.get("fall", f.whole(1, 1000), d.fall)
     path = r.get("path", f.http_path, d.path)
-    host = r.get("host", f.text, None)
+    host = r.get("host", f.http_host, None)
     statuses = r.get("status", each(f.status, "write a list: [200, 301-308]"), d.statuses)
     body = r.get("body", f.regex, None)
     verify = r.get("verify", f.flag, d.verify)
-    send = r.get("send", f.octets, d.send)
-    expect = r.get("expect", f.octets, None)
+    send = r.get("send", f.datagram, d.send)
+    expect = r.get("expect", f.datagram, None)
     flap = r.get("flap", _flap, flap)
     if (*place.path, "type") not in place.source.bad:
         _check_probe_keys(r, kind)

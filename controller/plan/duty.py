@@ -11,10 +11,11 @@ from controller.plan.ids import IdAllocator, Space
 from controller.plan.pins import Pin, PinBook
 from controller.plan.pool import PoolState
 from controller.plan.segments import responds
-from controller.plan.tables import Tables, served, shared_key
+from controller.plan.tables import Tables, remembered, served, shared_key, vip_memory
 from controller.spec.switch import (
     BackendSpec,
     Duty,
+    Fate,
     GuardSpec,
     HeldPin,
     ListenerSpec,
@@ -61,6 +62,10 @@ class World:
     """Listener name -> state key; one that is not there has the state that its pool's listeners share."""
     generations: Mapping[str, int] = field(default_factory=dict)
     """VIP name -> number of its memory's generation."""
+    memory: Mapping[str, float] = field(default_factory=dict)
+    """State key -> seconds for which silent connections are remembered."""
+    vip_memory: Mapping[str, float] = field(default_factory=dict)
+    """VIP name -> the longest of its listeners'."""
     revision: int = 0
     """Of the commit; every event and write that follows from it carries it as change id."""
 
@@ -95,8 +100,23 @@ def world_of(
         dead_links,
         tables.bound,
         {name: turn.number for name, turn in tables.turns.items()},
+        remembered(intent, tables),
+        vip_memory(intent, tables),
         revision,
     )
+
+
+_KEPT = (Fate.NORMAL, Fate.DRAIN)
+
+
+def kept_backends(world: World) -> dict[int, frozenset[int]]:
+    """By the number of each listener: backends that keep its connections. Pins of others end."""
+    return {
+        listener_number(world, item): frozenset(
+            number for number, fate in world.state_of(item).fates.items() if fate in _KEPT
+        )
+        for item in world.intent.listeners()
+    }
 
 
 def listener_number(world: World, listener: Listener) -> int:
@@ -121,7 +141,7 @@ def idle_times(world: World, switch: Switch) -> dict[int, int]:
     if Role.LB not in switch.roles:
         return {}
     return {
-        listener_number(world, item): int(world.intent.pool(item.pool).memory_timeout)
+        listener_number(world, item): int(world.memory[world.state_key(item)])
         for vip in vips_of(world, switch)
         for item in vip.listeners
     }
@@ -236,7 +256,7 @@ def _pool(world: World, switch: Switch, site: Site, key: str) -> PoolSpec:
 def ports_to(switch: Switch, real: Backend) -> tuple[int, ...]:
     """Ports of a switch that lead to a backend: to the switch where it is, then to itself."""
     towards = [to for to in dict.fromkeys((real.at, real.name)) if to]
-    return tuple(port.number for to in towards for port in switch.ports if port.to == to)
+    return tuple(number for to in towards for number in switch.leading_to(to))
 
 
 def _frame_to(switch: Switch, site: Site, real: Backend) -> str | None:

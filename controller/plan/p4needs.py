@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from controller.plan.duty import World, pool_number, ports_to, vips_of
+from controller.plan.duty import World, pool_number, ports_to, vips_of, world_of
 from controller.plan.ids import Space
 from controller.plan.paths import Ways, cables
+from controller.plan.pins import PinBook
 from controller.plan.segments import floods
+from controller.plan.tables import Tables, with_groups
 from controller.spec.switch import Duty
-from controller.spec.types import Switch
+from controller.spec.types import Intent, Switch
 from p4src.spec import FIRST_GROUP, UPLINKS, Group, P4Needs, RouteSpec, Secret
 
 _Want = tuple[tuple[int, ...], tuple[int, ...]]
@@ -30,10 +32,7 @@ def p4_needs(world: World, switch: Switch, duty: Duty, secret: Secret) -> P4Need
     if duty.uplinks:
         admitted = tuple(up.port for up in duty.uplinks if up.admitted)
         made.insert(0, Group(UPLINKS, Ways(world).uplinks(switch, admitted)))
-    keep = {
-        pool_number(world, key): world.intent.pool(state.name).memory_timeout
-        for key, state in world.pools.items()
-    }
+    keep = {pool_number(world, key): seconds for key, seconds in world.memory.items()}
     neighbours = tuple(end.port for end in cables(world.intent) if end.switch == switch.name)
     return P4Needs(
         secret,
@@ -50,6 +49,18 @@ def group_names(world: World) -> set[str]:
     """Names of all groups of next hops that P4 switches need now: they have ids before anything is planned."""
     p4 = (switch for switch in world.intent.switches if switch.p4runtime is not None)
     return {name for switch in p4 for name in _Wanted.of(world, switch).groups.names().values()}
+
+
+def grouped(
+    tables: Tables,
+    intent: Intent,
+    now: float,
+    absent: frozenset[str] = frozenset(),
+    dead_links: frozenset[tuple[str, int]] = frozenset(),
+) -> Tables:
+    """The tables with ids for all groups of next hops that are needed when these switches and links are gone."""
+    world = world_of(intent, tables, PinBook(), frozenset(), {}, absent, dead_links)
+    return with_groups(tables, group_names(world), now)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -96,7 +97,12 @@ class PoolState:
         return int(np.count_nonzero(self.before))
 
     def table(self) -> SlotTable:
-        """What switches should hold. A pair that is the table's own again is no exception."""
+        """What switches should hold: one object, however often it is asked for."""
+        return self._table
+
+    @cached_property
+    def _table(self) -> SlotTable:
+        """A pair that is the table's own again is no exception."""
         slot, backend = self.watched & 0xFFFF, self.watched >> 16
         return SlotTable(self.now, self.before, self.watched[self.now[slot] != backend])
 
@@ -135,7 +141,7 @@ def step(
     # Windows that are over end first: a slot that moves now opens one of its own.
     state = _end_windows(state, gone, now)
     if serving != state.serving:
-        state = _rebuild(state, serving, pool, now)
+        state = _rebuild(state, serving, pool, now, max(pool.memory_timeout, generation))
     state = _end_windows(state, gone, now)
     return state if fates == state.fates else replace(state, fates=fates)
 
@@ -257,7 +263,10 @@ def _serving(
     return tuple(sorted(maglev.Member(m.backend.name, m.id, m.backend.weight) for m in chosen)), panicked
 
 
-def _rebuild(state: PoolState, serving: tuple[maglev.Member, ...], pool: Pool, now: float) -> PoolState:
+def _rebuild(
+    state: PoolState, serving: tuple[maglev.Member, ...], pool: Pool, now: float, memory: float
+) -> PoolState:
+    """``memory``: the longest silence after which a connection may still be remembered."""
     size = len(state.now)
     table = maglev.build(serving, size) if serving else np.zeros(size, np.uint16)
     moved = np.flatnonzero(table != state.now)
@@ -271,7 +280,7 @@ def _rebuild(state: PoolState, serving: tuple[maglev.Member, ...], pool: Pool, n
     before[moved[fresh]] = left[fresh]
     until[moved] = now + pool.transition
     pairs = left.astype(np.uint32) << 16 | moved.astype(np.uint32)
-    watched, watched_until = _watch(state, pairs, now + pool.memory_timeout)
+    watched, watched_until = _watch(state, pairs, now + memory)
     return replace(
         state,
         serving=serving,

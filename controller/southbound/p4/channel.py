@@ -35,6 +35,8 @@ _OPTIONS = (
     ("grpc.keepalive_timeout_ms", int(1000 * UNACKNOWLEDGED)),
     ("grpc.enable_retries", 0),
 )
+_ENDED_MEANWHILE = "Internal error from Core"
+"""What gRPC says, with the code INTERNAL, of a message for a stream that ends at this moment; no server says it."""
 _NO_PIPELINE = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND)
 _T = TypeVar("_T")
 
@@ -169,7 +171,8 @@ def translated(name: str, what: str, error: grpc.aio.AioRpcError, deadline: floa
     code = error.code()
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return SwitchTimeout(f"switch {name} did not answer ({what}) within {deadline:g} s")
-    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+    ended = code is grpc.StatusCode.INTERNAL and error.details() == _ENDED_MEANWHILE
+    if ended or code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         return SwitchGone(f"switch {name} is gone ({what}): {error.details()}")
     return SwitchError(f"switch {name} refused ({what}): {code.name} {error.details()}")
 

@@ -1,84 +1,17 @@
-"""Numbers stay with their names and rest before others get them; pins follow whoever sees the connection."""
+"""Pins follow the switch that sees the connection, and end everywhere at once."""
 
 from __future__ import annotations
 
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from controller.plan import ids as numbers_module
 from controller.plan import pins as pins_module
-from controller.plan.ids import Numbers, NumbersExhausted, Space
 from controller.plan.pins import PinBook, PinKey
 from controller.spec.types import Protocol
 
 A, B = (PinKey(1, ip_address("192.0.2.1"), port) for port in (1000, 1001))
 TCP = Protocol.TCP
-
-
-def test_a_name_keeps_its_number_and_spaces_count_apart() -> None:
-    numbers = Numbers()
-    given_out = [numbers.of(Space.BACKEND, name, 0.0) for name in ("a", "b", "a", "c", "b")]
-    assert given_out == [1, 2, 1, 3, 2]
-    assert numbers.of(Space.VIP, "b", 0.0) == 1
-    assert (numbers.name(Space.BACKEND, 2), numbers.name(Space.BACKEND, 9)) == ("b", None)
-
-
-def test_a_number_given_back_is_not_reused_while_it_rests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numbers_module, "LIMIT", 3)
-    numbers = Numbers()
-    for name in "abc":
-        numbers.of(Space.BACKEND, name, 0.0)
-    numbers.keep_only(Space.BACKEND, ["b", "c"], rest_until=100.0)
-    with pytest.raises(NumbersExhausted, match="all 3 numbers for backends are in use or resting"):
-        numbers.of(Space.BACKEND, "d", 99.0)
-    assert numbers.of(Space.BACKEND, "d", 100.0) == 1
-    with pytest.raises(NumbersExhausted):
-        numbers.of(Space.BACKEND, "e", 1e9)
-
-
-def test_a_rested_number_is_given_again_before_a_fresh_one() -> None:
-    numbers = Numbers()
-    numbers.of(Space.LOCAL4, "a", 0.0)
-    numbers.keep_only(Space.LOCAL4, [], rest_until=1.0)
-    assert numbers.of(Space.LOCAL4, "b", 0.5) == 2
-    assert numbers.of(Space.LOCAL4, "c", 1.0) == 1
-
-
-def test_a_saved_book_is_the_same_book() -> None:
-    numbers = Numbers()
-    for name in "abc":
-        numbers.of(Space.BACKEND, name, 0.0)
-    numbers.of(Space.LOCAL6, "x", 0.0)
-    numbers.keep_only(Space.BACKEND, "ac", rest_until=7.5)
-    again = Numbers.load(numbers.dump())
-    assert again == numbers
-    assert again.of(Space.BACKEND, "c", 0.0) == 3
-    assert again.of(Space.BACKEND, "d", 0.0) == 4
-
-
-@given(st.lists(st.tuples(st.booleans(), st.sampled_from("abcdefgh"), st.integers(0, 30)), max_size=40))
-def test_no_number_ever_has_two_names_or_comes_back_early(steps: list[tuple[bool, str, int]]) -> None:
-    numbers, now, resting = Numbers(), 0.0, dict[int, float]()
-    held: dict[str, int] = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numbers_module, "LIMIT", 6)
-        for take, name, wait in steps:
-            now += wait
-            if take:
-                try:
-                    number = numbers.of(Space.BACKEND, name, now)
-                except NumbersExhausted:
-                    continue
-                assert held.setdefault(name, number) == number
-                assert sorted(held.values()) == sorted(set(held.values()))
-                assert resting.pop(number, 0.0) <= now
-            elif name in held:
-                resting[held.pop(name)] = now + 20
-                numbers.keep_only(Space.BACKEND, held, now + 20)
-            numbers = Numbers.load(numbers.dump())
 
 
 def book(*reports: tuple[str, PinKey, int]) -> PinBook:
@@ -169,13 +102,11 @@ def test_the_old_number_of_a_pin_found_under_another_is_forgotten() -> None:
     assert not made.seen("lb2", 3)
 
 
-def test_pins_of_backends_and_listeners_that_are_no_more_end() -> None:
+def test_pins_that_are_dropped_end_and_what_is_none_does_no_harm() -> None:
     other = PinKey(2, ip_address("2001:db8::1"), 0)
     made = book(("lb1", A, 7), ("lb1", B, 8), ("lb1", other, 9))
-    assert made.forget_backends([7])
-    assert not made.forget_backends([7])
-    assert made.keep_listeners([2])
-    assert not made.keep_listeners([2])
+    assert made.drop([A, B])
+    assert not made.drop([A])
     assert set(made.pins) == {other}
 
 
