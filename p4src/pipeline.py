@@ -59,9 +59,22 @@ def target(duty: Duty, needs: P4Needs) -> P4Target:
     return P4Target(entries, configuration, limits, slots, groups)
 
 
+def of_pools(duty: Duty, needs: P4Needs) -> dict[EntryKey, EntryBody]:
+    """What is made of pools and of the listeners that they serve: all that another pool may change."""
+    entries = dict(answers(duty))
+    if Role.LB in duty.switch.roles:
+        entries.update(_serving(duty, needs))
+    return entries
+
+
 def _lb(duty: Duty, needs: P4Needs) -> Iterator[Entry]:
     yield from claims(duty, 0)
     yield from local_addresses(duty)
+    yield from _serving(duty, needs)
+    yield from pins(duty)
+
+
+def _serving(duty: Duty, needs: P4Needs) -> Iterator[Entry]:
     owners = _owners(duty)
     for item in duty.listeners:
         yield listener(item, owners[item.id], duty, needs)
@@ -72,7 +85,6 @@ def _lb(duty: Duty, needs: P4Needs) -> Iterator[Entry]:
         for real in pool.backends:
             if real.fate in _FATES:
                 yield EntryKey("fate", (pool.id, real.id)), EntryBody(_FATES[real.fate])
-    yield from pins(duty)
 
 
 def _edge(duty: Duty) -> Iterator[Entry]:
