@@ -28,7 +28,7 @@ from controller.core.twins import Twins
 from controller.plan.duty import World
 from controller.plan.tables import switch_renames
 from controller.southbound.driver import HoldsPins
-from controller.southbound.openflow.connection import events as openflow
+from controller.southbound.openflow import events as openflow
 from controller.southbound.p4 import events as p4
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.types import Intent, Role, Switch
