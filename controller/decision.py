@@ -108,7 +108,7 @@ class LbPool:
 
     table: SlotTable
     fates: Mapping[int, Fate] = field(default_factory=dict)
-    """Fate per backend id; one that is not there is normal."""
+    """Fate of each of its backends, by id. What is remembered of any other is forgotten."""
     names: Mapping[int, str] = field(default_factory=dict)
     """What to call a backend id in reasons."""
 
@@ -265,7 +265,10 @@ def _fate(
 ) -> Decision | None:
     """What the named backend's fate makes of it; None: decide anew."""
     name = pool.name(recalled.backend)
-    fate = pool.fates.get(recalled.backend, Fate.NORMAL)
+    fate = pool.fates.get(recalled.backend)
+    if fate is None:
+        reasons.append(f"fate: {name} is none of this pool's backends; forgotten, decide anew")
+        return None
     pinned = recalled.by is DecidedBy.PIN
     if fate is Fate.MOVE:
         reasons.append(f"fate: {name} gives its connections away; decide anew")
@@ -299,7 +302,8 @@ def _choose(
     hashed = "the source" if listener.sticky else "source and port"
     where = f"{slot} of {pool.slots} (hash of {hashed})"
     # What its backend gave away was none of the slot's former backend's either.
-    waits = recalled is None and pool.fates.get(before, Fate.NORMAL) in (Fate.NORMAL, Fate.DRAIN)
+    given_away = recalled is not None and recalled.backend in pool.fates
+    waits = not given_away and pool.fates.get(before, Fate.NORMAL) in (Fate.NORMAL, Fate.DRAIN)
     if before and waits and not packet.syn:
         goes_to = f"moves to {pool.name(now)}" if now else "is being emptied"
         reasons.append(f"transition: slot {where} {goes_to}; no SYN, so still {pool.name(before)}")

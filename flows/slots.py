@@ -20,7 +20,7 @@ from flows.entries import Flow, flow
 from flows.match import Match
 from flows.tables import (
     BACKEND,
-    FLAG_FORGET,
+    FLAG_GIVEN_AWAY,
     FLAG_SYN,
     FLAGS,
     POOL,
@@ -49,8 +49,8 @@ def _model(placed: Placed, kind: Kind, pool: int, slot: int, backend: int) -> Fl
             goto=placed.table(Stage.BACKEND),
         )
     place = Match.of(**{POOL: pool, SLOT: slot})
-    # Who is decided anew, because its backend gave it away, was none of the slot's former backend's either.
-    match = place if kind is Kind.SLOT else place.plus(**{FLAGS: (0, FLAG_SYN | FLAG_FORGET)})
+    # What a backend gave away was none of the slot's former backend's either.
+    match = place if kind is Kind.SLOT else place.plus(**{FLAGS: (0, FLAG_SYN | FLAG_GIVEN_AWAY)})
     chosen = (Load(backend, Bits(BACKEND)),)
     return flow(
         placed.table(Stage.SLOT),

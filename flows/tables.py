@@ -75,6 +75,9 @@ SLOT_IN_MARK = 0x20000
 """In SLOT: the backend came from memory, and ct_mark names the slot."""
 
 FLAG_SYN, FLAG_STICKY, FLAG_FORGET, FLAG_LARGE, FLAG_RETRACTED, FLAG_GATHERED = 1, 2, 4, 8, 16, 32
+FLAG_GIVEN_AWAY = 64
+"""With FLAG_FORGET, which has the decision replace what was remembered: the connection's backend gave it away, so it is
+none of those that the slot's former backend still has."""
 
 ZONE_NOW = Bits("reg8", 0, 16)
 ZONE_BEFORE = Bits("reg8", 16, 16)

@@ -64,8 +64,12 @@ def state(
     fate: Fate = Fate.NORMAL,
     pinned: int | None = None,
     memory: Remembered | None = None,
+    gone: int = 0,
 ) -> LbState:
-    """``fate`` is OLD's; ``pinned`` and ``memory`` are of the connection of every packet in ``PACKETS``."""
+    """``fate`` is OLD's; ``pinned`` and ``memory`` are of the connection of every packet in ``PACKETS``.
+
+    The pool has all backends that are named anywhere, but for ``gone``.
+    """
     pins: dict[PinKey, int] = {}
     if pinned is not None:
         pins = {
@@ -78,9 +82,11 @@ def state(
         ConnectionKey(2, Protocol.UDP, CLIENT, 1234, 53),
         ConnectionKey(2, Protocol.TCP, CLIENT, 1, POOL),
     }
+    named = {*range(1, 21), pinned or OLD, OLD if memory is None else memory.backend} - {gone}
+    fates = {**dict.fromkeys(named, Fate.NORMAL), **({OLD: fate} if gone != OLD else {})}
     return LbState(
         LISTENERS,
-        {POOL: LbPool(slots, {OLD: fate}, {OLD: "old", NEW: "new"})},
+        {POOL: LbPool(slots, fates, {OLD: "old", NEW: "new"})},
         pins,
         dict.fromkeys(keys, memory) if memory is not None else {},
     )
@@ -222,6 +228,21 @@ def test_a_second_packet_moves_memory_into_the_current_generation_but_a_repeated
     )
 
 
+@pytest.mark.parametrize(("pinned", "memory"), [(OLD, None), (None, HELD), (OLD, HELD)])
+@pytest.mark.parametrize("slots", [SETTLED, MOVING, EMPTIED])
+@pytest.mark.parametrize("packet", [SYN, ACK, UDP, STICKY, STICKY_SYN])
+def test_what_is_remembered_of_no_backend_of_the_pool_counts_as_unknown_and_is_overwritten(
+    packet: str, slots: SlotTable, pinned: int | None, memory: Remembered | None
+) -> None:
+    switch = state(slots, pinned=pinned, memory=memory, gone=OLD)
+    decision, unknown = decide(PACKETS[packet], switch), decide(PACKETS[packet], state(slots))
+    assert (decision.backend, decision.by, decision.slot) == (unknown.backend, unknown.by, unknown.slot)
+    retracted = packet == SYN and memory is None
+    if decision.backend is not None and not retracted:
+        assert decision.remember is ANEW
+        assert "none of this pool's backends" in " ".join(decision.reasons)
+
+
 def test_reasons_tell_every_stage_in_order_and_name_backends() -> None:
     switch = state(MOVING, Fate.MOVE, memory=HELD)
     reasons = decide(PACKETS[ACK], switch).reasons
@@ -294,7 +315,7 @@ def test_a_connection_stays_where_its_first_packet_went_when_the_table_changes(
     switch = state(first)
     opened = decide(PACKETS[SYN], switch)
     switch = after(PACKETS[SYN], switch, opened)
-    switch = replace(switch, pools={POOL: LbPool(second)})
+    switch = replace(switch, pools={POOL: replace(switch.pools[POOL], table=second)})
     for packet in packets:
         decision = decide(PACKETS[packet], switch)
         if opened.backend is not None:
