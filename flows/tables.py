@@ -1,7 +1,7 @@
 """Tables, registers, flags, priorities and cookies of the OpenFlow pipeline: each number once.
 
-    entry ─ prefix ─ guard ─ retracted ─ pin ─ memory ─ recall_* ─ unknown ─ hash ─ spread ─ slot ─ commit ─┐
-      │                                   └───────────────┴─ fate ──────────┴───────────────────────────────┤
+    entry ─ prefix ─ guard ─ pin ─ pinned ─ memory ─ recall_* ─ unknown ─ hash ─ spread ─ slot ─ commit ────┐
+      │                          └───────────────┴─ fate ──────┴────────────────────────────────────────────┤
       │                                                                                 backend ─ nexthop ◄─┘
       ├─ fragment_* ─ fragment ─ fate, or as new: hash ─ gathered ─ unknown ─ hash ... commit (with all the others)
       ├─ icmp_* ─ icmp_out ─ backend
@@ -28,9 +28,9 @@ class Stage(IntEnum):
     FRAGMENT = 2
     PREFIX = 3
     GUARD = 4
-    RETRACTED = 5
+    PIN = 5
     PIN_RETRACTED = 6
-    PIN = 7
+    PINNED = 7
     MEMORY = 8
     RECALL_NOW = 9
     RECALL_BEFORE = 10
@@ -63,6 +63,7 @@ LISTENER = "reg1"
 POOL = "reg2"
 SLOT = "reg3"
 FLAGS = "reg4"
+PIN = "reg5"
 TUNNEL = "reg6"
 SOURCE_PORT = "reg7"
 MARK = "reg10"

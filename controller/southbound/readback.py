@@ -69,8 +69,8 @@ class Reader:
         if cookie >> messages.COOKIE_SHIFT != self._placed.place.cookie:
             self._foreign.add(stat.flow.key)
             return
-        if cookie == self._placed.cookie(Kind.LEARNED):
-            return  # the switch makes these by itself, for seconds
+        if cookie >> 40 == self._placed.cookie(Kind.LEARNED) >> 40:
+            return  # the switch makes and ends these by itself
         self._flows[stat.flow.key] = stat.flow.body
         packets, octets = self._packets.get(cookie, (0, 0))
         self._packets[cookie] = (packets + stat.packets, octets + stat.bytes)

@@ -40,7 +40,7 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
             table, after = Stage.PREFIX, Stage.GUARD
             priority = 10 + guard.prefix.prefixlen
         else:
-            match, table, after, priority = this, Stage.GUARD, Stage.RETRACTED, 10
+            match, table, after, priority = this, Stage.GUARD, Stage.PIN, 10
             unknown = this.plus(**{FLAGS: (0, FLAG_SYN)})
             hashed = placed.table(Stage.HASH)
             out.append(
@@ -69,7 +69,7 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
 def static(here: Here) -> list[Flow]:
     """Unmetered packets pass."""
     placed = here.placed
-    steps = ((Stage.PREFIX, Stage.GUARD), (Stage.GUARD, Stage.RETRACTED), (Stage.UNKNOWN, Stage.HASH))
+    steps = ((Stage.PREFIX, Stage.GUARD), (Stage.GUARD, Stage.PIN), (Stage.UNKNOWN, Stage.HASH))
     cookie = placed.cookie(Kind.STATIC)
     return [flow(placed.table(a), 0, Match(), cookie=cookie, goto=placed.table(b)) for a, b in steps]
 

@@ -202,6 +202,17 @@ class Hear:
 
 
 @dataclass(frozen=True)
+class Miss:
+    """What was reported gets lost before the controller hears it: all of it, or what had this reason."""
+
+    reason: Reason | None = None
+
+    def play(self, play: Play) -> None:
+        """See ``Step``."""
+        play.heard = [one for one in play.heard if self.reason not in (None, one.reason)]
+
+
+@dataclass(frozen=True)
 class Forget:
     """The switch remembers nothing any more: as if a sibling had taken over."""
 
