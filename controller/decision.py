@@ -18,7 +18,7 @@ import numpy as np
 from controller.hashes import SLOT_HASHES
 from controller.model.types import Address, Protocol
 from controller.plan.pins import PinKey
-from controller.plan.slots import SlotTable
+from controller.plan.slots import Pairs, SlotTable
 from controller.plan.spec import Duty, Fate, ListenerSpec
 from flows.stages.listener import STICKY_PORT
 
@@ -127,10 +127,17 @@ class LbPool:
 
     def watches(self, backend: int, slot: int) -> bool:
         """Whether connections remembered like this are exceptions, which have to be reported."""
-        watched = self.table.watched
-        pair = np.uint32(backend << 16 | slot)
-        at = int(np.searchsorted(watched, pair))
-        return at < len(watched) and bool(watched[at] == pair)
+        return _among(self.table.watched, backend, slot)
+
+    def young(self, backend: int, slot: int) -> bool:
+        """Whether they are those of the new backend of a slot that moves, which have to be reported too."""
+        return _among(self.table.young, backend, slot)
+
+
+def _among(pairs: Pairs, backend: int, slot: int) -> bool:
+    pair = np.uint32(backend << 16 | slot)
+    at = int(np.searchsorted(pairs, pair))
+    return at < len(pairs) and bool(pairs[at] == pair)
 
 
 @dataclass(frozen=True)
@@ -169,6 +176,8 @@ class Decision:
     remember: Remember = Remember.NOTHING
     reasons: tuple[str, ...] = ()
     """One per stage that was asked: its name, and what it found."""
+    young: bool = False
+    """The switch reports the connection: it is remembered for the backend to which its slot moves."""
 
 
 def decide(packet: Packet, state: LbState) -> Decision:
@@ -285,10 +294,15 @@ def _fate(
         return Decision(None, DecidedBy.RESET, recalled.slot, remember=remember)
     if fate is Fate.DRAIN:
         reasons.append(f"fate: {name} drains and keeps what it has")
-    exception = recalled.slot is not None and pool.watches(recalled.backend, recalled.slot)
+    exception = young = False
+    if recalled.slot is not None and not packet.syn:
+        exception = pool.watches(recalled.backend, recalled.slot)
+        young = pool.young(recalled.backend, recalled.slot)
     if exception:
         reasons.append(f"fate: an exception, slot {recalled.slot} no longer names {name}; reported")
-    return Decision(recalled.backend, recalled.by, recalled.slot, exception, remember)
+    if young:
+        reasons.append(f"fate: young, slot {recalled.slot} is still moving to {name}; reported")
+    return Decision(recalled.backend, recalled.by, recalled.slot, exception, remember, young=young)
 
 
 def _choose(

@@ -121,6 +121,7 @@ class Kind(IntEnum):
     DROP = 13
     LEARNED = 14
     PIN_STALE = 15
+    YOUNG = 16
 
 
 @dataclass(frozen=True)
@@ -151,11 +152,16 @@ class Meters(IntEnum):
     REPORTS = 0
     RESETS = 1
     ICMP = 2
+    YOUNG = 3
     GUARDS = 16
 
 
-REPORT_RATE, RESET_RATE, ICMP_RATE = 500, 200, 100
-"""Packets per second that may reach the controller for each reason."""
+REPORT_RATE, RESET_RATE, ICMP_RATE, YOUNG_RATE = 500, 200, 100, 100
+"""Packets per second that may reach the controller for each reason.
+
+Young connections have a meter of their own: where a busy slot moves, their many packets must not keep exceptions from
+being heard, which are in danger for longer.
+"""
 
 
 class ZoneBase(IntEnum):

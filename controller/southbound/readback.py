@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
-from controller.plan.slots import Bytes, SlotTable
+from controller.plan.slots import Bytes, Pairs, SlotTable
 from flows import messages, slots
 from flows.entries import FlowBody, FlowKey, Target
 from flows.fields import field_of
 from flows.tables import Kind, Placed, Stage
 
-_BULK = (Kind.SLOT, Kind.TRANSITION, Kind.EXCEPTION)
+_BULK = (Kind.SLOT, Kind.TRANSITION, Kind.EXCEPTION, Kind.YOUNG)
 _COOKIE_AT = 24
 _FEW = 16
 """Entries looked at together at first; each time that all are alike, so many times more."""
@@ -109,9 +110,12 @@ class Reader:
         for kind, column in ((Kind.SLOT, table.now), (Kind.TRANSITION, table.before)):
             which, backends = found[kind]
             column[which] = backends
-        which, backends = found[Kind.EXCEPTION]
-        pairs = np.sort(backends.astype(np.uint32) << 16 | which.astype(np.uint32))
-        return SlotTable(table.now, table.before, pairs)
+        watched, young = (_pairs(*found[kind]) for kind in (Kind.EXCEPTION, Kind.YOUNG))
+        return SlotTable(table.now, table.before, watched, young)
+
+
+def _pairs(slots_: npt.NDArray[np.uint16], backends: npt.NDArray[np.uint16]) -> Pairs:
+    return np.sort(backends.astype(np.uint32) << 16 | slots_.astype(np.uint32))
 
 
 def _alike(body: bytes, at: int) -> Bytes:

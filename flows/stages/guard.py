@@ -19,6 +19,7 @@ from flows.tables import (
     LISTENER,
     REPORT_RATE,
     RESET_RATE,
+    YOUNG_RATE,
     Kind,
     Meters,
     Placed,
@@ -76,7 +77,12 @@ def static(here: Here) -> list[Flow]:
 
 def meters(placed: Placed, listeners: list[ListenerSpec]) -> list[Meter]:
     """Guards of all listeners, and the limits on what reaches the controller."""
-    fixed = ((Meters.REPORTS, REPORT_RATE), (Meters.RESETS, RESET_RATE), (Meters.ICMP, ICMP_RATE))
+    fixed = (
+        (Meters.REPORTS, REPORT_RATE),
+        (Meters.RESETS, RESET_RATE),
+        (Meters.ICMP, ICMP_RATE),
+        (Meters.YOUNG, YOUNG_RATE),
+    )
     own = [Meter(placed.meter(number), rate, rate) for number, rate in fixed]
     guards = [guard for item in listeners for guard in item.guards]
     return own + [Meter(placed.meter(Meters.GUARDS + g.number), g.rate, g.rate) for g in guards]

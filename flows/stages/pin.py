@@ -10,6 +10,10 @@ A client may use a port again while the pin of its former connection is still th
 that hides that pin, and only that one, from the packets that follow; the switch says so with each of them until the
 controller removes the pin, and the flow goes with it. A pin that the new connection gets has another id, so nothing
 hides it.
+
+Open vSwitch carries a SYN's actions out once more when it attributes what its cache has counted. A pin made within
+seconds of such a SYN can so be hidden for nothing; it is then told to be stale, ends, and comes again with the next
+report.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from tests.conformance.target import DEADLINE, Can, Heard, Reason, Report, Wire
 class Oracle:
     """Implements ``Target`` by the decision function; ``kind`` is that of the switch whose hash it takes."""
 
-    reasons = frozenset({Reason.EXCEPTION, Reason.RESET, Reason.PIN_STALE})
+    reasons = frozenset({Reason.EXCEPTION, Reason.YOUNG, Reason.RESET, Reason.PIN_STALE})
 
     def __init__(self, kind: str = "ovs", ageing: Ageing | None = None) -> None:
         self.name = "oracle"
@@ -108,6 +108,8 @@ class Oracle:
             yield Report(Reason.PIN_STALE, listener.id, packet.source, key.port, pin=self._numbers[key])
         if decision.exception:
             yield self._report(Reason.EXCEPTION, packet, listener, decision.backend or 0)
+        if decision.young:
+            yield self._report(Reason.YOUNG, packet, listener, decision.backend or 0)
         if decision.by is DecidedBy.RESET:
             yield self._report(Reason.RESET, packet, listener, 0)
 

@@ -97,7 +97,7 @@ class In:
         wires = [wire for say, mark in zip(says, marks, strict=True) for wire in say.wires(play.log, mark)]
         wanted = (self.reports or frozenset()) & play.target.reasons
         if not play.target.has(Can.FULLNAT_PINS) and any(_fullnat(say) for say in says):
-            wanted -= {Reason.EXCEPTION}
+            wanted -= {Reason.EXCEPTION, Reason.YOUNG}
 
         def gots(heard: Heard) -> list[Got]:
             if len(says) == 1:

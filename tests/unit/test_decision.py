@@ -96,6 +96,7 @@ KEPT, ANEW, EMBRYO, NOTHING = Remember.KEPT, Remember.OVERWRITTEN, Remember.NEW,
 PIN, MEMORY, TRANSITION, BY_SLOT = DecidedBy.PIN, DecidedBy.MEMORY, DecidedBy.TRANSITION, DecidedBy.SLOT
 HELD = Remembered(OLD, 5)
 WATCHED = table(watched=((OLD, 5),))
+YOUNG = replace(table(), young=WATCHED.watched)
 MOVING, SETTLED, EMPTY, EMPTIED = table(before=OTHER), table(), table(now=0), table(now=0, before=OTHER)
 
 
@@ -123,7 +124,9 @@ MOVING, SETTLED, EMPTY, EMPTIED = table(before=OTHER), table(), table(now=0), ta
         (STICKY, state(SETTLED, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
         # Exceptions: the pair counts, not the slot alone nor the backend alone.
         (ACK, state(WATCHED, memory=HELD), Decision(OLD, MEMORY, 5, True, KEPT)),
-        (SYN, state(WATCHED, memory=HELD), Decision(OLD, MEMORY, 5, True, KEPT)),
+        (SYN, state(WATCHED, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
+        (ACK, state(YOUNG, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT, young=True)),
+        (SYN, state(YOUNG, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
         (ACK, state(WATCHED, memory=Remembered(OLD, 6)), Decision(OLD, MEMORY, 6, False, KEPT)),
         (ACK, state(WATCHED, memory=Remembered(NEW, 5)), Decision(NEW, MEMORY, 5, False, KEPT)),
         (ACK, state(WATCHED, Fate.DRAIN, memory=HELD), Decision(OLD, MEMORY, 5, True, KEPT)),
@@ -305,7 +308,7 @@ def test_a_remembered_connection_of_a_normal_backend_never_moves_whatever_the_ta
     switch = state(slots, memory=Remembered(backend, slot, generation))
     decision = decide(PACKETS[packet], switch)
     assert (decision.backend, decision.by, decision.slot) == (backend, DecidedBy.MEMORY, slot)
-    assert decision.exception == ((backend << 16 | slot) in slots.watched.tolist())
+    assert decision.exception == (packet != SYN and (backend << 16 | slot) in slots.watched.tolist())
 
 
 @given(tables(), tables(), st.lists(st.sampled_from([ACK, SYN]), min_size=1, max_size=5))

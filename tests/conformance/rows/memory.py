@@ -198,7 +198,9 @@ def _only_moved() -> Row:
         web(_STANDBY),
         (
             In(old.syn(), To("b1")),
-            _both(),
+            In(old.data(), To("b1")),
+            _both(transition=10.0),
+            Pass(10),
             In(new.syn(), To("b2")),
             In(new.data(), To("b2")),
             In(new.data(), To("b2")),
