@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from controller.plan.slots import Bytes, Pairs, SlotTable
+from controller.spec.slots import Bytes, Pairs, SlotTable
 from flows import messages, slots
 from flows.diff import share
 from flows.entries import FlowBody, FlowKey, Target

@@ -20,8 +20,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from controller.model.types import Protocol
-from controller.plan.spec import HeldPin, PinRole, PinSpec
+from controller.spec.switch import HeldPin, PinRole, PinSpec
+from controller.spec.types import Protocol
 from flows.actions import Action, Bits, Learn, Load, Report, Resubmit, Set, whole
 from flows.entries import Flow, flow
 from flows.match import Match

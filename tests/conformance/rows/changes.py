@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from controller.model.types import Mode, Protocol, Then
+from controller.spec.types import Mode, Protocol, Then
 from tests.conformance.expect import Refused, Same, Spread, To
 from tests.conformance.row import Change, Forget, Hear, In, Pass, Row
 from tests.conformance.says import Connection, connections, going_on, opening
