@@ -41,8 +41,8 @@ def _model(placed: Placed, kind: Kind, pool: int, slot: int, backend: int) -> Fl
     if kind in _METERS:
         report = (Report(placed.meter(_METERS[kind])),)
         # Only what is established: a client that opens a connection may open many.
-        remembered = {POOL: pool, SLOT: SLOT_IN_MARK, FLAGS: (0, FLAG_SYN)}
-        match = Match.of(**remembered, ct_mark=backend << 16 | slot)
+        established = Match.of(**{FLAGS: (0, FLAG_SYN)})
+        match = established.plus(**{POOL: pool, SLOT: SLOT_IN_MARK}, ct_mark=backend << 16 | slot)
         return flow(
             placed.table(Stage.FATE),
             PRIORITY[kind],

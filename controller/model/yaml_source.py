@@ -216,6 +216,20 @@ class _Builder:
         self._done[id(node)] = tree
         return tree
 
+    def values(self, node: Node) -> int:
+        """How many values a node stands for, those of aliases counted each time."""
+        known = self._values.get(id(node))
+        if known is None:
+            self._values[id(node)] = 1  # also for an alias inside its own anchor
+            inner: list[Node] = []
+            kind = getattr(node, "id", "")
+            if kind == "mapping":
+                inner = [part for pair in node.value for part in pair]
+            elif kind == "sequence":
+                inner = list(node.value)
+            known = self._values[id(node)] = 1 + sum(self.values(part) for part in inner)
+        return known
+
     def _entries(self, node: Node) -> list[Entry]:
         own: dict[str, Entry] = {}
         merged: dict[str, Entry] = {}

@@ -21,7 +21,9 @@ def _lines() -> Iterator[str]:
     yield "sites:"
     for n, site in enumerate(SITES):
         yield f"  - name: {site}"
-        yield f"    subnets: [{{name: servers-{site}, prefixes: [10.{1 + n}.0.0/16]}}, {{name: vips-{site}, prefixes: [10.0.{128 * n}.0/17]}}]"
+        yield "    subnets:"
+        yield f"      - {{name: servers-{site}, prefixes: [10.{1 + n}.0.0/16]}}"
+        yield f"      - {{name: vips-{site}, prefixes: [10.0.{128 * n}.0/17]}}"
     yield "switches:"
     for n, site in enumerate(SITES):
         yield from _switches(n, site)

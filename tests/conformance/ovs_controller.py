@@ -17,6 +17,7 @@ from controller.spec.types import Switch
 from flows import messages
 from flows.actions import CONTROLLER
 from flows.tables import BACKEND, LISTENER, PIN, Kind
+from tests.conformance.mute import pinning
 from tests.conformance.ofstream import Stream, Told
 from tests.conformance.target import Reason, Report
 

@@ -19,8 +19,6 @@ from tests.conformance.target import Reason, Report
 EMBRYONIC = 60.0
 """Seconds after which no switch remembers a connection of which it has seen only the first packet."""
 _WANT_PINS = (Reason.EXCEPTION, Reason.YOUNG, Reason.OVERFLOW)
-START = 1_000_000 * 900.0
-"""Begins a generation of memory of the default length, and of each that divides it."""
 
 
 class Plant:
