@@ -24,6 +24,10 @@ _OTHER = ("\n%", "!", "|", ">", "\ufeff", "\x85", "\u2028", "\u2029", "\t")
 """Directives, tags, block scalars, and breaks and blanks about which versions of YAML differ."""
 
 
+DEEPEST = 32
+"""Nodes in each other that are composed here."""
+
+
 def fast_root(text: str) -> Node | None:
     """The root of the only document of a text, its scalars resolved as in YAML 1.2; None: ask ruamel."""
     if CParser is None or text.startswith("%") or any(each in text for each in _OTHER):
@@ -42,11 +46,17 @@ def _parser() -> Any:
     class Parser(CParser):  # type: ignore[misc]
         """Composes nodes; what a plain scalar means is looked up once for each text."""
 
+        depth = 0
+
         def descend_resolver(self, parent: object, index: object) -> None:
-            """No meaning depends on the place."""
+            """No meaning depends on the place. What stands too deep is for the one that says so: ValueError."""
+            self.depth += 1
+            if self.depth > DEEPEST:
+                raise ValueError("too deep")
 
         def ascend_resolver(self) -> None:
-            """No meaning depends on the place."""
+            """Back up."""
+            self.depth -= 1
 
         def resolve(self, kind: type, value: str, implicit: Any) -> str:
             """The tag of a node that has none. An empty value has another place for ruamel: ValueError."""

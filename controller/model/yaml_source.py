@@ -111,7 +111,7 @@ def parse(text: str, name: str) -> tuple[Tree, list[ConfigError]]:
     yaml = YAML()
     yaml.Scanner = _BoundedScanner
     try:
-        root = fast_root(text) or YAML().compose(text)
+        root = fast_root(text) or yaml.compose(text)
     except ReaderError as error:
         mark = _mark_of_index(text, error.position)
         problem = f"character U+{_code(error.character):04X} is not allowed in YAML"
