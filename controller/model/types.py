@@ -232,6 +232,26 @@ class OnDown:
     then: Then
 
 
+class Failback(StrEnum):
+    """What happens when a backend lives again that is preferred to the one that serves."""
+
+    MANUAL = "manual"
+    """The one that serves goes on until it fails or is told to give way."""
+    AUTO = "auto"
+    """The preferred one takes over."""
+
+
+@dataclass(frozen=True)
+class Failover:
+    """At most one backend of the pool serves at a time (a writer, such as the primary of a database).
+
+    Preferred is the lowest priority group, and in it who stands first in the file, weight 0 and draining ones left
+    out. When another takes over, connections of the former one are reset, and panic never opens a second.
+    """
+
+    failback: Failback = Failback.MANUAL
+
+
 @dataclass(frozen=True)
 class Pool:
     """Weighted backends with one health policy."""
@@ -249,6 +269,8 @@ class Pool:
     """The window W in which a moving slot holds both backends."""
     panic_threshold: float = 0.5
     """Health is ignored when more than this share of the backends is down; 1.0: never."""
+    failover: Failover | None = None
+    """One writer; None: all backends of a priority group serve."""
 
     @property
     def slots(self) -> int:
