@@ -42,6 +42,7 @@ from controller.model.types import (
 )
 from controller.model.units import Wrong
 from controller.model.yaml_source import Mapping, Scalar
+from flows.tables import MOST_METERS
 
 KINDS = ("ovs", "bmv2", "embedded", "tofino")
 """Kinds of switches."""
@@ -185,7 +186,7 @@ def read_placement(place: Place) -> OpenFlowPlacement:
         cookie=r.get("cookie", f.whole(1, 0xFFFF), d.cookie),
         zones_from=r.get("zones_from", f.whole(1, 65535), d.zones_from),
         groups_from=r.get("groups_from", f.whole(0, 0xFFFFFF00 - 65536), d.groups_from),
-        meters_from=r.get("meters_from", f.whole(1, 0xFFFF0000 - 10000), d.meters_from),
+        meters_from=r.get("meters_from", f.whole(1, 0xFFFF0000 - MOST_METERS), d.meters_from),
     )
     r.close()
     return r.built(placement)
