@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from controller.model.types import Intent, Listener, Mode, Role, Switch, Vip
+from controller.spec.types import Intent, Listener, Mode, Role, Switch, Vip
 from flows.tables import MOST_GUARDS, MOST_VIPS
 from p4src.sizes import MOST_VIPS as MOST_P4_VIPS
 from p4src.sizes import TABLES

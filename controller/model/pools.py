@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 from controller.model import fields as f
 from controller.model.reader import Converter, Place, Record, each, things
-from controller.model.types import (
+from controller.spec.types import (
     Address,
     Backend,
     Failback,

@@ -43,8 +43,6 @@ from controller.spec.types import (
     Switch,
     Vip,
 )
-from controller.model.units import Wrong
-from controller.model.yaml_source import Mapping, Scalar
 from flows.tables import MOST_METERS
 
 KINDS = ("ovs", "bmv2", "embedded", "tofino")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from controller.model.types import Intent, Mode
-from controller.plan.duty import meter_names, pool_key
-from controller.plan.numbers import Numbers, Space
+from controller.plan.ids import Numbers, Space
+from controller.spec.types import Intent, Mode
 from flows.tables import MOST_GUARDS, MOST_VIPS, ZoneBase
 from p4src.sizes import MOST_VIPS as MOST_P4_VIPS
 

@@ -16,7 +16,12 @@ from hypothesis import strategies as st
 from controller.model.capacity import Need, needs, too_much
 from controller.model.errors import ConfigErrors
 from controller.model.load import load_text
-from controller.model.types import (
+from controller.plan.duty import World, duty, meter_names, pool_key
+from controller.plan.ids import Numbers
+from controller.plan.p4needs import p4_needs
+from controller.plan.pins import PinBook
+from controller.plan.pool import Health, PoolState, step
+from controller.spec.types import (
     Affinity,
     Backend,
     Guard,
@@ -33,11 +38,6 @@ from controller.model.types import (
     Switch,
     Vip,
 )
-from controller.plan.duty import World, duty, meter_names, pool_key
-from controller.plan.numbers import Numbers
-from controller.plan.p4needs import p4_needs
-from controller.plan.pins import PinBook
-from controller.plan.pool import Health, PoolState, step
 from flows import pipeline as openflow
 from flows.tables import MOST_GUARDS, MOST_METERS, Meters
 from p4src import pipeline

@@ -14,7 +14,11 @@ from controller.cli import run as cli
 from controller.core.controller import Controller, open_file
 from controller.core.journal import Journal
 from controller.model.load import load_intent
-from controller.model.types import (
+from controller.plan import ids as numbers_module
+from controller.plan.demand import WORDS, demand, highest, shortages
+from controller.plan.ids import Numbers, Space
+from controller.sites.store import SqliteStore
+from controller.spec.types import (
     Guard,
     Intent,
     Listener,
@@ -27,10 +31,6 @@ from controller.model.types import (
     Switch,
     Vip,
 )
-from controller.plan import numbers as numbers_module
-from controller.plan.demand import WORDS, demand, highest, shortages
-from controller.plan.numbers import Numbers, Space
-from controller.sites.store import SqliteStore
 from flows.tables import MOST_GUARDS, MOST_VIPS
 from topo import intent, model
 from topo.plan import plan
