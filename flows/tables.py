@@ -95,7 +95,9 @@ class Priority(IntEnum):
     BYPASS = 80
     QUESTION = 85
     RESPOND = 90
-    PROBE = 91
+    IMPROPER = 91
+    """Before ``RESPOND``, which takes a question from whatever address."""
+    PROBE = 92
 
 
 class Kind(IntEnum):

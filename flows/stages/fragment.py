@@ -25,6 +25,7 @@ from flows.entries import Flow, flow
 from flows.fields import FRAG_ANY, FRAG_FIRST, FRAG_LATER
 from flows.match import Match
 from flows.spec import FAMILIES, Here, family, family_of, packets
+from flows.stages import entry
 from flows.stages.listener import TRACKED, regs, zones
 from flows.stages.memory import FROM_MARK, KEEP, UNKNOWN
 from flows.tables import (
@@ -59,7 +60,7 @@ def claim(here: Here, vip: VipSpec) -> list[Flow]:
     first_pass = kin.ip.plus(ct_zone=of_vip(placed, vip).new, **{VIP: vip.id})
     miss = first_pass.plus(ct_mark=UNKNOWN)
     return [
-        flow(placed.entry, placed.priority(Priority.FRAGMENT), match, claimed, cookie=cookie),
+        entry.claim(placed, Priority.FRAGMENT, match, claimed, cookie=cookie),
         flow(table, 42, miss.plus(ip_frag=FRAG_LATER), (_wait(here, ZONE_NEW), before), cookie=cookie),
         flow(table, 41, miss, (before,), cookie=cookie),
         flow(table, 40, first_pass, (*_FROM_LABEL, *KEEP), cookie=cookie, goto=known),

@@ -1,10 +1,13 @@
 """`arp`: answer ARP, neighbour solicitations and pings for a VIP while this site's authority lasts.
 
     ARP who-has VIP ──► reply with the virtual MAC        NS VIP ──► NA, in two steps (type, then option)
-    NS VIP from :: (somebody wants the address) ──► NA to all nodes
-    without authority: whoever asks, tables of others ──► perhaps a site that answers
+    NS VIP from :: (a host that wants the address) ──► NA to all nodes
+    without authority: the question ──► tables of others ──► perhaps a site that answers
 
-The flows carry the authority as a hard timeout: a switch that hears no renewal stops answering by itself.
+The flows carry the authority as a hard timeout: a switch that hears no renewal stops answering by itself. A
+solicitation that RFC 4861 (7.1.1) calls invalid is not answered, for it may come from another network: hop limit not
+255, or from :: and either not to the solicited-node group or with a link-layer address. Open vSwitch itself shows no
+target of one whose code or options are wrong, and no target of an ARP packet that is not Ethernet and IPv4.
 """
 
 from __future__ import annotations
@@ -17,18 +20,24 @@ from flows.actions import IN_PORT, Action, Bits, Load, Move, Output, Pop, Push, 
 from flows.entries import Flow, flow
 from flows.match import ETH_ARP, PROTO_ICMP6, Match
 from flows.spec import Here, family
+from flows.stages import entry
 from flows.stages.backend import hand_over
 from flows.tables import Kind, Priority, Stage
 
 _SOLICIT, _ADVERTISE = 135, 136
 _OVERRIDE, _SOLICITED = 0x20000000, 0x40000000
 _NOBODY, _ALL_NODES, _ALL_NODES_MAC = IPv6Address("::"), IPv6Address("ff02::1"), "33:33:00:00:00:01"
+_SOLICITED_NODE = IPv6Address("ff02::1:ff00:0")
 _TARGET_OPTION = 2
+_ONE_LINK = 255
+"""Hop limit that proves that no router passed it on."""
+_TTL = 64
+"""Of an answer to a ping, which may have come with the last hop that it had."""
 
 
 def flows(here: Here, vip: VipSpec) -> list[Flow]:
     """Flows that answer for ``vip`` with authority, and let the questions pass without."""
-    passing = [_pass(here, vip)] if vip.address.version == 6 else []
+    passing = [_pass(here, vip), _improper(here, vip)] if vip.address.version == 6 else []
     if not vip.authority:
         return passing
     if vip.address.version == 4:
@@ -48,12 +57,11 @@ def advert(here: Here) -> Flow:
     )
 
 
-def _entry(here: Here, vip: VipSpec, match: Match, actions: tuple[Action, ...]) -> Flow:
-    placed = here.placed
-    cookie = placed.cookie(Kind.RESPOND, vip.id)
-    return flow(
-        placed.entry, placed.priority(Priority.RESPOND), match, actions, cookie=cookie, hard=vip.authority
-    )
+def _answer(
+    here: Here, vip: VipSpec, match: Match, actions: tuple[Action, ...], priority: Priority = Priority.RESPOND
+) -> Flow:
+    cookie = here.placed.cookie(Kind.RESPOND, vip.id)
+    return entry.claim(here.placed, priority, match, actions, cookie=cookie, hard=vip.authority)
 
 
 def _back_to_sender(mac: str) -> tuple[Action, ...]:
@@ -62,7 +70,7 @@ def _back_to_sender(mac: str) -> tuple[Action, ...]:
 
 def _arp(here: Here, vip: VipSpec) -> Flow:
     match = Match.of(eth_type=ETH_ARP, arp_op=1, arp_tpa=vip.address)
-    return _entry(here, vip, match, arp_reply(vip.address, vip.mac))
+    return _answer(here, vip, match, arp_reply(vip.address, vip.mac))
 
 
 def arp_reply(address: Address, mac: str) -> tuple[Action, ...]:
@@ -80,7 +88,7 @@ def arp_reply(address: Address, mac: str) -> tuple[Action, ...]:
 
 def _solicitation(here: Here, vip: VipSpec) -> Flow:
     to_asker = (*_back_to_sender(vip.mac), Move(whole("ipv6_src"), whole("ipv6_dst")))
-    return _entry(here, vip, _asks(vip), (*to_asker, *_advertise(here, vip, _OVERRIDE | _SOLICITED)))
+    return _answer(here, vip, _asks(vip), (*to_asker, *_advertise(here, vip, _OVERRIDE | _SOLICITED)))
 
 
 def _probe(here: Here, vip: VipSpec) -> Flow:
@@ -88,29 +96,39 @@ def _probe(here: Here, vip: VipSpec) -> Flow:
 
     Its question has no option that could become the answer's; a host that probes does not look for one.
     """
-    placed = here.placed
     to_all = (Set("eth_src", vip.mac), Set("eth_dst", _ALL_NODES_MAC), Set("ipv6_dst", _ALL_NODES))
-    return flow(
-        placed.entry,
-        placed.priority(Priority.PROBE),
-        _asks(vip).plus(ipv6_src=_NOBODY),
-        (*to_all, *_advertise(here, vip, _OVERRIDE)),
-        cookie=placed.cookie(Kind.RESPOND, vip.id),
-        hard=vip.authority,
-    )
+    proper = _asks(vip).plus(ipv6_src=_NOBODY, ipv6_dst=_solicited_node(vip.address), nd_sll=0)
+    return _answer(here, vip, proper, (*to_all, *_advertise(here, vip, _OVERRIDE)), Priority.PROBE)
+
+
+def _improper(here: Here, vip: VipSpec) -> Flow:
+    """Asked by a host without address, but not as a host that probes an address asks."""
+    placed = here.placed
+    match, cookie = _asks(vip).plus(ipv6_src=_NOBODY), placed.cookie(Kind.STATIC)
+    return entry.leave(placed, Priority.IMPROPER, match, hand_over(placed), cookie=cookie)
 
 
 def _pass(here: Here, vip: VipSpec) -> Flow:
     """A neighbour that checks whether the VIP is still there asks it alone: an IPv6 packet to a VIP, unlike ARP."""
     placed = here.placed
-    priority, cookie = placed.priority(Priority.QUESTION), placed.cookie(Kind.STATIC)
-    return flow(placed.entry, priority, _asks(vip), hand_over(placed), cookie=cookie)
+    cookie = placed.cookie(Kind.STATIC)
+    return entry.leave(placed, Priority.QUESTION, _asks(vip), hand_over(placed), cookie=cookie)
 
 
 def _asks(vip: VipSpec) -> Match:
     return Match.of(
-        eth_type=0x86DD, ip_proto=PROTO_ICMP6, icmpv6_type=_SOLICIT, icmpv6_code=0, nd_target=vip.address
+        eth_type=0x86DD,
+        ip_proto=PROTO_ICMP6,
+        icmpv6_type=_SOLICIT,
+        icmpv6_code=0,
+        nd_target=vip.address,
+        ip_ttl=_ONE_LINK,
     )
+
+
+def _solicited_node(address: Address) -> IPv6Address:
+    """The group in which a host is asked for an address (RFC 4291, 2.7.1)."""
+    return IPv6Address(int(_SOLICITED_NODE) | int(address) & 0xFFFFFF)
 
 
 def _advertise(here: Here, vip: VipSpec, flags: int) -> tuple[Action, ...]:
@@ -143,6 +161,7 @@ def _echo(here: Here, vip: VipSpec) -> Flow:
         Pop(src),
         Pop(dst),
         Set(kin.icmp_type, reply),
+        Set("ip_ttl", _TTL),
         Output(IN_PORT),
     )
-    return _entry(here, vip, match, actions)
+    return _answer(here, vip, match, actions)
