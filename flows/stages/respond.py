@@ -7,12 +7,12 @@
 The flows carry the authority as a hard timeout: a switch that hears no renewal stops answering by itself. A
 solicitation that RFC 4861 (7.1.1) calls invalid is not answered, for it may come from another network: hop limit not
 255, or from :: and either not to the solicited-node group or with a link-layer address. Open vSwitch itself shows no
-target of one whose code or options are wrong, and no target of an ARP packet that is not Ethernet and IPv4.
+target of one with another code or cut short, and none of an ARP packet that is not about Ethernet and IPv4.
 """
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, IPv6Network
 
 from controller.model.types import Address
 from controller.plan.spec import VipSpec
@@ -27,6 +27,7 @@ from flows.tables import Kind, Priority, Stage
 _SOLICIT, _ADVERTISE = 135, 136
 _OVERRIDE, _SOLICITED = 0x20000000, 0x40000000
 _NOBODY, _ALL_NODES, _ALL_NODES_MAC = IPv6Address("::"), IPv6Address("ff02::1"), "33:33:00:00:00:01"
+_GROUPS = IPv6Network("ff00::/8")
 _SOLICITED_NODE = IPv6Address("ff02::1:ff00:0")
 _TARGET_OPTION = 2
 _ONE_LINK = 255
@@ -37,7 +38,7 @@ _TTL = 64
 
 def flows(here: Here, vip: VipSpec) -> list[Flow]:
     """Flows that answer for ``vip`` with authority, and let the questions pass without."""
-    passing = [_pass(here, vip), _improper(here, vip)] if vip.address.version == 6 else []
+    passing = [_pass(here, vip), *_improper(here, vip)] if vip.address.version == 6 else []
     if not vip.authority:
         return passing
     if vip.address.version == 4:
@@ -101,11 +102,17 @@ def _probe(here: Here, vip: VipSpec) -> Flow:
     return _answer(here, vip, proper, (*to_all, *_advertise(here, vip, _OVERRIDE)), Priority.PROBE)
 
 
-def _improper(here: Here, vip: VipSpec) -> Flow:
-    """Asked by a host without address, but not as a host that probes an address asks."""
+def _improper(here: Here, vip: VipSpec) -> list[Flow]:
+    """Asked by a host without address, but not as one that probes; or asked of a group without an address to answer.
+
+    Open vSwitch shows no link-layer address of a question whose options are wrong, and could not add one to the answer.
+    """
     placed = here.placed
-    match, cookie = _asks(vip).plus(ipv6_src=_NOBODY), placed.cookie(Kind.STATIC)
-    return entry.leave(placed, Priority.IMPROPER, match, hand_over(placed), cookie=cookie)
+    cookie = placed.cookie(Kind.STATIC)
+    return [
+        entry.leave(placed, Priority.IMPROPER, _asks(vip).plus(**more), hand_over(placed), cookie=cookie)
+        for more in ({"ipv6_src": _NOBODY}, {"ipv6_dst": _GROUPS, "nd_sll": 0})
+    ]
 
 
 def _pass(here: Here, vip: VipSpec) -> Flow:

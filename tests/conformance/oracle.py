@@ -24,7 +24,7 @@ from controller.plan.numbers import Space
 from controller.plan.pins import PinKey
 from controller.plan.spec import ListenerSpec
 from tests.conformance.ageing import Ageing, Generations
-from tests.conformance.packets import ACK, SYN, Read, read_frame
+from tests.conformance.packets import ACK, SYN, Read, read_frame, without_priority
 from tests.conformance.scenario import switch_of
 from tests.conformance.target import DEADLINE, Can, Heard, Reason, Report, Wire
 
@@ -126,7 +126,7 @@ class Oracle:
 
 def as_packet(frame: bytes) -> Packet | None:
     """What a decision depends on, of a TCP or UDP packet; None for others."""
-    found = read_frame(frame)
+    found = read_frame(without_priority(frame))
     protocol = next((p for p in Protocol if found is not None and p.number == found.protocol), None)
     if found is None or protocol is None or found.fragment:
         return None

@@ -123,7 +123,7 @@ class OpenVSwitch:
 
     def has(self, what: Can) -> bool:
         """See ``Target``."""
-        return what not in (Can.SERVER_ERRORS, Can.FORWARDS)
+        return what not in (Can.SERVER_ERRORS, Can.FORWARDS, Can.QUESTION_SUMS)
 
     def apply(self, world: World) -> None:
         """See ``Target``."""

@@ -11,7 +11,7 @@ from typing import Protocol as Shape
 
 from controller.model.types import Address, Protocol
 from tests.conformance import packets
-from tests.conformance.packets import ACK, ETHER, FIN, PSH, RST, SYN, Packet, ethernet
+from tests.conformance.packets import ACK, ETHER, FIN, PSH, RST, SYN, USUAL, Odd, Packet, ethernet
 from tests.conformance.scenario import (
     CLIENTS,
     GATEWAY_MAC,
@@ -214,10 +214,15 @@ class Question:
     operation: int = 1
     """ARP's: 2 is an answer nobody asked for."""
     port: str = SEGMENT
+    odd: Odd = USUAL
+    source: Address | None = None
+    """Who asks, if not the client."""
 
     @property
     def asker(self) -> Address:
         """Address of who asks."""
+        if self.source is not None:
+            return self.source
         if self.unspecified:
             return ip_address("0.0.0.0" if self.address.version == 4 else "::")
         return CLIENTS[self.client].addresses[self.address.version]
@@ -227,10 +232,11 @@ class Question:
         mac = CLIENTS[self.client].mac
         if isinstance(self.address, IPv4Address):
             to = VIRTUAL_MAC if self.unicast else "ff:ff:ff:ff:ff:ff"
-            return [Wire(self.port, packets.arp(self.operation, mac, self.asker, self.address, to))]
+            asked = packets.arp(self.operation, mac, self.asker, self.address, to, self.odd)
+            return [Wire(self.port, asked)]
         assert isinstance(self.address, IPv6Address)
         unicast = VIRTUAL_MAC if self.unicast else None
-        return [Wire(self.port, packets.solicitation(mac, self.asker, self.address, unicast))]
+        return [Wire(self.port, packets.solicitation(mac, self.asker, self.address, unicast, self.odd))]
 
 
 @dataclass(frozen=True)
@@ -240,6 +246,7 @@ class Ping:
     address: Address
     client: str = "c1"
     size: int = 56
+    ttl: int = 64
 
     def message(self, mark: bytes) -> bytes:
         """What follows the checksum: identifier, sequence number, data."""
@@ -249,7 +256,8 @@ class Ping:
         """See ``Say``."""
         client, version = CLIENTS[self.client], self.address.version
         kind = 8 if version == 4 else 128
-        ip = packets.icmp(client.addresses[version], self.address, kind, 0, self.message(mark))
+        source, message = client.addresses[version], self.message(mark)
+        ip = packets.icmp(source, self.address, kind, 0, message, self.ttl)
         return [Wire(SEGMENT, ethernet(VIRTUAL_MAC, client.mac, ETHER[version], ip.build()))]
 
 

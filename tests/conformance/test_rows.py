@@ -17,8 +17,10 @@ from tests.conformance.rows import (
     listeners,
     memory,
     modes,
+    odd,
     respond,
     segment,
+    tags,
 )
 from tests.conformance.target import Target
 
@@ -30,7 +32,9 @@ SUBJECTS = {
     "changes": changes.ROWS,
     "deaths": deaths.ROWS,
     "respond": respond.ROWS,
+    "odd": odd.ROWS,
     "segment": segment.ROWS,
+    "tags": tags.ROWS,
     "errors": errors.ROWS,
     "fragments": fragments.ROWS,
     "guards": guards.ROWS,
