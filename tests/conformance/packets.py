@@ -16,8 +16,10 @@ TCP, UDP, ICMP, ICMP6, IPIP, IPV6_IN_IP, FRAGMENT = 6, 17, 1, 58, 4, 41, 44
 ETHER = {4: 0x0800, 6: 0x86DD}
 ARP = 0x0806
 VLAN, SERVICE_VLAN = 0x8100, 0x88A8
-_FIRST = 1280
-"""Octets of transport in a first fragment; Open vSwitch takes shorter ones for an attack."""
+FIRST = 1280
+"""Octets of transport in a first fragment."""
+SMALL = 424
+"""As many as fit a path of the smallest MTU that is met; Open vSwitch can be told to take nothing below 400 octets."""
 
 
 def one_sum(data: bytes) -> int:
@@ -85,11 +87,13 @@ class Ip:
         head = struct.pack("!BBHHHBB", 0x45, self.tos, length, self.ident, 0, self.ttl, self.protocol)
         return head + struct.pack("!H", one_sum(head + bytes(2) + ends)) + ends + self.payload
 
-    def fragments(self) -> tuple[bytes, bytes]:
-        """The same in two; the payload must be longer than a first fragment."""
-        parts = ((0, self.payload[:_FIRST], 1), (_FIRST, self.payload[_FIRST:], 0))
-        first, later = (self._fragment(*part) for part in parts)
-        return first, later
+    def fragments(self, octets: int = FIRST) -> tuple[bytes, ...]:
+        """The same in parts of so many octets of the payload, which must be longer."""
+        last = len(self.payload) - 1
+        return tuple(
+            self._fragment(at, self.payload[at : at + octets], int(at + octets <= last))
+            for at in range(0, last + 1, octets)
+        )
 
     def _fragment(self, offset: int, part: bytes, more: int) -> bytes:
         if self.source.version == 6:

@@ -11,7 +11,7 @@ from typing import Protocol as Shape
 
 from controller.model.types import Address, Protocol
 from tests.conformance import packets
-from tests.conformance.packets import ACK, ETHER, FIN, PSH, RST, SYN, USUAL, Odd, Packet, ethernet
+from tests.conformance.packets import ACK, ETHER, FIN, FIRST, PSH, RST, SYN, USUAL, Odd, Packet, ethernet
 from tests.conformance.scenario import (
     CLIENTS,
     GATEWAY_MAC,
@@ -123,6 +123,8 @@ class FromClient:
     summed: bool = True
     fragments: str = ""
     """Which fragments of it, in this order: "12", "21"; empty: unfragmented."""
+    octets: int = FIRST
+    """Of transport in each fragment but the last."""
 
     def packet(self, mark: bytes) -> Packet:
         """As it leaves the client."""
@@ -145,7 +147,7 @@ class FromClient:
     def wires(self, log: Log, mark: bytes) -> list[Wire]:
         """See ``Say``."""
         ip = self.packet(mark).ip
-        parts = ip.fragments() if self.fragments else (ip.build(),)
+        parts = ip.fragments(self.octets) if self.fragments else (ip.build(),)
         chosen = [parts[int(which) - 1] for which in self.fragments] or list(parts)
         return [Wire(SEGMENT, self._frame(part)) for part in chosen]
 
@@ -163,6 +165,8 @@ class FromServer:
     port: int | None = None
     """Another source port than the one that was asked."""
     fragments: str = ""
+    octets: int = FIRST
+    """Of transport in each fragment but the last."""
     of: Connection | None = None
     """To this client instead, past the balancer: with the server's own address."""
 
@@ -179,7 +183,7 @@ class FromServer:
         """See ``Say``."""
         name = log.last[self.connection].backend
         ip = self.packet(log, mark).ip
-        parts = ip.fragments() if self.fragments else (ip.build(),)
+        parts = ip.fragments(self.octets) if self.fragments else (ip.build(),)
         kind = ETHER[self.connection.service.version]
         return [Wire(name, ethernet(GATEWAY_MAC, SERVER_MACS[name], kind, part)) for part in parts]
 
