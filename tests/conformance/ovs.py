@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 from pyroute2 import IPRoute
 
@@ -93,9 +94,13 @@ class OpenVSwitch:
 
     reasons = frozenset(Reason) - {Reason.OVERFLOW}
 
-    def __init__(self, name: str = "conform") -> None:
+    def __init__(self, name: str = "conform", *, below: bool = False) -> None:
+        """``below``: the flows of others stand in our entry table, below ours."""
         self.name = "ovs"
         self.switch = switch_of("ovs", TUNNEL_PORT)
+        if below:
+            placement = replace(self.switch.placement, next_table=None)
+            self.switch = replace(self.switch, placement=placement)
         self.mutation: Mutation | None = None
         self._stack = ExitStack()
         self._lab = Lab.up(TOPOLOGY, name=f"{name[:6]}{os.getpid() % 100_000}", temporary=True)
