@@ -74,7 +74,15 @@ NO_SLOT = 0x10000
 SLOT_IN_MARK = 0x20000
 """In SLOT: the backend came from memory, and ct_mark names the slot."""
 
-FLAG_SYN, FLAG_STICKY, FLAG_FORGET, FLAG_LARGE, FLAG_RETRACTED, FLAG_GATHERED = 1, 2, 4, 8, 16, 32
+FLAG_SYN, FLAG_STICKY, FLAG_FORGET, FLAG_LARGE, FLAG_RETRACTED, FLAG_GATHERED, FLAG_TRIAL = (
+    1,
+    2,
+    4,
+    8,
+    16,
+    32,
+    64,
+)
 
 ZONE_NOW = Bits("reg8", 0, 16)
 ZONE_BEFORE = Bits("reg8", 16, 16)
@@ -119,6 +127,7 @@ class Kind(IntEnum):
     DROP = 13
     LEARNED = 14
     PIN_STALE = 15
+    FRAGMENT_SHORT = 16
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from controller import maglev
-from controller.core import announce
+from controller.core import announce, trial
 from controller.core.admission import Admission
 from controller.core.arrivals import Arrivals
 from controller.core.fleet import Member
@@ -129,6 +129,7 @@ class Controller:
         self._group.create_task(announce.announce(self, self.members[switch.name]))
         if Role.LB not in switch.roles:
             return
+        self._group.create_task(trial.try_fragments(self, self.members[switch.name]))
         waiting = [s.name for s in lbs(self.state.intent, switch.site) if not self.is_synced(s.name)]
         if not waiting and self.state.pins.settle(switch.name):
             self.touch()

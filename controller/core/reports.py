@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from controller.core import trial
 from controller.core.openflow_link import OpenFlowLink
 from controller.core.state import lbs
 from controller.frames.quote import Quoted, quoted, redirect_error
@@ -74,6 +75,8 @@ class Reports:
                 await self._known(event)
             case Kind.ICMP_UNKNOWN:
                 await self._unknown(event)
+            case Kind.FRAGMENT_SHORT:
+                self._short(event)
 
     def _exception(self, event: PacketIn) -> None:
         listener = self._listener(event.fields.get(LISTENER, 0))
@@ -90,6 +93,11 @@ class Reports:
         switch = self._core.switch_of(event.session.id)
         if switch is not None and self._core.state.pins.seen(switch.name, event.cookie.id):
             self._core.touch_pins()
+
+    def _short(self, event: PacketIn) -> None:
+        switch = self._core.switch_of(event.session.id)
+        if switch is not None:
+            trial.report(self._core, switch.name, event.cookie.id)
 
     async def _reset(self, event: PacketIn) -> None:
         listener = self._listener(event.fields.get(LISTENER, 0))

@@ -126,6 +126,15 @@ class OpenVSwitch:
         self._now = 0.0
         self._answering: Answering | None = None
 
+    @property
+    def stream(self) -> Stream:
+        """The control stream."""
+        return self._stream
+
+    def command(self, method: str, *params: str) -> str:
+        """``ovs-appctl`` on the switch."""
+        return self._appctl(method, *params)
+
     def has(self, what: Can) -> bool:
         """See ``Target``."""
         return what not in (Can.SERVER_ERRORS, Can.FORWARDS, Can.QUESTION_SUMS)

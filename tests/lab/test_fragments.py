@@ -84,6 +84,22 @@ def test_a_datagram_in_the_small_fragments_of_a_narrow_path_is_answered_by_such(
         assert max(len(each.frame) for each in frames) <= _NARROW + 14
 
 
+def test_a_switch_that_drops_small_fragments_is_named(balanced_pair: Balanced) -> None:
+    lab = balanced_pair.lab
+    try:
+        lab.appctl("lb1", "dpctl/ipf-set-min-frag", "v4", "1200")
+        balanced_pair.kill_controller()
+        balanced_pair.start_controller()
+        told = balanced_pair.wait_event("small_fragments_dropped")
+        balanced_pair.wait_ready()
+    finally:
+        lab.appctl("lb1", "dpctl/ipf-set-min-frag", "v4", "400")
+    assert (told["switch"], told["version"]) == ("lb1", 4)
+    assert "ipf-set-min-frag v4 400" in told["remedy"]
+    others = [each for each in balanced_pair.since_mark() if each["event"] == told["event"]]
+    assert {(each["switch"], each["version"]) for each in others} == {("lb1", 4)}
+
+
 @contextmanager
 def narrowed(lab: Lab, host: str, destination: str, table: int) -> Iterator[None]:
     """A host's way to a network takes packets of 600 octets at most."""
