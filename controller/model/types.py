@@ -294,7 +294,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class Vip:
-    """A virtual address and its listeners; it lives where untagged frames do, and in no VLAN (a priority tag is none)."""
+    """A virtual address and its listeners. It lives where untagged frames do: in no VLAN (a priority tag names none)."""
 
     name: str
     address: Address
