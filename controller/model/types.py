@@ -294,7 +294,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class Vip:
-    """A virtual address and its listeners. It lives where untagged frames do: in no VLAN (a priority tag names none)."""
+    """A virtual address and its listeners. It lives where untagged frames do: in no VLAN (VID 0 is none)."""
 
     name: str
     address: Address
