@@ -16,13 +16,12 @@ from flows import zones
 from flows.actions import Action, Clone, Conntrack, Nat, Set
 from flows.entries import Flow, flow
 from flows.fields import FRAG_ANY, FRAG_FIRST, FRAG_LATER
-from flows.match import ETH_ARP, Match
+from flows.match import Match
 from flows.spec import Family, Here, family_of, src_field, transport
-from flows.stages import entry
+from flows.stages import entry, respond
 from flows.stages.backend import hand_over
 from flows.stages.fragment import IPV6_FRAGMENT
 from flows.stages.listener import TRACKED
-from flows.stages.respond import arp_reply
 from flows.tables import LISTENER, Kind, Priority, Stage
 
 _ANY = {"ip_frag": FRAG_ANY}
@@ -134,14 +133,4 @@ def local(here: Here, listener: ListenerSpec) -> list[Flow]:
         flow(table, 10, answer, (*_as_vip(listener), *hand_over(placed)), cookie=cookie),
         *_fragments_as_vip(here, listener, zones.fullnat_fragments(placed, listener.vip.id)),
     ]
-    if kin.version == 4:
-        out.append(_arp(here, listener))
-    return out
-
-
-def _arp(here: Here, listener: ListenerSpec) -> Flow:
-    assert listener.local is not None
-    placed = here.placed
-    match = Match.of(eth_type=ETH_ARP, arp_op=1, arp_tpa=listener.local)
-    actions = arp_reply(listener.local, here.switch.mac)
-    return entry.claim(placed, Priority.RESPOND, match, actions, cookie=placed.cookie(Kind.STATIC))
+    return [*out, *respond.own(here, listener.local)]

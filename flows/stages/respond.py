@@ -1,4 +1,4 @@
-"""`arp`: answer ARP, neighbour solicitations and pings for a VIP while this site's authority lasts.
+"""`arp`: answer ARP, neighbour solicitations and pings for a VIP while this site's authority lasts; for own addresses.
 
     ARP who-has VIP ──► reply with the virtual MAC        NS VIP ──► NA, in two steps (type, then option)
     NS VIP from :: (a host that wants the address) ──► NA to all nodes
@@ -12,6 +12,7 @@ target of one with another code or cut short, and none of an ARP packet that is 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Network
 
 from controller.model.types import Address
@@ -36,14 +37,40 @@ _TTL = 64
 """Of an answer to a ping, which may have come with the last hop that it had."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """An address whose MAC hosts ask for."""
+
+    address: Address
+    mac: str
+    cookie: int
+    authority: int = 0
+    """Seconds for which the flows answer without renewal; 0: always."""
+
+
 def flows(here: Here, vip: VipSpec) -> list[Flow]:
     """Flows that answer for ``vip`` with authority, and let the questions pass without."""
-    passing = [_pass(here, vip), *_improper(here, vip)] if vip.address.version == 6 else []
+    passing = [_pass(here, vip), *_improper(here, vip.address)] if vip.address.version == 6 else []
     if not vip.authority:
         return passing
-    if vip.address.version == 4:
-        return [_arp(here, vip), _echo(here, vip)]
-    return [_solicitation(here, vip), _probe(here, vip), _echo(here, vip), *passing]
+    cookie = here.placed.cookie(Kind.RESPOND, vip.id)
+    asked = Asked(vip.address, vip.mac, cookie, vip.authority)
+    return [*questions(here, asked), _echo(here, vip, asked), *passing]
+
+
+def own(here: Here, address: Address) -> list[Flow]:
+    """Flows that answer for an address of the switch's own, which needs no authority."""
+    asked = Asked(address, here.switch.mac, here.placed.cookie(Kind.STATIC))
+    if address.version == 4:
+        return questions(here, asked)
+    return [*questions(here, asked), *_improper(here, address), advert(here)]
+
+
+def questions(here: Here, asked: Asked) -> list[Flow]:
+    """Flows that answer ARP, or proper solicitations."""
+    if asked.address.version == 4:
+        return [_arp(here, asked)]
+    return [_solicitation(here, asked), _probe(here, asked)]
 
 
 def advert(here: Here) -> Flow:
@@ -59,50 +86,50 @@ def advert(here: Here) -> Flow:
 
 
 def _answer(
-    here: Here, vip: VipSpec, match: Match, actions: tuple[Action, ...], priority: Priority = Priority.RESPOND
+    here: Here,
+    asked: Asked,
+    match: Match,
+    actions: tuple[Action, ...],
+    priority: Priority = Priority.RESPOND,
 ) -> Flow:
-    cookie = here.placed.cookie(Kind.RESPOND, vip.id)
-    return entry.claim(here.placed, priority, match, actions, cookie=cookie, hard=vip.authority)
+    return entry.claim(here.placed, priority, match, actions, cookie=asked.cookie, hard=asked.authority)
 
 
 def _back_to_sender(mac: str) -> tuple[Action, ...]:
     return (Move(whole("eth_src"), whole("eth_dst")), Set("eth_src", mac))
 
 
-def _arp(here: Here, vip: VipSpec) -> Flow:
-    match = Match.of(eth_type=ETH_ARP, arp_op=1, arp_tpa=vip.address)
-    return _answer(here, vip, match, arp_reply(vip.address, vip.mac))
-
-
-def arp_reply(address: Address, mac: str) -> tuple[Action, ...]:
-    """Turn an ARP request for ``address`` into the answer that names ``mac``, and send it back."""
-    return (
-        *_back_to_sender(mac),
+def _arp(here: Here, asked: Asked) -> Flow:
+    reply = (
+        *_back_to_sender(asked.mac),
         Load(2, Bits("arp_op", 0, 16)),
         Move(whole("arp_sha"), whole("arp_tha")),
-        Set("arp_sha", mac),
+        Set("arp_sha", asked.mac),
         Move(whole("arp_spa"), whole("arp_tpa")),
-        Set("arp_spa", address),
+        Set("arp_spa", asked.address),
         Output(IN_PORT),
     )
+    return _answer(here, asked, Match.of(eth_type=ETH_ARP, arp_op=1, arp_tpa=asked.address), reply)
 
 
-def _solicitation(here: Here, vip: VipSpec) -> Flow:
-    to_asker = (*_back_to_sender(vip.mac), Move(whole("ipv6_src"), whole("ipv6_dst")))
-    return _answer(here, vip, _asks(vip), (*to_asker, *_advertise(here, vip, _OVERRIDE | _SOLICITED)))
+def _solicitation(here: Here, asked: Asked) -> Flow:
+    to_asker = (*_back_to_sender(asked.mac), Move(whole("ipv6_src"), whole("ipv6_dst")))
+    advertised = _advertise(here, asked, _OVERRIDE | _SOLICITED)
+    return _answer(here, asked, _asks(asked.address), (*to_asker, *advertised))
 
 
-def _probe(here: Here, vip: VipSpec) -> Flow:
+def _probe(here: Here, asked: Asked) -> Flow:
     """Asked by a host without address, which may not be answered by itself (RFC 4861, 7.2.4).
 
     Its question has no option that could become the answer's; a host that probes does not look for one.
     """
-    to_all = (Set("eth_src", vip.mac), Set("eth_dst", _ALL_NODES_MAC), Set("ipv6_dst", _ALL_NODES))
-    proper = _asks(vip).plus(ipv6_src=_NOBODY, ipv6_dst=_solicited_node(vip.address), nd_sll=0)
-    return _answer(here, vip, proper, (*to_all, *_advertise(here, vip, _OVERRIDE)), Priority.PROBE)
+    to_all = (Set("eth_src", asked.mac), Set("eth_dst", _ALL_NODES_MAC), Set("ipv6_dst", _ALL_NODES))
+    group = _solicited_node(asked.address)
+    proper = _asks(asked.address).plus(ipv6_src=_NOBODY, ipv6_dst=group, nd_sll=0)
+    return _answer(here, asked, proper, (*to_all, *_advertise(here, asked, _OVERRIDE)), Priority.PROBE)
 
 
-def _improper(here: Here, vip: VipSpec) -> list[Flow]:
+def _improper(here: Here, address: Address) -> list[Flow]:
     """Asked by a host without address, but not as one that probes; or asked of a group without an address to answer.
 
     Open vSwitch shows no link-layer address of a question whose options are wrong, and could not add one to the answer.
@@ -110,7 +137,7 @@ def _improper(here: Here, vip: VipSpec) -> list[Flow]:
     placed = here.placed
     cookie = placed.cookie(Kind.STATIC)
     return [
-        entry.leave(placed, Priority.IMPROPER, _asks(vip).plus(**more), hand_over(placed), cookie=cookie)
+        entry.leave(placed, Priority.IMPROPER, _asks(address).plus(**more), hand_over(placed), cookie=cookie)
         for more in ({"ipv6_src": _NOBODY}, {"ipv6_dst": _GROUPS, "nd_sll": 0})
     ]
 
@@ -119,16 +146,16 @@ def _pass(here: Here, vip: VipSpec) -> Flow:
     """A neighbour that checks whether the VIP is still there asks it alone: an IPv6 packet to a VIP, unlike ARP."""
     placed = here.placed
     cookie = placed.cookie(Kind.STATIC)
-    return entry.leave(placed, Priority.QUESTION, _asks(vip), hand_over(placed), cookie=cookie)
+    return entry.leave(placed, Priority.QUESTION, _asks(vip.address), hand_over(placed), cookie=cookie)
 
 
-def _asks(vip: VipSpec) -> Match:
+def _asks(address: Address) -> Match:
     return Match.of(
         eth_type=0x86DD,
         ip_proto=PROTO_ICMP6,
         icmpv6_type=_SOLICIT,
         icmpv6_code=0,
-        nd_target=vip.address,
+        nd_target=address,
         ip_ttl=_ONE_LINK,
     )
 
@@ -138,9 +165,9 @@ def _solicited_node(address: Address) -> IPv6Address:
     return IPv6Address(int(_SOLICITED_NODE) | int(address) & 0xFFFFFF)
 
 
-def _advertise(here: Here, vip: VipSpec, flags: int) -> tuple[Action, ...]:
+def _advertise(here: Here, asked: Asked, flags: int) -> tuple[Action, ...]:
     return (
-        Set("ipv6_src", vip.address),
+        Set("ipv6_src", asked.address),
         Set("icmpv6_type", _ADVERTISE),
         Set("nd_options_type", _TARGET_OPTION),
         Set("nd_reserved", flags),
@@ -148,7 +175,7 @@ def _advertise(here: Here, vip: VipSpec, flags: int) -> tuple[Action, ...]:
     )
 
 
-def _echo(here: Here, vip: VipSpec) -> Flow:
+def _echo(here: Here, vip: VipSpec, asked: Asked) -> Flow:
     kin = family(vip.address)
     request, reply = kin.echo
     src, dst = whole(kin.src), whole(kin.dst)
@@ -171,4 +198,4 @@ def _echo(here: Here, vip: VipSpec) -> Flow:
         Set("ip_ttl", _TTL),
         Output(IN_PORT),
     )
-    return _answer(here, vip, match, actions)
+    return _answer(here, asked, match, actions)

@@ -49,32 +49,34 @@ def _wanted(what: str, is_: object, should: object) -> None:
 
 @dataclass(frozen=True)
 class Answered:
-    """ARP request, neighbour solicitation or ping is answered with the VIP's virtual MAC."""
+    """ARP request, neighbour solicitation or ping is answered with the VIP's virtual MAC, or another one."""
+
+    mac: str = VIRTUAL_MAC
 
     def check(self, gots: Sequence[Got], log: Log) -> dict[Connection, Delivered]:
         """See ``Expect``."""
         for got in gots:
             frame = _only(got)
             if isinstance(got.say, Ping):
-                _ping_answer(got, got.say, frame)
+                _ping_answer(got, got.say, frame, self.mac)
             elif isinstance(got.say, Question) and got.say.address.version == 4:
-                _arp_answer(got.say, frame)
+                _arp_answer(got.say, frame, self.mac)
             elif isinstance(got.say, Question):
-                _advertisement(got.say, frame)
+                _advertisement(got.say, frame, self.mac)
         return {}
 
 
-def _arp_answer(asked: Question, frame: bytes) -> None:
+def _arp_answer(asked: Question, frame: bytes, named: str) -> None:
     client = mac(CLIENTS[asked.client].mac)
     _wanted("destination MAC", frame[:6], client)
-    _wanted("source MAC", frame[6:12], mac(VIRTUAL_MAC))
+    _wanted("source MAC", frame[6:12], mac(named))
     _wanted("EtherType", ether_type(frame), ARP)
     head = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 2)
-    body = head + mac(VIRTUAL_MAC) + asked.address.packed + client + asked.asker.packed
+    body = head + mac(named) + asked.address.packed + client + asked.asker.packed
     _wanted("ARP", frame[14:42].hex(), body.hex())
 
 
-def _advertisement(asked: Question, frame: bytes) -> None:
+def _advertisement(asked: Question, frame: bytes, named: str) -> None:
     found = _message(frame)
     probe = asked.unspecified
     # A host that only tries an address is told by the group of all nodes, and nobody solicited that (RFC 4861, 7.2.4).
@@ -83,7 +85,7 @@ def _advertisement(asked: Question, frame: bytes) -> None:
         _wanted("destination MAC", frame[:6], mac("33:33:00:00:00:01"))
     else:
         _wanted("destination MAC", frame[:6], mac(CLIENTS[asked.client].mac))
-    _wanted("source MAC", frame[6:12], mac(VIRTUAL_MAC))
+    _wanted("source MAC", frame[6:12], mac(named))
     _wanted("source", found.source, asked.address)
     _wanted("hop limit", found.ttl, 255)
     _wanted("type and code", found.payload[:2], bytes((136, 0)))
@@ -92,14 +94,14 @@ def _advertisement(asked: Question, frame: bytes) -> None:
     _wanted("target", found.payload[8:24], asked.address.packed)
     # Open vSwitch can change an option but not add one, and a host that probes has sent none.
     if (asked.odd.options != b"" and not probe) or found.payload[24:]:
-        _wanted("option", found.payload[24:32], b"\x02\x01" + mac(VIRTUAL_MAC))
+        _wanted("option", found.payload[24:32], b"\x02\x01" + mac(named))
 
 
-def _ping_answer(got: Got, asked: Ping, frame: bytes) -> None:
+def _ping_answer(got: Got, asked: Ping, frame: bytes, named: str) -> None:
     client = CLIENTS[asked.client]
     found = _message(frame)
     _wanted("destination MAC", frame[:6], mac(client.mac))
-    _wanted("source MAC", frame[6:12], mac(VIRTUAL_MAC))
+    _wanted("source MAC", frame[6:12], mac(named))
     _wanted("source", found.source, asked.address)
     _wanted("destination", found.destination, client.addresses[found.version])
     _wanted("TTL", found.ttl, _TTL)
