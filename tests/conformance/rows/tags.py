@@ -19,6 +19,7 @@ _OTHERS = (Tag(100), Tag(4095, 7), Tag(1), Tag(100, 0, SERVICE_VLAN))
 _WEB = web("b1")
 _LARGE = 2_000
 _UDP = [service for service in EVERY_MODE if service.protocol is Protocol.UDP]
+_STICKY = [service for service in STICKY if service.protocol is Protocol.TCP and service.mode is Mode.DR]
 _TRANSLATED = [service for service in EVERY_MODE if service.mode in (Mode.NAT, Mode.FULLNAT)]
 _NONE: frozenset[Can] = frozenset()
 
@@ -148,7 +149,7 @@ def _tunnelled(version: int) -> Row:
 
 
 ROWS = (
-    *map(_priority, (*EVERY_MODE, *STICKY)),
+    *map(_priority, (*EVERY_MODE, *_STICKY)),
     *map(_answer, _TRANSLATED),
     *map(_fragmented, _UDP),
     *map(_vlan, EVERY_MODE),
