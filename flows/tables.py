@@ -1,7 +1,7 @@
 """Tables, registers, flags, priorities and cookies of the OpenFlow pipeline: each number once.
 
-    entry ─ prefix ─ guard ─ retracted ─ pin ─ memory ─ recall_* ─ unknown ─ hash ─ spread ─ slot ─ commit ─┐
-      │                                   └───────────────┴─ fate ──────────┴───────────────────────────────┤
+    entry ─ prefix ─ guard ─ pin ─ pinned ─ memory ─ recall_* ─ unknown ─ hash ─ spread ─ slot ─ commit ────┐
+      │                          └───────────────┴─ fate ──────┴────────────────────────────────────────────┤
       │                                                                                 backend ─ nexthop ◄─┘
       ├─ fragment_* ─ fragment ─ fate, or as new: hash ─ gathered ─ unknown ─ hash ... commit (with all the others)
       ├─ icmp_* ─ icmp_out ─ backend
@@ -28,9 +28,9 @@ class Stage(IntEnum):
     FRAGMENT = 2
     PREFIX = 3
     GUARD = 4
-    RETRACTED = 5
+    PIN = 5
     PIN_RETRACTED = 6
-    PIN = 7
+    PINNED = 7
     MEMORY = 8
     RECALL_NOW = 9
     RECALL_BEFORE = 10
@@ -63,6 +63,7 @@ LISTENER = "reg1"
 POOL = "reg2"
 SLOT = "reg3"
 FLAGS = "reg4"
+PIN = "reg5"
 TUNNEL = "reg6"
 SOURCE_PORT = "reg7"
 MARK = "reg10"
@@ -74,7 +75,10 @@ NO_SLOT = 0x10000
 SLOT_IN_MARK = 0x20000
 """In SLOT: the backend came from memory, and ct_mark names the slot."""
 
-FLAG_SYN, FLAG_STICKY, FLAG_FORGET, FLAG_LARGE, FLAG_RETRACTED, FLAG_GATHERED = 1, 2, 4, 8, 16, 32
+FLAG_SYN, FLAG_STICKY, FLAG_FORGET, FLAG_LARGE = 1, 2, 4, 8
+FLAG_RETRACTED, FLAG_GATHERED, FLAG_GIVEN_AWAY, FLAG_TRIAL = 16, 32, 64, 128
+"""GIVEN_AWAY stands with FORGET, which has the decision replace what was remembered: the connection's backend gave it
+away, so it is none of those that the slot's former backend still has."""
 
 ZONE_NOW = Bits("reg8", 0, 16)
 ZONE_BEFORE = Bits("reg8", 16, 16)
@@ -95,7 +99,9 @@ class Priority(IntEnum):
     BYPASS = 80
     QUESTION = 85
     RESPOND = 90
-    PROBE = 91
+    IMPROPER = 91
+    """Before ``RESPOND``, which takes a question from whatever address."""
+    PROBE = 92
 
 
 class Kind(IntEnum):
@@ -117,6 +123,8 @@ class Kind(IntEnum):
     DROP = 13
     LEARNED = 14
     PIN_STALE = 15
+    YOUNG = 16
+    FRAGMENT_SHORT = 17
 
 
 @dataclass(frozen=True)
@@ -147,11 +155,20 @@ class Meters(IntEnum):
     REPORTS = 0
     RESETS = 1
     ICMP = 2
+    YOUNG = 3
     GUARDS = 16
 
 
-REPORT_RATE, RESET_RATE, ICMP_RATE = 500, 200, 100
-"""Packets per second that may reach the controller for each reason."""
+MOST_METERS = 10_000
+"""Meter ids that are ours, from ``placement.meters_from`` on."""
+MOST_GUARDS = MOST_METERS - Meters.GUARDS - 1
+"""Highest number of a guard; they count from 1."""
+REPORT_RATE, RESET_RATE, ICMP_RATE, YOUNG_RATE = 500, 200, 100, 100
+"""Packets per second that may reach the controller for each reason.
+
+Young connections have a meter of their own: where a busy slot moves, their many packets must not keep exceptions from
+being heard, which are in danger for longer.
+"""
 
 
 class ZoneBase(IntEnum):

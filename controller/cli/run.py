@@ -67,7 +67,7 @@ def _end(code: int) -> None:
 
 
 async def _main(make: Callable[[], App], host: str, port: int, state: Path) -> None:
-    from controller.southbound.openflow.connection import connection as openflow
+    from controller.southbound.openflow import connection as openflow
     from controller.southbound.p4 import pipeline
     from controller.southbound.p4.connections import P4Runtime
 

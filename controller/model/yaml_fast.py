@@ -24,15 +24,15 @@ _OTHER = ("\n%", "!", "|", ">", "\ufeff", "\x85", "\u2028", "\u2029", "\t")
 """Directives, tags, block scalars, and breaks and blanks about which versions of YAML differ."""
 
 
-def fast_root(text: str, deepest: int = 32) -> Node | None:
-    """The root of the only document of a text, its scalars resolved as in YAML 1.2; None: ask ruamel.
+DEEPEST = 32
+"""Nodes in each other that are composed here."""
 
-    ``deepest``: lists and mappings that may stand in each other.
-    """
+
+def fast_root(text: str) -> Node | None:
+    """The root of the only document of a text, its scalars resolved as in YAML 1.2; None: ask ruamel."""
     if CParser is None or text.startswith("%") or any(each in text for each in _OTHER):
         return None
     parser = _parser()(text)
-    parser.left = deepest
     try:
         return cast(Node | None, parser.get_single_node())
     except (YAMLError, RecursionError, ValueError):
@@ -46,18 +46,17 @@ def _parser() -> Any:
     class Parser(CParser):  # type: ignore[misc]
         """Composes nodes; what a plain scalar means is looked up once for each text."""
 
-        left = 0
-        """How much deeper it may go."""
+        depth = 0
 
         def descend_resolver(self, parent: object, index: object) -> None:
-            """One deeper. Raises ValueError when it is too deep."""
-            self.left -= 1
-            if self.left < 0:
+            """No meaning depends on the place. What stands too deep is for the one that says so: ValueError."""
+            self.depth += 1
+            if self.depth > DEEPEST:
                 raise ValueError("too deep")
 
         def ascend_resolver(self) -> None:
-            """Out again."""
-            self.left += 1
+            """Back up."""
+            self.depth -= 1
 
         def resolve(self, kind: type, value: str, implicit: Any) -> str:
             """The tag of a node that has none. An empty value has another place for ruamel: ValueError."""

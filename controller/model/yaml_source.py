@@ -111,7 +111,7 @@ def parse(text: str, name: str) -> tuple[Tree, list[ConfigError]]:
     yaml = YAML()
     yaml.Scanner = _BoundedScanner
     try:
-        root = fast_root(text, MAX_DEPTH) or yaml.compose(text)
+        root = fast_root(text) or yaml.compose(text)
     except ReaderError as error:
         mark = _mark_of_index(text, error.position)
         problem = f"character U+{_code(error.character):04X} is not allowed in YAML"
@@ -222,9 +222,10 @@ class _Builder:
         if known is None:
             self._values[id(node)] = 1  # also for an alias inside its own anchor
             inner: list[Node] = []
-            if getattr(node, "id", "") == "mapping":
+            kind = getattr(node, "id", "")
+            if kind == "mapping":
                 inner = [part for pair in node.value for part in pair]
-            elif getattr(node, "id", "") == "sequence":
+            elif kind == "sequence":
                 inner = list(node.value)
             known = self._values[id(node)] = 1 + sum(self.values(part) for part in inner)
         return known

@@ -2,6 +2,7 @@
 
     error for VIP ─► ct(now) ─► ct(before) ─► ct(new) ─miss─► controller: asks the other lb switches, then decides
                         └─────────┴────────────┴─hit─► icmp_out: dr, tun ─► backend     nat, fullnat ─► controller
+                                                                              └─ not of its pool ─► as a miss
 
 OpenFlow can neither match nor rewrite the packet inside an error, so what has to be rewritten goes through the
 controller, limited by a meter.
@@ -13,6 +14,7 @@ from controller.spec.switch import ListenerSpec, VipSpec
 from flows.actions import Conntrack, Report, Set
 from flows.entries import Flow, flow
 from flows.spec import FAMILIES, Here, family, family_of
+from flows.stages import entry
 from flows.stages.listener import TRACKED, zones
 from flows.stages.memory import FROM_MARK, UNKNOWN
 from flows.tables import (
@@ -37,9 +39,8 @@ def claim(here: Here, vip: VipSpec) -> list[Flow]:
     actions = (Set(VIP, vip.id), *zones(here, vip), Conntrack(ZONE_NOW, placed.table(Stage.ICMP_NOW)))
     cookie = placed.cookie(Kind.STATIC)
     base = kin.ip.plus(**{"ip_proto": kin.icmp_proto, kin.dst: vip.address})
-    priority = placed.priority(Priority.ICMP)
     return [
-        flow(placed.entry, priority, base.plus(**{kin.icmp_type: t}), actions, cookie=cookie)
+        entry.claim(placed, Priority.ICMP, base.plus(**{kin.icmp_type: t}), actions, cookie=cookie)
         for t in kin.errors
     ]
 
@@ -62,6 +63,9 @@ def static(here: Here) -> list[Flow]:
             flow(table(Stage.ICMP_NEW), 0, kin.ip, FROM_MARK, cookie=cookie, goto=table(Stage.ICMP_OUT))
         )
         out.append(flow(table(Stage.ICMP_OUT), 0, kin.ip, tell, cookie=unknown_cookie))
+        # Remembered for a backend that the listener no longer has: as good as unknown.
+        errors = kin.ip.plus(ip_proto=kin.icmp_proto)
+        out.append(flow(table(Stage.BACKEND), 1, errors, tell, cookie=unknown_cookie))
     return out
 
 

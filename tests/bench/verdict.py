@@ -30,8 +30,8 @@ from controller.health.service import HealthService
 from controller.health.targets import Probe
 from controller.sites.store import SqliteStore
 from controller.southbound.driver import Link
-from controller.southbound.openflow.connection import connection as openflow
-from controller.southbound.openflow.connection import driver as openflow_link
+from controller.southbound.openflow import connection as openflow
+from controller.southbound.openflow import driver as openflow_link
 from controller.southbound.openflow.session import Session
 from flows.diff import Changes, diff
 from tests.bench.rig import LISTEN, ROOT, Rig, end, lab, require, topology

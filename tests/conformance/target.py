@@ -38,6 +38,7 @@ class Can(StrEnum):
     FULLNAT_PINS = "pins of fullnat connections, whose ports no other switch has"
     FULLNAT_AFFINITY = "affinity of clients with fullnat, each of whose connections has a cell of its own"
     PROBES = "solicitations of hosts that have no address yet"
+    QUESTION_SUMS = "checksums of solicitations (Open vSwitch can neither match nor check them)"
     FORWARDS = (
         "forwarding of its own for what is not balanced (Open vSwitch leaves that to the operator's flows)"
     )
@@ -48,6 +49,8 @@ class Reason(StrEnum):
 
     EXCEPTION = "exception"
     """Remembered for a backend that its slot no longer names: wants a pin."""
+    YOUNG = "young"
+    """Remembered for the backend to which its slot moves: wants a pin until that has settled."""
     OVERFLOW = "overflow"
     """Memory is full: wants a pin."""
     PIN_SEEN = "pin seen"

@@ -17,8 +17,11 @@ from tests.conformance.rows import (
     listeners,
     memory,
     modes,
+    odd,
+    repooled,
     respond,
     segment,
+    tags,
 )
 from tests.conformance.target import Target
 
@@ -29,8 +32,11 @@ SUBJECTS = {
     "memory": memory.ROWS,
     "changes": changes.ROWS,
     "deaths": deaths.ROWS,
+    "repooled": repooled.ROWS,
     "respond": respond.ROWS,
+    "odd": odd.ROWS,
     "segment": segment.ROWS,
+    "tags": tags.ROWS,
     "errors": errors.ROWS,
     "fragments": fragments.ROWS,
     "guards": guards.ROWS,

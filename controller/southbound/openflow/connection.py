@@ -17,7 +17,7 @@ from os_ken.controller import ofp_event
 from os_ken.controller.handler import DEAD_DISPATCHER, MAIN_DISPATCHER, set_ev_cls
 from os_ken.ofproto import ofproto_v1_3
 
-from controller.southbound.openflow.connection import hook as oskenhook
+from controller.southbound.openflow import hook as oskenhook
 from controller.southbound.openflow.events import (
     Connected,
     Disconnected,
