@@ -41,8 +41,8 @@ def _model(placed: Placed, kind: Kind, pool: int, slot: int, backend: int) -> Fl
     if kind in _METERS:
         report = (Report(placed.meter(_METERS[kind])),)
         # Only what is established: a client that opens a connection may open many.
-        remembered = {POOL: pool, SLOT: SLOT_IN_MARK, FLAGS: (0, FLAG_SYN)}
-        match = Match.of(**remembered, ct_mark=backend << 16 | slot)
+        remembered = Match.of(**{POOL: pool, SLOT: SLOT_IN_MARK}).plus(**{FLAGS: (0, FLAG_SYN)})
+        match = remembered.plus(ct_mark=backend << 16 | slot)
         return flow(
             placed.table(Stage.FATE),
             PRIORITY[kind],

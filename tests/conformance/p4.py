@@ -34,6 +34,7 @@ from tests.conformance.target import Reason, Report
 _PATIENCE = 30.0
 _REASONS = {
     Said.EXCEPTION: Reason.EXCEPTION,
+    Said.YOUNG: Reason.YOUNG,
     Said.OVERFLOW: Reason.OVERFLOW,
     Said.PIN_SEEN: Reason.PIN_SEEN,
     Said.PIN_STALE: Reason.PIN_STALE,
