@@ -1,7 +1,7 @@
 # All set-up is done by the targets themselves: `make demo` and `make test` need nothing but Python 3.11.
 PYTHON ?= python3
 
-LAB_PACKAGES = openvswitch-switch iproute2 ethtool
+LAB_PACKAGES = openvswitch-switch iproute2 iputils-ping ethtool
 BENCH_PACKAGES = nginx-light wrk iperf3 haproxy gcc libc6-dev
 
 BIN = .venv/bin
@@ -12,10 +12,11 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --retries 5 --timeout 60
 IS_ROOT := $(filter 0,$(shell id -u))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench p4 shell lint types venv lab-packages bench-packages root pins clean
+.PHONY: help demo test fresh image compose-test bench docs coverage p4 shell lint types venv lab-packages \
+  bench-packages root pins clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 demo: venv $(if $(IS_ROOT),lab-packages)  ## break a fabric under load and count what was lost (4 minutes; simulated without root)
 	$(BIN)/evenkeel demo
@@ -24,8 +25,28 @@ demo: venv $(if $(IS_ROOT),lab-packages)  ## break a fabric under load and count
 test: lint types lab-packages shell  ## lint, types, unit, conformance and lab tests (lab tests need root)
 	$(BIN)/pytest
 
+# Without .venv: what is judged is a system that has none.
+fresh: root  ## demo and test (or ONLY=demo, ONLY=test) on a bare Debian 12, built for it and removed (root, 40 minutes)
+	@.ci/fresh $(or $(ONLY),demo test)
+
+# IMAGE_FLAGS go to docker build, such as '--network host' or '--build-arg BMV2=debian:12-slim' (no BMv2).
+image:  ## the images evenkeel:runtime and evenkeel:lab (docs/docker.md)
+	@.ci/images $(IMAGE_FLAGS)
+
+compose-test: venv  ## compose.yaml under load, an lb container killed: EVENKEEL_SWITCH=embedded or bmv2 (3 minutes)
+	$(BIN)/python -m tests.compose.trial
+
 bench: root venv lab-packages bench-packages  ## measure everything (root)
 	$(BIN)/evenkeel bench all
+
+docs: venv  ## generate docs/reference again from the code
+	$(BIN)/python -m tests.reference
+
+coverage: venv  ## branches of the pure modules that unit tests reach; fails below the floor of 95 %
+	mkdir -p out
+	$(BIN)/coverage run -m pytest -q tests/unit
+	$(BIN)/coverage json --quiet -o out/coverage.json
+	$(BIN)/python -m tests.branches out/coverage.json
 
 p4: venv  ## compile the P4 programs again into p4src/build (needs p4c-bm2-ss on PATH)
 	$(BIN)/python -m p4src.compile

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from controller.plan.slots import Bytes, SlotTable
+from controller.spec.slots import Bytes, SlotTable
 from flows import messages
 from flows.actions import Bits, Load, Report
 from flows.entries import Flow, flow
@@ -41,8 +41,8 @@ def _model(placed: Placed, kind: Kind, pool: int, slot: int, backend: int) -> Fl
     if kind in _METERS:
         report = (Report(placed.meter(_METERS[kind])),)
         # Only what is established: a client that opens a connection may open many.
-        remembered = Match.of(**{POOL: pool, SLOT: SLOT_IN_MARK}).plus(**{FLAGS: (0, FLAG_SYN)})
-        match = remembered.plus(ct_mark=backend << 16 | slot)
+        established = Match.of(**{FLAGS: (0, FLAG_SYN)})
+        match = established.plus(**{POOL: pool, SLOT: SLOT_IN_MARK}, ct_mark=backend << 16 | slot)
         return flow(
             placed.table(Stage.FATE),
             PRIORITY[kind],

@@ -8,10 +8,11 @@ import signal
 from types import FrameType
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from topo import state
 
-LAB_PROGRAMS = ("ip", "ethtool", "ovs-vswitchd", "ovsdb-server", "ovs-vsctl", "ovs-ofctl")
+LAB_PROGRAMS = ("ip", "bridge", "ping", "ethtool", "ovs-vswitchd", "ovsdb-server", "ovs-vsctl", "ovs-ofctl")
 """Programs that a lab test starts."""
 
 
@@ -25,6 +26,10 @@ def why_no_lab() -> str | None:
     missing = ", ".join(name for name in LAB_PROGRAMS if shutil.which(name) is None)
     return why_not_root() or (f"needs programs that are not installed: {missing}" if missing else None)
 
+
+# How long an example takes says how busy the machine is, not whether it is right.
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 
 _ended: list[int] = []
 

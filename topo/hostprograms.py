@@ -13,18 +13,27 @@ _SCRIPTS = Path(__file__).parent / "servers"
 _PYTHON = (sys.executable, "-I", "-S")
 
 
-def serve(fabric: Fabric, host: Host, space: str, lab: Path) -> None:
-    """Start a host's server program; returns when its ports are open. ``lab`` is the lab's directory."""
+def server(fabric: Fabric, host: Host, logs: Path) -> list[str]:
+    """Command line of a host's server program, which logs its connections to ``logs``/HOST.jsonl."""
     ports = fabric.topology.servers
-    pidfile = lab / f"{host.name}.pid"
     flags = [
         f"--{service}={port}"
         for service, numbers in (("http", ports.http), ("echo", ports.echo), ("udp", ports.udp))
         for port in numbers
     ]
-    script, log = str(_SCRIPTS / "server.py"), lab / "logs" / f"{host.name}.jsonl"
+    return [*_PYTHON, str(_SCRIPTS / "server.py"), host.name, *flags, f"--log={logs / host.name}.jsonl"]
+
+
+def decapsulator() -> list[str]:
+    """Command line of a server's end of IPIP tunnels."""
+    return [*_PYTHON, str(_SCRIPTS / "decap.py"), wires.IPIP_INTERFACE]
+
+
+def serve(fabric: Fabric, host: Host, space: str, lab: Path) -> None:
+    """Start a host's server program; returns when its ports are open. ``lab`` is the lab's directory."""
+    pidfile = lab / f"{host.name}.pid"
     with netns.enter(space):
-        process.run([*_PYTHON, script, host.name, *flags, f"--log={log}", f"--pid-file={pidfile}"])
+        process.run([*server(fabric, host, lab / "logs"), f"--pid-file={pidfile}"])
     process.remember(lab / "pids", host.name, int(pidfile.read_text()))
 
 
@@ -32,6 +41,6 @@ def decapsulate(host: Host, space: str, lab: Path) -> None:
     """Start the host's end of IPIP tunnels; it is part of the host, not of the program that serves."""
     name, log = wires.IPIP_INTERFACE, lab / f"{host.name}.decap.log"
     with netns.enter(space):
-        pid = process.detach([*_PYTHON, str(_SCRIPTS / "decap.py"), name], log, lab)
+        pid = process.detach(decapsulator(), log, lab)
     known = process.remember(lab / "pids", f"{name}.{host.name}", pid)
     process.await_ready(known, lambda: wires.links(space).get(name, False), log, 10.0)

@@ -14,6 +14,7 @@ from topo import netns, process, wires
 from topo.plan import CPU_PORT, P4RUNTIME_PORT, Fabric, Switch
 
 BMV2 = "simple_switch_grpc"
+EMBEDDED = (sys.executable, "-m", "controller", "switch")
 ROOT = Path(__file__).parents[1]
 DEADLINE = 30.0
 """Seconds from the start of the program to its open P4Runtime port."""
@@ -26,6 +27,14 @@ _SHARE = -10
 real-time priority, as the other kinds have it, a few of them would leave the controller only what the kernel keeps
 back (50 ms of each second, at a stretch), and its probes would time out. A share, however large, leaves the rest of
 every scheduling period to others."""
+
+
+def options(switch: Switch) -> list[str]:
+    """What follows the program's name, for either kind."""
+    ports = [word for port in switch.ports for word in ("-i", f"{port.number}@{port.to}")]
+    identity = ["--no-p4", "--device-id", str(switch.id)]
+    target = ["--grpc-server-addr", f"{switch.control}:{P4RUNTIME_PORT}", "--cpu-port", str(CPU_PORT)]
+    return [*ports, *identity, "--", *target]
 
 
 def missing(kind: str) -> str | None:
@@ -59,20 +68,8 @@ class P4Switch:
         own = [*_OWN_SYS, BMV2]
         if self.switch.kind == "embedded":
             trace = ["--trace-socket", str(self.directory / "trace.sock")]
-            own = [sys.executable, "-m", "controller", "switch", *trace]
-        ports = [word for port in self.switch.ports for word in ("-i", f"{port.number}@{port.to}")]
-        return [
-            *own,
-            *ports,
-            "--no-p4",
-            "--device-id",
-            str(self.switch.id),
-            "--",
-            "--grpc-server-addr",
-            f"{self.switch.control}:{P4RUNTIME_PORT}",
-            "--cpu-port",
-            str(CPU_PORT),
-        ]
+            own = [*EMBEDDED, *trace]
+        return [*own, *options(self.switch)]
 
     def start(self, shut: bool = False) -> None:
         """Start it; returns when it listens. Raises ``CommandError``.

@@ -48,7 +48,7 @@ def connect(fabric: Fabric, spaces: Mapping[str, str]) -> None:
     """Lay every cable of the lab; ``spaces`` names the namespace of each node (and of ``CONTROL_BRIDGE``)."""
     for node, space in spaces.items():
         with netns.enter(space):
-            _defaults(switch=node in fabric.switches or node == CONTROL_BRIDGE)
+            set_defaults(switch=node in fabric.switches or node == CONTROL_BRIDGE)
     for one, other in fabric.links:
         _cable(spaces[one], other, spaces[other], one)
         if fabric.switches[one].p4 or fabric.switches[other].p4:
@@ -57,15 +57,16 @@ def connect(fabric: Fabric, spaces: Mapping[str, str]) -> None:
         _cable(spaces[host.attach], host.name, spaces[host.name], HOST_INTERFACE, host.mac)
         if fabric.switches[host.attach].p4:
             _plain_cable((spaces[host.attach], host.name), (spaces[host.name], HOST_INTERFACE))
-    controlled = {
-        CONTROLLER: CONTROL_ADDRESS,
-        **{switch.name: switch.control for switch in fabric.switches.values()},
-    }
-    _control_network(spaces, controlled)
+    _control_network(spaces, controlled(fabric))
 
 
-def _defaults(switch: bool) -> None:
-    """Kernel parameters of a namespace, before any interface is born in it."""
+def controlled(fabric: Fabric) -> dict[str, IPv4Address]:
+    """Nodes on the control network and their addresses there."""
+    return {CONTROLLER: CONTROL_ADDRESS, **{each.name: each.control for each in fabric.switches.values()}}
+
+
+def set_defaults(switch: bool) -> None:
+    """Kernel parameters of the namespace that the calling thread is in, before any interface is born in it."""
     for scope in ("all", "default"):
         netns.sysctl(f"net/ipv4/conf/{scope}/rp_filter", "0")
         for key, value in (
@@ -110,20 +111,25 @@ def _up(route: IPRoute, interface: str) -> int:
     return index
 
 
-def _control_network(spaces: Mapping[str, str], controlled: Mapping[str, IPv4Address]) -> None:
+def _control_network(spaces: Mapping[str, str], addresses: Mapping[str, IPv4Address]) -> None:
     bridge = spaces[CONTROL_BRIDGE]
     with netns.enter(bridge), IPRoute() as route:
         route.link("add", ifname="control", kind="bridge")
         _up(route, "control")
-    for node, address in controlled.items():
+    for node, address in addresses.items():
         _cable(bridge, f"to-{node}", spaces[node], CONTROL_INTERFACE)
-        with netns.enter(spaces[node]), IPRoute() as route:
-            index = route.link_lookup(ifname=CONTROL_INTERFACE)[0]
-            route.addr("add", index=index, address=str(address), prefixlen=CONTROL_NETWORK.prefixlen)
+        address_control(spaces[node], address)
     with netns.enter(bridge), IPRoute() as route:
         master = route.link_lookup(ifname="control")[0]
-        for node in controlled:
+        for node in addresses:
             route.link("set", index=route.link_lookup(ifname=f"to-{node}")[0], master=master)
+
+
+def address_control(space: str, address: IPv4Address) -> None:
+    """Give a node's interface on the control network its address."""
+    with netns.enter(space), IPRoute() as route:
+        index = route.link_lookup(ifname=CONTROL_INTERFACE)[0]
+        route.addr("add", index=index, address=str(address), prefixlen=CONTROL_NETWORK.prefixlen)
 
 
 def set_up_host(fabric: Fabric, host: Host, space: str) -> None:

@@ -8,16 +8,17 @@ import sys
 from ipaddress import ip_address
 from pathlib import Path
 
+from controller.cli import codes
 from controller.decision import Decision, LbState, Packet
 from controller.decision import decide as decide_packet
 from controller.hashes import SLOT_HASHES
 from controller.model.errors import ConfigErrors
 from controller.model.load import load_intent
-from controller.model.types import Address, Intent, Listener, Protocol, Role, Switch
-from controller.plan.duty import World, duty, pool_key
-from controller.plan.numbers import Numbers, Space
+from controller.plan.duty import duty_without_pins, world_of
+from controller.plan.ids import Space
 from controller.plan.pins import PinBook
-from controller.plan.pool import PoolState, step
+from controller.plan.tables import Tables, advance
+from controller.spec.types import Address, Intent, Listener, Protocol, Role, Switch
 
 TCP_FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns")
 PRESUMED = "every backend is healthy, nothing is remembered or pinned, no slot moves, no guard drops"
@@ -48,16 +49,16 @@ def decide(
         answer = _decide(intent, packet)
     except ConfigErrors as errors:
         print(errors, file=sys.stderr)
-        return 2
+        return codes.Decide.BAD_INPUT
     except _WrongError as error:
         print(f"evenkeel decide: {error}", file=sys.stderr)
-        return 2
+        return codes.Decide.BAD_INPUT
     decision, listener, backend = answer
     if json_out:
         print(json.dumps(_as_json(packet, *answer)))
     else:
         print(_as_text(packet, decision, listener, backend))
-    return 0 if backend is not None else 1
+    return codes.Decide.BACKEND if backend is not None else codes.Decide.NO_BACKEND
 
 
 def _packet(source: str, target: str, udp: bool, flags: str | None) -> Packet:
@@ -95,22 +96,10 @@ def _decide(intent: Intent, packet: Packet) -> tuple[Decision, Listener | None, 
     """The decision, the listener that claims the packet, and the name of the backend."""
     listener = _listener(intent, packet)
     switch = _switch(intent, listener)
-    numbers = Numbers()
-    fresh = {pool_key(item): item for item in intent.listeners()}
-    pools = {
-        key: step(
-            PoolState.new(item.pool, item.protocol, intent.pool(item.pool).slots),
-            intent.pool(item.pool),
-            {},
-            numbers,
-            0.0,
-        )
-        for key, item in fresh.items()
-    }
+    tables = advance(Tables(), intent, {}, 0.0)
     owners = {vip.name: switch.site for vip in intent.vips}
-    world = World(intent, numbers, pools, {}, PinBook(), frozenset(), owners, 0.0)
-    plan = duty(world, switch)
-    names = {number: name for name, number in numbers.given.get(Space.BACKEND, {}).items()}
+    plan = duty_without_pins(world_of(intent, tables, PinBook(), frozenset(), owners), switch)
+    names = {number: name for name, number in tables.ids.ids(Space.BACKEND).items()}
     decision = decide_packet(packet, LbState.fresh(plan, names))
     return decision, listener, None if decision.backend is None else names[decision.backend]
 

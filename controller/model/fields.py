@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeVar
 
-from controller.model.reader import Converter, Place
-from controller.model.types import Address, Network
+from controller.model import probe_values
+from controller.model.reader import Converter, Place, shortened
 from controller.model.units import (
     Wrong,
     format_duration,
     parse_address,
     parse_duration,
+    parse_host_network,
     parse_mac,
     parse_network,
     parse_octets,
     parse_share,
     parse_virtual_mac,
 )
+from controller.spec.types import Address, Network
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
+MAX_ID = 2**64 - 1
+"""Largest id of a switch."""
+_DATAPATH = re.compile(r"[0-9a-f]{16}|[0-9a-f]{2}(?::[0-9a-f]{2}){7}")
+_DECIMAL = re.compile(r"[0-9]{1,40}")
+_PLAIN = re.compile(r"0x[0-9a-f]{1,40}|0|[1-9][0-9]{0,39}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _P4RUNTIME = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):([0-9]{1,5})|unix:/\S+")
 _OVSDB = re.compile(r"tcp:(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):([0-9]{1,5})|unix:/\S+")
 
 
 def text(place: Place) -> str:
-    """Any non-empty text."""
+    """Text, not empty."""
     scalar = place.scalar("write a text")
     if not isinstance(scalar.value, str):
         raise Wrong(
@@ -42,7 +50,10 @@ def text(place: Place) -> str:
 
 
 def name(place: Place) -> str:
-    """A name: letters, digits, dot, dash, underscore; at most 63."""
+    """Name.
+
+    At most 63 letters, digits, dots, dashes and underscores, the first a letter or digit.
+    """
     found = text(place)
     if _NAME.fullmatch(found) is None:
         right = 'use up to 63 letters, digits, ".", "-" and "_", starting with a letter or digit'
@@ -51,7 +62,7 @@ def name(place: Place) -> str:
 
 
 def flag(place: Place) -> bool:
-    """true or false."""
+    """``true`` or ``false``."""
     scalar = place.scalar("write true or false")
     if not isinstance(scalar.value, bool):
         raise Wrong(f"is {scalar}", "write true or false")
@@ -70,6 +81,7 @@ def whole(low: int, high: int) -> Converter[int]:
             raise Wrong(f"is {value.text}", right)
         return value.value
 
+    convert.__doc__ = f"Whole number, {low:,} to {high:,}"
     return convert
 
 
@@ -80,14 +92,38 @@ def duration(low: float, high: float) -> Converter[float]:
     def convert(place: Place) -> float:
         scalar = place.scalar("write 500ms, 1s, 5m, 1h or a plain number of seconds")
         if isinstance(scalar.value, int | float) and not isinstance(scalar.value, bool):
-            seconds = float(scalar.value)
+            # Compared as it is: no float is as large as an int may be.
+            seconds = float(scalar.value) if scalar.value <= high else math.inf
         else:
             seconds = parse_duration(scalar.text)
         if not low <= seconds <= high:
             raise Wrong(f"is {scalar.text}", right)
         return seconds
 
+    convert.__doc__ = f"Duration, {format_duration(low)} to {format_duration(high)}"
     return convert
+
+
+def switch_id(place: Place) -> int:
+    """Number: ``0x21``, ``33``, or 16 hex digits as ``ovs-vsctl`` prints them."""
+    right = f"write 0x21, 33, or the 16 hex digits that ovs-vsctl prints, from 1 to {MAX_ID:#x}"
+    scalar = place.scalar(right)
+    written = scalar.text.strip().lower()
+    if _DATAPATH.fullmatch(written) is not None:
+        value = int(written.replace(":", ""), 16)
+        if _DECIMAL.fullmatch(written) is not None and not written.startswith("0"):
+            choices = f"write {value:#x} for the hex digits, or {int(written):#x} for the decimal number"
+            raise Wrong(f"is {written}, 16 digits that are hex as ovs-vsctl prints them, or decimal", choices)
+    elif _PLAIN.fullmatch(written) is not None:
+        value = int(written, 0)
+    elif _DECIMAL.fullmatch(written) is not None:
+        choices = f"write {int(written, 16):#x} for hex digits, or {int(written)} for the decimal number"
+        raise Wrong(f"is {shortened(written)}, which may be hex, octal or decimal", choices)
+    else:
+        raise Wrong(f"is {scalar}", right)
+    if not 1 <= value <= MAX_ID:
+        raise Wrong(f"is {scalar.text}", right)
+    return value
 
 
 def choice(kinds: type[E], only: tuple[E, ...] | None = None) -> Converter[E]:
@@ -102,6 +138,7 @@ def choice(kinds: type[E], only: tuple[E, ...] | None = None) -> Converter[E]:
                 return kind
         raise Wrong(f"is {scalar}", right)
 
+    convert.__doc__ = either(tuple(f"``{each}``" for each in allowed))
     return convert
 
 
@@ -115,6 +152,7 @@ def word(*allowed: str) -> Converter[str]:
             raise Wrong(f"is {scalar}", right)
         return scalar.text
 
+    convert.__doc__ = either(tuple(f"``{each}``" for each in allowed))
     return convert
 
 
@@ -123,41 +161,55 @@ def either(words: tuple[str, ...]) -> str:
     return ", ".join(words[:-1]) + f" or {words[-1]}" if len(words) > 1 else words[0]
 
 
-def _from_text(parse: Callable[[str], T], right: str) -> Converter[T]:
+def _from_text(parse: Callable[[str], T], right: str, what: str) -> Converter[T]:
     def convert(place: Place) -> T:
         return parse(place.scalar(right).text)
 
+    convert.__doc__ = what
     return convert
 
 
-share: Converter[float] = _from_text(parse_share, "write 50% or 0.5")
-address: Converter[Address] = _from_text(parse_address, "write one such as 10.0.0.100 or fd00::100")
-network: Converter[Network] = _from_text(parse_network, "write one such as 10.0.0.0/24 or fd00::/64")
-mac: Converter[str] = _from_text(parse_mac, "write one such as 02:45:56:00:00:01")
-virtual_mac: Converter[str] = _from_text(parse_virtual_mac, "write one such as 02:45:56:00:01:01")
-octets: Converter[bytes] = _from_text(parse_octets, 'write a text or "hex:" and hex digits')
+share: Converter[float] = _from_text(parse_share, "write 50% or 0.5", "Share, ``50%`` or ``0.5``")
+address: Converter[Address] = _from_text(
+    parse_address, "write one such as 10.0.0.100 or fd00::100", "Address, IPv4 or IPv6"
+)
+network: Converter[Network] = _from_text(
+    parse_network, "write one such as 10.0.0.0/24 or fd00::/64", "Prefix, IPv4 or IPv6"
+)
+host_network: Converter[Network] = _from_text(
+    parse_host_network, "write one such as 10.0.0.0/24 or fd00::/64", "Prefix of hosts, IPv4 or IPv6"
+)
+mac: Converter[str] = _from_text(parse_mac, "write one such as 02:45:56:00:00:01", "MAC address")
+virtual_mac: Converter[str] = _from_text(
+    parse_virtual_mac, "write one such as 02:45:56:00:01:01", "Locally administered MAC address"
+)
+octets: Converter[bytes] = _from_text(
+    parse_octets, 'write a text or "hex:" and hex digits', "Text, or ``hex:`` and hex digits"
+)
 
 
 def http_path(place: Place) -> str:
-    """The path of an HTTP request."""
-    found = text(place)
-    if not found.startswith("/") or any(c.isspace() for c in found):
-        raise Wrong(f'is "{found}"', "write a path that begins with / and has no blanks")
-    return found
+    """Path of an HTTP request; begins with ``/``."""
+    return probe_values.http_path(text(place))
+
+
+def http_host(place: Place) -> str:
+    """Name or address, for the Host header."""
+    return probe_values.http_host(place.scalar("write a name or an address").text)
 
 
 def regex(place: Place) -> str:
-    """A regular expression that compiles."""
-    scalar = place.scalar("write a regular expression")
-    try:
-        re.compile(scalar.text)
-    except re.error as error:
-        raise Wrong(f'is "{scalar.text}", which is no regular expression', f"mind: {error}") from None
-    return scalar.text
+    """Regular expression."""
+    return probe_values.body_pattern(place.scalar("write a regular expression").text)
+
+
+def datagram(place: Place) -> bytes:
+    """Text, or ``hex:`` and hex digits, that fits into a datagram."""
+    return probe_values.datagram(octets(place))
 
 
 def status(place: Place) -> tuple[int, int]:
-    """An HTTP status or an inclusive range of them."""
+    """HTTP status or a range of them, ``200`` or ``301-308``."""
     right = "write a status such as 200 or a range such as 301-308, from 100 to 599"
     scalar = place.scalar(right)
     match = re.fullmatch("([0-9]{3})(?:-([0-9]{3}))?", scalar.text)
@@ -170,7 +222,7 @@ def status(place: Place) -> tuple[int, int]:
 
 
 def ovsdb(place: Place) -> str:
-    """Where an OVSDB server listens."""
+    """``tcp:HOST:PORT`` or ``unix:/PATH`` of an OVSDB server."""
     right = "write tcp:HOST:PORT or unix:/PATH"
     scalar = place.scalar(right)
     match = _OVSDB.fullmatch(scalar.text)
@@ -180,7 +232,7 @@ def ovsdb(place: Place) -> str:
 
 
 def p4runtime(place: Place) -> str:
-    """Where a P4Runtime server listens."""
+    """``HOST:PORT`` or ``unix:/PATH`` of a P4Runtime server."""
     right = "write HOST:PORT or unix:/PATH"
     scalar = place.scalar(right)
     match = _P4RUNTIME.fullmatch(scalar.text)

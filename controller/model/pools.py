@@ -6,15 +6,8 @@ from ipaddress import IPv4Address
 
 from controller.model import fields as f
 from controller.model.reader import Converter, Place, Record, each, things
-from controller.model.types import (
-    Address,
-    Backend,
-    HealthCheck,
-    OnDown,
-    Pool,
-    ProbeKind,
-    Then,
-)
+from controller.spec.health import HealthCheck, ProbeKind
+from controller.spec.types import Address, Backend, Failback, Failover, OnDown, Pool, Then
 
 MAX_BACKENDS = 655
 """The largest ``max_backends``: 100 slots each, in a table of at most 65,536."""
@@ -49,6 +42,9 @@ def read_pool(place: Place) -> Pool | None:
     memory_timeout = r.get("memory_timeout", f.duration(1, MAX_TIMEOUT), Pool.memory_timeout)
     transition = r.get("transition", f.duration(0, MAX_TIMEOUT), Pool.transition)
     panic_threshold = r.get("panic_threshold", f.share, Pool.panic_threshold)
+    failover = r.get("failover", _failover, None)
+    if failover is not None:
+        _check_failover_keys(r)
     backend = things(read_backend, "backend", "[{name: s1, address: 10.1.0.11}]")
     backends = r.need("backends", backend, "backends: [{name: s1, address: 10.1.0.11}]")
     if not r.close():
@@ -65,6 +61,7 @@ def read_pool(place: Place) -> Pool | None:
         memory_timeout=memory_timeout,
         transition=transition,
         panic_threshold=panic_threshold,
+        failover=failover,
     )
     return r.built(pool)
 
@@ -92,7 +89,7 @@ def _addresses(r: Record) -> tuple[Address, ...]:
         r.fail("addresses", 'both "address" and "addresses" are given', "keep one of the two")
     if not r.has("addresses"):
         one = r.need("address", f.address, "address: 10.1.0.11", NOWHERE)
-        r.get("addresses", f.text, "")
+        r.get("addresses", each(f.address, ""), ())
         return () if one is NOWHERE else (one,)
     r.get("address", f.address, None)
     several = r.get("addresses", each(f.address, "write a list: [10.1.0.11]"), ())
@@ -146,6 +143,23 @@ def _policy_of(r: Record, default: OnDown) -> OnDown:
     return OnDown(keep_for, then)
 
 
+def _failover(place: Place) -> Failover:
+    r = Record(place, "failover")
+    r.need("writer", f.word("one"), "writer: one")
+    failback = r.get("failback", f.choice(Failback), Failover.failback)
+    r.close()
+    return Failover(failback)
+
+
+def _check_failover_keys(r: Record) -> None:
+    for key in ("on_down", "drain_timeout", "drain_then", "panic_threshold"):
+        if r.has(key):
+            problem = f'"{key}" means nothing beside failover'
+            r.fail(key, problem, f"leave {key} out: a former writer's connections are reset at once")
+    if not r.has("health"):
+        r.lacks("health", "add health: without checks no writer is ever replaced")
+
+
 def read_health(place: Place) -> HealthCheck:
     """The ``health`` key of a pool."""
     r = Record(place, "health")
@@ -158,12 +172,12 @@ def read_health(place: Place) -> HealthCheck:
     rise = r.get("rise", f.whole(1, 1000), d.rise)
     fall = r.get("fall", f.whole(1, 1000), d.fall)
     path = r.get("path", f.http_path, d.path)
-    host = r.get("host", f.text, None)
+    host = r.get("host", f.http_host, None)
     statuses = r.get("status", each(f.status, "write a list: [200, 301-308]"), d.statuses)
     body = r.get("body", f.regex, None)
     verify = r.get("verify", f.flag, d.verify)
-    send = r.get("send", f.octets, d.send)
-    expect = r.get("expect", f.octets, None)
+    send = r.get("send", f.datagram, d.send)
+    expect = r.get("expect", f.datagram, None)
     flap = r.get("flap", _flap, flap)
     if (*place.path, "type") not in place.source.bad:
         _check_probe_keys(r, kind)

@@ -20,11 +20,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from controller.model.types import Protocol
-from controller.plan.spec import HeldPin, PinRole, PinSpec
+from controller.spec.switch import HeldPin, PinRole, PinSpec
+from controller.spec.types import Address, Protocol
 from flows.actions import Action, Bits, Learn, Load, Report, Resubmit, Set, whole
-from flows.entries import Flow, flow
-from flows.match import Match
+from flows.entries import Flow, FlowKey, flow
+from flows.match import Item, Match
 from flows.spec import Here, family
 from flows.tables import (
     BACKEND,
@@ -47,6 +47,9 @@ SIBLING, REPORTER, ENDS = 10, 11, 20
 The roles have places of their own because Open vSwitch counts the idle time of a flow that replaces another one from
 when that was last hit: an heir that never saw the connection would end its pin at once.
 """
+PRIORITIES = (SIBLING, REPORTER, ENDS)
+_PORT = {protocol: f"{protocol}_src" for protocol in Protocol}
+_SYN: Item = (FLAGS, FLAG_SYN, FLAG_SYN)
 _DONE: tuple[Action, ...] = (Set(PIN, 0),)
 _HIDDEN = Bits(FLAGS, 4, 1)
 
@@ -71,6 +74,17 @@ def entries(here: Here, pin: HeldPin) -> tuple[Flow, ...]:
     return _entries(here.placed, *pin)
 
 
+def keys(here: Here, listener: int, source: Address, port: int) -> tuple[FlowKey, ...]:
+    """Places of all flows that a pin of this connection may have, whichever its protocol and role."""
+    table, places = here.placed.table(Stage.PIN), []
+    for protocol in Protocol:
+        items = _items(listener, protocol, source, port)
+        places += [FlowKey(table, priority, Match(items)) for priority in (SIBLING, REPORTER)]
+        if port and protocol is Protocol.TCP:
+            places.append(FlowKey(table, ENDS, Match((*items, _SYN))))
+    return tuple(places)
+
+
 # Plans are made again at every change, pins by the ten thousand stay as they were.
 @lru_cache(maxsize=400_000)
 def _entries(placed: Placed, pin: PinSpec, role: PinRole, idle: int) -> tuple[Flow, ...]:
@@ -89,7 +103,7 @@ def _packets(placed: Placed, pin: PinSpec, role: PinRole, idle: int) -> Flow:
     return flow(
         placed.table(Stage.PIN),
         REPORTER if reporter else SIBLING,
-        _match(pin),
+        Match(_items(pin.listener, pin.protocol, pin.source, pin.port)),
         chosen,
         cookie=placed.cookie(Kind.PIN if reporter else Kind.PIN_SEEN, pin.id),
         goto=placed.table(Stage.PINNED),
@@ -98,13 +112,16 @@ def _packets(placed: Placed, pin: PinSpec, role: PinRole, idle: int) -> Flow:
     )
 
 
-def _match(pin: PinSpec) -> Match:
-    """A pin's packets."""
-    kin = family(pin.source)
-    match = Match.of(**{LISTENER: pin.listener}).plus(
-        eth_type=kin.eth_type, ip_proto=pin.protocol.number, **{kin.src: pin.source}
+def _items(listener: int, protocol: Protocol, source: Address, port: int) -> tuple[Item, ...]:
+    """What a pin's packets have in common."""
+    kin = family(source)
+    items: tuple[Item, ...] = (
+        (LISTENER, listener, None),
+        ("eth_type", kin.eth_type, None),
+        ("ip_proto", protocol.number, None),
+        (kin.src, int(source), None),
     )
-    return match.plus(**{f"{pin.protocol}_src": pin.port}) if pin.port else match
+    return (*items, (_PORT[protocol], port, None)) if port else items
 
 
 def _retract(placed: Placed, pin: PinSpec) -> Flow:
@@ -117,7 +134,7 @@ def _retract(placed: Placed, pin: PinSpec) -> Flow:
         load=((_HIDDEN, 1),),
     )
     tell = Report(placed.meter(Meters.REPORTS))
-    syn = _match(pin).plus(**{FLAGS: (FLAG_SYN, FLAG_SYN)})
+    syn = Match((*_items(pin.listener, pin.protocol, pin.source, pin.port), _SYN))
     cookie = placed.cookie(Kind.PIN_STALE, pin.id)
     return flow(
         placed.table(Stage.PIN),

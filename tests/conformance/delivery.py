@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from controller.model.types import Mode
+from controller.spec.types import Mode
 from tests.conformance.packets import (
     IPIP,
     IPV6_IN_IP,
@@ -40,6 +40,8 @@ class Got:
     say: Say
     mark: bytes
     frames: list[Wire]
+    sent: tuple[Wire, ...]
+    """The frames that it was, tag and all."""
 
 
 class Wrong(Exception):

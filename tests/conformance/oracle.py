@@ -18,13 +18,14 @@ from controller.decision import (
     decide,
     listener_of,
 )
-from controller.model.types import Protocol, Switch
-from controller.plan.duty import World, duty
-from controller.plan.numbers import Space
+from controller.plan.duty import duty
+from controller.plan.ids import Space
 from controller.plan.pins import PinKey
-from controller.plan.spec import ListenerSpec
+from controller.spec.switch import ListenerSpec
+from controller.spec.types import Protocol, Switch
 from tests.conformance.ageing import Ageing, Generations
-from tests.conformance.packets import ACK, SYN, Read, read_frame
+from tests.conformance.moment import Moment
+from tests.conformance.packets import ACK, SYN, Read, read_frame, without_priority
 from tests.conformance.scenario import switch_of
 from tests.conformance.target import DEADLINE, Can, Heard, Reason, Report, Wire
 
@@ -48,10 +49,10 @@ class Oracle:
         """See ``Target``."""
         return what in (Can.MEMORY_CLOCK, Can.GENERATIONS, Can.FULLNAT_PINS, Can.FULLNAT_AFFINITY)
 
-    def apply(self, world: World) -> None:
+    def apply(self, world: Moment) -> None:
         """See ``Target``."""
         made = duty(world, self.switch)
-        self._names = {n: name for name, n in world.numbers.given.get(Space.BACKEND, {}).items()}
+        self._names = {n: name for name, n in world.ids.ids(Space.BACKEND).items()}
         pins = {pin.key: pin for pin in world.pins.pins.values()}
         self._numbers = {key: pin.id for key, pin in pins.items()}
         self._retracted = {k: n for k, n in self._retracted.items() if self._numbers.get(k) == n}
@@ -130,7 +131,7 @@ class Oracle:
 
 def as_packet(frame: bytes) -> Packet | None:
     """What a decision depends on, of a TCP or UDP packet; None for others."""
-    found = read_frame(frame)
+    found = read_frame(without_priority(frame))
     protocol = next((p for p in Protocol if found is not None and p.number == found.protocol), None)
     if found is None or protocol is None or found.fragment:
         return None

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from controller.model.types import Address, Switch
-from controller.plan.duty import World
+from controller.spec.types import Address, Switch
+from tests.conformance.moment import Moment
 
 DEADLINE = 5.0
 """Seconds that a target waits for what is to come; not a measure of speed."""
@@ -38,6 +38,7 @@ class Can(StrEnum):
     FULLNAT_PINS = "pins of fullnat connections, whose ports no other switch has"
     FULLNAT_AFFINITY = "affinity of clients with fullnat, each of whose connections has a cell of its own"
     PROBES = "solicitations of hosts that have no address yet"
+    QUESTION_SUMS = "checksums of solicitations (Open vSwitch can neither match nor check them)"
     FORWARDS = (
         "forwarding of its own for what is not balanced (Open vSwitch leaves that to the operator's flows)"
     )
@@ -103,7 +104,7 @@ class Target(Protocol):
         """Whether it can do that."""
         ...
 
-    def apply(self, world: World) -> None:
+    def apply(self, world: Moment) -> None:
         """Hold what the world says, by the least writes, and decide by nothing older; renew the authority."""
         ...
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from controller.model.types import OpenFlowPlacement
+from controller.spec.types import OpenFlowPlacement
 from flows.stages.pin import ENDS
 from flows.tables import Placed, Stage
 from tests.lab.balanced import Balanced

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from controller.plan.pins import PinBook, PinKey
-from controller.plan.spec import Fate, HeldPin, PinRole, PinSpec
+from controller.spec.switch import Fate, HeldPin, PinRole, PinSpec
 from p4src.hashes import slot
 from p4src.ids import Reason
 from tests.p4.box import Box, Idle, Punt, Said
@@ -35,7 +35,7 @@ class Keeper:
         """Everything is to be like this now; pins stay, but those of backends that give their connections away."""
         self.scene = scene
         leaving = {number for number, fate in scene.fates.items() if fate in (Fate.MOVE, Fate.RESET)}
-        self.pins.forget_backends(leaving)
+        self.pins.drop([key for key, pin in self.pins.pins.items() if pin.backend in leaving])
         self.apply()
 
     def apply(self) -> None:

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from finsy.proto import p4r, p4r_grpc
 
-from controller.plan.slots import SlotTable
-from controller.southbound import p4link
 from controller.southbound.errors import SwitchGone
-from controller.southbound.p4channel import P4Channel
-from controller.southbound.p4events import Backup, Connected, Differs, Disconnected, Event, Unreachable
-from controller.southbound.p4pipeline import balancer
-from controller.southbound.p4session import P4Session
+from controller.southbound.p4 import connection as p4link
+from controller.southbound.p4.channel import P4Channel, translated
+from controller.southbound.p4.events import Backup, Connected, Differs, Disconnected, Event, Unreachable
+from controller.southbound.p4.pipeline import balancer
+from controller.southbound.p4.session import P4Session
+from controller.spec.slots import SlotTable
 from p4src.diff import diff
 from p4src.ids import Op
 from p4src.target import Changes, P4Target
@@ -93,6 +93,50 @@ def test_calls_under_way_end_when_the_switch_dies(switch: Startable) -> None:
     asyncio.run(body())
 
 
+def test_a_link_told_to_end_ends_although_its_connection_is_lost_at_that_moment() -> None:
+    async def body() -> None:
+        link = p4link.Link(NAME, "unix:/nowhere", DEVICE, 1, balancer(), lambda _: None)
+        up = asyncio.Event()
+        again = asyncio.Event()
+
+        async def until_the_stream_ends() -> None:
+            up.set()
+            await asyncio.Event().wait()
+
+        async def lost() -> None:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise SwitchGone("the stream ended") from None
+
+        async def connection() -> None:
+            if again.is_set():
+                await asyncio.Event().wait()
+            again.set()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(until_the_stream_ends())
+                    group.create_task(lost())
+            except BaseExceptionGroup as errors:
+                raise errors.exceptions[0] from None
+
+        link._connection = connection  # type: ignore[method-assign]
+        task = asyncio.create_task(link.run())
+        await up.wait()
+        task.cancel()
+        await asyncio.wait([task], timeout=10.0)
+        assert task.cancelled()
+
+    asyncio.run(body())
+
+
+def test_a_message_for_a_stream_that_ends_meanwhile_finds_the_switch_gone() -> None:
+    error = grpc.aio.AioRpcError(
+        grpc.StatusCode.INTERNAL, grpc.aio.Metadata(), grpc.aio.Metadata(), "Internal error from Core"
+    )
+    assert isinstance(translated(NAME, "stream", error), SwitchGone)
+
+
 async def forever(call: object) -> str:
     """Call again and again until the switch is gone."""
     assert callable(call)
@@ -112,7 +156,7 @@ def test_the_newer_of_two_controllers_is_primary_and_the_other_one_takes_over_fr
             session = await old.session(switch, term=7)
             successor = await new.session(switch, term=9)
             assert (await old.next(Disconnected)).session is session
-            assert await old.next(Backup) == Backup(NAME, 9)
+            assert await old.next(Backup) == Backup(NAME, 9, 9)
             with pytest.raises(SwitchGone):
                 await session.write(Changes())
             await successor.write(diff(P4Target(), target()))
@@ -152,7 +196,7 @@ def test_an_older_controller_is_told_that_it_is_backup(switch: Startable) -> Non
         async with driven() as new, driven() as old:
             session = await new.session(switch, term=9)
             old.driver.connect(NAME, switch.address, DEVICE, 7)
-            assert await old.next(Backup) == Backup(NAME, 9)
+            assert await old.next(Backup) == Backup(NAME, 9, 9)
             assert old.driver.sessions() == {}
             assert session.alive
 

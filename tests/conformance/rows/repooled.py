@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.model.types import Backend, Mode, Pool, Protocol
+from controller.spec.types import Backend, Mode, Pool, Protocol
 from tests.conformance.expect import To
 from tests.conformance.expect_control import ErrorAt
 from tests.conformance.row import Change, Hear, In, Pass, Row

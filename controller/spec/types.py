@@ -1,0 +1,393 @@
+"""Intent as frozen data: what the operator wants, already validated and with every default filled in.
+
+Nothing here does I/O or knows YAML; ``load.py`` builds these objects and ``check.py`` rejects the impossible.
+Times are seconds (float), rates packets per second, addresses are ``ipaddress`` objects, MACs are the usual
+lower-case colon form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from controller.spec.health import HealthCheck
+from controller.spec.kinds import KINDS, Kind
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+class Role(StrEnum):
+    """What a switch does for a VIP; one switch may hold several."""
+
+    EDGE = "edge"
+    LB = "lb"
+    LEAF = "leaf"
+
+
+class Mode(StrEnum):
+    """How a packet reaches its backend."""
+
+    DR = "dr"
+    NAT = "nat"
+    FULLNAT = "fullnat"
+    TUN = "tun"
+
+
+class Protocol(StrEnum):
+    """Transport of a listener."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+    @property
+    def number(self) -> int:
+        """IANA protocol number."""
+        return 6 if self is Protocol.TCP else 17
+
+
+class Affinity(StrEnum):
+    """What is hashed and remembered."""
+
+    CONNECTION = "connection"
+    """The 5-tuple."""
+    SOURCE = "source"
+    """(source address, VIP)."""
+
+
+class Then(StrEnum):
+    """What becomes of remembered connections when a grace time has passed."""
+
+    KEEP = "keep"
+    MOVE = "move"
+    RESET = "reset"
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """A layer-2 segment that this site's lb switches reach without a router."""
+
+    name: str
+    """Shown in messages."""
+    prefixes: tuple[Network, ...]
+    """Addresses of the segment."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A data centre."""
+
+    name: str
+    """Name by which ``site`` of switches and ``owners`` of VIPs refer to it."""
+    subnets: tuple[Subnet, ...] = ()
+    """The layer-2 segments that the lb switches reach without a router. A backend inside one is addressed by its own
+    ``mac``, one outside by the switch's ``gateway_mac``. VIPs must lie in one. None: everything is one flat segment."""
+    bypass: tuple[Network, ...] = ()
+    """Hosts that talk to servers directly, such as the controller's probes and administrators: answers to them are
+    never rewritten."""
+
+
+@dataclass(frozen=True)
+class OpenFlowPlacement:
+    """Where our flows live on a switch that others may program too."""
+
+    entry_table: int = 0
+    """Table in which VIP traffic is claimed."""
+    tables_from: int = 10
+    """First of our own tables, which are consecutive (31 of them)."""
+    next_table: int | None = None
+    """Table in which rewritten packets continue. None: they go through ``entry_table`` again, to flows below ours."""
+    priority: int = 30000
+    """Lowest priority of our flows in ``entry_table``; the highest is 90 more."""
+    cookie: int = 0x4556
+    """Upper 16 bits of every cookie of ours."""
+    zones_from: int = 1000
+    """First conntrack zone of ours: 8 for each VIP from here, 1,000 from 18,000 further on for fragments, one at 19,999
+    further on, and from 20,000 further on one for each fullnat listener."""
+    groups_from: int = 0x45560000
+    """First group id of ours (65,536 follow)."""
+    meters_from: int = 1000
+    """First meter id of ours (10,000 follow)."""
+
+
+SEGMENT, SHARED_SEGMENT = "segment", "segment-"
+"""What a port leads to behind which clients and routers are; with a name after it, one that other edges are on too."""
+
+
+def is_segment(name: str) -> bool:
+    """Whether a port that leads there leads to clients and routers, whoever they are."""
+    return name == SEGMENT or name.startswith(SHARED_SEGMENT)
+
+
+@dataclass(frozen=True)
+class Port:
+    """A switch port and what is behind it."""
+
+    number: int
+    to: str
+    """Name of a switch or of a backend's host, "segment" for where clients and routers are, or "segment-NAME" for such
+    a place that other edges are on as well."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where a P4 switch, which has no other forwarding than ours, sends what is not balanced."""
+
+    to: Network
+    """Destination."""
+    via: tuple[str, ...]
+    """Neighbours as ``ports`` names them; traffic is spread over those that live."""
+    mac: str | None = None
+    """MAC of the host behind the port. None: the neighbour is a switch and routes on."""
+
+
+@dataclass(frozen=True)
+class Switch:
+    """One switch under control."""
+
+    name: str
+    """Name by which ``ports``, ``at`` and ``via`` refer to it."""
+    kind: str
+    """What the switch is. All lb switches of a pool must be of kinds that share a hash (``bmv2`` and ``embedded``
+    do). There is no program for ``tofino`` yet."""
+    id: int
+    """OpenFlow datapath id or P4Runtime device id. Digits that may be hexadecimal or decimal are refused."""
+    site: str
+    """Site that the switch belongs to."""
+    roles: frozenset[Role]
+    """``edge`` answers for VIPs and spreads their packets, ``lb`` chooses backends, ``leaf`` connects servers."""
+    mac: str
+    """Source of the packets that the switch sends."""
+    ports: tuple[Port, ...] = ()
+    """What is behind a port, such as ``{1: lb1, 4: s1, 9: segment}``: a switch, a backend, or ``segment`` (clients and
+    routers; VIPs are announced there). ``segment-NAME`` is a segment that several edges of the site are on: the edge
+    with the lowest id that is there answers and announces, and only the lowest id floods. An edge needs its ports to
+    lb switches here."""
+    local: tuple[Network, ...] = ()
+    """Prefixes of source addresses for fullnat, one address for each fullnat listener and IP version. On P4 switches:
+    of tunnels too, and a prefix of 8 addresses or more serves all listeners of its IP version."""
+    tunnel_port: int | None = None
+    """OpenFlow port number of the VXLAN port (``remote_ip=flow``), which mode ``tun`` needs."""
+    gateway_mac: str | None = None
+    """Destination MAC towards backends behind a router."""
+    ovsdb: str | None = None
+    """Where the controller sets conntrack timeouts and opens links to edges. None: the operator sets the timeouts, and
+    links must not be shut at boot."""
+    placement: OpenFlowPlacement = field(default_factory=OpenFlowPlacement)
+    """Where our flows live on an Open vSwitch that others may program too."""
+    p4runtime: str | None = None
+    """Where a P4 switch's P4Runtime server listens; required for P4 switches."""
+    routes: tuple[Route, ...] = ()
+    """Of a P4 switch: where it sends what is not balanced."""
+
+    @property
+    def of_kind(self) -> Kind:
+        """What is known of all switches of its kind. Raises KeyError for a kind that ``check`` refuses."""
+        return KINDS[self.kind]
+
+    @property
+    def hash_name(self) -> str:
+        """Name of the tuple hash of this kind of switch."""
+        return self.of_kind.hash
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A real server in a pool. ``name`` is its identity: it seeds the Maglev permutation."""
+
+    name: str
+    """Identity of the backend: it seeds the Maglev permutation, and is one host in all pools."""
+    addresses: tuple[Address, ...]
+    """``address: A`` or ``addresses: [A, B]``, at most one IPv4 and one IPv6 address. One of the keys is required."""
+    mac: str | None = None
+    """Needed for ``dr``, and for ``nat`` and ``fullnat`` where no router is between."""
+    at: str | None = None
+    """Switch to which the server is connected."""
+    weight: int = 1
+    """Share of new connections, relative to the other backends; 0 drains."""
+    group: int = 0
+    """Priority group: the lowest one with a living backend serves."""
+    drain: bool = False
+    """Whether new connections stop and established ones stay for ``drain_timeout``."""
+
+    def address(self, version: int) -> Address | None:
+        """The address of IP ``version`` (4 or 6), if it has one."""
+        return next((a for a in self.addresses if a.version == version), None)
+
+
+@dataclass(frozen=True)
+class OnDown:
+    """What remembered connections of a backend do once it is judged down."""
+
+    keep_for: float
+    """How long remembered connections stay with a backend that is down."""
+    then: Then
+    """What happens to them then: decided again, or reset."""
+
+
+class Failback(StrEnum):
+    """What happens when a backend lives again that is preferred to the one that serves."""
+
+    MANUAL = "manual"
+    """The one that serves goes on until it fails or is told to give way."""
+    AUTO = "auto"
+    """The preferred one takes over."""
+
+
+@dataclass(frozen=True)
+class Failover:
+    """At most one backend of the pool serves at a time (a writer, such as the primary of a database).
+
+    Preferred is the lowest priority group, and in it who stands first in the file, weight 0 and draining ones left
+    out. When another takes over, connections of the former one are reset, and panic never opens a second.
+    """
+
+    failback: Failback = Failback.MANUAL
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Weighted backends with one health policy."""
+
+    name: str
+    """Name by which listeners refer to it."""
+    backends: tuple[Backend, ...]
+    """The real servers."""
+    max_backends: int = 40
+    """Fixes the number of slots: the smallest power of two that is at least 100 times this (256 to 65,536). Fixed for
+    the pool's life; a later change is refused with ``pool_size_kept``."""
+    health: HealthCheck | None = None
+    """How backends are probed. None: all backends count as alive."""
+    on_down_tcp: OnDown = OnDown(10.0, Then.MOVE)
+    """What happens to remembered connections of a backend that is down. One policy for both protocols, or one each
+    under ``tcp`` and ``udp``. TCP keeps them for 10 s, so that a false verdict does not kill living connections; UDP
+    moves them at once."""
+    on_down_udp: OnDown = OnDown(0.0, Then.MOVE)
+    """The same for UDP."""
+    drain_timeout: float = 300.0
+    """How long connections of a draining or removed backend stay."""
+    drain_then: Then = Then.KEEP
+    """What happens to them then: they stay for as long as they are remembered, are decided again, or reset."""
+    memory_timeout: float = 900.0
+    """Silence after which a connection may be forgotten."""
+    transition: float = 120.0
+    """The window in which a moving slot holds both backends; at most ``memory_timeout``."""
+    panic_threshold: float = 0.5
+    """Health is ignored when more than this share of the backends is down; 1.0: never."""
+    failover: Failover | None = None
+    """One writer; None: all backends of a priority group serve."""
+
+    @property
+    def slots(self) -> int:
+        """M: the smallest power of two >= 100 x max_backends, 256 to 65,536."""
+        wanted = max(256, 100 * self.max_backends)
+        return 1 << (wanted - 1).bit_length()
+
+
+@dataclass(frozen=True)
+class PrefixRate:
+    """New connections per second allowed from one source prefix."""
+
+    prefix: Network
+    """Source addresses; the longest matching prefix counts."""
+    rate: int
+    """Bare SYNs per second on each lb switch, with a burst of one second."""
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Rates of new connections (packets per second)."""
+
+    rate: int | None = None
+    """Packets per second on each lb switch, with a burst of one second: bare SYNs, and packets that neither a pin nor
+    the memory knows. None: unmetered."""
+    prefixes: tuple[PrefixRate, ...] = ()
+    """Rates by source prefix; not for UDP."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """(VIP, protocol, port) and where it leads."""
+
+    vip: str
+    protocol: Protocol
+    """Transport."""
+    port: int
+    """Port of the VIP."""
+    pool: str
+    """Pool that serves it."""
+    mode: Mode
+    """How a packet reaches its backend."""
+    backend_port: int
+    """Port of the servers; ``dr`` and ``tun`` cannot change it."""
+    affinity: Affinity = Affinity.CONNECTION
+    """What is hashed and remembered: the 5-tuple, or (source address, VIP)."""
+    guard: Guard = Guard()
+    """Limits on new connections."""
+    accept_loss: bool = False
+    """Edits of this listener may break its established connections."""
+
+    @property
+    def name(self) -> str:
+        """Stable identity, e.g. ``shop/tcp/80``."""
+        return f"{self.vip}/{self.protocol}/{self.port}"
+
+
+@dataclass(frozen=True)
+class Vip:
+    """A virtual address and its listeners."""
+
+    name: str
+    """Identity of the VIP."""
+    address: Address
+    """The virtual address."""
+    mac: str
+    """Virtual MAC, which no host has; VIPs may share it."""
+    owners: tuple[str, ...]
+    """Sites in order of preference; this version serves at the first."""
+    listeners: tuple[Listener, ...]
+    """What is served at the address."""
+    authority: float = 30.0
+    """How long a switch answers ARP and ND without renewal by the controller, which renews after a third of it."""
+
+
+@dataclass(frozen=True)
+class Intent:
+    """Everything wanted, validated."""
+
+    sites: tuple[Site, ...]
+    """Data centres."""
+    switches: tuple[Switch, ...]
+    """Switches under control."""
+    pools: tuple[Pool, ...]
+    """Backends with one health policy."""
+    vips: tuple[Vip, ...]
+    """Virtual addresses and their listeners."""
+    allow_empty: bool = False
+    """Whether the file may take away all VIPs, listeners, pools or backends that were there before."""
+
+    def pool(self, name: str) -> Pool:
+        """The pool of that name (it exists: ``check`` saw to it)."""
+        return self._pools[name]
+
+    def site(self, name: str) -> Site:
+        """The site of that name."""
+        return self._sites[name]
+
+    def listeners(self) -> tuple[Listener, ...]:
+        """All listeners of all VIPs, in file order."""
+        return self._listeners
+
+    @cached_property
+    def _pools(self) -> dict[str, Pool]:
+        return {pool.name: pool for pool in reversed(self.pools)}
+
+    @cached_property
+    def _sites(self) -> dict[str, Site]:
+        return {site.name: site for site in reversed(self.sites)}
+
+    @cached_property
+    def _listeners(self) -> tuple[Listener, ...]:
+        return tuple(listener for vip in self.vips for listener in vip.listeners)

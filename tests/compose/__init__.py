@@ -1,0 +1,1 @@
+"""Trials of compose.yaml with a container engine."""
