@@ -94,8 +94,9 @@ control Choose(inout local_t local, inout bit<8> tell, inout bit<8> punt, inout 
         } else if (!by_pin && !by_before && opens == 0 && local.fullnat == 0 && local.backend != local.slot_now) {
             // Not of fullnat: no other switch could serve it, so there would be nobody to pin it for.
             tell = REASON_EXCEPTION;
-        } else if (!by_pin && !by_before && opens == 0 && local.fullnat == 0 && local.slot_before != 0) {
-            // A switch without memory would send it to `before`.
+        } else if (!by_pin && !by_before && opens == 0 && local.fullnat == 0 && local.slot_before != 0
+                   && local.slot_before != local.backend) {
+            // A switch without memory would send it to `before`, which it is not when the slot moves back.
             tell = REASON_YOUNG;
         }
         if (hidden && local.backend == local.pinned) {
