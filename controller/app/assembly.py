@@ -13,7 +13,9 @@ from controller.clock import Clock, SystemClock
 from controller.core.admission import Admission
 from controller.core.announce import Announcer
 from controller.core.authority import Authority
+from controller.core.commands import commands
 from controller.core.conntrack import Conntrack
+from controller.core.control import ControlSocket
 from controller.core.controller import Controller, Parts
 from controller.core.directory import Directories
 from controller.core.fleet import AnyDriver, Fleet
@@ -162,8 +164,8 @@ class App:
         await asyncio.to_thread(maglev.warm)
         await self.state.commit()
 
-    async def run(self, status: Path | None = None) -> None:
-        """Until cancelled. ``status``: the file to show ourselves in."""
+    async def run(self, status: Path | None = None, control: Path | None = None) -> None:
+        """Until cancelled. ``status``: the file to show ourselves in; ``control``: the socket that takes commands."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.state.run())
             group.create_task(self.fleet.run())
@@ -176,6 +178,9 @@ class App:
             group.create_task(self.hellos.run())
             if status is not None:
                 group.create_task(self._show(status))
+            if control is not None:
+                orders = commands(self.pools, self.state.commit)
+                group.create_task(ControlSocket(control, orders, self.journal).run())
 
     def snapshot(self) -> Snapshot:
         """What there is to show."""

@@ -86,6 +86,25 @@ def status(
     raise typer.Exit(show_status(state, json_out))
 
 
+@app.command()
+def failback(
+    pool: Annotated[str, typer.Argument(metavar="POOL", help="A pool with failover.")],
+    backend: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="BACKEND", help="Who takes over.", show_default="the preferred one that is up"
+        ),
+    ] = None,
+    state: Annotated[
+        Path, typer.Option(metavar="FILE", help="The SQLite file that the controller was started with.")
+    ] = Path("evenkeel.db"),
+) -> None:
+    """Make another backend the one writer of POOL; connections of the former one are reset."""
+    from controller.cli.failback import failback as hand_over
+
+    raise typer.Exit(hand_over(state, pool, backend))
+
+
 @app.command(
     add_help_option=False,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},

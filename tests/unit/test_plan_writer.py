@@ -256,6 +256,22 @@ def test_a_listener_that_leaves_drains_until_the_writer_changes() -> None:
     assert fates()["a"] is Fate.RESET
 
 
+def test_a_listener_that_goes_to_another_pool_takes_its_connections_along_until_the_writer_changes() -> None:
+    life = judged(db("x", "y"))
+    life.edit(intent(life.pool, (80, "db"), (81, "db")))
+    life.edit(intent(life.pool, (80, "db"), (81, "web")))
+    own = life.tables.bound["vip/tcp/81"]
+
+    def fate(name: str) -> Fate:
+        state = life.tables.pools[own]
+        return next(state.fates[m.id] for m in state.members if m.backend.name == name)
+
+    assert fate("x") is Fate.DRAIN
+    life.judge("x", False)
+    assert (fate("x"), life.writer) == (Fate.RESET, "y")
+    assert {each.name for each in life.tables.pools[own].serving} == set(NAMES)
+
+
 @pytest.mark.parametrize(
     ("backend", "why"),
     [
