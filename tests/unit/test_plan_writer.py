@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_address
+from typing import Any
 
 import numpy as np
 import pytest
@@ -321,20 +322,21 @@ HAPPENS = st.one_of(
 )
 
 
-def _edited(life: Life, what: str, args: tuple[object, ...]) -> Intent:
+def _edited(life: Life, what: str, args: tuple[Any, ...]) -> Intent:
     pool, ports = life.pool, [(i.port, i.pool) for i in life.intent.listeners()]
     if what in ("drain", "weight", "group"):
         who, value = args
-        changed = (replace(r, **{what: value}) if r.name == who else r for r in pool.backends)
+        more: dict[str, Any] = {what: value}
+        changed = (replace(r, **more) if r.name == who else r for r in pool.backends)
         pool = replace(pool, backends=tuple(changed))
     elif what == "members":
         order, count = args
         known = {r.name: r for r in pool.backends}
-        pool = replace(pool, backends=tuple(known.get(n, real(n)) for n in order[:count]))  # type: ignore[index,call-overload]
+        pool = replace(pool, backends=tuple(known.get(n, real(n)) for n in order[:count]))
     elif what == "failback":
-        pool = replace(pool, failover=Failover(args[0]))  # type: ignore[arg-type]
+        pool = replace(pool, failover=Failover(args[0]))
     else:
-        ports = [(80, "db"), *((81 + n, name) for n, name in enumerate(args[0]))]  # type: ignore[arg-type]
+        ports = [(80, "db"), *((81 + n, name) for n, name in enumerate(args[0]))]
     return intent(pool, *ports)
 
 
@@ -355,22 +357,22 @@ def _check_one_writer(life: Life) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(HAPPENS, max_size=25), st.sampled_from(Failback))
 def test_there_is_never_a_second_writer_and_none_is_replaced_without_a_cause(
-    happens: list[tuple[object, ...]], failback: Failback
+    happens: list[tuple[Any, ...]], failback: Failback
 ) -> None:
     life = Life(db(*NAMES, failback=failback))
     for what, *args in happens:
         was, commanded = life.writer, False
         if what == "judge":
-            life.judge(*args)  # type: ignore[arg-type]
+            life.judge(*args)
         elif what == "wait":
-            life.go(*args)  # type: ignore[arg-type]
+            life.go(*args)
         elif what == "restart":
-            life.restart(*args)  # type: ignore[arg-type]
+            life.restart(*args)
             assert life.writer == was
             life.go()
         elif what == "command":
             try:
-                life.command(*args)  # type: ignore[arg-type]
+                life.command(*args)
                 commanded = True
             except HandoverRefused:
                 assert life.writer == was
