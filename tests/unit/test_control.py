@@ -128,7 +128,7 @@ class Running:
         self.health = made[0]
 
     @property
-    def writer(self) -> tuple[str | None, str | None]:
+    def writer(self) -> tuple[object, object]:
         """As shown: the writer, and who waits for a command."""
         shown = self.app.snapshot().pools["db/tcp"]
         return shown.writer, shown.waits_for_command
