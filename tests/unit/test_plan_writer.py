@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.plan import writer
+from controller.plan.edits import breaking
 from controller.plan.pool import Health, PoolState
 from controller.plan.tables import Tables, accept, advance, deadline, later
 from controller.plan.writer import HandoverRefused
@@ -240,6 +241,20 @@ def test_a_listener_that_comes_from_another_pool_brings_no_second_server() -> No
     own = life.tables.pools[life.tables.bound["vip/tcp/81"]]
     assert {m.backend.name for m in own.members if own.fates[m.id] in SERVES} == {"a"}
     assert not own.before.any()
+
+
+def test_an_edit_that_would_reset_other_servers_is_refused_with_its_price() -> None:
+    plain = replace(db("a", "b"), failover=None)
+    served, wanted = intent(plain), intent(db("a", "b"))
+    assert "reset established connections of every server but one" in breaking(served, wanted)[0]
+    (vip,) = wanted.vips
+    lossy = replace(vip, listeners=(replace(vip.listeners[0], accept_loss=True),))
+    assert breaking(served, replace(wanted, vips=(lossy,))) == []
+    assert breaking(intent(replace(plain, backends=plain.backends[:1])), wanted) == []
+    assert breaking(wanted, intent(db("b", "a", failback=Failback.AUTO))) == []
+    to_web, to_db = (intent(db("a", "b"), (80, "db"), (81, pool)) for pool in ("web", "db"))
+    assert "listener vip/tcp/81" in breaking(to_web, to_db)[0]
+    assert breaking(to_db, to_web) == []
 
 
 def test_a_listener_that_leaves_drains_until_the_writer_changes() -> None:
