@@ -18,7 +18,8 @@ COPY flows flows
 COPY p4src p4src
 COPY topo topo
 RUN .venv/bin/python -m pip --disable-pip-version-check install --no-cache-dir --no-deps . \
- && .venv/bin/python -m pip --disable-pip-version-check uninstall --quiet --yes pip setuptools
+ && .venv/bin/python -m pip --disable-pip-version-check uninstall --quiet --yes pip setuptools \
+ && find .venv -type d -name tests -prune -exec rm -rf {} +
 
 FROM ${BASE} AS runtime
 COPY .ci/debian-packages /usr/local/lib/evenkeel/
