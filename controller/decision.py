@@ -16,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from controller.hashes import SLOT_HASHES
-from controller.model.types import Address, Protocol
 from controller.plan.pins import PinKey
-from controller.plan.slots import SlotTable
-from controller.plan.spec import Duty, Fate, ListenerSpec
+from controller.spec.slots import SlotTable
+from controller.spec.switch import Duty, Fate, ListenerSpec
+from controller.spec.types import Address, Protocol
 from flows.stages.listener import STICKY_PORT
 
 MAX_PORT = 65_535

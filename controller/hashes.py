@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from controller import ovs_hash
-from controller.model.types import Address
+from controller.spec.types import Address
 from p4src import hashes
 
 SlotHash = Callable[[Address, int, int], int]

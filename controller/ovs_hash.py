@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from controller.model.types import Address
+from controller.spec.types import Address
 
 BASIS_SLOT, BASIS_HIGH, BASIS_LOW = 0, 1, 2
 """Bases of the slot, and of the upper and lower 16 bits that stand for an IPv6 address."""

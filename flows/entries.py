@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from controller.spec.shards import Shards
 from flows.actions import Action, instructions
 from flows.match import Match
 
 if TYPE_CHECKING:
-    from controller.plan.slots import SlotTable
+    from controller.spec.slots import SlotTable
 
 
 class FlowKey(NamedTuple):
@@ -96,3 +97,18 @@ class Target:
     meters: Mapping[int, Meter] = field(default_factory=dict)
     slots: Mapping[int, SlotTable] = field(default_factory=dict)
     """Slot table per pool id: too large to be flows in Python."""
+    entry: Mapping[FlowKey, FlowBody] | None = field(default=None, compare=False, repr=False)
+    """Those of ``flows`` that are in the entry table, where all leases are; None: nobody has kept them apart."""
+
+    def in_table(self, entry: int) -> Mapping[FlowKey, FlowBody]:
+        """The flows of the entry table, which has this number."""
+        if self.entry is not None:
+            return self.entry
+        return {key: body for key, body in self.flows.items() if key.table == entry}
+
+    def without(self, places: Collection[FlowKey]) -> Target:
+        """The same without these flows."""
+        if isinstance(self.flows, Shards):
+            return replace(self, flows=self.flows.changed({}, places), entry=None)
+        flows = {key: body for key, body in self.flows.items() if key not in places}
+        return replace(self, flows=flows, entry=None)

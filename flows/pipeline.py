@@ -1,14 +1,20 @@
-"""The whole pipeline of one switch: which stages its roles need, assembled into a target."""
+"""The whole pipeline of one switch: which stages its roles need, assembled into a target.
+
+listener, pool, VIP changed ─► its parts made again ─┐
+pins changed ──────────────────────────────────────────┴─► next version of the flows
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
-from controller.model.types import Role
-from controller.plan.slots import SlotTable
-from controller.plan.spec import BackendSpec, Duty, Fate
-from flows.entries import Flow, FlowBody, FlowKey, Group, Meter, Target
+from controller.spec.switch import BackendSpec, Duty, Fate, HeldPin, ListenerSpec, PoolSpec, VipSpec
+from controller.spec.types import Address, Mode, Network, Role, Switch
+from flows.entries import Flow, FlowKey, Group, Meter, Target
+from flows.parts import Part, Parts
 from flows.spec import Here
 from flows.stages import (
     answers,
@@ -24,6 +30,15 @@ from flows.stages import (
     pin,
     respond,
 )
+from flows.tables import Stage
+
+
+class PinPlace(NamedTuple):
+    """Where a pin is: a connection of a listener (port 0 with affinity ``source``)."""
+
+    listener: int
+    source: Address
+    port: int
 
 
 def target(duty: Duty) -> Target:
@@ -32,81 +47,141 @@ def target(duty: Duty) -> Target:
 
 
 class Builder:
-    """Builds the targets of one switch, keeping what did not change.
-
-    Slot tables, fates and pins change often and are cheap; everything else is built again only when it differs.
-    """
+    """Builds the targets of one switch; each shares with the one before what did not change."""
 
     def __init__(self) -> None:
-        self._basis: Duty | None = None
-        self._fixed = Target()
+        self._here: Here | None = None
+        self._parts = Parts(0)
+        self._target = Target()
+        self._reach: dict[int, tuple[PoolSpec, tuple[BackendSpec, ...]]] = {}
+        """The backends of each pool without their fates, and what they were taken from."""
 
     def target(self, duty: Duty) -> Target:
-        """What the switch should hold."""
-        basis = _without_moving_parts(duty)
-        if basis != self._basis:
-            self._fixed, self._basis = _fixed(basis), basis
-        if Role.LB not in duty.switch.roles:
-            return self._fixed
-        here = Here.of(duty.switch)
-        moving = [each for held in duty.pins for each in pin.entries(here, held)]
-        for pool in duty.pools.values():
-            for real in pool.backends:
-                moving += fate.flows(here, real)
-        slots = {number: item.table for number, item in duty.pools.items()}
-        return Target({**self._fixed.flows, **_index(moving)}, self._fixed.groups, self._fixed.meters, slots)
+        """What the switch should hold: what ``duty`` says, and the pins that were put in one by one.
 
-
-def _without_moving_parts(duty: Duty) -> Duty:
-    pools = {
-        number: replace(
-            pool, backends=tuple(_without_fate(b) for b in pool.backends), table=SlotTable.NOTHING
+        Where its placement is another than before, all is made again, and pins have to be put in again.
+        """
+        here = _here(duty.switch)
+        if self._here is None or self._here.placed != here.placed:
+            self._parts = Parts(here.placed.entry)
+        elif self._here == here:
+            # What is made of it is compared with it.
+            here = self._here
+        self._here = here
+        roles = duty.switch.roles
+        groups: dict[int, Group] = {}
+        meters: dict[int, Meter] = {}
+        slots = {}
+        if Role.LB in roles:
+            meters = {m.id: m for m in guard.meters(here.placed, list(duty.listeners))}
+            slots = {number: pool.table for number, pool in duty.pools.items()}
+        elif Role.EDGE in roles:
+            groups = {g.id: g for g in (edge.group(here, duty.uplinks),)}
+        self._parts.follow(self._wanted(here, duty))
+        last = self._target
+        self._target = Target(
+            self._parts.flows,
+            last.groups if last.groups == groups else groups,
+            last.meters if last.meters == meters else meters,
+            last.slots if _alike(last.slots, slots) else slots,
+            self._parts.entry,
         )
-        for number, pool in duty.pools.items()
-    }
-    return replace(duty, pools=pools, pins=())
+        return self._target
+
+    def with_pins(self, held: Iterable[HeldPin], ended: Iterable[PinPlace]) -> Target:
+        """The same with other pins: these put in, and whatever those other connections had taken out."""
+        here = self._here
+        assert here is not None, "pins come after a target"
+        put = {each.key: each.body for one in held for each in pin.entries(here, one)}
+        gone = (key for place in ended for key in pin.keys(here, *place) if key not in put)
+        self._parts.put(put, gone)
+        self._target = replace(self._target, flows=self._parts.flows)
+        return self._target
+
+    def pins(self) -> Iterator[FlowKey]:
+        """Places of all pins, by a look at every flow."""
+        assert self._here is not None, "pins come after a target"
+        table = self._here.placed.table(Stage.PIN)
+        return (key for key in self._parts.flows if key.table == table and key.priority in pin.PRIORITIES)
+
+    def without(self, places: Iterable[FlowKey]) -> None:
+        """Take single flows out: pins that are none any more."""
+        self._parts.put({}, places)
+
+    def _wanted(self, here: Here, duty: Duty) -> Iterator[Part]:
+        roles = duty.switch.roles
+        reach = self._backends(duty.pools)
+        if duty.responder:
+            yield Part("advert", (here,), lambda: [respond.advert(here)])
+            yield from (_part(respond.flows, here, _timeless(vip), name=vip.id) for vip in duty.vips)
+        if Role.LB in roles:
+            yield from _lb(here, duty, reach)
+        elif Role.EDGE in roles:
+            yield from _edge(here, duty)
+        for item in duty.listeners:
+            if item.mode is Mode.NAT:
+                yield _part(_answers, here, _lasting(item), reach[item.pool], duty.bypass, name=item.id)
+        if duty.pins:
+            yield _part(_pins, here, duty.pins, name=0)
+
+    def _backends(self, pools: Mapping[int, PoolSpec]) -> dict[int, tuple[BackendSpec, ...]]:
+        """The backends of each pool without their fates; those of a pool that is the same are the same object."""
+        known, now = self._reach, dict[int, tuple[PoolSpec, tuple[BackendSpec, ...]]]()
+        for number, pool in pools.items():
+            old = known.get(number)
+            if old is not None and old[0] is pool:
+                now[number] = old
+                continue
+            made = tuple(_without_fate(real) for real in pool.backends)
+            now[number] = pool, old[1] if old is not None and old[1] == made else made
+        self._reach = now
+        return {number: made for number, (_, made) in now.items()}
+
+
+def _part(make: Callable[..., Iterable[Flow]], *basis: object, name: Hashable) -> Part:
+    """A part that one function makes of its arguments."""
+    return Part((make, name), basis, partial(make, *basis))
+
+
+def _here(switch: Switch) -> Here:
+    """The switch as far as flows depend on it, besides what its duty says of next hops."""
+    return Here.of(replace(switch, name="", ports=(), routes=(), ovsdb=None, roles=frozenset(), local=()))
+
+
+def _alike(old: Mapping[int, object], new: Mapping[int, object]) -> bool:
+    return old.keys() == new.keys() and all(old[key] is new[key] for key in new)
 
 
 def _without_fate(real: BackendSpec) -> BackendSpec:
     return real if real.fate is Fate.NORMAL else replace(real, fate=Fate.NORMAL)
 
 
-def _fixed(duty: Duty) -> Target:
-    here, roles = Here.of(duty.switch), duty.switch.roles
-    flows: list[Flow] = []
-    groups: dict[int, Group] = {}
-    meters: list[Meter] = []
-    if duty.responder:
-        flows += _responder(here, duty)
-    if Role.LB in roles:
-        flows += _lb(here, duty)
-        meters = guard.meters(here.placed, list(duty.listeners))
-    elif Role.EDGE in roles:
-        flows += _edge(here, duty)
-        groups = {g.id: g for g in (edge.group(here, duty.uplinks),)}
-    flows += _answers(here, duty)
-    return Target(_index(flows), groups, {m.id: m for m in meters})
+def _timeless(vip: VipSpec) -> VipSpec:
+    return replace(vip, generation=0) if vip.generation else vip
 
 
-def _index(flows: Iterable[Flow]) -> dict[FlowKey, FlowBody]:
-    return {f.key: f.body for f in flows}
+def _lasting(item: ListenerSpec) -> ListenerSpec:
+    """A listener without what changes with time: for flows that name no zone of memory, and no limit."""
+    return replace(item, vip=replace(item.vip, generation=0, authority=0), guards=())
 
 
-def _responder(here: Here, duty: Duty) -> list[Flow]:
-    answered = [f for vip in duty.vips for f in respond.flows(here, vip)]
-    return [*answered, respond.advert(here)]
-
-
-def _edge(here: Here, duty: Duty) -> list[Flow]:
-    out = []
+def _lb(here: Here, duty: Duty, reach: Mapping[int, tuple[BackendSpec, ...]]) -> Iterator[Part]:
+    yield _part(_static, here, name=0)
     for vip in duty.vips:
-        own = [item for item in duty.listeners if item.vip.id == vip.id]
-        out += edge.flows(here, vip, own, duty.uplinks)
-    return out
+        yield _part(_vip, here, replace(vip, authority=0), name=vip.id)
+    for item in duty.listeners:
+        yield _part(_listener, here, item, name=item.id)
+        yield _part(_backends, here, _lasting(item), reach[item.pool], name=item.id)
+    for pool in duty.pools.values():
+        yield _part(choose.pool, here, pool.id, pool.slots, name=pool.id)
+        yield _part(_nexthops, here, reach[pool.id], name=pool.id)
+        special = tuple(real for real in pool.backends if real.fate is not Fate.NORMAL)
+        if special:
+            yield _part(_fates, here, special, name=pool.id)
 
 
-def _lb(here: Here, duty: Duty) -> list[Flow]:
-    out = [
+def _static(here: Here) -> list[Flow]:
+    return [
         *guard.static(here),
         *pin.static(here),
         *memory.static(here),
@@ -116,28 +191,50 @@ def _lb(here: Here, duty: Duty) -> list[Flow]:
         *fragment.static(here),
         backend.too_big(here),
     ]
-    for vip in duty.vips:
-        out += [*icmp.claim(here, vip), *fragment.claim(here, vip), listener.rest(here, vip)]
+
+
+def _vip(here: Here, vip: VipSpec) -> list[Flow]:
+    return [*icmp.claim(here, vip), *fragment.claim(here, vip), listener.rest(here, vip)]
+
+
+def _listener(here: Here, item: ListenerSpec) -> list[Flow]:
+    return [
+        *listener.flows(here, item),
+        *fragment.listener(here, item),
+        *guard.flows(here, item),
+        icmp.deliver(here, item),
+        *answers.local(here, item),
+        *backend.fragment_source(here, item),
+    ]
+
+
+def _backends(here: Here, item: ListenerSpec, reals: tuple[BackendSpec, ...]) -> list[Flow]:
+    return [each for real in reals for each in backend.flows(here, item, real)]
+
+
+def _nexthops(here: Here, reals: tuple[BackendSpec, ...]) -> list[Flow]:
+    return [each for real in reals for each in backend.nexthop(here, real)]
+
+
+def _fates(here: Here, reals: tuple[BackendSpec, ...]) -> list[Flow]:
+    return [each for real in reals for each in fate.flows(here, real)]
+
+
+def _edge(here: Here, duty: Duty) -> Iterator[Part]:
+    sticky: dict[int, list[ListenerSpec]] = {}
     for item in duty.listeners:
-        out += [
-            *listener.flows(here, item),
-            *fragment.listener(here, item),
-            *guard.flows(here, item),
-            icmp.deliver(here, item),
-        ]
-        out += [*answers.local(here, item), *backend.fragment_source(here, item)]
-        for real in duty.pools[item.pool].backends:
-            out += backend.flows(here, item, real)
-    for pool in duty.pools.values():
-        out += choose.pool(here, pool.id, pool.slots)
-        for real in pool.backends:
-            out += backend.nexthop(here, real)
-    return out
+        if item.sticky:
+            sticky.setdefault(item.vip.id, []).append(_lasting(item))
+    for vip in duty.vips:
+        own = tuple(sticky.get(vip.id, ()))
+        yield _part(edge.flows, here, replace(vip, generation=0, authority=0), own, duty.uplinks, name=vip.id)
 
 
-def _answers(here: Here, duty: Duty) -> list[Flow]:
-    out = []
-    for item in (item for item in duty.listeners if item.mode == "nat"):
-        for real in duty.pools[item.pool].backends:
-            out += answers.nat(here, item, real, duty.bypass)
-    return out
+def _answers(
+    here: Here, item: ListenerSpec, reals: tuple[BackendSpec, ...], bypass: tuple[Network, ...]
+) -> list[Flow]:
+    return [each for real in reals for each in answers.nat(here, item, real, bypass)]
+
+
+def _pins(here: Here, held: tuple[HeldPin, ...]) -> list[Flow]:
+    return [each for one in held for each in pin.entries(here, one)]

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from controller.plan.slots import Bytes, SlotTable
+from controller.spec.slots import Bytes, SlotTable
 from flows import messages
 from flows.actions import Bits, Load, Report
 from flows.entries import Flow, flow

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from controller.model.types import Switch
-from controller.plan.spec import ListenerSpec
+from controller.spec.switch import ListenerSpec
+from controller.spec.types import Switch
 from flows.fields import FIELDS
 from flows.match import ETH_IP, ETH_IPV6, PROTO_ICMP, PROTO_ICMP6, Match
 from flows.tables import Placed

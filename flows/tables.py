@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from controller.model.types import OpenFlowPlacement
+from controller.spec.types import OpenFlowPlacement
 from flows.actions import Bits
 from flows.messages import COOKIE_SHIFT
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from controller.plan.spec import VipSpec
+from controller.spec.switch import VipSpec
 from flows.tables import BACKEND_ZONES, ZONES_PER_VIP, Placed, ZoneBase
 
 GENERATIONS = 3

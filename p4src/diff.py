@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from controller.plan.slots import SlotTable
-from p4src.shards import Shards
+from controller.spec.shards import Shards, differing
+from controller.spec.slots import SlotTable
 from p4src.target import ORDER, Changes, EntryBody, EntryKey, P4Target
 
 SAID = 5
@@ -52,6 +53,31 @@ def diff(have: P4Target, want: P4Target) -> Changes:
     )
 
 
+def share(found: P4Target, made: P4Target) -> P4Target:
+    """What was found on a switch, sharing with ``made`` whatever is equal; ``made`` itself if all is.
+
+    Takes a time in proportion to the size; what is compared with it later, and shares with ``made``, is compared fast.
+    """
+    put, gone = _entries(made.entries, found.entries)
+    slots = {pool: _share_table(table, made.slots.get(pool)) for pool, table in found.slots.items()}
+    slots |= {
+        pool: table
+        for pool, table in made.slots.items()
+        if pool not in slots and not slot_changes(None, table).any()
+    }
+    same_slots = slots.keys() == made.slots.keys() and all(slots[pool] is made.slots[pool] for pool in slots)
+    entries = made.entries
+    if put or gone:
+        known = entries if isinstance(entries, Shards) else Shards(entries)
+        entries = known.changed({key: body for key, body, _ in put}, gone)
+    shared = replace(found, entries=entries, slots=made.slots if same_slots else slots)
+    return made if shared == made else shared
+
+
+def _share_table(found: SlotTable, made: SlotTable | None) -> SlotTable:
+    return made if made is not None and not slot_changes(found, made).any() else found
+
+
 _Entries = Mapping[EntryKey, EntryBody]
 
 
@@ -60,22 +86,12 @@ def _entries(have: _Entries, want: _Entries) -> tuple[list[tuple[EntryKey, Entry
     rank = {name: n for n, name in enumerate(ORDER)}
     put: list[tuple[EntryKey, EntryBody, bool]] = []
     gone: list[EntryKey] = []
-    for old, new in _differing(have, want):
+    for old, new in differing(have, want):
         put += [(key, body, key not in old) for key, body in new.items() if old.get(key) != body]
         gone += [key for key in old if key not in new]
     put.sort(key=lambda item: rank[item[0].table])
     gone.sort(key=lambda key: -rank[key.table])
     return put, gone
-
-
-def _differing(have: _Entries, want: _Entries) -> Iterator[tuple[_Entries, _Entries]]:
-    """Parts with the same keys on either side, in which all differences are."""
-    if not isinstance(want, Shards):
-        yield have, want
-    elif isinstance(have, Shards):
-        yield from have.differing(want)
-    else:
-        yield from want.lacking(have)
 
 
 def _same_arrays(old: SlotTable, new: SlotTable) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from zlib import crc32
 
-from controller.model.types import Address
+from controller.spec.types import Address
 from p4src.numbers import address
 from p4src.spec import Secret
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.model.types import Address, Network
+from controller.spec.types import Address, Network
 
 MAPPED = 0xFFFF << 32
 """IPv4 addresses are carried as ::ffff:a.b.c.d."""

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 
-from controller.model.types import Address, Mode, Network, Role
-from controller.plan.spec import BackendSpec, Duty, Fate, HeldPin, ListenerSpec, PinRole
+from controller.spec.switch import BackendSpec, Duty, Fate, HeldPin, ListenerSpec, PinRole
+from controller.spec.types import Address, Mode, Network, Role
 from p4src.numbers import address, change, mac, prefix, ticks
 from p4src.spec import BUCKETS, UPLINKS, Group, P4Needs
 from p4src.target import Configuration, EntryBody, EntryKey, P4Target, Rate

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from controller.model.types import Network
+from controller.spec.types import Network
 
 UPLINKS = 1
 """Group of an edge's lb switches."""

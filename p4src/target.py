@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from controller.plan.slots import SlotTable
+from controller.spec.slots import SlotTable
 
 Match = int | tuple[int, int]
 """Exact: the value; lpm: (value, prefix length)."""

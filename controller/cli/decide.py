@@ -13,11 +13,11 @@ from controller.decision import decide as decide_packet
 from controller.hashes import SLOT_HASHES
 from controller.model.errors import ConfigErrors
 from controller.model.load import load_intent
-from controller.model.types import Address, Intent, Listener, Protocol, Role, Switch
-from controller.plan.duty import World, duty, pool_key
-from controller.plan.numbers import Numbers, Space
+from controller.plan.duty import duty_without_pins, world_of
+from controller.plan.ids import Space
 from controller.plan.pins import PinBook
-from controller.plan.pool import PoolState, step
+from controller.plan.tables import Tables, advance
+from controller.spec.types import Address, Intent, Listener, Protocol, Role, Switch
 
 TCP_FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns")
 PRESUMED = "every backend is healthy, nothing is remembered or pinned, no slot moves, no guard drops"
@@ -95,22 +95,10 @@ def _decide(intent: Intent, packet: Packet) -> tuple[Decision, Listener | None, 
     """The decision, the listener that claims the packet, and the name of the backend."""
     listener = _listener(intent, packet)
     switch = _switch(intent, listener)
-    numbers = Numbers()
-    fresh = {pool_key(item): item for item in intent.listeners()}
-    pools = {
-        key: step(
-            PoolState.new(item.pool, item.protocol, intent.pool(item.pool).slots),
-            intent.pool(item.pool),
-            {},
-            numbers,
-            0.0,
-        )
-        for key, item in fresh.items()
-    }
+    tables = advance(Tables(), intent, {}, 0.0)
     owners = {vip.name: switch.site for vip in intent.vips}
-    world = World(intent, numbers, pools, {}, PinBook(), frozenset(), owners, 0.0)
-    plan = duty(world, switch)
-    names = {number: name for name, number in numbers.given.get(Space.BACKEND, {}).items()}
+    plan = duty_without_pins(world_of(intent, tables, PinBook(), frozenset(), owners), switch)
+    names = {number: name for name, number in tables.ids.ids(Space.BACKEND).items()}
     decision = decide_packet(packet, LbState.fresh(plan, names))
     return decision, listener, None if decision.backend is None else names[decision.backend]
 

@@ -6,82 +6,96 @@ import asyncio
 import os
 import signal
 import sys
-import time
 import traceback
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from controller.core import status
-from controller.core.controller import Controller, open_file
-from controller.core.journal import Journal
+from controller.app.assembly import App, IntentRefused, open_file
+from controller.clock import SystemClock
+from controller.core.journal import Journal, QueuedSink
 from controller.model.errors import ConfigErrors
-from controller.sites.store import SqliteStore, StoreError
+from controller.sites.base import StoreError
+from controller.sites.store import SqliteStore
+
+STOPPED, DEFECT, BAD, LOST = 0, 1, 2, 3
+"""Exit codes: stopped as asked; a defect; bad intent, store or address; the store was lost at the start."""
+
+
+class _CannotListen(Exception):
+    """The address that switches should connect to cannot be had."""
 
 
 def run(config: Path, state: Path, listen: str) -> int:
-    """Run until SIGTERM or SIGINT. 0: stopped as asked; 1: a defect; 2: bad intent, store or address; 3: store lost."""
+    """Run until SIGTERM or SIGINT; SIGHUP: look at the intent file now. Returns an exit code."""
+    sink = QueuedSink(sys.stdout)
+    clock = SystemClock()
     try:
         file = open_file(config)
         host, port = _address(listen)
         store = SqliteStore(state)
     except ConfigErrors as errors:
-        print("\n".join(str(e) for e in errors), file=sys.stderr)
-        return 2
+        return _refuse(str(e) for e in errors)
     except (StoreError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    core = Controller(file, store, Journal())
-    why = core.state.refusal(core.state.intent, time.time())
-    if why:
-        print(*(f"{config}: {each}" for each in why), sep="\n", file=sys.stderr)
-        store.close()
-        return 2
-    code = 0
+        return _refuse([str(error)])
+    code = STOPPED
     try:
-        asyncio.run(_main(core, host, port, state.with_name("status.json")))
-    except* OSError as errors:
-        print(f"--listen {listen}:", *errors.exceptions, file=sys.stderr)
-        code = 2
+        asyncio.run(_main(lambda: App(file, store, Journal(sink, clock.wall), clock), host, port, state))
+    except* IntentRefused as errors:
+        code = _refuse(f"{config}: {each}" for e in errors.exceptions for each in e.args[0].splitlines())
+    except* _CannotListen as errors:
+        code = _refuse(f"--listen {listen}: {e}" for e in errors.exceptions)
     except* StoreError as errors:
-        print(*errors.exceptions, sep="\n", file=sys.stderr)
-        code = 3
+        _refuse(str(e) for e in errors.exceptions)
+        code = LOST
     except* Exception as errors:
         traceback.print_exception(errors)
-        code = 1
+        code = DEFECT
     finally:
         store.close()
+        sink.close()
     _end(code)
     return code
 
 
+def _refuse(messages: Iterable[str]) -> int:
+    print(*messages, sep="\n", file=sys.stderr)
+    return BAD
+
+
 def _end(code: int) -> None:
     """Leave now: os-ken's threads have no way to be stopped and would keep the process, and its port, alive."""
-    sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
 
 
-async def _main(core: Controller, host: str, port: int, status_path: Path) -> None:
-    from controller.core.p4_fleet import P4Fleet
-    from controller.southbound import openflow, p4pipeline
-    from controller.southbound.p4runtime import P4Runtime
+async def _main(make: Callable[[], App], host: str, port: int, state: Path) -> None:
+    from controller.southbound.openflow import connection as openflow
+    from controller.southbound.p4 import pipeline
+    from controller.southbound.p4.connections import P4Runtime
 
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
-    hub = openflow.Hub(loop, core.events.put_nowait, core.cookies, core.term)
-    p4 = P4Fleet(core, P4Runtime(core.hellos.sift, p4pipeline.balancer()))
-    core.on_switches += [hub.switches_changed, p4.follow]
+    app = make()
+    loop.add_signal_handler(signal.SIGHUP, app.reload.set)
+    core = app.controller
+    hub = openflow.Hub(loop, core.handle, core.cookies, lambda: app.terms.now)
+    p4 = P4Runtime(core.handle, pipeline.balancer())
+    core.on_switches = hub.switches_changed
+    core.dialler = p4
+    app.rollout.allow_push = p4.allow_push
     openflow.OpenFlowApp.hub = hub
-    openflow.serve(host, port)  # refuses before any task runs
-    core.journal.event("started", listen=f"{host}:{port}", term=core.term)
     try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(core.run())
-            group.create_task(status.keep(core, status_path, time.time))
+        await app.begin()
+        try:
+            openflow.serve(host, port)  # refuses before any task runs
+        except OSError as error:
+            raise _CannotListen(error) from error
+        app.journal.event("started", listen=f"{host}:{port}", term=app.terms.now)
+        await app.run(state.with_name("status.json"))
     except asyncio.CancelledError:
-        core.journal.event("stopped")
+        app.journal.event("stopped")
     finally:
         hub.close()
         await p4.close()

@@ -38,13 +38,22 @@ def status(state: Path, json_out: bool) -> int:
 def _show(console: Console, shown: dict[str, Any]) -> None:
     for error in shown["intent_errors"]:
         console.print(f"[red]not taken over:[/red] {error}")
+    if shown["store"]:
+        console.print(f"[red]nothing can be stored, so nothing changes:[/red] {shown['store']}")
+    for stranger in shown["strangers"]:
+        console.print(f"[yellow]connected, but not in the intent:[/yellow] {stranger}")
+    for problem in shown["probe_problems"]:
+        console.print(f"[yellow]probes:[/yellow] {problem}")
+    draining = [name for name, row in shown["listeners"].items() if row["draining"]]
+    if draining:
+        console.print(f"draining: {', '.join(draining)}")
     switches = Table("switch", "state", "entries", "repairs", "problem", title=f"term {shown['term']}")
     for name, row in shown["switches"].items():
         entries, repairs = str(row.get("entries", "")), str(row.get("repairs", ""))
         switches.add_row(name, _state(row), entries, repairs, row.get("problem", ""))
     console.print(switches)
     for name, pool in shown["pools"].items():
-        console.print(_pool(name, pool, _packets(shown["counters"], name)))
+        console.print(_pool(name, pool, _packets(shown["listeners"], name)))
     risk = shown["at_risk"]
     console.print(
         f"pins {shown['pins']}, unsynced {shown['unsynced']}; at risk: "
@@ -60,6 +69,8 @@ def _state(row: dict[str, Any]) -> str:
         ]
     if not row["connected"]:
         return "[red]away[/red]"
+    if row["leaving"]:
+        return "[yellow]is emptied[/yellow]"
     if not row["synced"]:
         return "[yellow]being read[/yellow]"
     return "in use" if row["admitted"] else "in step"
@@ -77,10 +88,10 @@ def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
     return table
 
 
-def _packets(counters: dict[str, Any], pool: str) -> dict[str, int]:
-    """Packets by backend over all listeners that lead to a pool's state (``POOL/PROTOCOL``)."""
+def _packets(listeners: dict[str, Any], pool: str) -> dict[str, int]:
+    """Packets by backend over all listeners that a pool's table serves."""
     out: dict[str, int] = {}
-    for row in counters.values():
+    for row in listeners.values():
         if row["pool"] == pool:
             for backend, count in row["backends"].items():
                 out[backend] = out.get(backend, 0) + count["packets"]

@@ -1,4 +1,4 @@
-"""Which lb switches edges may use: one that comes back waits until it can do no harm.
+"""When edges may use an lb switch: one that comes back waits until it can do no harm.
 
     synced ─► links up (or LINKS seconds) ─► no slot moves (or two windows) ─► admitted ─► links opened
 
@@ -11,17 +11,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
-from controller.core import links
-from controller.core.fleet import Member
-from controller.core.openflow_link import OpenFlowLink
-from controller.core.ovsdb import OvsdbError
-from controller.model.types import Role
+from controller.clock import Clock
+from controller.core.cells import Readable
+from controller.core.fleet import Fleet, SwitchTask
+from controller.core.journal import Journal
+from controller.core.presence import Presence
+from controller.plan.tables import Tables
+from controller.southbound.driver import Doors, Ports
 from controller.southbound.errors import SwitchError
-
-if TYPE_CHECKING:
-    from controller.core.controller import Controller
+from controller.southbound.ovsdb.client import OvsdbError
+from controller.spec.types import Intent, Role
 
 LINKS = 5.0
 """Seconds that a switch may wait for its links to other switches."""
@@ -32,100 +32,105 @@ _AGAIN = 1.0
 class Admission:
     """Who waits, and since when."""
 
-    def __init__(self, core: Controller, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        self._core = core
+    def __init__(
+        self,
+        intent: Readable[Intent],
+        tables: Readable[Tables],
+        presence: Presence,
+        fleet: Fleet,
+        journal: Journal,
+        clock: Clock,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._intent = intent
+        self._tables = tables
+        self._presence = presence
+        self._fleet = fleet
+        self._journal = journal
+        self._clock = clock
         self._sleep = sleep
         self._waiting: dict[str, float] = {}
+        tables.subscribe(self.review)
 
-    async def seek(self, member: Member, now: float) -> None:
-        """A switch holds its target and wants traffic."""
-        name = member.switch.name
-        if name in self._core.state.admitted:
-            await self.open_links(member)
-            return
-        if self._others(name):
-            await self._links_up(member)
-        self._waiting[name] = now
-        self.review(now)
-        if name in self._waiting:
-            self._core.journal.event(
-                "held", switch=name, why="slots are moving, and it does not know who is on them"
-            )
+    async def seek(self, task: SwitchTask) -> None:
+        """A switch holds its target and wants traffic; ends when its links are open, or its stream ends."""
+        name = task.switch.name
+        if not self._presence.is_admitted(name):
+            if self._presence.others(name):
+                await self._links_up(task)
+            self._waiting[name] = self._clock.now()
+            self.review()
+            if name in self._waiting:
+                why = "slots are moving, and it does not know who is on them"
+                self._journal.event("held", switch=name, why=why)
+            while name in self._waiting:
+                await self._sleep(_LOOK)
+                self.review()
+        await self._open_links(task)
 
-    def review(self, now: float) -> None:
-        """Admit whoever need not wait any longer."""
+    def review(self) -> None:
+        """Admit all that need not wait any longer."""
         for name, since in list(self._waiting.items()):
-            if not self._core.is_synced(name):
+            if not self._presence.is_synced(name):
                 del self._waiting[name]
-            elif not self._others(name) or not self._moving() or now >= since + 2 * self._window():
+            elif self._may_serve(name, since):
                 del self._waiting[name]
-                self._core.admit(name)
+                self._presence.admit(name)
 
-    def bar(self, name: str, why: str) -> None:
-        """Edges leave a switch out until it is synced again; never the last one."""
-        if name in self._core.state.admitted and self._others(name):
-            self._core.state.admit(self._core.state.admitted - {name})
-            self._core.journal.event("barred", switch=name, why=why)
-            self._core.touch()
+    def _may_serve(self, name: str, since: float) -> bool:
+        moving = any(pool.moving for pool in self._tables.value.pools.values())
+        window = max((pool.transition for pool in self._intent.value.pools), default=0.0)
+        return not moving or not self._presence.others(name) or self._clock.now() >= since + 2 * window
 
-    async def open_links(self, member: Member) -> None:
+    async def _open_links(self, task: SwitchTask) -> None:
         """Let edges use the links of an admitted switch; again and again while its OVSDB refuses."""
-        switch = member.switch
-        edges = {s.name for s in self._core.state.intent.switches if Role.EDGE in s.roles}
-        ports = {p.number for p in switch.ports if p.to in edges}
-        if switch.ovsdb is None or not ports:
+        switch, driver = task.switch, task.driver
+        edges = {s.name for s in self._intent.value.switches if Role.EDGE in s.roles}
+        ports = {port.number for port in switch.ports if port.to in edges}
+        if not ports or not isinstance(driver, Doors):
             return
-        link = member.link
-        while isinstance(link, OpenFlowLink) and link.alive and switch.name in self._core.state.admitted:
+        while driver.alive and self._presence.is_admitted(task.switch.name):
             try:
-                names = await link.session.port_names()
-                await links.open_links(switch.ovsdb, sorted(names[n] for n in ports if n in names))
+                await driver.open_links(ports)
             except (OvsdbError, SwitchError) as error:
-                if link.alive and not member.links_shut:
-                    self._core.journal.event("links_shut", switch=switch.name, error=str(error))
-                member.links_shut = str(error)
+                if driver.alive and not task.links_shut:
+                    self._journal.event("links_shut", switch=switch.name, error=str(error))
+                task.links_shut = str(error)
                 await self._sleep(_AGAIN)
             else:
-                member.links_shut = ""
+                task.links_shut = ""
                 return
 
-    def _others(self, name: str) -> list[str]:
-        """Those that serve, or are not known to be gone, when this one does not."""
-        core = self._core
-        return [n for n in core.state.admitted if n != name and (core.is_synced(n) or core.awaited(n))]
-
-    def _moving(self) -> bool:
-        return any(pool.moving for pool in self._core.state.pools.values())
-
-    def _window(self) -> float:
-        return max((pool.transition for pool in self._core.state.intent.pools), default=0.0)
-
-    async def _links_up(self, member: Member) -> None:
+    async def _links_up(self, task: SwitchTask) -> None:
         """Wait for the ports that lead to connected switches."""
-        here = {s.name for s in self._core.state.intent.switches if s.name in self._core.members}
-        wanted = {p.number for p in member.switch.ports if p.to in here}
-        for _ in range(int(LINKS / _LOOK)):
+        here = {s.name for s in self._intent.value.switches} & self._fleet.names()
+        wanted = {port.number for port in task.switch.ports if port.to in here}
+        end = self._clock.now() + LINKS
+        while self._clock.now() < end:
             try:
-                if wanted <= await member.link.live_ports() and await self._seen(member):
+                if await self._live(task, wanted) and await self._seen(task):
                     return
             except SwitchError:
                 return
             await self._sleep(_LOOK)
-        self._core.journal.event("links_down", switch=member.switch.name, waited=LINKS)
+        self._journal.event("links_down", switch=task.switch.name, waited=LINKS)
 
-    async def _seen(self, member: Member) -> bool:
-        """Whether Open vSwitch neighbours of a P4 switch have their ports to it up: it knows of its own ports nothing.
+    async def _live(self, task: SwitchTask, wanted: set[int]) -> bool:
+        return not isinstance(task.driver, Ports) or wanted <= await task.driver.live_ports()
+
+    async def _seen(self, task: SwitchTask) -> bool:
+        """Whether neighbours that see by BFD have their ports to a switch up that sees nothing of its own ports.
 
         Two Open vSwitch switches see each other by BFD, two P4 switches by hellos: there either end knows.
         """
-        if member.switch.p4runtime is None:
+        if task.switch.of_kind.sees_bfd:
             return True
-        for name in {port.to for port in member.switch.ports} & set(self._core.members):
-            neighbour = self._core.members.get(name)
-            link = None if neighbour is None else neighbour.link
-            if isinstance(link, OpenFlowLink):
-                towards = {port.number for port in link.switch.ports if port.to == member.switch.name}
-                with suppress(SwitchError):  # one that goes now is waited for no longer
-                    if not towards <= await link.live_ports():
-                        return False
+        for name in {port.to for port in task.switch.ports}:
+            neighbour = self._fleet.get(name)
+            if neighbour is None or not neighbour.switch.of_kind.sees_bfd:
+                continue
+            towards = {port.number for port in neighbour.switch.ports if port.to == task.switch.name}
+            with suppress(SwitchError):  # one that goes now is waited for no longer
+                if not await self._live(neighbour, towards):
+                    return False
         return True

@@ -1,28 +1,29 @@
 """Say where the VIPs are: gratuitous ARP and unsolicited neighbour advertisements from the virtual MAC.
 
 At once when a responder is ready, or answers for more than before, then again and again: forwarding entries on the way
-to the clients age, and may age before the clients' own ARP entries do.
+to the clients age, and may age before the clients' own ARP entries do. Frames go through the switches' outboxes, so no
+switch holds up another one's.
 """
 
 from __future__ import annotations
 
 import asyncio
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING
 
-from controller.core.fleet import Member
+from controller.clock import Clock
+from controller.core.fleet import Fleet, SwitchTask
+from controller.core.targets import Targets
 from controller.frames import gratuitous_arp, unsolicited_na
-from controller.model.types import Vip
 from controller.plan.segments import announced_on
-from controller.southbound.errors import SwitchError
-
-if TYPE_CHECKING:
-    from controller.core.controller import Controller
+from controller.southbound.driver import FramePacket
+from controller.spec.types import Vip
 
 PERIOD = 30.0
 """Seconds between announcements; forwarding entries commonly live for 300 s."""
 LOOK = 1.0
 """Seconds within which a switch that begins to answer announces."""
+BURST = 256
+"""VIPs that a switch announces at a time: the rest follows at the next look."""
 
 
 def frame(vip: Vip) -> bytes:
@@ -32,42 +33,40 @@ def frame(vip: Vip) -> bytes:
     return unsolicited_na(vip.address, vip.mac)
 
 
-async def announce(core: Controller, member: Member) -> None:
-    """Send every VIP that this switch answers for to clients, routers and the other site."""
-    await _say(core, member, _answered(core, member))
+class Announcer:
+    """Announces from every responder."""
 
+    def __init__(self, targets: Targets, fleet: Fleet, clock: Clock) -> None:
+        self._targets = targets
+        self._fleet = fleet
+        self._clock = clock
+        self._due: dict[str, dict[str, float]] = {}
+        """Switch -> VIP that it answers for -> when it announces it next."""
 
-async def keep(core: Controller) -> None:
-    """Announce from every responder: at once what it has begun to answer for, and all of it again and again."""
-    loop = asyncio.get_running_loop()
-    known: dict[str, list[Vip]] = {}
-    due = 0.0
-    while True:
-        again = loop.time() >= due
-        due = loop.time() + PERIOD if again else due
-        members = dict(core.members)
-        now = {name: _answered(core, member) for name, member in members.items()}
-        for name, vips in now.items():
-            before = [] if again else known.get(name, vips)
-            try:
-                await _say(core, members[name], [vip for vip in vips if vip not in before])
-            except SwitchError as error:
-                core.journal.event("switch_error", switch=name, error=str(error))
-        known = now
-        await asyncio.sleep(LOOK)
+    def begin(self, task: SwitchTask) -> None:
+        """A responder is ready: it announces all that it answers for."""
+        self._due.pop(task.switch.name, None)
+        self._say(task)
 
+    async def run(self) -> None:
+        """Announce what a switch has begun to answer for, and all of it again and again. Until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK)
+            for name in self._due.keys() - self._fleet.names():
+                del self._due[name]
+            for task in self._fleet:
+                self._say(task)
 
-def _answered(core: Controller, member: Member) -> list[Vip]:
-    """VIPs that a switch answers for."""
-    switch, intent = member.switch, core.state.intent
-    if not member.synced or not announced_on(intent, switch, core.state.absent):
-        return []
-    owners = core.state.owners()
-    return [vip for vip in intent.vips if switch.site in vip.owners and owners[vip.name] == switch.site]
-
-
-async def _say(core: Controller, member: Member, vips: list[Vip]) -> None:
-    ports = announced_on(core.state.intent, member.switch, core.state.absent)
-    for vip in vips:
-        if member.link.alive and ports:
-            await member.link.send(frame(vip), ports)
+    def _say(self, task: SwitchTask) -> None:
+        world, switch = self._targets.world, task.switch
+        ports = announced_on(world.intent, switch, world.absent) if task.synced and not task.leaving else []
+        if not ports:
+            self._due.pop(switch.name, None)
+            return
+        mine = [vip for vip in world.intent.vips if world.owners.get(vip.name) == switch.site]
+        now, known = self._clock.now(), self._due.get(switch.name, {})
+        due = {vip.name: known.get(vip.name, now) for vip in mine}
+        for vip in [vip for vip in mine if due[vip.name] <= now][:BURST]:
+            task.send(FramePacket(frame(vip), ports))
+            due[vip.name] = now + PERIOD
+        self._due[switch.name] = due

@@ -2,52 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from controller.core import timeouts
-from controller.core.fleet import Member
-from controller.core.ovsdb import OvsdbError
-from controller.model.types import Role
+from controller.core.fleet import SwitchTask
+from controller.core.journal import Journal
+from controller.core.targets import Targets
 from controller.plan.zones import zone_timeouts
-
-if TYPE_CHECKING:
-    from controller.core.controller import Controller
+from controller.southbound.driver import Remembers
+from controller.southbound.ovsdb.client import OvsdbError
+from controller.spec.types import Role
 
 
 class Conntrack:
     """Tells switches through their OVSDB; those without one are their operator's."""
 
-    def __init__(self, core: Controller) -> None:
-        self._core = core
+    def __init__(self, targets: Targets, journal: Journal) -> None:
+        self._targets = targets
+        self._journal = journal
 
-    async def follow(self, member: Member) -> None:
-        """The intent may have new VIPs or other memory timeouts."""
+    async def follow(self, task: SwitchTask) -> None:
+        """Tell a switch what it should remember, unless it was told just that; a failure is said, and ends nothing."""
         try:
-            await self.tell(member)
+            await self._tell(task)
         except Exception as error:
-            self._core.journal.failure(error, switch=member.switch.name)
+            self._journal.failure(error, switch=task.switch.name)
 
-    async def tell(self, member: Member) -> None:
-        """Tell one switch what it should remember, unless it was told just that."""
-        switch = member.switch
-        if switch.ovsdb is None or Role.LB not in switch.roles:
+    async def _tell(self, task: SwitchTask) -> None:
+        switch, driver = task.switch, task.driver
+        if switch.ovsdb is None or Role.LB not in switch.roles or not isinstance(driver, Remembers):
             return
-        async with member.telling:
-            wanted = zone_timeouts(self._core.world(), switch)
-            if wanted == member.timeouts:
+        async with task.telling:
+            wanted = zone_timeouts(self._targets.world, switch)
+            if wanted == task.timeouts:
                 return
             try:
-                changed = await timeouts.ensure(switch.ovsdb, wanted)
+                changed = await driver.remember(wanted)
             except OvsdbError as error:
-                member.memory_short = str(error)
-                self._core.journal.event(
-                    "memory_short",
-                    switch=switch.name,
-                    error=str(error),
-                    why="one-way connections are remembered for 30 s only",
-                )
+                task.memory_short = str(error)
+                why = "one-way connections are remembered for 30 s only"
+                self._journal.event("memory_short", switch=switch.name, error=str(error), why=why)
                 return
-            member.timeouts = wanted
-            member.memory_short = ""
+            task.timeouts = wanted
+            task.memory_short = ""
             if changed:
-                self._core.journal.event("timeouts_set", switch=switch.name, zones=changed)
+                self._journal.event("timeouts_set", switch=switch.name, zones=changed)

@@ -1,361 +1,326 @@
-"""The controller: one loop that turns intent, verdicts, time and reports into plans, and wakes the switches' tasks."""
+"""Events of switches, and where they go. What is decided stands in the parts; this knows only who is told."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Coroutine, Iterable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
-from controller import maglev
-from controller.core import announce
+from controller.clock import Clock
 from controller.core.admission import Admission
-from controller.core.arrivals import Arrivals
-from controller.core.fleet import Member
+from controller.core.announce import Announcer
+from controller.core.conntrack import Conntrack
+from controller.core.directory import Directories
+from controller.core.fleet import AnyDriver, Fleet, SwitchTask
 from controller.core.hello import Hellos
+from controller.core.intents import Change
 from controller.core.journal import Journal
-from controller.core.link import FoundPin, Link
-from controller.core.p4_reports import P4Reports, P4Told
-from controller.core.reports import Reports
-from controller.core.rollout import Rollout
-from controller.core.state import State, lbs
-from controller.health.judge import Verdict
-from controller.health.service import HealthService
-from controller.health.targets import targets_of
-from controller.model.errors import ConfigErrors
-from controller.model.reload import IntentFile
-from controller.model.types import Intent, Role, Switch
-from controller.plan.duty import World, memory_timeout, pool_number
-from controller.plan.numbers import Space
-from controller.plan.pins import PinKey
-from controller.sites.store import SqliteStore
-from controller.southbound import p4events
-from controller.southbound.events import Connected, Disconnected, Event, FlowEnded, PacketIn, Refused
-from flows.tables import Kind
+from controller.core.openflow_reports import OpenFlowReports
+from controller.core.p4_reports import P4Reports
+from controller.core.pinning import Pinning
+from controller.core.presence import Presence
+from controller.core.rollout import DRAIN_DEADLINE, Rollout
+from controller.core.state import State
+from controller.core.targets import Targets
+from controller.core.terms import Terms
+from controller.core.twins import Twins
+from controller.plan.duty import World
+from controller.plan.tables import switch_renames
+from controller.southbound.driver import HoldsPins
+from controller.southbound.openflow import events as openflow
+from controller.southbound.p4 import events as p4
+from controller.spec.kinds import Protocol as Speaks
+from controller.spec.types import Intent, Role, Switch
+from p4src.ids import Reason
 
-GRACE = 10.0
-"""Seconds after the start during which absent lb switches keep their admission."""
-POLL = 0.3
-"""Seconds between looks at the intent file."""
-ROUTES = 5.0
-"""Seconds that the first probes wait for P4 switches to be synced."""
+Event = openflow.Event | p4.Event
 _LOOK = 0.1
-_EDGE_OF_TIME = 0.05
-"""Pools are advanced a little after a deadline, never just before it."""
+
+
+class Dialler(Protocol):
+    """Connects to the P4 switches that it is told of."""
+
+    def connect(self, name: str, address: str, device_id: int, term: int) -> None:
+        """Connect to a switch, or claim it with another term."""
+        ...
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Switches are called otherwise now; their connections stay."""
+        ...
+
+    def release(self, name: str) -> None:
+        """Let go of a switch."""
+        ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What events go to."""
+
+    state: State
+    targets: Targets
+    directories: Directories
+    fleet: Fleet
+    presence: Presence
+    pinning: Pinning
+    admission: Admission
+    announcer: Announcer
+    conntrack: Conntrack
+    rollout: Rollout
+    hellos: Hellos
+    terms: Terms
+    openflow_reports: OpenFlowReports
+    p4_reports: P4Reports
+    journal: Journal
+    clock: Clock
+    driver: Callable[[Switch, object], AnyDriver]
+    """The driver for a switch and its stream."""
 
 
 class Controller:
-    """Everything that runs; ``run`` owns all tasks."""
+    """Routes events, and follows commits: switches are renamed, emptied, dialled."""
 
-    def __init__(
-        self, file: IntentFile, store: SqliteStore, journal: Journal, unix: Callable[[], float] = time.time
-    ) -> None:
-        self.file = file
-        self.state = State(store)
-        self.state.intent = file.intent or self.state.intent
-        self.on_switches: list[Callable[[], None]] = []
-        """Called when the intent may name other switches than before."""
-        self.journal = journal
-        self.members: dict[str, Member] = {}
-        self.reports = Reports(self)
-        self.p4_reports = P4Reports(self)
-        self.admission = Admission(self)
-        self.hellos = Hellos(self)
-        self.events: asyncio.Queue[Event | p4events.Event] = asyncio.Queue()
-        self.term = self.state.next_term(unix())
-        self.cookies = _cookies(self.state.intent)
-        """Datapath id -> owner part of our cookies there; kept up to date for the driver."""
-        self._unix = unix
-        self._targets: dict[str, tuple[Link[Any, Any], int, Any, int]] = {}
-        self.arrivals = Arrivals(self)
-        self.rollout = Rollout(self)
-        self._version = 0
-        self._dirty = asyncio.Event()
-        self._started = unix()
-        self._health = HealthService(self._on_verdicts)
-        self._health.seed(self.state.verdicts)
+    def __init__(self, parts: Parts) -> None:
+        self._p = parts
+        self.dialler: Dialler | None = None
+        """Set by the one who assembles."""
+        self.cookies: dict[int, int] = {}
+        """Datapath id -> owner part of our cookies there: those of the intent, and those that are being emptied."""
+        self.on_switches: Callable[[], None] = lambda: None
+        """Called when other switches are ours than before."""
+        self._strangers: dict[int, str] = {}
+        self._twins = Twins(parts.clock)
+        self._dialled: set[str] = set()
+        self._followed: Intent | None = None
+        self._retiring: set[str] = set()
+        parts.state.committed.subscribe(self._committed)
+        parts.terms.on_change = self._claim
 
-    # -- what the switches' tasks ask -----------------------------------------------------------------------
+    def strangers(self) -> list[str]:
+        """Datapath ids that are connected and not ours."""
+        return [f"{number:016x} at {address}" for number, address in self._strangers.items()]
 
-    def target(self, link: Link[Any, Any]) -> tuple[Any, int]:
-        """What a switch should hold now, and the version of the pins in it."""
-        built, pins = self._targets.get(link.switch.name), self.state.pins.version
-        if built is None or built[0] is not link or built[1] != self._version:
-            built = (link, self._version, link.plan(self.world()), pins)
-        elif built[3] != pins:
-            built = (link, self._version, link.with_pins(self.world()), pins)
-        self._targets[link.switch.name] = built
-        return built[2], built[3]
+    # -- events -----------------------------------------------------------------------------------------------
 
-    def world(self) -> World:
-        """What planning needs now."""
-        return self.state.world(self._unix())
+    def handle(self, event: Event) -> None:
+        """Deal with one event; one that we fail to understand must not end the controller. Never blocks."""
+        try:
+            self._route(event)
+        except Exception as error:
+            session = getattr(event, "session", None) or getattr(event, "name", "")
+            self._p.journal.failure(error, switch=str(session), report=type(event).__name__)
 
-    def pool_slots(self) -> dict[int, int]:
-        """Number of slots by pool number."""
-        world = self.world()
-        return {pool_number(world, key): len(p.now) for key, p in self.state.pools.items()}
+    def _route(self, event: Event) -> None:
+        match event:
+            case openflow.PacketIn() | p4.Report() | p4.Punted() | p4.PinEnded():
+                self._reported(event)
+            case openflow.FlowEnded():
+                self._p.openflow_reports.ended(event, self._p.directories.now)
+            case openflow.Connected() | p4.Connected():
+                self._connected(event.session, event.session.id)
+            case openflow.Disconnected() | p4.Disconnected():
+                self._disconnected(event.session)
+            case openflow.Stranger():
+                self._stranger(event)
+            case openflow.Refused() | p4.Refused():
+                self._p.journal.event("refused", switch=str(event.session), what=event.what)
+            case _:
+                self._not_ours(event)
 
-    def found(self, link: Link[Any, Any], have: Any) -> None:
-        """A switch was read for the first time: its pins outlived us."""
-        self.adopt(link.switch.name, link.pins(have))
+    def _not_ours(self, event: p4.Differs | p4.Parted | p4.Backup | p4.Unreachable) -> None:
+        """P4 switches that we dial and that are not ours, or not yet."""
+        p = self._p
+        match event:
+            case p4.Differs():
+                p.rollout.differs(event)
+            case p4.Parted():
+                p.rollout.parted(event)
+            case p4.Backup():
+                p.journal.event("backup", switch=event.name, primary=event.primary)
+                if event.primary is None:
+                    p.terms.outdo(event.highest)
+            case p4.Unreachable():
+                if event.new:
+                    p.journal.event("unreachable", switch=event.name, why=event.why)
+                p.presence.refused(event.name)
 
-    def adopt(self, switch: str, pins: Iterable[FoundPin]) -> None:
-        """Take over the pins that a switch was found to hold."""
-        by_number = {
-            number: name for name, number in self.state.numbers.given.get(Space.LISTENER, {}).items()
-        }
-        listeners = {item.name: item for item in self.state.intent.listeners()}
-        for pin in pins:
-            item = listeners.get(by_number.get(pin.listener, ""))
-            if item is not None:
-                key = PinKey(pin.listener, pin.source, pin.port)
-                reporter = switch if pin.timed else None
-                self._version += self.state.pins.adopt(pin.id, key, item.protocol, pin.backend, reporter)
+    def _reported(self, event: openflow.PacketIn | p4.Report | p4.Punted | p4.PinEnded) -> None:
+        p = self._p
+        if isinstance(event, p4.Punted) and event.reason == Reason.HELLO:
+            p.hellos.heard(event)
+            return
+        known, here, now = p.directories.now, p.fleet.names(), p.clock.now()
+        if isinstance(event, openflow.PacketIn):
+            sends = p.openflow_reports.handle(event, known, here, now)
+        else:
+            sends = p.p4_reports.handle(event, known, here, now)
+        for send in sends:
+            p.fleet.send(send.switch, send.packet)
+
+    def _connected(self, session: object, number: int) -> None:
+        p = self._p
+        switch = next((s for s in p.targets.world.intent.switches if s.id == number), None)
+        if switch is None:
+            return
+        self._strangers.pop(number, None)
+        if self._twins.connected(switch.name, p.fleet.get(switch.name) is not None):
+            why = "two switches with this id take turns, or one connects again and again"
+            p.journal.event("switch_twice", switch=switch.name, id=f"{number:#x}", why=why)
+        p.rollout.arrived(switch.name)
+        p.presence.connecting(switch.name)
+        p.journal.event("switch_up", switch=switch.name)
+        p.fleet.connect(p.driver(switch, session), self)
+
+    def _disconnected(self, session: object) -> None:
+        p = self._p
+        task = p.fleet.of_session(session)
+        if task is None:
+            return
+        name = task.switch.name
+        p.fleet.disconnect(name)
+        p.targets.forget(task.driver)
+        p.journal.event("switch_down", switch=name)
+        if task.leaving:
+            self._release(task.switch)
+        else:
+            self._gone(task.switch)
+
+    def _gone(self, switch: Switch) -> None:
+        """Nothing is sent to a switch, and others report in its place."""
+        p = self._p
+        p.presence.gone(switch.name)
+        if Role.LB in switch.roles:
+            p.pinning.switch_lost(switch.name, [t.switch.name for t in p.fleet.synced(Role.LB)])
+
+    def _stranger(self, event: openflow.Stranger) -> None:
+        if not event.here:
+            self._strangers.pop(event.id, None)
+        elif self._strangers.get(event.id) != event.address:
+            self._strangers[event.id] = event.address
+            what = "no switch of the intent has this id"
+            self._p.journal.event("stranger", id=f"{event.id:016x}", address=event.address, why=what)
+
+    # -- what becomes of switches (Watcher) -------------------------------------------------------------------
+
+    def found(self, task: SwitchTask) -> None:
+        """Read for the first time: its pins outlived us."""
+        if isinstance(task.driver, HoldsPins):
+            self._p.pinning.adopt(task.switch.name, task.driver.pins(task.have))
 
     def stale(self, switch: Switch) -> None:
-        """The switch came back without its entries."""
-        if self.state.miss(self.state.absent | {switch.name}):
-            self.touch()
-        if switch.name in self.state.admitted:
-            self.admission.bar(switch.name, "came back empty")
+        """It came back without its entries."""
+        self._p.presence.stale(switch.name)
 
-    def synced(self, switch: Switch) -> None:
-        """The switch holds its target: edges may use it."""
-        self.journal.event("synced", switch=switch.name)
-        if self.state.miss(self.state.absent - {switch.name}):
-            self.touch()
-        self._group.create_task(announce.announce(self, self.members[switch.name]))
-        if Role.LB not in switch.roles:
-            return
-        waiting = [s.name for s in lbs(self.state.intent, switch.site) if not self.is_synced(s.name)]
-        if not waiting and self.state.pins.settle(switch.name):
-            self.touch()
-        self._group.create_task(self.admission.seek(self.members[switch.name], self._unix()))
+    def synced(self, task: SwitchTask) -> None:
+        """It holds its target: edges may use it, once that can do no harm."""
+        p, switch = self._p, task.switch
+        p.journal.event("synced", switch=switch.name)
+        p.presence.synced(switch.name)
+        p.announcer.begin(task)
+        if Role.LB in switch.roles:
+            lbs = p.directories.now.lbs(switch.site)
+            if all(p.fleet.is_synced(each.name) for each in lbs):
+                p.pinning.assign_orphans(switch.name)
+            task.spawn(self._ready(task))
 
-    def admit(self, name: str) -> None:
-        """Edges may use an lb switch from now on."""
-        self.state.admit(self.state.admitted | {name})
-        self.journal.event("admitted", switch=name)
-        self._group.create_task(self.admission.open_links(self.members[name]))
-        self.touch()
+    async def _ready(self, task: SwitchTask) -> None:
+        await self._p.conntrack.follow(task)
+        await self._p.admission.seek(task)
 
-    # -- life -----------------------------------------------------------------------------------------------
+    def emptied(self, switch: Switch) -> None:
+        """It is ours no longer, and holds nothing of ours."""
+        task = self._p.fleet.get(switch.name)
+        self._p.fleet.disconnect(switch.name, abort=True)
+        if task is not None:
+            self._p.targets.forget(task.driver)
+        self._release(switch)
 
-    async def run(self) -> None:
-        """Until cancelled."""
-        await asyncio.to_thread(maglev.warm)
-        self._take_intent(self.state.intent)
-        try:
-            async with asyncio.TaskGroup() as group:
-                self._group = group
-                group.create_task(self._begin_probing())
-                group.create_task(self._watch_file())
-                group.create_task(self._handle_events())
-                group.create_task(self._keep_time())
-                group.create_task(announce.keep(self))
-                group.create_task(self.rollout.run())
-                group.create_task(self.hellos.run())
-        finally:
-            await self._health.stop()
+    # -- commits ----------------------------------------------------------------------------------------------
 
-    async def _begin_probing(self) -> None:
-        """Where P4 switches lead to the servers, nobody answers before they know the way."""
-        for _ in range(int(ROUTES / _LOOK)):
-            p4 = [s.name for s in self.state.intent.switches if s.p4runtime is not None]
-            if all(self.is_synced(name) for name in p4):
-                break
-            await asyncio.sleep(_LOOK)
-        await self._health.start()
+    def accepted(self, change: Change) -> None:
+        """Another intent will be committed: who is called otherwise, and who goes."""
+        self._p.presence.rename(change.renamed)
+        for name in change.removed:
+            self._p.presence.remove(name)
 
-    def touch(self) -> None:
-        """Something that plans depend on has changed: plan again, and wake every switch's task."""
-        self._version += 1
-        self._dirty.set()
-        self.touch_pins()
-
-    def touch_pins(self) -> None:
-        """A pin has changed, and nothing else."""
-        for member in self.members.values():
-            member.wake.set()
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run something that ends with the controller, and whose failure ends it."""
-        return self._group.create_task(work)
-
-    def renew_term(self) -> None:
-        """Claim all switches with a newer term."""
-        self.term = self.state.next_term(self._unix())
-        for tell in self.on_switches:
-            tell()
-
-    def unsynced(self) -> int:
-        """Pins that not every connected lb switch holds yet."""
-        versions = [m.pins_version for m in self.members.values() if Role.LB in m.switch.roles]
-        return self.state.pins.newer_than(min(versions)) if versions else len(self.state.pins.pins)
-
-    def pending(self) -> int:
-        """Backends whose first probe is still to come."""
-        return len(self._health.pending())
-
-    def _take_intent(self, intent: Intent) -> None:
-        self.state.intent = intent
-        self.cookies.clear()
-        self.cookies.update(_cookies(intent))
-        for tell in self.on_switches:
-            tell()
-        self._health.set_targets(targets_of(intent))
-        self.state.keep_verdicts(list(self._health.verdicts().values()))
-        self._step()
-        self.arrivals.follow_intent()
-        self.touch()
-
-    def _step(self) -> None:
-        changed = self.state.step(self._unix())
-        for key in changed.pools:
-            pool = self.state.pools[key]
-            self.journal.event(
-                "table",
-                pool=key,
-                revision=pool.revision,
-                moving=pool.moving,
-                serving=len(pool.serving),
-                panicked=pool.panicked,
-            )
-        for key in changed.resized:
-            slots = len(self.state.pools[key].now)
-            self.journal.event(
-                "pool_size_kept", pool=key, slots=slots, why="a pool's slots are fixed for its life"
-            )
-        self.admission.review(self._unix())
-
-    def _on_verdicts(self, verdicts: list[Verdict]) -> None:
-        for v in verdicts:
-            self.journal.event("verdict", pool=v.pool, backend=v.backend, up=v.up, reason=v.reason)
-        self.state.take_verdicts(verdicts)
-        self._step()
-        self.touch()
-
-    async def _watch_file(self) -> None:
-        while True:
-            await asyncio.sleep(POLL)
-            news = await asyncio.to_thread(self.file.poll)
-            if isinstance(news, ConfigErrors):
-                self.journal.event("intent_refused", errors=[str(e) for e in news])
-            elif news is not None and (why := self.state.refusal(news, self._unix())):
-                self.journal.event("intent_refused", errors=why)
-            elif news is not None:
-                self.journal.event("intent_accepted", pools=len(news.pools), vips=len(news.vips))
-                self._take_intent(news)
-
-    async def _keep_time(self) -> None:
-        while True:
-            now = self._unix()
-            due = min(
-                (t for t in (self.state.next_change(now), self._turn(now), self._grace(now)) if t),
-                default=now + 60,
-            )
-            self._dirty.clear()
-            try:
-                async with asyncio.timeout(max(due - now, 0) + _EDGE_OF_TIME):
-                    await self._dirty.wait()
-            except TimeoutError:
-                self._step()
-                self._end_grace()
-                self.touch()
-
-    def _turn(self, now: float) -> float | None:
-        """When the next VIP's generation of zones begins."""
-        periods = [memory_timeout(self.state.intent, vip) for vip in self.state.intent.vips]
-        return min(((now // p + 1) * p for p in periods), default=None)
-
-    def _grace(self, now: float) -> float | None:
-        end = self._started + GRACE
-        return end if end > now else None
-
-    def _end_grace(self) -> None:
-        if self._unix() < self._started + GRACE:
-            return
-        named = frozenset(s.name for s in self.state.intent.switches)
-        here = {name for name in named if name in self.members or self.rollout.waits(name)}
-        self.state.miss(named - (here - self.state.absent))
-        for name in sorted(self.state.admitted):
-            if name not in here:
-                self.admission.bar(name, "absent")
-        fit = sorted(n for n, m in self.members.items() if m.synced and Role.LB in m.switch.roles)
+    def discovered(self) -> None:
+        """The wait for switches after the start is over: those that reported pins and are not here are gone."""
+        fit = self._p.fleet.synced(Role.LB)
         if fit:
-            # Whoever reported these before is gone for good, or will be told when it comes back.
-            self.state.pins.settle(fit[0])
+            self._p.pinning.assign_orphans(fit[0].switch.name)
 
-    # -- switches -------------------------------------------------------------------------------------------
+    def _committed(self) -> None:
+        world = self._p.targets.world
+        if world.intent is not self._followed:
+            renamed = {} if self._followed is None else switch_renames(self._followed, world.intent)
+            self._followed = world.intent
+            self._follow_intent(world, renamed)
+        self._p.fleet.wake()
 
-    async def _handle_events(self) -> None:
-        while True:
-            event = await self.events.get()
-            match event:
-                case Connected() | p4events.Connected():
-                    self.arrivals.connected(event)
-                case Disconnected() | p4events.Disconnected():
-                    self.arrivals.disconnected(event)
-                case FlowEnded():
-                    self._ended(event)
-                case Refused() | p4events.Refused():
-                    self.journal.event("refused", switch=str(event.session), what=event.what)
-                case p4events.Differs():
-                    self.rollout.differs(event)
-                case p4events.Parted():
-                    self.rollout.parted(event)
-                case p4events.Backup():
-                    self.arrivals.backup(event)
-                case p4events.Unreachable():
-                    self.journal.event("unreachable", switch=event.name, why=event.why)
-                case _:
-                    await self._reported(event)
+    def _follow_intent(self, world: World, renamed: Mapping[str, str]) -> None:
+        p = self._p
+        by_id = {switch.id: switch for switch in world.intent.switches}
+        for task in p.fleet:
+            switch = by_id.get(task.switch.id)
+            if switch is None:
+                self._retire(task)
+            elif switch != task.driver.switch:
+                task.driver.switch = switch
+        if renamed:
+            p.fleet.rename(renamed)
+            p.pinning.rename(renamed)
+            self._dialled = {renamed.get(name, name) for name in self._dialled}
+            if self.dialler is not None:
+                self.dialler.rename(renamed)
+        for task in p.fleet:
+            task.spawn(p.conntrack.follow(task))
+        leaving = {t.switch.id: t.switch.placement.cookie for t in p.fleet if t.switch.id not in by_id}
+        self.cookies.clear()
+        self.cookies.update({s.id: s.placement.cookie for s in world.intent.switches} | leaving)
+        self._dial(world.intent)
+        self.on_switches()
 
-    async def _reported(self, event: PacketIn | P4Told) -> None:
-        """A packet that we fail to understand must not end the controller."""
-        try:
-            if isinstance(event, PacketIn):
-                await self.reports.packet(event)
-            else:
-                await self.p4_reports.told(event)
-        except Exception as error:
-            self.journal.failure(error, switch=str(event.session), report=type(event).__name__)
+    def _retire(self, task: SwitchTask) -> None:
+        """The intent names a switch no longer: it is emptied once no other one sends to it."""
+        if task.switch.name not in self._retiring:
+            self._retiring.add(task.switch.name)
+            self._p.journal.event("switch_leaves", switch=task.switch.name)
+            task.spawn(self._leave(task))
 
-    def is_synced(self, name: str) -> bool:
-        """Whether a switch is here and holds its target."""
-        return name in self.members and self.members[name].synced
+    async def _leave(self, task: SwitchTask) -> None:
+        p, name = self._p, task.switch.name
+        end = p.clock.now() + DRAIN_DEADLINE
+        while p.clock.now() < end and any(_leads(t, name) and t.behind() for t in p.fleet if t is not task):
+            await asyncio.sleep(_LOOK)
+        task.leaving = True
+        task.wake.set()
 
-    def awaited(self, name: str) -> bool:
-        """Whether a switch that is not synced may yet turn out to be well: we have only just started, or it waits for
-        its push and serves with what it holds."""
-        early = self._unix() < self._started + GRACE
-        return not self.is_synced(name) and (early or self.rollout.waits(name))
+    def _release(self, switch: Switch) -> None:
+        self._retiring.discard(switch.name)
+        self.cookies.pop(switch.id, None)
+        if switch.of_kind.protocol is Speaks.P4RUNTIME and self.dialler is not None:
+            self.dialler.release(switch.name)
+            self._dialled.discard(switch.name)
+        self.on_switches()
 
-    def _ended(self, event: FlowEnded) -> None:
-        switch = self.switch_of(event.session.id)
-        if (
-            switch
-            and event.cookie.kind is Kind.PIN
-            and event.idle
-            and self.state.pins.idle(switch.name, event.cookie.id)
-        ):
-            self.touch_pins()
+    def _claim(self) -> None:
+        self._dial(self._p.state.intent.value)
+        self.on_switches()
 
-    def switch_of(self, datapath: int) -> Switch | None:
-        """The switch with a datapath id."""
-        return next((s for s in self.state.intent.switches if s.id == datapath), None)
+    def _dial(self, intent: Intent) -> None:
+        """Connect to P4 switches that are new, and claim all with the present term."""
+        if self.dialler is None:
+            return
+        for switch in intent.switches:
+            if switch.p4runtime is not None and switch.of_kind.dialled:
+                self.dialler.connect(switch.name, switch.p4runtime, switch.id, self._p.terms.now)
+        wanted = {switch.name for switch in intent.switches if switch.of_kind.dialled}
+        staying = {task.switch.name for task in self._p.fleet if task.switch.name in self._retiring}
+        for name in self._dialled - wanted - staying:
+            self.dialler.release(name)
+        self._dialled = wanted | staying
 
 
-def _cookies(intent: Intent) -> dict[int, int]:
-    return {s.id: s.placement.cookie for s in intent.switches}
-
-
-def open_file(path: Path) -> IntentFile:
-    """Read an intent file for the first time. Raises ConfigErrors."""
-    file = IntentFile(path)
-    news = file.poll()
-    if isinstance(news, ConfigErrors):
-        raise news
-    return file
+def _leads(task: SwitchTask, name: str) -> bool:
+    return any(port.to == name for port in task.switch.ports)

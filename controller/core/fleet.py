@@ -1,194 +1,393 @@
-"""One task for each connected switch: read it, bring it to its target, keep it there.
+"""Connected switches: a task group and an outbox for each. One that fails or stands still holds up no other.
 
 connect ─► read ─► diff ─► write ─► synced ─┬─ plan changed ─► diff ─► write
                                             ├─ every AUDIT seconds ─► read ─► differs? repair, and say so
-                                            └─ every authority/3 ─► renew leases
+                                            ├─ renew(until) ─► leases
+                                            └─ send(packet) ─► outbox ─► switch
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Iterator, Mapping
 from typing import Any, Protocol
 
+from controller.clock import Clock
 from controller.core.journal import Journal
-from controller.core.link import Delta, Link
-from controller.model.types import Switch
+from controller.core.targets import Targets
 from controller.plan.zones import Timeouts
+from controller.southbound.driver import Delta, Driver, Leases, Packet
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
+from controller.spec.types import Role, Switch
 
 AUDIT = 2.0
 """Seconds between audits."""
-BREATH = 4.0
+AUDIT_PAUSE_FACTOR = 4.0
 """An audit that took long is followed by so many times its length without one."""
 RETRY = 1.0
 """Seconds until a switch that refused something is read and tried again."""
+OUTBOX = 1024
+"""Packets that wait for one switch; further ones are dropped and counted."""
+SEND_DEADLINE = 5.0
+"""Seconds that a switch may take for one packet; after that its stream is cut."""
+
+AnyDriver = Driver[Any, Any]
 
 
-class Planner(Protocol):
-    """What a switch's task asks of the controller."""
+class Watcher(Protocol):
+    """Who is told what becomes of switches. Called in the event loop; must not block."""
 
-    def target(self, link: Link[Any, Any]) -> tuple[Any, int]:
-        """What the switch should hold now, and the version of the pins in it."""
-        ...
-
-    def found(self, link: Link[Any, Any], have: Any) -> None:
-        """The switch was read for the first time in this session: adopt its pins."""
+    def found(self, task: SwitchTask) -> None:
+        """It was read for the first time in this session."""
         ...
 
     def stale(self, switch: Switch) -> None:
-        """The switch came without what it needs: nobody may send it traffic yet."""
+        """It came without what it needs: nothing may be sent there yet."""
         ...
 
-    def synced(self, switch: Switch) -> None:
-        """The switch holds its target."""
+    def synced(self, task: SwitchTask) -> None:
+        """It holds its target."""
+        ...
+
+    def emptied(self, switch: Switch) -> None:
+        """It is ours no longer, and holds nothing of ours."""
         ...
 
 
-@dataclass
-class Member:
+class SwitchTask:
     """A connected switch and what is known of it."""
 
-    link: Link[Any, Any]
-    planner: Planner
-    journal: Journal
-    renew: Callable[[], float]
-    """Seconds between renewals of leases."""
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    have: Any = None
-    """What it holds, in the words of its kind; None: to be read."""
-    synced: bool = False
-    pins_version: int = -1
-    repairs: int = 0
-    writes: int = 0
-    conflicts: list[str] = field(default_factory=list)
-    problem: str = ""
-    memory_short: str = ""
-    """Why its conntrack could not be told to remember; empty: it was told, or has not to."""
-    links_shut: str = ""
-    """Why edges could not be let use its links; empty: they may, or its OVSDB is not ours to write."""
-    timeouts: list[Timeouts] | None = None
-    """What its conntrack was told last; None: nothing yet."""
-    telling: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while it is told."""
-
-    async def run(self) -> None:
-        """Until the session ends."""
-        renewals = asyncio.create_task(self._renew())
-        try:
-            while self.link.alive:
-                try:
-                    await self._follow()
-                except SwitchGone:
-                    return
-                except SwitchTimeout as error:
-                    self.journal.event("switch_error", switch=self.switch.name, error=str(error))
-                    self.link.abort()
-                    return
-                except SwitchError as error:
-                    self.problem = str(error)
-                    self.journal.event("switch_error", switch=self.switch.name, error=str(error))
-                    self.have = None
-                    await asyncio.sleep(RETRY)
-        finally:
-            renewals.cancel()
+    def __init__(
+        self, driver: AnyDriver, targets: Targets, watcher: Watcher, journal: Journal, clock: Clock
+    ) -> None:
+        self.driver = driver
+        self.wake = asyncio.Event()
+        self.have: Any = None
+        """What it holds, in the words of its kind; None: to be read."""
+        self.synced = False
+        self.leaving = False
+        """Whether the intent no longer names it: it is emptied."""
+        self.pins_version = -1
+        self.repairs = 0
+        self.writes = 0
+        self.conflicts: list[str] = []
+        self.problem = ""
+        self.memory_short = ""
+        """Why its conntrack could not be told to remember; empty: it was told, or has not to."""
+        self.links_shut = ""
+        """Why edges could not be let use its links; empty: they may, or its OVSDB is not ours to write."""
+        self.timeouts: list[Timeouts] | None = None
+        """What its conntrack was told last; None: nothing yet."""
+        self.telling = asyncio.Lock()
+        """Held while it is told."""
+        self.unsent = 0
+        """Packets dropped because its outbox was full."""
+        self._targets = targets
+        self._watcher = watcher
+        self._journal = journal
+        self._clock = clock
+        self._outbox: asyncio.Queue[Packet] = asyncio.Queue(OUTBOX)
+        self._lease = asyncio.Event()
+        self._until: Mapping[int, float] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._beside: set[asyncio.Task[None]] = set()
 
     @property
     def switch(self) -> Switch:
         """The switch, as the intent has it now."""
-        return self.link.switch
+        return self.driver.switch
+
+    def send(self, packet: Packet) -> None:
+        """Put a packet in the outbox."""
+        try:
+            self._outbox.put_nowait(packet)
+        except asyncio.QueueFull:
+            self.unsent += 1
+
+    def renew(self, until: Mapping[int, float]) -> None:
+        """Let it answer for VIPs until these deadlines, seconds of the clock by VIP id."""
+        self._until = until
+        self._lease.set()
+
+    def behind(self) -> bool:
+        """Whether it may hold another plan than the present one."""
+        want, _ = self._targets.of(self.driver)
+        return self.have is None or len(self.driver.diff(self.have, want)) > 0
+
+    async def run(self) -> None:
+        """Until the session ends. Whatever goes wrong ends this stream, and it begins again when it reconnects."""
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                self.spawn(self._send_all())
+                self.spawn(self._renew_all())
+                try:
+                    await self._follow()
+                finally:
+                    self._group = None
+                    for task in self._beside:
+                        task.cancel()
+        except* SwitchGone:
+            pass
+        except* SwitchTimeout as errors:
+            self._say(*errors.exceptions)
+            self.driver.abort()
+        except* Exception as errors:
+            for error in errors.exceptions:
+                self._journal.failure(error, switch=self.switch.name)
+            self.driver.abort()
+
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
+        """Run something that belongs to this stream: it ends with it, and the stream ends if it fails."""
+        if self._group is None:
+            work.close()
+            return
+        task = self._group.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    def _say(self, *errors: BaseException) -> None:
+        for error in errors:
+            self._journal.event("switch_error", switch=self.switch.name, error=str(error))
+
+    # -- in step with the plan --------------------------------------------------------------------------------
 
     async def _follow(self) -> None:
-        loop = asyncio.get_running_loop()
+        while self.driver.alive:
+            try:
+                await self._follow_plan()
+            except (SwitchGone, SwitchTimeout):
+                raise
+            except SwitchError as error:
+                self.problem = str(error)
+                self._say(error)
+                self.have = None
+                await asyncio.sleep(RETRY)
+            else:
+                return
+
+    async def _follow_plan(self) -> None:
+        """Until the switch is empty, if it is ours no longer."""
         if self.have is None:
             await self._first_read()
-        next_audit = loop.time() + AUDIT
+        next_audit = self._clock.now() + AUDIT
         while True:
             self.wake.clear()
+            if self.leaving:
+                await self._empty()
+                return
             await self._converge()
             try:
-                async with asyncio.timeout_at(next_audit):
+                async with asyncio.timeout(max(next_audit - self._clock.now(), 0.0)):
                     await self.wake.wait()
             except TimeoutError:
-                began = loop.time()
+                began = self._clock.now()
                 await self._audit()
-                next_audit = loop.time() + max(AUDIT, BREATH * (loop.time() - began))
+                ended = self._clock.now()
+                next_audit = ended + max(AUDIT, AUDIT_PAUSE_FACTOR * (ended - began))
 
     async def _first_read(self) -> None:
-        have = await self.link.read()
-        if not self.synced:
-            self.planner.found(self.link, have)
+        have = await self.driver.read()
         self.have = have
-        want, _ = self.planner.target(self.link)
-        if not self.synced and self.link.lost_all(have, want):
-            self.planner.stale(self.switch)
+        if self.synced or self.leaving:
+            return
+        self._watcher.found(self)
+        want, _ = self._targets.of(self.driver)
+        if self.driver.lost_all(have, want):
+            self._watcher.stale(self.switch)
 
     async def _converge(self) -> None:
-        want, version = self.planner.target(self.link)
-        changes = self.link.diff(self.have, want)
+        want, version = self._targets.of(self.driver)
+        changes = self.driver.diff(self.have, want)
         if len(changes):
             await self._write(changes, want)
-        await self.link.settle()
+        if isinstance(self.driver, Leases):
+            await self.driver.apply_leases()
         self._say_conflicts()
         self.pins_version = version
         if not self.synced:
             self.synced = True
-            self.planner.synced(self.switch)
+            self._watcher.synced(self)
 
     async def _write(self, changes: Delta, want: Any) -> None:
-        started = asyncio.get_running_loop().time()
+        began = self._clock.now()
         self.writes += 1
         try:
-            self.have = await self.link.write(changes, want)
+            self.have = await self.driver.write(changes, want)
         except WriteRefused:
             self.have = None
             raise
         self.problem = ""
-        self.journal.event(
+        self._journal.event(
             "converged",
             switch=self.switch.name,
             added=changes.added,
             modified=changes.modified,
             deleted=changes.deleted,
-            ms=round(1000 * (asyncio.get_running_loop().time() - started), 1),
+            ms=round(1000 * (self._clock.now() - began), 1),
         )
+
+    async def _empty(self) -> None:
+        changes = self.driver.diff(self.have, self.driver.empty())
+        if len(changes):
+            await self._write(changes, self.driver.empty())
+        self._journal.event("switch_emptied", switch=self.switch.name)
+        self._watcher.emptied(self.switch)
 
     async def _audit(self) -> None:
-        want, _ = self.planner.target(self.link)
         believed = self.have
-        found = await self.link.read()
-        if believed is not self.have:
+        found = await self.driver.read()
+        if believed is not self.have or self.leaving:
             return
         self.have = found
-        strange = self.link.diff(found, want)
-        if not len(strange) or believed is None or len(self.link.diff(believed, want)):
+        want, _ = self._targets.of(self.driver)
+        unexpected = self.driver.diff(found, want)
+        if not len(unexpected) or believed is None or len(self.driver.diff(believed, want)):
             return
         self.repairs += 1
-        self.journal.event(
+        self._journal.event(
             "repaired",
             switch=self.switch.name,
-            missing=strange.added,
-            altered=strange.modified,
-            strange=strange.deleted,
-            what=strange.touched,
+            missing=unexpected.added,
+            modified=unexpected.modified,
+            unexpected=unexpected.deleted,
+            what=unexpected.touched,
         )
 
-    async def _renew(self) -> None:
-        while self.link.alive:
-            await asyncio.sleep(self.renew())
-            if not self.synced:
-                continue
-            want, _ = self.planner.target(self.link)
-            try:
-                await self.link.renew(want)
-            except SwitchGone:
-                return
-            except SwitchError as error:
-                self.journal.event("switch_error", switch=self.switch.name, error=str(error))
-
     def _say_conflicts(self) -> None:
-        names = self.link.conflicts
+        names = self.driver.conflicts
         if names and names != self.conflicts:
-            self.journal.event("conflict", switch=self.switch.name, count=len(names), first=names[0])
+            self._journal.event("conflict", switch=self.switch.name, count=len(names), first=names[0])
         self.conflicts = names
+
+    # -- packets and leases -----------------------------------------------------------------------------------
+
+    async def _send_all(self) -> None:
+        while True:
+            packet = await self._outbox.get()
+            try:
+                async with asyncio.timeout(SEND_DEADLINE):
+                    await self.driver.transmit(packet)
+            except TimeoutError:
+                raise SwitchTimeout(
+                    f"switch {self.switch.name} did not take a packet within {SEND_DEADLINE:g} s"
+                ) from None
+
+    async def _renew_all(self) -> None:
+        while True:
+            await self._lease.wait()
+            self._lease.clear()
+            if not self.synced or self.leaving or not isinstance(self.driver, Leases):
+                continue
+            want, _ = self._targets.of(self.driver)
+            now = self._clock.now()
+            left = {vip: until - now for vip, until in self._until.items() if until > now}
+            try:
+                await self.driver.renew(want, left)
+            except (SwitchGone, SwitchTimeout):
+                raise
+            except SwitchError as error:
+                self._say(error)
+
+
+class Fleet:
+    """All connected switches, by name."""
+
+    def __init__(self, targets: Targets, journal: Journal, clock: Clock) -> None:
+        self._targets = targets
+        self._journal = journal
+        self._clock = clock
+        self._tasks: dict[str, SwitchTask] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Own the switches' tasks; until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for name in self._tasks:
+                self._start(name)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._group = None
+
+    def __iter__(self) -> Iterator[SwitchTask]:
+        return iter(list(self._tasks.values()))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tasks
+
+    def get(self, name: str) -> SwitchTask | None:
+        """A connected switch."""
+        return self._tasks.get(name)
+
+    def names(self) -> set[str]:
+        """Of all connected switches."""
+        return set(self._tasks)
+
+    def is_synced(self, name: str) -> bool:
+        """Whether a switch is here and holds its target."""
+        task = self._tasks.get(name)
+        return task is not None and task.synced and not task.leaving
+
+    def synced(self, role: Role | None = None) -> list[SwitchTask]:
+        """Switches that hold their targets, in the order of their names."""
+        found = (t for t in self._tasks.values() if self.is_synced(t.switch.name))
+        return sorted(
+            (t for t in found if role is None or role in t.switch.roles), key=lambda t: t.switch.name
+        )
+
+    def connect(self, driver: AnyDriver, watcher: Watcher) -> SwitchTask:
+        """Begin with a switch whose stream is up; an older stream of it is cut."""
+        name = driver.switch.name
+        self.disconnect(name, abort=True)
+        task = SwitchTask(driver, self._targets, watcher, self._journal, self._clock)
+        self._tasks[name] = task
+        self._start(name)
+        return task
+
+    def _start(self, name: str) -> None:
+        if self._group is not None:
+            self._running[name] = self._group.create_task(self._tasks[name].run(), name=f"switch {name}")
+
+    def disconnect(self, name: str, *, abort: bool = False) -> None:
+        """Forget a switch whose stream ended; ``abort``: end it."""
+        task, running = self._tasks.pop(name, None), self._running.pop(name, None)
+        if running is not None:
+            running.cancel()
+        if task is not None and abort:
+            task.driver.abort()
+
+    def of_session(self, session: object) -> SwitchTask | None:
+        """The switch with a stream."""
+        return next((t for t in self._tasks.values() if t.driver.session is session), None)
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Switches are called otherwise now."""
+        for table in (self._tasks, self._running):
+            _rename(table, names)
+
+    def wake(self) -> None:
+        """Plans may have changed."""
+        for task in self._tasks.values():
+            task.wake.set()
+
+    def send(self, name: str, packet: Packet) -> None:
+        """Send a packet to a switch, if it is here."""
+        task = self._tasks.get(name)
+        if task is not None and task.driver.alive:
+            task.send(packet)
+
+    def renew(self, until: Mapping[int, float]) -> None:
+        """Hand out authority: switches answer for VIPs until these deadlines, seconds of the clock by VIP id."""
+        for task in self._tasks.values():
+            task.renew(until)
+
+    def unsynced_version(self, role: Role) -> int | None:
+        """The oldest version of the pins that a switch of a role holds; None: there is no such switch."""
+        return min((t.pins_version for t in self._tasks.values() if role in t.switch.roles), default=None)
+
+
+def _rename(table: dict[str, Any], names: Mapping[str, str]) -> None:
+    moved = {names[name]: table.pop(name) for name in list(table) if name in names}
+    table.update(moved)

@@ -2,7 +2,7 @@
 
     every 300 ms: connected, synced switches ─► a hello out of every port that leads to another one
     every 50 ms:  the same where one is overdue, or where they begin to come again
-    heard ─► judge ─► dead ports ─► State ─► plans leave them out            (what counts as missed: hello_judge)
+    heard ─► judge ─► dead ports ─► ``dead_links`` ─► plans leave them out    (what counts as missed: ``liveness``)
 
 Only links between two P4 switches are watched. Two Open vSwitch switches watch each other by BFD; between a P4 and an
 Open vSwitch switch there is neither, and a cut cable is known there by port state at the Open vSwitch end alone.
@@ -13,21 +13,24 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
-from controller.core.fleet import Member
-from controller.core.hello_judge import SLACK, HelloJudge
+from controller.clock import Clock
+from controller.core.cells import Cell, Readable
+from controller.core.fleet import Fleet, SwitchTask
+from controller.core.journal import Journal
+from controller.core.liveness import SLACK, HelloJudge
+from controller.core.state import Links
 from controller.frames.hello import Hello, hello_frame, key_of, read_hello
-from controller.model.types import Intent, Switch
-from controller.plan.ways import End, cables
+from controller.plan.paths import End, cables
 from controller.southbound.errors import SwitchError
-from controller.southbound.p4events import Event, Punted
-from controller.southbound.p4session import P4Session
-from p4src.ids import Op, Reason
-
-if TYPE_CHECKING:
-    from controller.core.controller import Controller
+from controller.southbound.p4.events import Punted
+from controller.southbound.p4.session import P4Session
+from controller.spec.kinds import Protocol
+from controller.spec.types import Intent, Switch
+from p4src.ids import Op
+from p4src.spec import Secret
 
 STEP = 0.05
 """Seconds between looks, and between hellos of a port where something may have changed."""
@@ -37,13 +40,41 @@ _KEPT = 20.0
 """Seconds for which a hello may be on its way."""
 
 
+@dataclass(frozen=True)
+class LinkStatus:
+    """A cable between two P4 switches, by the port of one of them."""
+
+    to: str
+    """The switch that it leads to."""
+    peer_port: int | None
+    """The port at its other end; null: not known yet."""
+    up: bool
+    """Hellos come through both ways."""
+    dead: bool
+    """Nothing is sent there: hellos get lost."""
+    missed: int
+    """Hellos missed in a row, of the worse direction."""
+
+
 class Hellos:
     """All cables between P4 switches. Belongs to the event loop."""
 
-    def __init__(self, core: Controller) -> None:
-        self._core = core
-        self._judge = HelloJudge(End(*each) for each in core.state.dead_links)
-        self._key = key_of(core.state.secret.octets())
+    def __init__(
+        self,
+        dead_links: Cell[Links],
+        intent: Readable[Intent],
+        fleet: Fleet,
+        journal: Journal,
+        secret: Secret,
+        clock: Clock,
+    ) -> None:
+        self._dead_links = dead_links
+        self._wanted = intent
+        self._fleet = fleet
+        self._journal = journal
+        self._clock = clock
+        self._judge = HelloJudge(End(*each) for each in dead_links.value)
+        self._key = key_of(secret.octets())
         self._run = secrets.randbits(64)
         self._number = 0
         self._times: dict[int, float] = {}
@@ -59,35 +90,35 @@ class Hellos:
         self._asking: dict[str, asyncio.Task[None]] = {}
         """Waits for a switch's clock."""
         self._group: asyncio.TaskGroup
-        self._astray: set[tuple[End, End]] = set()
-        self.counts = {"sent": 0, "heard": 0, "forged": 0, "astray": 0, "asked": 0}
+        self._miswired: set[tuple[End, End]] = set()
+        self.counts = {"sent": 0, "heard": 0, "unauthenticated": 0, "miswired": 0, "asked": 0}
 
     # -- what others ask ------------------------------------------------------------------------------------
 
     def live(self, switch: Switch) -> set[int]:
         """Ports that can be used: all but those to connected P4 switches from where no hello comes through."""
-        here = {s.name for s in self._core.state.intent.switches if s.p4runtime is not None}
-        here &= set(self._core.members)
+        switches = self._wanted.value.switches
+        here = {s.name for s in switches if s.of_kind.protocol is Protocol.P4RUNTIME} & self._fleet.names()
         return {
             port.number
             for port in switch.ports
             if port.to not in here or self._judge.is_live(End(switch.name, port.number))
         }
 
-    def shown(self, switch: Switch) -> dict[str, dict[str, object]]:
-        """The switch's watched ports by number: ``to``, ``peer_port`` (None: unknown), ``up``, ``dead``, ``missed``."""
-        out: dict[str, dict[str, object]] = {}
+    def shown(self, switch: Switch) -> dict[str, LinkStatus]:
+        """The switch's watched ports by number."""
+        out: dict[str, LinkStatus] = {}
         for port in switch.ports:
             end = End(switch.name, port.number)
             if end in self._judge.followed():
                 peer = self._judge.peer(end)
-                out[str(port.number)] = {
-                    "to": port.to,
-                    "peer_port": None if peer is None else peer.port,
-                    "up": self._judge.is_live(end),
-                    "dead": self._judge.is_dead(end),
-                    "missed": self._judge.missed(end),
-                }
+                out[str(port.number)] = LinkStatus(
+                    port.to,
+                    None if peer is None else peer.port,
+                    self._judge.is_live(end),
+                    self._judge.is_dead(end),
+                    self._judge.missed(end),
+                )
         return out
 
     def problem(self, switch: Switch) -> str:
@@ -99,24 +130,18 @@ class Hellos:
 
     # -- what happens ---------------------------------------------------------------------------------------
 
-    def sift(self, event: Event) -> None:
-        """Take hellos out of what P4 switches tell; the rest goes where it always went."""
-        if isinstance(event, Punted) and event.reason == Reason.HELLO:
-            self._heard(event)
-        else:
-            self._core.events.put_nowait(event)
-
-    def _heard(self, event: Punted) -> None:
+    def heard(self, event: Punted) -> None:
+        """A switch punted a hello."""
         hello = read_hello(event.frame, self._key)
-        at = self._core.switch_of(event.session.id)
+        at = self._switch(event.session.id)
         if hello is None or hello.run != self._run:
-            self.counts["forged"] += hello is None
+            self.counts["unauthenticated"] += hello is None
             return
-        sent, by = self._times.get(hello.number), self._core.switch_of(hello.switch)
+        sent, by = self._times.get(hello.number), self._switch(hello.switch)
         if at is None or by is None or sent is None:
             return
         here, there = End(at.name, event.port), End(by.name, hello.port)
-        now = asyncio.get_running_loop().time()
+        now = self._clock.now()
         if self._judge.heard(here, there, hello.number, sent, now):
             self.counts["heard"] += 1
         else:
@@ -124,11 +149,15 @@ class Hellos:
 
     def _wrong(self, here: End, there: End) -> None:
         """Once for each pair of ports that the intent does not connect; a hello that came twice is none of them."""
-        self.counts["astray"] += 1
-        if self._judge.peer(there) != here and (here, there) not in self._astray:
-            self._astray.add((here, there))
-            self._core.journal.event(
-                "link_astray", switch=here.switch, port=here.port, sender=there.switch, sender_port=there.port
+        self.counts["miswired"] += 1
+        if self._judge.peer(there) != here and (here, there) not in self._miswired:
+            self._miswired.add((here, there))
+            self._journal.event(
+                "link_miswired",
+                switch=here.switch,
+                port=here.port,
+                sender=there.switch,
+                sender_port=there.port,
             )
 
     # -- life -----------------------------------------------------------------------------------------------
@@ -146,12 +175,12 @@ class Hellos:
 
     def _attend(self) -> None:
         """Take notice of another intent, and of switches that came or went."""
-        intent = self._core.state.intent
+        intent = self._wanted.value
         if intent is not self._intent:
             self._intent = intent
             self._leads = cables(intent)
             self._judge.follow(self._leads)
-        now = {n: s for n, m in self._core.members.items() if (s := _session(m)) is not None}
+        now = {t.switch.name: s for t in self._fleet if (s := _session(t)) is not None}
         for name, session in list(self._sessions.items()):
             if now.get(name) is not session:
                 self._judge.end(name)
@@ -168,8 +197,8 @@ class Hellos:
             ports.setdefault(end.switch, []).append(end.port)
         for name, numbers in ports.items():
             if name not in self._busy:
-                mac = self._core.members[name].switch.mac
-                task = self._group.create_task(self._round(name, self._sessions[name], mac, numbers))
+                switch = next(s for s in self._wanted.value.switches if s.name == name)
+                task = self._group.create_task(self._round(name, self._sessions[name], switch.mac, numbers))
                 self._busy[name] = task
                 task.add_done_callback(partial(_finished, self._busy, name))
         self._forget()
@@ -178,56 +207,57 @@ class Hellos:
         for port in ports:
             end = End(name, port)
             self._number = number = self._number + 1
-            self._times[number] = asyncio.get_running_loop().time()
+            self._times[number] = self._clock.now()
             frame = hello_frame(Hello(session.id, port, self._run, number), mac, self._key)
             self._judge.sent(end, number)
             try:
                 await session.packet_out(frame, op=Op.SEND, port=port)
-            except SwitchError:  # whoever owns the stream deals with it
+            except SwitchError:  # the stream's owner deals with it
                 self._judge.unsent(end, number)
                 return
             self.counts["sent"] += 1
 
     def _forget(self) -> None:
         """Numbers grow with time: the oldest come first."""
-        old = asyncio.get_running_loop().time() - _KEPT
+        old = self._clock.now() - _KEPT
         for number, sent in list(self._times.items()):
             if sent > old:
                 break
             del self._times[number]
 
     def _ask(self, number: int) -> None:
-        until = asyncio.get_running_loop().time() - SLACK
+        until = self._clock.now() - SLACK
         for name in self._judge.doubtful(number, until):
             session = self._sessions.get(name)
             if session is not None and name not in self._asking:
-                task = self._group.create_task(self._clock(name, session))
+                task = self._group.create_task(self._ask_clock(name, session))
                 self._asking[name] = task
                 task.add_done_callback(partial(_finished, self._asking, name))
 
-    async def _clock(self, name: str, session: P4Session) -> None:
-        loop = asyncio.get_running_loop()
-        number, asked = self._number, loop.time()
+    async def _ask_clock(self, name: str, session: P4Session) -> None:
+        number, asked = self._number, self._clock.now()
         self.counts["asked"] += 1
         try:
             await session.clock()
         except SwitchError:
             return
         if self._sessions.get(name) is session:
-            self._judge.answered(name, number, asked, loop.time())
+            self._judge.answered(name, number, asked, self._clock.now())
 
     def _look(self) -> None:
         for end, up, missed in self._judge.look():
             what = "link_up" if up else "link_down"
             to = self._leads[end]
-            self._core.journal.event(what, switch=end.switch, port=end.port, to=to, missed=missed)
-        if self._core.state.lose(frozenset(self._judge.dead())):
-            self._core.touch()
+            self._journal.event(what, switch=end.switch, port=end.port, to=to, missed=missed)
+        self._dead_links.put(frozenset(self._judge.dead()))
+
+    def _switch(self, number: int) -> Switch | None:
+        return next((s for s in self._wanted.value.switches if s.id == number), None)
 
 
-def _session(member: Member) -> P4Session | None:
+def _session(member: SwitchTask) -> P4Session | None:
     """Of a P4 switch that holds what it should."""
-    session = member.link.session
+    session = member.driver.session
     return session if member.synced and isinstance(session, P4Session) and session.alive else None
 
 

@@ -3,32 +3,115 @@
 from __future__ import annotations
 
 import json
-import sys
+import queue
+import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
+
+BACKLOG = 10_000
+"""Events that wait for a slow reader; further ones are dropped and counted."""
+_PAUSE = 0.2
+"""Seconds until a write that failed is followed by the next one."""
+
+
+class Sink(Protocol):
+    """Where lines go."""
+
+    def write(self, text: str, /) -> object:
+        """Take one line. Must not block."""
+        ...
 
 
 class Journal:
-    """Writes events to a stream. ``t`` is CLOCK_MONOTONIC in seconds, ``at`` Unix time."""
+    """Writes events to a sink. ``t`` is CLOCK_MONOTONIC in seconds, ``at`` Unix time, ``change`` the last commit."""
 
-    def __init__(self, stream: IO[str] | None = None) -> None:
-        self._stream = stream or sys.stdout
-        self._closed = False
+    def __init__(self, sink: Sink, wall: Callable[[], float] = time.time) -> None:
+        self.sink = sink
+        self._wall = wall
+        self.change: Callable[[], int] = lambda: 0
+        """The revision of the last commit; set by the one who assembles."""
 
-    def failure(self, error: Exception, **fields: object) -> None:
+    def failure(self, error: BaseException, **fields: object) -> None:
         """Write an unexpected error with the place where it arose."""
         frames = traceback.extract_tb(error.__traceback__)
         place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
         self.event("failure", error=f"{type(error).__name__}: {error}", place=place, **fields)
 
     def event(self, name: str, **fields: object) -> None:
-        """Write one event; a reader that went away ends the log, not the controller."""
+        """Write one event; never blocks, never raises."""
+        row = {
+            "t": round(time.monotonic(), 6),
+            "at": round(self._wall(), 3),
+            "change": self.change(),
+            "event": name,
+            **fields,
+        }
+        self.sink.write(json.dumps(row, default=str) + "\n")
+
+
+class QueuedSink:
+    """A stream with a thread of its own: a full disk or a reader that stands still loses lines, and nothing else.
+
+    What was lost is counted in ``dropped``, and said in an event ``events_dropped`` once lines pass again. A reader
+    that went away ends the log.
+    """
+
+    def __init__(self, stream: IO[str], backlog: int = BACKLOG) -> None:
+        self.dropped = 0
+        """Lines lost so far."""
+        self._stream = stream
+        self._lines: queue.Queue[str | None] = queue.Queue(backlog)
+        self._said = 0
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    def write(self, text: str, /) -> None:
+        """Take one line."""
         if self._closed:
             return
-        row = {"t": round(time.monotonic(), 6), "at": round(time.time(), 3), "event": name, **fields}
         try:
-            print(json.dumps(row, default=str), file=self._stream, flush=True)
+            self._lines.put_nowait(text)
+        except queue.Full:
+            self.dropped += 1
+
+    def close(self, within: float = 2.0) -> None:
+        """Write what waits, for so many seconds at most."""
+        try:
+            self._lines.put(None, timeout=within)
+        except queue.Full:
+            return
+        self._thread.join(within)
+
+    def _run(self) -> None:
+        while (line := self._lines.get()) is not None and not self._closed:
+            self._out(line)
+            if self.dropped > self._said and not self._closed:
+                self._say()
+
+    def _out(self, line: str) -> bool:
+        try:
+            self._stream.write(line)
+            self._stream.flush()
         except (BrokenPipeError, ValueError):
             self._closed = True
+        except OSError:
+            self.dropped += 1
+            time.sleep(_PAUSE)
+        else:
+            return True
+        return False
+
+    def _say(self) -> None:
+        count = self.dropped
+        row = {
+            "t": round(time.monotonic(), 6),
+            "at": round(time.time(), 3),
+            "event": "events_dropped",
+            "count": count,
+        }
+        if self._out(json.dumps(row) + "\n"):
+            self._said = count

@@ -1,225 +1,283 @@
-"""What the controller knows, in memory and in the store. Saved before it reaches a switch."""
+"""What the controller knows, as cells, and the commit: stored first, planned from and shown to switches afterwards.
+
+    a cell changes ─► dirty ─► commit: batch to the store ─► revision + 1 ─► ``committed``: what plans are made from
+
+Each cell is put by one part, which is handed it; all others read it.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
-from dataclasses import asdict
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
-from controller.health.judge import Verdict
-from controller.model.types import Intent, Role, Switch
+from controller.clock import Clock, Reading, shift
+from controller.core.cells import Cell, Readable
+from controller.core.journal import Journal
 from controller.plan import history
-from controller.plan.demand import demand, shortages
-from controller.plan.duty import World, memory_timeout, pool_key
-from controller.plan.numbers import Numbers, Space
+from controller.plan.duty import World, world_of
+from controller.plan.ids import IdAllocator
 from controller.plan.pins import PinBook
-from controller.plan.pool import Health, PoolState, fates, next_change, step
-from controller.plan.spec import Fate
-from controller.sites.store import SqliteStore
+from controller.plan.pool import Health
+from controller.plan.tables import Retained, Tables, Verdicts, later
+from controller.plan.turns import Turn
+from controller.sites.base import Store, StoreError
+from controller.spec.codec import decode, encode
+from controller.spec.types import Intent, Pool
 from p4src.spec import Secret
 
-_POOL = "pool/"
-REST = 3
-"""Numbers rest for this many memory timeouts before somebody else gets them."""
+FORMAT = 2
+"""Of what is stored; another one is refused."""
+RETRY = 0.5
+"""Seconds until a commit that failed is tried again."""
+_POOL, _VERDICTS = "pool/", "verdicts/"
+_ALWAYS = frozenset({"clock", "revision"})
+"""Written with every batch."""
 
-
-class Changed(NamedTuple):
-    """Which pools have a new table, and which a new size that is refused."""
-
-    pools: list[str]
-    resized: list[str]
+T = TypeVar("T")
+U = TypeVar("U")
+Names = frozenset[str]
+Links = frozenset[tuple[str, int]]
 
 
 class State:
-    """Intent, numbers, pools, verdicts, pins and admission, kept together."""
+    """The cells, and what of them is stored."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: Store, clock: Clock, journal: Journal, pins: PinBook) -> None:
+        """Raises StoreError when what is stored cannot be read."""
         self._store = store
-        self.intent = Intent((), (), (), ())
-        self.numbers = _numbers(store)
-        self.pools = {p.key: p for p in map(history.load, store.under(_POOL).values())}
-        self.verdicts = [Verdict(**row) for row in json.loads(store.get("verdicts") or b"[]")]
-        self.admitted = frozenset(json.loads(store.get("admitted") or b"[]"))
-        self.secret = _secret(store)
-        """What P4 switches key their memory's digests with."""
-        self.absent = frozenset(json.loads(store.get("absent") or b"[]"))
-        """Switches that are gone, or not yet what they should be: P4 switches send nothing there. One that we have
-        only just begun to wait for is not among them, one that was gone before we restarted is."""
-        self.dead_links = frozenset(
-            (name, port) for name, port in json.loads(store.get("dead_links") or b"[]")
-        )
+        self._clock = clock
+        self._journal = journal
+        self._pins = pins
+        found = _Stored(store, clock)
+        self.intent: Cell[Intent] = Cell("intent", found.intent())
+        self.tables: Cell[Tables] = Cell("tables", found.tables())
+        self.verdicts: Cell[Verdicts] = Cell("verdicts", found.verdicts())
+        self.admitted: Cell[Names] = Cell("admitted", found.names("admitted"))
+        """lb switches that edges may use."""
+        self.absent: Cell[Names] = Cell("absent", found.names("absent"))
+        """Switches that are gone, or not yet what they should be: nothing is sent there. One that we have only just
+        begun to wait for is not among them, one that was gone before we restarted is."""
+        self.dead_links: Cell[Links] = Cell("dead_links", found.links())
         """Ports (switch, number) to other P4 switches behind which hellos get lost."""
-        self.pins = PinBook()
-        self.health: dict[str, dict[str, Health]] = {}
-        self.take_verdicts(self.verdicts)
+        self.owners: Cell[Mapping[str, str]] = Cell("owners", {})
+        """VIP -> site that owns it."""
+        self.term: Cell[int] = Cell("term", found.number("term"))
+        """Claims switches; a greater one comes before any that they have seen."""
+        self.secret = found.secret()
+        """What P4 switches key their memory's digests with."""
+        self._revision = Cell("revision", found.number("revision"))
+        self._committed: Cell[World | None] = Cell("committed", None)
+        self._kept = found.kept({name: value for name, (value, _) in self._parts().items()})
+        """What is stored, by name, as the objects that it was made from."""
+        self._dirty = asyncio.Event()
+        self._busy = asyncio.Lock()
+        self.problem = ""
+        """Why the store cannot be written; empty: it can."""
+        for cell in self._cells():
+            cell.subscribe(self._dirty.set)
+        journal.change = lambda: self._revision.value
 
-    def next_term(self, unix: float) -> int:
-        """A term greater than any before."""
-        term = max(int(self._store.get("term") or b"0") + 1, int(unix))
-        self._store.put({"term": str(term).encode()})
-        return term
+    @property
+    def committed(self) -> Readable[World | None]:
+        """What plans are made from; None before the first commit."""
+        return self._committed
 
-    def take_verdicts(self, verdicts: list[Verdict]) -> None:
-        """Remember what is believed of backends."""
-        by_member = {(v.pool, v.backend): v for v in [*self.verdicts, *verdicts]}
-        self.verdicts = list(by_member.values())
-        self.health = {}
-        for v in self.verdicts:
-            self.health.setdefault(v.pool, {})[v.backend] = Health(v.up, v.since, v.reason)
+    @property
+    def revision(self) -> int:
+        """Of the last commit."""
+        return self._revision.value
 
-    def keep_verdicts(self, verdicts: list[Verdict]) -> None:
-        """These are all that are still believed."""
-        self.verdicts = []
-        self.take_verdicts(verdicts)
+    async def run(self) -> None:
+        """Commit whenever something has changed; until cancelled."""
+        while True:
+            await self._dirty.wait()
+            try:
+                await self.commit()
+            except StoreError as error:
+                if not self.problem:
+                    self._journal.event("store_failed", error=str(error))
+                self.problem = str(error)
+                await asyncio.sleep(RETRY)
 
-    def world(self, now: float) -> World:
-        """What planning needs."""
-        return World(
+    async def commit(self) -> int:
+        """Store what has changed, then let plans see it; its revision. Raises StoreError: then nothing has happened."""
+        async with self._busy:
+            self._dirty.clear()
+            parts, world = self._parts(), self._world()
+            batch = self._batch(parts)
+            if batch:
+                try:
+                    await self._store.commit(batch)
+                except StoreError:
+                    self._dirty.set()
+                    raise
+                self._kept = {name: value for name, (value, _) in parts.items()}
+                self._revision.put(self._revision.value + 1)
+            if self.problem:
+                self.problem = ""
+                self._journal.event("store_recovered")
+            if batch or self._committed.value is None:
+                self._committed.put(replace(world, revision=self._revision.value))
+            return self._revision.value
+
+    def _cells(self) -> tuple[Readable[object], ...]:
+        return (
             self.intent,
-            self.numbers,
-            self.pools,
-            self.health,
-            self.pins,
+            self.tables,
+            self.verdicts,
             self.admitted,
-            self.owners(),
-            now,
             self.absent,
             self.dead_links,
+            self.owners,
+            self.term,
         )
 
-    def refusal(self, intent: Intent, now: float) -> list[str]:
-        """Why this intent cannot be carried out now, though it is well written; empty: it can."""
-        return shortages(intent, self.numbers, now)
+    def _world(self) -> World:
+        return world_of(
+            self.intent.value,
+            self.tables.value,
+            self._pins,
+            self.admitted.value,
+            self.owners.value,
+            self.absent.value,
+            self.dead_links.value,
+        )
 
-    def owners(self) -> dict[str, str]:
-        """The site that owns each VIP: its home, as long as no store decides otherwise."""
-        return {vip.name: vip.owners[0] for vip in self.intent.vips}
-
-    def step(self, now: float) -> Changed:
-        """Advance every pool to ``now``, and save what changed."""
-        changed, resized, save = [], [], {}
-        wanted = {pool_key(item): item for item in self.intent.listeners()}
-        for key, item in wanted.items():
-            pool = self.intent.pool(item.pool)
-            old = self.pools.get(key) or PoolState.new(pool.name, item.protocol, pool.slots)
-            if len(old.now) != pool.slots:
-                resized.append(key)
-            new = step(
-                old, pool, self.health.get(pool.name, {}), self.numbers, now, self._generation(pool.name)
-            )
-            if key in self.pools and _same(old, new):
-                continue
-            if new.revision != old.revision:
-                changed.append(key)
-            self.pools[key] = new
-            save[_POOL + key] = history.dump(new)
-        gone = [key for key in self.pools if key not in wanted]
-        for key in gone:
-            del self.pools[key]
-            save[_POOL + key] = b""
-        self._end_pins(now)
-        self._give_back(now)
-        self._save({name: data or None for name, data in save.items()})
-        return Changed(changed, resized)
-
-    def next_change(self, now: float) -> float | None:
-        """When time alone will change a pool."""
-        times = []
-        for state in self.pools.values():
-            pool = self.intent.pool(state.name)
-            health = self.health.get(state.name, {})
-            times.append(next_change(state, pool, health, now, self._generation(state.name)))
-        return min((t for t in times if t is not None), default=None)
-
-    def _generation(self, pool: str) -> float:
-        """Seconds of the longest generation in which switches remember connections of a pool."""
-        vips = (vip for vip in self.intent.vips if any(item.pool == pool for item in vip.listeners))
-        return max((memory_timeout(self.intent, vip) for vip in vips), default=0.0)
-
-    def admit(self, switches: frozenset[str]) -> None:
-        """Say which lb switches edges may use."""
-        self.admitted = switches
-        self._save({})
-
-    def miss(self, switches: frozenset[str]) -> bool:
-        """Say which switches are absent; whether that is news."""
-        if switches == self.absent:
-            return False
-        self.absent = switches
-        self._save({})
-        return True
-
-    def lose(self, links: frozenset[tuple[str, int]]) -> bool:
-        """Say behind which ports (switch, number) nothing gets through; whether that is news."""
-        if links == self.dead_links:
-            return False
-        self.dead_links = links
-        self._save({})
-        return True
-
-    def _end_pins(self, now: float) -> None:
-        known: dict[int, bool] = {}
-        for state in self.pools.values():
-            pool = self.intent.pool(state.name)
-            for number, fate in fates(state, pool, self.health.get(state.name, {}), now).items():
-                known[number] = known.get(number, False) or fate in (Fate.NORMAL, Fate.DRAIN)
-        pinned = {pin.backend for pin in self.pins.pins.values()}
-        self.pins.forget_backends({number for number in pinned if not known.get(number, False)})
-
-    def _give_back(self, now: float) -> None:
-        longest = max((p.memory_timeout for p in self.intent.pools), default=900.0)
-        rest_until = now + REST * longest
-        switches = {s.name for s in self.intent.switches}
-        names = {
-            **demand(self.intent),
-            Space.BACKEND: {m.backend.name for p in self.pools.values() for m in p.members},
-            # A group is called after its switch first.
-            Space.GROUP: {n for n in self.numbers.given.get(Space.GROUP, {}) if n.split(" ")[0] in switches},
+    def _parts(self) -> dict[str, tuple[object, Callable[[], bytes]]]:
+        """All that is stored: name -> value, and how it becomes bytes."""
+        tables = self.tables.value
+        out: dict[str, tuple[object, Callable[[], bytes]]] = {
+            "ids": (tables.ids, lambda: tables.ids.dump().encode()),
+            "secret": (self.secret, self.secret.octets),
         }
-        for space, alive in names.items():
-            self.numbers.keep_only(space, alive, rest_until)
-        alive_listeners = set(self.numbers.given.get(Space.LISTENER, {}).values())
-        self.pins.keep_listeners(alive_listeners)
+        for name, value in (
+            ("format", FORMAT),
+            ("term", self.term.value),
+            ("intent", self.intent.value),
+            ("bound", tables.bound),
+            ("retained", tables.retained),
+            ("former", tables.former),
+            ("turns", tables.turns),
+            ("admitted", self.admitted.value),
+            ("absent", self.absent.value),
+            ("dead_links", self.dead_links.value),
+            ("owners", self.owners.value),
+        ):
+            out[name] = (value, partial(_json, value))
+        for key, state in tables.pools.items():
+            out[_POOL + key] = (state, partial(history.dump, state))
+        for pool, verdicts in self.verdicts.value.items():
+            out[_VERDICTS + pool] = (verdicts, partial(_json, verdicts))
+        return out
 
-    def _save(self, values: dict[str, bytes | None]) -> None:
-        verdicts = json.dumps([asdict(v) for v in self.verdicts]).encode()
-        self._store.put(
-            {
-                **values,
-                "numbers": self.numbers.dump().encode(),
-                "verdicts": verdicts,
-                "admitted": json.dumps(sorted(self.admitted)).encode(),
-                "absent": json.dumps(sorted(self.absent)).encode(),
-                "dead_links": json.dumps(sorted(self.dead_links)).encode(),
-            }
+    def _batch(self, parts: Mapping[str, tuple[object, Callable[[], bytes]]]) -> dict[str, bytes | None]:
+        """What differs from what is stored."""
+        batch: dict[str, bytes | None] = {
+            name: dump()
+            for name, (value, dump) in parts.items()
+            if name not in self._kept or not _alike(self._kept[name], value)
+        }
+        batch |= dict.fromkeys(name for name in self._kept if name not in parts)
+        if batch:
+            reading = Reading(self._clock.boot, self._clock.now())
+            batch["clock"] = _json(reading)
+            batch["revision"] = str(self._revision.value + 1).encode()
+        return batch
+
+
+def _alike(one: object, other: object) -> bool:
+    """Small values are compared, tables known by identity."""
+    return one is other or (isinstance(one, int | frozenset) and one == other)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(encode(value)).encode()
+
+
+class _Stored:
+    """What a store holds, decoded, its times moved to the present clock. Raises StoreError naming what is damaged."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._name = store.name
+        self._values = store.load()
+        found = self._values.get("format", b"1").decode(errors="replace")
+        if self._values and found != str(FORMAT):
+            raise StoreError(
+                f"{store.name}: has the format {found}, this version reads {FORMAT}; "
+                "use the version that wrote it, or remove it to begin with nothing remembered"
+            )
+        reading = self._read("clock", partial(_value, Reading), None)
+        self._late = shift(reading, clock)
+
+    def intent(self) -> Intent:
+        nothing = Intent((), (), (), ())
+        return self._read("intent", partial(_value, Intent), nothing)
+
+    def tables(self) -> Tables:
+        made = Tables(
+            self._read("ids", lambda data: IdAllocator.load(data.decode()), IdAllocator()),
+            self._under(_POOL, history.load),
+            self._read("bound", partial(_mapping, str), {}),
+            self._read("retained", partial(_mapping, Retained), {}),
+            self._read("former", partial(_mapping, Pool), {}),
+            self._read("turns", partial(_mapping, Turn), {}),
         )
+        return later(made, self._late)
+
+    def verdicts(self) -> Verdicts:
+        found = self._under(_VERDICTS, partial(_mapping, Health))
+        if not self._late:
+            return found
+        return {
+            pool: {name: replace(each, since=each.since + self._late) for name, each in rows.items()}
+            for pool, rows in found.items()
+        }
+
+    def names(self, name: str) -> Names:
+        return self._read(name, lambda data: frozenset(json.loads(data)), frozenset())
+
+    def links(self) -> Links:
+        return self._read("dead_links", _links, frozenset())
+
+    def number(self, name: str) -> int:
+        return self._read(name, int, 0)
+
+    def secret(self) -> Secret:
+        return self._read("secret", Secret.of, None) or Secret.of(secrets.token_bytes(20))
+
+    def kept(self, parts: Mapping[str, object]) -> dict[str, object]:
+        """What need not be stored again: nothing, where times of another boot were moved."""
+        return {name: None if self._late else parts.get(name) for name in self._values.keys() - _ALWAYS}
+
+    def _under(self, prefix: str, load: Callable[[bytes], T]) -> dict[str, T]:
+        names = [name for name in self._values if name.startswith(prefix)]
+        return {name.removeprefix(prefix): self._load(name, load) for name in names}
+
+    def _read(self, name: str, load: Callable[[bytes], T], default: U) -> T | U:
+        return self._load(name, load) if name in self._values else default
+
+    def _load(self, name: str, load: Callable[[bytes], T]) -> T:
+        try:
+            return load(self._values[name])
+        except (ValueError, KeyError, TypeError, IndexError, OSError) as error:
+            raise StoreError(
+                f"{self._name}: the stored value {name!r} is damaged ({error}); restore the file, or remove it to "
+                "begin with nothing remembered"
+            ) from error
 
 
-def _same(old: PoolState, new: PoolState) -> bool:
-    if old is new:
-        return True
-    return (
-        old.members == new.members
-        and old.now is new.now
-        and old.before is new.before
-        and (old.watched is new.watched and old.panicked == new.panicked and old.serving == new.serving)
-    )
+def _value(kind: type[T], data: bytes) -> T:
+    return decode(kind, json.loads(data))
 
 
-def _secret(store: SqliteStore) -> Secret:
-    octets = store.get("secret")
-    if octets is None:
-        octets = secrets.token_bytes(20)
-        store.put({"secret": octets})
-    return Secret.of(octets)
+def _mapping(kind: type[T], data: bytes) -> dict[str, T]:
+    return {name: decode(kind, each) for name, each in json.loads(data).items()}
 
 
-def _numbers(store: SqliteStore) -> Numbers:
-    text = store.get("numbers")
-    return Numbers() if text is None else Numbers.load(text.decode())
-
-
-def lbs(intent: Intent, site: str | None = None) -> list[Switch]:
-    """The lb switches, of one site if named."""
-    return [s for s in intent.switches if Role.LB in s.roles and site in (None, s.site)]
+def _links(data: bytes) -> Links:
+    return frozenset((switch, port) for switch, port in json.loads(data))

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from controller.frames.checksum import checksum
-from controller.model.types import Address
+from controller.spec.types import Address
 
 ETHERNET = 14
 """Bytes of an untagged Ethernet header."""

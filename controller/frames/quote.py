@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from controller.frames.checksum import adjust, checksum
 from controller.frames.packet import ICMP, ICMP6, TCP, UDP, IpPacket, in_frame, ip_packet, mac_bytes
-from controller.model.types import Address
+from controller.spec.types import Address
 from flows.spec import V4, V6
 
 _ICMP_HEADER = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from controller.frames.packet import TCP, UDP, in_frame
-from controller.model.types import Address
+from controller.spec.types import Address
 
 
 class Flow5(NamedTuple):

@@ -7,14 +7,12 @@ import os
 import socket
 import struct
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from select import EPOLLIN, EPOLLOUT
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from controller.health.result import Outcome
 from controller.health.targets import Probe
-
-if TYPE_CHECKING:
-    from controller.health.engine import Engine
 
 LINGER_0 = struct.pack("ii", 1, 0)
 """Value for SO_LINGER: close with a reset and keep nothing."""
@@ -23,9 +21,21 @@ _NONBLOCK_STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 _NONBLOCK_DGRAM = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
 
 _LOCAL = frozenset(
-    (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EPERM, errno.EACCES)
+    (
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOBUFS,
+        errno.ENOMEM,
+        errno.EADDRNOTAVAIL,
+        errno.EPERM,
+        errno.EACCES,
+        errno.ENETDOWN,
+    )
 )
-"""Errors that say something about this machine and nothing about the server."""
+"""Errors that say something about this machine and nothing about the server, whenever they come."""
+
+_REFUSED = frozenset((errno.ECONNREFUSED, errno.ECONNRESET))
+"""What a server on this machine answers within the call that asks it."""
 
 _WORDS = {
     errno.ECONNREFUSED: "connect refused",
@@ -55,19 +65,40 @@ class Plan:
         """False once the probe is no longer wanted: whatever is under way ends unheard."""
 
 
+class Machine(Protocol):
+    """What an attempt needs of the engine that runs it."""
+
+    sockets: int
+    """Sockets open now."""
+    stalled: float
+    """Seconds lost by this process since it began."""
+
+    def watch(self, fd: int, events: int, handler: Callable[[int], None]) -> None:
+        """Call ``handler(events)`` whenever epoll reports ``fd``."""
+
+    def rewatch(self, fd: int, events: int) -> None:
+        """Change what ``fd`` is watched for."""
+
+    def unwatch(self, fd: int) -> None:
+        """Forget ``fd``, which the caller closes now."""
+
+    def record(self, plan: Plan, outcome: Outcome, reason: str, started: float) -> None:
+        """An attempt ended."""
+
+
 class Attempt(ABC):
     """Owns at most one socket; ends exactly once, in ``finish``."""
 
-    __slots__ = ("done", "engine", "holds", "plan", "stalled", "started")
+    __slots__ = ("done", "holds", "machine", "plan", "stalled", "started")
 
     stage = ""
     """What a timeout interrupted, for its reason."""
 
-    def __init__(self, engine: Engine, plan: Plan, now: float) -> None:
-        self.engine = engine
+    def __init__(self, machine: Machine, plan: Plan, now: float) -> None:
+        self.machine = machine
         self.plan = plan
         self.started = now
-        self.stalled = engine.stalled
+        self.stalled = machine.stalled
         self.done = False
         self.holds = False
         """Whether there is something to ``close``."""
@@ -91,12 +122,24 @@ class Attempt(ABC):
         if self.holds:
             self.holds = False
             self.close()
-        self.engine.record(self.plan, outcome, reason, self.started)
+        self.machine.record(self.plan, outcome, reason, self.started)
+
+    def refuse(self, number: int) -> None:
+        """End with the errno ``number`` of a call that should have put the question.
+
+        No packet has come back within that call (except from this machine), so the error is local: without
+        a route it is ENETUNREACH, EHOSTUNREACH, EACCES or EINVAL. Later, the same numbers are what a router
+        or the silence of a neighbour says about the server, and count as failures.
+        """
+        if number in _REFUSED:
+            self.fail_with(number)
+        else:
+            self.finish(Outcome.LOCAL, f"cannot probe: {_WORDS.get(number) or os.strerror(number).lower()}")
 
     def fail_with(self, number: int, doing: str = "") -> None:
-        """End with the errno ``number``."""
+        """End with the errno ``number``, which came after the question was put."""
         if number in _LOCAL:
-            self.finish(Outcome.ERROR, f"cannot probe: {os.strerror(number).lower()}")
+            self.finish(Outcome.LOCAL, f"cannot probe: {os.strerror(number).lower()}")
         else:
             text = _WORDS.get(number) or os.strerror(number).lower()
             self.finish(Outcome.FAIL, f"{text} while {doing}" if doing else text)
@@ -116,12 +159,12 @@ class SocketAttempt(Attempt):
         self.sock = sock
         self.fd = sock.fileno()
         self.holds = True
-        self.engine.sockets += 1
+        self.machine.sockets += 1
 
     def close(self) -> None:
         """Closing takes the descriptor out of epoll as well."""
-        self.engine.unwatch(self.fd)
-        self.engine.sockets -= 1
+        self.machine.unwatch(self.fd)
+        self.machine.sockets -= 1
         self.sock.close()
 
 
@@ -142,9 +185,9 @@ class TcpAttempt(SocketAttempt):
         self.open()
         number = self.sock.connect_ex(self.plan.sockaddr)
         if number and number != errno.EINPROGRESS:
-            self.fail_with(number)
+            self.refuse(number)
         else:
-            self.engine.watch(self.fd, EPOLLOUT, self.ready)
+            self.machine.watch(self.fd, EPOLLOUT, self.ready)
 
     def open(self) -> None:
         """The C socket type: half the price of ``socket.socket``, paid 10,000 times a second."""
@@ -174,13 +217,10 @@ class UdpAttempt(SocketAttempt):
         self.hold(socket.SocketType(self.plan.family, _NONBLOCK_DGRAM, 0))
         number = self.sock.connect_ex(self.plan.sockaddr)
         if number:
-            self.fail_with(number)
+            self.refuse(number)
             return
-        self.engine.watch(self.fd, EPOLLIN, self.ready)
-        try:
-            self.sock.send(self.plan.probe.send)
-        except OSError as error:
-            self._fail(error)
+        self.machine.watch(self.fd, EPOLLIN, self.ready)
+        self.sock.send(self.plan.probe.send)
 
     def ready(self, events: int) -> None:
         """A response, or the ICMP error that says there is none."""
@@ -189,16 +229,13 @@ class UdpAttempt(SocketAttempt):
         except BlockingIOError:
             return  # a datagram with a bad checksum wakes the poller and is then dropped
         except OSError as error:
-            self._fail(error)
+            if error.errno == errno.ECONNREFUSED:
+                self.finish(Outcome.FAIL, "port unreachable")
+            else:
+                self.fail_with(error.errno or 0)
             return
         expect = self.plan.probe.expect
         if expect is None or data.startswith(expect):
             self.finish(Outcome.PASS)
         else:
             self.finish(Outcome.FAIL, f"response {data[:16]!r} does not begin with {expect[:16]!r}")
-
-    def _fail(self, error: OSError) -> None:
-        if error.errno == errno.ECONNREFUSED:
-            self.finish(Outcome.FAIL, "port unreachable")
-        else:
-            self.fail_with(error.errno or 0)

@@ -20,6 +20,8 @@ class State:
     """What rise and fall alone say; None: the first result decides."""
     streak: int = 0
     """Results in a row that speak against ``raw``."""
+    against: float = float("-inf")
+    """Start of the first of them, also after the change that they made."""
     changes: tuple[float, ...] = ()
     """Times of recent changes of ``raw``, oldest first; the older ones are dropped at a change."""
     held_since: float | None = None
@@ -54,11 +56,11 @@ def damp(state: State, result: ProbeResult, now: float) -> State:
     """The state after ``result``, judged at ``now`` (seconds, any clock that does not go backwards).
 
     A change needs ``rise`` passes or ``fall`` failures in a row, each result contrary to the present
-    verdict; one agreeing result starts the count again. Errors of the prober itself and results overtaken
-    by a later probe change nothing. More than ``flap_limit`` changes within ``flap_window`` hold the
+    verdict; one agreeing result starts the count again. Probes that could not be asked (``LOCAL``) and results
+    overtaken by a later probe change nothing. More than ``flap_limit`` changes within ``flap_window`` hold the
     verdict at down until there was no change for one window, or for ``HOLD_WINDOWS`` windows at most.
     """
-    if result.outcome is Outcome.ERROR or result.started < state.started:
+    if result.outcome is Outcome.LOCAL or result.started < state.started:
         return state
     passed = result.outcome is Outcome.PASS
     if passed is state.raw and not state.streak and state.held_since is None:
@@ -69,10 +71,17 @@ def damp(state: State, result: ProbeResult, now: float) -> State:
     return state if state.held_since is None else _release(state, now)
 
 
+def forgive(state: State) -> State:
+    """The state without the failures in a row that have not changed the verdict yet."""
+    return replace(state, streak=0) if state.raw and state.streak else state
+
+
 def _count(state: State, result: ProbeResult, passed: bool, now: float) -> State:
     if passed is state.raw:
         return replace(state, streak=0, started=result.started)
     streak = state.streak + 1
+    if streak == 1:
+        state = replace(state, against=result.started)
     needed = 1 if state.raw is None else (state.policy.rise if passed else state.policy.fall)
     if streak < needed:
         return replace(state, streak=streak, started=result.started)

@@ -13,7 +13,7 @@ from controller.health.icmp import EchoAttempt, EchoSocket
 from controller.health.result import Outcome
 from controller.health.schedule import Wheel, first_due, next_due
 from controller.health.targets import Probe
-from controller.model.types import ProbeKind
+from controller.spec.types import ProbeKind
 
 Record = tuple[int, int, str, float, float]
 """(probe id, outcome, reason, started, finished): a result on its way to the parent process."""
@@ -54,7 +54,7 @@ class Engine:
         self._deadlines: Wheel[Attempt] = Wheel()
         self._line: deque[Plan] = deque()
         self._echo: dict[int, EchoSocket] = {}
-        self._kinds: dict[ProbeKind, type[Attempt]] = {
+        self._kinds: dict[ProbeKind, Callable[[Engine, Plan, float], Attempt]] = {
             ProbeKind.TCP: TcpAttempt,
             ProbeKind.UDP: UdpAttempt,
             ProbeKind.ICMP: EchoAttempt,
@@ -158,6 +158,6 @@ class Engine:
         try:
             attempt.begin()
         except OSError as error:
-            attempt.fail_with(error.errno or 0)
+            attempt.refuse(error.errno or 0)
         if not attempt.done:
             self._deadlines.add(attempt.started + attempt.plan.timeout, attempt)

@@ -6,13 +6,16 @@ import re
 from enum import Enum, auto
 
 from controller.health.targets import Probe
-from controller.model.types import ProbeKind
+from controller.spec.types import ProbeKind
 
 MAX_HEAD = 32 * 1024
 """Bytes of status line and headers that are read at most."""
 MAX_BODY = 64 * 1024
 """Bytes of body that are read at most."""
 
+_LINE_END = re.compile(rb"\r?\n")
+"""Senders should write CR LF; a bare LF is read as well (RFC 9112, section 2.2)."""
+_HEAD_END = re.compile(rb"\n\r?\n")
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [^\r\n]*)?\Z")
 _LENGTH = re.compile(rb"[0-9]{1,18}\Z")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?\Z", re.DOTALL)
@@ -28,6 +31,7 @@ class _Stage(Enum):
     LENGTH = auto()
     CHUNK_SIZE = auto()
     CHUNK_DATA = auto()
+    CHUNK_END = auto()
     UNTIL_CLOSE = auto()
     DONE = auto()
 
@@ -77,6 +81,11 @@ class ResponseReader:
         """Whether everything wanted has arrived."""
         return self._stage is _Stage.DONE
 
+    @property
+    def ends_at_close(self) -> bool:
+        """Whether only the end of the connection says that the body is whole."""
+        return self._stage is _Stage.UNTIL_CLOSE
+
     def feed(self, data: bytes) -> bool:
         """Take more bytes; the answer is ``complete``. Raises ``BadResponse``."""
         self._buffer += data
@@ -99,18 +108,20 @@ class ResponseReader:
             return self._read_head()
         if self._stage is _Stage.CHUNK_SIZE:
             return self._read_chunk_size()
+        if self._stage is _Stage.CHUNK_END:
+            return self._end_chunk()
         return self._read_body()
 
     def _read_head(self) -> bool:
         if self._buffer[:7] != b"HTTP/1."[: len(self._buffer)]:
             raise BadResponse("not an HTTP/1 response")
-        end = self._buffer.find(b"\r\n\r\n")
-        if end < 0:
+        end = _HEAD_END.search(self._buffer)
+        if end is None:
             if len(self._buffer) > MAX_HEAD:
                 raise BadResponse(f"headers longer than {MAX_HEAD} bytes")
             return False
-        first, *fields = bytes(self._buffer[:end]).split(b"\r\n")
-        del self._buffer[: end + 4]
+        first, *fields = _LINE_END.split(bytes(self._buffer[: end.start()]).removesuffix(b"\r"))
+        del self._buffer[: end.end()]
         match = _STATUS.match(first)
         if match is None:
             raise BadResponse("malformed status line")
@@ -147,39 +158,40 @@ class ResponseReader:
         return _Stage.LENGTH if self._left else _Stage.DONE
 
     def _read_chunk_size(self) -> bool:
-        end = self._buffer.find(b"\r\n")
-        if end < 0:
+        end = _LINE_END.search(self._buffer)
+        if end is None:
             if len(self._buffer) > 1024:
                 raise BadResponse("malformed chunk")
             return False
-        match = _CHUNK.match(bytes(self._buffer[:end]))
+        match = _CHUNK.match(bytes(self._buffer[: end.start()]))
         if match is None:
             raise BadResponse("malformed chunk")
-        del self._buffer[: end + 2]
-        self._left = int(match[1], 16) + 2
-        self._stage = _Stage.CHUNK_DATA if self._left > 2 else _Stage.DONE
+        del self._buffer[: end.end()]
+        self._left = int(match[1], 16)
+        self._stage = _Stage.CHUNK_DATA if self._left else _Stage.DONE
         return True
 
     def _read_body(self) -> bool:
         chunked = self._stage is _Stage.CHUNK_DATA
-        if chunked and self._left <= 2:
-            return self._end_chunk()
         wanted = len(self._buffer)
         if self._stage is not _Stage.UNTIL_CLOSE:
-            wanted = min(wanted, self._left - 2 if chunked else self._left)
+            wanted = min(wanted, self._left)
             self._left -= wanted
         self.body += self._buffer[: min(wanted, MAX_BODY - len(self.body))]
         del self._buffer[:wanted]
         if len(self.body) >= MAX_BODY or (self._stage is _Stage.LENGTH and not self._left):
             self._stage = _Stage.DONE
-        return chunked and self._left <= 2
+        elif chunked and not self._left:
+            self._stage = _Stage.CHUNK_END
+        return self._stage is _Stage.CHUNK_END
 
     def _end_chunk(self) -> bool:
-        """A chunk's data ends with CR LF, counted in ``_left``."""
-        if len(self._buffer) < 2:
-            return False
-        if self._buffer[:2] != b"\r\n":
+        """A chunk's data ends with a line end of its own."""
+        end = _LINE_END.match(self._buffer)
+        if end is None:
+            if bytes(self._buffer) in (b"", b"\r"):
+                return False
             raise BadResponse("malformed chunk")
-        del self._buffer[:2]
+        del self._buffer[: end.end()]
         self._stage = _Stage.CHUNK_SIZE
         return True

@@ -9,13 +9,10 @@ import struct
 from ipaddress import ip_address
 from itertools import count
 from select import EPOLLIN
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from controller.health.attempt import Attempt, Plan
+from controller.health.attempt import Attempt, Machine, Plan
 from controller.health.result import Outcome
-
-if TYPE_CHECKING:
-    from controller.health.engine import Engine
 
 _ECHO = {4: 8, 6: 128}
 _REPLY = {4: 0, 6: 129}
@@ -35,7 +32,7 @@ class EchoSocket:
     ICMP errors are not looked at: an unreachable server shows as a timeout.
     """
 
-    def __init__(self, engine: Engine, version: int) -> None:
+    def __init__(self, machine: Machine, version: int) -> None:
         """Opens the socket. Raises ``PermissionError`` when neither kind is allowed."""
         self.version = version
         self.waiting: dict[bytes, EchoAttempt] = {}
@@ -43,7 +40,7 @@ class EchoSocket:
         self._count = count(1)
         self._sock, self._header = self._open(version)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-        engine.watch(self._sock.fileno(), EPOLLIN, self.ready)
+        machine.watch(self._sock.fileno(), EPOLLIN, self.ready)
 
     @staticmethod
     def _open(version: int) -> tuple[socket.socket, bool]:
@@ -96,13 +93,21 @@ class EchoSocket:
             attempt.finish(Outcome.PASS)
 
 
+class EchoMachine(Machine, Protocol):
+    """A machine that keeps one echo socket per IP version."""
+
+    def echo_socket(self, version: int) -> EchoSocket:
+        """The socket of that IP version. Raises ``OSError`` when it cannot be opened."""
+
+
 class EchoAttempt(Attempt):
     """Passes when the echo reply arrives."""
 
-    __slots__ = ("owner", "token")
+    __slots__ = ("echoes", "owner", "token")
 
-    def __init__(self, engine: Engine, plan: Plan, now: float) -> None:
-        super().__init__(engine, plan, now)
+    def __init__(self, machine: EchoMachine, plan: Plan, now: float) -> None:
+        super().__init__(machine, plan, now)
+        self.echoes = machine
         self.token = b""
         self.owner: EchoSocket | None = None
 
@@ -110,10 +115,10 @@ class EchoAttempt(Attempt):
         """Send; without permission the probe ends as an error of ours, not of the server."""
         version = self.plan.probe.address.version
         try:
-            self.owner = self.engine.echo_socket(version)
+            self.owner = self.echoes.echo_socket(version)
         except OSError as error:
             if error.errno in (errno.EPERM, errno.EACCES):
-                self.finish(Outcome.ERROR, NOT_PERMITTED)
+                self.finish(Outcome.LOCAL, NOT_PERMITTED)
                 return
             raise
         self.token = self.owner.ask(self)

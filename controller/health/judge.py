@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from controller.health.damper import State, damp, remembered, undecided, unproven
+from controller.health.damper import State, damp, forgive, remembered, undecided, unproven
 from controller.health.result import Outcome, ProbeResult
+from controller.health.status import Unasked
 from controller.health.targets import Member, Target, members_of
+from controller.health.vantage import HOLD, Asked, Doubt, Vantage
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,20 @@ class Verdict:
 class _Watched:
     """A target, its state, and the backends that hang on it."""
 
-    __slots__ = ("members", "state", "target")
+    __slots__ = ("members", "newest", "state", "target")
 
-    def __init__(self, target: Target, members: frozenset[Member], state: State) -> None:
+    def __init__(
+        self,
+        target: Target,
+        members: frozenset[Member],
+        state: State,
+        newest: ProbeResult | None = None,
+    ) -> None:
         self.target = target
         self.members = members
         self.state = state
+        self.newest = newest
+        """The answer that came last."""
 
 
 class Judge:
@@ -42,14 +52,22 @@ class Judge:
     - added to a pool that is being judged already: down until it has passed ``rise`` times in a row;
     - in a pool of which nothing is known (cold start, new pool, checks just switched on): without a
       verdict, and its first result decides.
+
+    While the vantage point is doubted (``vantage``; for at most ``hold`` seconds), failures of servers that
+    are not down count for nothing; a server that still fails when the doubt ends well is counted from then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hold: float = HOLD) -> None:
+        self.local = 0
+        """Probes that could not be asked."""
+        self.held = 0
+        """Failures that did not count because the vantage point was doubted."""
+        self._vantage = Vantage(hold)
         self._verdicts: dict[Member, Verdict] = {}
         self._watched: dict[Target, _Watched] = {}
         self._by_probe: dict[str, list[_Watched]] = {}
         self._members: dict[Member, frozenset[Target]] = {}
-        self._errors: dict[str, str] = {}
+        self._unasked: dict[str, Unasked] = {}
 
     def seed(self, verdicts: Iterable[Verdict]) -> None:
         """Begin with what was believed before; call before the first ``set_targets``."""
@@ -63,9 +81,14 @@ class Judge:
         """Backends that are watched and have no verdict yet."""
         return frozenset(self._members.keys() - self._verdicts.keys())
 
-    def errors(self) -> dict[str, str]:
-        """Probes that could not be asked, by probe key, with the reason: their verdicts stand still."""
-        return dict(self._errors)
+    def unasked(self) -> tuple[Unasked, ...]:
+        """Probes that could not be asked the last time."""
+        return tuple(sorted(self._unasked.values(), key=_in_order))
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """Whether everything fails at once, so that no failure counts."""
+        return self._vantage.doubt
 
     def set_targets(self, targets: Mapping[Target, frozenset[Member]], unix: float) -> list[Verdict]:
         """Watch exactly these from now on (``unix``: Unix seconds)."""
@@ -78,12 +101,16 @@ class Judge:
             if old is None:
                 watched[target] = _Watched(target, members, self._beginning(target, members, judged))
             else:  # the old target object knows its key already
-                watched[old.target] = _Watched(old.target, members, old.state)
+                watched[old.target] = _Watched(old.target, members, old.state, old.newest)
         self._watched = watched
         self._by_probe = {}
         for item in watched.values():
             self._by_probe.setdefault(item.target.probe.key, []).append(item)
-        self._errors = {key: why for key, why in self._errors.items() if key in self._by_probe}
+        self._unasked = {
+            key: replace(item, members=self._members_of(key))
+            for key, item in self._unasked.items()
+            if key in self._by_probe
+        }
         return self._settle(self._members, unix)
 
     def take(self, results: Iterable[ProbeResult], unix: float) -> list[Verdict]:
@@ -91,16 +118,55 @@ class Judge:
         touched: dict[Member, None] = {}
         for result in results:
             key = result.probe.key
-            if result.outcome is Outcome.ERROR:
-                self._errors[key] = result.reason
-            elif self._errors:
-                self._errors.pop(key, None)
+            if result.outcome is Outcome.LOCAL:
+                self._note_unasked(key, result)
+            elif self._unasked:
+                self._unasked.pop(key, None)
+            if self._vantage.hear(result):
+                self._forgive()
             for item in self._by_probe.get(key, ()):
+                item.newest = result
                 old = item.state
-                item.state = new = damp(old, result, result.finished)
+                new = damp(old, result, result.finished)
+                if result.outcome is Outcome.FAIL and self._is_held(old, new, result.finished):
+                    continue
+                item.state = new
                 if new is not old and (new.up is not old.up or new.held_since != old.held_since):
                     touched.update(dict.fromkeys(item.members))
         return self._settle(touched, unix) if touched else []
+
+    def _is_held(self, old: State, new: State, now: float) -> bool:
+        """Whether a failure does not count, because everything fails at once."""
+        if old.raw is False or new is old:
+            return False
+        judges = old.raw is True and new.raw is False
+        held = self._vantage.holds(new.against, now, self._up) if judges else self._vantage.held()
+        self.held += held
+        return held
+
+    def _up(self) -> list[Asked]:
+        return [
+            Asked(backend, item.newest)
+            for item in self._watched.values()
+            if item.state.raw
+            for _, backend in item.members
+        ]
+
+    def _forgive(self) -> None:
+        for item in self._watched.values():
+            item.state = forgive(item.state)
+
+    def _note_unasked(self, key: str, result: ProbeResult) -> None:
+        self.local += 1
+        if key not in self._by_probe:
+            return
+        known = self._unasked.get(key)
+        since, count = (known.since, known.count) if known is not None else (result.started, 0)
+        members = self._members_of(key)
+        self._unasked[key] = Unasked(result.probe, members, result.reason, since, count + 1)
+
+    def _members_of(self, key: str) -> tuple[Member, ...]:
+        return tuple(sorted({member for item in self._by_probe[key] for member in item.members}))
 
     def _beginning(self, target: Target, members: frozenset[Member], judged: set[str]) -> State:
         """A target shared by several backends begins with the most favourable of their beginnings.
@@ -131,6 +197,11 @@ class Judge:
             self._verdicts[member] = verdict
             changed.append(verdict)
         return changed
+
+
+def _in_order(item: Unasked) -> tuple[int, int, int, str]:
+    probe = item.probe
+    return (probe.address.version, int(probe.address), probe.port, probe.kind)
 
 
 def _all(ups: Iterable[bool | None]) -> bool | None:

@@ -13,8 +13,8 @@ class Outcome(IntEnum):
 
     PASS = 0
     FAIL = 1
-    ERROR = 2
-    """Could not be asked for a local reason (no permission, no sockets): says nothing about the server."""
+    LOCAL = 2
+    """Could not be asked for a local reason (no route, no permission, no sockets): no evidence about the server."""
 
 
 class ProbeResult(NamedTuple):

@@ -10,6 +10,7 @@ from typing import Protocol
 from controller.health.judge import Judge, Verdict
 from controller.health.prober import Prober, ProberStats
 from controller.health.result import ProbeResult
+from controller.health.status import HealthStatus
 from controller.health.targets import Member, Probe, Target
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,8 @@ class HealthService:
 
     ``on_verdicts`` is called with at least one verdict, in the loop that ran ``start``, and from within
     ``set_targets`` for backends that begin as down: when ``set_targets`` returns, the caller knows them.
-    ``on_problem`` gets one line when probing itself is disturbed (prober died; probes not permitted).
+    ``on_problem`` gets one line when probing itself is disturbed (prober died; probes not permitted; every server
+    fails at once), ``status`` shows it for as long as it lasts.
     ``unix`` gives Unix seconds for ``Verdict.since``; judging uses the probes' own monotonic times.
     """
 
@@ -56,6 +58,7 @@ class HealthService:
         self._judge = Judge()
         self._prober = prober(self._take, on_problem)
         self._reported: frozenset[str] = frozenset()
+        self._doubted = False
 
     def seed(self, verdicts: Iterable[Verdict]) -> None:
         """Begin with persisted verdicts, so that a restarted controller changes nothing.
@@ -89,7 +92,13 @@ class HealthService:
 
     def errors(self) -> frozenset[str]:
         """Why some probes cannot be asked at present (their verdicts stand still); empty is good."""
-        return frozenset(self._judge.errors().values())
+        return frozenset(item.reason for item in self._judge.unasked())
+
+    def status(self) -> HealthStatus:
+        """Which probes cannot be asked and why, and whether everything fails at once."""
+        judge = self._judge
+        probing = self._prober.stats().pid is not None
+        return HealthStatus(judge.unasked(), judge.doubt, judge.local, judge.held, probing)
 
     def stats(self) -> ProberStats:
         """How probing goes: lateness, restarts, losses."""
@@ -101,5 +110,15 @@ class HealthService:
         for why in sorted(errors - self._reported):
             self._on_problem(f"health: {why}")
         self._reported = errors
+        self._report_doubt()
         if verdicts:
             self._on_verdicts(verdicts)
+
+    def _report_doubt(self) -> None:
+        doubt = self._judge.doubt
+        if doubt is not None and not self._doubted:
+            self._on_problem(
+                f"health: all {doubt.servers} servers heard of fail at once, so the prober's own place is doubted: "
+                f"no failure counts for at most {doubt.until - doubt.since:g} s"
+            )
+        self._doubted = doubt is not None

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
+from typing import Any
 
-from controller.model.types import Address, HealthCheck, Intent, Listener, Pool, ProbeKind, Protocol
+from controller.model.probe_values import body_pattern, datagram, http_host, http_path
+from controller.model.units import Wrong
+from controller.spec.types import Address, HealthCheck, Intent, Listener, Pool, ProbeKind, Protocol
 
 Member = tuple[str, str]
 """(pool, backend)."""
+
+
+_JUDGES: dict[str, Callable[[Any], object]] = {
+    "path": http_path,
+    "host": http_host,
+    "body": body_pattern,
+    "send": datagram,
+}
+"""What ``check`` refuses in an intent, a probe cannot be built from."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +41,9 @@ class Probe:
     timeout: float = 0.5
     """Seconds until a probe without a full answer has failed, > 0; above ``interval``, probes overlap."""
     path: str = "/"
-    """HTTP request target: printable ASCII without blanks, starting with ``/``."""
+    """HTTP request target (``probe_values.http_path``)."""
     host: str | None = None
-    """Host header and TLS server name; None: the address."""
+    """Host header and TLS server name (``probe_values.http_host``); None: the address."""
     statuses: tuple[tuple[int, int], ...] = ((200, 399),)
     """Inclusive ranges of HTTP status codes that pass."""
     body: str | None = None
@@ -48,15 +59,13 @@ class Probe:
         what = f"probe of {self.address}"
         if self.interval <= 0 or self.timeout <= 0:
             raise ValueError(f"{what}: interval and timeout must be above 0 seconds")
-        if not self.path.startswith("/") or not _is_token(self.path):
-            raise ValueError(f"{what}: path {self.path!r} must start with /, no blanks")
-        if self.host is not None and not (self.host and _is_token(self.host)):
-            raise ValueError(f"{what}: host {self.host!r} must be a name without blanks")
-        if self.body is not None:
+        for field, judge in _JUDGES.items():
+            value = getattr(self, field)
             try:
-                re.compile(self.body)
-            except re.error as error:
-                raise ValueError(f"{what}: body {self.body!r}: {error}") from error
+                if value is not None:
+                    judge(value)
+            except Wrong as wrong:
+                raise ValueError(f"{what}: {field} {wrong.problem}, {wrong.right}") from None
 
     def __hash__(self) -> int:
         """Of the few fields that tell most probes apart: 10,000 are hashed several times at every change."""
@@ -164,7 +173,3 @@ def _probe(check: HealthCheck, address: Address, port: int) -> Probe:
     if kind is ProbeKind.UDP:
         return Probe(kind, address, port, check.interval, check.timeout, send=check.send, expect=check.expect)
     return Probe(kind, address, port, check.interval, check.timeout)
-
-
-def _is_token(text: str) -> bool:
-    return all("!" <= c <= "~" for c in text)

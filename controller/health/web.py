@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import re
+import errno
 import socket
 import ssl
+from contextlib import suppress
 from functools import lru_cache
 from select import EPOLLIN, EPOLLOUT
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 from controller.health import http1
-from controller.health.attempt import LINGER_0, Attempt, Plan, TcpAttempt
+from controller.health.attempt import LINGER_0, Machine, Plan, TcpAttempt
 from controller.health.result import Outcome
-
-if TYPE_CHECKING:
-    from controller.health.engine import Engine
+from controller.health.search import LIMIT, TooSlow, found
+from controller.model.probe_values import server_name
 
 _READ = 64 * 1024
+_ANSWERABLE = ("sending the request", "waiting for the response")
+"""Stages in which an answer may have come."""
+_RESET = (errno.ECONNRESET, errno.EPIPE)
 
 
 class HttpAttempt(TcpAttempt):
@@ -25,9 +28,11 @@ class HttpAttempt(TcpAttempt):
     __slots__ = ("reader", "stage", "stream", "unsent")
 
     stream: socket.socket
+    plain: ClassVar[bool] = True
+    """Whether an answer can be read before anything was said, as from a server that does not wait for the request."""
 
-    def __init__(self, engine: Engine, plan: Plan, now: float) -> None:
-        super().__init__(engine, plan, now)
+    def __init__(self, machine: Machine, plan: Plan, now: float) -> None:
+        super().__init__(machine, plan, now)
         self.stage = "connecting"
         self.unsent = http1.request(plan.probe)
         self.reader = http1.ResponseReader(plan.probe.body is not None)
@@ -45,30 +50,55 @@ class HttpAttempt(TcpAttempt):
             if self.stage != "connecting":
                 self.advance()
             elif number := self.stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                self.fail_with(number)
+                self.broken(number)
             else:
                 self.connected()
                 self.advance()
         except BlockingIOError:
-            self.engine.rewatch(self.fd, EPOLLOUT if self.unsent else EPOLLIN)
+            self.machine.rewatch(self.fd, EPOLLOUT if self.unsent else EPOLLIN)
         except ssl.SSLWantReadError:
-            self.engine.rewatch(self.fd, EPOLLIN)
+            self.machine.rewatch(self.fd, EPOLLIN)
         except ssl.SSLWantWriteError:
-            self.engine.rewatch(self.fd, EPOLLOUT)
-        except (http1.BadResponse, OSError, ValueError) as error:
+            self.machine.rewatch(self.fd, EPOLLOUT)
+        except (http1.BadResponse, TooSlow, OSError, ValueError) as error:
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, http1.BadResponse):
             self.finish(Outcome.FAIL, str(error))
+        elif isinstance(error, TooSlow):
+            slow = f"searching the body for {self.plan.probe.body!r} takes longer than {LIMIT * 1000:g} ms"
+            self.finish(Outcome.LOCAL, f"cannot probe: {slow}")
         elif isinstance(error, ssl.SSLCertVerificationError):  # a ValueError as well
             self.finish(Outcome.FAIL, f"TLS certificate: {error.verify_message}")
         elif isinstance(error, ssl.SSLError):
             self.finish(Outcome.FAIL, f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}")
         elif isinstance(error, OSError):
-            self.fail_with(error.errno or 0, self.stage)
+            self.broken(error.errno or 0)
         else:  # a name that TLS cannot carry
-            self.finish(Outcome.ERROR, f"cannot probe: host {self.plan.probe.host!r}: {error}")
+            self.finish(Outcome.LOCAL, f"cannot probe: host {self.plan.probe.host!r}: {error}")
+
+    def broken(self, number: int) -> None:
+        """The connection ended with the errno ``number``: after a whole answer, a reset takes nothing back."""
+        if number in _RESET and (self.stage in _ANSWERABLE or self.plain):
+            try:
+                self._read_rest()
+            except (http1.BadResponse, TooSlow) as error:
+                self._fail(error)
+                return
+        if self.reader.complete:
+            self.judge()
+        else:
+            self.fail_with(number, "" if self.stage == "connecting" else self.stage)
+
+    def _read_rest(self) -> None:
+        """What came before the reset; a body without a stated length is whole if it holds what is wanted."""
+        reader, wanted = self.reader, self.plan.probe.body
+        with suppress(OSError):
+            while (data := self.stream.recv(_READ)) and not reader.feed(data):
+                pass
+        if reader.ends_at_close and wanted is not None and found(wanted, self.text()):
+            reader.end()
 
     def connected(self) -> None:
         """What comes after the TCP handshake."""
@@ -92,10 +122,14 @@ class HttpAttempt(TcpAttempt):
         probe, status = self.plan.probe, self.reader.status or 0
         if not any(low <= status <= high for low, high in probe.statuses):
             self.finish(Outcome.FAIL, f"status {status} not in {http1.status_text(probe.statuses)}")
-        elif probe.body is not None and not _found(probe.body, bytes(self.reader.body)):
+        elif probe.body is not None and not found(probe.body, self.text()):
             self.finish(Outcome.FAIL, f"body does not contain {probe.body!r}")
         else:
             self.finish(Outcome.PASS)
+
+    def text(self) -> str:
+        """The body so far."""
+        return self.reader.body.decode("utf-8", "replace")
 
 
 class HttpsAttempt(HttpAttempt):
@@ -103,10 +137,12 @@ class HttpsAttempt(HttpAttempt):
 
     __slots__ = ()
 
+    plain = False
+
     def connected(self) -> None:
         """Put TLS around the socket; the descriptor, and so its place in epoll, stays."""
         probe = self.plan.probe
-        name = _server_name(probe.host) if probe.host else (str(probe.address) if probe.verify else None)
+        name = server_name(probe.host) if probe.host else (str(probe.address) if probe.verify else None)
         self.stage = "in the TLS handshake"
         self.sock = self.stream = _context(probe.verify).wrap_socket(
             self.stream, do_handshake_on_connect=False, server_hostname=name
@@ -119,23 +155,7 @@ class HttpsAttempt(HttpAttempt):
         super().advance()
 
 
-ATTEMPTS: tuple[type[Attempt], type[Attempt]] = (HttpAttempt, HttpsAttempt)
-
-
-def _server_name(host: str) -> str:
-    """A Host header without its port and brackets."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
-
-
-@lru_cache(maxsize=256)
-def _pattern(body: str) -> re.Pattern[str]:
-    return re.compile(body)
-
-
-def _found(body: str, data: bytes) -> bool:
-    return _pattern(body).search(data.decode("utf-8", "replace")) is not None
+ATTEMPTS: tuple[type[HttpAttempt], type[HttpAttempt]] = (HttpAttempt, HttpsAttempt)
 
 
 @lru_cache(maxsize=2)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from controller.model.check_addresses import check_addresses
 from controller.model.check_modes import check_modes
 from controller.model.check_names import check_names
 from controller.model.check_switches import check_switches
 from controller.model.check_vips import check_vips
 from controller.model.findings import Findings
 from controller.model.reader import Source
-from controller.model.types import Intent, Pool
 from controller.model.units import format_duration
+from controller.spec.types import Intent, Pool
 
 
 def check_intent(intent: Intent, source: Source) -> None:
@@ -23,6 +24,7 @@ def check_intent(intent: Intent, source: Source) -> None:
     for pool in intent.pools:
         _check_pool(found, pool)
     check_vips(found)
+    check_addresses(found)
     check_modes(found)
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from controller.model.check_p4 import check_p4_local
 from controller.model.check_switches import local_capacity
 from controller.model.findings import Findings, Use
-from controller.model.types import Address, Backend, Listener, Mode, Network, Pool, Protocol, Switch
+from controller.spec.types import Address, Backend, Listener, Mode, Network, Pool, Protocol, Switch
 
 _BY_MAC = (Mode.NAT, Mode.FULLNAT)
 _SAME_PORT = (Mode.DR, Mode.TUN)

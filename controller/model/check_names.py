@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from controller.model.findings import Findings
-from controller.model.types import SEGMENT, Backend, Pool, Port, Vip, is_segment
+from controller.spec.types import SEGMENT, Backend, Pool, Port, Vip, is_segment
 
 
 def check_names(found: Findings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from controller.model.findings import Findings, Use
-from controller.model.types import Backend, Mode, Switch
+from controller.spec.types import Backend, Mode, Switch
 
 DROP_PORT = 511
 LOCAL_ADDRESSES = 8

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from controller.model.check_p4 import check_p4
 from controller.model.findings import Findings
-from controller.model.types import Network, Switch
+from controller.spec.types import Network, Switch
 from flows.tables import COUNT as OWN_TABLES
 from flows.tables import MOST_VIPS, ZoneBase
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.model.findings import Findings
-from controller.model.types import Address, Backend, Listener, Protocol, Role, Vip
+from controller.spec.types import Address, Backend, Listener, Protocol, Role, Vip
 
 
 def check_vips(found: Findings) -> None:

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeVar
 
-from controller.model.reader import Converter, Place
-from controller.model.types import Address, Network
+from controller.model import probe_values
+from controller.model.reader import Converter, Place, shortened
 from controller.model.units import (
     Wrong,
     format_duration,
     parse_address,
     parse_duration,
+    parse_host_network,
     parse_mac,
     parse_network,
     parse_octets,
     parse_share,
     parse_virtual_mac,
 )
+from controller.spec.types import Address, Network
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
+MAX_ID = 2**64 - 1
+"""Largest id of a switch."""
+_DATAPATH = re.compile(r"[0-9a-f]{16}|[0-9a-f]{2}(?::[0-9a-f]{2}){7}")
+_DECIMAL = re.compile(r"[0-9]{1,40}")
+_PLAIN = re.compile(r"0x[0-9a-f]{1,40}|0|[1-9][0-9]{0,39}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _P4RUNTIME = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):([0-9]{1,5})|unix:/\S+")
 _OVSDB = re.compile(r"tcp:(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):([0-9]{1,5})|unix:/\S+")
@@ -80,7 +88,8 @@ def duration(low: float, high: float) -> Converter[float]:
     def convert(place: Place) -> float:
         scalar = place.scalar("write 500ms, 1s, 5m, 1h or a plain number of seconds")
         if isinstance(scalar.value, int | float) and not isinstance(scalar.value, bool):
-            seconds = float(scalar.value)
+            # Compared as it is: no float is as large as an int may be.
+            seconds = float(scalar.value) if scalar.value <= high else math.inf
         else:
             seconds = parse_duration(scalar.text)
         if not low <= seconds <= high:
@@ -88,6 +97,28 @@ def duration(low: float, high: float) -> Converter[float]:
         return seconds
 
     return convert
+
+
+def switch_id(place: Place) -> int:
+    """A datapath id or P4Runtime device id: ``0x21``, ``33``, or 16 hex digits as ``ovs-vsctl`` prints them."""
+    right = f"write 0x21, 33, or the 16 hex digits that ovs-vsctl prints, from 1 to {MAX_ID:#x}"
+    scalar = place.scalar(right)
+    written = scalar.text.strip().lower()
+    if _DATAPATH.fullmatch(written) is not None:
+        value = int(written.replace(":", ""), 16)
+        if _DECIMAL.fullmatch(written) is not None and not written.startswith("0"):
+            choices = f"write {value:#x} for the hex digits, or {int(written):#x} for the decimal number"
+            raise Wrong(f"is {written}, 16 digits that are hex as ovs-vsctl prints them, or decimal", choices)
+    elif _PLAIN.fullmatch(written) is not None:
+        value = int(written, 0)
+    elif _DECIMAL.fullmatch(written) is not None:
+        choices = f"write {int(written, 16):#x} for hex digits, or {int(written)} for the decimal number"
+        raise Wrong(f"is {shortened(written)}, which may be hex, octal or decimal", choices)
+    else:
+        raise Wrong(f"is {scalar}", right)
+    if not 1 <= value <= MAX_ID:
+        raise Wrong(f"is {scalar.text}", right)
+    return value
 
 
 def choice(kinds: type[E], only: tuple[E, ...] | None = None) -> Converter[E]:
@@ -133,6 +164,9 @@ def _from_text(parse: Callable[[str], T], right: str) -> Converter[T]:
 share: Converter[float] = _from_text(parse_share, "write 50% or 0.5")
 address: Converter[Address] = _from_text(parse_address, "write one such as 10.0.0.100 or fd00::100")
 network: Converter[Network] = _from_text(parse_network, "write one such as 10.0.0.0/24 or fd00::/64")
+host_network: Converter[Network] = _from_text(
+    parse_host_network, "write one such as 10.0.0.0/24 or fd00::/64"
+)
 mac: Converter[str] = _from_text(parse_mac, "write one such as 02:45:56:00:00:01")
 virtual_mac: Converter[str] = _from_text(parse_virtual_mac, "write one such as 02:45:56:00:01:01")
 octets: Converter[bytes] = _from_text(parse_octets, 'write a text or "hex:" and hex digits')
@@ -140,20 +174,22 @@ octets: Converter[bytes] = _from_text(parse_octets, 'write a text or "hex:" and 
 
 def http_path(place: Place) -> str:
     """The path of an HTTP request."""
-    found = text(place)
-    if not found.startswith("/") or any(c.isspace() for c in found):
-        raise Wrong(f'is "{found}"', "write a path that begins with / and has no blanks")
-    return found
+    return probe_values.http_path(text(place))
+
+
+def http_host(place: Place) -> str:
+    """The Host header of a request, which may look like a number."""
+    return probe_values.http_host(place.scalar("write a name or an address").text)
 
 
 def regex(place: Place) -> str:
     """A regular expression that compiles."""
-    scalar = place.scalar("write a regular expression")
-    try:
-        re.compile(scalar.text)
-    except re.error as error:
-        raise Wrong(f'is "{scalar.text}", which is no regular expression', f"mind: {error}") from None
-    return scalar.text
+    return probe_values.body_pattern(place.scalar("write a regular expression").text)
+
+
+def datagram(place: Place) -> bytes:
+    """Octets that fit into a datagram, as text or ``hex:0a0b``."""
+    return probe_values.datagram(octets(place))
 
 
 def status(place: Place) -> tuple[int, int]:

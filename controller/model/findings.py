@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from controller.model.errors import MeaningError
 from controller.model.reader import Path, Source
-from controller.model.types import Intent, Listener, Pool, Role, Switch, Vip
 from controller.model.yaml_source import Mark
+from controller.spec.types import Intent, Listener, Pool, Role, Switch, Vip
 
 Keys = str | tuple[str | Path, ...]
 """Where to report: a key of a thing, or alternatives of which the first given one counts."""

@@ -8,9 +8,9 @@ from controller.model.check import check_intent
 from controller.model.errors import ConfigErrors
 from controller.model.reader import Place, Source
 from controller.model.schema import read_intent
-from controller.model.types import Intent
 from controller.model.units import Wrong
 from controller.model.yaml_source import parse, read_text
+from controller.spec.types import Intent
 
 
 def load_intent(path: Path) -> Intent:

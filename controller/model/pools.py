@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 from controller.model import fields as f
 from controller.model.reader import Converter, Place, Record, each, things
-from controller.model.types import (
+from controller.spec.types import (
     Address,
     Backend,
     HealthCheck,
@@ -158,12 +158,12 @@ def read_health(place: Place) -> HealthCheck:
     rise = r.get("rise", f.whole(1, 1000), d.rise)
     fall = r.get("fall", f.whole(1, 1000), d.fall)
     path = r.get("path", f.http_path, d.path)
-    host = r.get("host", f.text, None)
+    host = r.get("host", f.http_host, None)
     statuses = r.get("status", each(f.status, "write a list: [200, 301-308]"), d.statuses)
     body = r.get("body", f.regex, None)
     verify = r.get("verify", f.flag, d.verify)
-    send = r.get("send", f.octets, d.send)
-    expect = r.get("expect", f.octets, None)
+    send = r.get("send", f.datagram, d.send)
+    expect = r.get("expect", f.datagram, None)
     flap = r.get("flap", _flap, flap)
     if (*place.path, "type") not in place.source.bad:
         _check_probe_keys(r, kind)

@@ -18,6 +18,8 @@ from controller.model.yaml_source import Entry, Mapping, Mark, Scalar, Sequence,
 T = TypeVar("T")
 D = TypeVar("D")
 Path = tuple[str | int, ...]
+MAX_SHOWN = 200
+"""Characters of a value or key that a message quotes at most."""
 Converter = Callable[["Place"], T]
 
 
@@ -56,7 +58,7 @@ class Place:
     def fail(self, problem: str, right: str) -> None:
         """Records that this value ``problem`` and that ``right`` would be right."""
         self.source.bad.add(self.path)
-        self.source.error(self.node.mark, f"{self.label} {problem}", right)
+        self.source.error(self.node.mark, f"{shortened(self.label)} {shortened(problem)}", shortened(right))
 
     def scalar(self, right: str) -> Scalar:
         """The node if it is a scalar that is not empty; raises ``Wrong`` saying what is ``right``."""
@@ -170,6 +172,11 @@ class Record:
         """Notes where ``thing`` came from and returns it."""
         self.place.source.paths[id(thing)] = self.place.path
         return thing
+
+
+def shortened(text: str) -> str:
+    """A text for a message, which may quote a value of any length."""
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN // 2]} ... {text[-MAX_SHOWN // 3 :]}"
 
 
 def each(converter: Converter[T], right: str) -> Converter[tuple[T, ...]]:

@@ -9,7 +9,9 @@ One function per kind of record, in the order of the file::
               transition, panic_threshold,
               backends: [{name, address | addresses, mac, at, weight, group, drain}]
     vips:     name, address, mac, owners, authority,
-              listeners: [{protocol, port, pool, mode, affinity, backend_port, guard: {rate, prefixes}}]
+              listeners: [{protocol, port, pool, mode, affinity, backend_port, accept_loss,
+                           guard: {rate, prefixes}}]
+    allow_empty
 
 ``pools.py`` holds pools and health. Every default is the one of the dataclass in ``types.py``.
 """
@@ -22,7 +24,9 @@ from ipaddress import IPv4Network
 from controller.model import fields as f
 from controller.model.pools import MAX_TIMEOUT, NOWHERE, read_pool
 from controller.model.reader import Place, Record, each, things
-from controller.model.types import (
+from controller.model.units import Wrong
+from controller.model.yaml_source import Mapping, Scalar
+from controller.spec.types import (
     Affinity,
     Guard,
     Intent,
@@ -39,8 +43,6 @@ from controller.model.types import (
     Switch,
     Vip,
 )
-from controller.model.units import Wrong
-from controller.model.yaml_source import Mapping, Scalar
 
 KINDS = ("ovs", "bmv2", "embedded", "tofino")
 """Kinds of switches."""
@@ -64,9 +66,10 @@ def read_intent(place: Place) -> Intent | None:
     pools = top.get("pools", things(read_pool, "pool", "[{name: web, backends: [...]}]"), ())
     vip = things(partial(read_vip, sites=names), "vip", "[{name: shop, ...}]")
     vips = top.get("vips", vip, ())
+    allow_empty = top.get("allow_empty", f.flag, Intent.allow_empty)
     if not top.close():
         return None
-    return Intent(sites, switches, pools, vips)
+    return Intent(sites, switches, pools, vips, allow_empty)
 
 
 def read_site(place: Place) -> Site | None:
@@ -91,14 +94,14 @@ def read_switch(place: Place, sites: list[str]) -> Switch | None:
     r = Record(place, "switch")
     name = r.name("switch", f.name, "name: lb1")
     site = _site(r, sites)
-    switch_id = r.need("id", f.whole(1, 2**64 - 1), "id: 0x21", 0)
+    switch_id = r.need("id", f.switch_id, "id: 0x21", 0)
     kind = r.need("kind", f.word(*KINDS), "kind: ovs", "ovs")
     roles = r.need(
         "roles", each(f.choice(Role), "write a list: [lb]"), "roles: [edge], [lb], [leaf] or several"
     )
     mac = r.need("mac", f.mac, "mac: 02:45:56:01:00:21", "")
     ports = r.get("ports", _ports, ())
-    local = r.get("local", each(f.network, _NO_PREFIXES), ())
+    local = r.get("local", each(f.host_network, _NO_PREFIXES), ())
     tunnel_port = r.get("tunnel_port", _SWITCH_PORT, None)
     gateway_mac = r.get("gateway_mac", f.mac, None)
     ovsdb = r.get("ovsdb", f.ovsdb, None)
@@ -130,7 +133,7 @@ def read_switch(place: Place, sites: list[str]) -> Switch | None:
 def read_route(place: Place) -> Route | None:
     """One entry of a switch's ``routes``."""
     r = Record(place, "route")
-    to = r.need("to", f.network, "to: 10.0.0.0/24", NOWHERE_AT_ALL)
+    to = r.need("to", f.host_network, "to: 10.0.0.0/24", NOWHERE_AT_ALL)
     via = r.need("via", each(f.name, "write a list of neighbours: [edge1]"), "via: [edge1]")
     mac = r.get("mac", f.mac, None)
     return r.built(Route(to, via, mac)) if r.close() else None
@@ -221,11 +224,12 @@ def read_listener(place: Place, vip: str) -> Listener | None:
     pool = r.need("pool", f.name, "pool: and the name of one of pools", "")
     mode = r.need("mode", f.choice(Mode), "mode: dr, nat, fullnat or tun", Mode.DR)
     affinity = r.get("affinity", f.choice(Affinity), Affinity.CONNECTION)
+    accept_loss = r.get("accept_loss", f.flag, Listener.accept_loss)
     backend_port = r.get("backend_port", _PORT, port)
     guard = r.get("guard", read_guard, Guard())
     if not r.close():
         return None
-    return r.built(Listener(vip, protocol, port, pool, mode, backend_port, affinity, guard))
+    return r.built(Listener(vip, protocol, port, pool, mode, backend_port, affinity, guard, accept_loss))
 
 
 def read_guard(place: Place) -> Guard:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from controller.model.types import Backend, HealthCheck, Intent, Listener, OnDown, Pool, Role, Switch, Vip
+from controller.model.shares import group_weight, without_slots
 from controller.model.units import format_duration
+from controller.spec.types import Backend, HealthCheck, Intent, Listener, OnDown, Pool, Role, Switch, Vip
 
 ROWS = 12
 """Longest table; what is beyond is counted."""
@@ -40,6 +41,13 @@ def notes(intent: Intent) -> list[str]:
             found.append(f'pool "{pool.name}" has no backends: new connections to it are refused')
         elif not serving:
             found.append(f'pool "{pool.name}" gives nothing to any backend: all weights are 0 or drained')
+        for backend in without_slots(pool):
+            share = (
+                f"{_plural(pool.slots, 'slot')} by weight {backend.weight} of {group_weight(pool, backend)}"
+            )
+            found.append(
+                f'pool "{pool.name}" gives backend "{backend.name}" none of its {share}: raise its weight'
+            )
         if pool.name not in used:
             found.append(f'pool "{pool.name}" is used by no listener')
         elif pool.health is None:
@@ -49,6 +57,10 @@ def notes(intent: Intent) -> list[str]:
         draining = [backend.name for backend in pool.backends if backend.drain]
         if draining:
             found.append(f'pool "{pool.name}" drains {_some(draining)}')
+    if intent.allow_empty:
+        found.append(
+            "allow_empty lets the file take away all VIPs or pools at once: remove it when that is done"
+        )
     found += [f'vip "{vip.name}" has no listeners' for vip in intent.vips if not vip.listeners]
     return found
 

@@ -4,14 +4,34 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import IPv6Address, ip_address, ip_interface, ip_network
 
-from controller.model.types import Address, Network
+from controller.spec.types import Address, Network
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _UNITS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _SHARE = re.compile(r"([0-9]*\.?[0-9]+)(%?)")
+
+
+_UNUSABLE: tuple[tuple[Network, str], ...] = tuple(
+    (ip_network(prefix), why)
+    for prefix, why in (
+        ("0.0.0.0/8", "which is no host's address"),
+        ("127.0.0.0/8", "a loopback address, which never leaves its host"),
+        ("169.254.0.0/16", "a link-local address, which no router forwards"),
+        ("224.0.0.0/4", "a multicast address"),
+        ("255.255.255.255/32", "the broadcast address"),
+        ("240.0.0.0/4", "a reserved address, which no host accepts"),
+        ("::/128", "which is no host's address"),
+        ("::1/128", "a loopback address, which never leaves its host"),
+        ("::ffff:0:0/96", "an IPv4 address in IPv6 notation, which is in no packet"),
+        ("::/96", "an IPv4-compatible address, which is out of use"),
+        ("fe80::/10", "a link-local address, which no router forwards"),
+        ("ff00::/8", "a multicast address"),
+    )
+)
+"""Where hosts that others reach have no addresses; the first that holds one says why."""
 
 
 class Wrong(Exception):
@@ -62,7 +82,7 @@ def parse_share(text: str) -> float:
 
 
 def parse_address(text: str) -> Address:
-    """A unicast host address; raises ``Wrong``."""
+    """The address of a host that other hosts reach; raises ``Wrong``."""
     try:
         address = ip_address(text.strip())
     except ValueError:
@@ -72,9 +92,29 @@ def parse_address(text: str) -> Address:
         raise Wrong(f'is "{text}", which is no IP address', right) from None
     if address.version == 6 and address.scope_id is not None:
         raise Wrong(f'is "{text}" with a zone', "write the address without %")
-    if address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255":
-        raise Wrong(f"is {address}, which is no host's address", "write a unicast address")
+    why = unusable(ip_network(address))
+    if why is not None:
+        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+        usual = "write a unicast address that other hosts reach"
+        raise Wrong(f"is {address}, {why}", usual if mapped is None else f"write {mapped}")
     return address
+
+
+def unusable(network: Network) -> str | None:
+    """Why no host that others reach has an address in ``network``; None: one may have."""
+    for known, why in _UNUSABLE:
+        if network.version == known.version and network.subnet_of(known):  # type: ignore[arg-type]
+            return why
+    return None
+
+
+def parse_host_network(text: str) -> Network:
+    """A prefix, not wholly among addresses that no host can have towards others; raises ``Wrong``."""
+    network = parse_network(text)
+    why = unusable(network)
+    if why is not None:
+        raise Wrong(f"is {network}, {why}", "write a prefix of unicast addresses that other hosts reach")
+    return network
 
 
 def parse_network(text: str) -> Network:
@@ -119,7 +159,10 @@ def parse_virtual_mac(text: str) -> str:
 def parse_octets(text: str) -> bytes:
     """Octets from plain text (as UTF-8) or ``hex:0a0b``; raises ``Wrong``."""
     if not text.startswith("hex:"):
-        return text.encode()
+        try:
+            return text.encode()
+        except UnicodeEncodeError:
+            raise Wrong("has half a character (a surrogate)", "write octets as hex: and hex digits") from None
     try:
         return bytes.fromhex(text.removeprefix("hex:"))
     except ValueError:

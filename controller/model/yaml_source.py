@@ -11,10 +11,22 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.scanner import RoundTripScanner
 
 from controller.model.errors import ConfigError, ConfigErrors, FileError, SchemaError, YamlError
 
+MAX_BYTES = 4 << 20
+"""Octets of the largest file: a fabric of a thousand VIPs takes half a megabyte."""
+MAX_DEPTH = 32
+"""Lists and mappings that stand in each other at most; an intent needs 8."""
+MAX_VALUES = 1_000_000
+"""Values that a file may stand for, each as often as an alias repeats it."""
 _TAG = "tag:yaml.org,2002:"
+
+
+_TOO_LARGE = f"is larger than {MAX_BYTES >> 20} MiB"
+_SHALLOW = "close what is open: an intent needs no more than 8"
+_SPLIT = "divide it among controllers, each with switches of its own"
 
 
 class Mark(NamedTuple):
@@ -71,11 +83,14 @@ Tree = Scalar | Sequence | Mapping
 def read_text(path: Path) -> str:
     """The text of a UTF-8 file; raises ``ConfigErrors`` with the one reason why not."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         problem = f"cannot be read ({reason})"
         raise ConfigErrors([FileError(str(path), 0, 0, problem, "name a readable YAML file")]) from None
+    if len(data) > MAX_BYTES:
+        raise ConfigErrors([FileError(str(path), 0, 0, _TOO_LARGE, _SPLIT)])
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -90,8 +105,12 @@ def parse(text: str, name: str) -> tuple[Tree, list[ConfigError]]:
 
     ``name`` is the file's name in messages. Raises ``ConfigErrors`` with one error if there is no tree.
     """
+    if len(text) > MAX_BYTES:
+        raise ConfigErrors([FileError(name, 0, 0, _TOO_LARGE, _SPLIT)])
+    yaml = YAML()
+    yaml.Scanner = _BoundedScanner
     try:
-        root = YAML().compose(text)
+        root = yaml.compose(text)
     except ReaderError as error:
         mark = _mark_of_index(text, error.position)
         problem = f"character U+{_code(error.character):04X} is not allowed in YAML"
@@ -99,13 +118,47 @@ def parse(text: str, name: str) -> tuple[Tree, list[ConfigError]]:
         raise ConfigErrors([YamlError(name, *mark, problem, right)]) from None
     except MarkedYAMLError as error:
         raise ConfigErrors([_syntax_error(error, name)]) from None
+    except _TooDeep as error:
+        problem = f"lists and mappings stand more than {MAX_DEPTH} deep in each other"
+        raise ConfigErrors([YamlError(name, *error.mark, problem, _SHALLOW)]) from None
     except (YAMLError, RecursionError) as error:
         problem = f"not YAML ({type(error).__name__})"
         raise ConfigErrors([YamlError(name, 1, 1, problem, "check its syntax")]) from None
     if root is None:
         raise ConfigErrors([YamlError(name, 1, 1, "the file is empty", "start with sites: and switches:")])
     builder = _Builder(name)
-    return builder.build(root), builder.errors
+    tree = builder.build(root)
+    if builder.values(root) > MAX_VALUES:
+        problem = f"holds more than {MAX_VALUES:,} values, those of an alias counted each time"
+        raise ConfigErrors([YamlError(name, 0, 0, problem, _SPLIT)])
+    return tree, builder.errors
+
+
+class _BoundedScanner(RoundTripScanner):
+    """Ends at lists and mappings that stand too deep in each other: what reads them takes time and stack by depth."""
+
+    def fetch_flow_collection_start(self, TokenClass: type, to_push: str) -> None:
+        """At [ and {."""
+        self._check_depth()
+        super().fetch_flow_collection_start(TokenClass, to_push)
+
+    def add_indent(self, column: int) -> bool:
+        """At the first item or key of a block."""
+        self._check_depth()
+        return bool(super().add_indent(column))
+
+    def _check_depth(self) -> None:
+        if len(self.flow_context) + len(self.indents) >= MAX_DEPTH:
+            mark = self.reader.get_mark()
+            raise _TooDeep(Mark(mark.line + 1, mark.column + 1))
+
+
+class _TooDeep(Exception):
+    """The place at which a list or mapping begins that stands too deep in others."""
+
+    def __init__(self, mark: Mark) -> None:
+        super().__init__(mark)
+        self.mark = mark
 
 
 def _code(character: object) -> int:
@@ -138,6 +191,7 @@ class _Builder:
         self.errors: list[ConfigError] = []
         self._done: dict[int, Tree] = {}
         self._open: set[int] = set()
+        self._values: dict[int, int] = {}
 
     def build(self, node: Node) -> Tree:
         known = self._done.get(id(node))
@@ -158,6 +212,19 @@ class _Builder:
         self._open.discard(id(node))
         self._done[id(node)] = tree
         return tree
+
+    def values(self, node: Node) -> int:
+        """How many values a node stands for, those of aliases counted each time."""
+        known = self._values.get(id(node))
+        if known is None:
+            self._values[id(node)] = 1  # also for an alias inside its own anchor
+            inner: list[Node] = []
+            if isinstance(node, MappingNode):
+                inner = [part for pair in node.value for part in pair]
+            elif isinstance(node, SequenceNode):
+                inner = list(node.value)
+            known = self._values[id(node)] = 1 + sum(self.values(part) for part in inner)
+        return known
 
     def _entries(self, node: MappingNode) -> list[Entry]:
         own: dict[str, Entry] = {}

@@ -1,10 +1,9 @@
-"""Which names an intent needs numbers for, and whether there are enough: asked before any of it is carried out."""
+"""Which names an intent needs ids for, and whether there are enough: asked before any of it is carried out. Pure."""
 
 from __future__ import annotations
 
-from controller.model.types import Intent, Mode
-from controller.plan.duty import meter_names, pool_key
-from controller.plan.numbers import Numbers, Space
+from controller.plan.ids import Demand, IdAllocator, Space
+from controller.spec.types import Intent, Listener, Mode, Network
 from flows.tables import MOST_VIPS
 
 WORDS = {
@@ -19,37 +18,58 @@ WORDS = {
 }
 
 
-def demand(intent: Intent) -> dict[Space, set[str]]:
-    """Names by space. Groups of next hops are not among them: which are needed depends on what is broken."""
-    items = intent.listeners()
-    local: dict[int, set[str]] = {4: set(), 6: set()}
+def demand(intent: Intent) -> Demand:
+    """Names by space, and for how many seconds a switch may remember each.
+
+    Groups of next hops are not among them: which are needed depends on what is broken.
+    """
+    memory = {pool.name: pool.memory_timeout for pool in intent.pools}
+    out: dict[Space, dict[str, float]] = {space: {} for space in Space if space is not Space.GROUP}
+
+    def want(space: Space, name: str, seconds: float) -> None:
+        out[space][name] = max(out[space].get(name, 0.0), seconds)
+
     for vip in intent.vips:
-        local[vip.address.version] |= {item.name for item in vip.listeners if item.mode is Mode.FULLNAT}
-    return {
-        Space.VIP: {vip.name for vip in intent.vips},
-        Space.LISTENER: {item.name for item in items},
-        Space.POOL: {pool_key(item) for item in items},
-        Space.BACKEND: {real.name for item in items for real in intent.pool(item.pool).backends},
-        Space.METER: set(meter_names(intent)),
-        Space.LOCAL4: local[4],
-        Space.LOCAL6: local[6],
-    }
+        want(Space.VIP, vip.name, 0.0)
+        for item in vip.listeners:
+            seconds = memory[item.pool]
+            want(Space.VIP, vip.name, seconds)
+            want(Space.LISTENER, item.name, seconds)
+            want(Space.POOL, f"{item.pool}/{item.protocol}", seconds)
+            if item.mode is Mode.FULLNAT:
+                want(Space.LOCAL4 if vip.address.version == 4 else Space.LOCAL6, item.name, seconds)
+            for name in _meters(item):
+                want(Space.METER, name, 0.0)
+    for pool in {item.pool for item in intent.listeners()}:
+        for real in intent.pool(pool).backends:
+            want(Space.BACKEND, real.name, memory[pool])
+    return out
 
 
-def shortages(intent: Intent, numbers: Numbers, now: float) -> list[str]:
-    """One message for each space that has too few numbers for an intent now; none: it can be carried out."""
+def shortages(intent: Intent, ids: IdAllocator, now: float) -> list[str]:
+    """One message for each space that has too few ids for an intent now; none: it can be carried out."""
     out = []
     for space, names in demand(intent).items():
-        # Conntrack zones of an Open vSwitch go by the number of the VIP, however few VIPs there are.
+        # Conntrack zones of an Open vSwitch go by the id of the VIP, however few VIPs there are.
         most = MOST_VIPS if space is Space.VIP and any(s.p4runtime is None for s in intent.switches) else None
-        room = numbers.room(space, now, most)
-        new = len(names - set(numbers.given.get(space, {})))
+        room = ids.room(space, now, most)
+        new = len(names.keys() - ids.ids(space).keys() - ids.quarantined(space))
         if new <= room.free:
             continue
         wait = "" if room.next_free is None else f", the next for {max(room.next_free - now, 0):.0f} s"
         out.append(
-            f"numbers for {WORDS[space]}: {new} new ones are needed and {room.free} are free "
-            f"({room.given} in use, {room.resting} resting{wait}, {room.limit} in all): "
-            "add fewer at a time; what is removed gives its numbers back, which rest until no switch can remember them"
+            f"ids for {WORDS[space]}: {new} new ones are needed and {room.free} are free "
+            f"({room.given} in use, {room.resting} quarantined{wait}, {room.limit} in all): "
+            "add fewer at a time; what is removed gives its ids back, once no switch can remember them"
         )
     return out
+
+
+def meter_name(item: Listener, prefix: Network | None = None) -> str:
+    """Name of a guard's meter."""
+    return f"{item.name} {prefix or 'all'}"
+
+
+def _meters(item: Listener) -> list[str]:
+    everybody = [] if item.guard.rate is None else [meter_name(item)]
+    return everybody + [meter_name(item, row.prefix) for row in item.guard.prefixes]

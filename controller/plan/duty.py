@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from controller.model.types import (
+from controller.plan.demand import meter_name
+from controller.plan.ids import IdAllocator, Space
+from controller.plan.pins import Pin, PinBook
+from controller.plan.pool import PoolState
+from controller.plan.segments import responds
+from controller.plan.tables import Tables, served, shared_key
+from controller.spec.switch import (
+    BackendSpec,
+    Duty,
+    Fate,
+    GuardSpec,
+    HeldPin,
+    ListenerSpec,
+    PinRole,
+    PinSpec,
+    PoolSpec,
+    Uplink,
+    VipSpec,
+)
+from controller.spec.types import (
     Address,
     Affinity,
     Backend,
@@ -19,65 +38,84 @@ from controller.model.types import (
     Switch,
     Vip,
 )
-from controller.plan.numbers import Numbers, Space
-from controller.plan.pins import Pin, PinBook
-from controller.plan.pool import Health as Verdict
-from controller.plan.pool import PoolState, fates
-from controller.plan.segments import responds
-from controller.plan.spec import (
-    BackendSpec,
-    Duty,
-    GuardSpec,
-    HeldPin,
-    ListenerSpec,
-    PinRole,
-    PinSpec,
-    PoolSpec,
-    Uplink,
-    VipSpec,
-)
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class World:
-    """All that planning needs to know besides the switch."""
+    """All that planning needs to know besides the switch. Frozen but for the pins, which live on switches."""
 
     intent: Intent
-    numbers: Numbers
+    """As switches carry it out: with the listeners that drain."""
+    ids: IdAllocator
     pools: Mapping[str, PoolState]
-    """By ``PoolState.key``."""
-    health: Mapping[str, Mapping[str, Verdict]]
-    """Pool -> backend -> verdict."""
+    """By state key."""
     pins: PinBook
     admitted: frozenset[str]
     """lb switches that edges may use."""
     owners: Mapping[str, str]
     """VIP -> site that owns it now."""
-    now: float
     absent: frozenset[str] = frozenset()
     """Switches that are gone or not yet what they should be: P4 switches send nothing there."""
     dead_links: frozenset[tuple[str, int]] = frozenset()
     """Ports (switch, number) between P4 switches behind which hellos get lost."""
+    bound: Mapping[str, str] = field(default_factory=dict)
+    """Listener name -> state key; one that is not there has the state that its pool's listeners share."""
+    generations: Mapping[str, int] = field(default_factory=dict)
+    """VIP name -> number of its memory's generation."""
+    revision: int = 0
+    """Of the commit; every event and write that follows from it carries it as change id."""
+
+    def state_key(self, listener: Listener) -> str:
+        """Key of the state that serves a listener."""
+        return self.bound.get(listener.name) or shared_key(listener)
+
+    def state_of(self, listener: Listener) -> PoolState:
+        """The state that serves a listener."""
+        return self.pools[self.state_key(listener)]
+
+
+def world_of(
+    intent: Intent,
+    tables: Tables,
+    pins: PinBook,
+    admitted: frozenset[str],
+    owners: Mapping[str, str],
+    absent: frozenset[str] = frozenset(),
+    dead_links: frozenset[tuple[str, int]] = frozenset(),
+    revision: int = 0,
+) -> World:
+    """What planning needs, from the tables."""
+    return World(
+        served(intent, tables),
+        tables.ids,
+        tables.pools,
+        pins,
+        admitted,
+        owners,
+        absent,
+        dead_links,
+        tables.bound,
+        {name: turn.number for name, turn in tables.turns.items()},
+        revision,
+    )
+
+
+_KEPT = (Fate.NORMAL, Fate.DRAIN)
+
+
+def kept_backends(world: World) -> dict[int, frozenset[int]]:
+    """By the number of each listener: backends that keep its connections. Pins of others end."""
+    return {
+        listener_number(world, item): frozenset(
+            number for number, fate in world.state_of(item).fates.items() if fate in _KEPT
+        )
+        for item in world.intent.listeners()
+    }
 
 
 def listener_number(world: World, listener: Listener) -> int:
     """Number of a listener."""
-    return world.numbers.of(Space.LISTENER, listener.name, world.now)
-
-
-def pool_key(listener: Listener) -> str:
-    """Key of the state that serves a listener."""
-    return f"{listener.pool}/{listener.protocol}"
-
-
-def generation(now: float, period: float) -> int:
-    """How often the period has passed since the epoch."""
-    return int(now // period)
-
-
-def memory_timeout(intent: Intent, vip: Vip) -> float:
-    """The longest memory that a pool behind the VIP asks for."""
-    return max((intent.pool(item.pool).memory_timeout for item in vip.listeners), default=900.0)
+    return world.ids.id(Space.LISTENER, listener.name)
 
 
 def vips_of(world: World, switch: Switch) -> list[Vip]:
@@ -117,8 +155,8 @@ def duty_without_pins(world: World, switch: Switch) -> Duty:
     listeners = [item for vip in vips_of(world, switch) for item in vip.listeners]
     specs = [_listener(world, switch, vips[item.vip], item) for item in listeners]
     pools = {}
-    for key in dict.fromkeys(pool_key(item) for item in listeners):
-        spec = _pool(world, switch, site, world.pools[key])
+    for key in dict.fromkeys(world.state_key(item) for item in listeners):
+        spec = _pool(world, switch, site, key)
         pools[spec.id] = spec
     return Duty(
         switch,
@@ -133,8 +171,8 @@ def duty_without_pins(world: World, switch: Switch) -> Duty:
 
 def _vip(world: World, switch: Switch, vip: Vip) -> VipSpec:
     mine = world.owners.get(vip.name) == switch.site
-    number = world.numbers.of(Space.VIP, vip.name, world.now)
-    turn = generation(world.now, memory_timeout(world.intent, vip))
+    number = world.ids.id(Space.VIP, vip.name)
+    turn = world.generations.get(vip.name, 0)
     return VipSpec(number, vip.address, vip.mac, int(vip.authority) if mine else 0, turn)
 
 
@@ -150,7 +188,7 @@ def _listener(world: World, switch: Switch, vip: VipSpec, item: Listener) -> Lis
         item.protocol,
         item.port,
         item.backend_port,
-        pool_number(world, pool_key(item)),
+        pool_number(world, world.state_key(item)),
         item.mode,
         item.affinity is Affinity.SOURCE,
         tuple(guards),
@@ -160,29 +198,17 @@ def _listener(world: World, switch: Switch, vip: VipSpec, item: Listener) -> Lis
 
 def pool_number(world: World, key: str) -> int:
     """Number of a pool's state."""
-    return world.numbers.of(Space.POOL, key, world.now)
-
-
-def meter_name(item: Listener, prefix: Network | None = None) -> str:
-    """Name of a guard's meter."""
-    return f"{item.name} {prefix or 'all'}"
-
-
-def meter_names(intent: Intent) -> list[str]:
-    """Names of all guards' meters."""
-    items = intent.listeners()
-    everybody = [meter_name(item) for item in items if item.guard.rate is not None]
-    return everybody + [meter_name(item, row.prefix) for item in items for row in item.guard.prefixes]
+    return world.ids.id(Space.POOL, key)
 
 
 def _meter(world: World, name: str) -> int:
-    return world.numbers.of(Space.METER, name, world.now)
+    return world.ids.id(Space.METER, name)
 
 
 def local_address(world: World, switch: Switch, item: Listener, version: int) -> Address | None:
     """What servers of a fullnat listener see as source from this switch; None if its range is too small."""
     space = Space.LOCAL4 if version == 4 else Space.LOCAL6
-    index = world.numbers.of(space, item.name, world.now) - 1
+    index = world.ids.id(space, item.name) - 1
     for network in (n for n in switch.local if n.version == version):
         address = _nth(network, index)
         if address is not None:
@@ -202,13 +228,9 @@ def _nth(network: Network, index: int) -> Address | None:
     return next(islice(hosts, index, None), None)
 
 
-def _pool(world: World, switch: Switch, site: Site, state: PoolState) -> PoolSpec:
-    pool = world.intent.pool(state.name)
-    fate = fates(state, pool, world.health.get(state.name, {}), world.now)
-    number = pool_number(world, state.key)
-    ports: dict[str, list[int]] = {}
-    for port in switch.ports:
-        ports.setdefault(port.to, []).append(port.number)
+def _pool(world: World, switch: Switch, site: Site, key: str) -> PoolSpec:
+    state = world.pools[key]
+    number = pool_number(world, key)
     specs = []
     for member in state.members:
         real = member.backend
@@ -218,11 +240,17 @@ def _pool(world: World, switch: Switch, site: Site, state: PoolState) -> PoolSpe
                 number,
                 real.addresses,
                 _frame_to(switch, site, real),
-                tuple(n for to in dict.fromkeys((real.at, real.name)) if to for n in ports.get(to, ())),
-                fate[member.id],
+                ports_to(switch, real),
+                state.fates[member.id],
             )
         )
     return PoolSpec(number, len(state.now), tuple(specs), state.table())
+
+
+def ports_to(switch: Switch, real: Backend) -> tuple[int, ...]:
+    """Ports of a switch that lead to a backend: to the switch where it is, then to itself."""
+    towards = [to for to in dict.fromkeys((real.at, real.name)) if to]
+    return tuple(port.number for to in towards for port in switch.ports if port.to == to)
 
 
 def _frame_to(switch: Switch, site: Site, real: Backend) -> str | None:

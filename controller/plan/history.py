@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from controller import maglev
-from controller.model.types import Backend, Protocol
-from controller.plan.pool import Member, PoolState
+from controller.plan.pool import NEVER, PoolMember, PoolState
+from controller.spec.types import Backend, Protocol
 
 
 def dump(state: PoolState) -> bytes:
@@ -27,6 +27,7 @@ def dump(state: PoolState) -> bytes:
         "serving": [list(m) for m in state.serving],
         "revision": state.revision,
         "panicked": state.panicked,
+        "calm_since": state.calm_since if state.calm_since > NEVER else None,
     }
     moving = np.flatnonzero(state.before)
     out = io.BytesIO()
@@ -63,16 +64,17 @@ def load(data: bytes) -> PoolState:
             kept["watched_until"],
             head["revision"],
             head["panicked"],
+            NEVER if head.get("calm_since") is None else head["calm_since"],
         )
 
 
-def _member(member: Member) -> dict[str, Any]:
+def _member(member: PoolMember) -> dict[str, Any]:
     # Not ``asdict``, which copies every value: this is done for every backend whenever one of them changes.
     backend = {**vars(member.backend), "addresses": [str(a) for a in member.backend.addresses]}
     return {**vars(member), "backend": backend}
 
 
-def _load_member(data: dict[str, Any]) -> Member:
+def _load_member(data: dict[str, Any]) -> PoolMember:
     backend = data.pop("backend")
     backend["addresses"] = tuple(ip_address(a) for a in backend["addresses"])
-    return Member(Backend(**backend), **data)
+    return PoolMember(Backend(**backend), **data)

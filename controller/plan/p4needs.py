@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 
-from controller.model.types import Switch
-from controller.plan.duty import World, pool_number
-from controller.plan.numbers import Space
+from controller.plan.duty import World, pool_number, ports_to, vips_of, world_of
+from controller.plan.ids import Space
+from controller.plan.paths import Ways, cables
+from controller.plan.pins import PinBook
 from controller.plan.segments import floods
-from controller.plan.spec import Duty
-from controller.plan.ways import Ways, cables
+from controller.plan.tables import Tables, with_groups
+from controller.spec.switch import Duty
+from controller.spec.types import Intent, Switch
 from p4src.spec import FIRST_GROUP, UPLINKS, Group, P4Needs, RouteSpec, Secret
 
 _Want = tuple[tuple[int, ...], tuple[int, ...]]
@@ -18,54 +21,93 @@ _Want = tuple[tuple[int, ...], tuple[int, ...]]
 
 def p4_needs(world: World, switch: Switch, duty: Duty, secret: Secret) -> P4Needs:
     """The P4 half of a switch's duty."""
-    known = Ways(world)
-    groups = _Groups(world, switch)
-    by_name: dict[str, list[int]] = {}
-    for port in switch.ports:
-        by_name.setdefault(port.to, []).append(port.number)
-    wanted = []
-    for route in switch.routes:
-        ports = tuple(sorted(n for via in route.via for n in by_name.get(via, ())))
-        wanted.append(groups.want(ports, known.living(switch, ports, route.to)))
-    reals = {real.ports for pool in duty.pools.values() for real in pool.backends if real.ports}
-    ways = {ports: groups.want(ports, known.living(switch, ports)) for ports in sorted(reals)}
-    numbers = groups.number()
-    routes = [RouteSpec(r.to, numbers[want], r.mac) for r, want in zip(switch.routes, wanted, strict=True)]
+    wanted = _Wanted.of(world, switch)
+    numbers = {
+        want: FIRST_GROUP + world.ids.id(Space.GROUP, name) for want, name in wanted.groups.names().items()
+    }
+    routes = [
+        RouteSpec(r.to, numbers[want], r.mac) for r, want in zip(switch.routes, wanted.routes, strict=True)
+    ]
     made = sorted(Group(number, leading) for (_, leading), number in numbers.items())
     if duty.uplinks:
         admitted = tuple(up.port for up in duty.uplinks if up.admitted)
-        made.insert(0, Group(UPLINKS, known.uplinks(switch, admitted)))
+        made.insert(0, Group(UPLINKS, Ways(world).uplinks(switch, admitted)))
     keep = {
-        pool_number(world, state.key): world.intent.pool(state.name).memory_timeout
-        for state in world.pools.values()
+        pool_number(world, key): world.intent.pool(state.name).memory_timeout
+        for key, state in world.pools.items()
     }
     neighbours = tuple(end.port for end in cables(world.intent) if end.switch == switch.name)
     return P4Needs(
         secret,
         tuple(made),
         tuple(routes),
-        {ports: numbers[want] for ports, want in ways.items()},
+        {ports: numbers[want] for ports, want in wanted.ways.items()},
         keep,
         floods=floods(world.intent, switch),
         neighbours=neighbours,
     )
 
 
+def group_names(world: World) -> set[str]:
+    """Names of all groups of next hops that P4 switches need now: they have ids before anything is planned."""
+    p4 = (switch for switch in world.intent.switches if switch.p4runtime is not None)
+    return {name for switch in p4 for name in _Wanted.of(world, switch).groups.names().values()}
+
+
+def grouped(
+    tables: Tables,
+    intent: Intent,
+    now: float,
+    absent: frozenset[str] = frozenset(),
+    dead_links: frozenset[tuple[str, int]] = frozenset(),
+) -> Tables:
+    """The tables with ids for all groups of next hops that are needed when these switches and links are gone."""
+    world = world_of(intent, tables, PinBook(), frozenset(), {}, absent, dead_links)
+    return with_groups(tables, group_names(world), now)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Groups of next hops that one switch needs."""
+
+    groups: _Groups
+    routes: list[_Want]
+    """In the order of the switch's routes."""
+    ways: dict[tuple[int, ...], _Want]
+    """By the ports that lead to a backend."""
+
+    @staticmethod
+    def of(world: World, switch: Switch) -> _Wanted:
+        known = Ways(world)
+        groups = _Groups(switch)
+        by_name: dict[str, list[int]] = {}
+        for port in switch.ports:
+            by_name.setdefault(port.to, []).append(port.number)
+        routes = []
+        for route in switch.routes:
+            ports = tuple(sorted(n for via in route.via for n in by_name.get(via, ())))
+            routes.append(groups.want(ports, known.living(switch, ports, route.to)))
+        serves = {item.name for vip in vips_of(world, switch) for item in vip.listeners}
+        states = {world.state_key(item) for item in world.intent.listeners() if item.name in serves}
+        reals = {ports_to(switch, member.backend) for key in states for member in world.pools[key].members}
+        ways = {ports: groups.want(ports, known.living(switch, ports)) for ports in sorted(reals - {()})}
+        return _Wanted(groups, routes, ways)
+
+
 class _Groups:
     """Groups of next hops of one switch: one for each set of ports, and more where only some of a set lead on."""
 
-    def __init__(self, world: World, switch: Switch) -> None:
-        self._world = world
+    def __init__(self, switch: Switch) -> None:
         self._switch = switch
         self._wanted: Counter[_Want] = Counter()
 
     def want(self, ports: tuple[int, ...], leading: tuple[int, ...]) -> _Want:
-        """Somebody's packets may leave by ``ports``, of which those in ``leading`` are to be used."""
+        """Packets may leave by ``ports``, of which those in ``leading`` are to be used."""
         self._wanted[ports, leading] += 1
         return ports, leading
 
-    def number(self) -> dict[_Want, int]:
-        """Numbers: what most of those with the same ports want has the number that it always had."""
+    def names(self) -> dict[_Want, str]:
+        """Names: what most of those with the same ports want has the name that it always had."""
         usual: dict[tuple[int, ...], tuple[int, ...]] = {}
         for (ports, leading), _ in self._wanted.most_common():
             usual.setdefault(ports, leading)
@@ -74,7 +116,7 @@ class _Groups:
             name = f"{self._switch.name} {_words(ports)}"
             if leading != usual[ports]:
                 name += f" by {_words(leading)}"
-            out[ports, leading] = FIRST_GROUP + self._world.numbers.of(Space.GROUP, name, self._world.now)
+            out[ports, leading] = name
         return out
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.model.types import Mode, Role
-from controller.plan.duty import World, held_pin
-from controller.plan.pins import PinBook, PinKey
-from controller.plan.spec import Duty
+from controller.plan.duty import World
+from controller.plan.heldpins import PinFollower
+from controller.plan.pins import PinBook
+from controller.spec.shards import Shards
+from controller.spec.switch import Duty
+from controller.spec.types import Mode, Role
 from p4src import pipeline
-from p4src.shards import Shards
 from p4src.spec import P4Needs
 from p4src.target import EntryBody, EntryKey, P4Target
 
@@ -27,52 +28,33 @@ class P4Plan:
         self._duty: Duty | None = None
         self._fixed: P4Target = P4Target()
         """All but the pins."""
-        self._idle: dict[int, int] = {}
-        """Seconds until a pin falls idle, by the number of each listener whose pins the switch holds."""
         self._entries: Shards[EntryKey, EntryBody] = Shards()
-        self._book: PinBook | None = None
-        self._version = 0
-        """Of the book, when its pins were looked at last."""
+        self._pins = PinFollower()
 
     def target(self, world: World, duty: Duty, needs: P4Needs) -> P4Target:
         """What the switch should hold. ``duty`` without pins: they are those of ``world``."""
         fixed = pipeline.target(duty, needs)
         gone = (key for key in self._fixed.entries if key not in fixed.entries)
         self._entries = self._entries.changed(fixed.entries, gone)
+        if self._duty is not None and self._duty.switch.name != duty.switch.name:
+            self._pins.forget()
         self._fixed, self._duty = fixed, duty
-        idle = _idle_times(duty, needs)
-        if idle != self._idle:
-            self._idle, self._book = idle, None
-        return self.with_pins(world)
+        return self._follow(duty, world.pins, _idle_times(duty, needs))
 
     def with_pins(self, world: World) -> P4Target:
         """The newest target with the pins of now; nothing else may have changed since."""
         assert self._duty is not None, "a plan begins with a target"
-        book = world.pins
-        keys = book.changed_since(self._version) if book is self._book else None
-        stale: set[EntryKey] = set()
-        if keys is None:
-            keys = set(book.pins)
-            stale = {key for key in self._entries if key.table == "pin"}
-        put, gone = self._pins(self._duty, book, keys)
-        self._entries = self._entries.changed(put, gone | (stale - put.keys()))
-        self._book, self._version = book, book.version
+        return self._follow(self._duty, world.pins)
+
+    def _follow(self, duty: Duty, book: PinBook, idle: dict[int, int] | None = None) -> P4Target:
+        changes = self._pins.follow(book, duty.switch, idle)
+        put = dict(pipeline.pin(each) for each in changes.held)
+        gone = {pipeline.pin_key(*key) for key in changes.ended}
+        if changes.all:
+            gone |= {key for key in self._entries if key.table == "pin"} - put.keys()
+        self._entries = self._entries.changed(put, gone)
         self.made = replace(self._fixed, entries=self._entries)
         return self.made
-
-    def _pins(
-        self, duty: Duty, book: PinBook, keys: set[PinKey]
-    ) -> tuple[dict[EntryKey, EntryBody], set[EntryKey]]:
-        """Entries of those pins that the switch holds, and keys of those that it does not."""
-        put, gone = {}, set()
-        for key in keys:
-            pin, idle = book.pins.get(key), self._idle.get(key.listener)
-            if pin is None or idle is None:
-                gone.add(pipeline.pin_key(key.listener, key.source, key.port))
-            else:
-                entry, body = pipeline.pin(held_pin(pin, duty.switch, idle))
-                put[entry] = body
-        return put, gone
 
 
 def _idle_times(duty: Duty, needs: P4Needs) -> dict[int, int]:

@@ -6,12 +6,12 @@ a sibling sees the connection ─► it becomes the reporter          reporter f
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from controller.model.types import Address, Protocol
+from controller.spec.types import Address, Protocol
 
 LIMIT = 100_000
 """Pins at most; connections beyond are at risk and counted."""
@@ -54,6 +54,9 @@ class PinBook:
     _last: int = 0
     _log: deque[PinKey] = field(default_factory=lambda: deque(maxlen=LOG))
     """Which pin each of the last versions changed."""
+    _reporters: Counter[str | None] = field(default_factory=Counter)
+    """How many pins each reports; this and the next tell that there is nothing to look for among all pins."""
+    _listeners: Counter[int] = field(default_factory=Counter)
 
     def report(self, switch: str, key: PinKey, protocol: Protocol, backend: int) -> bool:
         """A switch saw an exception, or saw a pinned connection as a sibling."""
@@ -114,6 +117,8 @@ class PinBook:
 
     def lost(self, switch: str, heirs: Iterable[str]) -> bool:
         """A switch is gone: another one keeps the idle timer for its pins until somebody sees a packet."""
+        if not self._reporters[switch]:
+            return False
         heir = next(iter(sorted(heirs)), None)
         mine = [pin for pin in self.pins.values() if pin.reporter == switch]
         for pin in mine:
@@ -122,26 +127,25 @@ class PinBook:
 
     def settle(self, heir: str) -> bool:
         """Give every pin without a reporter to a switch that is here."""
+        if not self._reporters[None]:
+            return False
         orphans = [pin for pin in self.pins.values() if pin.reporter is None]
         for pin in orphans:
             self._put(replace(pin, reporter=heir))
         return bool(orphans)
 
-    def forget_backends(self, backends: Iterable[int]) -> bool:
-        """End the pins of backends whose connections move or are reset."""
-        gone = set(backends)
-        mine = [pin.key for pin in self.pins.values() if pin.backend in gone]
+    def drop(self, keys: Iterable[PinKey]) -> bool:
+        """End these pins everywhere."""
+        mine = [key for key in keys if key in self.pins]
         for key in mine:
             self._drop(key)
         return bool(mine)
 
-    def keep_listeners(self, listeners: Iterable[int]) -> bool:
-        """End the pins of listeners that are no more."""
-        alive = set(listeners)
-        mine = [key for key in self.pins if key.listener not in alive]
-        for key in mine:
-            self._drop(key)
-        return bool(mine)
+    def of_listeners(self, listeners: Collection[int]) -> set[PinKey]:
+        """The pins of these listeners."""
+        if not any(self._listeners[number] for number in listeners):
+            return set()
+        return {key for key in self.pins if key.listener in listeners}
 
     def changed_since(self, version: int) -> set[PinKey] | None:
         """Pins that are not as they were in that version, or are no more; None: too long ago to tell."""
@@ -153,19 +157,32 @@ class PinBook:
 
     def newer_than(self, version: int) -> int:
         """Pins that a switch with this version does not hold as they are now."""
+        changed = self.changed_since(version)
+        if changed is not None:
+            return sum(key in self.pins for key in changed)
+        if version <= 0:
+            return len(self.pins)
         return sum(pin.version > version for pin in self.pins.values())
 
     def _put(self, pin: Pin) -> None:
         known = self.pins.get(pin.key)
         if known is not None:
             self._by_id.pop(known.id, None)
+            self._count(known, -1)
         self._log_change(pin.key)
         self.pins[pin.key] = replace(pin, version=self.version)
         self._by_id[pin.id] = pin.key
+        self._count(pin, 1)
 
     def _drop(self, key: PinKey) -> None:
         self._log_change(key)
-        del self._by_id[self.pins.pop(key).id]
+        pin = self.pins.pop(key)
+        del self._by_id[pin.id]
+        self._count(pin, -1)
+
+    def _count(self, pin: Pin, by: int) -> None:
+        self._reporters[pin.reporter] += by
+        self._listeners[pin.key.listener] += by
 
     def _log_change(self, key: PinKey) -> None:
         self.version += 1

@@ -3,29 +3,32 @@
     verdicts, weights, drains ──► serving backends ──► Maglev ──► slots that move ──► transition (W) ──► settled
                                                                         └──► watched (memory_timeout): exceptions
 
-A pool that serves TCP and UDP has a state for each, because they treat a backend's death differently.
+A pool that serves TCP and UDP has a state for each, because they treat a backend's death differently. A member may
+come from another pool: the one that its listener was taken from. It drains here, by that pool's rules and verdicts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from controller import maglev
 from controller.health.panic import effective
-from controller.model.types import Backend, OnDown, Pool, Protocol, Then
-from controller.plan.numbers import Numbers, Space
-from controller.plan.slots import Pairs, Slots, SlotTable
-from controller.plan.spec import Fate
+from controller.plan.ids import IdAllocator, Space
+from controller.spec.slots import Pairs, Slots, SlotTable
+from controller.spec.switch import Fate
+from controller.spec.types import Backend, OnDown, Pool, Protocol, Then
 
 LINGERS = 2
 """Memory timeouts until who is silent is forgotten: Open vSwitch's entries last into the generation after theirs.
 
 Its generations are those of a VIP: as long as the longest ``memory_timeout`` of the pools behind it.
 """
+NEVER = float("-inf")
 
 Times = npt.NDArray[np.float64]
 
@@ -40,22 +43,25 @@ class Health:
 
 
 @dataclass(frozen=True)
-class Member:
+class PoolMember:
     """A backend that is, or was, in the pool."""
 
     backend: Backend
     id: int
     draining_since: float | None = None
     removed: bool = False
+    origin: str = ""
+    """The pool whose rules and verdicts hold for it; empty: the state's own."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PoolState:
     """A pool's table and its history, as far as switches may still remember it."""
 
     name: str
+    """The pool whose table it is."""
     protocol: Protocol
-    members: tuple[Member, ...]
+    members: tuple[PoolMember, ...]
     serving: tuple[maglev.Member, ...]
     """What ``now`` was built from."""
     now: Slots
@@ -66,6 +72,10 @@ class PoolState:
     watched_until: Times
     revision: int = 0
     panicked: bool = False
+    calm_since: float = NEVER
+    """When health was last heeded again after a panic: no backend counts as down for longer."""
+    fates: Mapping[int, Fate] = field(default_factory=dict)
+    """Fate by backend id, as of the last step."""
 
     @staticmethod
     def new(name: str, protocol: Protocol, slots: int) -> PoolState:
@@ -91,53 +101,110 @@ class PoolState:
         return SlotTable(self.now, self.before, self.watched[self.now[slot] != backend])
 
 
+class Origin(NamedTuple):
+    """The rules and verdicts by which a member is judged."""
+
+    pool: Pool
+    health: Mapping[str, Health]
+
+
+Origins = Mapping[str, Origin]
+
+
 def step(
     state: PoolState,
     pool: Pool,
     health: Mapping[str, Health],
-    numbers: Numbers,
+    ids: IdAllocator,
     now: float,
     generation: float = 0.0,
+    origins: Origins | None = None,
 ) -> PoolState:
-    """The state after whatever happened up to ``now``: intent, verdicts and time.
+    """The state after all that happened up to ``now``: intent, verdicts and time.
 
     ``generation``: seconds of a generation of the memory, where it is longer than the pool's own timeout.
+    ``origins``: of members that came from other pools, by pool. All backends of ``pool`` have ids already.
     """
-    members = _members(state.members, pool, numbers, now, generation)
+    judged = _Judged(Origin(pool, health), origins or {}, now, generation)
+    members = _members(state, pool, ids, judged)
     serving, panicked = _serving(members, health, pool.panic_threshold)
-    state = replace(state, members=members, panicked=panicked)
-    gone = {
-        m.id
-        for m in members
-        if fate(m, pool, state.protocol, health, panicked, now) in (Fate.MOVE, Fate.RESET)
-    }
+    calm = now if state.panicked and not panicked else state.calm_since
+    state = replace(state, members=members, panicked=panicked, calm_since=calm)
+    fates = {m.id: judged.fate(state, m) for m in members}
+    gone = {number for number, fate in fates.items() if fate in (Fate.MOVE, Fate.RESET)}
     # Windows that are over end first: a slot that moves now opens one of its own.
-    state = _settle(state, gone, now)
+    state = _end_windows(state, gone, now)
     if serving != state.serving:
         state = _rebuild(state, serving, pool, now)
-    return _settle(state, gone, now)
+    state = _end_windows(state, gone, now)
+    return state if fates == state.fates else replace(state, fates=fates)
 
 
-def fates(state: PoolState, pool: Pool, health: Mapping[str, Health], now: float) -> dict[int, Fate]:
-    """Fate by backend id."""
-    return {m.id: fate(m, pool, state.protocol, health, state.panicked, now) for m in state.members}
+def next_change(
+    state: PoolState,
+    pool: Pool,
+    health: Mapping[str, Health],
+    after: float,
+    generation: float = 0.0,
+    origins: Origins | None = None,
+) -> float | None:
+    """When time alone will change the state next, as it stands after a step at ``after``; None: never."""
+    judged = _Judged(Origin(pool, health), origins or {}, after, generation)
+    times = [state.until[state.until > after], state.watched_until[state.watched_until > after]]
+    times.append(np.array(list(judged.deadlines(state))))
+    later = np.concatenate(times)
+    later = later[later > after]
+    return float(later.min()) if later.size else None
 
 
-def fate(
-    member: Member, pool: Pool, protocol: Protocol, health: Mapping[str, Health], panicked: bool, now: float
-) -> Fate:
-    """What becomes of connections remembered for one backend: the graver of draining and being down."""
-    found = [Fate.NORMAL]
-    if member.draining_since is not None:
-        over = now >= member.draining_since + pool.drain_timeout
-        found.append(_after(pool.drain_then) if over else Fate.DRAIN)
-        if member.removed and now >= _leaves(member, pool):
-            found.append(Fate.MOVE)
-    verdict = health.get(member.backend.name)
-    if verdict is not None and not verdict.up and not panicked:
-        policy = on_down(pool, protocol)
-        found.append(_after(policy.then) if now >= verdict.since + policy.keep_for else Fate.DRAIN)
-    return max(found, key=_GRAVITY.index)
+class _Judged(NamedTuple):
+    """By what members are judged, and when."""
+
+    own: Origin
+    others: Origins
+    now: float
+    generation: float
+
+    def of(self, member: PoolMember) -> Origin:
+        """The rules for one member."""
+        return self.others.get(member.origin, self.own) if member.origin else self.own
+
+    def fate(self, state: PoolState, member: PoolMember) -> Fate:
+        """What becomes of connections remembered for a backend: the graver of draining and being down."""
+        pool, health = self.of(member)
+        found = [Fate.NORMAL]
+        if member.draining_since is not None:
+            over = self.now >= member.draining_since + pool.drain_timeout
+            found.append(_after(pool.drain_then) if over else Fate.DRAIN)
+            if member.removed and self.now >= _leaves(member, pool):
+                found.append(Fate.MOVE)
+        verdict = health.get(member.backend.name)
+        if verdict is not None and not verdict.up and not state.panicked:
+            policy = on_down(pool, state.protocol)
+            found.append(_after(policy.then) if self.now >= _gives_up(state, verdict, policy) else Fate.DRAIN)
+        return max(found, key=_GRAVITY.index)
+
+    def retires(self, member: PoolMember) -> float:
+        """From when no switch can remember a removed backend: one that knew no fate of it would drop connections."""
+        pool = self.of(member).pool
+        return _leaves(member, pool) + LINGERS * max(pool.memory_timeout, self.generation)
+
+    def deadlines(self, state: PoolState) -> Iterator[float]:
+        """When fates change by themselves."""
+        for member in state.members:
+            pool, health = self.of(member)
+            if member.draining_since is not None:
+                yield member.draining_since + pool.drain_timeout
+                if member.removed:
+                    yield from (_leaves(member, pool), self.retires(member))
+            verdict = health.get(member.backend.name)
+            if verdict is not None and not verdict.up:
+                yield _gives_up(state, verdict, on_down(pool, state.protocol))
+
+
+def _gives_up(state: PoolState, verdict: Health, policy: OnDown) -> float:
+    """When connections of a backend that is down follow ``then``: no time counts in which the verdict was ignored."""
+    return max(verdict.since, state.calm_since) + policy.keep_for
 
 
 _GRAVITY = [Fate.NORMAL, Fate.DRAIN, Fate.MOVE, Fate.RESET]
@@ -148,65 +215,36 @@ def on_down(pool: Pool, protocol: Protocol) -> OnDown:
     return pool.on_down_tcp if protocol is Protocol.TCP else pool.on_down_udp
 
 
-def next_change(
-    state: PoolState, pool: Pool, health: Mapping[str, Health], now: float, generation: float = 0.0
-) -> float | None:
-    """When time alone will change the state next; None: never. ``generation`` as in ``step``."""
-    times = [state.until[state.until > now], state.watched_until[state.watched_until > now]]
-    times += [np.array(list(_deadlines(state, pool, health, generation)))]
-    later = np.concatenate(times)
-    later = later[later > now]
-    return float(later.min()) if later.size else None
-
-
-def _deadlines(state: PoolState, pool: Pool, health: Mapping[str, Health], generation: float) -> list[float]:
-    out = []
-    for member in state.members:
-        if member.draining_since is not None:
-            out.append(member.draining_since + pool.drain_timeout)
-            if member.removed:
-                out += [_leaves(member, pool), _retires(member, pool, generation)]
-        verdict = health.get(member.backend.name)
-        if verdict is not None and not verdict.up:
-            out.append(verdict.since + on_down(pool, state.protocol).keep_for)
-    return out
-
-
 def _after(then: Then) -> Fate:
     return {Then.KEEP: Fate.DRAIN, Then.MOVE: Fate.MOVE, Then.RESET: Fate.RESET}[then]
 
 
-def _leaves(member: Member, pool: Pool) -> float:
-    """From when a removed backend gives away whatever it was let keep."""
+def _leaves(member: PoolMember, pool: Pool) -> float:
+    """From when a removed backend gives away all that it was allowed to keep."""
     return (member.draining_since or 0.0) + pool.drain_timeout + pool.memory_timeout
 
 
-def _retires(member: Member, pool: Pool, generation: float) -> float:
-    """From when nobody can remember a removed backend: a switch that knew no fate of it would drop its connections."""
-    return _leaves(member, pool) + LINGERS * max(pool.memory_timeout, generation)
-
-
-def _members(
-    old: tuple[Member, ...], pool: Pool, numbers: Numbers, now: float, generation: float
-) -> tuple[Member, ...]:
-    known = {m.backend.name: m for m in old}
+def _members(state: PoolState, pool: Pool, ids: IdAllocator, judged: _Judged) -> tuple[PoolMember, ...]:
+    now = judged.now
+    known = {m.backend.name: m for m in state.members}
     out = []
     for backend in pool.backends:
         before = known.pop(backend.name, None)
         since = before.draining_since if before else None
         drains = backend.drain or backend.weight == 0
-        number = before.id if before else numbers.of(Space.BACKEND, backend.name, now)
-        out.append(Member(backend, number, (now if since is None else since) if drains else None))
+        number = before.id if before else ids.id(Space.BACKEND, backend.name)
+        out.append(PoolMember(backend, number, (now if since is None else since) if drains else None))
     for gone in known.values():
         since = now if gone.draining_since is None else gone.draining_since
         left = replace(gone, draining_since=since, removed=True)
-        if now < _retires(left, pool, generation):
+        if now < judged.retires(left):
             out.append(left)
-    return tuple(out)
+    made = tuple(out)
+    return state.members if made == state.members else made
 
 
 def _serving(
-    members: tuple[Member, ...], health: Mapping[str, Health], threshold: float
+    members: tuple[PoolMember, ...], health: Mapping[str, Health], threshold: float
 ) -> tuple[tuple[maglev.Member, ...], bool]:
     able = [m for m in members if not m.removed and not m.backend.drain and m.backend.weight > 0]
     up = {m.backend.name: health[m.backend.name].up if m.backend.name in health else True for m in able}
@@ -227,10 +265,11 @@ def _rebuild(state: PoolState, serving: tuple[maglev.Member, ...], pool: Pool, n
     had = left != 0
     moved, left = moved[had], left[had]
     before, until = state.before.copy(), state.until.copy()
-    # A slot that moves again within its window goes on naming whom idle connections belong to.
+    # A slot that moves again within its window goes on naming whom idle connections belong to, for a window more:
+    # also if it moves back, since connections were opened on it meanwhile that an lb switch without memory lacks.
     fresh = before[moved] == 0
     before[moved[fresh]] = left[fresh]
-    until[moved[fresh]] = now + pool.transition
+    until[moved] = now + pool.transition
     pairs = left.astype(np.uint32) << 16 | moved.astype(np.uint32)
     watched, watched_until = _watch(state, pairs, now + pool.memory_timeout)
     return replace(
@@ -253,8 +292,9 @@ def _watch(state: PoolState, pairs: Pairs, until: float) -> tuple[Pairs, Times]:
     return watched[order], times[order]
 
 
-def _settle(state: PoolState, gone: set[int], now: float) -> PoolState:
-    over = (state.until <= now) | np.isin(state.before, list(gone)) | (state.before == state.now)
+def _end_windows(state: PoolState, gone: set[int], now: float) -> PoolState:
+    """Transitions and watches whose time is over, or whose backend gives its connections away, end."""
+    over = (state.until <= now) | np.isin(state.before, list(gone))
     if np.any(over & (state.before != 0)):
         before, until = state.before.copy(), state.until.copy()
         before[over], until[over] = 0, 0.0
@@ -263,3 +303,29 @@ def _settle(state: PoolState, gone: set[int], now: float) -> PoolState:
     if not alive.all():
         state = replace(state, watched=state.watched[alive], watched_until=state.watched_until[alive])
     return state
+
+
+def refit(state: PoolState, pool: str, origin: str) -> PoolState:
+    """The same history as the beginning of another pool's: its members are ``origin``'s, and will drain.
+
+    The table keeps its size: what is remembered names slots of that many.
+    """
+    members = tuple(m if m.origin else replace(m, origin=origin) for m in state.members)
+    return replace(state, name=pool, members=members, fates={})
+
+
+def shifted(state: PoolState, seconds: float) -> PoolState:
+    """The same with all times later by ``seconds``."""
+    if not seconds:
+        return state
+    later = tuple(
+        m if m.draining_since is None else replace(m, draining_since=m.draining_since + seconds)
+        for m in state.members
+    )
+    return replace(
+        state,
+        members=later,
+        until=np.where(state.before != 0, state.until + seconds, 0.0),
+        watched_until=state.watched_until + seconds,
+        calm_since=state.calm_since + seconds,
+    )

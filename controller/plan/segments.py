@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 
-from controller.model.types import SHARED_SEGMENT, Address, Intent, Network, Role, Switch, Vip
+from controller.spec.types import SHARED_SEGMENT, Address, Intent, Network, Role, Switch, Vip
 
 
 def segment_ports(intent: Intent, switch: Switch) -> list[int]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from controller.model.types import Switch
-from controller.plan.duty import World, memory_timeout, vips_of
-from controller.plan.numbers import Space
+from controller.plan.duty import World, vips_of
+from controller.plan.ids import Space
+from controller.plan.tables import memory_of
+from controller.spec.types import Switch
 from flows import zones
 from flows.tables import Placed
 
@@ -23,6 +24,6 @@ def zone_timeouts(world: World, switch: Switch) -> list[Timeouts]:
     placed = Placed(switch.placement)
     out = []
     for vip in vips_of(world, switch):
-        number = world.numbers.of(Space.VIP, vip.name, world.now)
-        out.append(Timeouts(zones.lasting(placed, number), int(2 * memory_timeout(world.intent, vip))))
+        number = world.ids.id(Space.VIP, vip.name)
+        out.append(Timeouts(zones.lasting(placed, number), int(2 * memory_of(world.intent, vip))))
     return out

@@ -1,50 +1,57 @@
-"""The embedded store: one SQLite file of named values that outlive the controller."""
+"""The embedded store: one SQLite file of named values that outlive the controller, and one controller to a file."""
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
+import os
 import sqlite3
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from controller.sites.base import Batch, StoreError
 
-class StoreError(RuntimeError):
-    """The store cannot be opened or written."""
+BUSY = 5.0
+"""Seconds for which a write waits for a reader (``evenkeel status``, ``sqlite3``)."""
 
 
 class SqliteStore:
-    """Named values; a ``put`` is all or nothing."""
+    """Named values; ``synchronous=FULL``: a batch that was acknowledged survives a loss of power."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create. Raises StoreError naming the file."""
+        """Open or create. Raises StoreError naming the file: unusable, damaged, empty, or another controller's."""
         self._path = path
+        self.name = str(path)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=5.0, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.execute("CREATE TABLE IF NOT EXISTS value (name TEXT PRIMARY KEY, data BLOB NOT NULL)")
+            self._lock = _lock(path)
+            if path.exists() and not path.stat().st_size:
+                raise StoreError(f"{path}: is empty, so what it held is lost; remove the file to begin anew")
+            self._db = _open(path)
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
                 f"{path}: cannot be used as a store: {error}; give a writable SQLite file"
             ) from error
 
-    def get(self, name: str) -> bytes | None:
-        """The value of a name."""
-        row = self._db.execute("SELECT data FROM value WHERE name = ?", (name,)).fetchone()
-        return None if row is None else bytes(row[0])
-
-    def under(self, prefix: str) -> dict[str, bytes]:
-        """All values whose names start with ``prefix``, by name."""
-        rows = self._db.execute(
-            "SELECT name, data FROM value WHERE substr(name, 1, ?) = ?", (len(prefix), prefix)
-        )
+    def load(self) -> Mapping[str, bytes]:
+        """All values, by name. Raises StoreError."""
+        try:
+            rows = self._db.execute("SELECT name, data FROM value").fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path}: cannot be read: {error}; restore it or remove it") from error
         return {name: bytes(data) for name, data in rows}
 
-    def put(self, values: Mapping[str, bytes | None]) -> None:
-        """Write values (None: delete) in one transaction. Raises StoreError."""
+    async def commit(self, batch: Batch) -> None:
+        """Write a batch as a whole, in a thread of its own. Raises StoreError."""
+        await asyncio.get_running_loop().run_in_executor(self._writer, self.put, dict(batch))
+
+    def put(self, batch: Batch) -> None:
+        """The same, at once. Raises StoreError."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            for name, data in values.items():
+            for name, data in batch.items():
                 if data is None:
                     self._db.execute("DELETE FROM value WHERE name = ?", (name,))
                 else:
@@ -56,5 +63,42 @@ class SqliteStore:
             raise StoreError(f"{self._path}: cannot be written: {error}") from error
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and let another controller have it."""
+        self._writer.shutdown()
         self._db.close()
+        os.close(self._lock)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise StoreError(f"{path}: is damaged: {verdict}; restore it, or remove it to begin anew")
+        db.execute("CREATE TABLE IF NOT EXISTS value (name TEXT PRIMARY KEY, data BLOB NOT NULL)")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _lock(path: Path) -> int:
+    """Hold the file beside the store that says who uses it. Raises StoreError naming the process that does."""
+    beside = path.with_name(path.name + ".lock")
+    lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
+        os.close(lock)
+        raise StoreError(
+            f"{path}: is in use by another controller (process {holder}); stop it, or give this one a file of its own"
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock
+
+
+__all__ = ["SqliteStore", "StoreError"]

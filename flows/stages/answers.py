@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
 
-from controller.plan.spec import BackendSpec, ListenerSpec
+from controller.spec.switch import BackendSpec, ListenerSpec
 from flows import zones
 from flows.actions import Action, Clone, Conntrack, Nat, Set
 from flows.entries import Flow, flow

@@ -8,8 +8,8 @@ Fragments of nat and fullnat: ct(nat destination) ─► nexthop, or fragment_so
 
 from __future__ import annotations
 
-from controller.model.types import Address
-from controller.plan.spec import BackendSpec, ListenerSpec
+from controller.spec.switch import BackendSpec, ListenerSpec
+from controller.spec.types import Address
 from flows import zones
 from flows.actions import (
     Action,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from controller.plan.spec import ListenerSpec, Uplink, VipSpec
+from controller.spec.switch import ListenerSpec, Uplink, VipSpec
 from flows.actions import Action, Bits, Bundle, Move, Output, Set, ToGroup, pack_all, whole
 from flows.entries import Bucket, Flow, Group, flow
 from flows.fields import FRAG_ANY

@@ -8,7 +8,7 @@ their flows come from ``flows.slots``.
 
 from __future__ import annotations
 
-from controller.plan.spec import BackendSpec, Fate
+from controller.spec.switch import BackendSpec, Fate
 from flows.actions import Bits, Load, Report
 from flows.entries import Flow, flow
 from flows.match import Match

@@ -19,7 +19,7 @@ fullnat needs two behind the backend's choice: three for memory (of which one ga
 
 from __future__ import annotations
 
-from controller.plan.spec import ListenerSpec, VipSpec
+from controller.spec.switch import ListenerSpec, VipSpec
 from flows.actions import Action, Bits, Clone, Conntrack, Load, Move, Set, whole
 from flows.entries import Flow, flow
 from flows.fields import FRAG_ANY, FRAG_FIRST, FRAG_LATER

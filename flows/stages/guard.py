@@ -8,7 +8,7 @@ pin nor memory knows them. Established traffic never meets a meter.
 
 from __future__ import annotations
 
-from controller.plan.spec import ListenerSpec
+from controller.spec.switch import ListenerSpec
 from flows.entries import Flow, Meter, flow
 from flows.match import Match
 from flows.spec import Here, family_of

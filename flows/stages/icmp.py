@@ -9,7 +9,7 @@ controller, limited by a meter.
 
 from __future__ import annotations
 
-from controller.plan.spec import ListenerSpec, VipSpec
+from controller.spec.switch import ListenerSpec, VipSpec
 from flows.actions import Conntrack, Report, Set
 from flows.entries import Flow, flow
 from flows.spec import FAMILIES, Here, family, family_of

@@ -5,7 +5,7 @@ SYN ─► prefix     other packets ─► pin     fragments ─► see fragment
 
 from __future__ import annotations
 
-from controller.plan.spec import ListenerSpec, VipSpec
+from controller.spec.switch import ListenerSpec, VipSpec
 from flows.actions import Action, Bits, Load, Move, Set, whole
 from flows.entries import Flow, flow
 from flows.fields import CT_INV, CT_TRK, TCP_ACK, TCP_SYN

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from controller.model.types import Protocol
-from controller.plan.spec import HeldPin, PinRole, PinSpec
+from controller.spec.switch import HeldPin, PinRole, PinSpec
+from controller.spec.types import Address, Protocol
 from flows.actions import Action, Bits, Learn, Report, Resubmit, Set, whole
-from flows.entries import Flow, flow
-from flows.match import Match
+from flows.entries import Flow, FlowKey, flow
+from flows.match import Item, Match
 from flows.spec import Here, family
 from flows.tables import (
     BACKEND,
@@ -36,6 +36,11 @@ from flows.tables import (
 
 RETRACTED_IDLE = 60
 """Seconds that a retraction outlives the last packet, should the controller be away."""
+PRIORITIES = PACKETS, ENDS = 10, 20
+"""Priorities in table ``pin``: a pin's packets, and the SYN that ends it."""
+_PORT = {protocol: f"{protocol}_src" for protocol in Protocol}
+_USABLE: Item = (FLAGS, 0, FLAG_RETRACTED)
+_SYN: Item = (FLAGS, FLAG_SYN, FLAG_SYN | FLAG_RETRACTED)
 
 
 def static(here: Here) -> list[Flow]:
@@ -54,6 +59,17 @@ def entries(here: Here, pin: HeldPin) -> tuple[Flow, ...]:
     return _entries(here.placed, *pin)
 
 
+def keys(here: Here, listener: int, source: Address, port: int) -> tuple[FlowKey, ...]:
+    """Places of all flows that a pin of this connection may have, whichever its protocol."""
+    table, places = here.placed.table(Stage.PIN), []
+    for protocol in Protocol:
+        items = _items(listener, protocol, source, port)
+        places.append(FlowKey(table, PACKETS, Match((*items, _USABLE))))
+        if port and protocol is Protocol.TCP:
+            places.append(FlowKey(table, ENDS, Match((*items, _SYN))))
+    return tuple(places)
+
+
 # Plans are made again at every change, pins by the ten thousand stay as they were.
 @lru_cache(maxsize=400_000)
 def _entries(placed: Placed, pin: PinSpec, role: PinRole, idle: int) -> tuple[Flow, ...]:
@@ -70,8 +86,8 @@ def _packets(placed: Placed, pin: PinSpec, role: PinRole, idle: int) -> Flow:
         chosen = (*chosen, Report(placed.meter(Meters.REPORTS)))
     return flow(
         placed.table(Stage.PIN),
-        10,
-        _match(pin).plus(**{FLAGS: (0, FLAG_RETRACTED)}),
+        PACKETS,
+        Match((*_items(pin.listener, pin.protocol, pin.source, pin.port), _USABLE)),
         chosen,
         cookie=placed.cookie(Kind.PIN if reporter else Kind.PIN_SEEN, pin.id),
         goto=placed.table(Stage.FATE),
@@ -80,13 +96,16 @@ def _packets(placed: Placed, pin: PinSpec, role: PinRole, idle: int) -> Flow:
     )
 
 
-def _match(pin: PinSpec) -> Match:
-    """A pin's packets."""
-    kin = family(pin.source)
-    match = Match.of(**{LISTENER: pin.listener}).plus(
-        eth_type=kin.eth_type, ip_proto=pin.protocol.number, **{kin.src: pin.source}
+def _items(listener: int, protocol: Protocol, source: Address, port: int) -> tuple[Item, ...]:
+    """What a pin's packets have in common."""
+    kin = family(source)
+    items: tuple[Item, ...] = (
+        (LISTENER, listener, None),
+        ("eth_type", kin.eth_type, None),
+        ("ip_proto", protocol.number, None),
+        (kin.src, int(source), None),
     )
-    return match.plus(**{f"{pin.protocol}_src": pin.port}) if pin.port else match
+    return (*items, (_PORT[protocol], port, None)) if port else items
 
 
 def _retract(placed: Placed, pin: PinSpec) -> Flow:
@@ -100,8 +119,8 @@ def _retract(placed: Placed, pin: PinSpec) -> Flow:
         load=((Bits(FLAGS, 4, 1), 1),),
     )
     tell = Report(placed.meter(Meters.REPORTS))
-    syn = _match(pin).plus(**{FLAGS: (FLAG_SYN, FLAG_SYN | FLAG_RETRACTED)})
+    syn = Match((*_items(pin.listener, pin.protocol, pin.source, pin.port), _SYN))
     cookie = placed.cookie(Kind.PIN_STALE, pin.id)
     return flow(
-        placed.table(Stage.PIN), 20, syn, (hide, tell), cookie=cookie, goto=placed.table(Stage.MEMORY)
+        placed.table(Stage.PIN), ENDS, syn, (hide, tell), cookie=cookie, goto=placed.table(Stage.MEMORY)
     )

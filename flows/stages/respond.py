@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from ipaddress import IPv6Address
 
-from controller.model.types import Address
-from controller.plan.spec import VipSpec
+from controller.spec.switch import VipSpec
+from controller.spec.types import Address
 from flows.actions import IN_PORT, Action, Bits, Load, Move, Output, Pop, Push, Resubmit, Set, whole
 from flows.entries import Flow, flow
 from flows.match import ETH_ARP, PROTO_ICMP6, Match

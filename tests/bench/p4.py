@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from controller import maglev
-from controller.model.types import Mode
-from controller.plan.slots import SlotTable
-from controller.southbound import p4events, p4pipeline
-from controller.southbound.p4runtime import P4Runtime
-from controller.southbound.p4session import P4Session
+from controller.southbound.p4 import events as p4events
+from controller.southbound.p4 import pipeline as p4pipeline
+from controller.southbound.p4.connections import P4Runtime
+from controller.southbound.p4.session import P4Session
+from controller.spec.slots import SlotTable
+from controller.spec.types import Mode
 from p4src.compile import outputs
 from p4src.diff import diff
 from p4src.ids import Op

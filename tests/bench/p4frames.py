@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 from controller.frames.checksum import checksum, pseudo_header
 from controller.frames.packet import ip_frame, mac_bytes
-from controller.model.types import Mode
+from controller.spec.types import Mode
 from tests.bench import p4scene as scene
 
 _CLIENT = mac_bytes("02:00:00:00:00:01")

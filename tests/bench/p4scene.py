@@ -7,9 +7,18 @@ from ipaddress import IPv4Address, ip_address, ip_network
 import numpy as np
 
 from controller import maglev
-from controller.model.types import Mode, Protocol, Role, Switch
-from controller.plan.slots import SlotTable
-from controller.plan.spec import BackendSpec, Duty, HeldPin, ListenerSpec, PinRole, PinSpec, PoolSpec, VipSpec
+from controller.spec.slots import SlotTable
+from controller.spec.switch import (
+    BackendSpec,
+    Duty,
+    HeldPin,
+    ListenerSpec,
+    PinRole,
+    PinSpec,
+    PoolSpec,
+    VipSpec,
+)
+from controller.spec.types import Mode, Protocol, Role, Switch
 from p4src.ids import Reason
 from p4src.pipeline import target as target_of
 from p4src.spec import Group, P4Needs, Secret

@@ -16,10 +16,10 @@ from statistics import median
 import numpy as np
 
 from controller import maglev
-from controller.model.types import OpenFlowPlacement
-from controller.plan.diff import Changes, diff
-from controller.plan.slots import SlotTable
-from controller.southbound.session import Session
+from controller.southbound.openflow.session import Session
+from controller.spec.slots import SlotTable
+from controller.spec.types import OpenFlowPlacement
+from flows.diff import Changes, diff
 from flows.entries import Target
 from flows.tables import Placed, Stage
 from tests.fakes.control import Control, control

@@ -11,16 +11,16 @@ from statistics import median
 from time import perf_counter
 
 from controller.model.load import load_text
-from controller.model.types import Mode, Protocol
-from controller.plan.duty import World, duty_without_pins, listener_number, pool_key
-from controller.plan.numbers import Numbers
+from controller.plan.duty import World, duty_without_pins, listener_number
 from controller.plan.p4needs import p4_needs
 from controller.plan.p4plan import P4Plan
 from controller.plan.pins import PinBook, PinKey
-from controller.plan.pool import PoolState, step
+from controller.plan.tables import Tables
+from controller.spec.types import Mode, Protocol
 from p4src.diff import diff
 from p4src.spec import Secret
 from p4src.target import P4Target
+from tests.fakes import worlds
 from topo import intent, model
 from topo.plan import plan
 
@@ -28,8 +28,7 @@ PINS = (0, 1_000, 10_000, 50_000)
 ROUNDS = 50
 BACKENDS = 655
 """At most: a pool of 65,536 slots."""
-_NOW = 1000.0
-_SECRET = Secret.of(bytes(20))
+SECRET = Secret.of(bytes(20))
 
 
 def run() -> dict[str, object]:
@@ -38,9 +37,9 @@ def run() -> dict[str, object]:
 
 
 def _measure(count: int) -> dict[str, object]:
-    world = _world()
+    world = lab_world("embedded")
     for number in range(count):
-        _report(world, number)
+        report(world, number)
     continued = P4Plan()
     began = perf_counter()
     have = _all(continued, world)
@@ -50,7 +49,7 @@ def _measure(count: int) -> dict[str, object]:
         began = perf_counter()
         have = _all(continued, world)
         again.append(perf_counter() - began)
-        _report(world, number)
+        report(world, number)
         began = perf_counter()
         want = continued.with_pins(world)
         changes = diff(have, want)
@@ -67,29 +66,23 @@ def _measure(count: int) -> dict[str, object]:
     }
 
 
-def _world() -> World:
-    loaded = load_text(intent.dump(intent.intent(plan(model.load("demo").of_kind("embedded")))), "demo")
+def lab_world(kind: model.SwitchKind) -> World:
+    """Pools of 65,536 slots in the demo's lab, with switches of a kind."""
+    loaded = load_text(intent.dump(intent.intent(plan(model.load("demo").of_kind(kind)))), "demo")
     pools = tuple(replace(pool, max_backends=BACKENDS) for pool in loaded.pools)
     loaded = replace(loaded, pools=pools)
-    numbers = Numbers()
-    states = {}
-    for item in loaded.listeners():
-        pool = loaded.pool(item.pool)
-        new = PoolState.new(pool.name, item.protocol, pool.slots)
-        states[pool_key(item)] = step(new, pool, {}, numbers, _NOW)
-    owners = {vip.name: vip.owners[0] for vip in loaded.vips}
-    return World(loaded, numbers, states, {}, PinBook(), frozenset({"lb1"}), owners, _NOW)
+    return worlds.world(loaded, worlds.step(Tables(), worlds.NOTHING, loaded, {}, 0.0), PinBook())
 
 
 def _all(continued: P4Plan, world: World) -> P4Target:
     switch = next(each for each in world.intent.switches if each.name == "lb1")
     what = duty_without_pins(world, switch)
-    return continued.target(world, what, p4_needs(world, switch, what, _SECRET))
+    return continued.target(world, what, p4_needs(world, switch, what, SECRET))
 
 
-def _report(world: World, number: int) -> None:
+def report(world: World, number: int) -> None:
     """A switch tells an exception of a listener that lasts."""
     item = next(each for each in world.intent.listeners() if each.mode is Mode.DR)
     client = IPv4Address(0x0A000000 + number // 60_000)
     key = PinKey(listener_number(world, item), client, 1024 + number % 60_000)
-    world.pins.report("lb1", key, Protocol.TCP, world.pools[pool_key(item)].members[0].id)
+    world.pins.report("lb1", key, Protocol.TCP, world.state_of(item).members[0].id)

@@ -21,18 +21,19 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from controller.core import fleet, openflow_link
+from controller.core import fleet
 from controller.core.controller import Controller, open_file
 from controller.core.journal import Journal
-from controller.core.link import Link
 from controller.health.prober import ProberStats
 from controller.health.result import Outcome, ProbeResult
 from controller.health.service import HealthService
 from controller.health.targets import Probe
-from controller.plan.diff import Changes, diff
 from controller.sites.store import SqliteStore
-from controller.southbound import openflow
-from controller.southbound.session import Session
+from controller.southbound.driver import Link
+from controller.southbound.openflow import connection as openflow
+from controller.southbound.openflow import driver as openflow_link
+from controller.southbound.openflow.session import Session
+from flows.diff import Changes, diff
 from tests.bench.rig import LISTEN, ROOT, Rig, end, lab, require, topology
 from topo import model
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from controller.decision import ConnectionKey, Decision, Generation, Packet, Remember, Remembered
-from controller.plan.duty import World, generation, memory_timeout
-from controller.plan.numbers import Space
+from controller.plan.ids import Space
+from controller.plan.tables import memory_of
 from p4src.pipeline import EMBRYO
+from tests.conformance.moment import Moment
 from tests.conformance.plant import EMBRYONIC
 
 Memory = Mapping[ConnectionKey, Remembered]
@@ -17,7 +18,7 @@ Memory = Mapping[ConnectionKey, Remembered]
 class Ageing(Protocol):
     """What time and packets do to entries, beyond what was decided."""
 
-    def passes(self, memory: Memory, world: World) -> Memory:
+    def passes(self, memory: Memory, world: Moment) -> Memory:
         """What is left of it by now."""
         ...
 
@@ -35,7 +36,7 @@ class Ageing(Protocol):
 class Never:
     """The clock of the switch is its own, and slower than the suite's."""
 
-    def passes(self, memory: Memory, world: World) -> Memory:
+    def passes(self, memory: Memory, world: Moment) -> Memory:
         """See ``Ageing``."""
         return memory
 
@@ -56,7 +57,7 @@ class Generations(Never):
         self._now = 0.0
         self._turns: dict[int, int] = {}
 
-    def passes(self, memory: Memory, world: World) -> Memory:
+    def passes(self, memory: Memory, world: Moment) -> Memory:
         """See ``Ageing``."""
         passed, self._now = world.now - self._now, world.now
         turned = self._turn(world)
@@ -72,12 +73,12 @@ class Generations(Never):
                 out[key] = found._replace(generation=Generation.BEFORE)
         return out
 
-    def _turn(self, world: World) -> dict[int, int]:
+    def _turn(self, world: Moment) -> dict[int, int]:
         """How many generations have begun since the last time, by VIP."""
         turned = {}
         for vip in world.intent.vips:
-            number = world.numbers.of(Space.VIP, vip.name, world.now)
-            current = generation(world.now, memory_timeout(world.intent, vip))
+            number = world.ids.id(Space.VIP, vip.name)
+            current = world.generations[vip.name]
             turned[number] = current - self._turns.get(number, current)
             self._turns[number] = current
         return turned
@@ -94,13 +95,10 @@ class Cells:
         self._now = 0.0
         self._used: dict[ConnectionKey, float] = {}
 
-    def passes(self, memory: Memory, world: World) -> Memory:
+    def passes(self, memory: Memory, world: Moment) -> Memory:
         """See ``Ageing``."""
         self._now = world.now
-        keep = {
-            world.numbers.of(Space.VIP, vip.name, world.now): memory_timeout(world.intent, vip)
-            for vip in world.intent.vips
-        }
+        keep = {world.ids.id(Space.VIP, vip.name): memory_of(world.intent, vip) for vip in world.intent.vips}
         out = {}
         for key, found in memory.items():
             lasts = EMBRYO if found.generation is Generation.NEW else keep.get(key.vip, 0.0)

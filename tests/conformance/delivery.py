@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from controller.model.types import Mode
+from controller.spec.types import Mode
 from tests.conformance.packets import (
     IPIP,
     IPV6_IN_IP,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from controller.plan.duty import World
+from tests.conformance.moment import Moment
 from tests.conformance.p4 import P4Controller
 from tests.conformance.scenario import PORTS, p4_switch
 from tests.conformance.target import DEADLINE, Can, Heard, Reason, Wire
@@ -121,7 +121,7 @@ class Embedded:
         """See ``Target``."""
         return what not in LACKING
 
-    def apply(self, world: World) -> None:
+    def apply(self, world: Moment) -> None:
         """See ``Target``."""
         passed = world.now - (world.now if self._now is None else self._now)
         self._now = world.now

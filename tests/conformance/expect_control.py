@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
-from controller.model.types import Mode
+from controller.spec.types import Mode
 from tests.conformance.delivery import Got, Wrong, at_segment
 from tests.conformance.packets import (
     ACK,

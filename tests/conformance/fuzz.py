@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
-from controller.model.types import Mode
-from controller.plan.numbers import Space
+from controller.plan.ids import Space
+from controller.spec.types import Mode
 from tests.conformance.ageing import Ageing, Cells, Generations, Never
 from tests.conformance.delivery import marked
 from tests.conformance.oracle import Oracle
@@ -106,7 +106,7 @@ class Duel:
     def _may_pin(self, report: Report) -> bool:
         if self.target.has(Can.FULLNAT_PINS):
             return True
-        name = self.plant.numbers.name(Space.LISTENER, report.listener)
+        name = self.plant.tables.ids.name(Space.LISTENER, report.listener)
         listeners = self.script.setup.intent(self.target.switch).listeners()
         return all(each.mode is not Mode.FULLNAT for each in listeners if each.name == name)
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from controller.decision import LbPool, LbState
-from controller.plan.slots import SlotTable
-from controller.plan.spec import Fate
+from controller.spec.slots import SlotTable
+from controller.spec.switch import Fate
 from flows.entries import FlowBody, FlowKey, flow
 from flows.entries import Target as Flows
 from flows.tables import Placed, Stage
@@ -62,13 +62,14 @@ def _forgetful(made: Flows) -> Flows:
     def body(key: FlowKey, old: FlowBody) -> FlowBody:
         return flow(*key, (), cookie=old.cookie, goto=after).body if key.table == table else old
 
-    return replace(made, flows={key: body(key, old) for key, old in made.flows.items()})
+    return replace(made, flows={key: body(key, old) for key, old in made.flows.items()}, entry=None)
 
 
 def _fateless(made: Flows) -> Flows:
     """Drains and deaths mean nothing to connections that are remembered."""
     table = _PLACED.table(Stage.FATE)
-    return replace(made, flows={k: b for k, b in made.flows.items() if k.table != table or not k.priority})
+    flows = {k: b for k, b in made.flows.items() if k.table != table or not k.priority}
+    return replace(made, flows=flows, entry=None)
 
 
 def _no_fates(state: LbState) -> LbState:

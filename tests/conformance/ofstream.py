@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from controller.plan.diff import Phase
-from controller.southbound.readback import known_fields
 from flows import messages
+from flows.diff import Phase
+from flows.readback import known_fields
 from flows.tables import Cookie
 
 DEADLINE = 10.0

@@ -18,12 +18,13 @@ from controller.decision import (
     decide,
     listener_of,
 )
-from controller.model.types import Protocol, Switch
-from controller.plan.duty import World, duty
-from controller.plan.numbers import Space
+from controller.plan.duty import duty
+from controller.plan.ids import Space
 from controller.plan.pins import PinKey
-from controller.plan.spec import ListenerSpec
+from controller.spec.switch import ListenerSpec
+from controller.spec.types import Protocol, Switch
 from tests.conformance.ageing import Ageing, Generations
+from tests.conformance.moment import Moment
 from tests.conformance.packets import ACK, SYN, Read, read_frame
 from tests.conformance.scenario import switch_of
 from tests.conformance.target import DEADLINE, Can, Heard, Reason, Report, Wire
@@ -47,10 +48,10 @@ class Oracle:
         """See ``Target``."""
         return what in (Can.MEMORY_CLOCK, Can.GENERATIONS, Can.FULLNAT_PINS, Can.FULLNAT_AFFINITY)
 
-    def apply(self, world: World) -> None:
+    def apply(self, world: Moment) -> None:
         """See ``Target``."""
         made = duty(world, self.switch)
-        self._names = {n: name for name, n in world.numbers.given.get(Space.BACKEND, {}).items()}
+        self._names = {n: name for name, n in world.ids.ids(Space.BACKEND).items()}
         pins = {pin.key: pin for pin in world.pins.pins.values()}
         self._numbers = {key: pin.id for key, pin in pins.items()}
         self._retracted &= pins.keys()

@@ -15,13 +15,14 @@ from contextlib import ExitStack
 
 from pyroute2 import IPRoute
 
-from controller.plan.diff import diff, leases
-from controller.plan.duty import World, duty
-from controller.plan.spec import VipSpec
+from controller.plan.duty import duty
+from controller.spec.switch import VipSpec
+from flows.diff import diff, leases
 from flows.entries import Target as Flows
 from flows.pipeline import Builder
 from flows.tables import Kind, Placed, Stage
 from flows.zones import Zones, of_vip
+from tests.conformance.moment import Moment
 from tests.conformance.ofstream import Appctl, Stream, Told
 from tests.conformance.ovs_controller import Answering
 from tests.conformance.packets import ether_type
@@ -125,7 +126,7 @@ class OpenVSwitch:
         """See ``Target``."""
         return what not in (Can.SERVER_ERRORS, Can.FORWARDS)
 
-    def apply(self, world: World) -> None:
+    def apply(self, world: Moment) -> None:
         """See ``Target``."""
         made = duty(world, self.switch)
         want = self._builder.target(made)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from ipaddress import ip_address
-from types import SimpleNamespace
 from typing import Any
 
-from controller.core.reports import Reports
+from controller.core.directory import Directory
+from controller.core.openflow_reports import OpenFlowReports
 from controller.frames.tuple import tuple_of
-from controller.model.types import Switch
 from controller.plan.duty import World
-from controller.southbound.events import PacketIn
+from controller.plan.ids import Space
+from controller.southbound.openflow.driver import OpenFlowPacket
+from controller.southbound.openflow.events import PacketIn
+from controller.spec.types import Switch
 from flows import messages
 from flows.actions import CONTROLLER
 from flows.tables import BACKEND, LISTENER, Kind
+from tests.conformance.mute import pinning
 from tests.conformance.ofstream import Stream, Told
 from tests.conformance.target import Reason, Report
 
@@ -22,19 +25,10 @@ _ANSWERED = (Kind.RESET, Kind.TOO_BIG, Kind.ICMP_KNOWN, Kind.ICMP_UNKNOWN)
 
 
 class _Session:
-    """What ``Reports`` knows of a stream."""
+    """What ``OpenFlowReports`` knows of a stream."""
 
-    alive = True
-
-    def __init__(self, switch: Switch, stream: Stream) -> None:
+    def __init__(self, switch: Switch) -> None:
         self.id = switch.id
-        self.sent = 0
-        self._stream = stream
-
-    async def send_packet(self, frame: bytes, actions: bytes, in_port: int = CONTROLLER) -> None:
-        """Let the switch send a packet."""
-        self.sent += 1
-        self._stream.send(messages.packet_out(frame, actions, in_port))
 
 
 class Answering:
@@ -42,30 +36,22 @@ class Answering:
 
     def __init__(self, world: World, switch: Switch, stream: Stream) -> None:
         self._world = world
-        self._session = _Session(switch, stream)
-        state = SimpleNamespace(
-            intent=world.intent,
-            numbers=world.numbers,
-            pools=world.pools,
-            pins=world.pins,
-            world=lambda now: world,
-        )
-        core: Any = SimpleNamespace(
-            state=state,
-            members={switch.name: SimpleNamespace(session=self._session)},
-            switch_of=lambda datapath: switch if datapath == switch.id else None,
-            touch=lambda: None,
-        )
-        self._reports = Reports(core)
+        self._switch = switch
+        self._stream = stream
+        self._known = Directory(world)
+        self._reports = OpenFlowReports(pinning(world))
 
     def answer(self, told: Told) -> bool:
         """Do what the controller does; returns whether a packet was sent."""
         if told.cookie.kind not in _ANSWERED:
             return False
-        before = self._session.sent
-        session: Any = self._session
-        asyncio.run(self._reports.packet(PacketIn(session, told.cookie, told.fields, told.frame)))
-        return self._session.sent > before
+        session: Any = _Session(self._switch)
+        event = PacketIn(session, told.cookie, told.fields, told.frame)
+        sends = self._reports.handle(event, self._known, {self._switch.name}, time.monotonic())
+        for send in sends:
+            assert isinstance(send.packet, OpenFlowPacket)
+            self._stream.send(messages.packet_out(send.packet.frame, send.packet.actions, CONTROLLER))
+        return bool(sends)
 
     def report(self, reason: Reason, told: Told) -> Report:
         """In the suite's words."""
@@ -79,7 +65,7 @@ class Answering:
         return Report(reason, number, source, port, told.fields.get(BACKEND, 0), pin)
 
     def _sticky(self, number: int) -> bool:
-        names = {n: name for name, n in self._world.numbers.given.get("listener", {}).items()}
+        names = {n: name for name, n in self._world.ids.ids(Space.LISTENER).items()}
         return any(
             i.affinity == "source" for i in self._world.intent.listeners() if i.name == names.get(number)
         )

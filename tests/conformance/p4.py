@@ -9,29 +9,33 @@ import asyncio
 import queue
 import secrets
 import threading
+import time
 from collections.abc import Coroutine
-from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from controller.core.p4_link import P4Link
+from controller.core.directory import Directory
 from controller.core.p4_reports import P4Reports
 from controller.frames.tuple import tuple_of
-from controller.model.types import Affinity, Switch
 from controller.plan.duty import World
-from controller.plan.numbers import Space
+from controller.plan.ids import Space
 from controller.plan.pins import PinKey
-from controller.southbound.p4events import Connected, Event, PinEnded, Punted
-from controller.southbound.p4events import Report as Digest
-from controller.southbound.p4pipeline import balancer
-from controller.southbound.p4runtime import P4Runtime
-from controller.southbound.p4session import P4Session
+from controller.southbound.p4.connections import P4Runtime
+from controller.southbound.p4.driver import P4Driver
+from controller.southbound.p4.events import Connected, Event, PinEnded, Punted
+from controller.southbound.p4.events import Report as Digest
+from controller.southbound.p4.pipeline import balancer
+from controller.southbound.p4.session import P4Session
+from controller.spec.types import Affinity, Switch
 from p4src.ids import Reason as Said
 from p4src.spec import Secret
 from p4src.target import P4Target
 from tests.conformance import p4marks
+from tests.conformance.mute import pinning
 from tests.conformance.target import Reason, Report
 
 _PATIENCE = 30.0
+LONG = 3600.0
+"""Seconds for which a lease is renewed, at most."""
 _REASONS = {
     Said.EXCEPTION: Reason.EXCEPTION,
     Said.OVERFLOW: Reason.OVERFLOW,
@@ -62,10 +66,11 @@ class P4Controller:
         self._count_sent()
         if marked:
             self._run(p4marks.tell_at_once(self._session))
-        self._link = P4Link(switch, self._session, _new_secret(), _all_ports)
+        self._link = P4Driver(switch, self._session, _new_secret(), _all_ports)
         self._have = P4Target()
         self._world: World | None = None
         self._reports: P4Reports | None = None
+        self._known: Directory
 
     async def _start(self, address: str) -> P4Runtime:
         driver = P4Runtime(self._events.put, balancer())
@@ -90,15 +95,16 @@ class P4Controller:
     def apply(self, world: World) -> None:
         """Write what differs, take authority back that is no more, and renew the other."""
         self._world = world
-        self._reports = P4Reports(_core(world, self.switch))
+        self._reports = P4Reports(pinning(world))
+        self._known = Directory(world)
         want = self._link.plan(world)
         if self._marked:
             want = p4marks.marked(want)
         delta = self._link.diff(self._have, want)
         if len(delta):
             self._have = self._run(self._link.write(delta, want))
-        self._run(self._link.settle())
-        self._run(self._link.renew(want))
+        self._run(self._link.apply_leases())
+        self._run(self._link.renew(want, dict.fromkeys(world.ids.ids(Space.VIP).values(), LONG)))
 
     def clock_moved(self) -> None:
         """The switch's clock was set: what was read of it counts no more."""
@@ -148,7 +154,8 @@ class P4Controller:
     def _told(self, event: Event) -> Report | None:
         if isinstance(event, Punted):
             assert self._reports is not None
-            self._run(self._reports.told(event))
+            for send in self._reports.handle(event, self._known, {self.switch.name}, time.monotonic()):
+                self._run(self._link.transmit(send.packet))
             flow = tuple_of(event.frame)
             source, port = (flow.source, flow.source_port) if flow else (None, 0)
             return self._report(event.reason, event.listener, source, port, event.backend)
@@ -167,7 +174,7 @@ class P4Controller:
 
     def _sticky(self, number: int) -> bool:
         assert self._world is not None
-        name = self._world.numbers.name(Space.LISTENER, number)
+        name = self._world.ids.name(Space.LISTENER, number)
         items = self._world.intent.listeners()
         return any(item.affinity is Affinity.SOURCE for item in items if item.name == name)
 
@@ -189,13 +196,3 @@ def _all_ports(switch: Switch) -> set[int]:
 
 def _new_secret() -> Secret:
     return Secret.of(secrets.token_bytes(20))
-
-
-def _core(world: World, switch: Switch) -> Any:
-    """What ``P4Reports`` knows of the core. Pins are the suite's affair, so it gets none to change."""
-    state = SimpleNamespace(intent=world.intent, numbers=world.numbers, pools=world.pools, pins=world.pins)
-
-    def known(number: int) -> Switch | None:
-        return switch if number == switch.id else None
-
-    return SimpleNamespace(state=state, members={}, switch_of=known, touch=lambda: None)

@@ -13,8 +13,8 @@ from ipaddress import ip_address
 
 from finsy.proto import p4r
 
-from controller.model.types import Protocol
-from controller.southbound.p4session import P4Session
+from controller.southbound.p4.session import P4Session
+from controller.spec.types import Protocol
 from p4src.ids import Reason
 from p4src.numbers import address
 from p4src.target import EntryBody, EntryKey, P4Target, Rate

@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from controller.model.types import Address, Protocol
+from controller.spec.types import Address, Protocol
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 TCP, UDP, ICMP, ICMP6, IPIP, IPV6_IN_IP, FRAGMENT = 6, 17, 1, 58, 4, 41, 44

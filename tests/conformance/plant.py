@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 
-from controller.model.types import Backend, Pool, Protocol, Switch
-from controller.plan.duty import World, pool_key
-from controller.plan.numbers import Numbers, Space
+from controller.plan.duty import kept_backends, world_of
+from controller.plan.ids import Space
+from controller.plan.p4needs import grouped
 from controller.plan.pins import PinBook, PinKey
-from controller.plan.pool import Health, PoolState, fates, step
-from controller.plan.spec import Fate
+from controller.plan.pool import Health
+from controller.plan.tables import Tables, accept, advance, deadline
+from controller.spec.types import Backend, Intent, Pool, Protocol, Switch
+from tests.conformance.moment import START, Moment
 from tests.conformance.scenario import ELSEWHERE, SITE, Setup
 from tests.conformance.target import Reason, Report
 
 EMBRYONIC = 60.0
 """Seconds after which no switch remembers a connection of which it has seen only the first packet."""
-START = 1_000_000 * 900.0
-"""Begins a generation of memory of the default length, and of each that divides it."""
 
 
 class Plant:
@@ -27,8 +27,8 @@ class Plant:
         self.setup = setup
         self.switch = switch
         self.now = START
-        self.numbers = Numbers()
-        self.pools: dict[str, PoolState] = {}
+        self.tables = Tables()
+        self._intent = Intent((), (), (), ())
         self.pins = PinBook()
         self.health: dict[str, dict[str, Health]] = {}
         for name in down:
@@ -70,44 +70,41 @@ class Plant:
             self.pins.report(other, pin.key, pin.protocol, pin.backend)
 
     def step(self, seconds: float = 0.0) -> None:
-        """Let time pass, and plan."""
-        self.now += seconds
-        intent = self.setup.intent(self.switch)
-        for item in intent.listeners():
-            pool, key = intent.pool(item.pool), pool_key(item)
-            old = self.pools.get(key) or PoolState.new(pool.name, item.protocol, pool.slots)
-            self.pools[key] = step(old, pool, self.health.get(pool.name, {}), self.numbers, self.now)
+        """Let time pass, and plan: at every deadline on the way, as a controller does that never sleeps too long."""
+        wanted = self.setup.intent(self.switch)
+        self.tables = accept(self.tables, self._intent, wanted, self.now)
+        self._intent, end = wanted, self.now + seconds
+        self._advance()
+        while (due := deadline(self.tables, wanted, self.health, self.now)) is not None and due <= end:
+            self.now = max(due, self.now)
+            self._advance()
+        self.now = end
+        self._advance()
         self._end_pins()
+
+    def _advance(self) -> None:
+        stepped = advance(self.tables, self._intent, self.health, self.now)
+        self.tables = grouped(stepped, self._intent, self.now)
 
     def _end_pins(self) -> None:
         """Pins of backends whose connections move or are reset, and of those that are no more, end."""
-        kept: set[int] = set()
-        for state in self.pools.values():
-            pool = next(p for p in self.setup.pools if p.name == state.name)
-            found = fates(state, pool, self.health.get(state.name, {}), self.now)
-            kept |= {number for number, fate in found.items() if fate in (Fate.NORMAL, Fate.DRAIN)}
-        self.pins.forget_backends({pin.backend for pin in self.pins.pins.values()} - kept)
+        kept = kept_backends(self.world())
+        self.pins.drop(
+            [key for key, pin in self.pins.pins.items() if pin.backend not in kept.get(key.listener, ())]
+        )
 
-    def world(self) -> World:
+    def world(self) -> Moment:
         """For the planner."""
         owner = SITE if self.setup.owned else ELSEWHERE
-        intent = self.setup.intent(self.switch)
-        return World(
-            intent,
-            self.numbers,
-            dict(self.pools),
-            self.health,
-            self.pins,
-            frozenset({self.switch.name}),
-            {vip.name: owner for vip in intent.vips},
-            self.now,
-        )
+        owners = {vip.name: owner for vip in self._intent.vips}
+        made = world_of(self._intent, self.tables, self.pins, frozenset({self.switch.name}), owners)
+        return Moment(**{field.name: getattr(made, field.name) for field in fields(made)}, now=self.now)
 
     def protocol(self, listener: int) -> Protocol:
         """Protocol of a listener by its number."""
-        name = self.numbers.name(Space.LISTENER, listener)
+        name = self.tables.ids.name(Space.LISTENER, listener)
         return next(i.protocol for i in self.setup.intent(self.switch).listeners() if i.name == name)
 
     def moving(self) -> int:
         """Slots in transition, of all pools."""
-        return sum(state.moving for state in self.pools.values())
+        return sum(state.moving for state in self.tables.pools.values())

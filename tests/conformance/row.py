@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol as Shape
 
-from controller.model.types import Mode, Pool
+from controller.spec.types import Mode, Pool
 from tests.conformance.delivery import Got, Wrong, marked
 from tests.conformance.expect import Expect
 from tests.conformance.plant import Plant

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import count
 from typing import Protocol as Shape
 
-from controller.model.types import Address, Protocol
+from controller.spec.types import Address, Protocol
 from tests.conformance import packets
 from tests.conformance.packets import ACK, ETHER, FIN, PSH, RST, SYN, Packet, ethernet
 from tests.conformance.scenario import (

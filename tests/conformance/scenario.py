@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import product
 
-from controller.model.types import (
+from controller.spec.types import (
     Address,
     Affinity,
     Backend,

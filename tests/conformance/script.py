@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
-from controller.model.types import Backend, Mode, OnDown, Pool, Protocol, Then
+from controller.spec.types import Backend, Mode, OnDown, Pool, Protocol, Then
 from tests.conformance.says import Connection, FromClient
 from tests.conformance.scenario import CLIENTS, SERVERS, Service, Setup, pool, server
 

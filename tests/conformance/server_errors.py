@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
-from controller.model.types import Address
+from controller.spec.types import Address
 from tests.conformance import packets
 from tests.conformance.delivery import Got, Wrong
 from tests.conformance.packets import ETHER, ICMP6, Packet, cover, ethernet, header_is_right, one_sum, read

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from controller.model.types import Address, Switch
-from controller.plan.duty import World
+from controller.spec.types import Address, Switch
+from tests.conformance.moment import Moment
 
 DEADLINE = 5.0
 """Seconds that a target waits for what is to come; not a measure of speed."""
@@ -101,7 +101,7 @@ class Target(Protocol):
         """Whether it can do that."""
         ...
 
-    def apply(self, world: World) -> None:
+    def apply(self, world: Moment) -> None:
         """Hold what the world says, by the least writes, and decide by nothing older; renew the authority."""
         ...
 

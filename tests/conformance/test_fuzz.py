@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from controller.decision import LbState, Packet
-from controller.plan.duty import World
 from tests.conformance import ovs
 from tests.conformance.fuzz import Mismatch, search
+from tests.conformance.moment import Moment
 from tests.conformance.mutations import MUTATIONS, Mutation
 from tests.conformance.oracle import Oracle
 from tests.conformance.target import Target
@@ -39,7 +39,7 @@ class Damaged(Oracle):
         self.name = "damaged"
         self._damage = damage
 
-    def apply(self, world: World) -> None:
+    def apply(self, world: Moment) -> None:
         super().apply(world)
         self.state = self._damage(self.state)
 

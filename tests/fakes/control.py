@@ -11,10 +11,10 @@ from collections.abc import Coroutine
 from functools import cache
 from typing import Any, TypeVar
 
-from controller.model.types import OpenFlowPlacement
-from controller.southbound import openflow
-from controller.southbound.events import Connected, Event
-from controller.southbound.session import Session
+from controller.southbound.openflow.connection import connection as openflow
+from controller.southbound.openflow.events import Connected, Event
+from controller.southbound.openflow.session import Session
+from controller.spec.types import OpenFlowPlacement
 
 TERM = 5
 PATIENCE = 20.0
@@ -33,7 +33,7 @@ class Control:
         self._events: defaultdict[int, queue.Queue[Event]] = defaultdict(queue.Queue)
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
-        openflow.OpenFlowApp.hub = openflow.Hub(self._loop, self._note, self._cookies, TERM)
+        openflow.OpenFlowApp.hub = openflow.Hub(self._loop, self._note, self._cookies, lambda: TERM)
         self.port = _free_port()
         # os-ken's threads are born of this one and so are daemons too: they never end by themselves.
         starter = threading.Thread(target=openflow.serve, args=("127.0.0.1", self.port, OTHERS), daemon=True)

@@ -8,9 +8,8 @@ from itertools import count, product
 
 import numpy as np
 
-from controller.model.types import Mode, OpenFlowPlacement, Protocol, Role, Switch
-from controller.plan.slots import SlotTable
-from controller.plan.spec import (
+from controller.spec.slots import SlotTable
+from controller.spec.switch import (
     BackendSpec,
     Duty,
     Fate,
@@ -23,6 +22,7 @@ from controller.plan.spec import (
     Uplink,
     VipSpec,
 )
+from controller.spec.types import Mode, OpenFlowPlacement, Protocol, Role, Switch
 from flows.entries import Target
 
 MAC = "02:45:56:01:00:21"

@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from controller.plan.slots import SlotTable
-from controller.southbound.p4events import Connected, Event
-from controller.southbound.p4pipeline import Pipeline, balancer
-from controller.southbound.p4runtime import P4Runtime
-from controller.southbound.p4session import P4Session
+from controller.southbound.p4.connections import P4Runtime
+from controller.southbound.p4.events import Connected, Event
+from controller.southbound.p4.pipeline import Pipeline, balancer
+from controller.southbound.p4.session import P4Session
+from controller.spec.slots import SlotTable
 from p4src.target import Configuration, EntryBody, EntryKey, P4Target, Rate
 from tests.fakes.p4switches import DEVICE, Startable
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controller.plan.diff import Changes, diff
-from controller.plan.slots import SlotTable
-from controller.southbound.readback import Readback
-from controller.southbound.session import Session
+from controller.southbound.openflow.session import Session
+from controller.spec.slots import SlotTable
+from flows.diff import Changes, diff
 from flows.entries import Flow, Target, flow
 from flows.match import Match
+from flows.readback import Readback
 from flows.tables import Kind, Placed, Stage
 from tests.fakes import duties
 from tests.fakes.control import Control, control
@@ -73,9 +73,9 @@ def small(*slots: int) -> Target:
     return Target(slots={1: SlotTable(now, np.zeros(256, np.uint16))})
 
 
-def drop(table: int, port: int, kind: Kind = Kind.STATIC) -> Flow:
+def drop(table: int, port: int, kind: Kind = Kind.STATIC, number: int = 0) -> Flow:
     """A flow that drops what comes in at a port."""
-    return flow(table, 5, Match.of(in_port=port), cookie=PLACED.cookie(kind))
+    return flow(table, 5, Match.of(in_port=port), cookie=PLACED.cookie(kind, number))
 
 
 def of_flows(*flows: Flow) -> Target:

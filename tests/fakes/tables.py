@@ -169,10 +169,14 @@ class Tables:
         old = self.flows.get(key)
         if old is not None:
             new.packets, new.octets = old.packets, old.octets
-        elif sum(k.table == key.table for k in self.flows) >= self.limits.get(key.table, 1 << 30):
+        elif self._is_full(key.table):
             return TABLE_FULL
         self.flows[key] = new
         return None
+
+    def _is_full(self, table: int) -> bool:
+        limit = self.limits.get(table)
+        return limit is not None and sum(key.table == table for key in self.flows) >= limit
 
     def _modify(self, key: Key, new: Entry, mask: int) -> Refusal | None:
         old = self.flows.get(key)

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from controller.decision import Packet
-from controller.plan.diff import diff
 from flows import messages
 from flows.actions import Bits, Load, Move, Output
+from flows.diff import diff
 from flows.entries import Flow, Target, flow
 from flows.match import Match
 from flows.spec import Here

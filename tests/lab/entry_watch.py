@@ -15,7 +15,7 @@ import time
 import grpc
 from finsy.proto import p4r, p4r_grpc
 
-from controller.southbound.p4pipeline import balancer
+from controller.southbound.p4.pipeline import balancer
 from p4src.spec import UPLINKS
 
 PAUSE = 0.03

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 
 from controller.decision import Packet
-from controller.model.types import Protocol
+from controller.spec.types import Protocol
 from flows.fields import TCP_ACK, TCP_SYN
 
 _ETHERNET = bytes.fromhex("024556000101 024556020011")

@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 from controller.cli.main import main
-from controller.southbound import p4pipeline
-from controller.southbound.p4pipeline import Pipeline
+from controller.southbound.p4 import pipeline as p4pipeline
+from controller.southbound.p4.pipeline import Pipeline
 from p4src.compile import outputs
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from controller.app.guest import CONFIG, STATE
 from controller.core.fleet import AUDIT
-from controller.model.types import OpenFlowPlacement
-from controller.southbound.guest import CONFIG, STATE
+from controller.spec.types import OpenFlowPlacement
 from flows.messages import COOKIE_SHIFT
 from tests.lab.conftest import MakeLab, eventually
 from tests.lab.learning_switch import COOKIE
@@ -44,7 +44,7 @@ class Process:
         with self._output.open("wb") as out, (directory / "errors").open("wb") as err:
             self.running: subprocess.Popen[Any] = lab.popen(
                 CONTROLLER,
-                [*argv, "controller.southbound.guest"],
+                [*argv, "controller.app.guest"],
                 stdout=out,
                 stderr=err,
                 env=environment,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from controller.model.types import OpenFlowPlacement
+from controller.spec.types import OpenFlowPlacement
 from flows.stages.edge import group_id
 from flows.tables import Kind, Meters, Placed, Priority, Stage
 from tests.lab.balanced import Balanced
@@ -86,7 +86,7 @@ def test_damage_is_repaired_and_named(
     event = served.wait_event("repaired", WITHIN, switch=switch)
     assert any(named in told for told in event["what"]), event["what"]
     _restored(lab, switch, before)
-    assert event["missing"] + event["altered"] + event["strange"] > 0
+    assert event["missing"] + event["modified"] + event["unexpected"] > 0
 
 
 def test_traffic_flows_after_all_repairs(served: Balanced) -> None:
@@ -102,7 +102,7 @@ def test_flows_of_others_in_our_entry_table_are_left_alone(served: Balanced) -> 
     lab.ofctl("lb1", "add-flow", "br0", f"cookie={STRANGER:#x},{flow}")
     lab.ofctl("lb1", "--strict", "del-flows", "br0", UDP)
     event = served.wait_event("repaired", WITHIN, switch="lb1")
-    assert event["strange"] == 0
+    assert event["unexpected"] == 0
     assert _strangers(lab, "lb1") == 1
     lab.ofctl("lb1", "del-flows", "br0", f"cookie={STRANGER:#x}/-1")
 

@@ -62,7 +62,7 @@ def _change_and_death(balanced: Balanced, long: LongConnections, switch: str) ->
     assert not [one for one in long.broken() if one.mode == "fullnat"]
     long.close("fullnat")
     balanced.lab.fail(switch)
-    balanced.wait_event("barred", switch=switch)
+    balanced.wait_event("withdrawn", switch=switch)
     long.speak(long.idle)
     time.sleep(1.0)
 

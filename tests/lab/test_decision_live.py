@@ -22,10 +22,9 @@ from controller.decision import (
     after,
     decide,
 )
-from controller.model.types import Mode, Protocol, Role, Switch
 from controller.plan.pins import PinKey
-from controller.plan.slots import SlotTable
-from controller.plan.spec import (
+from controller.spec.slots import SlotTable
+from controller.spec.switch import (
     BackendSpec,
     Duty,
     Fate,
@@ -36,6 +35,7 @@ from controller.plan.spec import (
     PoolSpec,
     VipSpec,
 )
+from controller.spec.types import Mode, Protocol, Role, Switch
 from flows import pipeline
 from flows.entries import Target
 from flows.spec import Here

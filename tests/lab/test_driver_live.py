@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from controller import maglev
-from controller.model.types import OpenFlowPlacement
-from controller.plan.diff import Changes, Phase, diff
-from controller.plan.slots import SlotTable
 from controller.southbound.errors import WriteRefused
-from controller.southbound.events import Disconnected, FlowEnded
-from controller.southbound.session import Session
+from controller.southbound.openflow.events import Disconnected, FlowEnded
+from controller.southbound.openflow.session import Session
+from controller.spec.slots import SlotTable
+from controller.spec.types import OpenFlowPlacement
 from flows import messages
 from flows.actions import Output
+from flows.diff import Changes, Phase, diff
 from flows.entries import Flow, Target, flow
 from flows.match import Match
 from flows.pipeline import target

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from controller.model.types import OpenFlowPlacement
+from controller.spec.types import OpenFlowPlacement
 from flows.tables import ZONES_PER_VIP, Placed, Stage
 from flows.zones import GENERATIONS
 from tests.lab.balanced import Balanced
@@ -134,7 +134,7 @@ def test_a_connection_on_a_moved_slot_is_pinned_on_every_lb_switch_until_it_fall
     orphans = [port for port, reports in pins[victim].items() if reports]
     served.mark()
     lab.fail(victim)
-    served.wait_event("barred", switch=victim)
+    served.wait_event("withdrawn", switch=victim)
     time.sleep(1.0)
     eventually(
         lambda: all(len(_reporter(lab, port)) == 1 for port in orphans), "one of the others reports instead"

@@ -37,7 +37,7 @@ def listener(document: Any) -> Any:
 @pytest.fixture
 def name(balanced_pair: Balanced) -> str:
     """The listener's name in the status."""
-    names = [n for n in balanced_pair.status()["counters"] if n.startswith("shop/")]
+    names = [n for n in balanced_pair.status()["listeners"] if n.startswith("shop/")]
     (found,) = (n for n in names if str(ECHO) in n)
     return str(found)
 

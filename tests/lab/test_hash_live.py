@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from controller.decision import LbState, Packet, decide
-from controller.model.types import Mode, Protocol, Role, Switch
-from controller.plan.slots import SlotTable
-from controller.plan.spec import BackendSpec, Duty, ListenerSpec, PoolSpec, VipSpec
+from controller.spec.slots import SlotTable
+from controller.spec.switch import BackendSpec, Duty, ListenerSpec, PoolSpec, VipSpec
+from controller.spec.types import Mode, Protocol, Role, Switch
 from flows import pipeline
 from flows.spec import Here
 from tests.lab.bare_switch import SWITCH, TOPOLOGY, BareSwitch, Told

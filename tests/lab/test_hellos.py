@@ -96,7 +96,7 @@ def test_traffic_goes_around_a_cut_cable_while_both_switches_live(whole: Balance
         failures(whole.lab)
         ends = {(event["switch"], event["to"]) for event in said(whole, "link_down")}
         assert ends == {tuple(cable.split("-")), tuple(reversed(cable.split("-")))}
-        assert said(whole, "switch_down", "barred") == [], "the control streams stayed up"
+        assert said(whole, "switch_down", "withdrawn") == [], "the control streams stayed up"
         long.hush()
         assert long.broken() == []
 
@@ -128,7 +128,7 @@ def test_a_controller_that_restarts_declares_no_cable_dead_and_changes_nothing(w
     whole.wait_ready()
     whole.wait_status(all_live, "every cable carries")
     whole.settle()
-    assert said(whole, "link_down", "converged", "repaired", "barred") == []
+    assert said(whole, "link_down", "converged", "repaired", "withdrawn") == []
 
 
 def test_a_cable_that_was_cut_is_not_used_when_the_controller_restarts(whole: Balanced) -> None:
@@ -139,6 +139,6 @@ def test_a_cable_that_was_cut_is_not_used_when_the_controller_restarts(whole: Ba
     whole.start_controller()
     whole.wait_ready()
     assert all(answered(whole.lab) for _ in range(ENOUGH))
-    assert said(whole, "link_up", "link_down", "converged", "barred") == []
+    assert said(whole, "link_up", "link_down", "converged", "withdrawn") == []
     whole.lab.heal("edge1-lb1")
     whole.wait_event("link_up", switch="edge1", to="lb1")

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 import pytest
 
 from controller.frames.packet import in_frame, ip_packet
-from controller.model.types import Address
+from controller.spec.types import Address
 from tests.lab.balanced import Balanced
 from tests.lab.conftest import eventually
 from tests.lab.services import DEADLINE, ECHO, LOCAL, SERVERS, Service, connect, echo, host_address, log

@@ -68,7 +68,7 @@ def test_an_lb_switch_that_crashes_with_its_cables_up_breaks_no_connection(
         balanced.settle()
         balanced.mark()
         crash(balanced.lab, "lb1")
-        balanced.wait_event("barred", switch="lb1")
+        balanced.wait_event("withdrawn", switch="lb1")
         balanced.settle()
         long.speak()
         assert long.broken() == []
@@ -82,7 +82,7 @@ def test_a_healed_p4_lb_switch_is_used_once_its_ovs_leaf_sees_it(play: Play) -> 
     lab = balanced.lab
     balanced.mark()
     lab.fail("lb1")
-    balanced.wait_event("barred", switch="lb1")
+    balanced.wait_event("withdrawn", switch="lb1")
     balanced.mark()
     lab.switches["lb1"].start(shut=True)  # as `lab heal`, but the cable stays unplugged
     balanced.wait_event("synced", switch="lb1", timeout=30.0)

@@ -42,7 +42,9 @@ def _everything(balanced: Balanced) -> dict[str, dict[str, set[str]]]:
 
 def _writes(balanced: Balanced) -> list[object]:
     """What was written to switches since the last mark, pins aside (they follow the traffic)."""
-    return [event for event in balanced.since_mark() if event["event"] in ("converged", "repaired", "barred")]
+    return [
+        event for event in balanced.since_mark() if event["event"] in ("converged", "repaired", "withdrawn")
+    ]
 
 
 def _windows_over(balanced: Balanced) -> None:
@@ -108,7 +110,7 @@ def test_an_intent_changed_while_the_controller_was_away_takes_no_switch_out(
     tune(served.lab, lambda document: document["vips"][0]["listeners"].append(listener))
     served.start_controller()
     served.wait_ready()
-    assert [event for event in served.since_mark() if event["event"] == "barred"] == []
+    assert [event for event in served.since_mark() if event["event"] == "withdrawn"] == []
     long.speak()
     assert long.broken() == []
 
@@ -164,7 +166,7 @@ def test_a_returned_lb_switch_is_used_only_once_it_is_synced_and_no_connection_i
     time.sleep(1.0)
     served.mark()
     lab.fail("lb2")
-    served.wait_event("barred", switch="lb2")
+    served.wait_event("withdrawn", switch="lb2")
     eventually(lambda: _weight(served, "lb2") == 0, "the edge leaves it out")
     assert {one.problem for one in long.open(10, modes)} == {""}
     # What was opened on a moving slot is safe from a change of switch once the window is over.

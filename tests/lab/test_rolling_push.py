@@ -189,7 +189,7 @@ def test_every_switch_told_of_its_other_program_and_its_pins_were_read(rolled: R
 
 def test_an_lb_switch_is_out_of_use_before_it_is_pushed(rolled: Rolled) -> None:
     for name in LBS:
-        (barred,), (granted,) = rolled.of(name, "barred"), rolled.of(name, "push_granted")
+        (barred,), (granted,) = rolled.of(name, "withdrawn"), rolled.of(name, "push_granted")
         assert (granted["late"], granted["unsynced"]) == ([], 0)
         edge = [one["t"] for one in rolled.of("edge1", "converged")]
         assert any(barred["t"] < t < granted["t"] for t in edge), "the edge was told"
@@ -221,4 +221,4 @@ def test_whoever_comes_meanwhile_is_served(rolled: Rolled) -> None:
 
 def test_nothing_is_pushed_at_the_next_start(rolled: Rolled) -> None:
     names = {one["event"] for one in rolled.after}
-    assert not names & {"pipeline_differs", "push_granted", "barred", "converged"}
+    assert not names & {"pipeline_differs", "push_granted", "withdrawn", "converged"}

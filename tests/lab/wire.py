@@ -12,7 +12,7 @@ from ipaddress import IPv6Address, ip_address
 from types import TracebackType
 
 from controller.frames.checksum import checksum, pseudo_header
-from controller.model.types import Address
+from controller.spec.types import Address
 from topo.lab import Lab
 
 _IP_RECVTTL = 12

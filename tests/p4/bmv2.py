@@ -20,10 +20,10 @@ from typing import Any, TypeVar
 
 from pyroute2 import IPRoute
 
-from controller.southbound.p4events import Connected, Event, PinEnded, Punted, Report
-from controller.southbound.p4pipeline import balancer
-from controller.southbound.p4runtime import P4Runtime
-from controller.southbound.p4session import P4Session
+from controller.southbound.p4.connections import P4Runtime
+from controller.southbound.p4.events import Connected, Event, PinEnded, Punted, Report
+from controller.southbound.p4.pipeline import balancer
+from controller.southbound.p4.session import P4Session
 from p4src.diff import diff
 from p4src.ids import Drop, Op, Reason
 from p4src.target import Changes, P4Target

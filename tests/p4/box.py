@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from controller.model.types import Address
+from controller.spec.types import Address
 from p4src.ids import Drop, Op, Reason
 from p4src.target import Changes, P4Target
 

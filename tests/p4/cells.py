@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from controller.model.types import Mode
+from controller.spec.types import Mode
 from p4src.hashes import place, words
 from tests.p4.embedded import SECOND, EmbeddedBox
 from tests.p4.scene import SECRET

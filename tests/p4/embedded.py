@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from controller.model.types import Address
-from controller.plan.slots import SlotTable
+from controller.spec.slots import SlotTable
+from controller.spec.types import Address
 from p4src.compile import outputs
 from p4src.diff import diff
 from p4src.ids import Drop, Op, Reason

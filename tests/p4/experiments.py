@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from controller.model.types import Mode
+from controller.spec.types import Mode
 from p4src.ids import Drop, Reason
 from tests.p4.box import Box, Frame
 from tests.p4.keeper import Keeper

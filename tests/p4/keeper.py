@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from controller.plan.pins import PinBook, PinKey
-from controller.plan.spec import Fate, HeldPin, PinRole, PinSpec
+from controller.spec.switch import Fate, HeldPin, PinRole, PinSpec
 from p4src.hashes import slot
 from p4src.ids import Reason
 from tests.p4.box import Box, Idle, Punt, Said

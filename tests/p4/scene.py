@@ -10,9 +10,8 @@ from ipaddress import ip_address, ip_network
 import numpy as np
 
 from controller import maglev
-from controller.model.types import Address, Mode, Protocol, Role, Switch
-from controller.plan.slots import SlotTable
-from controller.plan.spec import (
+from controller.spec.slots import SlotTable
+from controller.spec.switch import (
     BackendSpec,
     Duty,
     Fate,
@@ -23,6 +22,7 @@ from controller.plan.spec import (
     Uplink,
     VipSpec,
 )
+from controller.spec.types import Address, Mode, Protocol, Role, Switch
 from p4src.pipeline import target
 from p4src.spec import UPLINKS, Group, P4Needs, RouteSpec, Secret
 from p4src.target import P4Target

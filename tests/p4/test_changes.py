@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from controller.model.types import Address, Mode, Protocol
-from controller.plan.spec import Fate
+from controller.spec.switch import Fate
+from controller.spec.types import Address, Mode, Protocol
 from p4src.hashes import slot
 from p4src.ids import Drop, Reason
 from tests.conformance.packets import ACK, PSH, RST, SYN

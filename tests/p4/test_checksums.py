@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from controller.model.types import Mode, Protocol
+from controller.spec.types import Mode, Protocol
 from p4src.ids import Drop, Reason
 from tests.conformance import packets
 from tests.conformance.packets import ACK, ETHER, ethernet

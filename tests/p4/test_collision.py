@@ -7,7 +7,7 @@ from ipaddress import IPv6Address
 import numpy as np
 import pytest
 
-from controller.model.types import Mode
+from controller.spec.types import Mode
 from p4src.hashes import place, slot, words
 from p4src.ids import Drop
 from tests.conformance.packets import ACK, PSH, SYN

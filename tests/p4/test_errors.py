@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from controller.model.types import Mode
+from controller.spec.types import Mode
 from p4src.ids import Drop, Op, Reason
 from p4src.pipeline import LIMITS
 from tests.conformance import packets

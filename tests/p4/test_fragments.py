@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from controller.model.types import Mode, Protocol, Role
+from controller.spec.types import Mode, Protocol, Role
 from p4src.ids import Drop
 from tests.conformance import packets
 from tests.conformance.packets import ETHER, Packet, Read, ethernet

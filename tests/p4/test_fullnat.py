@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from controller.model.types import Address, Mode, Protocol
+from controller.spec.types import Address, Mode, Protocol
 from p4src.ids import Drop
 from p4src.numbers import ticks
 from p4src.pipeline import CLOSING, EMBRYO

@@ -12,8 +12,8 @@ from itertools import count, islice
 import numpy as np
 import numpy.typing as npt
 
-from controller.model.types import Address, Mode, Protocol
 from controller.plan.pins import PinKey
+from controller.spec.types import Address, Mode, Protocol
 from tests.conformance import packets
 from tests.conformance.packets import ACK, ETHER, PSH, SYN, Packet, ethernet
 from tests.p4 import wires

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
 
-from controller.model.types import Address
+from controller.spec.types import Address
 from tests.conformance import packets
 from tests.conformance.packets import ICMP, ICMP6, IPIP, IPV6_IN_IP, TCP, UDP, Read, cover, one_sum
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from controller.model.types import Address
+from controller.spec.types import Address
 
 CLIENT_MAC, VIRTUAL_MAC, SERVER_MAC = "02:45:56:02:00:01", "02:45:56:00:01:01", "02:45:56:02:00:07"
 CLIENT: dict[int, Address] = {4: IPv4Address("10.0.0.1"), 6: IPv6Address("fd00::1")}

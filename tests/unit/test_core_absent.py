@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 from pathlib import Path
 
 import pytest
 
+from controller.clock import SystemClock
+from controller.core.journal import Journal
 from controller.core.state import State
 from controller.model.reload import IntentFile
-from controller.model.types import Intent
 from controller.plan.duty import duty
 from controller.plan.p4needs import p4_needs
+from controller.plan.pins import PinBook
 from controller.sites.store import SqliteStore
+from controller.spec.types import Intent
 from p4src.spec import Group
+from tests.fakes.planned import Planned
 from topo import intent, model
 from topo.plan import plan
-
-NOW = 1000.0
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> SqliteStore:
-    return SqliteStore(tmp_path / "evenkeel.db")
 
 
 @pytest.fixture
@@ -34,40 +33,42 @@ def loaded(tmp_path: Path) -> Intent:
     return file.intent
 
 
-def state_of(store: SqliteStore, loaded: Intent) -> State:
-    state = State(store)
-    state.intent = loaded
-    state.step(NOW)
-    return state
-
-
-def ways(state: State, name: str) -> list[tuple[str, ...]]:
+def ways(state: Planned, name: str) -> list[tuple[str, ...]]:
     """Where the groups of a switch lead that can choose among lb switches."""
     switch = next(s for s in state.intent.switches if s.name == name)
-    world = state.world(NOW)
+    world = state.world()
     groups: tuple[Group, ...] = p4_needs(world, switch, duty(world, switch), state.secret).groups
     names = {port.number: port.to for port in switch.ports}
     led = (tuple(names[number] for number in group.ports) for group in groups)
     return [one for one in led if len(one) > 1 and all(to.startswith("lb") for to in one)]
 
 
-def test_answers_leave_out_a_switch_that_is_gone(store: SqliteStore, loaded: Intent) -> None:
-    state = state_of(store, loaded)
+def test_answers_leave_out_a_switch_that_is_gone(loaded: Intent) -> None:
+    state = Planned(loaded)
     assert ("lb1", "lb2", "lb3") in ways(state, "leaf1")
-    assert state.miss(frozenset({"lb2"}))
+    state.absent = frozenset({"lb2"})
     assert ("lb1", "lb3") in ways(state, "leaf1")
     assert not any("lb2" in way for way in ways(state, "leaf1"))
 
 
-def test_who_is_gone_is_known_after_a_restart(store: SqliteStore, loaded: Intent) -> None:
-    state_of(store, loaded).miss(frozenset({"lb2"}))
-    again = state_of(store, loaded)
-    assert not any("lb2" in way for way in ways(again, "leaf1"))
-    assert not again.miss(frozenset({"lb2"}))
+def test_who_is_gone_is_known_after_a_restart(tmp_path: Path) -> None:
+    async def keep() -> None:
+        store = SqliteStore(tmp_path / "evenkeel.db")
+        state = State(store, SystemClock(), Journal(io.StringIO()), PinBook())
+        state.absent.put(frozenset({"lb2"}))
+        state.dead_links.put(frozenset({("edge1", 3)}))
+        await state.commit()
+        store.close()
+
+    asyncio.run(keep())
+    store = SqliteStore(tmp_path / "evenkeel.db")
+    again = State(store, SystemClock(), Journal(io.StringIO()), PinBook())
+    assert (again.absent.value, again.dead_links.value) == ({"lb2"}, {("edge1", 3)})
+    store.close()
 
 
-def test_no_way_runs_empty_when_all_are_out_of_sight(store: SqliteStore, loaded: Intent) -> None:
-    state = state_of(store, loaded)
+def test_no_way_runs_empty_when_all_are_out_of_sight(loaded: Intent) -> None:
+    state = Planned(loaded)
     before = ways(state, "leaf1")
-    state.miss(frozenset({"lb1", "lb2", "lb3"}))
+    state.absent = frozenset({"lb1", "lb2", "lb3"})
     assert ways(state, "leaf1") == before

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from controller.core import links
 from controller.core.admission import LINKS, Admission
-from controller.core.openflow_link import OpenFlowLink
-from controller.core.ovsdb import OvsdbError
-from controller.model.types import Port, Role, Switch
 from controller.southbound.errors import SwitchGone
+from controller.southbound.openflow.driver import OpenFlowLink
+from controller.southbound.ovsdb import links
+from controller.southbound.ovsdb.client import OvsdbError
+from controller.spec.types import Port, Role, Switch
 
 EDGE = Switch("edge1", "ovs", 1, "east", frozenset({Role.EDGE}), "02:00:00:00:00:01")
 NAMES = {1: "edge1", 2: "leaf1", 3: "s1"}

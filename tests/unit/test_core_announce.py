@@ -12,7 +12,7 @@ import pytest
 
 from controller.core import announce
 from controller.core.announce import frame
-from controller.model.types import Intent, Port, Role, Site, Switch, Vip
+from controller.spec.types import Intent, Port, Role, Site, Switch, Vip
 
 MAC = "02:45:56:00:01:01"
 

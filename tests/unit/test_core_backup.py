@@ -12,7 +12,7 @@ from controller.core.arrivals import Arrivals
 from controller.core.controller import Controller, open_file
 from controller.core.journal import Journal
 from controller.sites.store import SqliteStore
-from controller.southbound.p4events import Backup
+from controller.southbound.p4.events import Backup
 from tests.unit.spoil import DATA
 
 

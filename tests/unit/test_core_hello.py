@@ -14,11 +14,11 @@ import pytest
 from controller.core.hello import Hellos
 from controller.frames.hello import Hello, hello_frame, key_of, read_hello
 from controller.model.reload import IntentFile
-from controller.model.types import Intent
-from controller.plan.ways import End, cables
+from controller.plan.paths import End, cables
 from controller.southbound.errors import SwitchGone
-from controller.southbound.p4events import Punted, Unreachable
-from controller.southbound.p4session import P4Session
+from controller.southbound.p4.events import Punted, Unreachable
+from controller.southbound.p4.session import P4Session
+from controller.spec.types import Intent
 from p4src.ids import Op, Reason
 from p4src.spec import Secret
 from topo import intent, model

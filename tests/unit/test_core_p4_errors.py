@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from controller.core.p4_reports import P4Reports
-from controller.model.types import Mode
-from controller.plan.numbers import Space
-from controller.southbound.p4events import Punted
-from controller.southbound.p4session import P4Session
+from controller.plan.ids import Space
+from controller.southbound.p4.events import Punted
+from controller.southbound.p4.session import P4Session
+from controller.spec.types import Mode
 from p4src.ids import Op, Reason
 from tests.conformance.plant import Plant
 from tests.conformance.scenario import DR, Service, p4_switch, web

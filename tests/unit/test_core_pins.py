@@ -13,14 +13,14 @@ import pytest
 
 from controller.core.controller import Controller, open_file
 from controller.core.journal import Journal
-from controller.core.p4_link import P4Link
-from controller.model.types import Mode, Protocol
 from controller.plan.duty import listener_number
 from controller.plan.pins import PinKey
-from controller.plan.slots import SlotTable
 from controller.sites.store import SqliteStore
-from controller.southbound.p4session import P4Session
-from p4src.shards import Shards
+from controller.southbound.p4.driver import P4Link
+from controller.southbound.p4.session import P4Session
+from controller.spec.shards import Shards
+from controller.spec.slots import SlotTable
+from controller.spec.types import Mode, Protocol
 from p4src.target import Found, P4Target
 from topo import intent, model
 from topo.plan import plan
@@ -103,5 +103,9 @@ def test_a_switch_that_holds_its_plan_is_read_as_that_plan_and_one_that_does_not
     assert isinstance(want.entries, Shards)
     lacking = dict(list(want.entries.items())[1:])
     session.holds = replace(copied(want), entries=lacking)
-    assert asyncio.run(link.read()) is session.holds
-    assert len(link.diff(session.holds, want)) == 1
+    found = asyncio.run(link.read())
+    assert found == session.holds
+    assert found.slots is want.slots
+    assert isinstance(found.entries, Shards)
+    assert len(list(found.entries.differing(want.entries))) == 1
+    assert len(link.diff(found, want)) == 1

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from controller.core.rollout import AGAIN, BOUND, GATHER, LEAVE, Choice, Rollout, View, choose
-from controller.model.types import Port, Role, Switch
-from controller.southbound.p4events import Differs, Parted
+from controller.southbound.p4.events import Differs, Parted
+from controller.spec.types import Port, Role, Switch
 from p4src.target import EntryBody, EntryKey, P4Target
 
 OLD = 0xABC

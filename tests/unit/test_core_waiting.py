@@ -9,10 +9,10 @@ import pytest
 
 from controller.core.controller import GRACE, Controller, open_file
 from controller.core.journal import Journal
-from controller.model.types import Role
 from controller.plan.duty import duty, listener_number
 from controller.sites.store import SqliteStore
-from controller.southbound.p4events import Differs, Parted
+from controller.southbound.p4.events import Differs, Parted
+from controller.spec.types import Role
 from p4src.numbers import MAPPED
 from p4src.target import EntryBody, EntryKey, P4Target
 from topo import intent, model

@@ -25,10 +25,10 @@ from controller.decision import (
     connection_key,
     decide,
 )
-from controller.model.types import Mode, Protocol
 from controller.plan.pins import PinKey
-from controller.plan.slots import SlotTable
-from controller.plan.spec import Fate, ListenerSpec, VipSpec
+from controller.spec.slots import SlotTable
+from controller.spec.switch import Fate, ListenerSpec, VipSpec
+from controller.spec.types import Mode, Protocol
 
 OLD, NEW, OTHER = 7, 8, 9
 POOL, SLOTS = 3, 256

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.plan.slots import SlotTable
+from controller.spec.slots import SlotTable
 from flows import messages, slots
 from flows.actions import Output, pack_all
 from flows.entries import Bucket, Flow, Group, Meter, flow

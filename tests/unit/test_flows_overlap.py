@@ -9,11 +9,11 @@ from itertools import combinations
 
 import pytest
 
-from controller.model.types import Mode
-from controller.plan.spec import Duty, ListenerSpec
+from controller.spec.switch import Duty, ListenerSpec
+from controller.spec.types import Mode
 from flows.entries import FlowBody, FlowKey
 from flows.match import Match
-from flows.pipeline import Builder
+from flows.pipeline import target
 from tests.fakes.duties import edge_duty, lb_duty
 
 ONE_PORT = 2000
@@ -60,7 +60,7 @@ def overlaps(flows: dict[FlowKey, FlowBody]) -> list[str]:
 
 @pytest.mark.parametrize("duty", [lb_duty(), edge_duty()], ids=["lb", "edge"])
 def test_no_packet_matches_two_flows_of_one_priority(duty: Duty) -> None:
-    assert overlaps(dict(Builder().target(apart(duty)).flows)) == []
+    assert overlaps(dict(target(apart(duty)).flows)) == []
 
 
 def test_overlaps_are_seen() -> None:

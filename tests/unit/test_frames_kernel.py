@@ -26,7 +26,7 @@ from controller.frames import (
     tuple_of,
     unsolicited_na,
 )
-from controller.model.types import Address
+from controller.spec.types import Address
 from tests.unit.craft import SERVER_MAC, TCP, UDP, VIP, VIRTUAL_MAC, error, packet, udp
 
 pytestmark = pytest.mark.needs_root

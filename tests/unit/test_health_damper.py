@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from controller.health.damper import HOLD_WINDOWS, State, damp, remembered, undecided, unproven
 from controller.health.result import Outcome, ProbeResult
 from controller.health.targets import Policy, Probe
-from controller.model.types import ProbeKind
+from controller.spec.types import ProbeKind
 
 PROBE = Probe(ProbeKind.TCP, IPv4Address("127.0.0.1"), 80)
-OUTCOMES = {"+": Outcome.PASS, "-": Outcome.FAIL, "!": Outcome.ERROR}
+OUTCOMES = {"+": Outcome.PASS, "-": Outcome.FAIL, "!": Outcome.LOCAL}
 CALM = Policy(rise=2, fall=3, flap_limit=0)
 TOUCHY = Policy(rise=1, fall=1, flap_limit=2, flap_window=10.0)
 

@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 
 from controller.health.http1 import MAX_BODY, MAX_HEAD, BadResponse, ResponseReader, request, status_text
 from controller.health.targets import Probe
-from controller.model.types import ProbeKind
+from controller.spec.types import ProbeKind
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 RESPONSES = [
     (HEAD + b"Content-Length: 5\r\n\r\nhello", 200, b"hello"),
     (HEAD + b"content-length:5 , 5\r\n\r\nhello", 200, b"hello"),
     (HEAD + b"Content-Length: 0\r\n\r\n", 200, b""),
+    (b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", 200, b"hello"),
+    (b"HTTP/1.1 200 OK\nX: y\r\nTransfer-Encoding: chunked\n\r\n3\nhel\n2\r\nlo\n0\n\n", 200, b"hello"),
+    (b"HTTP/1.0 200\n\nuntil\n\nclose", 200, b"until\n\nclose"),
     (HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n", 200, b"hello"),
     (
         HEAD + b"Transfer-Encoding: Chunked\r\nContent-Length: 9\r\n\r\nA\r\n0123456789\r\n0\r\n",

@@ -12,8 +12,9 @@ from controller.health.judge import Judge, Verdict
 from controller.health.prober import ProberStats
 from controller.health.result import Outcome, ProbeResult
 from controller.health.service import HealthService
+from controller.health.status import HealthStatus, Unasked
 from controller.health.targets import Member, Policy, Probe, Target
-from controller.model.types import ProbeKind
+from controller.spec.types import ProbeKind
 
 POLICY = Policy(rise=2, fall=2)
 Targets = dict[Target, frozenset[Member]]
@@ -148,12 +149,23 @@ def test_removed_backend_has_no_verdict_and_proves_itself_when_it_returns() -> N
 def test_errors_of_the_prober_are_shown_and_judge_nobody() -> None:
     bench = Bench(only(A, S1))
     bench.hear((A, True))
-    broken = ProbeResult(A.probe, Outcome.ERROR, "cannot probe: no sockets", 9.0, 9.0)
+    broken = ProbeResult(A.probe, Outcome.LOCAL, "cannot probe: no sockets", 9.0, 9.0)
     assert bench.judge.take([broken] * 5, 9.0) == []
     assert bench.up == {S1: True}
-    assert list(bench.judge.errors().values()) == ["cannot probe: no sockets"]
+    assert bench.judge.unasked() == (Unasked(A.probe, (S1,), "cannot probe: no sockets", 9.0, 5),)
+    assert bench.judge.local == 5
+    bench.judge.set_targets(only(A, S1, ("api", "x")), 9.0)
+    assert [item.members for item in bench.judge.unasked()] == [(("api", "x"), S1)]
     bench.hear((A, True))
-    assert bench.judge.errors() == {}
+    assert bench.judge.unasked() == ()
+    assert bench.judge.local == 5
+
+
+def test_a_probe_that_is_no_longer_wanted_is_not_shown_as_unasked() -> None:
+    bench = Bench(only(A, S1) | only(B, S2))
+    bench.judge.take([ProbeResult(A.probe, Outcome.LOCAL, "cannot probe: x", 1.0, 1.0)], 1.0)
+    bench.judge.set_targets(only(B, S2), 2.0)
+    assert bench.judge.unasked() == ()
 
 
 class FakeProber:
@@ -214,7 +226,7 @@ def test_caller_knows_new_backends_are_down_when_set_targets_returns() -> None:
 def test_problem_is_reported_once_while_it_lasts() -> None:
     health, prober, _, problems = service()
     health.set_targets(only(A, S1))
-    broken = ProbeResult(A.probe, Outcome.ERROR, "cannot probe: x", 1.0, 1.0)
+    broken = ProbeResult(A.probe, Outcome.LOCAL, "cannot probe: x", 1.0, 1.0)
     for _ in range(3):
         prober.results([broken])
     assert problems == ["health: cannot probe: x"]
@@ -222,6 +234,37 @@ def test_problem_is_reported_once_while_it_lasts() -> None:
     assert health.errors() == frozenset()
     prober.results([broken._replace(started=3.0)])
     assert len(problems) == 2
+
+
+def test_status_lists_every_probe_that_cannot_be_asked_and_why() -> None:
+    health, prober, _, _ = service()
+    health.set_targets(only(A, S1) | only(B, S2))
+    assert health.status() == HealthStatus((), None, 0, 0, probing=False)
+    why = "cannot probe: network unreachable"
+    prober.results([ProbeResult(of.probe, Outcome.LOCAL, why, 1.0, 1.0) for of in (B, A)])
+    prober.results([ProbeResult(B.probe, Outcome.LOCAL, why, 2.0, 2.0)])
+    assert health.status().unasked == (
+        Unasked(A.probe, (S1,), why, 1.0, 1),
+        Unasked(B.probe, (S2,), why, 1.0, 2),
+    )
+    assert health.status().local == 3
+
+
+def test_doubt_is_reported_once_and_shown_while_it_lasts() -> None:
+    health, prober, verdicts, problems = service()
+    health.set_targets(only(A, S1) | only(B, S2))
+    prober.results([ProbeResult(of.probe, Outcome.PASS, "", 1.0, 1.0) for of in (A, B)])
+    del verdicts[:]
+    for second in (2.0, 3.0, 4.0):
+        prober.results([ProbeResult(of.probe, Outcome.FAIL, "timeout", second, second) for of in (A, B)])
+    doubted = health.status().doubted
+    assert doubted is not None
+    assert (doubted.since, doubted.servers) == (3.0, 2)
+    assert verdicts == []
+    assert len(problems) == 1
+    prober.results([ProbeResult(A.probe, Outcome.PASS, "", 5.0, 5.0)])
+    assert health.status().doubted is None
+    assert health.status().held == doubted.held
 
 
 def test_service_can_be_stopped_without_having_been_started() -> None:

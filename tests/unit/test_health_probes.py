@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import socket
 import ssl
+import subprocess
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
@@ -15,13 +19,15 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from controller.health import icmp, web
+from controller.health.attempt import LINGER_0
 from controller.health.engine import Engine
 from controller.health.result import Outcome
 from controller.health.targets import Probe
-from controller.model.types import ProbeKind
+from controller.spec.types import ProbeKind
 
 LIMIT = 30.0
 """Seconds after which a test gives up; nothing is expected to come near."""
+CLONE_NEWNET = 0x40000000
 
 # Self-signed, for backend.example and 127.0.0.1, valid 2020 to 2120; it serves these tests only.
 KEY = """\
@@ -156,7 +162,48 @@ def test_running_out_of_sockets_is_not_the_servers_fault(monkeypatch: pytest.Mon
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(socket, "SocketType", none_left)
-    assert run(ask(probe(ProbeKind.TCP, 9))) == (Outcome.ERROR, "cannot probe: too many open files")
+    assert run(ask(probe(ProbeKind.TCP, 9))) == (Outcome.LOCAL, "cannot probe: too many open files")
+
+
+def in_a_namespace(work: Callable[[], T]) -> T:
+    """What ``work`` returns in a network namespace of its own, in which there is no route."""
+
+    def enter_and_work() -> T:
+        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "unshare")
+        return work()
+
+    # A thread of its own: it never comes back from the namespace.
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(enter_and_work).result(LIMIT)
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize(
+    ("route", "why"),
+    [
+        ("", "network unreachable"),
+        ("unreachable", "no route to host"),
+        ("prohibit", "permission denied"),
+        ("blackhole", "invalid argument"),
+    ],
+)
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
+@pytest.mark.parametrize("kind", list(ProbeKind))
+def test_a_missing_route_is_no_evidence_against_a_server(
+    kind: ProbeKind, address: str, route: str, why: str
+) -> None:
+    def work() -> tuple[int, str]:
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        if route:
+            version = "-6" if ":" in address else "-4"
+            subprocess.run(["ip", version, "route", "add", route, "default"], check=True)
+        engine = Engine(64)
+        engine.add(1, probe(kind, 80, address, send=b"x" if kind is ProbeKind.UDP else b""))
+        until(engine, lambda: bool(engine.results))
+        return engine.results[0][1:3]
+
+    assert in_a_namespace(work) == (Outcome.LOCAL, f"cannot probe: {why}")
 
 
 HTTP_ROWS = [
@@ -196,6 +243,7 @@ HTTP_ROWS = [
         (Outcome.FAIL, "body does not contain 'end'"),
         id="match beyond 64 KiB",
     ),
+    pytest.param({"body": "hello"}, OK.replace(b"\r\n", b"\n"), PASS, id="bare line feeds"),
 ]
 
 
@@ -209,6 +257,54 @@ def test_http_judges_status_and_body(
             return await ask(probe(ProbeKind.HTTP, port, **more))
 
     assert run(main()) == expected
+
+
+def resetting(answer: bytes, reads: bool) -> tuple[int, threading.Thread]:
+    """A server of one connection that resets it after its answer; it ``reads`` the request first, or not at all."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with listening:
+            connection, _ = listening.accept()
+        if reads:
+            connection.recv(65536)
+        connection.sendall(answer)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_0)
+        connection.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    return listening.getsockname()[1], thread
+
+
+RESET_ROWS = [
+    pytest.param({}, OK, PASS, id="whole head"),
+    pytest.param({"body": "hello"}, OK, PASS, id="whole body"),
+    pytest.param(
+        {"body": "hello"}, b"HTTP/1.0 200 OK\r\n\r\nhello", PASS, id="body that ends with the connection"
+    ),
+    pytest.param({"body": "hello"}, OK[:-1], (Outcome.FAIL, "connection reset"), id="cut short"),
+    pytest.param({}, b"", (Outcome.FAIL, "connection reset"), id="no answer"),
+]
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["asked", "unasked"])
+@pytest.mark.parametrize(("more", "answer", "expected"), RESET_ROWS)
+def test_a_reset_after_a_whole_answer_takes_nothing_back(
+    more: dict[str, Any], answer: bytes, expected: Answer, reads: bool
+) -> None:
+    port, thread = resetting(answer, reads)
+    engine = Engine(64)
+    engine.add(1, probe(ProbeKind.HTTP, port, **more))
+    if not reads:
+        # The reset is there before the prober looks at its connection for the first time.
+        engine.turn(time.monotonic() + 0.05)
+        until(engine, lambda: engine.sockets > 0 or bool(engine.results))
+        thread.join(LIMIT)
+    until(engine, lambda: bool(engine.results))
+    thread.join(LIMIT)
+    outcome, reason = engine.results[0][1:3]
+    assert (outcome, reason.partition(" while ")[0]) == expected
 
 
 def test_http_sends_path_and_host_over_ipv6() -> None:
@@ -357,7 +453,7 @@ def test_icmp_without_permission_says_so_and_blames_no_server(monkeypatch: pytes
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(icmp.EchoSocket, "_open", staticmethod(refused))
-    assert run(ask(probe(ProbeKind.ICMP, 0))) == (Outcome.ERROR, icmp.NOT_PERMITTED)
+    assert run(ask(probe(ProbeKind.ICMP, 0))) == (Outcome.LOCAL, icmp.NOT_PERMITTED)
 
 
 def test_open_sockets_stay_within_the_limit_and_everyone_gets_a_turn() -> None:

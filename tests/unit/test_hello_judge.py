@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core.hello import EVERY, STEP
-from controller.core.hello_judge import DOWN, SLACK, UP, HelloJudge
-from controller.plan.ways import End
+from controller.core.liveness import DOWN, SLACK, UP, HelloJudge
+from controller.plan.paths import End
 
 PERIOD = STEP * EVERY
 CABLE = 0.001

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-P4_PARTS = ("p4src", "controller/plan/p4*.py", "controller/core/p4_*.py", "controller/southbound/p4*.py")
+P4_PARTS = ("p4src", "controller/plan/p4*.py", "controller/core/p4_*.py", "controller/southbound/p4")
 """All code that is P4's alone."""
 OPENFLOW_PARTS = (
     "flows",
-    "controller/plan/diff.py",
     "controller/plan/zones.py",
-    "controller/core/openflow_link.py",
+    "controller/plan/flowplan.py",
+    "controller/southbound/openflow",
 )
-NEUTRAL_PARTS = ("controller/plan/spec.py", "controller/plan/slots.py", "controller/plan/duty.py")
+NEUTRAL_PARTS = ("controller/spec", "controller/plan/duty.py", "controller/plan/heldpins.py")
 
 
 def _files(part: str) -> list[Path]:

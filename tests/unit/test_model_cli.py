@@ -9,7 +9,7 @@ import pytest
 from controller.cli.check import check
 from controller.model.load import load_text
 from controller.model.summary import notes, summarise
-from controller.model.types import Intent
+from controller.spec.types import Intent
 from tests.unit.spoil import DATA
 
 BASE = (DATA / "base.yaml").read_text()

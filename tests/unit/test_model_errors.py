@@ -75,7 +75,7 @@ def test_every_error_names_its_place_and_what_would_be_right(row: Row) -> None:
 def with_vips(count: int) -> str:
     """The base with so many VIPs."""
     vip = "  - {{name: v{0}, address: 10.0.0.100, mac: 02:45:56:00:01:03, owners: [east], listeners: []}}"
-    more = [vip.format(n).replace("10.0.0.100", f"10.2.{n >> 8}.{n & 255}") for n in range(count - 2)]
+    more = [vip.format(n).replace("10.0.0.100", f"10.2.{n + 1 >> 8}.{n + 1 & 255}") for n in range(count - 2)]
     return (
         BASE.replace("prefixes: [10.0.0.0/24,", "prefixes: [10.0.0.0/24, 10.2.0.0/16,")
         + "\n".join(more)

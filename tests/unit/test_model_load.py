@@ -10,7 +10,7 @@ import pytest
 
 from controller.model.errors import ConfigError, ConfigErrors, FileError, YamlError
 from controller.model.load import load_intent, load_text
-from controller.model.types import (
+from controller.spec.types import (
     Affinity,
     Backend,
     Guard,
@@ -270,3 +270,18 @@ def test_whatever_stands_for_a_value_is_fine_or_an_error_with_a_place(junk: str)
     for value in values[JUNK.index(junk) % STRIDE :: STRIDE]:
         errors = errors_of(text[: value.start()] + junk + text[value.end() :])
         assert all(error.line and error.col for error in errors)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["0x21", "33", "0000000000000021", '"0000000000000021"', "00:00:00:00:00:00:00:21", "0X21"],
+)
+def test_the_id_of_a_switch_is_read_as_ovs_vsctl_prints_it(written: str) -> None:
+    text = (DATA / "base.yaml").read_text()
+    assert load_text(text.replace("id: 0x21", f"id: {written}"), "f").switches[0].id == 0x21
+
+
+@pytest.mark.parametrize("written", ["00000000000001e5", "000000000000beef", "0000000000001e21"])
+def test_hex_digits_that_look_like_another_number_are_hex(written: str) -> None:
+    text = (DATA / "base.yaml").read_text()
+    assert load_text(text.replace("id: 0x21", f"id: {written}"), "f").switches[0].id == int(written, 16)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller import ovs_hash
-from controller.model.types import Address
+from controller.spec.types import Address
 
 SLOTS = st.sampled_from([256, 4096, 65_536])
 PORTS = st.integers(0, 65_535)

@@ -9,7 +9,14 @@ from ipaddress import ip_address, ip_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.model.types import (
+from controller.plan.duty import World, duty, duty_without_pins, listener_number
+from controller.plan.p4needs import p4_needs
+from controller.plan.p4plan import P4Plan
+from controller.plan.pins import LOG, PinBook, PinKey
+from controller.plan.pool import Health
+from controller.plan.tables import Tables
+from controller.spec.shards import Shards
+from controller.spec.types import (
     Backend,
     Intent,
     Listener,
@@ -22,17 +29,11 @@ from controller.model.types import (
     Switch,
     Vip,
 )
-from controller.plan.duty import World, duty, duty_without_pins, listener_number
-from controller.plan.numbers import Numbers
-from controller.plan.p4needs import p4_needs
-from controller.plan.p4plan import P4Plan
-from controller.plan.pins import LOG, PinBook, PinKey
-from controller.plan.pool import Health, PoolState, step
 from p4src import pipeline
 from p4src.diff import diff
-from p4src.shards import Shards
 from p4src.spec import Secret
 from p4src.target import P4Target
+from tests.fakes import worlds
 
 SECRET = Secret.of(bytes(range(20)))
 LB = Switch(
@@ -58,9 +59,6 @@ class Scene:
     """One lb switch, three listeners, and what befalls them."""
 
     def __init__(self) -> None:
-        pool = Pool("web", BACKENDS, max_backends=2)
-        self.pool = PoolState.new("web", Protocol.TCP, pool.slots)
-        self.numbers = Numbers()
         self.health: dict[str, dict[str, Health]] = {"web": {}}
         self.pins = PinBook()
         self.listeners = tuple(
@@ -68,6 +66,7 @@ class Scene:
             for n, mode in enumerate(MODES)
         )
         self.timeout = 900.0
+        self.tables, self.before = Tables(), worlds.NOTHING
         self.advance()
 
     def intent(self) -> Intent:
@@ -76,14 +75,12 @@ class Scene:
         return Intent((Site("east"),), (LB, replace(LB, name="lb2", id=0x22)), (pool,), (vip,))
 
     def advance(self) -> None:
-        pool = self.intent().pool("web")
-        self.pool = step(self.pool, pool, self.health["web"], self.numbers, NOW)
+        intent = self.intent()
+        self.tables = worlds.step(self.tables, self.before, intent, self.health, NOW)
+        self.before = intent
 
     def world(self) -> World:
-        owners = {"shop": "east"}
-        pools = {self.pool.key: self.pool}
-        admitted = frozenset({"lb1"})
-        return World(self.intent(), self.numbers, pools, self.health, self.pins, admitted, owners, NOW)
+        return worlds.world(self.intent(), self.tables, self.pins)
 
     def number(self, place: int) -> int:
         vip = Listener("shop", Protocol.TCP, 80 + place, "web", Mode.DR, 80)

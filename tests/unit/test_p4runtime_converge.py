@@ -8,8 +8,8 @@ import random
 import numpy as np
 import pytest
 
-from controller.plan.slots import SlotTable
-from controller.southbound.p4pipeline import Field, Pipeline, balancer
+from controller.southbound.p4.pipeline import Field, Pipeline, balancer
+from controller.spec.slots import SlotTable
 from p4src.diff import diff
 from p4src.target import ORDER, Configuration, EntryBody, EntryKey, Match, P4Target, Rate
 from tests.fakes.p4driven import driven

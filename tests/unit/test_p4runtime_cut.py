@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from pyroute2 import netns
 
-from controller.southbound.p4channel import UNACKNOWLEDGED
-from controller.southbound.p4events import Connected, Disconnected, Unreachable
-from controller.southbound.p4link import BEAT_DEADLINE
+from controller.southbound.p4.channel import UNACKNOWLEDGED
+from controller.southbound.p4.connection import BEAT_DEADLINE
+from controller.southbound.p4.events import Connected, Disconnected, Unreachable
 from tests.fakes.p4driven import NAME, driven
 from tests.fakes.p4relay import relay
 from tests.fakes.p4switches import DEVICE, EmbeddedSwitch

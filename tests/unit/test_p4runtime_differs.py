@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from finsy.proto import p4r
 
-from controller.southbound import p4link
-from controller.southbound.p4events import Backup, Connected, Differs, Event, Parted, Unreachable
-from controller.southbound.p4pipeline import Pipeline, balancer, of
+from controller.southbound.p4 import connection as p4link
+from controller.southbound.p4.events import Backup, Connected, Differs, Event, Parted, Unreachable
+from controller.southbound.p4.pipeline import Pipeline, balancer, of
 from p4src.diff import diff
 from p4src.target import P4Target
 from tests.fakes.p4driven import NAME, Driven, driven, target

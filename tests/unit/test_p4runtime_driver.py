@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from controller.plan.slots import SlotTable
 from controller.southbound.errors import SwitchGone, WriteRefused
+from controller.spec.slots import SlotTable
 from p4src.diff import diff
 from p4src.target import Changes, EntryBody, EntryKey, P4Target, Rate
 from tests.fakes.p4driven import MAC, driven, entries, target

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from finsy.proto import p4r, p4r_grpc
 
-from controller.plan.slots import SlotTable
-from controller.southbound import p4link
 from controller.southbound.errors import SwitchGone
-from controller.southbound.p4channel import P4Channel, translated
-from controller.southbound.p4events import Backup, Connected, Differs, Disconnected, Event, Unreachable
-from controller.southbound.p4pipeline import balancer
-from controller.southbound.p4session import P4Session
+from controller.southbound.p4 import connection as p4link
+from controller.southbound.p4.channel import P4Channel, translated
+from controller.southbound.p4.events import Backup, Connected, Differs, Disconnected, Event, Unreachable
+from controller.southbound.p4.pipeline import balancer
+from controller.southbound.p4.session import P4Session
+from controller.spec.slots import SlotTable
 from p4src.diff import diff
 from p4src.ids import Op
 from p4src.target import Changes, P4Target
@@ -156,7 +156,7 @@ def test_the_newer_of_two_controllers_is_primary_and_the_other_one_takes_over_fr
             session = await old.session(switch, term=7)
             successor = await new.session(switch, term=9)
             assert (await old.next(Disconnected)).session is session
-            assert await old.next(Backup) == Backup(NAME, 9)
+            assert await old.next(Backup) == Backup(NAME, 9, 9)
             with pytest.raises(SwitchGone):
                 await session.write(Changes())
             await successor.write(diff(P4Target(), target()))
@@ -196,7 +196,7 @@ def test_an_older_controller_is_told_that_it_is_backup(switch: Startable) -> Non
         async with driven() as new, driven() as old:
             session = await new.session(switch, term=9)
             old.driver.connect(NAME, switch.address, DEVICE, 7)
-            assert await old.next(Backup) == Backup(NAME, 9)
+            assert await old.next(Backup) == Backup(NAME, 9, 9)
             assert old.driver.sessions() == {}
             assert session.alive
 

@@ -10,12 +10,12 @@ from typing import cast
 import pytest
 from finsy.proto import p4r
 
-from controller.southbound import p4session
 from controller.southbound.errors import SwitchGone, SwitchTimeout
-from controller.southbound.p4channel import P4Channel, Stream
-from controller.southbound.p4events import Event, PinEnded, Refused, Report
-from controller.southbound.p4pipeline import balancer
-from controller.southbound.p4session import P4Session, address
+from controller.southbound.p4 import session as p4session
+from controller.southbound.p4.channel import P4Channel, Stream
+from controller.southbound.p4.events import Event, PinEnded, Refused, Report
+from controller.southbound.p4.pipeline import balancer
+from controller.southbound.p4.session import P4Session, address
 from p4src.ids import Op, Reason
 
 PIPELINE = balancer()

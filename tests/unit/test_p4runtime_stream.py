@@ -7,8 +7,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from controller.southbound.p4events import PinEnded, Punted, Refused, Report
-from controller.southbound.p4session import P4Session
+from controller.southbound.p4.events import PinEnded, Punted, Refused, Report
+from controller.southbound.p4.session import P4Session
 from p4src.diff import diff
 from p4src.ids import Drop, Op, Reason
 from p4src.target import EntryBody, EntryKey, P4Target, Rate

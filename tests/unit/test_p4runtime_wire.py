@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from finsy.proto import p4r
 
-from controller.plan.slots import SlotTable
-from controller.southbound.p4batch import BATCH, Batch, waves
-from controller.southbound.p4pipeline import Table, balancer
-from controller.southbound.p4read import Reader, requests, split
-from controller.southbound.p4wire import Encoder, rate_of, slot_deletes, slot_puts
+from controller.southbound.p4.batch import BATCH, Batch, waves
+from controller.southbound.p4.pipeline import Table, balancer
+from controller.southbound.p4.read import Reader, requests, split
+from controller.southbound.p4.wire import Encoder, rate_of, slot_deletes, slot_puts
+from controller.spec.slots import SlotTable
 from p4src.diff import diff
 from p4src.target import ORDER, Changes, EntryBody, EntryKey, P4Target, Rate
 from tests.fakes.p4driven import CONFIGURATION, entries, slots, target

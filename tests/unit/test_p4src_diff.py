@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.plan.slots import SlotTable
+from controller.spec.slots import SlotTable
 from p4src.diff import diff
 from p4src.target import ORDER, Changes, Configuration, EntryBody, EntryKey, P4Target, Rate
 

@@ -13,9 +13,9 @@ from google.protobuf import text_format
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.model.types import Mode
-from controller.plan.slots import SlotTable
-from controller.plan.spec import Duty, Fate
+from controller.spec.slots import SlotTable
+from controller.spec.switch import Duty, Fate
+from controller.spec.types import Mode
 from p4src.compile import outputs
 from p4src.pipeline import nexthop, target
 from p4src.spec import BUCKETS, FIRST_GROUP, UPLINKS, Group, P4Needs, RouteSpec, Secret

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p4src.shards import Shards
+from controller.spec.shards import Shards
 
 CONTENT = st.dictionaries(st.integers(0, 5000), st.integers(0, 2), max_size=60)
 KEYS = st.sets(st.integers(0, 5000), max_size=30)

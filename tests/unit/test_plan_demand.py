@@ -13,9 +13,9 @@ from controller.cli import run as cli
 from controller.core.controller import Controller, open_file
 from controller.core.journal import Journal
 from controller.model.load import load_intent
-from controller.plan import numbers as numbers_module
+from controller.plan import ids as numbers_module
 from controller.plan.demand import WORDS, demand, shortages
-from controller.plan.numbers import Numbers, Space
+from controller.plan.ids import Numbers, Space
 from controller.sites.store import SqliteStore
 from flows.tables import MOST_VIPS
 from topo import intent, model

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.plan.diff import Changes, Phase, diff, leases
-from controller.plan.slots import SlotTable
-from controller.plan.spec import Fate
-from controller.southbound.readback import Readback, Reader
+from controller.spec.slots import SlotTable
+from controller.spec.switch import Fate
 from flows.actions import Action, Output, ToGroup
+from flows.diff import Changes, Phase, diff, leases
 from flows.entries import Bucket, FlowBody, FlowKey, Group, Meter, Target, flow
 from flows.match import Match
 from flows.pipeline import target
+from flows.readback import Readback, Reader
 from flows.tables import Kind, Placed, Stage
 from tests.fakes import duties
 from tests.fakes.tables import ADD, DELETE_STRICT, FLOW_MOD, GROUP_MOD, METER_MOD, Tables, parse_flow_mod

@@ -7,7 +7,13 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from controller.model.types import (
+from controller.plan.duty import World, duty, world_of
+from controller.plan.pins import PinBook, PinKey
+from controller.plan.tables import Tables, advance
+from controller.plan.turns import due
+from controller.plan.zones import zone_timeouts
+from controller.spec.switch import Uplink
+from controller.spec.types import (
     Backend,
     Guard,
     Intent,
@@ -23,12 +29,6 @@ from controller.model.types import (
     Switch,
     Vip,
 )
-from controller.plan.duty import World, duty
-from controller.plan.numbers import Numbers
-from controller.plan.pins import PinBook, PinKey
-from controller.plan.pool import PoolState, step
-from controller.plan.spec import Uplink
-from controller.plan.zones import zone_timeouts
 from flows.messages import flow_mod
 from flows.spec import Here
 from flows.stages.pin import entries
@@ -56,7 +56,7 @@ NEAR = Backend("s1", (ip_address("10.0.0.11"),), "02:45:56:02:00:11", "leaf1")
 FAR = Backend("s4", (ip_address("10.2.0.11"),), "02:45:56:02:00:14", "leaf2")
 
 
-def world(now: float = 0.0, site: str = "east") -> World:
+def world(generation: int = 0, site: str = "east") -> World:
     """One VIP with many fullnat listeners; two lb switches; one backend near and one behind a router."""
     listeners = tuple(
         Listener(
@@ -71,9 +71,10 @@ def world(now: float = 0.0, site: str = "east") -> World:
         (pool,),
         (Vip("shop", ip_address("10.0.0.100"), "02:45:56:00:01:01", ("east",), listeners),),
     )
-    numbers = Numbers()
-    state = step(PoolState.new("web", Protocol.TCP, pool.slots), pool, {}, numbers, now)
-    return World(intent, numbers, {state.key: state}, {}, PinBook(), frozenset({"lb1"}), {"shop": site}, now)
+    tables = advance(Tables(), intent, {}, 0.0)
+    while tables.turns["shop"].number < generation:
+        tables = advance(tables, intent, {}, due(tables.turns["shop"]))
+    return world_of(intent, tables, PinBook(), frozenset({"lb1"}), {"shop": site})
 
 
 NET = ip_network("192.0.2.0/24")
@@ -92,9 +93,9 @@ def test_a_listener_beyond_all_ranges_has_no_local_address() -> None:
 
 
 def test_zones_turn_with_the_generations_and_remember_the_one_before() -> None:
-    zones = [of_vip(PLACED, duty(world(now), LB).vips[0]) for now in (0.0, 899.0, 900.0, 1800.0, 2700.0)]
-    assert zones[0] == zones[1] == zones[4]
-    assert [z.before for z in zones[2:]] == [z.now for z in zones[1:4]]
+    zones = [of_vip(PLACED, duty(world(generation), LB).vips[0]) for generation in range(4)]
+    assert zones[0] == zones[3]
+    assert [z.before for z in zones[1:]] == [z.now for z in zones[:3]]
     assert len({z.now for z in zones}) == 3
     assert len({z.new for z in zones}) == 1
     assert zones[0].new not in {z.now for z in zones}
@@ -103,7 +104,7 @@ def test_zones_turn_with_the_generations_and_remember_the_one_before() -> None:
 def test_a_generation_is_remembered_for_two() -> None:
     (timeouts,) = zone_timeouts(world(), LB)
     assert timeouts.seconds == 1800
-    assert set(timeouts.zones) == {of_vip(PLACED, duty(world(900.0 * n), LB).vips[0]).now for n in range(3)}
+    assert set(timeouts.zones) == {of_vip(PLACED, duty(world(n), LB).vips[0]).now for n in range(3)}
 
 
 def test_every_conntrack_zone_has_one_use() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
-from controller.model.types import Backend, Intent, Pool, Port, Role, Route, Site, Subnet, Switch, Vip
 from controller.plan.segments import announced_on, floods, responds, segment_ports
+from controller.spec.types import Backend, Intent, Pool, Port, Role, Route, Site, Subnet, Switch, Vip
 
 SUBNETS = (
     Subnet("front", (ip_network("10.0.0.0/24"), ip_network("fd00::/64"))),

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from controller.plan.diff import diff
-from controller.southbound import oskenhook
-from controller.southbound.events import Disconnected, FlowEnded, PacketIn
-from controller.southbound.openflow import OpenFlowApp
-from controller.southbound.session import Session
+from controller.southbound.openflow.connection import OpenFlowApp
+from controller.southbound.openflow.connection import hook as oskenhook
+from controller.southbound.openflow.events import Disconnected, FlowEnded, PacketIn
+from controller.southbound.openflow.session import Session
 from flows import messages
+from flows.diff import diff
 from flows.entries import Target, flow
 from flows.fields import FIELDS
 from flows.match import Match

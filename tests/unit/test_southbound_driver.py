@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from controller.plan.diff import diff
-from controller.plan.slots import SlotTable
-from controller.southbound import session as session_module
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
-from controller.southbound.events import Connected, Disconnected, Refused
+from controller.southbound.openflow.connection import session as session_module
+from controller.southbound.openflow.events import Connected, Disconnected, Refused
+from controller.spec.slots import SlotTable
 from flows import messages
 from flows.actions import Output, pack_all
+from flows.diff import diff
 from flows.entries import Meter, Target, flow
 from flows.match import Match
 from flows.pipeline import target
@@ -274,21 +274,22 @@ def test_the_role_is_claimed_with_the_controllers_term(rig: Rig) -> None:
     assert rig.switch.generation == 5
 
 
-def test_counters_are_summed_by_cookie(rig: Rig) -> None:
-    one, two = drop(PREFIX, 1, Kind.BACKEND), drop(PREFIX, 2, Kind.BACKEND)
+def test_counters_are_summed_by_listener_and_backend(rig: Rig) -> None:
+    one, two = (drop(PREFIX, n, Kind.BACKEND, 3 << 16 | 9) for n in (1, 2))
     rig.converge(of_flows(one, two))
     for entry in rig.switch.tables.flows.values():
         entry.packets, entry.octets = 3, 200
-    assert rig.read().packets == {PLACED.cookie(Kind.BACKEND): (6, 400)}
+    assert rig.read().packets == {(3, 9): (6, 400)}
 
 
 def test_a_modification_keeps_the_counters(rig: Rig) -> None:
-    rig.converge(of_flows(drop(PREFIX, 1)))
+    rig.converge(of_flows(drop(PREFIX, 1, Kind.BACKEND, 3 << 16 | 9)))
     next(iter(rig.switch.tables.flows.values())).packets = 3
-    changed = flow(PREFIX, 5, Match.of(in_port=1), (Output(1),), cookie=PLACED.cookie(Kind.STATIC))
+    cookie = PLACED.cookie(Kind.BACKEND, 3 << 16 | 9)
+    changed = flow(PREFIX, 5, Match.of(in_port=1), (Output(1),), cookie=cookie)
     rig.converge(of_flows(changed))
     assert parse_flow_mod(rig.switch.mods[-1])[0] == messages.MODIFY_STRICT
-    assert rig.read().packets == {PLACED.cookie(Kind.STATIC): (3, 0)}
+    assert rig.read().packets == {(3, 9): (3, 0)}
 
 
 def test_drops_of_meters_are_read(rig: Rig) -> None:

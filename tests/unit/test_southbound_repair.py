@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from controller.plan.diff import Changes, diff
-from controller.plan.slots import SlotTable
+from controller.spec.slots import SlotTable
 from flows import messages
+from flows.diff import Changes, diff
 from flows.entries import Flow, FlowBody, Meter, Target
 from flows.match import Match
 from flows.pipeline import target

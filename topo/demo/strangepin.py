@@ -18,10 +18,11 @@ from typing import Any
 
 from finsy.proto import p4r
 
-from controller.southbound import p4pipeline, p4read
 from controller.southbound.errors import SwitchError, SwitchGone
-from controller.southbound.p4channel import P4Channel
-from controller.southbound.p4wire import Encoder
+from controller.southbound.p4 import pipeline as p4pipeline
+from controller.southbound.p4 import read as p4read
+from controller.southbound.p4.channel import P4Channel
+from controller.southbound.p4.wire import Encoder
 from p4src.numbers import address, mac
 from p4src.target import EntryBody, EntryKey, P4Target
 

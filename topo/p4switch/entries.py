@@ -1,4 +1,4 @@
-"""What a table entry is: match keys and their canonical form, action references, counters, last hit.
+"""What a table entry is: match keys and their canonical form, its reference, counters, last hit.
 
 A match key has one part for each key field of the table, in the declared order:
 exact `value`; lpm `(value, prefix length)`; ternary `(value, mask)`; range `(low, high)` inclusive;
@@ -8,54 +8,14 @@ mask of all ones or (0, 0). "Do not care" is lpm `(0, 0)`, ternary `(0, 0)`, ran
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
+from topo.p4switch.arrays import Meter
 from topo.p4switch.errors import InvalidArgument
-from topo.p4switch.program.model import ActionCall, KeyField
-
-if TYPE_CHECKING:
-    from topo.p4switch.arrays import Meter
-    from topo.p4switch.profiles import Group, Member
+from topo.p4switch.profiles import Group, Member
+from topo.p4switch.program.model import KeyField
+from topo.p4switch.refs import ActionRef
 
 MatchValue = int | tuple[int, int] | None
 MatchKey = tuple[MatchValue, ...]
-
-
-@dataclass(frozen=True)
-class MemberRef:
-    """An entry of an indirect table that points at one member of its action profile."""
-
-    member: int
-
-
-@dataclass(frozen=True)
-class GroupRef:
-    """An entry of an indirect table that points at a group of its selector."""
-
-    group: int
-
-
-@dataclass(frozen=True)
-class WeightedAction:
-    """One choice of a one-shot action set; `watch_port` None is always live."""
-
-    call: ActionCall
-    weight: int = 1
-    watch_port: int | None = None
-
-
-@dataclass(frozen=True)
-class OneShot:
-    """An action set programmed with the entry itself (P4Runtime's one-shot programming)."""
-
-    actions: tuple[WeightedAction, ...]
-
-
-ActionRef = ActionCall | MemberRef | GroupRef | OneShot
-
-NO_ACTION = ActionCall(-1, ())
-"""What a table without a default action does on a miss: nothing."""
 
 
 class Entry:

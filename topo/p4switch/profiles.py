@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from topo.p4switch.entries import ActionRef, GroupRef, MemberRef, OneShot
 from topo.p4switch.errors import (
     AlreadyExists,
     FailedPrecondition,
@@ -14,6 +13,7 @@ from topo.p4switch.errors import (
     ResourceExhausted,
 )
 from topo.p4switch.program.model import ActionCall, ActionDef, ProfileDef
+from topo.p4switch.refs import ActionRef, GroupRef, MemberRef, OneShot
 
 
 class Member:

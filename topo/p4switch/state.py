@@ -13,20 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from topo.p4switch.arrays import CounterArray, Meter, MeterArray, MeterConfig, RegisterArray, ValueSet
-from topo.p4switch.entries import (
-    NO_ACTION,
-    ActionRef,
-    Entry,
-    GroupRef,
-    MatchKey,
-    MatchValue,
-    MemberRef,
-    OneShot,
-    WeightedAction,
-)
+from topo.p4switch.entries import Entry, MatchKey, MatchValue
 from topo.p4switch.errors import NotFound, StateError
 from topo.p4switch.profiles import Group, GroupMember, Member, Profile
 from topo.p4switch.program.model import ActionCall, Program
+from topo.p4switch.refs import NO_ACTION, ActionRef, GroupRef, MemberRef, OneShot, WeightedAction
 from topo.p4switch.replication import CloneSession, MulticastGroup, Ports, Replica, Replication
 from topo.p4switch.tables import Table
 

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from topo.p4switch.arrays import Meter
-from topo.p4switch.entries import (
-    NO_ACTION,
-    ActionRef,
-    Entry,
-    MatchKey,
-    OneShot,
-    check_key,
-)
+from topo.p4switch.entries import Entry, MatchKey, check_key
 from topo.p4switch.errors import AlreadyExists, InvalidArgument, NotFound, PermissionDenied, ResourceExhausted
 from topo.p4switch.lookup import make_index
 from topo.p4switch.profiles import Group, Member, Profile
 from topo.p4switch.program.model import ActionCall, ActionDef, MeterDef, TableDef
+from topo.p4switch.refs import NO_ACTION, ActionRef, OneShot
 
 
 class Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from controller.model.types import Protocol, Then
+from controller.spec.types import Protocol, Then
 from tests.conformance.expect import Refused, Same, Spread, To
 from tests.conformance.row import Change, Forget, In, Pass, Row
 from tests.conformance.says import Connection, connections, going_on, opening
@@ -102,7 +102,7 @@ def _moves_twice() -> Row:
     third = server("b3", group=0)
     return Row(
         "slot-moves-twice",
-        "A slot that moves again within its window goes on naming the first owner for idle connections.",
+        "A slot that moves again within its window names the first owner for idle connections for a window more.",
         web(server("b1", group=2)),
         (
             In(new.syn(), To("b1")),
@@ -111,7 +111,9 @@ def _moves_twice() -> Row:
             Change(pool(server("b1", group=2), server("b2", group=1), third)),
             In(idle.data(), To("b1")),
             In(_c(DR, 40_002).syn(), To("b3")),
-            Pass(60),
+            Pass(119),
+            In(_c(DR, 40_004).data(), To("b1")),
+            Pass(2),
             In(_c(DR, 40_003).data(), To("b3")),
         ),
     )

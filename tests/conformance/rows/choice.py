@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.model.types import Mode, Pool
+from controller.spec.types import Mode, Pool
 from tests.conformance.expect import Alike, Lost, Same, Share, Spread, To
 from tests.conformance.row import Change, In, Judge, Row
 from tests.conformance.says import Connection, connections, going_on, opening

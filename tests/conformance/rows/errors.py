@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.model.types import Mode, Protocol
+from controller.spec.types import Mode, Protocol
 from tests.conformance.expect import Lost, Refused, To
 from tests.conformance.expect_control import ErrorAt, ToldTooBig
 from tests.conformance.row import Change, Forget, Hear, In, Pass, Row

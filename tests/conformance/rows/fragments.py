@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.model.types import Mode, Protocol
+from controller.spec.types import Mode, Protocol
 from tests.conformance.expect import Home, Lost, Same, To
 from tests.conformance.row import Change, In, Row
 from tests.conformance.says import Connection, connections, opening

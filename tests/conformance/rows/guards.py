@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_network
 
-from controller.model.types import Guard, PrefixRate, Protocol
+from controller.spec.types import Guard, PrefixRate, Protocol
 from tests.conformance.expect import Between, Same, To
 from tests.conformance.row import In, Row, Until
 from tests.conformance.says import Connection, connections, going_on, opening

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.model.types import Mode, Protocol
+from controller.spec.types import Mode, Protocol
 from tests.conformance.expect import Lost, To
 from tests.conformance.row import Change, In, Row
 from tests.conformance.says import Connection, Stray
 from tests.conformance.scenario import DR, EVERY_MODE, VIPS, Service, Setup, pool, web
+from tests.conformance.target import Reason
 
 _SCTP = 132
 
@@ -55,16 +56,17 @@ def _comes_and_goes(service: Service) -> Row:
     other = replace(service, number=1)
     return Row(
         f"comes-and-goes-{service}",
-        "A listener that is taken out of the intent serves nobody, the others go on, and it may come back.",
+        "A listener that is taken out takes nothing new and keeps what it has; the others go on, and it may come back.",
         Setup((pool("b1"),), (service, other)),
         (
             In(_c(service).syn(), To("b1")),
             In(_c(other).syn(), To("b1")),
             Change(Setup((pool("b1"),), (other,))),
-            In(_c(service).data(), Lost()),
+            In(_c(service).data(), To("b1"), reports=frozenset({Reason.EXCEPTION})),
             In(_c(service, 40_001).syn(), Lost()),
             In(_c(other).data(), To("b1")),
             Change(Setup((pool("b1"),), (service, other))),
+            In(_c(service).data(), To("b1")),
             In(_c(service, 40_002).syn(), To("b1")),
             In(_c(other).data(), To("b1")),
         ),

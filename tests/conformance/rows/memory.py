@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from controller.model.types import Mode, Protocol
+from controller.spec.types import Mode, Protocol
 from tests.conformance.expect import Same, To
 from tests.conformance.row import Change, Do, Forget, Hear, In, Judge, Pass, Row
 from tests.conformance.says import Connection, connections, going_on, opening

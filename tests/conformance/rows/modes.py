@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.model.types import Mode, Protocol
+from controller.spec.types import Mode, Protocol
 from tests.conformance.expect import AsItIs, Home, Lost, Same, To
 from tests.conformance.row import In, Row
 from tests.conformance.says import Connection

@@ -1,0 +1,1 @@
+"""Programs made of the parts: everything is built and connected here."""

@@ -1,0 +1,237 @@
+"""The controller, put together: each part is handed what it needs and nothing else, all tasks run in one group."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from controller import maglev
+from controller.clock import Clock, SystemClock
+from controller.core.admission import Admission
+from controller.core.announce import Announcer
+from controller.core.authority import Authority
+from controller.core.conntrack import Conntrack
+from controller.core.controller import Controller, Parts
+from controller.core.directory import Directories
+from controller.core.fleet import AnyDriver, Fleet
+from controller.core.hello import Hellos
+from controller.core.intents import Change, Intents, follow_file
+from controller.core.journal import Journal, QueuedSink
+from controller.core.openflow_reports import OpenFlowReports
+from controller.core.ownership import Ownership
+from controller.core.p4_reports import P4Reports
+from controller.core.pinning import Pinning
+from controller.core.pools import Pools
+from controller.core.presence import Presence
+from controller.core.probing import Probing
+from controller.core.rollout import Rollout
+from controller.core.snapshot import Snapshot, Sources, snapshot
+from controller.core.state import State
+from controller.core.targets import Targets
+from controller.core.terms import Terms
+from controller.core.timers import Rule, Timers
+from controller.health.judge import Verdict
+from controller.health.service import HealthService
+from controller.model.errors import ConfigErrors
+from controller.model.reload import IntentFile
+from controller.model.removal import removes_all
+from controller.plan.duty import World, pool_number
+from controller.plan.edits import breaking
+from controller.plan.pins import PinBook
+from controller.sites.base import Store
+from controller.southbound.openflow.driver import OpenFlowDriver
+from controller.southbound.openflow.session import Session
+from controller.southbound.p4.driver import P4Driver
+from controller.southbound.p4.session import P4Session
+from controller.spec.kinds import Protocol
+from controller.spec.types import Intent, Switch
+
+STATUS_PERIOD = 1.0
+"""Seconds between writes of ``status.json``."""
+
+MakeHealth = Callable[[Callable[[list[Verdict]], None]], HealthService]
+
+
+class IntentRefused(ValueError):
+    """The intent that the controller was started with cannot be carried out."""
+
+    def __init__(self, why: list[str]) -> None:
+        super().__init__("\n".join(why))
+        self.why = why
+
+
+class App:
+    """One controller. Make it, ``begin``, connect drivers to ``controller``, ``run``."""
+
+    def __init__(
+        self,
+        file: IntentFile,
+        store: Store,
+        journal: Journal,
+        clock: Clock,
+        health: MakeHealth | None = None,
+        refusals: tuple[Callable[[Intent, Intent], list[str]], ...] = (removes_all, breaking),
+    ) -> None:
+        """Raises StoreError when what is stored cannot be read, IntentRefused when the file cannot be carried out."""
+        self.clock, self.journal = clock, journal
+        self.reload = asyncio.Event()
+        """Set: look at the intent file now."""
+        self._file = file
+        pins = PinBook()
+        self.state = state = State(store, clock, journal, pins)
+        self.targets = targets = Targets(state.committed, pins)
+        self.fleet = fleet = Fleet(targets, journal, clock)
+        self.pools = pools = Pools(
+            state.tables, state.intent, state.verdicts, state.absent, state.dead_links, journal, clock
+        )
+        self.presence = presence = Presence(state.absent, state.admitted, state.intent, journal, clock)
+        self.pinning = pinning = Pinning(pins, state.committed, fleet.wake)
+        self.ownership = Ownership(state.owners, state.intent, state.tables)
+        make = health or (lambda take: HealthService(take, unix=clock.now))
+        self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
+        self.intents = Intents(state.intent, pools, journal, refusals)
+        self.hellos = Hellos(state.dead_links, state.intent, fleet, journal, state.secret, clock)
+        self.terms = Terms(state.term, clock)
+        self.admission = Admission(state.intent, state.tables, presence, fleet, journal, clock)
+        self.announcer = Announcer(targets, fleet, clock)
+        self.authority = Authority(state.committed, fleet, clock)
+        self.rollout = Rollout(
+            state.intent, state.tables, state.absent, presence, fleet, pinning, journal, clock, state.commit
+        )
+        self._reports = (OpenFlowReports(pinning), P4Reports(pinning))
+        parts = Parts(
+            state,
+            targets,
+            Directories(state.committed),
+            fleet,
+            presence,
+            pinning,
+            self.admission,
+            self.announcer,
+            Conntrack(targets, journal),
+            self.rollout,
+            self.hellos,
+            self.terms,
+            *self._reports,
+            journal,
+            clock,
+            self._driver,
+        )
+        self.controller = Controller(parts)
+        presence.connected = fleet.__contains__
+        self.timers = Timers(
+            [
+                Rule("pools", pools.deadline, pools.step),
+                Rule("presence", presence.deadline, self._discover),
+                Rule("terms", self.terms.deadline, self.terms.step),
+            ],
+            journal,
+            clock,
+        )
+        for cell in (state.tables, state.intent, state.verdicts, state.term):
+            cell.subscribe(self.timers.wake)
+        self.intents.on_change = self._changed
+        self._begin(file)
+
+    def _begin(self, file: IntentFile) -> None:
+        """Take what the file says, or go on with what was stored if that is refused and there is something."""
+        assert file.intent is not None, "an intent file is read before a controller is made of it"
+        why = self.intents.propose(file.intent)
+        if why and not self.state.intent.value.vips:
+            raise IntentRefused(why)
+        self.pools.step()
+
+    def _changed(self, change: Change) -> None:
+        self.controller.accepted(change)
+
+    def _discover(self) -> None:
+        if self.presence.step():
+            self.controller.discovered()
+
+    def _driver(self, switch: Switch, session: object) -> AnyDriver:
+        if isinstance(session, Session):
+            return OpenFlowDriver(switch, session, lambda: pool_slots(self.targets.world))
+        assert isinstance(session, P4Session), f"no driver for {type(session).__name__}"
+        return P4Driver(switch, session, self.state.secret, self.hellos.live)
+
+    async def begin(self) -> None:
+        """Store what we start with. Raises StoreError. Until then no switch may be ours."""
+        await asyncio.to_thread(maglev.warm)
+        await self.state.commit()
+
+    async def run(self, status: Path | None = None) -> None:
+        """Until cancelled. ``status``: the file to show ourselves in."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.state.run())
+            group.create_task(self.fleet.run())
+            group.create_task(self.timers.run())
+            group.create_task(self.probing.run(self._servers_reachable))
+            group.create_task(follow_file(self._file, self.intents, self.journal, self.reload))
+            group.create_task(self.announcer.run())
+            group.create_task(self.authority.run())
+            group.create_task(self.rollout.run())
+            group.create_task(self.hellos.run())
+            if status is not None:
+                group.create_task(self._show(status))
+
+    def snapshot(self) -> Snapshot:
+        """What there is to show."""
+        return snapshot(
+            Sources(
+                self.state,
+                self.fleet,
+                self.presence,
+                self.rollout,
+                self.pinning,
+                self.probing,
+                self.hellos,
+                self.intents,
+                lambda: [each.counts for each in self._reports],
+                self.controller.strangers,
+                self.clock.now,
+                self.clock.wall,
+                self._dropped,
+            )
+        )
+
+    def _dropped(self) -> int:
+        sink = self.journal.sink
+        return sink.dropped if isinstance(sink, QueuedSink) else 0
+
+    def _servers_reachable(self) -> bool:
+        """Where P4 switches lead to the servers, none answers before they know the way."""
+        switches = self.state.intent.value.switches
+        p4 = (s for s in switches if s.of_kind.protocol is Protocol.P4RUNTIME)
+        return all(self.fleet.is_synced(switch.name) for switch in p4)
+
+    async def _show(self, path: Path) -> None:
+        while True:
+            try:
+                text = json.dumps(self.snapshot().as_json(), indent=1)
+                await asyncio.to_thread(_replace, path, text)
+            except Exception as error:  # what is shown must not end what is shown
+                self.journal.failure(error, file=str(path))
+            await asyncio.sleep(STATUS_PERIOD)
+
+
+def pool_slots(world: World) -> dict[int, int]:
+    """Number of slots by pool number."""
+    return {pool_number(world, key): len(state.now) for key, state in world.pools.items()}
+
+
+def open_file(path: Path) -> IntentFile:
+    """Read an intent file for the first time. Raises ConfigErrors."""
+    file = IntentFile(path, SystemClock().now)
+    news = file.poll()
+    if isinstance(news, ConfigErrors):
+        raise news
+    return file
+
+
+def _replace(path: Path, text: str) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text)
+    os.replace(fresh, path)

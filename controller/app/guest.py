@@ -1,0 +1,85 @@
+"""Evenkeel as one application among others in somebody's os-ken process.
+
+Load it like any application, by its module name: ``AppManager.run_apps(["their.application",
+"controller.app.guest"])``. It takes its settings from the environment:
+
+EVENKEEL_CONFIG   intent file (needed)
+EVENKEEL_STATE    SQLite file of what outlives the process; ``status.json`` is written beside it. Default: evenkeel.db
+
+The address that switches connect to is the process's own (``ofp_listen_host``, ``ofp_tcp_listen_port``). Other
+applications see neither answers to our messages nor packets that our flows report. A bad intent file, or a store that
+cannot be opened, stops the loading with its message; what goes wrong later is logged and leaves the process alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from controller.app.assembly import App, open_file
+from controller.clock import SystemClock
+from controller.core.journal import Journal, QueuedSink
+from controller.sites.base import StoreError
+from controller.sites.store import SqliteStore
+from controller.southbound.openflow.connection import Hub, OpenFlowApp
+
+CONFIG, STATE = "EVENKEEL_CONFIG", "EVENKEEL_STATE"
+
+
+class Guest(OpenFlowApp):
+    """The os-ken application with the whole controller behind it, in a thread and event loop of its own."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Raises ConfigErrors, or KeyError without EVENKEEL_CONFIG."""
+        super().__init__(*args, **kwargs)
+        self._file = open_file(Path(os.environ[CONFIG]))
+        self._state = Path(os.environ.get(STATE, "evenkeel.db"))
+        self._begun = threading.Event()
+        self._refused: StoreError | None = None
+
+    def start(self) -> None:
+        """Called by os-ken; returns once there is somebody to tell of switches. Raises StoreError."""
+        threading.Thread(target=self._live, name="evenkeel", daemon=True).start()
+        self._begun.wait()
+        if self._refused is not None:
+            raise self._refused
+        super().start()
+
+    def _live(self) -> None:
+        try:
+            store = SqliteStore(self._state)
+        except StoreError as error:
+            self._refused = error
+            self._begun.set()
+            return
+        sink = QueuedSink(sys.stdout)
+        try:
+            asyncio.run(self._run(store, sink))
+        except StoreError as error:
+            self._refused = error
+        except Exception:
+            self.logger.exception("evenkeel has ended; its flows stay as they are")
+        finally:
+            OpenFlowApp.hub = None
+            self._begun.set()
+            store.close()
+            sink.close()
+
+    async def _run(self, store: SqliteStore, sink: QueuedSink) -> None:
+        clock = SystemClock()
+        app = App(self._file, store, Journal(sink, clock.wall), clock)
+        core = app.controller
+        hub = Hub(asyncio.get_running_loop(), core.handle, core.cookies, lambda: app.terms.now)
+        core.on_switches = hub.switches_changed
+        try:
+            await app.begin()
+            OpenFlowApp.hub = hub
+            app.journal.event("started", term=app.terms.now)
+            self._begun.set()
+            await app.run(self._state.with_name("status.json"))
+        finally:
+            hub.close()

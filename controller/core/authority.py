@@ -1,0 +1,43 @@
+"""Authority to answer for VIPs, handed out as deadlines: today from the settings, while this site owns a VIP."""
+
+from __future__ import annotations
+
+import asyncio
+
+from controller.clock import Clock
+from controller.core.cells import Readable
+from controller.core.fleet import Fleet
+from controller.plan.duty import World
+from controller.plan.ids import Space
+
+RENEWALS = 3
+"""Times that an authority is renewed before it would end."""
+_LONGEST = 10.0
+
+
+class Authority:
+    """Renews what switches may answer for. It ends by itself when this task does not run."""
+
+    def __init__(self, committed: Readable[World | None], fleet: Fleet, clock: Clock) -> None:
+        self._committed = committed
+        self._fleet = fleet
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            world = self._committed.value
+            if world is not None:
+                self._fleet.renew(self.until(world))
+            vips = () if world is None else world.intent.vips
+            shortest = min((vip.authority for vip in vips), default=_LONGEST * RENEWALS)
+            await asyncio.sleep(min(shortest / RENEWALS, _LONGEST))
+
+    def until(self, world: World) -> dict[int, float]:
+        """The deadline of each VIP that has an owner, by id."""
+        now = self._clock.now()
+        return {
+            world.ids.id(Space.VIP, vip.name): now + vip.authority
+            for vip in world.intent.vips
+            if vip.name in world.owners
+        }

@@ -1,0 +1,103 @@
+"""What is wanted: proposals are refused with reasons, or accepted whole. Owns ``intent``.
+
+The file is one proposer; others propose in the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from controller.core.cells import Cell
+from controller.core.journal import Journal
+from controller.core.pools import Pools
+from controller.model.errors import ConfigErrors
+from controller.model.reload import IntentFile
+from controller.plan.tables import switch_renames
+from controller.spec.types import Intent
+
+POLL = 0.3
+"""Seconds between looks at the intent file."""
+
+
+class Change(NamedTuple):
+    """From one intent to the next."""
+
+    old: Intent
+    new: Intent
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """Switches that have another name now."""
+        return switch_renames(self.old, self.new)
+
+    @property
+    def removed(self) -> list[str]:
+        """Switches that are no longer named, by their new names if they were renamed before."""
+        left = {switch.id for switch in self.new.switches}
+        return [switch.name for switch in self.old.switches if switch.id not in left]
+
+
+class Intents:
+    """Takes proposals."""
+
+    def __init__(
+        self,
+        intent: Cell[Intent],
+        pools: Pools,
+        journal: Journal,
+        refusals: Iterable[Callable[[Intent, Intent], list[str]]] = (),
+    ) -> None:
+        """``refusals``: rules that say why ``new`` may not take the place of ``old``."""
+        self._intent = intent
+        self._pools = pools
+        self._journal = journal
+        self._refusals = tuple(refusals)
+        self.on_change: Callable[[Change], None] = lambda change: None
+        """Called after a proposal was accepted, before it is committed."""
+        self.errors: tuple[str, ...] = ()
+        """Why the last proposal was refused; empty: it was not."""
+
+    def propose(self, new: Intent) -> list[str]:
+        """Why ``new`` is refused, and nothing has changed; empty: it is accepted."""
+        old = self._intent.value
+        try:
+            why = [each for rule in self._refusals for each in rule(old, new)] + self._pools.refusal(new)
+            tables = None if why else self._pools.would_be(new)
+        except Exception as error:  # whatever an intent raises, the last good one stays
+            self._journal.failure(error, part="intent")
+            why, tables = [f"it cannot be planned ({type(error).__name__}: {error})"], None
+        if tables is None:
+            self.errors = tuple(why)
+            self._journal.event("intent_refused", errors=why)
+            return why
+        change = Change(old, new)
+        self._intent.set(new)
+        self._pools.take(tables)
+        self._intent.wake()
+        self.errors = ()
+        self.on_change(change)
+        self._journal.event("intent_accepted", pools=len(new.pools), vips=len(new.vips))
+        return []
+
+
+async def follow_file(file: IntentFile, intents: Intents, journal: Journal, reload: asyncio.Event) -> None:
+    """Propose what an intent file says whenever it changes; ``reload``: look at it now. Until cancelled."""
+    while True:
+        try:
+            async with asyncio.timeout(POLL):
+                await reload.wait()
+        except TimeoutError:
+            pass
+        reload.clear()
+        try:
+            news = await asyncio.to_thread(file.poll)
+        except Exception as error:  # what a file holds must not end its being read
+            journal.failure(error, file=str(file.path))
+            continue
+        if isinstance(news, ConfigErrors):
+            intents.errors = tuple(str(each) for each in news)
+            journal.event("intent_refused", errors=list(intents.errors))
+        elif news is not None:
+            intents.propose(news)

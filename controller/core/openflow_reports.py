@@ -1,0 +1,197 @@
+"""What to do about packets that Open vSwitch switches report: exceptions, pins, resets, ICMP errors, too big. No I/O.
+
+Returns the packets to send; pins are changed by the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from dataclasses import replace
+from typing import NamedTuple
+
+from controller.core.directory import Directory
+from controller.core.pinning import Pinning
+from controller.core.questions import Questions
+from controller.frames.quote import Quoted, quoted, redirect_error
+from controller.frames.reset import tcp_reset
+from controller.frames.toobig import packet_too_big
+from controller.frames.tuple import tuple_of
+from controller.ovs_hash import slot as slot_of
+from controller.plan.duty import local_address
+from controller.plan.pins import PinKey
+from controller.southbound.driver import Send
+from controller.southbound.openflow.driver import OpenFlowPacket
+from controller.southbound.openflow.events import FlowEnded, PacketIn
+from controller.spec.kinds import Protocol
+from controller.spec.types import Affinity, Listener, Mode, Switch
+from flows import zones
+from flows.actions import Action, Bits, Conntrack, Load, Nat, Resubmit, pack_all
+from flows.actions import Set as SetField
+from flows.spec import Here
+from flows.stages.backend import hand_over
+from flows.tables import BACKEND, LISTENER, SOURCE_PORT, Kind, Placed, Stage
+
+
+class OpenFlowReports:
+    """Handles packet-ins and ended flows; state is only which ICMP errors are being asked about."""
+
+    def __init__(self, pinning: Pinning) -> None:
+        self._pinning = pinning
+        self._questions = Questions()
+        self.counts: dict[str, int] = {}
+        """Packet-ins so far, by kind."""
+
+    def ended(self, event: FlowEnded, known: Directory) -> None:
+        """A flow with an idle timeout ended."""
+        switch = known.switch(event.session.id)
+        if switch is not None and event.cookie.kind is Kind.PIN and event.idle:
+            self._pinning.idle(switch.name, event.cookie.id)
+
+    def handle(self, event: PacketIn, known: Directory, here: Set[str], now: float) -> list[Send]:
+        """What to send for one reported packet; malformed ones are counted and dropped.
+
+        ``here``: connected switches; ``now``: seconds of the clock.
+        """
+        kind = event.cookie.kind
+        self.counts[kind.name.lower()] = self.counts.get(kind.name.lower(), 0) + 1
+        switch = known.switch(event.session.id)
+        if switch is None:
+            return []
+        if kind is Kind.PIN_STALE:
+            self._pinning.replaced(event.cookie.id)
+        elif kind is Kind.PIN_SEEN:
+            self._pinning.seen(switch.name, event.cookie.id)
+        elif kind is Kind.EXCEPTION:
+            self._exception(_Reported(event, switch, known))
+        else:
+            return list(self._answers(_Reported(event, switch, known), here, now))
+        return []
+
+    def _exception(self, seen: _Reported) -> None:
+        listener, flow = seen.listener, tuple_of(seen.event.frame)
+        if listener is None or flow is None:
+            return
+        port = 0 if listener.affinity is Affinity.SOURCE else flow.source_port
+        key = PinKey(seen.event.fields[LISTENER], flow.source, port)
+        self._pinning.exception(seen.switch.name, key, listener.protocol, seen.event.fields.get(BACKEND, 0))
+
+    def _answers(self, seen: _Reported, here: Set[str], now: float) -> Iterator[Send]:
+        match seen.event.cookie.kind:
+            case Kind.RESET:
+                yield from _reset(seen)
+            case Kind.TOO_BIG:
+                yield from _too_big(seen)
+            case Kind.ICMP_KNOWN:
+                yield from self._known(seen, now)
+            case Kind.ICMP_UNKNOWN:
+                yield from self._unknown(seen, here, now)
+
+    def _known(self, seen: _Reported, now: float) -> Iterator[Send]:
+        # An edge sends an error to all lb switches, and we may send it again: it is one question all the same.
+        question = self._questions.about(seen.event.frame[22:], now)
+        if not question.answered:
+            question.answered = True
+            yield from _deliver(seen, seen.event.fields.get(BACKEND, 0))
+
+    def _unknown(self, seen: _Reported, here: Set[str], now: float) -> Iterator[Send]:
+        """No memory on this switch: ask the others once; if none knows, decide as the table says."""
+        inside = quoted(seen.event.frame)
+        if inside is None:
+            return
+        switch = seen.switch
+        question = self._questions.about(seen.event.frame[22:], now)
+        if question.answered:
+            return
+        first = not question.asked
+        question.asked.add(switch.name)
+        others = {s.name: s for s in seen.known.lbs(switch.site) if s.name in here}
+        if first:
+            again = pack_all((Resubmit(switch.placement.entry_table),))
+            for other in others.values():
+                if other.name != switch.name and other.of_kind.protocol is Protocol.OPENFLOW:
+                    yield Send(other.name, OpenFlowPacket(seen.event.frame, again))
+        if others.keys() <= question.asked:
+            question.answered = True
+            yield from self._decide(seen, inside)
+
+    def _decide(self, seen: _Reported, inside: Quoted) -> Iterator[Send]:
+        address, server_port = inside.server_side
+        listener = seen.known.listener_at(address, inside.protocol, server_port)
+        if listener is None:
+            return
+        client, port = inside.client_side
+        port = 0 if listener.affinity is Affinity.SOURCE else port
+        number = seen.known.number(listener)
+        backend = self._pinning.backend(PinKey(number, client, port))
+        if backend is None:
+            state = seen.known.world.state_of(listener)
+            slot = slot_of(client, port, len(state.now))
+            backend = int(state.before[slot] or state.now[slot])
+        fields = {**seen.event.fields, LISTENER: number}
+        yield from _deliver(seen._replace(event=replace(seen.event, fields=fields)), backend)
+
+
+class _Reported(NamedTuple):
+    """A packet-in, who sent it, and who is who."""
+
+    event: PacketIn
+    switch: Switch
+    known: Directory
+
+    @property
+    def listener(self) -> Listener | None:
+        return self.known.listener(self.event.fields.get(LISTENER, 0))
+
+    @property
+    def placed(self) -> Placed:
+        return Placed(self.switch.placement)
+
+    def send(self, frame: bytes, actions: tuple[Action, ...]) -> Send:
+        return Send(self.switch.name, OpenFlowPacket(frame, pack_all(actions)))
+
+
+def _reset(seen: _Reported) -> Iterator[Send]:
+    listener = seen.listener
+    if listener is None:
+        return
+    # With affinity ``source`` the packet's own ports are hidden at this stage.
+    hidden = listener.affinity is Affinity.SOURCE
+    ports = (seen.event.fields.get(SOURCE_PORT, 0), listener.port) if hidden else None
+    frame = tcp_reset(seen.event.frame, seen.known.mac(listener), ports)
+    if frame is not None:
+        yield seen.send(frame, hand_over(seen.placed))
+
+
+def _too_big(seen: _Reported) -> Iterator[Send]:
+    listener = seen.listener
+    if listener is None:
+        return
+    frame = packet_too_big(seen.event.frame, Here.tunnel_mtu, seen.known.mac(listener))
+    if frame is not None:
+        yield seen.send(frame, hand_over(seen.placed))
+
+
+def _deliver(seen: _Reported, backend: int) -> Iterator[Send]:
+    """Deliver an ICMP error to its server, the packet inside rewritten as the mode demands."""
+    listener = seen.listener
+    real = seen.known.backend(listener, backend) if listener else None
+    if listener is None or real is None:
+        return
+    event, placed = seen.event, seen.placed
+    load: tuple[Action, ...] = (SetField(LISTENER, event.fields[LISTENER]), Load(backend, Bits(BACKEND)))
+    frame: bytes | None = event.frame
+    onward: tuple[Action, ...] = (Resubmit(placed.table(Stage.BACKEND)),)
+    if listener.mode in (Mode.NAT, Mode.FULLNAT):
+        version = 4 if event.frame[12:14] == b"\x08\x00" else 6
+        address, local = real.address(version), None
+        if listener.mode is Mode.FULLNAT:
+            local = local_address(seen.known.world, seen.switch, listener, version)
+        # Conntrack would give it the local address as sender anyway. But Open vSwitch, doing so to ICMPv6,
+        # adjusts a "TCP checksum" where the error quotes the server's address: leave it nothing to adjust.
+        frame = redirect_error(event.frame, address, listener.backend_port, sender=local) if address else None
+        onward = (Resubmit(placed.table(Stage.NEXTHOP)),)
+        if local is not None:
+            zone = zones.fullnat(placed, event.fields[LISTENER])
+            onward = (Conntrack(zone, placed.table(Stage.NEXTHOP), nat=Nat()),)
+    if frame is not None:
+        yield seen.send(frame, (*load, *onward))

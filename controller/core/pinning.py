@@ -1,0 +1,137 @@
+"""Pins: what switches report of connections becomes entries on all lb switches. Owns the book of pins.
+
+Pins are kept by switches, not by the store: a controller that restarts takes them over from the switches that it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from controller.core.cells import Readable
+from controller.plan.duty import World, kept_backends
+from controller.plan.ids import Space
+from controller.plan.pins import PinBook, PinKey
+from controller.southbound.driver import FoundPin
+from controller.spec.types import Protocol
+
+
+class Pinning:
+    """Every change of a pin wakes the switches' tasks."""
+
+    def __init__(self, book: PinBook, committed: Readable[World | None], wake: Callable[[], None]) -> None:
+        self._book = book
+        self._committed = committed
+        self._wake = wake
+        self._adopted: set[str] = set()
+        """Switches whose pins were taken over since we started."""
+        self._kept: Mapping[int, frozenset[int]] = {}
+        committed.subscribe(self._follow)
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._book.pins)
+
+    @property
+    def refused(self) -> int:
+        """Connections that found the book full: at risk."""
+        return self._book.refused
+
+    def backend(self, key: PinKey) -> int | None:
+        """Whom a connection is pinned to."""
+        pin = self._book.pins.get(key)
+        return None if pin is None else pin.backend
+
+    def unsynced(self, version: int | None) -> int:
+        """Pins newer than a version of the book; None: no switch holds any."""
+        return len(self._book.pins) if version is None else self._book.newer_than(version)
+
+    # -- what switches report ---------------------------------------------------------------------------------
+
+    def exception(self, switch: str, key: PinKey, protocol: Protocol, backend: int) -> None:
+        """A switch saw a connection whose slot names another backend, or that it has no room to remember."""
+        self._changed(self._book.report(switch, key, protocol, backend))
+
+    def seen(self, switch: str, number: int) -> None:
+        """A switch that is not the reporter sees the connection."""
+        self._changed(self._book.seen(switch, number))
+
+    def seen_by_key(self, switch: str, key: PinKey) -> None:
+        """The same, from a switch that keeps no numbers."""
+        pin = self._book.pins.get(key)
+        if pin is not None:
+            self.seen(switch, pin.id)
+
+    def replaced(self, number: int) -> None:
+        """A new connection uses the tuple: the pin ends everywhere."""
+        self._changed(self._book.stale(number))
+
+    def replaced_by_key(self, key: PinKey) -> None:
+        """The same, from a switch that keeps no numbers."""
+        pin = self._book.pins.get(key)
+        if pin is not None:
+            self.replaced(pin.id)
+
+    def idle(self, switch: str, number: int) -> None:
+        """The reporter saw no packet for the pin's idle time."""
+        self._changed(self._book.idle(switch, number))
+
+    def idle_by_key(self, switch: str, key: PinKey) -> None:
+        """The same, from a switch that keeps no numbers."""
+        pin = self._book.pins.get(key)
+        if pin is not None:
+            self.idle(switch, pin.id)
+
+    # -- switches come and go ---------------------------------------------------------------------------------
+
+    def adopt(self, switch: str, pins: Iterable[FoundPin]) -> None:
+        """Take over the pins that a switch held before we started; what it holds later came from us."""
+        world = self._committed.value
+        if switch in self._adopted or world is None:
+            return
+        self._adopted.add(switch)
+        names = {number: name for name, number in world.ids.ids(Space.LISTENER).items()}
+        listeners = {item.name: item for item in world.intent.listeners()}
+        changed = False
+        for pin in pins:
+            item = listeners.get(names.get(pin.listener, ""))
+            if item is not None:
+                key = PinKey(pin.listener, pin.source, pin.port)
+                reporter = switch if pin.timed else None
+                changed |= self._book.adopt(pin.id, key, item.protocol, pin.backend, reporter)
+        self._changed(changed)
+
+    def switch_lost(self, switch: str, successors: Iterable[str]) -> None:
+        """Another switch reports the end of its pins from now on."""
+        self._changed(self._book.lost(switch, successors))
+
+    def assign_orphans(self, switch: str) -> None:
+        """A switch reports the end of all pins whose reporter never came back."""
+        self._changed(self._book.settle(switch))
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Switches are called otherwise now."""
+        self._adopted = {names.get(name, name) for name in self._adopted}
+        for old, new in names.items():
+            self._changed(self._book.lost(old, [new]))
+
+    # -- another plan -----------------------------------------------------------------------------------------
+
+    def _follow(self) -> None:
+        """Pins end of listeners that are no more, and of backends that give that listener's connections away."""
+        world = self._committed.value
+        assert world is not None
+        kept = kept_backends(world)
+        if kept == self._kept:
+            return
+        self._kept = kept
+        over = [
+            key
+            for key, pin in self._book.pins.items()
+            if pin.backend not in kept.get(key.listener, frozenset())
+        ]
+        self._changed(self._book.drop(over))
+
+    def _changed(self, changed: bool) -> None:
+        if changed:
+            self._wake()

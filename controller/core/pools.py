@@ -1,0 +1,118 @@
+"""Pools through time, and ids: steps the planner's tables when intent, verdicts or time change them. Owns ``tables``.
+
+Nothing is planned from a step before it is committed.
+"""
+
+from __future__ import annotations
+
+from controller.clock import Clock
+from controller.core.cells import Cell, Readable
+from controller.core.journal import Journal
+from controller.core.state import Links, Names
+from controller.plan import tables as rules
+from controller.plan.demand import shortages
+from controller.plan.p4needs import grouped
+from controller.plan.tables import Tables, Verdicts
+from controller.spec.types import Intent
+
+
+class Pools:
+    """The tables' owner."""
+
+    def __init__(
+        self,
+        tables: Cell[Tables],
+        intent: Readable[Intent],
+        verdicts: Readable[Verdicts],
+        absent: Readable[Names],
+        dead_links: Readable[Links],
+        journal: Journal,
+        clock: Clock,
+    ) -> None:
+        self._tables = tables
+        self._intent = intent
+        self._verdicts = verdicts
+        self._absent = absent
+        self._dead_links = dead_links
+        self._journal = journal
+        self._clock = clock
+        self._stepped = clock.now()
+        self._group_basis: tuple[object, ...] = ()
+        for cell in (verdicts, absent, dead_links):
+            cell.subscribe(self.step)
+
+    def refusal(self, intent: Intent) -> list[str]:
+        """Why an intent cannot be carried out now, though it is well written; empty: it can."""
+        return shortages(intent, self._tables.value.ids, self._clock.now())
+
+    def would_be(self, intent: Intent) -> Tables:
+        """The tables if this intent were accepted now. Raises whatever an intent that cannot be planned raises."""
+        now = self._clock.now()
+        accepted = rules.accept(self._tables.value, self._intent.value, intent, now)
+        return self._with_groups(rules.advance(accepted, intent, self._verdicts.value, now), intent, now)
+
+    def take(self, tables: Tables) -> None:
+        """Take the tables of an intent that is accepted in the same breath."""
+        self._put(tables)
+
+    def step(self) -> None:
+        """Bring the tables up to now."""
+        now, intent = self._clock.now(), self._intent.value
+        stepped = rules.advance(self._tables.value, intent, self._verdicts.value, now)
+        self._stepped = now
+        self._put(self._with_groups(stepped, intent, now))
+
+    def deadline(self) -> float | None:
+        """When time alone changes the tables next; in the past if that was missed."""
+        return rules.deadline(self._tables.value, self._intent.value, self._verdicts.value, self._stepped)
+
+    def _with_groups(self, tables: Tables, intent: Intent, now: float) -> Tables:
+        basis = (
+            intent,
+            tables.bound,
+            tuple(state.members for state in tables.pools.values()),
+            self._absent.value,
+            self._dead_links.value,
+        )
+        if len(basis) == len(self._group_basis) and all(
+            a is b or a == b for a, b in zip(basis, self._group_basis, strict=True)
+        ):
+            return tables
+        made = grouped(tables, intent, now, self._absent.value, self._dead_links.value)
+        self._group_basis = basis
+        return made
+
+    def _put(self, tables: Tables) -> None:
+        before = self._tables.value
+        if not self._tables.put(tables):
+            return
+        for key, state in tables.pools.items():
+            old = before.pools.get(key)
+            if old is None or old.revision != state.revision:
+                self._say_table(key, tables)
+            wanted = self._intent_slots(state.name)
+            if wanted is not None and wanted != len(state.now) and (old is None or old.name != state.name):
+                why = "what is remembered names slots of that many"
+                self._journal.event("pool_size_kept", pool=key, slots=len(state.now), why=why)
+        for name, turn in tables.turns.items():
+            if name in before.turns and before.turns[name].number != turn.number:
+                self._journal.event("memory_turned", vip=name, generation=turn.number)
+        for name in tables.retained.keys() - before.retained.keys():
+            self._journal.event("listener_drains", listener=name)
+        for name in before.retained.keys() - tables.retained.keys():
+            returned = name in {item.name for item in self._intent.value.listeners()}
+            self._journal.event("listener_returned" if returned else "listener_gone", listener=name)
+
+    def _say_table(self, key: str, tables: Tables) -> None:
+        state = tables.pools[key]
+        self._journal.event(
+            "table",
+            pool=key,
+            revision=state.revision,
+            moving=state.moving,
+            serving=len(state.serving),
+            panicked=state.panicked,
+        )
+
+    def _intent_slots(self, pool: str) -> int | None:
+        return next((p.slots for p in self._intent.value.pools if p.name == pool), None)

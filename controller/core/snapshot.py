@@ -1,0 +1,313 @@
+"""What the controller shows of itself, as typed data. ``status.json`` and all else that shows it read nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from controller.core.fleet import Fleet, SwitchTask
+from controller.core.hello import Hellos, LinkStatus
+from controller.core.intents import Intents
+from controller.core.pinning import Pinning
+from controller.core.presence import Presence
+from controller.core.probing import Probing
+from controller.core.rollout import Rollout
+from controller.core.state import State
+from controller.plan.demand import meter_name
+from controller.plan.duty import World
+from controller.plan.ids import Space
+from controller.plan.pool import PoolState
+from controller.southbound.driver import Counts
+from controller.spec.types import Listener, Role
+
+
+@dataclass(frozen=True)
+class SwitchStatus:
+    """One switch of the intent, or one that is leaving it."""
+
+    connected: bool
+    """Its control stream is up."""
+    admitted: bool
+    """lb switches: edges may use it."""
+    synced: bool
+    """It holds what it should."""
+    push: str
+    """``waiting`` for the present P4 program, its ``turn`` to get it, or empty."""
+    leaving: bool = False
+    """The intent no longer names it: it is emptied."""
+    entries: int = 0
+    """Flows or table entries, but for slots."""
+    repairs: int = 0
+    """Audits that found something amiss and mended it."""
+    writes: int = 0
+    """Times that something was written."""
+    unsent: int = 0
+    """Packets dropped because the switch took them too slowly."""
+    conflicts: tuple[str, ...] = ()
+    """Places that we want and other programs hold."""
+    drops: Mapping[str, int] | None = None
+    """P4: packets dropped, by reason."""
+    problem: str = ""
+    """What is wrong with it, in words."""
+    links: Mapping[str, LinkStatus] | None = None
+    """P4: its cables to other P4 switches, by port number."""
+
+
+@dataclass(frozen=True)
+class BackendStatus:
+    """A backend that is, or was, in a pool."""
+
+    id: int
+    """Its number on switches."""
+    weight: int
+    """As the intent has it."""
+    slots: int
+    """Slots that name it."""
+    state: str
+    """``normal``, ``drain``, ``move``, ``reset``, or ``removed``."""
+    up: bool | None
+    """The verdict; null: not probed, or no result yet."""
+    reason: str
+    """Why the verdict is so."""
+    since: float | None
+    """Seconds since the verdict changed; null: there is none."""
+
+
+@dataclass(frozen=True)
+class PoolStatus:
+    """One pool and protocol, or a listener's own table while it differs from its pool's."""
+
+    backends: Mapping[str, BackendStatus]
+    """By name."""
+    revision: int
+    """Grows with every change of the table."""
+    slots: int
+    """Slots of the table."""
+    moving: int
+    """Slots in transition."""
+    watched: int
+    """(backend, slot) pairs whose connections are reported and pinned."""
+    panicked: bool
+    """Health is ignored: too much of the pool is down."""
+    without_slots: tuple[str, ...] = ()
+    """Serving backends whose share of the table rounds to nothing."""
+
+
+@dataclass(frozen=True)
+class ListenerStatus:
+    """One listener."""
+
+    pool: str
+    """Key of the pool's status."""
+    draining: bool
+    """The intent no longer names it: it takes nothing new, and keeps its connections for ``drain_timeout``."""
+    backends: Mapping[str, Mapping[str, int]]
+    """``packets`` and ``bytes`` by backend, summed over lb switches."""
+
+
+@dataclass(frozen=True)
+class AtRisk:
+    """What would be lost if the worst happened now."""
+
+    moving_slots: Mapping[str, int]
+    """By pool: connections opened on them are lost with their lb switch, unless they are pinned."""
+    pins_refused: int
+    """Connections that found the book of pins full."""
+    memory_short: tuple[str, ...]
+    """lb switches whose conntrack could not be told to remember."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything worth knowing at a glance."""
+
+    at: float
+    """Unix seconds."""
+    term: int
+    """Claims switches; grows with every controller that takes them over."""
+    revision: int
+    """Of the last commit: the change id of events."""
+    store: str
+    """Why the store cannot be written; empty: it can."""
+    intent_errors: tuple[str, ...]
+    """Why the last proposal was refused; the one before it is in force."""
+    switches: Mapping[str, SwitchStatus]
+    """By name."""
+    strangers: tuple[str, ...]
+    """Datapath ids that are connected and that the intent does not name."""
+    pools: Mapping[str, PoolStatus]
+    """By key: pool/protocol, or "listener pool/protocol" for a listener's own."""
+    listeners: Mapping[str, ListenerStatus]
+    """By name."""
+    pins: int
+    """Connections that are pinned."""
+    unsynced: int
+    """Pins that not every connected lb switch holds yet."""
+    at_risk: AtRisk
+    """What would be lost if the worst happened now."""
+    guard: Mapping[str, int]
+    """Packets dropped by each guard, ``listener`` or ``listener prefix``."""
+    reports: Mapping[str, int]
+    """What switches reported, by kind."""
+    hellos: Mapping[str, int]
+    """Hellos between P4 switches."""
+    probes_pending: int
+    """Backends whose first probe is still to come."""
+    probe_problems: tuple[str, ...]
+    """Why some probes cannot be asked: their verdicts stand still."""
+    events_dropped: int
+    """Events that the log's reader was too slow for."""
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values, keys as named here."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a snapshot is taken of."""
+
+    state: State
+    fleet: Fleet
+    presence: Presence
+    rollout: Rollout
+    pinning: Pinning
+    probing: Probing
+    hellos: Hellos
+    intents: Intents
+    reports: Callable[[], Iterable[Mapping[str, int]]]
+    strangers: Callable[[], Iterable[str]]
+    now: Callable[[], float]
+    """Seconds of the clock."""
+    wall: Callable[[], float]
+    dropped: Callable[[], int]
+
+
+def snapshot(of: Sources) -> Snapshot:
+    """The present."""
+    world = of.state.committed.value
+    assert world is not None, "nothing is shown before the first commit"
+    moving = {key: pool.moving for key, pool in world.pools.items() if pool.moving}
+    short = tuple(sorted(task.switch.name for task in of.fleet if task.memory_short))
+    reports: Counter[str] = Counter()
+    for counts in of.reports():
+        reports.update(counts)
+    return Snapshot(
+        at=of.wall(),
+        term=of.state.term.value,
+        revision=of.state.revision,
+        store=of.state.problem,
+        intent_errors=of.intents.errors,
+        switches=_switches(of, world),
+        strangers=tuple(sorted(of.strangers())),
+        pools={key: _pool(of, pool) for key, pool in world.pools.items()},
+        listeners=_listeners(of, world),
+        pins=of.pinning.count,
+        unsynced=of.pinning.unsynced(of.fleet.unsynced_version(Role.LB)),
+        at_risk=AtRisk(moving, of.pinning.refused, short),
+        guard=_guard(of, world),
+        reports=dict(reports),
+        hellos=dict(of.hellos.counts),
+        probes_pending=of.probing.pending(),
+        probe_problems=tuple(of.probing.problems()),
+        events_dropped=of.dropped(),
+    )
+
+
+def _switches(of: Sources, world: World) -> dict[str, SwitchStatus]:
+    names = dict.fromkeys(switch.name for switch in world.intent.switches)
+    names |= dict.fromkeys(task.switch.name for task in of.fleet)
+    return {name: _switch(of, name) for name in names}
+
+
+def _switch(of: Sources, name: str) -> SwitchStatus:
+    task, push = of.fleet.get(name), of.rollout.shown(name)
+    admitted = of.presence.is_admitted(name)
+    if task is None:
+        return SwitchStatus(push == "waiting", admitted, False, push)
+    driver = task.driver
+    return SwitchStatus(
+        True,
+        admitted,
+        task.synced,
+        push,
+        task.leaving,
+        driver.size(task.have) if task.have else 0,
+        task.repairs,
+        task.writes,
+        task.unsent,
+        tuple(task.conflicts),
+        dict(driver.drops) if isinstance(driver, Counts) else None,
+        _problem(of, task),
+        of.hellos.shown(task.switch),
+    )
+
+
+def _problem(of: Sources, task: SwitchTask) -> str:
+    return task.problem or task.links_shut or task.memory_short or of.hellos.problem(task.switch)
+
+
+def _pool(of: Sources, pool: PoolState) -> PoolStatus:
+    held = np.bincount(pool.now, minlength=1)
+    backends = {}
+    for member in pool.members:
+        name = member.backend.name
+        verdict = of.state.verdicts.value.get(member.origin or pool.name, {}).get(name)
+        backends[name] = BackendStatus(
+            member.id,
+            member.backend.weight,
+            int(held[member.id]) if member.id < len(held) else 0,
+            "removed" if member.removed else pool.fates[member.id].value,
+            None if verdict is None else verdict.up,
+            "" if verdict is None else verdict.reason,
+            None if verdict is None else round(of.now() - verdict.since, 1),
+        )
+    serving = {each.name for each in pool.serving}
+    without = tuple(name for name, each in backends.items() if name in serving and not each.slots)
+    return PoolStatus(
+        backends, pool.revision, len(pool.now), pool.moving, len(pool.watched), pool.panicked, without
+    )
+
+
+def _listeners(of: Sources, world: World) -> dict[str, ListenerStatus]:
+    totals: dict[tuple[int, int], tuple[int, int]] = {}
+    for task in of.fleet:
+        if Role.LB not in task.switch.roles or not isinstance(task.driver, Counts):
+            continue
+        for pair, (packets, octets) in task.driver.packets.items():
+            old = totals.get(pair, (0, 0))
+            totals[pair] = (old[0] + packets, old[1] + octets)
+    wanted = {item.name for item in of.state.intent.value.listeners()}
+    names = {number: name for name, number in world.ids.ids(Space.BACKEND).items()}
+    found: dict[int, dict[str, Mapping[str, int]]] = {}
+    for (listener, backend), (packets, octets) in totals.items():
+        if backend in names:
+            found.setdefault(listener, {})[names[backend]] = {"packets": packets, "bytes": octets}
+    return {
+        item.name: ListenerStatus(
+            world.state_key(item),
+            item.name not in wanted,
+            found.get(world.ids.id(Space.LISTENER, item.name), {}),
+        )
+        for item in world.intent.listeners()
+    }
+
+
+def _guard(of: Sources, world: World) -> dict[str, int]:
+    counters = [task.driver for task in of.fleet if isinstance(task.driver, Counts)]
+    out = {}
+    for item in world.intent.listeners():
+        for name, shown in _guards(item):
+            number = world.ids.id(Space.METER, name)
+            out[shown] = sum(driver.guard_drops(number) for driver in counters)
+    return out
+
+
+def _guards(item: Listener) -> list[tuple[str, str]]:
+    """Names of a listener's meters, and how they are shown."""
+    everybody = [] if item.guard.rate is None else [(meter_name(item), item.name)]
+    rows = [(meter_name(item, row.prefix), f"{item.name} {row.prefix}") for row in item.guard.prefixes]
+    return everybody + rows

@@ -1,0 +1,61 @@
+"""What each switch should hold: plans of the last commit, made once for each revision of it; and previews."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from controller.core.cells import Readable
+from controller.plan.duty import World
+from controller.plan.pins import PinBook
+from controller.southbound.driver import Delta, Driver, HoldsPins
+
+
+class _Made(NamedTuple):
+    driver: Driver[Any, Any]
+    world: World
+    switch: object
+    target: Any
+    pins: int
+
+
+class Targets:
+    """Plans by committed revision. A new pin alone costs what the driver's ``with_pins`` does."""
+
+    def __init__(self, committed: Readable[World | None], pins: PinBook) -> None:
+        self._committed = committed
+        self._pins = pins
+        self._made: dict[object, _Made] = {}
+
+    @property
+    def world(self) -> World:
+        """What plans are made from now."""
+        world = self._committed.value
+        assert world is not None, "nothing is planned before the first commit"
+        return world
+
+    def of(self, driver: Driver[Any, Any]) -> tuple[Any, int]:
+        """What a switch should hold now, and the version of the pins in it."""
+        world, pins, key = self.world, self._pins.version, driver.session
+        made = self._made.get(key)
+        if (
+            made is None
+            or made.driver is not driver
+            or made.world is not world
+            or made.switch != driver.switch
+        ):
+            made = _Made(driver, world, driver.switch, driver.plan(world), pins)
+        elif made.pins != pins:
+            target = driver.with_pins(world) if isinstance(driver, HoldsPins) else driver.plan(world)
+            made = made._replace(target=target, pins=pins)
+        self._made[key] = made
+        return made.target, made.pins
+
+    def forget(self, driver: Driver[Any, Any]) -> None:
+        """A switch's stream ended."""
+        self._made.pop(driver.session, None)
+
+    def preview(self, driver: Driver[Any, Any], world: World) -> Delta:
+        """What a world that may never come would change on a switch."""
+        have, _ = self.of(driver)
+        delta: Delta = driver.diff(have, driver.preview(world))
+        return delta

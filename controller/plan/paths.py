@@ -1,0 +1,103 @@
+"""Which ports of a P4 switch lead somewhere, as far as is known: switches that are gone, cables that hellos found cut.
+
+    port ─► its cable carries, its switch is there ─► and that switch has a way on to where the packet goes ─► used
+
+Never none: if no port is good, those are used whose cable carries, and if there are none of these either, all: then it
+is more likely we who see nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from controller.plan.duty import World
+from controller.spec.types import Intent, Network, Role, Route, Switch
+
+
+class End(NamedTuple):
+    """A port of a switch."""
+
+    switch: str
+    port: int
+
+
+class Ways:
+    """What is known now; to be made anew for every plan."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._switches = {s.name: s for s in world.intent.switches}
+        self._behind = {s.name: {port.number: port.to for port in s.ports} for s in world.intent.switches}
+        self._routes: dict[str, dict[Network, Route]] = {}
+
+    def living(self, switch: Switch, ports: tuple[int, ...], to: Network | None = None) -> tuple[int, ...]:
+        """Of these ports, those to use for packets to a prefix (None: to whoever is behind the ports)."""
+        here = tuple(port for port in ports if self._carries(switch, port))
+        if to is None or not self._world.dead_links:
+            return here or ports
+        leading = tuple(
+            port for port in here if self._leads(self._behind[switch.name][port], to, {switch.name})
+        )
+        return leading or here or ports
+
+    def uplinks(self, switch: Switch, ports: tuple[int, ...]) -> tuple[int, ...]:
+        """Of an edge's ports to lb switches, those to use: behind them are all servers."""
+        here = tuple(port for port in ports if (switch.name, port) not in self._world.dead_links)
+        fit = tuple(port for port in here if self._reaches_servers(self._behind[switch.name][port]))
+        return fit or here or ports
+
+    def _carries(self, switch: Switch, port: int) -> bool:
+        world = self._world
+        return (switch.name, port) not in world.dead_links and self._behind[switch.name][
+            port
+        ] not in world.absent
+
+    def _leads(self, name: str, to: Network, seen: set[str]) -> bool:
+        """Whether a neighbour has a way on; hosts are there, and who names no route knows better."""
+        switch = self._switches.get(name)
+        route = self._route(switch, to) if switch is not None else None
+        if switch is None or route is None:
+            return True
+        if name in seen:
+            return False
+        return any(
+            self._carries(switch, port.number) and self._leads(port.to, to, {*seen, name})
+            for port in switch.ports
+            if port.to in route.via
+        )
+
+    def _route(self, switch: Switch, to: Network) -> Route | None:
+        """The route that packets to a prefix take: the longest that covers it."""
+        if switch.name not in self._routes:
+            self._routes[switch.name] = {route.to: route for route in switch.routes}
+        known = self._routes[switch.name]
+        lengths = {route.prefixlen for route in known if route.version == to.version}
+        for length in sorted((n for n in lengths if n <= to.prefixlen), reverse=True):
+            found = known.get(to.supernet(new_prefix=length))
+            if found is not None:
+                return found
+        return None
+
+    def _reaches_servers(self, name: str) -> bool:
+        """Whether an lb switch has a cable that carries to each server, or to the switch where it is."""
+        switch = self._switches[name]
+        if Role.LB not in switch.roles or not any(dead == name for dead, _ in self._world.dead_links):
+            return True
+        sets = {
+            tuple(port.number for port in switch.ports if port.to in (real.at, real.name))
+            for pool in self._world.intent.pools
+            for real in pool.backends
+        }
+        return all(not ports or any(self._carries(switch, port) for port in ports) for ports in sets)
+
+
+def cables(intent: Intent) -> dict[End, str]:
+    """Ports that lead from one P4 switch to another which has a port back, and where to."""
+    p4 = {s.name: s for s in intent.switches if s.p4runtime is not None}
+    leads = {name: {port.to for port in switch.ports} for name, switch in p4.items()}
+    return {
+        End(name, port.number): port.to
+        for name, switch in p4.items()
+        for port in switch.ports
+        if name in leads.get(port.to, ())
+    }

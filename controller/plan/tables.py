@@ -1,0 +1,482 @@
+"""All that planning decides and that outlives the controller: ids, pools through time, listeners that drain. Pure.
+
+    accept   another intent: names change, listeners change pools, listeners that are no more begin to drain
+    advance  time, verdicts: tables move, windows end, what has drained goes, ids are allocated and quarantined
+    served   the intent as switches carry it out: with the listeners that drain
+    probed   the intent as servers are asked: with the backends that drain
+
+Listeners of one pool and protocol share a state ("web/tcp"). One whose pool is changed takes its table along, in a
+state of its own ("shop/tcp/80 web/tcp"), until nothing of it differs from the shared one: its connections stay with the
+servers that they are on, for as long as those drain. A listener that is removed does the same with a pool of no
+servers: nothing new is accepted, established connections go on until ``drain_timeout``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+import numpy as np
+
+from controller.plan import turns
+from controller.plan.demand import demand
+from controller.plan.ids import IdAllocator, Space
+from controller.plan.pool import Health, Origin, Origins, PoolState, next_change, refit, shifted, step
+from controller.plan.turns import Turn
+from controller.spec.types import Intent, Listener, Pool, Then, Vip
+
+Verdicts = Mapping[str, Mapping[str, Health]]
+"""Pool -> backend -> verdict."""
+
+GROUP_RESTS = 60.0
+"""Seconds for which the id of a group of next hops counts as remembered: its entries are rewritten at once."""
+RESETS = 10.0
+"""Seconds for which connections of a removed listener are reset, if that is what follows its drain."""
+
+
+@dataclass(frozen=True)
+class Retained:
+    """A listener that the intent no longer names."""
+
+    vip: Vip
+    """Its VIP, with this listener alone."""
+    since: float
+    """When it was removed."""
+
+    @property
+    def listener(self) -> Listener:
+        """The listener."""
+        return self.vip.listeners[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """Never changed in place; parts that did not change are the same objects."""
+
+    ids: IdAllocator = field(default_factory=IdAllocator)
+    pools: Mapping[str, PoolState] = field(default_factory=dict)
+    """By state key."""
+    bound: Mapping[str, str] = field(default_factory=dict)
+    """Listener name -> key of the state that serves it."""
+    retained: Mapping[str, Retained] = field(default_factory=dict)
+    """By listener name."""
+    former: Mapping[str, Pool] = field(default_factory=dict)
+    """Pools that the intent no longer names, of which members still drain; their probes name their ports."""
+    turns: Mapping[str, Turn] = field(default_factory=dict)
+    """By VIP name."""
+
+
+def shared_key(listener: Listener) -> str:
+    """Key of the state that all listeners of a pool and protocol share."""
+    return f"{listener.pool}/{listener.protocol}"
+
+
+def own_key(listener: Listener) -> str:
+    """Key of a state of the listener's own."""
+    return f"{listener.name} {shared_key(listener)}"
+
+
+# -- what follows from the tables -----------------------------------------------------------------------------
+
+
+def served(intent: Intent, tables: Tables) -> Intent:
+    """The intent with the listeners that drain, and the pools that these need."""
+    if not tables.retained:
+        return intent
+    vips = {vip.address: vip for vip in intent.vips}
+    for each in tables.retained.values():
+        known = vips.get(each.vip.address)
+        listener = each.listener if known is None else replace(each.listener, vip=known.name)
+        base = each.vip if known is None else known
+        others = () if known is None else known.listeners
+        vips[each.vip.address] = replace(base, listeners=(*others, listener))
+    named = {pool.name for pool in intent.pools}
+    extra = tuple(replace(pool, backends=()) for name, pool in tables.former.items() if name not in named)
+    return replace(intent, vips=tuple(vips.values()), pools=(*intent.pools, *extra))
+
+
+def probed(intent: Intent, tables: Tables) -> Intent:
+    """The intent with all backends that connections may be on, so that none is left without a verdict."""
+    reals = {pool.name: {real.name: real for real in pool.backends} for pool in intent.pools}
+    reals |= {name: {} for name in tables.former if name not in reals}
+    users: dict[str, set[str]] = {}
+    """Pool -> listeners that lead to members of it."""
+    leads: dict[str, list[str]] = {}
+    for listener, key in tables.bound.items():
+        leads.setdefault(key, []).append(listener)
+    for key, state in tables.pools.items():
+        for member in state.members:
+            origin = member.origin or state.name
+            if origin in reals:
+                reals[origin].setdefault(member.backend.name, member.backend)
+                users.setdefault(origin, set()).update(leads.get(key, ()))
+    policies = {**tables.former, **{pool.name: pool for pool in intent.pools}}
+    pools = tuple(replace(policies[name], backends=tuple(of.values())) for name, of in reals.items())
+    return replace(intent, pools=pools, vips=_leading_to(served(intent, tables), users))
+
+
+def _leading_to(intent: Intent, users: Mapping[str, set[str]]) -> tuple[Vip, ...]:
+    """The VIPs, with a listener more where one leads to members of another pool than its own."""
+    out = []
+    for vip in intent.vips:
+        more = [
+            replace(item, pool=pool)
+            for pool, names in users.items()
+            for item in vip.listeners
+            if item.name in names and item.pool != pool
+        ]
+        out.append(replace(vip, listeners=(*vip.listeners, *more)))
+    return tuple(out)
+
+
+def generation(tables: Tables, vip: str) -> int:
+    """Number of a VIP's generation of memory."""
+    turn = tables.turns.get(vip)
+    return 0 if turn is None else turn.number
+
+
+def memory_of(intent: Intent, vip: Vip) -> float:
+    """The longest memory that a pool behind the VIP asks for, seconds."""
+    return max((intent.pool(item.pool).memory_timeout for item in vip.listeners), default=900.0)
+
+
+# -- another intent -------------------------------------------------------------------------------------------
+
+
+def accept(tables: Tables, old: Intent, new: Intent, now: float) -> Tables:
+    """The tables once ``new`` takes the place of ``old``; ``advance`` follows before they are used."""
+    was = served(old, tables)
+    tables = _rename(tables, was, new)
+    was = _renamed(was, renames(was, new))
+    wanted = {item.name: (vip, item) for vip in new.vips for item in vip.listeners}
+    before = {item.name: (vip, item) for vip in was.vips for item in vip.listeners}
+    pools, bound, retained = dict(tables.pools), dict(tables.bound), dict(tables.retained)
+    former = {**tables.former, **_resolved(was)}
+    for name, (vip, item) in before.items():
+        if name not in wanted and name not in retained:
+            retained[name] = Retained(replace(vip, listeners=(item,)), now)
+            _rebind(pools, bound, item, item, own_key(item), item.pool, None)
+    for name, (_, item) in wanted.items():
+        retained.pop(name, None)
+        _bind(pools, bound, item, before.get(name), new.pool(item.pool))
+    return replace(tables, pools=pools, bound=bound, retained=retained, former=former)
+
+
+def renames(old: Intent, new: Intent) -> dict[str, str]:
+    """VIPs of ``old`` that have another name in ``new`` (known by their address), or whose name is another's now."""
+    by_address = {vip.address: vip.name for vip in new.vips}
+    taken = {vip.name: vip.address for vip in new.vips}
+    out = {}
+    for vip in old.vips:
+        if vip.address in by_address:
+            if by_address[vip.address] != vip.name:
+                out[vip.name] = by_address[vip.address]
+        elif vip.name in taken:
+            out[vip.name] = f"{vip.name}~{vip.address}"
+    return out
+
+
+def switch_renames(old: Intent, new: Intent) -> dict[str, str]:
+    """Switches that have another name in ``new``, known by their ids."""
+    by_id = {switch.id: switch.name for switch in new.switches}
+    return {s.name: by_id[s.id] for s in old.switches if s.id in by_id and by_id[s.id] != s.name}
+
+
+def _rename(tables: Tables, old: Intent, new: Intent) -> Tables:
+    vips, switches = renames(old, new), switch_renames(old, new)
+    if not vips and not switches:
+        return tables
+    listeners = {
+        item.name: replace(item, vip=vips[vip.name]).name
+        for vip in old.vips
+        if vip.name in vips
+        for item in vip.listeners
+    }
+    ids = tables.ids.renamed(Space.VIP, vips)
+    for space in (Space.LISTENER, Space.LOCAL4, Space.LOCAL6):
+        ids = ids.renamed(space, listeners)
+    for space, names in ((Space.METER, listeners), (Space.GROUP, switches), (Space.POOL, listeners)):
+        ids = ids.renamed(space, _first_word(ids.ids(space), names))
+    pools = {_first(key, listeners): state for key, state in tables.pools.items()}
+    bound = {listeners.get(name, name): _first(key, listeners) for name, key in tables.bound.items()}
+    retained = {
+        listeners.get(name, name): replace(each, vip=_renamed_vip(each.vip, vips))
+        for name, each in tables.retained.items()
+    }
+    of_vips = {vips.get(name, name): turn for name, turn in tables.turns.items()}
+    return replace(tables, ids=ids, pools=pools, bound=bound, retained=retained, turns=of_vips)
+
+
+def _first_word(names: Mapping[str, int], words: Mapping[str, str]) -> dict[str, str]:
+    """Names that begin with one of these words, and how they are called now."""
+    out = {name: _first(name, words) for name in names}
+    return {old: new for old, new in out.items() if old != new}
+
+
+def _first(name: str, words: Mapping[str, str]) -> str:
+    head, space, rest = name.partition(" ")
+    return f"{words.get(head, head)}{space}{rest}" if space else name
+
+
+def _renamed(intent: Intent, names: Mapping[str, str]) -> Intent:
+    return replace(intent, vips=tuple(_renamed_vip(vip, names) for vip in intent.vips)) if names else intent
+
+
+def _renamed_vip(vip: Vip, names: Mapping[str, str]) -> Vip:
+    name = names.get(vip.name)
+    if name is None:
+        return vip
+    return replace(vip, name=name, listeners=tuple(replace(item, vip=name) for item in vip.listeners))
+
+
+def _resolved(intent: Intent) -> dict[str, Pool]:
+    """Pools whose probes name the port that they fell back to."""
+    out = {}
+    for pool in intent.pools:
+        ports = [(i.port, i.backend_port) for i in intent.listeners() if i.pool == pool.name]
+        check = pool.health
+        if check is not None and check.port is None and ports:
+            check = replace(check, port=min(ports)[1])
+        out[pool.name] = replace(pool, health=check)
+    return out
+
+
+def _bind(
+    pools: dict[str, PoolState],
+    bound: dict[str, str],
+    item: Listener,
+    before: tuple[Vip, Listener] | None,
+    pool: Pool,
+) -> None:
+    """Say which state serves a listener of the intent."""
+    shared = shared_key(item)
+    if before is None or item.name not in bound:
+        bound[item.name] = shared
+        return
+    was = before[1]
+    if was.pool == item.pool and pools[bound[item.name]].name == item.pool:
+        return
+    others = {key for name, key in bound.items() if name != item.name}
+    own = shared if shared not in pools and shared not in others else own_key(item)
+    _rebind(pools, bound, was, item, own, was.pool, pool)
+
+
+def _rebind(
+    pools: dict[str, PoolState],
+    bound: dict[str, str],
+    was: Listener,
+    item: Listener,
+    key: str,
+    origin: str,
+    pool: Pool | None,
+) -> None:
+    """Give a listener a state of its own that begins with what it has."""
+    old = bound.get(was.name)
+    state = pools.get(old or "")
+    if state is None:
+        return
+    pools[key] = refit(state, origin if pool is None else pool.name, origin)
+    bound[item.name] = key
+    if old is not None and old != key and old not in bound.values():
+        pools.pop(old, None)
+
+
+# -- time and verdicts ----------------------------------------------------------------------------------------
+
+
+def advance(tables: Tables, intent: Intent, verdicts: Verdicts, now: float) -> Tables:
+    """The tables at ``now``. Raises IdsExhausted when an intent needs more ids than there are."""
+    tables = _forget_retained(tables, intent, now)
+    tables = _complete(tables, intent)
+    tables = _allocate(tables, intent, now)
+    tables = _step_pools(tables, intent, verdicts, now)
+    tables = _merge(tables, intent)
+    tables = _turn(tables, intent, now)
+    return _forget_former(tables, intent)
+
+
+def deadline(tables: Tables, intent: Intent, verdicts: Verdicts, stepped: float) -> float | None:
+    """When time alone changes the tables next, as they stand after a step at ``stepped``."""
+    times = [
+        next_change(state, pool, verdicts.get(state.name, {}), stepped, length, origins)
+        for state, pool, length, origins in _judged(tables, intent, verdicts)
+    ]
+    ends = [_ends(each, _pool_of(tables, intent, each.listener.pool)) for each in tables.retained.values()]
+    turning = [turns.due(turn) for turn in tables.turns.values()]
+    return min((t for t in chain(times, ends, turning) if t is not None), default=None)
+
+
+def later(tables: Tables, seconds: float) -> Tables:
+    """The same with all times later by ``seconds``: what was left when it was stored is left now."""
+    if not seconds:
+        return tables
+    return replace(
+        tables,
+        ids=tables.ids.shifted(seconds),
+        pools={key: shifted(state, seconds) for key, state in tables.pools.items()},
+        retained={n: replace(r, since=r.since + seconds) for n, r in tables.retained.items()},
+        turns={name: replace(turn, since=turn.since + seconds) for name, turn in tables.turns.items()},
+    )
+
+
+def _ends(each: Retained, pool: Pool) -> float:
+    """When a removed listener is no more."""
+    more = {Then.KEEP: pool.memory_timeout, Then.MOVE: 0.0, Then.RESET: RESETS}[pool.drain_then]
+    return each.since + pool.drain_timeout + more
+
+
+def _pool_of(tables: Tables, intent: Intent, name: str) -> Pool:
+    known = next((pool for pool in intent.pools if pool.name == name), None)
+    return tables.former[name] if known is None else known
+
+
+def _forget_retained(tables: Tables, intent: Intent, now: float) -> Tables:
+    over = {
+        name
+        for name, each in tables.retained.items()
+        if now >= _ends(each, _pool_of(tables, intent, each.listener.pool))
+    }
+    if not over:
+        return tables
+    return replace(tables, retained={n: each for n, each in tables.retained.items() if n not in over})
+
+
+def _complete(tables: Tables, intent: Intent) -> Tables:
+    """Every listener has a state, and no state is without one."""
+    listeners = {item.name: item for item in served(intent, tables).listeners()}
+    bound = {name: tables.bound.get(name, shared_key(item)) for name, item in listeners.items()}
+    pools = {key: tables.pools[key] for key in dict.fromkeys(bound.values()) if key in tables.pools}
+    for name, key in bound.items():
+        if key not in pools:
+            item = listeners[name]
+            slots = _pool_of(tables, intent, item.pool).slots
+            pools[key] = PoolState.new(item.pool, item.protocol, slots)
+    if bound == tables.bound and pools.keys() == tables.pools.keys():
+        return tables
+    return replace(tables, bound=bound, pools=pools)
+
+
+def _allocate(tables: Tables, intent: Intent, now: float) -> Tables:
+    wanted = {space: dict(names) for space, names in demand(served(intent, tables)).items()}
+    wanted[Space.POOL] = {key: _memory(tables, intent, state) for key, state in tables.pools.items()}
+    reals = wanted[Space.BACKEND]
+    for state in tables.pools.values():
+        memory = _memory(tables, intent, state)
+        for member in state.members:
+            name = member.backend.name
+            reals[name] = max(reals.get(name, 0.0), memory)
+    return _with_ids(tables, tables.ids.step(wanted, now))
+
+
+def with_groups(tables: Tables, names: Set[str], now: float) -> Tables:
+    """The tables with ids for exactly these groups of next hops."""
+    return _with_ids(tables, tables.ids.step({Space.GROUP: dict.fromkeys(names, GROUP_RESTS)}, now))
+
+
+def _with_ids(tables: Tables, ids: IdAllocator) -> Tables:
+    return tables if ids is tables.ids else replace(tables, ids=ids)
+
+
+def _memory(tables: Tables, intent: Intent, state: PoolState) -> float:
+    return _pool_of(tables, intent, state.name).memory_timeout
+
+
+def _judged(
+    tables: Tables, intent: Intent, verdicts: Verdicts
+) -> Iterator[tuple[PoolState, Pool, float, Origins]]:
+    """Each state with the pool that it should become, the length of its memory's generations, and others' rules."""
+    lengths: dict[str, float] = {}
+    drains = set(tables.retained)
+    live: set[str] = set()
+    for vip in served(intent, tables).vips:
+        turn = tables.turns.get(vip.name)
+        length = 0.0 if turn is None else turn.period
+        for item in vip.listeners:
+            key = tables.bound.get(item.name, "")
+            lengths[key] = max(lengths.get(key, 0.0), length)
+            if item.name not in drains:
+                live.add(key)
+    policies = {**tables.former, **{pool.name: pool for pool in intent.pools}}
+    origins = {name: Origin(pool, verdicts.get(name, {})) for name, pool in policies.items()}
+    for key, state in tables.pools.items():
+        pool = policies[state.name]
+        yield state, pool if key in live else replace(pool, backends=()), lengths.get(key, 0.0), origins
+
+
+def _step_pools(tables: Tables, intent: Intent, verdicts: Verdicts, now: float) -> Tables:
+    stepped = {}
+    for key, (state, pool, length, origins) in zip(
+        tables.pools, _judged(tables, intent, verdicts), strict=True
+    ):
+        health = verdicts.get(state.name, {})
+        stepped[key] = step(state, pool, health, tables.ids, now, length, origins)
+    if all(same(stepped[key], tables.pools[key]) for key in stepped):
+        return tables
+    kept = {k: tables.pools[k] if same(s, tables.pools[k]) else s for k, s in stepped.items()}
+    return replace(tables, pools=kept)
+
+
+def same(one: PoolState, other: PoolState) -> bool:
+    """Whether nothing has changed from one step to the next."""
+    if one is other:
+        return True
+    arrays = (one.now is other.now, one.before is other.before, one.watched is other.watched)
+    return (
+        all(arrays)
+        and one.members == other.members
+        and one.serving == other.serving
+        and one.fates == other.fates
+        and (one.panicked, one.calm_since, one.name) == (other.panicked, other.calm_since, other.name)
+    )
+
+
+def _merge(tables: Tables, intent: Intent) -> Tables:
+    """A state of a listener's own that differs in nothing from the shared one is no longer needed."""
+    bound, pools, ids = dict(tables.bound), dict(tables.pools), tables.ids
+    for item in intent.listeners():
+        key, shared = bound[item.name], shared_key(item)
+        if key == shared:
+            continue
+        if shared not in pools:
+            # The only one that wants that pool: its state is the shared one, under the id that it has.
+            pools = {shared if each == key else each: state for each, state in pools.items()}
+            ids = ids.renamed(Space.POOL, {key: shared})
+        elif not _settled_as(pools[key], pools[shared]):
+            continue
+        bound[item.name] = shared
+        if key in pools and key not in bound.values():
+            del pools[key]
+    if bound == tables.bound:
+        return tables
+    return replace(tables, bound=bound, pools=pools, ids=ids)
+
+
+def _settled_as(own: PoolState, shared: PoolState) -> bool:
+    alike = {(m.id, m.removed) for m in own.members} <= {(m.id, m.removed) for m in shared.members}
+    return (
+        alike
+        and not own.moving
+        and not len(own.watched)
+        and own.panicked == shared.panicked
+        and np.array_equal(own.now, shared.now)
+    )
+
+
+def _turn(tables: Tables, intent: Intent, now: float) -> Tables:
+    whole = served(intent, tables)
+    made = {}
+    for vip in whole.vips:
+        memory, known = memory_of(whole, vip), tables.turns.get(vip.name)
+        made[vip.name] = turns.first(memory, now) if known is None else turns.advance(known, memory, now)
+    return tables if made == tables.turns else replace(tables, turns=made)
+
+
+def _forget_former(tables: Tables, intent: Intent) -> Tables:
+    """Keep the rules of pools that the intent lacks for as long as a member or a listener goes by them."""
+    named = {pool.name for pool in intent.pools}
+    needed = {each.listener.pool for each in tables.retained.values()}
+    needed |= {m.origin or s.name for s in tables.pools.values() for m in s.members}
+    needed |= {state.name for state in tables.pools.values()}
+    kept = {name: pool for name, pool in tables.former.items() if name in needed and name not in named}
+    return tables if kept.keys() == tables.former.keys() else replace(tables, former=kept)

@@ -1,0 +1,208 @@
+"""What the core needs of a connected switch, whatever it speaks: a driver, and what some drivers can do besides.
+
+Driver        connect, read, plan, diff, write
+HoldsPins     pins among what it holds, and a plan for a new pin that costs as much as the pin
+Leases        authority that ends by itself
+Ports         which ports can be used, and packets out of them
+Counts        packets by listener and backend, drops by reason
+Doors         links to other switches that are shut until it may be used
+Remembers     how long its memory lasts is told to it apart
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+from controller.plan.duty import World
+from controller.plan.zones import Timeouts
+from controller.spec.types import Address, Switch
+
+TargetT = TypeVar("TargetT")
+
+
+class Delta(Protocol):
+    """The difference between what a switch holds and what it should hold."""
+
+    @property
+    def added(self) -> int:
+        """Entries that are new."""
+        ...
+
+    @property
+    def modified(self) -> int:
+        """Entries that change."""
+        ...
+
+    @property
+    def deleted(self) -> int:
+        """Entries that go."""
+        ...
+
+    @property
+    def touched(self) -> Sequence[str]:
+        """Some of them, in words."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+DeltaT = TypeVar("DeltaT", bound=Delta)
+
+
+class FoundPin(NamedTuple):
+    """A pin that a switch was found to hold."""
+
+    id: int | None
+    """None: the switch does not keep numbers."""
+    listener: int
+    source: Address
+    port: int
+    backend: int
+    timed: bool
+    """Whether this switch reports when the connection falls idle."""
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A packet that a switch is asked to send or to put through its pipeline; each driver has its own."""
+
+    frame: bytes
+
+
+@dataclass(frozen=True)
+class FramePacket(Packet):
+    """A frame of ours for some of a switch's ports: any driver with ``Ports`` sends it."""
+
+    ports: Sequence[int]
+
+
+class Send(NamedTuple):
+    """A packet for a switch, by name."""
+
+    switch: str
+    packet: Packet
+
+
+class Driver(ABC, Generic[TargetT, DeltaT]):
+    """One connected switch. Every method that waits has a deadline and raises SwitchError."""
+
+    def __init__(self, switch: Switch) -> None:
+        self.switch = switch
+        self.conflicts: list[str] = []
+        """Places that we want and other programs hold."""
+
+    @property
+    @abstractmethod
+    def session(self) -> object:
+        """The stream, as events name it."""
+
+    @property
+    @abstractmethod
+    def alive(self) -> bool:
+        """Whether the stream is up."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Cut a stream that does not answer; the switch connects again, or is connected to."""
+
+    @abstractmethod
+    async def read(self) -> TargetT:
+        """All that the switch holds of ours."""
+
+    @abstractmethod
+    def plan(self, world: World) -> TargetT:
+        """What the switch should hold."""
+
+    @abstractmethod
+    def preview(self, world: World) -> TargetT:
+        """The same for a world that may never come: nothing of it is remembered."""
+
+    @abstractmethod
+    def empty(self) -> TargetT:
+        """What a switch should hold that is ours no longer."""
+
+    @abstractmethod
+    def diff(self, have: TargetT, want: TargetT) -> DeltaT:
+        """What to write."""
+
+    @abstractmethod
+    async def write(self, delta: DeltaT, want: TargetT) -> TargetT:
+        """Write it; what the switch holds then."""
+
+    @abstractmethod
+    async def transmit(self, packet: Packet) -> None:
+        """Send a packet of ours."""
+
+    @abstractmethod
+    def lost_all(self, have: TargetT, want: TargetT) -> bool:
+        """True for a switch that lost everything; to lack some of a newer intent is no reason to leave it."""
+
+    @abstractmethod
+    def size(self, have: TargetT) -> int:
+        """Entries, but for slots."""
+
+
+class HoldsPins(ABC, Generic[TargetT]):
+    """A driver whose switch holds pins."""
+
+    @abstractmethod
+    def with_pins(self, world: World) -> TargetT:
+        """The last plan with the pins of now, when nothing else has changed."""
+
+    @abstractmethod
+    def pins(self, have: TargetT) -> Iterable[FoundPin]:
+        """Pins among what the switch holds."""
+
+
+class Leases(ABC, Generic[TargetT]):
+    """A driver whose switch answers for VIPs until a deadline."""
+
+    @abstractmethod
+    async def renew(self, want: TargetT, left: Mapping[int, float]) -> None:
+        """Let the switch answer for so many seconds from now, by VIP id; VIPs that are not named run out."""
+
+    @abstractmethod
+    async def apply_leases(self) -> None:
+        """What the last plan changes in who answers, at once."""
+
+
+class Ports(ABC):
+    """A driver that knows its switch's ports."""
+
+    @abstractmethod
+    async def live_ports(self) -> Set[int]:
+        """Numbers of the ports that can be used."""
+
+
+class Counts(ABC):
+    """A driver that counts; as of the last read."""
+
+    packets: Mapping[tuple[int, int], tuple[int, int]]
+    """(listener, backend) -> packets, bytes."""
+    drops: Mapping[str, int]
+    """Packets dropped, by reason."""
+
+    @abstractmethod
+    def guard_drops(self, number: int) -> int:
+        """Packets that one guard dropped; ``number`` is its id."""
+
+
+@runtime_checkable
+class Doors(Protocol):
+    """A driver whose switch keeps neighbours from sending until it may be used."""
+
+    async def open_links(self, ports: Set[int]) -> None:
+        """Let neighbours behind these ports send. Raises OvsdbError, SwitchError."""
+        ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A driver whose switch has to be told how long to remember."""
+
+    async def remember(self, wanted: Sequence[Timeouts]) -> int:
+        """See to it; how many zones were changed. Raises OvsdbError."""
+        ...

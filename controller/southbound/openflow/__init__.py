@@ -1,0 +1,1 @@
+"""The OpenFlow driver, on os-ken."""

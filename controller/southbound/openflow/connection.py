@@ -1,0 +1,166 @@
+"""OpenFlow driver on os-ken: accepts switches, turns their streams into sessions and events.
+
+It runs in a process of its own (``serve``) or inside somebody's os-ken process beside other applications (load
+``OpenFlowApp``): then it takes only messages that answer it or carry its cookies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from os_ken import cfg
+from os_ken.base.app_manager import AppManager, OSKenApp
+from os_ken.controller import ofp_event
+from os_ken.controller.handler import DEAD_DISPATCHER, MAIN_DISPATCHER, set_ev_cls
+from os_ken.ofproto import ofproto_v1_3
+
+from controller.southbound.openflow import hook as oskenhook
+from controller.southbound.openflow.events import (
+    Connected,
+    Disconnected,
+    Event,
+    FlowEnded,
+    PacketIn,
+    Refused,
+    Stranger,
+)
+from controller.southbound.openflow.session import Session
+from flows.messages import COOKIE_SHIFT
+from flows.readback import known_fields
+from flows.tables import Cookie
+
+_IDLE_TIMEOUT = 0
+
+
+class Hub:
+    """Where os-ken's threads hand over to the event loop: one per process, bound before os-ken starts."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_event: Callable[[Event], None],
+        cookies: dict[int, int],
+        term: Callable[[], int],
+    ) -> None:
+        """``cookies``: datapath id -> owner part of our cookies, for the switches that are ours; ``term``: ours now."""
+        self._loop = loop
+        self._on_event = on_event
+        self._cookies = cookies
+        self._term = term
+        self._sessions: dict[Any, Session] = {}
+        self._strangers: set[Any] = set()
+        """Connected switches that are not ours (yet)."""
+        oskenhook.install(self._take)
+
+    def close(self) -> None:
+        """Give up all sessions."""
+        oskenhook.remove(self._take)
+
+    def up(self, datapath: Any) -> None:
+        """A switch finished its handshake (os-ken's thread)."""
+        # os-ken counts from a random number: not among those by which answers to us are known.
+        if datapath.xid >> 24 == oskenhook.OWN_XID:
+            datapath.xid = 0
+        self._loop.call_soon_threadsafe(self._greet, datapath)
+
+    def down(self, datapath: Any) -> None:
+        """A switch's stream ended (os-ken's thread)."""
+        self._loop.call_soon_threadsafe(self._close, datapath)
+
+    def switches_changed(self) -> None:
+        """Other switches are ours now: look again at those that are connected (event loop)."""
+        waiting, self._strangers = self._strangers, set()
+        for datapath in waiting:
+            if datapath.id in self._cookies:
+                self._on_event(Stranger(datapath.id, address_of(datapath), False))
+            self._greet(datapath)
+        for session in self._sessions.values():
+            session.claim(self._term())
+
+    def _greet(self, datapath: Any) -> None:
+        if datapath.id in self._cookies:
+            self._open(datapath)
+        else:
+            self._strangers.add(datapath)
+            self._on_event(Stranger(datapath.id, address_of(datapath), True))
+
+    def _open(self, datapath: Any) -> None:
+        session = Session(datapath, self._loop, lambda what: self._on_event(Refused(session, what)))
+        self._sessions[datapath] = session
+        session.claim(self._term())
+        self._on_event(Connected(session))
+
+    def _close(self, datapath: Any) -> None:
+        if datapath in self._strangers:
+            self._strangers.discard(datapath)
+            self._on_event(Stranger(datapath.id, address_of(datapath), False))
+        session = self._sessions.pop(datapath, None)
+        if session is not None:
+            session.close()
+            self._on_event(Disconnected(session))
+
+    def _take(self, datapath: Any, kind: int, xid: int, message: bytes) -> bool:
+        if kind in (oskenhook.PACKET_IN, oskenhook.FLOW_REMOVED):
+            cookie = oskenhook.cookie_of(kind, message)
+            if cookie >> COOKIE_SHIFT != self._cookies.get(datapath.id):
+                return False
+            self._loop.call_soon_threadsafe(self._report, datapath, kind, cookie, message)
+            return True
+        session = self._sessions.get(datapath)
+        if session is None:
+            return False
+        session.take(kind, xid, message)
+        return True
+
+    def _report(self, datapath: Any, kind: int, value: int, message: bytes) -> None:
+        session, cookie = self._sessions.get(datapath), Cookie.parse(value)
+        if session is None or cookie is None:
+            return
+        if kind == oskenhook.FLOW_REMOVED:
+            self._on_event(FlowEnded(session, cookie, idle=message[18] == _IDLE_TIMEOUT))
+            return
+        fields, end = known_fields(message, 24)
+        self._on_event(PacketIn(session, cookie, fields, message[end + 2 :]))
+
+
+def address_of(datapath: Any) -> str:
+    """Where a switch connects from, as people write it."""
+    host, port = datapath.address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class OpenFlowApp(OSKenApp):  # type: ignore[misc]
+    """The os-ken application: tells the hub about switches."""
+
+    OFP_VERSIONS: ClassVar[list[int]] = [ofproto_v1_3.OFP_VERSION]
+    hub: ClassVar[Hub | None] = None
+
+    @set_ev_cls(ofp_event.EventOFPStateChange, [MAIN_DISPATCHER, DEAD_DISPATCHER])  # type: ignore[untyped-decorator]
+    def state_changed(self, event: Any) -> None:
+        """A switch came or went."""
+        if self.hub is None or event.datapath.id is None:
+            return
+        if event.state == MAIN_DISPATCHER:
+            self.hub.up(event.datapath)
+        else:
+            self.hub.down(event.datapath)
+
+
+def serve(host: str, port: int, apps: tuple[str, ...] = ()) -> None:
+    """Run os-ken with our application (and others, by module name) in threads of this process.
+
+    Raises OSError when the address cannot be listened on (os-ken itself would only log it in a thread).
+    """
+    with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+        pass
+    cfg.CONF(args=[], project="os_ken", default_config_files=[])
+    cfg.CONF.set_override("ofp_listen_host", host)
+    cfg.CONF.set_override("ofp_tcp_listen_port", port)
+    cfg.CONF.set_override("ofp_ssl_listen_port", port)
+    manager = AppManager.get_instance()
+    manager.load_apps([__name__, *apps])
+    contexts = manager.create_contexts()
+    manager.instantiate_apps(**contexts)

@@ -1,0 +1,195 @@
+"""An Open vSwitch as the core sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from controller.plan.duty import World, duty
+from controller.plan.flowplan import FlowPlan
+from controller.plan.zones import Timeouts
+from controller.southbound.driver import (
+    Counts,
+    Driver,
+    FoundPin,
+    FramePacket,
+    HoldsPins,
+    Leases,
+    Packet,
+    Ports,
+)
+from controller.southbound.openflow.session import Session
+from controller.southbound.ovsdb import links, timeouts
+from controller.spec.types import Address, Role, Switch
+from flows.actions import CONTROLLER, Output, pack_all
+from flows.diff import Changes, describe, diff, leases
+from flows.entries import FlowBody, FlowKey, Target
+from flows.fields import FIELDS
+from flows.pipeline import target
+from flows.tables import BACKEND, LISTENER, Cookie, Kind, Meters, Placed, Stage
+
+ROUNDING = 0.5
+"""Seconds by which a lease may exceed what is left: OpenFlow counts whole ones, and a renewal is on its way."""
+
+
+@dataclass(frozen=True)
+class OpenFlowPacket(Packet):
+    """A packet that goes through actions."""
+
+    actions: bytes
+
+
+class OpenFlowDriver(Driver[Target, Changes], HoldsPins[Target], Leases[Target], Ports, Counts):
+    """Flows, groups and meters, our own among those of others."""
+
+    def __init__(self, switch: Switch, session: Session, pool_slots: Callable[[], dict[int, int]]) -> None:
+        """``pool_slots``: number of slots by pool number."""
+        super().__init__(switch)
+        self.packets = {}
+        self.drops = {}
+        self._session = session
+        self._pool_slots = pool_slots
+        self._plan = FlowPlan()
+        self._foreign: frozenset[FlowKey] = frozenset()
+        self._meter_drops: dict[int, int] = {}
+
+    @property
+    def session(self) -> Session:
+        """The stream."""
+        return self._session
+
+    @property
+    def placed(self) -> Placed:
+        """The pipeline as placed on this switch."""
+        return Placed(self.switch.placement)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the stream is up."""
+        return self._session.alive
+
+    def abort(self) -> None:
+        """Cut the stream."""
+        self._session.abort()
+
+    async def read(self) -> Target:
+        """Everything in our tables, all groups and meters, and the counters on the way.
+
+        It shares with the plan whatever is as planned: what is compared with it later is compared fast.
+        """
+        if Role.LB in self.switch.roles:
+            self._meter_drops = await self._session.meter_drops()
+        found = await self._session.read(self.placed, self._pool_slots(), self._plan.made)
+        self._foreign = found.foreign
+        self.packets = found.packets
+        return found.target
+
+    def plan(self, world: World) -> Target:
+        """What the switch should hold."""
+        return self._plan.target(world, self.switch)
+
+    def with_pins(self, world: World) -> Target:
+        """The last plan with the pins of now, in a time that does not grow with their number."""
+        return self._plan.with_pins(world)
+
+    def preview(self, world: World) -> Target:
+        """What the switch would hold."""
+        return target(duty(world, self.switch))
+
+    def empty(self) -> Target:
+        """Nothing of ours."""
+        return Target()
+
+    def diff(self, have: Target, want: Target) -> Changes:
+        """What to write; places that others hold in tables that are not ours are left to them."""
+        changes = diff(self.placed, have, want, self._foreign)
+        self.conflicts = [describe(key) for key in changes.conflicts]
+        return changes
+
+    async def write(self, delta: Changes, want: Target) -> Target:
+        """Write it, phase by phase."""
+        await self._session.write(delta, self.switch.name)
+        if not delta.conflicts:
+            return want
+        return want.without(delta.conflicts)
+
+    def lost_all(self, have: Target, want: Target) -> bool:
+        """Whether it claims no VIP traffic, although it should."""
+        claims = [key for key, body in want.in_table(self.placed.entry).items() if not body.hard]
+        return bool(claims) and not any(key in have.flows for key in claims)
+
+    def pins(self, have: Target) -> Iterator[FoundPin]:
+        """Pins among its flows."""
+        table = self.placed.table(Stage.PIN)
+        for key, body in have.flows.items():
+            cookie = Cookie.parse(body.cookie) if key.table == table else None
+            if cookie is None or cookie.kind not in (Kind.PIN, Kind.PIN_SEEN):
+                continue
+            match = {name: value for name, value, _ in key.match}
+            source, backend = _source(match), _loaded(body.instructions, BACKEND)
+            if source is not None and backend is not None:
+                port = match.get("tcp_src", match.get("udp_src", 0))
+                timed = cookie.kind is Kind.PIN
+                yield FoundPin(cookie.id, match.get(LISTENER, 0), source, port, backend, timed)
+
+    def size(self, have: Target) -> int:
+        """Flows."""
+        return len(have.flows)
+
+    async def renew(self, want: Target, left: Mapping[int, float]) -> None:
+        """Write every flow with a hard timeout again that may run in full: what has less time left runs out."""
+        claims = want.in_table(self.placed.entry)
+        short = (key for key, body in claims.items() if body.hard and not _covered(body, left))
+        await self._session.write(leases(want, self._foreign.union(short)), self.switch.name)
+
+    async def apply_leases(self) -> None:
+        """Answers are flows: the plan has them."""
+
+    async def live_ports(self) -> set[int]:
+        """Ports that are up and, where BFD runs, whose neighbour is alive."""
+        return await self._session.live_ports()
+
+    async def transmit(self, packet: Packet) -> None:
+        """Send a packet of ours."""
+        if isinstance(packet, FramePacket):
+            actions = pack_all([Output(port) for port in packet.ports])
+        else:
+            assert isinstance(packet, OpenFlowPacket), f"{type(packet).__name__} is no packet for OpenFlow"
+            actions = packet.actions
+        await self._session.send_packet(packet.frame, actions, CONTROLLER)
+
+    async def open_links(self, ports: Set[int]) -> None:
+        """Let edges behind these ports send, by the switch's OVSDB. Raises OvsdbError, SwitchError."""
+        if self.switch.ovsdb is None:
+            return
+        names = await self._session.port_names()
+        await links.open_links(self.switch.ovsdb, sorted(names[n] for n in ports if n in names))
+
+    async def remember(self, wanted: Sequence[Timeouts]) -> int:
+        """Tell its conntrack how long to remember, by its OVSDB. Raises OvsdbError."""
+        if self.switch.ovsdb is None:
+            return 0
+        return await timeouts.ensure(self.switch.ovsdb, wanted)
+
+    def guard_drops(self, number: int) -> int:
+        """Packets that one guard's meter dropped."""
+        return self._meter_drops.get(self.placed.meter(Meters.GUARDS + number), 0)
+
+
+def _covered(body: FlowBody, left: Mapping[int, float]) -> bool:
+    cookie = Cookie.parse(body.cookie)
+    return cookie is not None and body.hard <= left.get(cookie.id, 0.0) + ROUNDING
+
+
+def _source(match: dict[str, int]) -> Address | None:
+    if "ipv4_src" in match:
+        return IPv4Address(match["ipv4_src"])
+    return IPv6Address(match["ipv6_src"]) if "ipv6_src" in match else None
+
+
+def _loaded(instructions: bytes, register: str) -> int | None:
+    """The constant that a flow's first set_field of ``register`` writes."""
+    header = FIELDS[register].header
+    at = instructions.find(header)
+    return None if at < 0 else int.from_bytes(instructions[at + 4 : at + 8], "big")

@@ -1,0 +1,288 @@
+"""One switch's control stream, seen from asyncio: read everything, write changes in phases, send packets.
+
+Messages go out in large pieces from a thread of their own, so that neither os-ken's queue nor a slow switch holds up
+the event loop. Every request has a deadline; every error is matched to the message it is about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import socket
+import struct
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from controller.southbound.aside import aside
+from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
+from controller.southbound.openflow.hook import ERROR, OWN_XID
+from controller.spec.slots import Bytes
+from flows import messages
+from flows.diff import Changes, Phase, describe
+from flows.entries import Target
+from flows.match import unpack_match
+from flows.messages import BARRIER_REPLY, FLOW_MOD, GROUP_MOD, METER_MOD, MULTIPART_REPLY
+from flows.readback import Readback, Reader
+from flows.tables import Placed
+
+DEADLINE = 10.0
+"""Seconds that a switch may take for one request or one phase."""
+_PIECE = 256 * 1024
+"""Bytes handed to os-ken at a time."""
+_SHORT = 32 * 1024
+"""Bytes of statistics that are read in the event loop: a few milliseconds."""
+_XIDS = 1 << 24
+_NAMES = {FLOW_MOD: "flow", GROUP_MOD: "group", METER_MOD: "meter"}
+
+
+@dataclass
+class _Request:
+    """Somebody waits for the answer."""
+
+    future: asyncio.Future[bytes]
+    parts: list[bytes] = field(default_factory=list)
+
+
+class Session:
+    """The stream to one switch. Its methods belong to the event loop, ``take`` to os-ken's thread."""
+
+    def __init__(
+        self, datapath: Any, loop: asyncio.AbstractEventLoop, on_refused: Callable[[str], None]
+    ) -> None:
+        """``on_refused`` is told of errors about messages that nobody waits for."""
+        self.datapath = datapath
+        self.id: int = datapath.id
+        self.alive = True
+        self._loop = loop
+        self._on_refused = on_refused
+        self._sender = ThreadPoolExecutor(1, thread_name_prefix=f"openflow-{datapath.id:x}")
+        self._xid = itertools.count(1)
+        self._waiting: dict[int, _Request] = {}
+        self._phase: tuple[int, list[bytes | Bytes], list[str]] | None = None
+        self._writing = asyncio.Lock()
+
+    def __str__(self) -> str:
+        return f"{self.id:#x}"
+
+    def claim(self, term: int) -> None:
+        """Claim the primary role without waiting; a switch refuses a term older than one it knows."""
+        request = self._stamp(messages.role_request(term), self._next())
+        self._sender.submit(self._push, [request])
+
+    async def read(self, placed: Placed, pool_slots: dict[int, int], made: Target | None = None) -> Readback:
+        """Everything in our tables, all groups and meters; what is as in ``made`` is shared with it.
+
+        Raises SwitchError when the stream ends or a deadline passes.
+        """
+        reader, long = Reader(placed, pool_slots), False
+        for table in placed.tables:
+            body = await self._ask(messages.flow_stats_request(table))
+            if len(body) <= _SHORT:
+                reader.table(table, body)
+            else:
+                await aside(reader.table, table, body)
+                long = True
+        groups = await self._ask(messages.group_desc_request())
+        meters = await self._ask(messages.meter_config_request())
+        if long:
+            return await aside(reader.result, groups, meters, made)
+        return reader.result(groups, meters, made)
+
+    async def live_ports(self) -> set[int]:
+        """Numbers of the ports that are up and, where BFD runs, whose neighbour is alive."""
+        return messages.parse_live_ports(await self._ask(messages.ports_request()))
+
+    async def port_names(self) -> dict[int, str]:
+        """Names of all ports by number."""
+        return messages.parse_port_names(await self._ask(messages.ports_request()))
+
+    async def meter_drops(self) -> dict[int, int]:
+        """Packets dropped by each meter."""
+        return dict(messages.parse_meter_drops(await self._ask(messages.meter_stats_request())))
+
+    async def write(self, changes: Changes, name: str) -> None:
+        """Carry out the phases in order, a barrier behind each.
+
+        Raises WriteRefused with every message that the switch ``name`` refused (the others stand),
+        SwitchGone or SwitchTimeout.
+        """
+        refused: list[str] = []
+        async with self._writing:
+            for phase in changes.phases:
+                refused += await self._write_phase(phase)
+        if refused:
+            raise WriteRefused(name, refused)
+
+    async def send_packet(self, frame: bytes, actions: bytes, in_port: int) -> None:
+        """Let the switch send a packet of ours."""
+        await self._send([self._stamp(messages.packet_out(frame, actions, in_port), self._next())])
+
+    def take(self, kind: int, xid: int, message: bytes) -> None:
+        """An answer to one of our messages (called in os-ken's thread)."""
+        self._loop.call_soon_threadsafe(self._answer, kind, xid, message)
+
+    def abort(self) -> None:
+        """Cut a stream that does not answer; the switch will connect again."""
+        with contextlib.suppress(OSError):
+            self.datapath.socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """The stream is gone: whoever waits gets SwitchGone."""
+        self.alive = False
+        for request in self._waiting.values():
+            if not request.future.done():
+                request.future.set_exception(SwitchGone(f"switch {self} is gone"))
+        self._waiting.clear()
+        self._sender.shutdown(wait=False)
+
+    async def _write_phase(self, phase: Phase) -> list[str]:
+        first = self._reserve(len(phase) + 1)
+        pieces: list[bytes | Bytes] = []
+        xid = first
+        if phase.messages:
+            pieces.append(b"".join(self._stamp(m, self._own(xid + n)) for n, m in enumerate(phase.messages)))
+            xid += len(phase.messages)
+        for rows in phase.bulk:
+            pieces.append(self._stamp_rows(rows, xid))
+            xid += len(rows)
+        errors: list[str] = []
+        sent: list[bytes | Bytes] = [*phase.messages, *phase.bulk]
+        self._phase = (first, sent, errors)
+        try:
+            await self._ask(messages.barrier(), pieces=pieces, xid=self._own(xid))
+        finally:
+            self._phase = None
+        return errors
+
+    async def _ask(
+        self, request: bytes, pieces: Iterable[bytes | Bytes] = (), xid: int | None = None
+    ) -> bytes:
+        number = self._next() if xid is None else xid
+        waiting = _Request(self._loop.create_future())
+        self._waiting[number] = waiting
+        try:
+            async with asyncio.timeout(DEADLINE):
+                await self._send([*pieces, self._stamp(request, number)])
+                return await waiting.future
+        except TimeoutError:
+            raise SwitchTimeout(f"switch {self} did not answer within {DEADLINE:g} s") from None
+        finally:
+            self._waiting.pop(number, None)
+
+    async def _send(self, pieces: list[bytes | Bytes]) -> None:
+        if not self.alive:
+            raise SwitchGone(f"switch {self} is gone")
+        await self._loop.run_in_executor(self._sender, self._push, pieces)
+
+    def _push(self, pieces: list[bytes | Bytes]) -> None:
+        for piece in pieces:
+            data = memoryview(piece if isinstance(piece, bytes) else piece.tobytes())
+            for at in range(0, len(data), _PIECE):
+                if not self.datapath.send(data[at : at + _PIECE]):
+                    raise SwitchGone(f"switch {self} is gone")
+
+    def _answer(self, kind: int, xid: int, message: bytes) -> None:
+        if kind == ERROR:
+            self._error(xid, message)
+            return
+        request = self._waiting.get(xid)
+        if request is None or request.future.done():
+            return
+        if kind == MULTIPART_REPLY:
+            request.parts.append(message[16:])
+            if int.from_bytes(message[10:12], "big") & 1:
+                return
+        request.future.set_result(b"".join(request.parts))
+
+    def _error(self, xid: int, message: bytes) -> None:
+        kind, code = struct.unpack_from("!HH", message, 8)
+        request = self._waiting.get(xid)
+        if request is not None and not request.future.done():
+            request.future.set_exception(SwitchError(f"switch {self}: {error_name(kind, code)}"))
+            return
+        if self._phase is not None:
+            first, sent, errors = self._phase
+            original = _message_at(sent, (xid - self._own(first)) % _XIDS)
+            if original is not None:
+                errors.append(f"{error_name(kind, code)} for {describe_message(original)}")
+                return
+        self._on_refused(f"{error_name(kind, code)} for {describe_message(message[12:])}")
+
+    def _next(self) -> int:
+        return self._own(next(self._xid))
+
+    def _reserve(self, count: int) -> int:
+        first = next(self._xid)
+        self._xid = itertools.count(first + count)
+        return first
+
+    @staticmethod
+    def _own(number: int) -> int:
+        return OWN_XID << 24 | number % _XIDS
+
+    @staticmethod
+    def _stamp(message: bytes, xid: int) -> bytes:
+        return message[:4] + xid.to_bytes(4, "big") + message[8:]
+
+    def _stamp_rows(self, rows: Bytes, first: int) -> Bytes:
+        numbers = (np.arange(first, first + len(rows)) % _XIDS + (OWN_XID << 24)).astype(">u4")
+        rows[:, 4:8] = numbers.view(np.uint8).reshape(-1, 4)
+        return np.ascontiguousarray(rows)
+
+
+def _message_at(sent: list[bytes | Bytes], index: int) -> bytes | None:
+    for item in sent:
+        if isinstance(item, bytes):
+            if index == 0:
+                return item
+            index -= 1
+        elif index < len(item):
+            return bytes(item[index])
+        else:
+            index -= len(item)
+    return None
+
+
+def describe_message(message: bytes) -> str:
+    """A message of ours as people read it."""
+    if len(message) < 16:
+        return "a message that it does not name"
+    kind = message[1]
+    if kind == messages.PACKET_OUT:
+        return "packet out"
+    if kind != FLOW_MOD:
+        number = int.from_bytes(message[12:16], "big")
+        return f"{_NAMES.get(kind, f'message {kind}')} {number}"
+    try:
+        match, _ = unpack_match(message, 48)
+    except (KeyError, struct.error):
+        return "flow (truncated)"
+    from flows.entries import FlowKey
+
+    return f"flow {describe(FlowKey(message[24], int.from_bytes(message[30:32], 'big'), match))}"
+
+
+_ERRORS = {
+    1: "bad request",
+    2: "bad action",
+    3: "bad instruction",
+    4: "bad match",
+    5: "flow mod failed",
+    6: "group mod failed",
+    12: "meter mod failed",
+}
+_CODES = {(5, 1): "table full", (5, 3): "overlap", (6, 1): "invalid group", (12, 4): "out of meters"}
+
+
+def error_name(kind: int, code: int) -> str:
+    """An OpenFlow 1.3 error in words."""
+    words = _CODES.get((kind, code))
+    return f"{_ERRORS.get(kind, f'error type {kind}')} ({words or f'code {code}'})"
+
+
+__all__ = ["BARRIER_REPLY", "DEADLINE", "Session", "describe_message", "error_name"]

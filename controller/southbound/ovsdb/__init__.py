@@ -1,0 +1,1 @@
+"""What OpenFlow cannot do, asked of a switch's OVSDB."""

@@ -1,0 +1,23 @@
+"""Open an lb switch's links to the edges, in its OVSDB, and mark them to be shut when it boots again.
+
+A switch that restarts has lost its flows, and BFD says no more than that it runs. While no controller is there, only
+the switch itself can keep edges away: BFD's "concatenated path down", set before ovs-vswitchd starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from controller.southbound.ovsdb.client import vsctl
+
+MARK = "external_ids:evenkeel=shut-at-boot"
+"""On interfaces that whoever starts the switch has to shut first."""
+
+
+async def open_links(address: str, interfaces: Iterable[str]) -> None:
+    """Tell the neighbours behind these interfaces that they may send. Raises OvsdbError."""
+    commands: list[str] = []
+    for name in interfaces:
+        commands += ["--", "set", "interface", name, "bfd:cpath_down=false", MARK]
+    if commands:
+        await vsctl(address, commands[1:])

@@ -1,0 +1,1 @@
+"""The P4Runtime driver, on finsy's messages and grpc."""

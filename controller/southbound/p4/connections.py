@@ -1,0 +1,95 @@
+"""P4Runtime driver: keeps a connection to every switch it is told of, and turns their streams into sessions and events.
+
+Of finsy it uses the protocol's messages and error details. Its ``Switch`` is not used: it changes its election id by
+itself to become primary, where ours is a term that fences older controllers off; and it builds an
+object for each entry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+
+from controller.southbound.p4.connection import Link
+from controller.southbound.p4.events import Event
+from controller.southbound.p4.pipeline import Pipeline
+from controller.southbound.p4.session import P4Session
+
+
+class P4Runtime:
+    """All P4 switches of one controller. Belongs to the event loop."""
+
+    def __init__(self, on_event: Callable[[Event], None], pipeline: Pipeline) -> None:
+        """``on_event`` is called in the event loop and must not block."""
+        self._on_event = on_event
+        self._pipeline = pipeline
+        self._links: dict[str, tuple[Link, asyncio.Task[None]]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def connect(self, name: str, address: str, device_id: int, term: int) -> None:
+        """Connect to a switch and stay connected, as its primary controller if ``term`` is the highest.
+
+        Called again for a switch that is known: a newer term is claimed on the same connection; another address or
+        device id replaces the connection. ``term`` fits 64 bits; ``address`` is gRPC's: host:port,
+        [v6]:port or unix:path.
+        """
+        known = self._links.get(name)
+        if known is not None:
+            if (known[0].address, known[0].device_id) == (address, device_id):
+                known[0].claim(term)
+                return
+            known[1].cancel()
+            self._ending.add(known[1])
+            known[1].add_done_callback(self._ending.discard)
+        link = Link(name, address, device_id, term, self._pipeline, self._on_event)
+        task = asyncio.get_running_loop().create_task(link.run(), name=f"p4runtime {name}")
+        self._links[name] = (link, task)
+
+    def allow_push(self, name: str) -> None:
+        """Let a switch that runs another program (``p4events.Differs``) have ours now; what it holds is lost.
+
+        Holds for the connection that the switch waits in; does nothing if it does not wait. Followed by
+        ``Connected`` or ``Parted``.
+        """
+        known = self._links.get(name)
+        if known is not None:
+            known[0].allow_push()
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Switches are called otherwise now; their connections stay."""
+        moved = {new: self._links.pop(old) for old, new in names.items() if old in self._links}
+        for name, (link, _) in moved.items():
+            link.rename(name)
+        self._links.update(moved)
+
+    def release(self, name: str) -> None:
+        """The same as ``disconnect``, without waiting for its end."""
+        known = self._links.pop(name, None)
+        if known is not None:
+            known[1].cancel()
+            self._ending.add(known[1])
+            known[1].add_done_callback(self._ending.discard)
+
+    async def disconnect(self, name: str) -> None:
+        """Let go of a switch; its session, if any, ends with an event."""
+        known = self._links.pop(name, None)
+        if known is not None:
+            await _end(known[1])
+
+    async def close(self) -> None:
+        """Let go of all switches."""
+        for name in list(self._links):
+            await self.disconnect(name)
+        for task in list(self._ending):
+            await _end(task)
+
+    def sessions(self) -> dict[str, P4Session]:
+        """The switches that are ours now, by name."""
+        return {name: link.session for name, (link, _) in self._links.items() if link.session is not None}
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,172 @@
+"""A P4 switch as the core sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from controller.plan.duty import World, duty_without_pins
+from controller.plan.p4needs import p4_needs
+from controller.plan.p4plan import P4Plan
+from controller.southbound.aside import aside
+from controller.southbound.driver import (
+    Counts,
+    Driver,
+    FoundPin,
+    FramePacket,
+    HoldsPins,
+    Leases,
+    Packet,
+    Ports,
+)
+from controller.southbound.p4.session import P4Session
+from controller.spec.types import Address, Switch
+from p4src.diff import diff, share
+from p4src.ids import Drop, Op
+from p4src.numbers import MAPPED
+from p4src.spec import Secret
+from p4src.target import Changes, P4Target
+
+
+@dataclass(frozen=True)
+class P4Packet(Packet):
+    """A packet with an order for the pipeline."""
+
+    op: Op
+    port: int
+
+
+class P4Driver(Driver[P4Target, Changes], HoldsPins[P4Target], Leases[P4Target], Ports, Counts):
+    """Table entries, meters and a configuration, all of them ours."""
+
+    def __init__(
+        self, switch: Switch, session: P4Session, secret: Secret, live: Callable[[Switch], set[int]]
+    ) -> None:
+        """``live``: numbers of the ports that can be used, as far as hellos tell."""
+        super().__init__(switch)
+        self.packets = {}
+        self.drops = {}
+        self._session = session
+        self._secret = secret
+        self._live = live
+        self._plan = P4Plan()
+        self._authority: dict[int, float] = {}
+        """Seconds for which this switch may answer, by VIP number; 0 for a VIP that another one answers for by now."""
+        self._given: dict[int, float] = {}
+        """As it was told last."""
+
+    @property
+    def session(self) -> P4Session:
+        """The stream."""
+        return self._session
+
+    @property
+    def alive(self) -> bool:
+        """Whether the stream is up."""
+        return self._session.alive
+
+    def abort(self) -> None:
+        """Cut the stream."""
+        self._session.abort()
+
+    async def read(self) -> P4Target:
+        """Every table and meter, and the counters on the way.
+
+        It shares with the plan whatever is as planned: what is compared with it later is compared fast.
+        """
+        found = await self._session.read()
+        self.packets = found.packets
+        self.drops = {drop.name.lower(): found.drops.get(drop, 0) for drop in Drop}
+        made = self._plan.made
+        return found.target if made is None else await aside(share, found.target, made)
+
+    def plan(self, world: World) -> P4Target:
+        """What the switch should hold."""
+        what = duty_without_pins(world, self.switch)
+        held = {vip.id: float(vip.authority) for vip in what.vips if what.responder and vip.authority}
+        self._authority = {**dict.fromkeys(self._given, 0.0), **held}
+        return self._plan.target(world, what, p4_needs(world, self.switch, what, self._secret))
+
+    def preview(self, world: World) -> P4Target:
+        """What the switch would hold."""
+        what = duty_without_pins(world, self.switch)
+        return P4Plan().target(world, what, p4_needs(world, self.switch, what, self._secret))
+
+    def empty(self) -> P4Target:
+        """Nothing."""
+        return P4Target()
+
+    def with_pins(self, world: World) -> P4Target:
+        """The last plan with the pins of now, in a time that does not grow with their number."""
+        return self._plan.with_pins(world)
+
+    def diff(self, have: P4Target, want: P4Target) -> Changes:
+        """What to write."""
+        return diff(have, want)
+
+    async def write(self, delta: Changes, want: P4Target) -> P4Target:
+        """Write it, in the order of dependency."""
+        await self._session.write(delta)
+        return want
+
+    def lost_all(self, have: P4Target, want: P4Target) -> bool:
+        """Whether it claims no VIP traffic, although it should."""
+        claims = [key for key in want.entries if key.table == "vip"]
+        return bool(claims) and not any(key in have.entries for key in claims)
+
+    def pins(self, have: P4Target) -> Iterator[FoundPin]:
+        """Entries of table ``pin``."""
+        return pins_in(have)
+
+    def size(self, have: P4Target) -> int:
+        """Entries."""
+        return len(have.entries)
+
+    async def apply_leases(self) -> None:
+        """Authority is no entry: it is given, or taken back, as soon as it changes."""
+        changed = {vip for vip, seconds in self._authority.items() if self._given.get(vip) != seconds}
+        await self._authorize({vip: self._authority[vip] for vip in changed})
+
+    async def renew(self, want: P4Target, left: Mapping[int, float]) -> None:
+        """Let the switch answer for its VIPs until a new deadline of its own clock."""
+        await self._authorize(
+            {vip: min(seconds, left.get(vip, 0.0)) for vip, seconds in self._authority.items() if seconds}
+        )
+
+    async def _authorize(self, vips: Mapping[int, float]) -> None:
+        for vip, seconds in sorted(vips.items()):
+            await self._session.authorize(vip, seconds)
+            self._given[vip] = self._authority[vip]
+
+    async def live_ports(self) -> set[int]:
+        """v1model tells nothing of ports: those are dead that lead to a P4 switch whose hellos do not come through."""
+        return self._live(self.switch)
+
+    async def transmit(self, packet: Packet) -> None:
+        """Send a packet of ours."""
+        if isinstance(packet, FramePacket):
+            for port in packet.ports:
+                await self._session.packet_out(packet.frame, op=Op.SEND, port=port)
+            return
+        assert isinstance(packet, P4Packet), f"{type(packet).__name__} is no packet for P4Runtime"
+        await self._session.packet_out(packet.frame, op=packet.op, port=packet.port)
+
+    def guard_drops(self, number: int) -> int:
+        """v1model's meters do not count: all guards' drops are in ``drops``."""
+        return 0
+
+
+def pins_in(have: P4Target) -> Iterator[FoundPin]:
+    """The pins among entries."""
+    for key, body in have.entries.items():
+        if key.table == "pin":
+            listener, client, port = (value for value in key.match if isinstance(value, int))
+            yield FoundPin(
+                None, listener, client_address(client), port, body.params[0], body.action == "pinned"
+            )
+
+
+def client_address(value: int) -> Address:
+    """The address that 128 bits of a key stand for."""
+    return IPv4Address(value & 0xFFFFFFFF) if value >> 32 == MAPPED >> 32 else IPv6Address(value)

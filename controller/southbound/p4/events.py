@@ -1,0 +1,123 @@
+"""What a P4 switch tells the controller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from controller.southbound.p4.session import P4Session
+    from p4src.target import P4Target
+
+
+@dataclass(frozen=True)
+class Connected:
+    """A switch is ours: we are its primary controller, and it runs our pipeline."""
+
+    session: P4Session
+
+
+@dataclass(frozen=True)
+class Disconnected:
+    """A switch that was ours is no longer: its stream ended, or a newer controller took it over."""
+
+    session: P4Session
+
+
+@dataclass(frozen=True)
+class Backup:
+    """We are connected to a switch, but not its primary controller."""
+
+    name: str
+    primary: int | None
+    """Term of the primary controller (the high half of its election id).
+
+    None: there is none, and the switch waits for a newer term than it has seen: ``P4Runtime.connect`` with one.
+    """
+    highest: int
+    """The greatest term that the switch has seen."""
+
+
+@dataclass(frozen=True)
+class Differs:
+    """We are a switch's primary controller, but it runs another program than ours, and goes on with what it holds.
+
+    It waits for ``P4Runtime.allow_push``, or until ``Parted``.
+    """
+
+    name: str
+    cookie: int
+    """Of the program that it runs; 0: it has none."""
+    pins: P4Target | None
+    """Its entries of table ``pin`` and nothing else; None: its program has no such table, or another one."""
+
+
+@dataclass(frozen=True)
+class Parted:
+    """A switch that waited for its push does so no longer, and is not ours: gone, refused, or another controller's."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Unreachable:
+    """A switch could not be connected, or not be made ours; it is tried again."""
+
+    name: str
+    why: str
+    new: bool = True
+    """Whether the reason is another one than the time before."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """One digest entry: something about a connection."""
+
+    session: P4Session
+    reason: int
+    """``p4src.ids.Reason``."""
+    listener: int
+    client: IPv4Address | IPv6Address
+    port: int
+    """The client's; 0 where all of a source's connections count as one."""
+    backend: int
+
+
+@dataclass(frozen=True)
+class Punted:
+    """A packet that needs the controller's answer."""
+
+    session: P4Session
+    reason: int
+    """``p4src.ids.Reason``."""
+    port: int
+    """Where it came in."""
+    listener: int
+    backend: int
+    time: int
+    """The switch's clock, microseconds."""
+    frame: bytes
+
+
+@dataclass(frozen=True)
+class PinEnded:
+    """A pin with an idle timeout was not used for that long. It is still there."""
+
+    session: P4Session
+    listener: int
+    client: IPv4Address | IPv6Address
+    port: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The switch refused a message on the stream, for which nobody waits."""
+
+    session: P4Session
+    what: str
+
+
+Event = (
+    Connected | Disconnected | Backup | Differs | Parted | Unreachable | Report | Punted | PinEnded | Refused
+)

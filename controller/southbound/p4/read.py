@@ -1,0 +1,302 @@
+"""What a switch answers to a read, turned into values.
+
+Slots are taken out of the answer's bytes by numpy, without an object for each: all entries are found by their table's
+id, sorted into the layouts that canonical numbers allow, and every other byte is compared. What does not fit exactly
+goes the long way, through protobuf, as all other entries do; an audit mostly reads what the last one read, so those are
+remembered by their bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import product
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+from finsy.proto import p4r
+
+from controller.southbound.p4.pipeline import Pipeline, Table
+from controller.southbound.p4.wire import SECOND, Layout, rate_of, slot_content, varint
+from controller.spec.slots import Bytes, SlotTable
+from p4src.target import Configuration, EntryBody, EntryKey, Found, Match, P4Target, Rate
+
+_SMALLEST = 256
+"""Slots of the smallest pool."""
+_ENTITIES = 0x0A
+"""Tag of ``ReadResponse.entities``."""
+
+Column = npt.NDArray[np.uint16]
+_Entry = tuple[EntryKey, EntryBody]
+
+
+def requests(pipeline: Pipeline, device_id: int) -> tuple[bytes, bytes]:
+    """What to ask: the slots, and everything else."""
+    slots = p4r.ReadRequest(device_id=device_id)
+    slots.entities.add().table_entry.table_id = pipeline.tables["slot"].id
+    rest = p4r.ReadRequest(device_id=device_id)
+    for table in pipeline.tables.values():
+        if table.name == "slot":
+            continue
+        entry = rest.entities.add().table_entry
+        entry.table_id = table.id
+        if table.name == "self":
+            entry.is_default_action = True
+        if table.metered:
+            entry.meter_config.SetInParent()
+        if table.name == "backend":
+            entry.counter_data.SetInParent()
+    rest.entities.add().counter_entry.counter_id = pipeline.numbers["drops"]
+    rest.entities.add().meter_entry.meter_id = pipeline.numbers["limits"]
+    rest.entities.add().packet_replication_engine_entry.multicast_group_entry.SetInParent()
+    return cast(bytes, slots.SerializeToString()), cast(bytes, rest.SerializeToString())
+
+
+def split(body: bytes) -> Iterator[bytes]:
+    """The entities of a ``ReadResponse``. Raises ValueError for anything else in it."""
+    at, end = 0, len(body)
+    while at < end:
+        if body[at] != _ENTITIES:
+            raise ValueError(f"read response: tag {body[at]:#x} at byte {at}, expected an entity")
+        length = body[at + 1]
+        at += 2
+        if length & 0x80:
+            length, shift = length & 0x7F, 7
+            while True:
+                octet = body[at]
+                at += 1
+                length |= (octet & 0x7F) << shift
+                shift += 7
+                if not octet & 0x80:
+                    break
+        yield body[at : at + length]
+        at += length
+
+
+@dataclass
+class Reader:
+    """Reads one switch again and again."""
+
+    pipeline: Pipeline
+    _known: dict[bytes, _Entry] = field(default_factory=dict)
+    """What the last read found, by its bytes."""
+
+    def found(self, slots: Iterable[bytes], rest: Iterable[bytes]) -> Found:
+        """``slots`` and ``rest``: the answers to both requests."""
+        collected = _Collected(self.pipeline, self._known)
+        for body in rest:
+            for item in split(body):
+                collected.take(item)
+        self._known = collected.seen
+        pools = _Slots(self.pipeline)
+        for body in slots:
+            pools.take(body)
+        target = P4Target(
+            collected.entries,
+            collected.configuration,
+            collected.limits,
+            pools.tables(),
+            collected.multicast,
+        )
+        return Found(target, collected.packets, collected.drops)
+
+
+@dataclass
+class _Collected:
+    """Everything but slots."""
+
+    pipeline: Pipeline
+    known: dict[bytes, _Entry]
+    seen: dict[bytes, _Entry] = field(default_factory=dict)
+    entries: dict[EntryKey, EntryBody] = field(default_factory=dict)
+    configuration: Configuration | None = None
+    limits: dict[int, Rate] = field(default_factory=dict)
+    multicast: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    packets: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    drops: dict[int, int] = field(default_factory=dict)
+
+    def take(self, item: bytes) -> None:
+        entry = self.known.get(item)
+        if entry is not None:
+            self.seen[item] = entry
+            self.entries[entry[0]] = entry[1]
+            return
+        entity = p4r.Entity.FromString(item)
+        match entity.WhichOneof("entity"):
+            case "table_entry":
+                self._table_entry(entity.table_entry, item)
+            case "counter_entry":
+                if entity.counter_entry.data.packet_count:
+                    self.drops[entity.counter_entry.index.index] = entity.counter_entry.data.packet_count
+            case "meter_entry":
+                if entity.meter_entry.HasField("config"):
+                    self.limits[entity.meter_entry.index.index] = rate_of(entity.meter_entry.config)
+            case "packet_replication_engine_entry":
+                group = entity.packet_replication_engine_entry.multicast_group_entry
+                if group.multicast_group_id:
+                    self.multicast[group.multicast_group_id] = tuple(sorted(map(_port, group.replicas)))
+
+    def _table_entry(self, entry: p4r.TableEntry, item: bytes) -> None:
+        table = self.pipeline.tables_by_id.get(entry.table_id)
+        if table is None:
+            return
+        if entry.is_default_action:
+            self.configuration = _configuration(self.pipeline, entry)
+            return
+        key = EntryKey(table.name, _match(table, entry))
+        body = _body(self.pipeline, entry)
+        self.entries[key] = body
+        if entry.HasField("counter_data"):
+            listener, backend = cast(tuple[int, int], key.match)
+            data = entry.counter_data
+            self.packets[listener, backend] = (data.packet_count, data.byte_count)
+        else:
+            self.seen[item] = (key, body)
+
+
+def _port(replica: p4r.Replica) -> int:
+    if replica.WhichOneof("port_kind") == "port":
+        return int.from_bytes(replica.port, "big")
+    return replica.egress_port
+
+
+def entry_key(pipeline: Pipeline, entry: p4r.TableEntry) -> EntryKey | None:
+    """The key of an entry that the switch names; None: of a table that we do not know."""
+    table = pipeline.tables_by_id.get(entry.table_id)
+    return None if table is None else EntryKey(table.name, _match(table, entry))
+
+
+def _match(table: Table, entry: p4r.TableEntry) -> tuple[Match, ...]:
+    given = {match.field_id: match for match in entry.match}
+    out: list[Match] = []
+    for want in table.fields:
+        match = given.get(want.id)
+        if not want.lpm:
+            out.append(int.from_bytes(given[want.id].exact.value, "big"))
+        elif match is None:
+            out.append((0, 0))
+        else:
+            out.append((int.from_bytes(match.lpm.value, "big"), match.lpm.prefix_len))
+    return tuple(out)
+
+
+def _body(pipeline: Pipeline, entry: p4r.TableEntry) -> EntryBody:
+    action = entry.action.action
+    name = next(
+        (a.name for a in pipeline.actions.values() if a.id == action.action_id), str(action.action_id)
+    )
+    values = {param.param_id: int.from_bytes(param.value, "big") for param in action.params}
+    params = tuple(values[number] for number in sorted(values))
+    meter = rate_of(entry.meter_config) if entry.HasField("meter_config") else None
+    return EntryBody(name, params, round(entry.idle_timeout_ns / SECOND), meter)
+
+
+def _configuration(pipeline: Pipeline, entry: p4r.TableEntry) -> Configuration | None:
+    body = _body(pipeline, entry)
+    return Configuration(*body.params) if body.action == "configure" else None
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """One layout of a slot entry."""
+
+    layout: Layout
+    moving: bool
+    fixed: npt.NDArray[np.bool_]
+
+
+class _Slots:
+    """Collects the slots of all pools."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        number = varint(pipeline.tables["slot"].id)
+        self._marker = np.frombuffer(b"\x08" + number, np.uint8)
+        self._found: list[tuple[Column, Column, Column, Column]] = []
+        self._shapes: dict[int, list[_Shape]] = {}
+        for shape in _shapes(pipeline):
+            self._shapes.setdefault(len(shape.layout.data), []).append(shape)
+
+    def take(self, body: bytes) -> None:
+        """Take in one answer."""
+        starts = self._starts(body)
+        if starts is None:
+            for item in split(body):
+                self._single(item)
+            return
+        octets = np.frombuffer(body, np.uint8)
+        lengths = octets[starts + 1].astype(np.int64) + 2
+        for length in map(int, np.unique(lengths)):
+            group = starts[lengths == length]
+            rows = np.lib.stride_tricks.sliding_window_view(octets, length)[group]
+            for row in self._sort(rows):
+                self._single(row.tobytes()[2:])
+
+    def tables(self) -> dict[int, SlotTable]:
+        """Everything taken in, by pool."""
+        if not self._found:
+            return {}
+        pools, slots, now, before = (np.concatenate(column) for column in zip(*self._found, strict=True))
+        out = {}
+        for pool in map(int, np.unique(pools)):
+            own = pools == pool
+            highest = int(slots[own].max()) + 1
+            table = SlotTable.empty(max(_SMALLEST, 1 << (highest - 1).bit_length()))
+            table.now[slots[own]] = now[own]
+            table.before[slots[own]] = before[own]
+            out[pool] = table
+        return out
+
+    def _starts(self, body: bytes) -> npt.NDArray[np.int64] | None:
+        """Where entities begin; None when the answer does not consist of slot entries of less than 128 bytes alone."""
+        octets = np.frombuffer(body, np.uint8)
+        if len(octets) < len(self._marker) + 4:
+            return None
+        windows = len(octets) - len(self._marker) + 1
+        # The byte that is rarest first: only its places are looked at further.
+        rare = len(self._marker) - 1
+        found = np.flatnonzero(octets[rare : rare + windows] == self._marker[rare])
+        for n in range(rare):
+            found = found[octets[found + n] == self._marker[n]]
+        starts = found - 4
+        if not starts.size or starts[0] != 0:
+            return None
+        lengths = octets[starts + 1].astype(np.int64) + 2
+        ends = starts + lengths
+        follow = bool(np.array_equal(ends[:-1], starts[1:])) and int(ends[-1]) == len(octets)
+        return starts if follow and int(lengths.max()) < 0x82 else None
+
+    def _sort(self, rows: Bytes) -> Bytes:
+        """Take in the rows that have a known layout; the others."""
+        for shape in self._shapes.get(rows.shape[1], []):
+            model = np.frombuffer(shape.layout.data, np.uint8)
+            fits = (rows[:, shape.fixed] == model[shape.fixed]).all(axis=1)
+            own, rows = rows[fits], rows[~fits]
+            columns = [shape.layout.column(own, n) for n in range(len(shape.layout.places))]
+            if not shape.moving:
+                columns.append(np.zeros(len(own), np.uint16))
+            pool, slot, now, before = columns
+            self._found.append((pool, slot, now, before))
+        return rows
+
+    def _single(self, item: bytes) -> None:
+        entry = p4r.Entity.FromString(item).table_entry
+        key, body = entry_key(self._pipeline, entry), _body(self._pipeline, entry)
+        if key is None or key.table != "slot":
+            return
+        pool, slot = key.match
+        now, before = (*body.params, 0, 0)[:2]
+        self._found.append(tuple(np.array([value], np.uint16) for value in (pool, slot, now, before)))  # type: ignore[arg-type]
+
+
+def _shapes(pipeline: Pipeline) -> Iterator[_Shape]:
+    for action, count in (("settled", 3), ("moving", 4)):
+        for lengths in product((1, 2), repeat=count):
+
+            def build(values: Iterable[bytes], action: str = action) -> bytes:
+                content = slot_content(pipeline, action, list(values))
+                return bytes([_ENTITIES]) + varint(len(content)) + content
+
+            layout = Layout.of(build, lengths)
+            yield _Shape(layout, action == "moving", layout.fixed())

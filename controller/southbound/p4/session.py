@@ -1,0 +1,254 @@
+"""One P4 switch that is ours: read everything, write changes in order, send packets, ask its clock, authorize."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from finsy.proto import p4r
+from google.protobuf.message import DecodeError
+
+from controller.southbound.aside import aside
+from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
+from controller.southbound.p4 import read as p4read
+from controller.southbound.p4.batch import Batch, Wave, waves
+from controller.southbound.p4.channel import P4Channel, Stream, code_name
+from controller.southbound.p4.events import Event, PinEnded, Punted, Refused, Report
+from controller.southbound.p4.pipeline import Pipeline
+from controller.southbound.p4.wire import Encoder, canonical
+from p4src.ids import Op, Reason
+from p4src.target import Changes, Found
+
+IN_FLIGHT = 2
+"""Writes under way at a time, of those that do not depend on each other: one is encoded while one is carried out."""
+PATIENCE = 1.0
+"""Seconds until the clock is asked again."""
+_ASKED = 3
+"""Times that the clock is asked: a packet may be lost or limited."""
+_FRESH = 1.0
+"""Seconds for which a reading of the clock serves for further authority: clocks drift by less than a millisecond."""
+_MICRO = 1_000_000
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The switch's clock at a time of ours."""
+
+    switch: int
+    """Microseconds."""
+    at: float
+    """Our clock when the answer had come: the switch's showed this or more."""
+
+
+class P4Session:
+    """We are the primary controller of one switch, and it runs our pipeline. Belongs to the event loop."""
+
+    def __init__(
+        self,
+        name: str,
+        device_id: int,
+        election: p4r.Uint128,
+        pipeline: Pipeline,
+        channel: P4Channel,
+        stream: Stream,
+        on_event: Callable[[Event], None],
+        cut: Callable[[], None],
+        pushed: bool,
+    ) -> None:
+        """``election``: our id, the term in its high half; ``cut`` ends the connection.
+
+        ``pushed``: the pipeline was not there before, so the switch is empty.
+        """
+        self.name = name
+        self.id = device_id
+        self.election = election
+        self.term: int = election.high
+        self.pushed = pushed
+        self.alive = True
+        self._pipeline = pipeline
+        self._channel = channel
+        self._stream = stream
+        self._on_event = on_event
+        self._cut = cut
+        self._head = p4r.WriteRequest(device_id=device_id, election_id=election).SerializeToString()
+        self._encoder = Encoder(pipeline)
+        self._reader = p4read.Reader(pipeline)
+        self._requests = p4read.requests(pipeline, device_id)
+        self._busy = asyncio.Lock()
+        self._nonces = itertools.count()
+        self._nonce = secrets.token_bytes(8)
+        self._clocks: dict[bytes, asyncio.Future[int]] = {}
+        self._reading: Reading | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def busy(self) -> bool:
+        """Whether the switch is being written or read."""
+        return self._busy.locked()
+
+    # -- the verbs ------------------------------------------------------------------------------------------
+
+    async def read(self) -> Found:
+        """Everything that the switch holds. Raises SwitchError."""
+        self._check()
+        async with self._busy:
+            slots, rest = [await self._channel.read(request) for request in self._requests]
+            try:
+                return await aside(self._reader.found, slots, rest)
+            except (ValueError, LookupError, DecodeError) as error:
+                raise SwitchError(f"switch {self.name}: malformed answer: {error!r}") from None
+
+    async def write(self, changes: Changes) -> None:
+        """Carry out changes in their order.
+
+        Raises WriteRefused with every entry that the switch refused (all others stand), SwitchGone or SwitchTimeout.
+        """
+        self._check()
+        refused: list[str] = []
+        async with self._busy:
+            for wave in waves(self._pipeline, self._encoder, changes):
+                refused += await self._wave(wave)
+        if refused:
+            raise WriteRefused(self.name, refused)
+
+    async def packet_out(
+        self, frame: bytes, *, op: int, port: int = 0, vip: int = 0, deadline: int = 0
+    ) -> None:
+        """Hand the pipeline a packet; ``op``: an ``Op``. Raises SwitchGone, SwitchTimeout."""
+        self._check()
+        message = p4r.StreamMessageRequest()
+        message.packet.payload = frame
+        values = {"port": port, "op": op, "unused": 0, "vip": vip, "deadline": deadline}
+        for name, number in self._pipeline.packet_out.items():
+            message.packet.metadata.add(metadata_id=number, value=canonical(values[name]))
+        await self._stream.send(message)
+
+    async def clock(self) -> int:
+        """The switch's clock in microseconds, somewhat later than now. Raises SwitchGone, SwitchTimeout."""
+        return (await self._read_clock()).switch
+
+    async def authorize(self, vip: int, seconds: float) -> None:
+        """Let the switch answer for a VIP until ``seconds`` after this call began.
+
+        The deadline is one of the switch's clock, counted from a reading that it showed already before the reading came
+        here: whatever is late on the way makes the authority shorter, never longer. Raises SwitchGone, SwitchTimeout.
+        """
+        now = asyncio.get_running_loop().time
+        until = now() + seconds
+        reading = self._reading
+        if reading is None or now() - reading.at > _FRESH:
+            reading = self._reading = await self._read_clock()
+        deadline = reading.switch + int((until - reading.at) * _MICRO)
+        await self.packet_out(b"", op=Op.AUTHORIZE, vip=vip, deadline=max(0, deadline))
+
+    def abort(self) -> None:
+        """Cut a connection that does not answer; it will be made again."""
+        self._cut()
+
+    # -- what the connection tells ----------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """The switch is no longer ours: whoever waits gets SwitchGone."""
+        self.alive = False
+        for future in self._clocks.values():
+            if not future.done():
+                future.set_exception(SwitchGone(f"switch {self.name} is gone"))
+        self._clocks.clear()
+
+    async def take(self, message: p4r.StreamMessageResponse) -> None:
+        """A message of the stream, other than arbitration."""
+        match message.WhichOneof("update"):
+            case "digest":
+                await self._digest(message.digest)
+            case "packet":
+                self._packet(message.packet)
+            case "idle_timeout_notification":
+                self._idle(message.idle_timeout_notification)
+            case "error":
+                error = message.error
+                about = error.WhichOneof("details") or "message"
+                said = f"{about}: {code_name(error.canonical_code)} {error.message}".strip()
+                self._on_event(Refused(self, said))
+
+    async def _digest(self, digests: p4r.DigestList) -> None:
+        for entry in digests.data:
+            values = [int.from_bytes(member.bitstring, "big") for member in entry.struct.members]
+            if len(values) == 5:
+                reason, listener, client, port, backend = values
+                self._on_event(Report(self, reason, listener, address(client), port, backend))
+        message = p4r.StreamMessageRequest()
+        message.digest_ack.digest_id = digests.digest_id
+        message.digest_ack.list_id = digests.list_id
+        await self._stream.send(message)
+
+    def _packet(self, packet: p4r.PacketIn) -> None:
+        names = self._pipeline.packet_in
+        values = {names.get(m.metadata_id, ""): int.from_bytes(m.value, "big") for m in packet.metadata}
+        reason, time = values.get("reason", 0), values.get("time", 0)
+        asked = self._clocks.pop(packet.payload, None) if reason == Reason.CLOCK else None
+        if asked is not None and not asked.done():
+            asked.set_result(time)
+        elif reason != Reason.CLOCK:
+            port, listener, backend = (values.get(name, 0) for name in ("port", "listener", "backend"))
+            self._on_event(Punted(self, reason, port, listener, backend, time, packet.payload))
+
+    def _idle(self, notice: p4r.IdleTimeoutNotification) -> None:
+        for entry in notice.table_entry:
+            key = p4read.entry_key(self._pipeline, entry)
+            if key is not None and key.table == "pin":
+                listener, client, port = (value for value in key.match if isinstance(value, int))
+                self._on_event(PinEnded(self, listener, address(client), port))
+
+    # -- inside -------------------------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        if not self.alive:
+            raise SwitchGone(f"switch {self.name} is gone")
+
+    async def _wave(self, wave: Wave) -> list[str]:
+        refused: list[str] = []
+        room = asyncio.Semaphore(IN_FLIGHT)
+
+        async def send(batch: Batch) -> None:
+            try:
+                errors = await self._channel.write(self._head + batch.body)
+            finally:
+                room.release()
+            refused.extend(f"{why} for {batch.name(number)}" for number, why in errors.items())
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for batch in wave:
+                    await room.acquire()
+                    group.create_task(send(batch))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return refused
+
+    async def _read_clock(self) -> Reading:
+        loop = asyncio.get_running_loop()
+        for _ in range(_ASKED):
+            nonce = self._nonce + next(self._nonces).to_bytes(8, "big")
+            asked: asyncio.Future[int] = loop.create_future()
+            self._clocks[nonce] = asked
+            try:
+                await self.packet_out(nonce, op=Op.CLOCK)
+                async with asyncio.timeout(PATIENCE):
+                    return Reading(await asked, loop.time())
+            except TimeoutError:
+                continue
+            finally:
+                self._clocks.pop(nonce, None)
+        raise SwitchTimeout(f"switch {self.name} did not tell its clock, asked {_ASKED} times")
+
+
+def address(number: int) -> IPv4Address | IPv6Address:
+    """An address as the pipeline carries it: IPv4 as ::ffff:a.b.c.d."""
+    found = IPv6Address(number)
+    return found.ipv4_mapped or found

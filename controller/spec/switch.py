@@ -1,0 +1,148 @@
+"""What one switch has to know, whatever it speaks: numbers and addresses of VIPs, listeners, pools and pins.
+
+The planner fills these from intent, health and the numbers it has given out; ``flows`` makes OpenFlow of them,
+``p4src`` table entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from controller.spec.slots import SlotTable
+from controller.spec.types import Address, Mode, Network, Protocol, Switch
+
+
+class Fate(Enum):
+    """What becomes of packets that memory or a pin gives to a backend."""
+
+    NORMAL = "normal"
+    DRAIN = "drain"
+    """SYNs are new connections, the rest stays."""
+    MOVE = "move"
+    """Decide anew."""
+    RESET = "reset"
+    """Tell the controller, which resets the connection."""
+
+
+@dataclass(frozen=True)
+class VipSpec:
+    """A VIP on a switch."""
+
+    id: int
+    address: Address
+    mac: str
+    authority: int
+    """Seconds until answers stop if not renewed; 0: this site is not the owner."""
+    generation: int = 0
+    """How often the time that its connections are remembered has passed since the epoch."""
+
+
+@dataclass(frozen=True)
+class GuardSpec:
+    """A limit on new connections and the sources it is for; no prefix: everybody."""
+
+    number: int
+    """Among all guards, from 1."""
+    rate: int
+    """Packets per second."""
+    prefix: Network | None = None
+
+
+@dataclass(frozen=True)
+class ListenerSpec:
+    """A listener on a switch."""
+
+    id: int
+    vip: VipSpec
+    protocol: Protocol
+    port: int
+    backend_port: int
+    pool: int
+    mode: Mode
+    sticky: bool
+    guards: tuple[GuardSpec, ...] = ()
+    local: Address | None = None
+    """Fullnat: the source address that is this listener's alone on this switch; None: its ranges are too small."""
+
+
+@dataclass(frozen=True)
+class BackendSpec:
+    """A backend of a pool as one switch reaches it."""
+
+    id: int
+    pool: int
+    addresses: tuple[Address, ...]
+    mac: str | None
+    """Where frames for it go: its own MAC or the gateway's; None: others decide."""
+    ports: tuple[int, ...]
+    """Ports that lead to it; none: others forward."""
+    fate: Fate = Fate.NORMAL
+
+    def address(self, version: int) -> Address | None:
+        """Its address of a family, if it has one."""
+        return next((a for a in self.addresses if a.version == version), None)
+
+
+@dataclass(frozen=True)
+class PoolSpec:
+    """A pool on a switch."""
+
+    id: int
+    slots: int
+    backends: tuple[BackendSpec, ...]
+    table: SlotTable
+
+
+@dataclass(frozen=True)
+class Uplink:
+    """An lb switch as an edge sees it. The order of uplinks is their identity in the hash: never reorder."""
+
+    port: int
+    admitted: bool
+    """Audited and holding its pins."""
+
+
+class PinRole(Enum):
+    """What a switch does for a pin."""
+
+    REPORTER = "reporter"
+    SIBLING = "sibling"
+
+
+@dataclass(frozen=True)
+class PinSpec:
+    """One pinned connection (port 0: all of a source's, with affinity ``source``)."""
+
+    id: int
+    listener: int
+    protocol: Protocol
+    source: Address
+    port: int
+    backend: int
+
+
+class HeldPin(NamedTuple):
+    """A pin as one switch holds it."""
+
+    spec: PinSpec
+    role: PinRole
+    idle: int
+    """Seconds without a packet after which its reporter ends it."""
+
+
+@dataclass(frozen=True)
+class Duty:
+    """Everything one switch has to know."""
+
+    switch: Switch
+    vips: tuple[VipSpec, ...]
+    listeners: tuple[ListenerSpec, ...]
+    pools: Mapping[int, PoolSpec]
+    uplinks: tuple[Uplink, ...] = ()
+    pins: tuple[HeldPin, ...] = ()
+    bypass: tuple[Network, ...] = ()
+    responder: bool = False
+    """Whether this switch answers ARP/ND for its segment."""

@@ -1,0 +1,152 @@
+"""Turn what a switch answers into a ``Target`` and counters."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from controller.spec.slots import Bytes, SlotTable
+from flows import messages, slots
+from flows.diff import share
+from flows.entries import FlowBody, FlowKey, Target
+from flows.fields import field_of
+from flows.tables import Kind, Placed, Stage
+
+_BULK = (Kind.SLOT, Kind.TRANSITION, Kind.EXCEPTION)
+_COOKIE_AT = 24
+_FEW = 16
+"""Entries looked at together at first; each time that all are alike, so many times more."""
+
+
+@dataclass
+class Readback:
+    """What a switch holds."""
+
+    target: Target
+    foreign: frozenset[FlowKey]
+    """Other people's flows in tables that we use."""
+    packets: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    """(listener, backend) -> (packets, bytes), summed over the flows that count for it."""
+
+
+class Reader:
+    """Collects the tables of one switch."""
+
+    def __init__(self, placed: Placed, pool_slots: dict[int, int]) -> None:
+        """``pool_slots``: number of slots by pool id, as far as known."""
+        self._placed = placed
+        self._sizes = pool_slots
+        self._flows: dict[FlowKey, FlowBody] = {}
+        self._foreign: set[FlowKey] = set()
+        self._packets: dict[tuple[int, int], tuple[int, int]] = {}
+        self._owner = placed.place.cookie
+        self._learned = placed.cookie(Kind.LEARNED)
+        self._rows: dict[tuple[Kind, int], list[Bytes]] = {}
+
+    def table(self, number: int, body: bytes) -> None:
+        """Take in the flow statistics of one table."""
+        bulky = number in (self._placed.table(Stage.SLOT), self._placed.table(Stage.FATE))
+        rest = b"".join(self._sift(body)) if bulky else body
+        for stat in messages.parse_flow_stats(rest):
+            self._flow(stat)
+
+    def result(self, groups: bytes, meters: bytes, made: Target | None = None) -> Readback:
+        """Everything taken in, with groups and meters; what is as in ``made`` is shared with it."""
+        tables = {pool: self._slot_table(pool) for pool in sorted({pool for _, pool in self._rows})}
+        place = self._placed.place
+        own_groups = {
+            g.id: g for g in messages.parse_groups(groups) if 0 <= g.id - place.groups_from < 1 << 16
+        }
+        own_meters = {
+            m.id: m for m in messages.parse_meters(meters) if 0 <= m.id - place.meters_from < 10_000
+        }
+        found = Target(self._flows, own_groups, own_meters, tables)
+        if made is not None:
+            found = share(found, made)
+        return Readback(found, frozenset(self._foreign), self._packets)
+
+    def _flow(self, stat: messages.FlowStat) -> None:
+        cookie = stat.flow.body.cookie
+        if cookie >> messages.COOKIE_SHIFT != self._owner:
+            self._foreign.add(stat.flow.key)
+            return
+        if cookie == self._learned:
+            return  # the switch makes these by itself, for seconds
+        self._flows[stat.flow.key] = stat.flow.body
+        if cookie >> 40 & 0xFF == Kind.BACKEND:
+            pair = (cookie >> 16 & 0xFFFFFF, cookie & 0xFFFF)
+            packets, octets = self._packets.get(pair, (0, 0))
+            self._packets[pair] = (packets + stat.packets, octets + stat.bytes)
+
+    def _sift(self, body: bytes) -> Iterator[bytes]:
+        """Put slot flows aside; yield the others."""
+        wanted = {self._placed.cookie(kind) >> 40: kind for kind in _BULK}
+        at = 0
+        while at < len(body):
+            rows = _alike(body, at)
+            at += rows.size
+            cookies = np.ascontiguousarray(rows[:, _COOKIE_AT : _COOKIE_AT + 8]).view(">u8").reshape(-1)
+            for cookie in map(int, np.unique(cookies)):
+                kind, pool = wanted.get(cookie >> 40), cookie & 0xFFFFFFFFFF
+                length = rows.shape[1]
+                its = rows[cookies == cookie]
+                if kind and pool < 1 << 16 and length == slots.stats_length(self._placed, kind, pool):
+                    self._rows.setdefault((kind, pool), []).append(its)
+                else:
+                    yield its.tobytes()
+
+    def _slot_table(self, pool: int) -> SlotTable:
+        found = {}
+        for kind in _BULK:
+            parts = self._rows.get((kind, pool), [])
+            rows = np.concatenate(parts) if parts else np.empty(0, np.uint8)
+            which, backends, regular = slots.absorb(self._placed, kind, pool, rows)
+            if not regular.all():
+                # Somebody changed them: ordinary flows that the diff will see as strange and take away.
+                for stat in messages.parse_flow_stats(rows[~regular].tobytes()):
+                    self._flow(stat)
+            found[kind] = which[regular], backends[regular]
+        highest = max((int(which.max()) + 1 for which, _ in found.values() if which.size), default=256)
+        size = max(self._sizes.get(pool, 256), 1 << (highest - 1).bit_length())
+        table = SlotTable.empty(size)
+        for kind, column in ((Kind.SLOT, table.now), (Kind.TRANSITION, table.before)):
+            which, backends = found[kind]
+            column[which] = backends
+        which, backends = found[Kind.EXCEPTION]
+        pairs = np.sort(backends.astype(np.uint32) << 16 | which.astype(np.uint32))
+        return SlotTable(table.now, table.before, pairs)
+
+
+def _alike(body: bytes, at: int) -> Bytes:
+    """The entries from ``at`` on that are as long as the first of them, one a row: tables are long and of few kinds."""
+    (length,) = struct.unpack_from("!H", body, at)
+    most, count = (len(body) - at) // length, _FEW
+    while True:
+        count = min(count, most)
+        rows = np.frombuffer(body, np.uint8, count * length, at).reshape(count, length)
+        same = (rows[:, 0] == length >> 8) & (rows[:, 1] == length & 0xFF)
+        if not same.all():
+            return rows[: int(same.argmin())]
+        if count == most:
+            return rows
+        count *= _FEW
+
+
+def known_fields(data: bytes, offset: int) -> tuple[dict[str, int], int]:
+    """The fields of an ``ofp_match`` that we know, by name, and the offset behind it; others are skipped."""
+    _, length = struct.unpack_from("!HH", data, offset)
+    at, end = offset + 4, offset + length
+    out: dict[str, int] = {}
+    while at < end:
+        size = data[at + 3]
+        try:
+            what, _ = field_of(data[at : at + 8])
+            start = at + len(what.header)
+            out[what.name] = int.from_bytes(data[start : start + what.size], "big")
+        except KeyError:
+            pass
+        at += 4 + size
+    return out, offset + length + (-length % 8)

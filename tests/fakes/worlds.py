@@ -1,0 +1,25 @@
+"""What plans are made from, without a controller: an intent, its tables, and nothing that is amiss."""
+
+from __future__ import annotations
+
+from controller.plan.duty import World, world_of
+from controller.plan.p4needs import group_names
+from controller.plan.pins import PinBook
+from controller.plan.tables import Tables, Verdicts, accept, advance, with_groups
+from controller.spec.types import Intent, Role
+
+NOTHING = Intent((), (), (), ())
+
+
+def world(intent: Intent, tables: Tables, pins: PinBook, admitted: frozenset[str] | None = None) -> World:
+    """The world of these tables, every VIP with its first owner; ``admitted`` None: all lb switches are."""
+    if admitted is None:
+        admitted = frozenset(s.name for s in intent.switches if Role.LB in s.roles)
+    return world_of(intent, tables, pins, admitted, {vip.name: vip.owners[0] for vip in intent.vips})
+
+
+def step(tables: Tables, old: Intent, new: Intent, verdicts: Verdicts, now: float) -> Tables:
+    """The tables at ``now``, once ``new`` took the place of ``old``, with ids for the groups of P4 switches."""
+    made = tables if old is new else accept(tables, old, new, now)
+    made = advance(made, new, verdicts, now)
+    return with_groups(made, group_names(world(new, made, PinBook())), now)
