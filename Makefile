@@ -12,7 +12,8 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --retries 5 --timeout 60
 IS_ROOT := $(filter 0,$(shell id -u))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fresh image compose-test bench p4 shell lint types venv lab-packages bench-packages root pins clean
+.PHONY: help demo test fresh image compose-test bench docs coverage p4 shell lint types venv lab-packages \
+  bench-packages root pins clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -37,6 +38,15 @@ compose-test: venv  ## compose.yaml under load, an lb container killed: EVENKEEL
 
 bench: root venv lab-packages bench-packages  ## measure everything (root)
 	$(BIN)/evenkeel bench all
+
+docs: venv  ## generate docs/reference again from the code
+	$(BIN)/python -m tests.reference
+
+coverage: venv  ## branches of the pure modules that unit tests reach; fails below the floor of 95 %
+	mkdir -p out
+	$(BIN)/coverage run -m pytest -q tests/unit
+	$(BIN)/coverage json --quiet -o out/coverage.json
+	$(BIN)/python -m tests.branches out/coverage.json
 
 p4: venv  ## compile the P4 programs again into p4src/build (needs p4c-bm2-ss on PATH)
 	$(BIN)/python -m p4src.compile

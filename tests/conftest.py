@@ -8,6 +8,7 @@ import signal
 from types import FrameType
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from topo import state
 
@@ -25,6 +26,10 @@ def why_no_lab() -> str | None:
     missing = ", ".join(name for name in LAB_PROGRAMS if shutil.which(name) is None)
     return why_not_root() or (f"needs programs that are not installed: {missing}" if missing else None)
 
+
+# How long an example takes says how busy the machine is, not whether it is right.
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 
 _ended: list[int] = []
 

@@ -23,6 +23,7 @@ from typing import cast
 from rich.console import Console
 from rich.table import Table
 
+from controller.cli import codes
 from topo.process import ending
 from topo.state import sweep
 
@@ -57,15 +58,16 @@ def bench(name: str | None, json_out: bool) -> int:
     known = benches()
     if not known:
         return _complain(
-            f"no benchmarks in {FOLDER}: they are part of the source tree, run from a checkout", 2
+            f"no benchmarks in {FOLDER}: they are part of the source tree, run from a checkout",
+            codes.Bench.UNKNOWN,
         )
     if name is None:
         _print_list(known, json_out)
-        return 0
+        return codes.Bench.MEASURED
     if name != ALL and name not in known:
         near = difflib.get_close_matches(name, [*known, ALL], n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)} and {ALL}"
-        return _complain(f"no benchmark is called {name!r}; {hint}", 2)
+        return _complain(f"no benchmark is called {name!r}; {hint}", codes.Bench.UNKNOWN)
     wanted = list(known) if name == ALL else [name]
     if os.geteuid() == 0:
         sweep()
@@ -75,13 +77,13 @@ def bench(name: str | None, json_out: bool) -> int:
             with ending():
                 measured[each] = _measure(each)
         except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-            _complain(f"benchmark {each} could not run: {error}", 1)
+            _complain(f"benchmark {each} could not run: {error}", codes.Bench.CANNOT_RUN)
             continue
         if not json_out:
             _print_figures(each, known[each], measured[each])
     if json_out and measured:
         print(json.dumps(measured if name == ALL else measured[name], allow_nan=False))
-    return 0 if len(measured) == len(wanted) else 1
+    return codes.Bench.MEASURED if len(measured) == len(wanted) else codes.Bench.CANNOT_RUN
 
 
 def _measure(name: str) -> Figures:

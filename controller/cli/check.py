@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from controller.cli import codes
 from controller.model.errors import ConfigErrors
 from controller.model.load import load_intent
 from controller.model.summary import summarise
@@ -18,6 +19,6 @@ def check(path: Path) -> int:
         print(errors, file=sys.stderr)
         count = len(errors)
         print(f"{count} error{'' if count == 1 else 's'}", file=sys.stderr)
-        return 2
+        return codes.Check.ERRORS
     print(f"{path}: good\n\n{summarise(intent)}")
-    return 0
+    return codes.Check.GOOD

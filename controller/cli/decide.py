@@ -8,6 +8,7 @@ import sys
 from ipaddress import ip_address
 from pathlib import Path
 
+from controller.cli import codes
 from controller.decision import Decision, LbState, Packet
 from controller.decision import decide as decide_packet
 from controller.hashes import SLOT_HASHES
@@ -48,16 +49,16 @@ def decide(
         answer = _decide(intent, packet)
     except ConfigErrors as errors:
         print(errors, file=sys.stderr)
-        return 2
+        return codes.Decide.BAD_INPUT
     except _WrongError as error:
         print(f"evenkeel decide: {error}", file=sys.stderr)
-        return 2
+        return codes.Decide.BAD_INPUT
     decision, listener, backend = answer
     if json_out:
         print(json.dumps(_as_json(packet, *answer)))
     else:
         print(_as_text(packet, decision, listener, backend))
-    return 0 if backend is not None else 1
+    return codes.Decide.BACKEND if backend is not None else codes.Decide.NO_BACKEND
 
 
 def _packet(source: str, target: str, udp: bool, flags: str | None) -> Packet:

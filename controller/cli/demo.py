@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from controller.cli import codes
 from topo.demo.actors import DemoError
 from topo.demo.events import FULL, SHORT
 from topo.demo.intentfile import IntentError
@@ -44,11 +45,11 @@ def demo(
     if scale is None:
         known = ", ".join(one.switch for one in SCALES)
         console.print(f"demo: --switch {switch}: choose one of {known}", style="red", highlight=False)
-        return 2
+        return codes.Demo.CANNOT_RUN
     if simulate and (kind != "embedded" or keep):
         what = "--keep" if kind == "embedded" else f"--switch {kind}"
         console.print(f"demo: {what} needs a lab of namespaces: run as root, without --simulate", style="red")
-        return 2
+        return codes.Demo.CANNOT_RUN
     try:
         pace = SHORT if short else FULL
         options = Options(out, seed, sabotage, scale, connections, keep, pace, simulated=simulate)
@@ -56,7 +57,7 @@ def demo(
             return run(options, console)
     except (DemoError, IntentError, LabError, NoVictimError) as error:
         console.print(f"demo: {error}", style="red", highlight=False, markup=False)
-        return 2
+        return codes.Demo.CANNOT_RUN
     except KeyboardInterrupt:
         console.print("demo: interrupted", style="red")
-        return 130
+        return codes.Demo.INTERRUPTED

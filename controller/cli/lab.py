@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from controller.cli import codes
 from topo.errors import LabError
 
 app = typer.Typer(
@@ -31,7 +32,7 @@ def _told() -> Iterator[None]:
         yield
     except LabError as error:
         typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
+        raise typer.Exit(codes.Lab.FAILED) from None
 
 
 @app.command()
@@ -61,7 +62,7 @@ def up(
     kind = next((each for each in KINDS if each == switch), None)
     if kind is None:
         typer.echo(f"--switch {switch}: choose one of {', '.join(KINDS)}", err=True)
-        raise typer.Exit(2)
+        raise typer.Exit(codes.Lab.FAILED)
     with _told():
         begun = time.monotonic()
         lab = Lab.up(file, name=name, tso=tso, switch=kind)

@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from controller.app.assembly import App, IntentRefused, open_file
+from controller.cli import codes
 from controller.clock import SystemClock
 from controller.core.journal import Journal, QueuedSink
 from controller.model.errors import ConfigErrors
 from controller.sites.base import StoreError
 from controller.sites.store import SqliteStore
-
-STOPPED, DEFECT, BAD, LOST = 0, 1, 2, 3
-"""Exit codes: stopped as asked; a defect; bad intent, store or address; the store was lost at the start."""
 
 
 class _CannotListen(Exception):
@@ -37,7 +35,7 @@ def run(config: Path, state: Path, listen: str) -> int:
         return _refuse(str(e) for e in errors)
     except (StoreError, ValueError) as error:
         return _refuse([str(error)])
-    code = STOPPED
+    code = codes.Run.STOPPED
     try:
         asyncio.run(_main(lambda: App(file, store, Journal(sink, clock.wall), clock), host, port, state))
     except* IntentRefused as errors:
@@ -46,10 +44,10 @@ def run(config: Path, state: Path, listen: str) -> int:
         code = _refuse(f"--listen {listen}: {e}" for e in errors.exceptions)
     except* StoreError as errors:
         _refuse(str(e) for e in errors.exceptions)
-        code = LOST
+        code = codes.Run.STORE_LOST
     except* Exception as errors:
         traceback.print_exception(errors)
-        code = DEFECT
+        code = codes.Run.DEFECT
     finally:
         store.close()
         sink.close()
@@ -57,9 +55,9 @@ def run(config: Path, state: Path, listen: str) -> int:
     return code
 
 
-def _refuse(messages: Iterable[str]) -> int:
+def _refuse(messages: Iterable[str]) -> codes.Run:
     print(*messages, sep="\n", file=sys.stderr)
-    return BAD
+    return codes.Run.CANNOT_START
 
 
 def _end(code: int) -> None:

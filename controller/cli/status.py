@@ -11,6 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from controller.cli import codes
+
 STALE = 5.0
 """Seconds after which a status is not believed to be current."""
 
@@ -22,7 +24,7 @@ def status(state: Path, json_out: bool) -> int:
         text = path.read_text()
     except OSError as error:
         print(f"{path}: {error.strerror}; is a controller running with --state {state}?", file=sys.stderr)
-        return 2
+        return codes.Status.NONE
     shown: dict[str, Any] = json.loads(text)
     if json_out:
         print(text)
@@ -31,8 +33,8 @@ def status(state: Path, json_out: bool) -> int:
     age = time.time() - shown["at"]
     if age > STALE:
         print(f"written {age:.0f} s ago: the controller is not running", file=sys.stderr)
-        return 1
-    return 0
+        return codes.Status.STALE
+    return codes.Status.CURRENT
 
 
 def _show(console: Console, shown: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from controller.health.icmp import EchoAttempt, EchoSocket
 from controller.health.result import Outcome
 from controller.health.schedule import Wheel, first_due, next_due
 from controller.health.targets import Probe
-from controller.spec.types import ProbeKind
+from controller.spec.health import ProbeKind
 
 Record = tuple[int, int, str, float, float]
 """(probe id, outcome, reason, started, finished): a result on its way to the parent process."""

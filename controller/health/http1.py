@@ -6,7 +6,7 @@ import re
 from enum import Enum, auto
 
 from controller.health.targets import Probe
-from controller.spec.types import ProbeKind
+from controller.spec.health import ProbeKind
 
 MAX_HEAD = 32 * 1024
 """Bytes of status line and headers that are read at most."""

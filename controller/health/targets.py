@@ -10,7 +10,8 @@ from typing import Any
 
 from controller.model.probe_values import body_pattern, datagram, http_host, http_path
 from controller.model.units import Wrong
-from controller.spec.types import Address, HealthCheck, Intent, Listener, Pool, ProbeKind, Protocol
+from controller.spec.health import HealthCheck, ProbeKind
+from controller.spec.types import Address, Intent, Listener, Pool, Protocol
 
 Member = tuple[str, str]
 """(pool, backend)."""

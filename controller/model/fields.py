@@ -38,7 +38,7 @@ _OVSDB = re.compile(r"tcp:(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):([0-9]{1,5})|unix:/\
 
 
 def text(place: Place) -> str:
-    """Any non-empty text."""
+    """Text, not empty."""
     scalar = place.scalar("write a text")
     if not isinstance(scalar.value, str):
         raise Wrong(
@@ -50,7 +50,10 @@ def text(place: Place) -> str:
 
 
 def name(place: Place) -> str:
-    """A name: letters, digits, dot, dash, underscore; at most 63."""
+    """Name.
+
+    At most 63 letters, digits, dots, dashes and underscores, the first a letter or digit.
+    """
     found = text(place)
     if _NAME.fullmatch(found) is None:
         right = 'use up to 63 letters, digits, ".", "-" and "_", starting with a letter or digit'
@@ -59,7 +62,7 @@ def name(place: Place) -> str:
 
 
 def flag(place: Place) -> bool:
-    """true or false."""
+    """``true`` or ``false``."""
     scalar = place.scalar("write true or false")
     if not isinstance(scalar.value, bool):
         raise Wrong(f"is {scalar}", "write true or false")
@@ -78,6 +81,7 @@ def whole(low: int, high: int) -> Converter[int]:
             raise Wrong(f"is {value.text}", right)
         return value.value
 
+    convert.__doc__ = f"Whole number, {low:,} to {high:,}"
     return convert
 
 
@@ -96,11 +100,12 @@ def duration(low: float, high: float) -> Converter[float]:
             raise Wrong(f"is {scalar.text}", right)
         return seconds
 
+    convert.__doc__ = f"Duration, {format_duration(low)} to {format_duration(high)}"
     return convert
 
 
 def switch_id(place: Place) -> int:
-    """A datapath id or P4Runtime device id: ``0x21``, ``33``, or 16 hex digits as ``ovs-vsctl`` prints them."""
+    """Number: ``0x21``, ``33``, or 16 hex digits as ``ovs-vsctl`` prints them."""
     right = f"write 0x21, 33, or the 16 hex digits that ovs-vsctl prints, from 1 to {MAX_ID:#x}"
     scalar = place.scalar(right)
     written = scalar.text.strip().lower()
@@ -133,6 +138,7 @@ def choice(kinds: type[E], only: tuple[E, ...] | None = None) -> Converter[E]:
                 return kind
         raise Wrong(f"is {scalar}", right)
 
+    convert.__doc__ = either(tuple(f"``{each}``" for each in allowed))
     return convert
 
 
@@ -146,6 +152,7 @@ def word(*allowed: str) -> Converter[str]:
             raise Wrong(f"is {scalar}", right)
         return scalar.text
 
+    convert.__doc__ = either(tuple(f"``{each}``" for each in allowed))
     return convert
 
 
@@ -154,46 +161,55 @@ def either(words: tuple[str, ...]) -> str:
     return ", ".join(words[:-1]) + f" or {words[-1]}" if len(words) > 1 else words[0]
 
 
-def _from_text(parse: Callable[[str], T], right: str) -> Converter[T]:
+def _from_text(parse: Callable[[str], T], right: str, what: str) -> Converter[T]:
     def convert(place: Place) -> T:
         return parse(place.scalar(right).text)
 
+    convert.__doc__ = what
     return convert
 
 
-share: Converter[float] = _from_text(parse_share, "write 50% or 0.5")
-address: Converter[Address] = _from_text(parse_address, "write one such as 10.0.0.100 or fd00::100")
-network: Converter[Network] = _from_text(parse_network, "write one such as 10.0.0.0/24 or fd00::/64")
-host_network: Converter[Network] = _from_text(
-    parse_host_network, "write one such as 10.0.0.0/24 or fd00::/64"
+share: Converter[float] = _from_text(parse_share, "write 50% or 0.5", "Share, ``50%`` or ``0.5``")
+address: Converter[Address] = _from_text(
+    parse_address, "write one such as 10.0.0.100 or fd00::100", "Address, IPv4 or IPv6"
 )
-mac: Converter[str] = _from_text(parse_mac, "write one such as 02:45:56:00:00:01")
-virtual_mac: Converter[str] = _from_text(parse_virtual_mac, "write one such as 02:45:56:00:01:01")
-octets: Converter[bytes] = _from_text(parse_octets, 'write a text or "hex:" and hex digits')
+network: Converter[Network] = _from_text(
+    parse_network, "write one such as 10.0.0.0/24 or fd00::/64", "Prefix, IPv4 or IPv6"
+)
+host_network: Converter[Network] = _from_text(
+    parse_host_network, "write one such as 10.0.0.0/24 or fd00::/64", "Prefix of hosts, IPv4 or IPv6"
+)
+mac: Converter[str] = _from_text(parse_mac, "write one such as 02:45:56:00:00:01", "MAC address")
+virtual_mac: Converter[str] = _from_text(
+    parse_virtual_mac, "write one such as 02:45:56:00:01:01", "Locally administered MAC address"
+)
+octets: Converter[bytes] = _from_text(
+    parse_octets, 'write a text or "hex:" and hex digits', "Text, or ``hex:`` and hex digits"
+)
 
 
 def http_path(place: Place) -> str:
-    """The path of an HTTP request."""
+    """Path of an HTTP request; begins with ``/``."""
     return probe_values.http_path(text(place))
 
 
 def http_host(place: Place) -> str:
-    """The Host header of a request, which may look like a number."""
+    """Name or address, for the Host header."""
     return probe_values.http_host(place.scalar("write a name or an address").text)
 
 
 def regex(place: Place) -> str:
-    """A regular expression that compiles."""
+    """Regular expression."""
     return probe_values.body_pattern(place.scalar("write a regular expression").text)
 
 
 def datagram(place: Place) -> bytes:
-    """Octets that fit into a datagram, as text or ``hex:0a0b``."""
+    """Text, or ``hex:`` and hex digits, that fits into a datagram."""
     return probe_values.datagram(octets(place))
 
 
 def status(place: Place) -> tuple[int, int]:
-    """An HTTP status or an inclusive range of them."""
+    """HTTP status or a range of them, ``200`` or ``301-308``."""
     right = "write a status such as 200 or a range such as 301-308, from 100 to 599"
     scalar = place.scalar(right)
     match = re.fullmatch("([0-9]{3})(?:-([0-9]{3}))?", scalar.text)
@@ -206,7 +222,7 @@ def status(place: Place) -> tuple[int, int]:
 
 
 def ovsdb(place: Place) -> str:
-    """Where an OVSDB server listens."""
+    """``tcp:HOST:PORT`` or ``unix:/PATH`` of an OVSDB server."""
     right = "write tcp:HOST:PORT or unix:/PATH"
     scalar = place.scalar(right)
     match = _OVSDB.fullmatch(scalar.text)
@@ -216,7 +232,7 @@ def ovsdb(place: Place) -> str:
 
 
 def p4runtime(place: Place) -> str:
-    """Where a P4Runtime server listens."""
+    """``HOST:PORT`` or ``unix:/PATH`` of a P4Runtime server."""
     right = "write HOST:PORT or unix:/PATH"
     scalar = place.scalar(right)
     match = _P4RUNTIME.fullmatch(scalar.text)

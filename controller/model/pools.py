@@ -6,15 +6,8 @@ from ipaddress import IPv4Address
 
 from controller.model import fields as f
 from controller.model.reader import Converter, Place, Record, each, things
-from controller.spec.types import (
-    Address,
-    Backend,
-    HealthCheck,
-    OnDown,
-    Pool,
-    ProbeKind,
-    Then,
-)
+from controller.spec.health import HealthCheck, ProbeKind
+from controller.spec.types import Address, Backend, OnDown, Pool, Then
 
 MAX_BACKENDS = 655
 """The largest ``max_backends``: 100 slots each, in a table of at most 65,536."""
@@ -92,7 +85,7 @@ def _addresses(r: Record) -> tuple[Address, ...]:
         r.fail("addresses", 'both "address" and "addresses" are given', "keep one of the two")
     if not r.has("addresses"):
         one = r.need("address", f.address, "address: 10.1.0.11", NOWHERE)
-        r.get("addresses", f.text, "")
+        r.get("addresses", each(f.address, ""), ())
         return () if one is NOWHERE else (one,)
     r.get("address", f.address, None)
     several = r.get("addresses", each(f.address, "write a list: [10.1.0.11]"), ())

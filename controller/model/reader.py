@@ -21,6 +21,17 @@ Path = tuple[str | int, ...]
 MAX_SHOWN = 200
 """Characters of a value or key that a message quotes at most."""
 Converter = Callable[["Place"], T]
+"""From a place to a value; raises ``Wrong``. The first line of its docstring is the type in the generated reference."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key that the schema asked a record for."""
+
+    name: str
+    converter: Converter[object]
+    default: object
+    required: bool
 
 
 @dataclass
@@ -40,6 +51,8 @@ class Source:
     """Where a name was first given in the list at a path."""
     dropped: set[str] = field(default_factory=set)
     """Kinds of which an object could not be built."""
+    asked: list[Key] | None = None
+    """If a list: every key that a record is asked for, so that the reference can be generated from the schema."""
 
     def error(self, mark: Mark, message: str, hint: str) -> None:
         """Records an error at a place."""
@@ -98,7 +111,7 @@ class Record:
 
     def get(self, key: str, converter: Converter[T], default: D) -> T | D:
         """The value of an optional key; ``default`` if it is not given or (reported) bad."""
-        self._known.append(key)
+        self._note_key(key, converter, default, required=False)
         entry = self._entries.get(key)
         if entry is None:
             return default
@@ -115,7 +128,7 @@ class Record:
         meaningless; or, given a ``stand_in`` that checks can live with, that is the result.
         """
         if not self.has(key):
-            self._known.append(key)
+            self._note_key(key, converter, None, required=True)
             self.lacks(key, f"add {example}")
             value: object = stand_in
         else:
@@ -123,6 +136,11 @@ class Record:
         if value is None:
             self.complete = False
         return value
+
+    def _note_key(self, key: str, converter: Converter[object], default: object, required: bool) -> None:
+        self._known.append(key)
+        if self.place.source.asked is not None:
+            self.place.source.asked.append(Key(key, converter, default, required))
 
     def lacks(self, key: str, right: str) -> None:
         """Reports that a required key is not there."""
@@ -174,6 +192,11 @@ class Record:
         return thing
 
 
+def first_line(converter: Converter[object]) -> str:
+    """What a converter takes, in words: the first line of its docstring without the full stop."""
+    return (converter.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+
+
 def shortened(text: str) -> str:
     """A text for a message, which may quote a value of any length."""
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN // 2]} ... {text[-MAX_SHOWN // 3 :]}"
@@ -193,6 +216,7 @@ def each(converter: Converter[T], right: str) -> Converter[tuple[T, ...]]:
                 found.append(item[0])
         return tuple(found)
 
+    convert.__doc__ = f"List: {first_line(converter)}"
     return convert
 
 

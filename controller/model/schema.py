@@ -149,6 +149,7 @@ def _site(r: Record, sites: list[str]) -> str:
 
 
 def _ports(place: Place) -> tuple[Port, ...]:
+    """Mapping of port numbers to neighbours."""
     right = "write numbers and neighbours: {1: edge1, 9: segment}"
     if not isinstance(place.node, Mapping):
         raise Wrong(f"is {place.node}", right)

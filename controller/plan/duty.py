@@ -11,7 +11,7 @@ from controller.plan.ids import IdAllocator, Space
 from controller.plan.pins import Pin, PinBook
 from controller.plan.pool import PoolState
 from controller.plan.segments import responds
-from controller.plan.tables import Tables, served, shared_key
+from controller.plan.tables import Tables, remembered, served, shared_key, vip_memory
 from controller.spec.switch import (
     BackendSpec,
     Duty,
@@ -62,6 +62,10 @@ class World:
     """Listener name -> state key; one that is not there has the state that its pool's listeners share."""
     generations: Mapping[str, int] = field(default_factory=dict)
     """VIP name -> number of its memory's generation."""
+    memory: Mapping[str, float] = field(default_factory=dict)
+    """State key -> seconds for which silent connections are remembered."""
+    vip_memory: Mapping[str, float] = field(default_factory=dict)
+    """VIP name -> the longest of its listeners'."""
     revision: int = 0
     """Of the commit; every event and write that follows from it carries it as change id."""
 
@@ -96,6 +100,8 @@ def world_of(
         dead_links,
         tables.bound,
         {name: turn.number for name, turn in tables.turns.items()},
+        remembered(intent, tables),
+        vip_memory(intent, tables),
         revision,
     )
 
@@ -135,7 +141,7 @@ def idle_times(world: World, switch: Switch) -> dict[int, int]:
     if Role.LB not in switch.roles:
         return {}
     return {
-        listener_number(world, item): int(world.intent.pool(item.pool).memory_timeout)
+        listener_number(world, item): int(world.memory[world.state_key(item)])
         for vip in vips_of(world, switch)
         for item in vip.listeners
     }

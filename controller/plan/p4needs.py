@@ -32,10 +32,7 @@ def p4_needs(world: World, switch: Switch, duty: Duty, secret: Secret) -> P4Need
     if duty.uplinks:
         admitted = tuple(up.port for up in duty.uplinks if up.admitted)
         made.insert(0, Group(UPLINKS, Ways(world).uplinks(switch, admitted)))
-    keep = {
-        pool_number(world, key): world.intent.pool(state.name).memory_timeout
-        for key, state in world.pools.items()
-    }
+    keep = {pool_number(world, key): seconds for key, seconds in world.memory.items()}
     neighbours = tuple(end.port for end in cables(world.intent) if end.switch == switch.name)
     return P4Needs(
         secret,

@@ -98,7 +98,9 @@ class PoolState:
     def table(self) -> SlotTable:
         """What switches should hold. A pair that is the table's own again is no exception."""
         slot, backend = self.watched & 0xFFFF, self.watched >> 16
-        return SlotTable(self.now, self.before, self.watched[self.now[slot] != backend])
+        moving = np.flatnonzero((self.before != 0) & (self.now != 0) & (self.now != self.before))
+        young = np.sort(self.now[moving].astype(np.uint32) << 16 | moving.astype(np.uint32))
+        return SlotTable(self.now, self.before, self.watched[self.now[slot] != backend], young)
 
 
 class Origin(NamedTuple):
@@ -135,7 +137,7 @@ def step(
     # Windows that are over end first: a slot that moves now opens one of its own.
     state = _end_windows(state, gone, now)
     if serving != state.serving:
-        state = _rebuild(state, serving, pool, now)
+        state = _rebuild(state, serving, pool, now, max(pool.memory_timeout, generation))
     state = _end_windows(state, gone, now)
     return state if fates == state.fates else replace(state, fates=fates)
 
@@ -257,7 +259,10 @@ def _serving(
     return tuple(sorted(maglev.Member(m.backend.name, m.id, m.backend.weight) for m in chosen)), panicked
 
 
-def _rebuild(state: PoolState, serving: tuple[maglev.Member, ...], pool: Pool, now: float) -> PoolState:
+def _rebuild(
+    state: PoolState, serving: tuple[maglev.Member, ...], pool: Pool, now: float, memory: float
+) -> PoolState:
+    """``memory``: the longest silence after which a connection may still be remembered."""
     size = len(state.now)
     table = maglev.build(serving, size) if serving else np.zeros(size, np.uint16)
     moved = np.flatnonzero(table != state.now)
@@ -271,7 +276,7 @@ def _rebuild(state: PoolState, serving: tuple[maglev.Member, ...], pool: Pool, n
     before[moved[fresh]] = left[fresh]
     until[moved] = now + pool.transition
     pairs = left.astype(np.uint32) << 16 | moved.astype(np.uint32)
-    watched, watched_until = _watch(state, pairs, now + pool.memory_timeout)
+    watched, watched_until = _watch(state, pairs, now + memory)
     return replace(
         state,
         serving=serving,

@@ -136,6 +136,31 @@ def generation(tables: Tables, vip: str) -> int:
     return 0 if turn is None else turn.number
 
 
+def remembered(intent: Intent, tables: Tables) -> dict[str, float]:
+    """How long switches have to remember silent connections, seconds by state key.
+
+    At least as long as the pool says, and as long as was promised to connections that may be silent since then.
+    """
+    out = {key: _memory(tables, intent, state) for key, state in tables.pools.items()}
+    for vip in served(intent, tables).vips:
+        turn = tables.turns.get(vip.name)
+        for item in vip.listeners if turn is not None else ():
+            key = tables.bound.get(item.name, "")
+            if key in out and turn is not None:
+                out[key] = max(out[key], turn.period)
+    return out
+
+
+def vip_memory(intent: Intent, tables: Tables) -> dict[str, float]:
+    """The same by VIP name, for what is remembered of all its listeners together."""
+    whole = served(intent, tables)
+    out = {}
+    for vip in whole.vips:
+        turn, asked = tables.turns.get(vip.name), memory_of(whole, vip)
+        out[vip.name] = asked if turn is None else max(asked, turn.period)
+    return out
+
+
 def memory_of(intent: Intent, vip: Vip) -> float:
     """The longest memory that a pool behind the VIP asks for, seconds."""
     return max((intent.pool(item.pool).memory_timeout for item in vip.listeners), default=900.0)

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from controller.plan.duty import World, vips_of
 from controller.plan.ids import Space
-from controller.plan.tables import memory_of
 from controller.spec.types import Switch
 from flows import zones
 from flows.tables import Placed
@@ -25,5 +24,5 @@ def zone_timeouts(world: World, switch: Switch) -> list[Timeouts]:
     out = []
     for vip in vips_of(world, switch):
         number = world.ids.id(Space.VIP, vip.name)
-        out.append(Timeouts(zones.lasting(placed, number), int(2 * memory_of(world.intent, vip))))
+        out.append(Timeouts(zones.lasting(placed, number), int(2 * world.vip_memory[vip.name])))
     return out

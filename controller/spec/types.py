@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+from controller.spec.health import HealthCheck
 from controller.spec.kinds import KINDS, Kind
 
 Address = IPv4Address | IPv6Address
@@ -64,22 +65,14 @@ class Then(StrEnum):
     RESET = "reset"
 
 
-class ProbeKind(StrEnum):
-    """How a backend is asked whether it lives."""
-
-    TCP = "tcp"
-    HTTP = "http"
-    HTTPS = "https"
-    UDP = "udp"
-    ICMP = "icmp"
-
-
 @dataclass(frozen=True)
 class Subnet:
     """A layer-2 segment that this site's lb switches reach without a router."""
 
     name: str
+    """Shown in messages."""
     prefixes: tuple[Network, ...]
+    """Addresses of the segment."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +80,13 @@ class Site:
     """A data centre."""
 
     name: str
+    """Name by which ``site`` of switches and ``owners`` of VIPs refer to it."""
     subnets: tuple[Subnet, ...] = ()
+    """The layer-2 segments that the lb switches reach without a router. A backend inside one is addressed by its own
+    ``mac``, one outside by the switch's ``gateway_mac``. VIPs must lie in one. None: everything is one flat segment."""
     bypass: tuple[Network, ...] = ()
-    """Hosts that talk to servers directly (probers, administrators): answers to them are never rewritten."""
+    """Hosts that talk to servers directly, such as the controller's probes and administrators: answers to them are
+    never rewritten."""
 
 
 @dataclass(frozen=True)
@@ -99,15 +96,16 @@ class OpenFlowPlacement:
     entry_table: int = 0
     """Table in which VIP traffic is claimed."""
     tables_from: int = 10
-    """First of our own tables; ``flows.tables.COUNT`` tables follow."""
+    """First of our own tables, which are consecutive (31 of them)."""
     next_table: int | None = None
-    """Table that unclaimed packets go to; None: what others installed below us in ``entry_table``."""
+    """Table in which rewritten packets continue. None: they go through ``entry_table`` again, to flows below ours."""
     priority: int = 30000
-    """Lowest priority of our flows in ``entry_table``."""
+    """Lowest priority of our flows in ``entry_table``; the highest is 90 more."""
     cookie: int = 0x4556
     """Upper 16 bits of every cookie of ours."""
     zones_from: int = 1000
-    """First conntrack zone of ours."""
+    """First conntrack zone of ours: 8 for each VIP from here, 1,000 from 18,000 further on for fragments, one at 19,999
+    further on, and from 20,000 further on one for each fullnat listener."""
     groups_from: int = 0x45560000
     """First group id of ours (65,536 follow)."""
     meters_from: int = 1000
@@ -138,10 +136,11 @@ class Route:
     """Where a P4 switch, which has no other forwarding than ours, sends what is not balanced."""
 
     to: Network
+    """Destination."""
     via: tuple[str, ...]
     """Neighbours as ``ports`` names them; traffic is spread over those that live."""
     mac: str | None = None
-    """MAC of the host behind the port; None: the neighbour is a switch and routes on."""
+    """MAC of the host behind the port. None: the neighbour is a switch and routes on."""
 
 
 @dataclass(frozen=True)
@@ -149,27 +148,39 @@ class Switch:
     """One switch under control."""
 
     name: str
+    """Name by which ``ports``, ``at`` and ``via`` refer to it."""
     kind: str
-    """"ovs" | "bmv2" | "embedded" | "tofino"; fixes the hash (``hash_name``)."""
+    """What the switch is. All lb switches of a pool must be of kinds that share a hash (``bmv2`` and ``embedded``
+    do). There is no program for ``tofino`` yet."""
     id: int
-    """OpenFlow datapath id or P4Runtime device id."""
+    """OpenFlow datapath id or P4Runtime device id. Digits that may be hexadecimal or decimal are refused."""
     site: str
+    """Site that the switch belongs to."""
     roles: frozenset[Role]
+    """``edge`` answers for VIPs and spreads their packets, ``lb`` chooses backends, ``leaf`` connects servers."""
     mac: str
+    """Source of the packets that the switch sends."""
     ports: tuple[Port, ...] = ()
+    """What is behind a port, such as ``{1: lb1, 4: s1, 9: segment}``: a switch, a backend, or ``segment`` (clients and
+    routers; VIPs are announced there). ``segment-NAME`` is a segment that several edges of the site are on: the edge
+    with the lowest id that is there answers and announces, and only the lowest id floods. An edge needs its ports to
+    lb switches here."""
     local: tuple[Network, ...] = ()
-    """Prefixes of local source addresses for fullnat (one address serves one listener)."""
+    """Prefixes of source addresses for fullnat, one address for each fullnat listener and IP version. On P4 switches:
+    of tunnels too, and a prefix of 8 addresses or more serves all listeners of its IP version."""
     tunnel_port: int | None = None
-    """OpenFlow port of the VXLAN port (``remote_ip=flow``)."""
+    """OpenFlow port number of the VXLAN port (``remote_ip=flow``), which mode ``tun`` needs."""
     gateway_mac: str | None = None
-    """Destination MAC towards routed (non layer-2) backends."""
+    """Destination MAC towards backends behind a router."""
     ovsdb: str | None = None
-    """OVSDB address ("tcp:HOST:PORT" | "unix:PATH") for conntrack timeouts; None: the operator sets them."""
+    """Where the controller sets conntrack timeouts and opens links to edges. None: the operator sets the timeouts, and
+    links must not be shut at boot."""
     placement: OpenFlowPlacement = field(default_factory=OpenFlowPlacement)
+    """Where our flows live on an Open vSwitch that others may program too."""
     p4runtime: str | None = None
-    """Where a P4 switch's P4Runtime server listens ("HOST:PORT" | "unix:PATH")."""
+    """Where a P4 switch's P4Runtime server listens; required for P4 switches."""
     routes: tuple[Route, ...] = ()
-    """Of a P4 switch."""
+    """Of a P4 switch: where it sends what is not balanced."""
 
     @property
     def of_kind(self) -> Kind:
@@ -187,16 +198,19 @@ class Backend:
     """A real server in a pool. ``name`` is its identity: it seeds the Maglev permutation."""
 
     name: str
+    """Identity of the backend: it seeds the Maglev permutation, and is one host in all pools."""
     addresses: tuple[Address, ...]
-    """At most one per family."""
+    """``address: A`` or ``addresses: [A, B]``, at most one IPv4 and one IPv6 address. One of the keys is required."""
     mac: str | None = None
-    """Needed for dr, and for nat and fullnat where no router is between."""
+    """Needed for ``dr``, and for ``nat`` and ``fullnat`` where no router is between."""
     at: str | None = None
-    """Switch behind which the server stands."""
+    """Switch to which the server is connected."""
     weight: int = 1
+    """Share of new connections, relative to the other backends; 0 drains."""
     group: int = 0
     """Priority group: the lowest one with a living backend serves."""
     drain: bool = False
+    """Whether new connections stop and established ones stay for ``drain_timeout``."""
 
     def address(self, version: int) -> Address | None:
         """The address of IP ``version`` (4 or 6), if it has one."""
@@ -204,40 +218,13 @@ class Backend:
 
 
 @dataclass(frozen=True)
-class HealthCheck:
-    """How often and how a pool's backends are probed, and what counts."""
-
-    kind: ProbeKind = ProbeKind.TCP
-    port: int | None = None
-    """Port to probe; None: the listener's backend port (icmp has none)."""
-    interval: float = 1.0
-    timeout: float = 0.5
-    rise: int = 2
-    fall: int = 3
-    path: str = "/"
-    host: str | None = None
-    """Host header and TLS server name."""
-    statuses: tuple[tuple[int, int], ...] = ((200, 399),)
-    """Inclusive ranges that count as well."""
-    body: str | None = None
-    """Regular expression that the first 64 KiB of the body must contain."""
-    send: bytes = b""
-    """UDP request."""
-    expect: bytes | None = None
-    """Prefix that the UDP response must have; None: any response."""
-    verify: bool = False
-    """Verify the TLS certificate."""
-    flap_limit: int = 6
-    """Changes of verdict within ``flap_window`` after which a backend is held down."""
-    flap_window: float = 60.0
-
-
-@dataclass(frozen=True)
 class OnDown:
     """What remembered connections of a backend do once it is judged down."""
 
     keep_for: float
+    """How long remembered connections stay with a backend that is down."""
     then: Then
+    """What happens to them then: decided again, or reset."""
 
 
 @dataclass(frozen=True)
@@ -245,18 +232,31 @@ class Pool:
     """Weighted backends with one health policy."""
 
     name: str
+    """Name by which listeners refer to it."""
     backends: tuple[Backend, ...]
+    """The real servers."""
     max_backends: int = 40
+    """Fixes the number of slots: the smallest power of two that is at least 100 times this (256 to 65,536). Fixed for
+    the pool's life; a later change is refused with ``pool_size_kept``."""
     health: HealthCheck | None = None
+    """How backends are probed. None: all backends count as alive."""
     on_down_tcp: OnDown = OnDown(10.0, Then.MOVE)
+    """What happens to remembered connections of a backend that is down. One policy for both protocols, or one each
+    under ``tcp`` and ``udp``. TCP keeps them for 10 s, so that a false verdict does not kill living connections; UDP
+    moves them at once."""
     on_down_udp: OnDown = OnDown(0.0, Then.MOVE)
+    """The same for UDP."""
     drain_timeout: float = 300.0
+    """How long connections of a draining or removed backend stay."""
     drain_then: Then = Then.KEEP
+    """What happens to them then: they stay for as long as they are remembered, are decided again, or reset."""
     memory_timeout: float = 900.0
+    """Silence after which a connection may be forgotten."""
     transition: float = 120.0
-    """The window W in which a moving slot holds both backends."""
+    """The window in which a moving slot holds both backends; at most ``memory_timeout``."""
     panic_threshold: float = 0.5
-    """Health is ignored when more than this share of the backends is down; 1.0: never."""
+    """When more than this share of the serving group is down, health is ignored and ``panicked`` is shown; ``100%``:
+    never."""
 
     @property
     def slots(self) -> int:
@@ -270,15 +270,20 @@ class PrefixRate:
     """New connections per second allowed from one source prefix."""
 
     prefix: Network
+    """Source addresses; the longest matching prefix counts."""
     rate: int
+    """Bare SYNs per second on each lb switch, with a burst of one second."""
 
 
 @dataclass(frozen=True)
 class Guard:
-    """Rates of new connections (packets per second); None: unmetered."""
+    """Rates of new connections (packets per second)."""
 
     rate: int | None = None
+    """Packets per second on each lb switch, with a burst of one second: bare SYNs, and packets that neither a pin nor
+    the memory knows. None: unmetered."""
     prefixes: tuple[PrefixRate, ...] = ()
+    """Rates by source prefix; not for UDP."""
 
 
 @dataclass(frozen=True)
@@ -287,12 +292,19 @@ class Listener:
 
     vip: str
     protocol: Protocol
+    """Transport."""
     port: int
+    """Port of the VIP."""
     pool: str
+    """Pool that serves it."""
     mode: Mode
+    """How a packet reaches its backend."""
     backend_port: int
+    """Port of the servers; ``dr`` and ``tun`` cannot change it."""
     affinity: Affinity = Affinity.CONNECTION
+    """What is hashed and remembered: the 5-tuple, or (source address, VIP)."""
     guard: Guard = Guard()
+    """Limits on new connections."""
     accept_loss: bool = False
     """Edits of this listener may break its established connections."""
 
@@ -307,14 +319,17 @@ class Vip:
     """A virtual address and its listeners."""
 
     name: str
+    """Identity of the VIP."""
     address: Address
+    """The virtual address."""
     mac: str
-    """Virtual MAC, shared by VIPs that move together."""
+    """Virtual MAC, which no host has; VIPs may share it."""
     owners: tuple[str, ...]
-    """Sites in order of preference; the first is home."""
+    """Sites in order of preference; this version serves at the first."""
     listeners: tuple[Listener, ...]
+    """What is served at the address."""
     authority: float = 30.0
-    """Seconds for which a switch may answer ARP/ND without renewal."""
+    """How long a switch answers ARP and ND without renewal by the controller, which renews after a third of it."""
 
 
 @dataclass(frozen=True)
@@ -322,11 +337,15 @@ class Intent:
     """Everything wanted, validated."""
 
     sites: tuple[Site, ...]
+    """Data centres."""
     switches: tuple[Switch, ...]
+    """Switches under control."""
     pools: tuple[Pool, ...]
+    """Backends with one health policy."""
     vips: tuple[Vip, ...]
+    """Virtual addresses and their listeners."""
     allow_empty: bool = False
-    """Whether it may take away all VIPs, listeners, pools or backends that were there before."""
+    """Whether the file may take away all VIPs, listeners, pools or backends that were there before."""
 
     def pool(self, name: str) -> Pool:
         """The pool of that name (it exists: ``check`` saw to it)."""

@@ -71,7 +71,7 @@ async def _ours(count: int, port: int) -> dict[str, object]:
     from controller.health.result import ProbeResult
     from controller.health.service import HealthService, Verdict
     from controller.health.targets import Probe, Target
-    from controller.spec.types import ProbeKind
+    from controller.spec.health import ProbeKind
 
     changes: list[Verdict] = []
     memory_before = _memory_mb(os.getpid())

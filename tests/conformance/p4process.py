@@ -42,7 +42,7 @@ def why_not(kind: str) -> str | None:
     if os.geteuid() != 0:
         return f"{kind}: a switch with interfaces needs network namespaces: run as root"
     if shutil.which(COMMANDS[kind][0]) is None:
-        return f"{COMMANDS[kind][0]} is not on PATH: build behavioral-model with PI, see the README's P4 part"
+        return f"{COMMANDS[kind][0]} is not on PATH: build behavioral-model with PI, see docs/pipeline-p4.md"
     return None
 
 

@@ -22,7 +22,7 @@ from topo.ovs import MAX_IDLE_MS
 
 pytestmark = pytest.mark.lab
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "own-switches.md"
 
 
 def get(lab: Lab, path: str, server: str = "10.1.0.11") -> bytes | None:
@@ -48,9 +48,9 @@ def test_programs_run_in_the_namespace_of_their_node_with_its_switch_at_hand(sin
     assert single_lab.exec("c1", ["false"]).returncode == 1
 
 
-def test_switches_forget_unused_decisions_soon_as_the_readme_recommends(single_lab: Lab) -> None:
+def test_switches_forget_unused_decisions_as_soon_as_the_docs_recommend(single_lab: Lab) -> None:
     set_to = single_lab.vsctl("sw1", "get", "Open_vSwitch", ".", "other_config:max-idle").strip()
-    advised = re.search(r"other_config:max-idle=(\d+)", README.read_text(encoding="utf-8"))
+    advised = re.search(r"other_config:max-idle=(\d+)", PAGE.read_text(encoding="utf-8"))
     assert advised
     assert set_to.strip('"') == advised[1] == str(MAX_IDLE_MS)
 

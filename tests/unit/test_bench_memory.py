@@ -1,4 +1,4 @@
-"""How full memory gets: theory, the compiled program and the README's picture say the same."""
+"""How full memory gets: theory, the compiled program and the picture of the P4 page say the same."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.bench.p4memory import CELLS, STEPS, WAYS, Row, occupancy, theory
 
 ROOT = Path(__file__).parents[2]
 PICTURE = ROOT / "tests" / "bench" / "plots" / "memory.svg"
-README = (ROOT / "README.md").read_text()
+PAGE = (ROOT / "docs" / "pipeline-p4.md").read_text()
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -82,13 +82,13 @@ def test_the_picture_brings_its_own_ground_for_dark_pages() -> None:
     ]
 
 
-def test_the_readme_shows_the_picture_and_its_figures(rows: list[Row]) -> None:
-    assert "](tests/bench/plots/memory.svg)" in README
+def test_the_page_shows_the_picture_and_its_figures(rows: list[Row]) -> None:
+    assert "](../tests/bench/plots/memory.svg)" in PAGE
     shown = [row for row in rows if row.live >= 0.5]
     for title, figures in (
         ("live connections / cells", [f"{row.live:.1f}" for row in shown]),
         ("pinned, of all", [f"{row.no_room_all:.1%}" for row in shown]),
         ("without room, of the last", [f"{row.no_room_new:.1%}" for row in shown]),
     ):
-        line = next(line for line in README.splitlines() if line.strip().startswith(title))
+        line = next(line for line in PAGE.splitlines() if line.strip().startswith(title))
         assert line.replace(" %", "%").split()[-len(shown) :] == figures

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from controller.health.damper import HOLD_WINDOWS, State, damp, remembered, undecided, unproven
 from controller.health.result import Outcome, ProbeResult
 from controller.health.targets import Policy, Probe
-from controller.spec.types import ProbeKind
+from controller.spec.health import ProbeKind
 
 PROBE = Probe(ProbeKind.TCP, IPv4Address("127.0.0.1"), 80)
 OUTCOMES = {"+": Outcome.PASS, "-": Outcome.FAIL, "!": Outcome.LOCAL}

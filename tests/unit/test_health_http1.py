@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from controller.health.http1 import MAX_BODY, MAX_HEAD, BadResponse, ResponseReader, request, status_text
 from controller.health.targets import Probe
-from controller.spec.types import ProbeKind
+from controller.spec.health import ProbeKind
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 RESPONSES = [

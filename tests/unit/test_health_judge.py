@@ -14,7 +14,7 @@ from controller.health.result import Outcome, ProbeResult
 from controller.health.service import HealthService
 from controller.health.status import HealthStatus, Unasked
 from controller.health.targets import Member, Policy, Probe, Target
-from controller.spec.types import ProbeKind
+from controller.spec.health import ProbeKind
 
 POLICY = Policy(rise=2, fall=2)
 Targets = dict[Target, frozenset[Member]]

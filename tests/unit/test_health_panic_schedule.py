@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from controller.health.panic import effective
 from controller.health.schedule import TICK, Wheel, first_due, next_due
 from controller.health.targets import Probe
-from controller.spec.types import ProbeKind
+from controller.spec.health import ProbeKind
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from controller.health.attempt import LINGER_0
 from controller.health.engine import Engine
 from controller.health.result import Outcome
 from controller.health.targets import Probe
-from controller.spec.types import ProbeKind
+from controller.spec.health import ProbeKind
 
 LIMIT = 30.0
 """Seconds after which a test gives up; nothing is expected to come near."""

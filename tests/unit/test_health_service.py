@@ -21,7 +21,7 @@ from controller.health.result import Outcome, ProbeResult
 from controller.health.service import HealthService
 from controller.health.targets import Policy, Probe, Target
 from controller.health.wire import Change, Message, Unpacker, pack
-from controller.spec.types import ProbeKind
+from controller.spec.health import ProbeKind
 
 LIMIT = 60.0
 """Seconds after which a test gives up; nothing is expected to come near."""

@@ -8,17 +8,8 @@ from typing import Any
 import pytest
 
 from controller.health.targets import Policy, Probe, Target, members_of, targets_of
-from controller.spec.types import (
-    Backend,
-    HealthCheck,
-    Intent,
-    Listener,
-    Mode,
-    Pool,
-    ProbeKind,
-    Protocol,
-    Vip,
-)
+from controller.spec.health import HealthCheck, ProbeKind
+from controller.spec.types import Backend, Intent, Listener, Mode, Pool, Protocol, Vip
 
 S1 = Backend("s1", (ip_address("10.1.0.11"), ip_address("fd00::11")))
 S2 = Backend("s2", (ip_address("10.1.0.12"),))

@@ -11,7 +11,7 @@ from controller.health.judge import Judge
 from controller.health.result import Outcome, ProbeResult
 from controller.health.targets import Member, Policy, Probe, Target
 from controller.health.vantage import HOLD
-from controller.spec.types import ProbeKind
+from controller.spec.health import ProbeKind
 
 CALM = Policy(rise=2, fall=3, flap_limit=0)
 INTERVAL = 1.0

@@ -18,7 +18,7 @@ from controller.model.errors import ConfigErrors
 from controller.model.load import load_intent, load_text
 from controller.model.probe_values import MAX_DATAGRAM, server_name
 from controller.model.yaml_source import MAX_BYTES, MAX_DEPTH, MAX_VALUES
-from controller.spec.types import ProbeKind
+from controller.spec.health import ProbeKind
 from tests.unit.spoil import DATA
 
 BASE = (DATA / "base.yaml").read_text()

@@ -10,11 +10,11 @@ import pytest
 
 from controller.model.errors import ConfigError, ConfigErrors, FileError, YamlError
 from controller.model.load import load_intent, load_text
+from controller.spec.health import HealthCheck, ProbeKind
 from controller.spec.types import (
     Affinity,
     Backend,
     Guard,
-    HealthCheck,
     Intent,
     Listener,
     Mode,
@@ -23,7 +23,6 @@ from controller.spec.types import (
     Pool,
     Port,
     PrefixRate,
-    ProbeKind,
     Protocol,
     Role,
     Site,

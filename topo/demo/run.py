@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
+from controller.cli import codes
 from topo import state
 from topo.demo import html, live, report, sabotage, scoreboard
 from topo.demo.actors import (
@@ -302,4 +303,4 @@ def run(options: Options, console: Console) -> int:
         html.write(outcome, options.out / "report.html")
     scoreboard.show(console, outcome)
     console.print(f"{options.out / 'report.json'}, {options.out / 'report.html'}", highlight=False)
-    return 0 if outcome.passed else 1
+    return codes.Demo.HELD if outcome.passed else codes.Demo.BROKEN

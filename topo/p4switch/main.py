@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from enum import IntEnum
 from pathlib import Path
 from types import FrameType
 
@@ -31,13 +32,24 @@ READY = "ready"
 """First word of the one line on standard output that says that the switch serves."""
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run a switch by this command line; returns the exit code: 0 after a signal, 1 for a fault, 2 for bad usage."""
+class ExitCode(IntEnum):
+    """``evenkeel switch``"""
+
+    STOPPED = 0
+    """Stopped by SIGTERM or SIGINT."""
+    FAULT = 1
+    """The switch could not be started, or failed."""
+    BAD_USAGE = 2
+    """The command line is wrong."""
+
+
+def main(arguments: Sequence[str]) -> ExitCode:
+    """Run a switch by this command line until a signal ends it; returns the exit code."""
     try:
         options = parse(arguments)
     except UsageError as error:
         print(f"evenkeel switch: {error}", file=sys.stderr)
-        return 2
+        return ExitCode.BAD_USAGE
     _log_to(options)
     for notice in options.notices:
         print(f"evenkeel switch: {notice} is simple_switch_grpc's and changes nothing here", file=sys.stderr)
@@ -58,8 +70,8 @@ def main(arguments: Sequence[str]) -> int:
             LOG.info("stopping; %s packet-ins and %s digests dropped", *service.dropped())
     except (OSError, P4SwitchError) as error:
         print(f"evenkeel switch: {error}", file=sys.stderr)
-        return 1
-    return 0
+        return ExitCode.FAULT
+    return ExitCode.STOPPED
 
 
 def _start(options: Options, parts: contextlib.ExitStack) -> Service:

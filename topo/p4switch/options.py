@@ -71,7 +71,7 @@ def parse(arguments: Sequence[str]) -> Options:
 
     SystemExit(0) after ``--help``.
     """
-    given = _parser().parse_args([one for one in arguments if one != "--"])
+    given = command_line().parse_args([one for one in arguments if one != "--"])
     for name in (*REFUSED, *REFUSED_FLAGS):
         if getattr(given, name.replace("-", "_")):
             raise UsageError(f"--{name} is simple_switch_grpc's and not supported here; leave it out")
@@ -98,7 +98,8 @@ def parse(arguments: Sequence[str]) -> Options:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """The parser, with a help text for every option that has an effect."""
     parser = _Parser(
         prog="evenkeel switch",
         description="A P4Runtime switch for v1model programs, in place of simple_switch_grpc.",

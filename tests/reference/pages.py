@@ -1,0 +1,44 @@
+"""All pages that are generated, and where they stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from controller.core.snapshot import Snapshot
+from tests.reference import codes, commands, intent
+from tests.reference.records import record_page
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
+
+
+STATUS = (
+    "`status.json` and `evenkeel status --json` hold\none JSON object with the keys of [Snapshot](#snapshot)."
+)
+
+
+def pages() -> dict[str, str]:
+    """File name to content."""
+    return {
+        "commands.md": commands.page(),
+        "exit-codes.md": codes.page(),
+        "intent.md": intent.page(),
+        "status.md": record_page("Status", STATUS, Snapshot),
+    }
+
+
+def stale(folder: Path = FOLDER) -> list[str]:
+    """Names of the pages in ``folder`` that are not what the code says, sorted."""
+    return sorted(
+        name
+        for name, text in pages().items()
+        if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text
+    )
+
+
+def write(folder: Path = FOLDER) -> list[str]:
+    """Write what is stale; returns its names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found, written = stale(folder), pages()
+    for name in found:
+        (folder / name).write_text(written[name], encoding="utf-8")
+    return found
