@@ -80,7 +80,7 @@ def test_no_container_is_privileged_and_the_controller_has_no_capability() -> No
 
 def test_the_runtime_image_has_a_user_of_its_own_and_a_health_check() -> None:
     stage = re.split(r"^FROM .*", (ROOT / "Dockerfile").read_text(), flags=re.M)[2]
-    assert re.search(r"^USER evenkeel$", stage, re.M)
+    assert re.search(r"^USER 10000:10000$", stage, re.M)
     assert re.search(r'^HEALTHCHECK .*CMD \["evenkeel", "status"', stage, re.M)
 
 
