@@ -146,6 +146,10 @@ def main() -> int:
     if reason is not None:
         print(f"skipped: {reason}")
         return 0
+    unbuilt = engine.unbuilt()
+    if unbuilt:
+        print(f"not built: {', '.join(unbuilt)}; do it with: make image", file=sys.stderr)
+        return 2
     names = frozenset(each.name for each in servers(fabric.chosen()))
     print(f"compose.yaml on {os.environ.get(fabric.SWITCH) or 'embedded'} switches", flush=True)
     try:
