@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from controller.model.types import OpenFlowPlacement
+from controller.spec.types import OpenFlowPlacement
 
 from flows.stages.pin import ENDS
 from flows.tables import Placed, Stage
