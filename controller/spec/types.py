@@ -187,6 +187,17 @@ class Switch:
         """What is known of all switches of its kind. Raises KeyError for a kind that ``check`` refuses."""
         return KINDS[self.kind]
 
+    def leading_to(self, name: str) -> tuple[int, ...]:
+        """Numbers of the ports that lead to a switch or host, in the order of ``ports``."""
+        return self._leading.get(name, ())
+
+    @cached_property
+    def _leading(self) -> dict[str, tuple[int, ...]]:
+        found: dict[str, tuple[int, ...]] = {}
+        for port in self.ports:
+            found[port.to] = (*found.get(port.to, ()), port.number)
+        return found
+
     @property
     def hash_name(self) -> str:
         """Name of the tuple hash of this kind of switch."""
@@ -227,6 +238,26 @@ class OnDown:
     """What happens to them then: decided again, or reset."""
 
 
+class Failback(StrEnum):
+    """What happens when a backend lives again that is preferred to the one that serves."""
+
+    MANUAL = "manual"
+    """The one that serves goes on until it fails or is told to give way."""
+    AUTO = "auto"
+    """The preferred one takes over."""
+
+
+@dataclass(frozen=True)
+class Failover:
+    """At most one backend of the pool serves at a time (a writer, such as the primary of a database).
+
+    Preferred is the lowest priority group, and in it who stands first in the file, weight 0 and draining ones left
+    out. When another takes over, connections of the former one are reset, and panic never opens a second.
+    """
+
+    failback: Failback = Failback.MANUAL
+
+
 @dataclass(frozen=True)
 class Pool:
     """Weighted backends with one health policy."""
@@ -255,8 +286,9 @@ class Pool:
     transition: float = 120.0
     """The window in which a moving slot holds both backends; at most ``memory_timeout``."""
     panic_threshold: float = 0.5
-    """When more than this share of the serving group is down, health is ignored and ``panicked`` is shown; ``100%``:
-    never."""
+    """Health is ignored when more than this share of the backends is down; 1.0: never."""
+    failover: Failover | None = None
+    """One writer; None: all backends of a priority group serve."""
 
     @property
     def slots(self) -> int:

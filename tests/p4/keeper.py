@@ -35,7 +35,7 @@ class Keeper:
         """Everything is to be like this now; pins stay, but those of backends that give their connections away."""
         self.scene = scene
         leaving = {number for number, fate in scene.fates.items() if fate in (Fate.MOVE, Fate.RESET)}
-        self.pins.forget_backends(leaving)
+        self.pins.drop([key for key, pin in self.pins.pins.items() if pin.backend in leaving])
         self.apply()
 
     def apply(self) -> None:
@@ -83,14 +83,16 @@ class Keeper:
         if isinstance(told, Idle):
             return known is not None and self.pins.idle(switch, known.id)
         self.heard[told.reason] += 1
-        if told.reason in (Reason.EXCEPTION, Reason.OVERFLOW):
+        if told.reason in (Reason.EXCEPTION, Reason.YOUNG, Reason.OVERFLOW):
             protocol = self.scene.service(told.listener).protocol
             return self.pins.report(switch, key, protocol, told.backend)
         if known is None:
             return False
         if told.reason is Reason.PIN_SEEN:
             return self.pins.seen(switch, known.id)
-        return told.reason is Reason.PIN_STALE and self.pins.stale(known.id)
+        # Told again until the pin is gone: the last of it may come after the right pin was made.
+        stale = told.reason is Reason.PIN_STALE and known.backend != told.backend
+        return stale and self.pins.stale(known.id)
 
     def _held(self, switch: str) -> list[HeldPin]:
         out = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,23 @@ from controller.core.controller import Controller, open_file
 from controller.core.journal import Journal
 from controller.model.load import load_intent
 from controller.plan import ids as numbers_module
-from controller.plan.demand import WORDS, demand, shortages
+from controller.plan.demand import WORDS, demand, highest, shortages
 from controller.plan.ids import Numbers, Space
 from controller.sites.store import SqliteStore
-from flows.tables import MOST_VIPS
+from controller.spec.types import (
+    Guard,
+    Intent,
+    Listener,
+    Mode,
+    Pool,
+    PrefixRate,
+    Protocol,
+    Role,
+    Site,
+    Switch,
+    Vip,
+)
+from flows.tables import MOST_GUARDS, MOST_VIPS
 from topo import intent, model
 from topo.plan import plan
 
@@ -46,7 +60,7 @@ def test_each_space_that_is_full_is_named_with_what_is_needed_free_and_resting(
     wanted = load_intent(file)
     new = len(demand(wanted)[space]) or 1
     numbers = Numbers()
-    limit = MOST_VIPS if space is Space.VIP else numbers_module.LIMIT
+    limit = highest(wanted, space) or numbers_module.LIMIT
     used = limit - 10
     numbers.given[space] = {f"old{n}": n for n in range(1, used + 1)}
     numbers.resting[space] = {used + n: NOW + 60.0 * n for n in range(1, 11)}
@@ -85,6 +99,35 @@ def test_numbers_of_vips_end_where_the_conntrack_zones_of_an_open_vswitch_do(fil
     assert shortages(wanted, numbers, NOW + 60.0) == []
     p4 = tuple(replace(s, kind="embedded", p4runtime="192.0.2.1:9559") for s in wanted.switches)
     assert shortages(replace(wanted, switches=p4), numbers, NOW) == []
+
+
+def test_meters_leave_no_id_that_is_not_ours_however_often_guards_are_replaced() -> None:
+    """Numbers of meters rest when their guards are replaced: the ids go on, and are 10,000."""
+    numbers = Numbers()
+    for turn in range(3):
+        wanted = guarded(f"10.{turn}")
+        found = shortages(wanted, numbers, NOW)
+        if turn == 2:
+            assert len(found) == 1
+            assert (
+                f"{WORDS[Space.METER]}: 3600 new ones are needed and {MOST_GUARDS - 7200} are free"
+                in found[0]
+            )
+            assert shortages(wanted, numbers, NOW + 60.0) == []
+            return
+        assert found == []
+        for name in sorted(demand(wanted)[Space.METER]):
+            numbers.of(Space.METER, name, NOW)
+        numbers.keep_only(Space.METER, (), NOW + 60.0)
+
+
+def guarded(first: str) -> Intent:
+    """One Open vSwitch and 3,600 guarded prefixes."""
+    prefixes = tuple(PrefixRate(ip_network(f"{first}.{n >> 4}.{(n & 15) << 4}/28"), 5) for n in range(3600))
+    item = Listener("v", Protocol.TCP, 80, "p", Mode.DR, 80, guard=Guard(None, prefixes))
+    vip = Vip("v", ip_address("10.0.0.100"), "02:45:56:00:01:01", ("east",), (item,))
+    lb1 = Switch("lb1", "ovs", 1, "east", frozenset({Role.LB}), "02:45:56:01:00:21")
+    return Intent((Site("east"),), (lb1,), (Pool("p", ()),), (vip,))
 
 
 def test_a_change_that_needs_too_many_leaves_all_as_it_was(
