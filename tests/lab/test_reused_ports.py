@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from controller.spec.types import OpenFlowPlacement
 
+from controller.spec.types import OpenFlowPlacement
 from flows.stages.pin import ENDS
 from flows.tables import Placed, Stage
 from tests.lab.balanced import Balanced
