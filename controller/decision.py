@@ -17,7 +17,7 @@ import numpy as np
 
 from controller.hashes import SLOT_HASHES
 from controller.plan.pins import PinKey
-from controller.spec.slots import SlotTable
+from controller.spec.slots import Pairs, SlotTable
 from controller.spec.switch import Duty, Fate, ListenerSpec
 from controller.spec.types import Address, Protocol
 from flows.stages.listener import STICKY_PORT
@@ -108,7 +108,7 @@ class LbPool:
 
     table: SlotTable
     fates: Mapping[int, Fate] = field(default_factory=dict)
-    """Fate per backend id; one that is not there is normal."""
+    """Fate of each of its backends, by id. What is remembered of any other is forgotten."""
     names: Mapping[int, str] = field(default_factory=dict)
     """What to call a backend id in reasons."""
 
@@ -127,10 +127,17 @@ class LbPool:
 
     def watches(self, backend: int, slot: int) -> bool:
         """Whether connections remembered like this are exceptions, which have to be reported."""
-        watched = self.table.watched
-        pair = np.uint32(backend << 16 | slot)
-        at = int(np.searchsorted(watched, pair))
-        return at < len(watched) and bool(watched[at] == pair)
+        return _among(self.table.watched, backend, slot)
+
+    def young(self, backend: int, slot: int) -> bool:
+        """Whether they are those of the new backend of a slot that moves, which have to be reported too."""
+        return _among(self.table.young, backend, slot)
+
+
+def _among(pairs: Pairs, backend: int, slot: int) -> bool:
+    pair = np.uint32(backend << 16 | slot)
+    at = int(np.searchsorted(pairs, pair))
+    return at < len(pairs) and bool(pairs[at] == pair)
 
 
 @dataclass(frozen=True)
@@ -169,6 +176,8 @@ class Decision:
     remember: Remember = Remember.NOTHING
     reasons: tuple[str, ...] = ()
     """One per stage that was asked: its name, and what it found."""
+    young: bool = False
+    """The switch reports the connection: it is remembered for the backend to which its slot moves."""
 
 
 def decide(packet: Packet, state: LbState) -> Decision:
@@ -265,7 +274,10 @@ def _fate(
 ) -> Decision | None:
     """What the named backend's fate makes of it; None: decide anew."""
     name = pool.name(recalled.backend)
-    fate = pool.fates.get(recalled.backend, Fate.NORMAL)
+    fate = pool.fates.get(recalled.backend)
+    if fate is None:
+        reasons.append(f"fate: {name} is none of this pool's backends; forgotten, decide anew")
+        return None
     pinned = recalled.by is DecidedBy.PIN
     if fate is Fate.MOVE:
         reasons.append(f"fate: {name} gives its connections away; decide anew")
@@ -282,10 +294,15 @@ def _fate(
         return Decision(None, DecidedBy.RESET, recalled.slot, remember=remember)
     if fate is Fate.DRAIN:
         reasons.append(f"fate: {name} drains and keeps what it has")
-    exception = recalled.slot is not None and pool.watches(recalled.backend, recalled.slot)
+    exception = young = False
+    if recalled.slot is not None and not packet.syn:
+        exception = pool.watches(recalled.backend, recalled.slot)
+        young = pool.young(recalled.backend, recalled.slot)
     if exception:
         reasons.append(f"fate: an exception, slot {recalled.slot} no longer names {name}; reported")
-    return Decision(recalled.backend, recalled.by, recalled.slot, exception, remember)
+    if young:
+        reasons.append(f"fate: young, slot {recalled.slot} is still moving to {name}; reported")
+    return Decision(recalled.backend, recalled.by, recalled.slot, exception, remember, young=young)
 
 
 def _choose(
@@ -299,7 +316,8 @@ def _choose(
     hashed = "the source" if listener.sticky else "source and port"
     where = f"{slot} of {pool.slots} (hash of {hashed})"
     # What its backend gave away was none of the slot's former backend's either.
-    waits = recalled is None and pool.fates.get(before, Fate.NORMAL) in (Fate.NORMAL, Fate.DRAIN)
+    given_away = recalled is not None and recalled.backend in pool.fates
+    waits = not given_away and pool.fates.get(before, Fate.NORMAL) in (Fate.NORMAL, Fate.DRAIN)
     if before and waits and not packet.syn:
         goes_to = f"moves to {pool.name(now)}" if now else "is being emptied"
         reasons.append(f"transition: slot {where} {goes_to}; no SYN, so still {pool.name(before)}")

@@ -19,6 +19,7 @@ LOCAL = 0xFFFFFFFE
 CONTROLLER = 0xFFFFFFFD
 HASH_ETH_SRC, HASH_NW_SRC = 0, 4
 NAT_SRC, NAT_DST = 1, 2
+_DELETE_LEARNED = 2
 
 
 class Action(Protocol):
@@ -292,11 +293,14 @@ class Clone:
 
 @dataclass(frozen=True)
 class Learn:
-    """Add a flow made of this packet: it matches ``same`` fields and constants, and loads registers and constants."""
+    """Add a flow made of this packet: it matches ``same`` fields and constants, and loads registers and constants.
+
+    It has no timeout, and goes with the flow whose action this is.
+    """
 
     table: int
     cookie: int
-    idle: int
+    """No other flow's: with the last flow that learns by it, all that were learned by it go."""
     same: tuple[Bits, ...]
     """Fields that the new flow matches with this packet's values."""
     match: tuple[tuple[Bits, int], ...]
@@ -313,7 +317,7 @@ class Learn:
         specs += b"".join(_learned(0, bits, bits.header + bytes(2)) for bits in self.same)
         specs += b"".join(_learned(0x0800, b, b.header + struct.pack("!H", b.low)) for b in self.carry)
         specs += b"".join(_learned(0x2800, bits, _immediate(bits, value)) for bits, value in self.load)
-        head = struct.pack("!HHHQHBxHH", self.idle, 0, 10, self.cookie, 0, self.table, 0, 0)
+        head = struct.pack("!HHHQHBxHH", 0, 0, 10, self.cookie, _DELETE_LEARNED, self.table, 0, 0)
         return _nx(16, head + specs)
 
 

@@ -10,7 +10,7 @@ VIP traffic is claimed last and given up first, so no packet meets half a pipeli
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -236,19 +236,22 @@ def _slots(
         _note(out, "modified", int(np.count_nonzero(old[set_])), f"{kind.name.lower()}s of pool {pool}")
         _note(out, "added", int(np.count_nonzero(old[set_] == 0)), f"{kind.name.lower()}s of pool {pool}")
         _note(out, "deleted", len(gone), f"{kind.name.lower()}s of pool {pool}")
-    new_pairs = np.setdiff1d(want.watched, have.watched)
-    old_pairs = np.setdiff1d(have.watched, want.watched)
-    _bulk(shield, slots.write, placed, Kind.EXCEPTION, pool, new_pairs & 0xFFFF, new_pairs >> 16)
-    _bulk(rest, slots.remove, placed, Kind.EXCEPTION, pool, old_pairs & 0xFFFF, old_pairs >> 16)
-    _note(out, "added", len(new_pairs), f"watches of pool {pool}")
-    _note(out, "deleted", len(old_pairs), f"watches of pool {pool}")
+    for kind, has, wants in (
+        (Kind.EXCEPTION, have.watched, want.watched),
+        (Kind.YOUNG, have.young, want.young),
+    ):
+        new_pairs, old_pairs = np.setdiff1d(wants, has), np.setdiff1d(has, wants)
+        _bulk(shield, slots.write, placed, kind, pool, new_pairs & 0xFFFF, new_pairs >> 16)
+        _bulk(rest, slots.remove, placed, kind, pool, old_pairs & 0xFFFF, old_pairs >> 16)
+        _note(out, "added", len(new_pairs), f"watches of pool {pool}")
+        _note(out, "deleted", len(old_pairs), f"watches of pool {pool}")
 
 
 def _sized(table: SlotTable | None, size: int) -> SlotTable:
     if table is None:
         return SlotTable.empty(size)
     room = (0, size - len(table.now))
-    return SlotTable(np.pad(table.now, room), np.pad(table.before, room), table.watched)
+    return replace(table, now=np.pad(table.now, room), before=np.pad(table.before, room))
 
 
 def _bulk(

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
-from controller.spec.slots import Bytes, SlotTable
+from controller.spec.slots import Bytes, Pairs, SlotTable
 from flows import messages, slots
 from flows.diff import share
 from flows.entries import FlowBody, FlowKey, Target
 from flows.fields import field_of
 from flows.tables import Kind, Placed, Stage
 
-_BULK = (Kind.SLOT, Kind.TRANSITION, Kind.EXCEPTION)
+_BULK = (Kind.SLOT, Kind.TRANSITION, Kind.EXCEPTION, Kind.YOUNG)
 _COOKIE_AT = 24
 _FEW = 16
 """Entries looked at together at first; each time that all are alike, so many times more."""
@@ -73,8 +74,8 @@ class Reader:
         if cookie >> messages.COOKIE_SHIFT != self._owner:
             self._foreign.add(stat.flow.key)
             return
-        if cookie == self._learned:
-            return  # the switch makes these by itself, for seconds
+        if cookie >> 40 == self._placed.cookie(Kind.LEARNED) >> 40:
+            return  # the switch makes and ends these by itself
         self._flows[stat.flow.key] = stat.flow.body
         if cookie >> 40 & 0xFF == Kind.BACKEND:
             pair = (cookie >> 16 & 0xFFFFFF, cookie & 0xFFFF)
@@ -115,9 +116,12 @@ class Reader:
         for kind, column in ((Kind.SLOT, table.now), (Kind.TRANSITION, table.before)):
             which, backends = found[kind]
             column[which] = backends
-        which, backends = found[Kind.EXCEPTION]
-        pairs = np.sort(backends.astype(np.uint32) << 16 | which.astype(np.uint32))
-        return SlotTable(table.now, table.before, pairs)
+        watched, young = (_pairs(*found[kind]) for kind in (Kind.EXCEPTION, Kind.YOUNG))
+        return SlotTable(table.now, table.before, watched, young)
+
+
+def _pairs(slots_: npt.NDArray[np.uint16], backends: npt.NDArray[np.uint16]) -> Pairs:
+    return np.sort(backends.astype(np.uint32) << 16 | slots_.astype(np.uint32))
 
 
 def _alike(body: bytes, at: int) -> Bytes:

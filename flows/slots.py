@@ -20,7 +20,7 @@ from flows.entries import Flow, flow
 from flows.match import Match
 from flows.tables import (
     BACKEND,
-    FLAG_FORGET,
+    FLAG_GIVEN_AWAY,
     FLAG_SYN,
     FLAGS,
     POOL,
@@ -32,14 +32,17 @@ from flows.tables import (
     Stage,
 )
 
-PRIORITY = {Kind.SLOT: 10, Kind.TRANSITION: 20, Kind.EXCEPTION: 20}
+PRIORITY = {Kind.SLOT: 10, Kind.TRANSITION: 20, Kind.EXCEPTION: 20, Kind.YOUNG: 21}
+_METERS = {Kind.EXCEPTION: Meters.REPORTS, Kind.YOUNG: Meters.YOUNG}
 
 
 def _model(placed: Placed, kind: Kind, pool: int, slot: int, backend: int) -> Flow:
     cookie = placed.cookie(kind, pool)
-    if kind is Kind.EXCEPTION:
-        report = (Report(placed.meter(Meters.REPORTS)),)
-        match = Match.of(**{POOL: pool, SLOT: SLOT_IN_MARK, "ct_mark": backend << 16 | slot})
+    if kind in _METERS:
+        report = (Report(placed.meter(_METERS[kind])),)
+        # Only what is established: a client that opens a connection may open many.
+        established = Match.of(**{FLAGS: (0, FLAG_SYN)})
+        match = established.plus(**{POOL: pool, SLOT: SLOT_IN_MARK}, ct_mark=backend << 16 | slot)
         return flow(
             placed.table(Stage.FATE),
             PRIORITY[kind],
@@ -49,8 +52,8 @@ def _model(placed: Placed, kind: Kind, pool: int, slot: int, backend: int) -> Fl
             goto=placed.table(Stage.BACKEND),
         )
     place = Match.of(**{POOL: pool, SLOT: slot})
-    # Who is decided anew, because its backend gave it away, was none of the slot's former backend's either.
-    match = place if kind is Kind.SLOT else place.plus(**{FLAGS: (0, FLAG_SYN | FLAG_FORGET)})
+    # What a backend gave away was none of the slot's former backend's either.
+    match = place if kind is Kind.SLOT else place.plus(**{FLAGS: (0, FLAG_SYN | FLAG_GIVEN_AWAY)})
     chosen = (Load(backend, Bits(BACKEND)),)
     return flow(
         placed.table(Stage.SLOT),
@@ -113,6 +116,7 @@ def flows_of(placed: Placed, pool: int, table: SlotTable) -> list[Flow]:
     rows = [(Kind.SLOT, s, int(b)) for s, b in enumerate(table.now) if b]
     rows += [(Kind.TRANSITION, s, int(b)) for s, b in enumerate(table.before) if b]
     rows += [(Kind.EXCEPTION, int(w) & 0xFFFF, int(w) >> 16) for w in table.watched]
+    rows += [(Kind.YOUNG, int(y) & 0xFFFF, int(y) >> 16) for y in table.young]
     return [_model(placed, kind, pool, slot, backend) for kind, slot, backend in rows]
 
 

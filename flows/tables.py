@@ -1,7 +1,7 @@
 """Tables, registers, flags, priorities and cookies of the OpenFlow pipeline: each number once.
 
-    entry ─ prefix ─ guard ─ retracted ─ pin ─ memory ─ recall_* ─ unknown ─ hash ─ spread ─ slot ─ commit ─┐
-      │                                   └───────────────┴─ fate ──────────┴───────────────────────────────┤
+    entry ─ prefix ─ guard ─ pin ─ pinned ─ memory ─ recall_* ─ unknown ─ hash ─ spread ─ slot ─ commit ────┐
+      │                          └───────────────┴─ fate ──────┴────────────────────────────────────────────┤
       │                                                                                 backend ─ nexthop ◄─┘
       ├─ fragment_* ─ fragment ─ fate, or as new: hash ─ gathered ─ unknown ─ hash ... commit (with all the others)
       ├─ icmp_* ─ icmp_out ─ backend
@@ -28,9 +28,9 @@ class Stage(IntEnum):
     FRAGMENT = 2
     PREFIX = 3
     GUARD = 4
-    RETRACTED = 5
+    PIN = 5
     PIN_RETRACTED = 6
-    PIN = 7
+    PINNED = 7
     MEMORY = 8
     RECALL_NOW = 9
     RECALL_BEFORE = 10
@@ -63,6 +63,7 @@ LISTENER = "reg1"
 POOL = "reg2"
 SLOT = "reg3"
 FLAGS = "reg4"
+PIN = "reg5"
 TUNNEL = "reg6"
 SOURCE_PORT = "reg7"
 MARK = "reg10"
@@ -75,6 +76,9 @@ SLOT_IN_MARK = 0x20000
 """In SLOT: the backend came from memory, and ct_mark names the slot."""
 
 FLAG_SYN, FLAG_STICKY, FLAG_FORGET, FLAG_LARGE, FLAG_RETRACTED, FLAG_GATHERED = 1, 2, 4, 8, 16, 32
+FLAG_GIVEN_AWAY = 64
+"""With FLAG_FORGET, which has the decision replace what was remembered: the connection's backend gave it away, so it is
+none of those that the slot's former backend still has."""
 
 ZONE_NOW = Bits("reg8", 0, 16)
 ZONE_BEFORE = Bits("reg8", 16, 16)
@@ -117,6 +121,7 @@ class Kind(IntEnum):
     DROP = 13
     LEARNED = 14
     PIN_STALE = 15
+    YOUNG = 16
 
 
 @dataclass(frozen=True)
@@ -147,11 +152,16 @@ class Meters(IntEnum):
     REPORTS = 0
     RESETS = 1
     ICMP = 2
+    YOUNG = 3
     GUARDS = 16
 
 
-REPORT_RATE, RESET_RATE, ICMP_RATE = 500, 200, 100
-"""Packets per second that may reach the controller for each reason."""
+REPORT_RATE, RESET_RATE, ICMP_RATE, YOUNG_RATE = 500, 200, 100, 100
+"""Packets per second that may reach the controller for each reason.
+
+Young connections have a meter of their own: where a busy slot moves, their many packets must not keep exceptions from
+being heard, which are in danger for longer.
+"""
 
 
 class ZoneBase(IntEnum):

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import Node
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.scanner import RoundTripScanner
 
 from controller.model.errors import ConfigError, ConfigErrors, FileError, SchemaError, YamlError
+from controller.model.yaml_fast import fast_root
 
 MAX_BYTES = 4 << 20
 """Octets of the largest file: a fabric of a thousand VIPs takes half a megabyte."""
@@ -110,7 +111,7 @@ def parse(text: str, name: str) -> tuple[Tree, list[ConfigError]]:
     yaml = YAML()
     yaml.Scanner = _BoundedScanner
     try:
-        root = yaml.compose(text)
+        root = fast_root(text) or yaml.compose(text)
     except ReaderError as error:
         mark = _mark_of_index(text, error.position)
         problem = f"character U+{_code(error.character):04X} is not allowed in YAML"
@@ -203,9 +204,11 @@ class _Builder:
             return Scalar(None, "", mark)
         self._open.add(id(node))
         tree: Tree
-        if isinstance(node, MappingNode):
+        # By name: libyaml's nodes are of other classes than ruamel's.
+        kind = getattr(node, "id", "")
+        if kind == "mapping":
             tree = Mapping(tuple(self._entries(node)), mark)
-        elif isinstance(node, SequenceNode):
+        elif kind == "sequence":
             tree = Sequence(tuple(self.build(item) for item in node.value), mark)
         else:
             tree = _scalar(str(node.tag).removeprefix(_TAG), node.value, mark)
@@ -219,14 +222,15 @@ class _Builder:
         if known is None:
             self._values[id(node)] = 1  # also for an alias inside its own anchor
             inner: list[Node] = []
-            if isinstance(node, MappingNode):
+            kind = getattr(node, "id", "")
+            if kind == "mapping":
                 inner = [part for pair in node.value for part in pair]
-            elif isinstance(node, SequenceNode):
+            elif kind == "sequence":
                 inner = list(node.value)
             known = self._values[id(node)] = 1 + sum(self.values(part) for part in inner)
         return known
 
-    def _entries(self, node: MappingNode) -> list[Entry]:
+    def _entries(self, node: Node) -> list[Entry]:
         own: dict[str, Entry] = {}
         merged: dict[str, Entry] = {}
         for key_node, value_node in node.value:

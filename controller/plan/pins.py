@@ -69,7 +69,8 @@ class PinBook:
         if known is None and len(self.pins) >= LIMIT:
             self.refused += 1
             return False
-        self._last = known.id if known else self._last + 1
+        # Another backend: another connection by now. Switches may hide the former one's pin, which they know by its id.
+        self._last += 1
         self._put(Pin(self._last, key, protocol, backend, switch))
         return True
 

@@ -98,7 +98,9 @@ class PoolState:
     def table(self) -> SlotTable:
         """What switches should hold. A pair that is the table's own again is no exception."""
         slot, backend = self.watched & 0xFFFF, self.watched >> 16
-        return SlotTable(self.now, self.before, self.watched[self.now[slot] != backend])
+        moving = np.flatnonzero((self.before != 0) & (self.now != 0) & (self.now != self.before))
+        young = np.sort(self.now[moving].astype(np.uint32) << 16 | moving.astype(np.uint32))
+        return SlotTable(self.now, self.before, self.watched[self.now[slot] != backend], young)
 
 
 class Origin(NamedTuple):

@@ -28,6 +28,8 @@ class SlotTable:
     """During a transition: backend for packets that are no SYN; 0: the slot is settled."""
     watched: Pairs = field(default_factory=lambda: np.empty(0, np.uint32))
     """Remembered (backend, slot) pairs that are exceptions and have to be reported."""
+    young: Pairs = field(default_factory=lambda: np.empty(0, np.uint32))
+    """Pairs of ``now`` and a slot that moves: reported too, since without memory they would go to ``before``."""
 
     NOTHING: ClassVar[SlotTable]
     """No slots at all: stands in where only the rest of a pool matters."""
@@ -49,6 +51,7 @@ class SlotTable:
             np.array_equal(self.now, other.now)
             and np.array_equal(self.before, other.before)
             and np.array_equal(self.watched, other.watched)
+            and np.array_equal(self.young, other.young)
         )
 
 

@@ -1,6 +1,11 @@
-"""`fate`: what becomes of a packet that pin or memory gave to a backend which drains or is down.
+"""`fate`: what becomes of a packet that pin or memory gave to a backend.
 
     normal ─► backend     drain: SYN ─► hash, rest ─► backend     move ─► hash     reset ─► controller
+    no backend of the listener's pool ─► hash, as if nothing were remembered
+
+A mark outlives what it names: the listener may have another pool since, or the backend another number. Such a mark
+says nothing, so the slot decides, and its decision replaces the mark. What a backend gives away is also decided by
+the slot, but is never one of the connections that the slot's former backend still has.
 
 Exceptions (remembered connections whose slot names another backend) are reported here and go on to their backend;
 their flows come from ``flows.slots``.
@@ -16,26 +21,27 @@ from flows.spec import Here
 from flows.tables import BACKEND, FLAG_STICKY, FLAG_SYN, FLAGS, POOL, Kind, Meters, Stage
 
 _FORGET = (Load(1, Bits(FLAGS, 2, 1)),)
+_GIVEN_AWAY = (*_FORGET, Load(1, Bits(FLAGS, 6, 1)))
 
 
 def static(here: Here) -> list[Flow]:
-    """Whatever is not special goes to its backend."""
+    """What is remembered of no backend of the pool is forgotten."""
     placed = here.placed
-    return [
-        flow(
-            placed.table(Stage.FATE),
-            0,
-            Match(),
-            cookie=placed.cookie(Kind.STATIC),
-            goto=placed.table(Stage.BACKEND),
-        )
-    ]
+    cookie, decides = placed.cookie(Kind.STATIC), placed.table(Stage.HASH)
+    return [flow(placed.table(Stage.FATE), 0, Match(), _FORGET, cookie=cookie, goto=decides)]
 
 
 def flows(here: Here, backend: BackendSpec) -> list[Flow]:
-    """Flows for one backend of one pool; none while it is normal."""
-    if backend.fate is Fate.NORMAL:
-        return []
+    """Flows for one backend of one pool."""
+    placed = here.placed
+    this = Match.of(**{POOL: backend.pool, BACKEND: backend.id})
+    table, cookie = placed.table(Stage.FATE), placed.cookie(Kind.STATIC)
+    keeps = flow(table, 10, this, cookie=cookie, goto=placed.table(Stage.BACKEND))
+    return [keeps, *_special(here, backend)]
+
+
+def _special(here: Here, backend: BackendSpec) -> list[Flow]:
+    """Those that come before; none while it is normal."""
     placed = here.placed
     table = placed.table(Stage.FATE)
     anew = placed.table(Stage.HASH)
@@ -43,14 +49,14 @@ def flows(here: Here, backend: BackendSpec) -> list[Flow]:
     static_cookie = placed.cookie(Kind.STATIC)
     if backend.fate is Fate.DRAIN:
         syn = this.plus(**{FLAGS: (FLAG_SYN, FLAG_SYN | FLAG_STICKY)})
-        return [flow(table, 30, syn, _FORGET, cookie=static_cookie, goto=anew)]
+        return [flow(table, 30, syn, _GIVEN_AWAY, cookie=static_cookie, goto=anew)]
     if backend.fate is Fate.MOVE:
-        return [flow(table, 30, this, _FORGET, cookie=static_cookie, goto=anew)]
+        return [flow(table, 30, this, _GIVEN_AWAY, cookie=static_cookie, goto=anew)]
     if backend.fate is Fate.RESET:
         syn = this.plus(**{FLAGS: (FLAG_SYN, FLAG_SYN)})
         tell = (Report(placed.meter(Meters.RESETS)),)
         return [
-            flow(table, 31, syn, _FORGET, cookie=static_cookie, goto=anew),
+            flow(table, 31, syn, _GIVEN_AWAY, cookie=static_cookie, goto=anew),
             flow(table, 30, this, tell, cookie=placed.cookie(Kind.RESET, backend.id)),
         ]
     return []

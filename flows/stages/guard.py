@@ -19,6 +19,7 @@ from flows.tables import (
     LISTENER,
     REPORT_RATE,
     RESET_RATE,
+    YOUNG_RATE,
     Kind,
     Meters,
     Placed,
@@ -40,7 +41,7 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
             table, after = Stage.PREFIX, Stage.GUARD
             priority = 10 + guard.prefix.prefixlen
         else:
-            match, table, after, priority = this, Stage.GUARD, Stage.RETRACTED, 10
+            match, table, after, priority = this, Stage.GUARD, Stage.PIN, 10
             unknown = this.plus(**{FLAGS: (0, FLAG_SYN)})
             hashed = placed.table(Stage.HASH)
             out.append(
@@ -69,14 +70,19 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
 def static(here: Here) -> list[Flow]:
     """Unmetered packets pass."""
     placed = here.placed
-    steps = ((Stage.PREFIX, Stage.GUARD), (Stage.GUARD, Stage.RETRACTED), (Stage.UNKNOWN, Stage.HASH))
+    steps = ((Stage.PREFIX, Stage.GUARD), (Stage.GUARD, Stage.PIN), (Stage.UNKNOWN, Stage.HASH))
     cookie = placed.cookie(Kind.STATIC)
     return [flow(placed.table(a), 0, Match(), cookie=cookie, goto=placed.table(b)) for a, b in steps]
 
 
 def meters(placed: Placed, listeners: list[ListenerSpec]) -> list[Meter]:
     """Guards of all listeners, and the limits on what reaches the controller."""
-    fixed = ((Meters.REPORTS, REPORT_RATE), (Meters.RESETS, RESET_RATE), (Meters.ICMP, ICMP_RATE))
+    fixed = (
+        (Meters.REPORTS, REPORT_RATE),
+        (Meters.RESETS, RESET_RATE),
+        (Meters.ICMP, ICMP_RATE),
+        (Meters.YOUNG, YOUNG_RATE),
+    )
     own = [Meter(placed.meter(number), rate, rate) for number, rate in fixed]
     guards = [guard for item in listeners for guard in item.guards]
     return own + [Meter(placed.meter(Meters.GUARDS + g.number), g.rate, g.rate) for g in guards]

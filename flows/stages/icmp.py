@@ -2,6 +2,7 @@
 
     error for VIP ─► ct(now) ─► ct(before) ─► ct(new) ─miss─► controller: asks the other lb switches, then decides
                         └─────────┴────────────┴─hit─► icmp_out: dr, tun ─► backend     nat, fullnat ─► controller
+                                                                              └─ not of its pool ─► as a miss
 
 OpenFlow can neither match nor rewrite the packet inside an error, so what has to be rewritten goes through the
 controller, limited by a meter.
@@ -62,6 +63,9 @@ def static(here: Here) -> list[Flow]:
             flow(table(Stage.ICMP_NEW), 0, kin.ip, FROM_MARK, cookie=cookie, goto=table(Stage.ICMP_OUT))
         )
         out.append(flow(table(Stage.ICMP_OUT), 0, kin.ip, tell, cookie=unknown_cookie))
+        # Remembered for a backend that the listener no longer has: as good as unknown.
+        errors = kin.ip.plus(ip_proto=kin.icmp_proto)
+        out.append(flow(table(Stage.BACKEND), 1, errors, tell, cookie=unknown_cookie))
     return out
 
 

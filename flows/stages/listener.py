@@ -47,7 +47,7 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
             whole_packets,
             claim,
             cookie=cookie,
-            goto=placed.table(Stage.RETRACTED),
+            goto=placed.table(Stage.PIN),
         )
     ]
     if listener.protocol == "tcp":

@@ -1,13 +1,19 @@
 """`pin`: entries that the controller wrote for single connections.
 
-    retracted ─► pin ─hit─► fate         SYN of a pinned tuple: a new connection ─► retract, tell, memory
-                  └miss─► memory
+    pin ─hit─► pin_retracted ─► pinned ─► fate          SYN of a pinned tuple: a new connection ─► retract, tell, memory
+      └miss─► memory              └ of a connection that is over ─► tell, memory
 
 The reporter's entry ends after `idle` seconds without a packet and says so; on every other switch the entry stays,
 and a packet that hits it there is reported, because that switch now sees the connection and becomes the reporter.
 
 A client may use a port again while the pin of its former connection is still there. The SYN then leaves a flow behind
-that hides the pin from the next packets at once; the controller removes the pin itself a moment later.
+that hides that pin, and only that one, from the packets that follow; the switch says so with each of them until the
+controller removes the pin, and the flow goes with it. A pin that the new connection gets has another id, so nothing
+hides it.
+
+Open vSwitch carries a SYN's actions out once more when it attributes what its cache has counted. A pin made within
+seconds of such a SYN can so be hidden for nothing; it is then told to be stale, ends, and comes again with the next
+report.
 """
 
 from __future__ import annotations
@@ -16,7 +22,7 @@ from functools import lru_cache
 
 from controller.spec.switch import HeldPin, PinRole, PinSpec
 from controller.spec.types import Address, Protocol
-from flows.actions import Action, Bits, Learn, Report, Resubmit, Set, whole
+from flows.actions import Action, Bits, Learn, Load, Report, Resubmit, Set, whole
 from flows.entries import Flow, FlowKey, flow
 from flows.match import Item, Match
 from flows.spec import Here, family
@@ -27,6 +33,7 @@ from flows.tables import (
     FLAGS,
     LISTENER,
     NO_SLOT,
+    PIN,
     SLOT,
     Kind,
     Meters,
@@ -34,23 +41,31 @@ from flows.tables import (
     Stage,
 )
 
-RETRACTED_IDLE = 60
-"""Seconds that a retraction outlives the last packet, should the controller be away."""
-PRIORITIES = PACKETS, ENDS = 10, 20
-"""Priorities in table ``pin``: a pin's packets, and the SYN that ends it."""
+SIBLING, REPORTER, ENDS = 10, 11, 20
+"""Priorities in table ``pin``: a pin's packets by its role here, and the SYN that ends it.
+
+The roles have places of their own because Open vSwitch counts the idle time of a flow that replaces another one from
+when that was last hit: an heir that never saw the connection would end its pin at once.
+"""
+PRIORITIES = (SIBLING, REPORTER, ENDS)
 _PORT = {protocol: f"{protocol}_src" for protocol in Protocol}
-_USABLE: Item = (FLAGS, 0, FLAG_RETRACTED)
-_SYN: Item = (FLAGS, FLAG_SYN, FLAG_SYN | FLAG_RETRACTED)
+_SYN: Item = (FLAGS, FLAG_SYN, FLAG_SYN)
+_DONE: tuple[Action, ...] = (Set(PIN, 0),)
+_HIDDEN = Bits(FLAGS, 4, 1)
 
 
 def static(here: Here) -> list[Flow]:
-    """Look for a retraction, then for a pin; without one go on to memory."""
+    """Without a pin, or with one that a SYN retracted, on to memory."""
     placed = here.placed
-    cookie = placed.cookie(Kind.STATIC)
-    look = (Resubmit(placed.table(Stage.PIN_RETRACTED)),)
+    cookie, stale = placed.cookie(Kind.STATIC), placed.cookie(Kind.PIN_STALE)
+    pinned, memory = placed.table(Stage.PINNED), placed.table(Stage.MEMORY)
+    retracted = Match.of(**{FLAGS: (FLAG_RETRACTED, FLAG_RETRACTED)})
+    tell = Report(placed.meter(Meters.REPORTS))
+    unpinned = (tell, *_DONE, Set(BACKEND, 0), Set(SLOT, 0), Load(0, _HIDDEN))
     return [
-        flow(placed.table(Stage.RETRACTED), 0, Match(), look, cookie=cookie, goto=placed.table(Stage.PIN)),
-        flow(placed.table(Stage.PIN), 0, Match(), cookie=cookie, goto=placed.table(Stage.MEMORY)),
+        flow(placed.table(Stage.PIN), 0, Match(), cookie=cookie, goto=memory),
+        flow(pinned, 10, retracted, unpinned, cookie=stale, goto=memory),
+        flow(pinned, 0, Match(), _DONE, cookie=cookie, goto=placed.table(Stage.FATE)),
     ]
 
 
@@ -60,11 +75,11 @@ def entries(here: Here, pin: HeldPin) -> tuple[Flow, ...]:
 
 
 def keys(here: Here, listener: int, source: Address, port: int) -> tuple[FlowKey, ...]:
-    """Places of all flows that a pin of this connection may have, whichever its protocol."""
+    """Places of all flows that a pin of this connection may have, whichever its protocol and role."""
     table, places = here.placed.table(Stage.PIN), []
     for protocol in Protocol:
         items = _items(listener, protocol, source, port)
-        places.append(FlowKey(table, PACKETS, Match((*items, _USABLE))))
+        places += [FlowKey(table, priority, Match(items)) for priority in (SIBLING, REPORTER)]
         if port and protocol is Protocol.TCP:
             places.append(FlowKey(table, ENDS, Match((*items, _SYN))))
     return tuple(places)
@@ -80,17 +95,18 @@ def _entries(placed: Placed, pin: PinSpec, role: PinRole, idle: int) -> tuple[Fl
 
 
 def _packets(placed: Placed, pin: PinSpec, role: PinRole, idle: int) -> Flow:
-    chosen: tuple[Action, ...] = (Set(BACKEND, pin.backend), Set(SLOT, NO_SLOT))
+    look = Resubmit(placed.table(Stage.PIN_RETRACTED))
+    chosen: tuple[Action, ...] = (Set(BACKEND, pin.backend), Set(SLOT, NO_SLOT), Set(PIN, pin.id), look)
     reporter = role is PinRole.REPORTER
     if not reporter:
         chosen = (*chosen, Report(placed.meter(Meters.REPORTS)))
     return flow(
         placed.table(Stage.PIN),
-        PACKETS,
-        Match((*_items(pin.listener, pin.protocol, pin.source, pin.port), _USABLE)),
+        REPORTER if reporter else SIBLING,
+        Match(_items(pin.listener, pin.protocol, pin.source, pin.port)),
         chosen,
         cookie=placed.cookie(Kind.PIN if reporter else Kind.PIN_SEEN, pin.id),
-        goto=placed.table(Stage.FATE),
+        goto=placed.table(Stage.PINNED),
         idle=min(idle, 0xFFFF) if reporter else 0,
         notify=reporter,
     )
@@ -112,15 +128,19 @@ def _retract(placed: Placed, pin: PinSpec) -> Flow:
     kin = family(pin.source)
     hide = Learn(
         placed.table(Stage.PIN_RETRACTED),
-        placed.cookie(Kind.LEARNED),
-        RETRACTED_IDLE,
-        same=(whole(LISTENER), whole(kin.src), whole(f"{pin.protocol}_src")),
+        placed.cookie(Kind.LEARNED, pin.id),
+        same=(whole(LISTENER), whole(PIN), whole(kin.src), whole(f"{pin.protocol}_src")),
         match=((Bits("eth_type", 0, 16), kin.eth_type), (Bits("ip_proto", 0, 8), pin.protocol.number)),
-        load=((Bits(FLAGS, 4, 1), 1),),
+        load=((_HIDDEN, 1),),
     )
     tell = Report(placed.meter(Meters.REPORTS))
     syn = Match((*_items(pin.listener, pin.protocol, pin.source, pin.port), _SYN))
     cookie = placed.cookie(Kind.PIN_STALE, pin.id)
     return flow(
-        placed.table(Stage.PIN), ENDS, syn, (hide, tell), cookie=cookie, goto=placed.table(Stage.MEMORY)
+        placed.table(Stage.PIN),
+        ENDS,
+        syn,
+        (Set(PIN, pin.id), hide, tell, *_DONE),
+        cookie=cookie,
+        goto=placed.table(Stage.MEMORY),
     )

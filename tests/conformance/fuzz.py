@@ -20,13 +20,13 @@ from tests.conformance.oracle import Oracle
 from tests.conformance.plant import Plant
 from tests.conformance.says import Log, new_mark
 from tests.conformance.scenario import SERVERS
-from tests.conformance.script import Amnesia, Backends, Packets, Pins, Script, Time, Verdict, scripts
+from tests.conformance.script import Amnesia, Backends, Packets, Pins, Repool, Script, Time, Verdict, scripts
 from tests.conformance.target import Can, Heard, Reason, Report, Target, Wire
 from tests.conformance.targets import TARGETS
 
 _PATIENCE = 1.0
 """Seconds for packets to come out that came out of the oracle."""
-_COMPARED = (Reason.EXCEPTION, Reason.RESET, Reason.PIN_STALE)
+_COMPARED = (Reason.EXCEPTION, Reason.YOUNG, Reason.RESET, Reason.PIN_STALE)
 _EVERYWHERE = (Reason.RESET,)
 """What switches without watched slots report on the same occasions as the oracle."""
 
@@ -57,13 +57,15 @@ class Duel:
             else:
                 self._change(event)
 
-    def _change(self, event: Verdict | Backends | Time | Pins | Amnesia) -> None:
+    def _change(self, event: Verdict | Backends | Repool | Time | Pins | Amnesia) -> None:
         seconds = 0.0
         match event:
             case Verdict():
                 self.plant.judge(event.server, up=event.up)
             case Backends():
                 self.plant.change_backends(event.pool, event.backends)
+            case Repool():
+                self.plant.change(self.plant.setup.with_service_in(event.number, event.pool))
             case Time():
                 seconds = event.seconds
             case Pins():
@@ -138,7 +140,7 @@ def _places(mark: bytes, frames: Sequence[Wire]) -> list[str]:
 
 
 def _who(report: Report) -> tuple[object, ...]:
-    backend = report.backend if report.reason is Reason.EXCEPTION else 0
+    backend = report.backend if report.reason in (Reason.EXCEPTION, Reason.YOUNG) else 0
     return report.reason, report.listener, report.source, report.port, backend
 
 

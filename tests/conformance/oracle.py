@@ -33,7 +33,7 @@ from tests.conformance.target import DEADLINE, Can, Heard, Reason, Report, Wire
 class Oracle:
     """Implements ``Target`` by the decision function; ``kind`` is that of the switch whose hash it takes."""
 
-    reasons = frozenset({Reason.EXCEPTION, Reason.RESET, Reason.PIN_STALE})
+    reasons = frozenset({Reason.EXCEPTION, Reason.YOUNG, Reason.RESET, Reason.PIN_STALE})
 
     def __init__(self, kind: str = "ovs", ageing: Ageing | None = None) -> None:
         self.name = "oracle"
@@ -41,7 +41,8 @@ class Oracle:
         self.state = LbState((), {})
         self._names: dict[int, str] = {}
         self._numbers: dict[PinKey, int] = {}
-        self._retracted: set[PinKey] = set()
+        self._retracted: dict[PinKey, int] = {}
+        """Ids of the pins that a SYN has hidden."""
         self._ageing = ageing or Generations()
 
     def has(self, what: Can) -> bool:
@@ -54,7 +55,7 @@ class Oracle:
         self._names = {n: name for name, n in world.ids.ids(Space.BACKEND).items()}
         pins = {pin.key: pin for pin in world.pins.pins.values()}
         self._numbers = {key: pin.id for key, pin in pins.items()}
-        self._retracted &= pins.keys()
+        self._retracted = {k: n for k, n in self._retracted.items() if self._numbers.get(k) == n}
         held = {key: pin.backend for key, pin in pins.items() if key not in self._retracted}
         memory = self._ageing.passes(self.state.memory, world)
         self.state = replace(LbState.fresh(made, self._names), pins=held, memory=memory)
@@ -89,14 +90,15 @@ class Oracle:
     def _retract(self, packet: Packet) -> None:
         """A SYN hides the pin of the connection that had its ports before."""
         for key in self._stale(packet):
-            self._retracted.add(key)
+            self._retracted[key] = self._numbers[key]
             self.state = replace(self.state, pins={k: b for k, b in self.state.pins.items() if k != key})
 
     def _stale(self, packet: Packet) -> Iterator[PinKey]:
+        """The pin that the packet retracts, or that one before it did and the controller has not yet removed."""
         listener = listener_of(packet, self.state)
-        if listener is not None and packet.syn and not listener.sticky:
+        if listener is not None and not listener.sticky:
             key = PinKey(listener.id, packet.source, packet.source_port)
-            if key in self.state.pins:
+            if key in self._retracted or (packet.syn and key in self._numbers):
                 yield key
 
     def _reports(self, packet: Packet, decision: Decision) -> Iterator[Report]:
@@ -107,6 +109,8 @@ class Oracle:
             yield Report(Reason.PIN_STALE, listener.id, packet.source, key.port, pin=self._numbers[key])
         if decision.exception:
             yield self._report(Reason.EXCEPTION, packet, listener, decision.backend or 0)
+        if decision.young:
+            yield self._report(Reason.YOUNG, packet, listener, decision.backend or 0)
         if decision.by is DecidedBy.RESET:
             yield self._report(Reason.RESET, packet, listener, 0)
 

@@ -56,6 +56,7 @@ _ROUNDS = 8
 """Of answers by the controller to packets that are answers by the controller."""
 _REASONS = {
     Kind.EXCEPTION: Reason.EXCEPTION,
+    Kind.YOUNG: Reason.YOUNG,
     Kind.PIN_SEEN: Reason.PIN_SEEN,
     Kind.PIN_STALE: Reason.PIN_STALE,
     Kind.RESET: Reason.RESET,

@@ -16,7 +16,7 @@ from controller.southbound.openflow.events import PacketIn
 from controller.spec.types import Switch
 from flows import messages
 from flows.actions import CONTROLLER
-from flows.tables import BACKEND, LISTENER, Kind
+from flows.tables import BACKEND, LISTENER, PIN, Kind
 from tests.conformance.mute import pinning
 from tests.conformance.ofstream import Stream, Told
 from tests.conformance.target import Reason, Report
@@ -57,7 +57,8 @@ class Answering:
         """In the suite's words."""
         number = told.fields.get(LISTENER, 0)
         flow = tuple_of(told.frame)
-        pin = told.cookie.id if told.cookie.kind in (Kind.PIN_SEEN, Kind.PIN_STALE) else 0
+        about_pin = told.cookie.kind in (Kind.PIN_SEEN, Kind.PIN_STALE)
+        pin = (told.cookie.id or told.fields.get(PIN, 0)) if about_pin else 0
         source = flow.source if flow else ip_address("0.0.0.0")
         port = flow.source_port if flow else 0
         if self._sticky(number):

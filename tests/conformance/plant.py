@@ -18,6 +18,7 @@ from tests.conformance.target import Reason, Report
 
 EMBRYONIC = 60.0
 """Seconds after which no switch remembers a connection of which it has seen only the first packet."""
+_WANT_PINS = (Reason.EXCEPTION, Reason.YOUNG, Reason.OVERFLOW)
 
 
 class Plant:
@@ -56,7 +57,7 @@ class Plant:
     def hear(self, reports: Iterable[Report]) -> None:
         """What the controller makes of reports: pins come and go."""
         for report in reports:
-            if report.reason in (Reason.EXCEPTION, Reason.OVERFLOW) and report.source is not None:
+            if report.reason in _WANT_PINS and report.source is not None:
                 key = PinKey(report.listener, report.source, report.port)
                 self.pins.report(self.switch.name, key, self.protocol(report.listener), report.backend)
             elif report.reason is Reason.PIN_SEEN:

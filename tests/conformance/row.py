@@ -97,7 +97,7 @@ class In:
         wires = [wire for say, mark in zip(says, marks, strict=True) for wire in say.wires(play.log, mark)]
         wanted = (self.reports or frozenset()) & play.target.reasons
         if not play.target.has(Can.FULLNAT_PINS) and any(_fullnat(say) for say in says):
-            wanted -= {Reason.EXCEPTION}
+            wanted -= {Reason.EXCEPTION, Reason.YOUNG}
 
         def gots(heard: Heard) -> list[Got]:
             if len(says) == 1:
@@ -199,6 +199,17 @@ class Hear:
         if len(play.plant.pins.pins) != self.pins:
             raise Wrong(f"{len(play.plant.pins.pins)} pins, wanted {self.pins}")
         play.plan()
+
+
+@dataclass(frozen=True)
+class Miss:
+    """What was reported gets lost before the controller hears it: all of it, or what had this reason."""
+
+    reason: Reason | None = None
+
+    def play(self, play: Play) -> None:
+        """See ``Step``."""
+        play.heard = [one for one in play.heard if self.reason not in (None, one.reason)]
 
 
 @dataclass(frozen=True)

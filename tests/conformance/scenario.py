@@ -189,6 +189,11 @@ class Setup:
         """The same with another pool of that name."""
         return replace(self, pools=tuple(changed if p.name == changed.name else p for p in self.pools))
 
+    def with_service_in(self, number: int, pool: str) -> Setup:
+        """The same with the service of that number in another pool."""
+        moved = (replace(each, pool=pool) if each.number == number else each for each in self.services)
+        return replace(self, services=tuple(moved))
+
 
 def web(*backends: str | Backend, **policies: object) -> Setup:
     """One pool and all services."""

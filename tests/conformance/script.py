@@ -39,6 +39,15 @@ class Backends:
 
 
 @dataclass(frozen=True)
+class Repool:
+    """A listener is given a pool."""
+
+    number: int
+    """Of its service."""
+    pool: str
+
+
+@dataclass(frozen=True)
 class Time:
     """Time passes for the plan."""
 
@@ -55,7 +64,7 @@ class Amnesia:
     """The switch forgets its connections."""
 
 
-Event = Packets | Verdict | Backends | Time | Pins | Amnesia
+Event = Packets | Verdict | Backends | Repool | Time | Pins | Amnesia
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,9 @@ def _scripts(draw: st.DrawFn, turning: bool, affine: bool) -> Script:
     pools = tuple(draw(_pools(name)) for name in _POOLS)
     # No few of them make the 20 s after which a P4 switch forgets a first packet: ticks are not so exact.
     seconds = (1.0, 12.0, 29.0, 61.0, 130.0, *((301.0, 700.0) if turning else ()))
+    # Kinds of switches keep affinity by pool, or by listener.
+    plain = [each.number for each in services if not each.sticky]
+    repooled = [st.builds(Repool, st.sampled_from(plain), st.sampled_from(_POOLS))] if plain else []
     packets = _packets(services, ("syn", "data", "data", *(("fin", "rst") if turning else ())))
     events = st.lists(
         st.one_of(
@@ -88,6 +100,7 @@ def _scripts(draw: st.DrawFn, turning: bool, affine: bool) -> Script:
             packets,
             st.builds(Verdict, st.sampled_from(SERVERS), st.booleans()),
             st.builds(Backends, st.sampled_from(_POOLS), _backends()),
+            *repooled,
             st.builds(Time, st.sampled_from(seconds)),
             st.builds(Pins),
             st.builds(Amnesia),

@@ -48,6 +48,8 @@ class Reason(StrEnum):
 
     EXCEPTION = "exception"
     """Remembered for a backend that its slot no longer names: wants a pin."""
+    YOUNG = "young"
+    """Remembered for the backend to which its slot moves: wants a pin until that has settled."""
     OVERFLOW = "overflow"
     """Memory is full: wants a pin."""
     PIN_SEEN = "pin seen"

@@ -17,6 +17,7 @@ from tests.conformance.rows import (
     listeners,
     memory,
     modes,
+    repooled,
     respond,
     segment,
 )
@@ -29,6 +30,7 @@ SUBJECTS = {
     "memory": memory.ROWS,
     "changes": changes.ROWS,
     "deaths": deaths.ROWS,
+    "repooled": repooled.ROWS,
     "respond": respond.ROWS,
     "segment": segment.ROWS,
     "errors": errors.ROWS,

@@ -75,11 +75,13 @@ def backends(number: int = 5) -> tuple[BackendSpec, ...]:
 
 
 def table(slots: int = 256, number: int = 5, moving: int = 20) -> SlotTable:
-    """Slots in turn, the first ``moving`` of them in transition from backend 3, and watched."""
+    """Slots in turn, the first ``moving`` of them in transition from backend 3, and watched for either backend."""
     now = (np.arange(slots) % number + 1).astype(np.uint16)
     before = np.zeros(slots, np.uint16)
     before[:moving] = 3
-    return SlotTable(now, before, (3 << 16 | np.arange(moving)).astype(np.uint32))
+    watched = (3 << 16 | np.arange(moving)).astype(np.uint32)
+    young = np.sort(now[:moving].astype(np.uint32) << 16 | np.arange(moving, dtype=np.uint32))
+    return SlotTable(now, before, watched, young)
 
 
 def lb_duty(slots: SlotTable | None = None) -> Duty:

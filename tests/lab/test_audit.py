@@ -42,7 +42,7 @@ def held(lab: Lab, switch: str) -> dict[str, set[str]]:
         "flows": {
             _ZONE.sub("zone", row.strip())
             for row in flows
-            if f"cookie={PLACED.cookie(Kind.LEARNED):#x}" not in row
+            if f"cookie={PLACED.cookie(Kind.LEARNED) >> 40:#x}" not in row
         },
         "groups": set(lab.ofctl(switch, "dump-groups", "br0").splitlines()[1:]),
         "meters": set(lab.ofctl(switch, "-OOpenFlow13", "dump-meters", "br0").split("meter=")[1:]),

@@ -64,8 +64,12 @@ def state(
     fate: Fate = Fate.NORMAL,
     pinned: int | None = None,
     memory: Remembered | None = None,
+    gone: int = 0,
 ) -> LbState:
-    """``fate`` is OLD's; ``pinned`` and ``memory`` are of the connection of every packet in ``PACKETS``."""
+    """``fate`` is OLD's; ``pinned`` and ``memory`` are of the connection of every packet in ``PACKETS``.
+
+    The pool has all backends that are named anywhere, but for ``gone``.
+    """
     pins: dict[PinKey, int] = {}
     if pinned is not None:
         pins = {
@@ -78,9 +82,11 @@ def state(
         ConnectionKey(2, Protocol.UDP, CLIENT, 1234, 53),
         ConnectionKey(2, Protocol.TCP, CLIENT, 1, POOL),
     }
+    named = {*range(1, 21), pinned or OLD, OLD if memory is None else memory.backend} - {gone}
+    fates = {**dict.fromkeys(named, Fate.NORMAL), **({OLD: fate} if gone != OLD else {})}
     return LbState(
         LISTENERS,
-        {POOL: LbPool(slots, {OLD: fate}, {OLD: "old", NEW: "new"})},
+        {POOL: LbPool(slots, fates, {OLD: "old", NEW: "new"})},
         pins,
         dict.fromkeys(keys, memory) if memory is not None else {},
     )
@@ -90,6 +96,7 @@ KEPT, ANEW, EMBRYO, NOTHING = Remember.KEPT, Remember.OVERWRITTEN, Remember.NEW,
 PIN, MEMORY, TRANSITION, BY_SLOT = DecidedBy.PIN, DecidedBy.MEMORY, DecidedBy.TRANSITION, DecidedBy.SLOT
 HELD = Remembered(OLD, 5)
 WATCHED = table(watched=((OLD, 5),))
+YOUNG = replace(table(), young=WATCHED.watched)
 MOVING, SETTLED, EMPTY, EMPTIED = table(before=OTHER), table(), table(now=0), table(now=0, before=OTHER)
 
 
@@ -117,7 +124,9 @@ MOVING, SETTLED, EMPTY, EMPTIED = table(before=OTHER), table(), table(now=0), ta
         (STICKY, state(SETTLED, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
         # Exceptions: the pair counts, not the slot alone nor the backend alone.
         (ACK, state(WATCHED, memory=HELD), Decision(OLD, MEMORY, 5, True, KEPT)),
-        (SYN, state(WATCHED, memory=HELD), Decision(OLD, MEMORY, 5, True, KEPT)),
+        (SYN, state(WATCHED, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
+        (ACK, state(YOUNG, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT, young=True)),
+        (SYN, state(YOUNG, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
         (ACK, state(WATCHED, memory=Remembered(OLD, 6)), Decision(OLD, MEMORY, 6, False, KEPT)),
         (ACK, state(WATCHED, memory=Remembered(NEW, 5)), Decision(NEW, MEMORY, 5, False, KEPT)),
         (ACK, state(WATCHED, Fate.DRAIN, memory=HELD), Decision(OLD, MEMORY, 5, True, KEPT)),
@@ -222,6 +231,21 @@ def test_a_second_packet_moves_memory_into_the_current_generation_but_a_repeated
     )
 
 
+@pytest.mark.parametrize(("pinned", "memory"), [(OLD, None), (None, HELD), (OLD, HELD)])
+@pytest.mark.parametrize("slots", [SETTLED, MOVING, EMPTIED])
+@pytest.mark.parametrize("packet", [SYN, ACK, UDP, STICKY, STICKY_SYN])
+def test_what_is_remembered_of_no_backend_of_the_pool_counts_as_unknown_and_is_overwritten(
+    packet: str, slots: SlotTable, pinned: int | None, memory: Remembered | None
+) -> None:
+    switch = state(slots, pinned=pinned, memory=memory, gone=OLD)
+    decision, unknown = decide(PACKETS[packet], switch), decide(PACKETS[packet], state(slots))
+    assert (decision.backend, decision.by, decision.slot) == (unknown.backend, unknown.by, unknown.slot)
+    retracted = packet == SYN and memory is None
+    if decision.backend is not None and not retracted:
+        assert decision.remember is ANEW
+        assert "none of this pool's backends" in " ".join(decision.reasons)
+
+
 def test_reasons_tell_every_stage_in_order_and_name_backends() -> None:
     switch = state(MOVING, Fate.MOVE, memory=HELD)
     reasons = decide(PACKETS[ACK], switch).reasons
@@ -284,7 +308,7 @@ def test_a_remembered_connection_of_a_normal_backend_never_moves_whatever_the_ta
     switch = state(slots, memory=Remembered(backend, slot, generation))
     decision = decide(PACKETS[packet], switch)
     assert (decision.backend, decision.by, decision.slot) == (backend, DecidedBy.MEMORY, slot)
-    assert decision.exception == ((backend << 16 | slot) in slots.watched.tolist())
+    assert decision.exception == (packet != SYN and (backend << 16 | slot) in slots.watched.tolist())
 
 
 @given(tables(), tables(), st.lists(st.sampled_from([ACK, SYN]), min_size=1, max_size=5))
@@ -294,7 +318,7 @@ def test_a_connection_stays_where_its_first_packet_went_when_the_table_changes(
     switch = state(first)
     opened = decide(PACKETS[SYN], switch)
     switch = after(PACKETS[SYN], switch, opened)
-    switch = replace(switch, pools={POOL: LbPool(second)})
+    switch = replace(switch, pools={POOL: replace(switch.pools[POOL], table=second)})
     for packet in packets:
         decision = decide(PACKETS[packet], switch)
         if opened.backend is not None:

@@ -254,17 +254,16 @@ ACTIONS: list[tuple[str, Action, str]] = [
         "ffff001800002320003105b8000300010804000000000000",
     ),
     (
-        "learn(table=24,idle_timeout=30,priority=10,cookie=0x4556000000000005,eth_type=0x800,NXM_OF_IP_SRC[],NXM_NX_REG1[],load:NXM_NX_REG0[]->NXM_NX_REG0[],load:7->NXM_NX_REG3[0..15])",
+        "learn(table=24,priority=10,delete_learned,cookie=0x4556000000000005,eth_type=0x800,NXM_OF_IP_SRC[],NXM_NX_REG1[],load:NXM_NX_REG0[]->NXM_NX_REG0[],load:7->NXM_NX_REG3[0..15])",
         Learn(
             24,
             0x4556000000000005,
-            30,
             (whole("ipv4_src"), whole("reg1")),
             ((whole("eth_type"), 0x800),),
             (whole("reg0"),),
             ((Bits("reg3", 0, 16), 7),),
         ),
-        "ffff0060000023200010001e0000000a455600000000000500001800000000002010080000000602"
+        "ffff006000002320001000000000000a455600000000000500021800000000002010080000000602"
         "0000002000000e04000000000e040000002000010204000000010204000008200001000400000001"
         "00040000281000070001060400000000",
     ),

@@ -20,18 +20,17 @@ from tests.fakes import duties
 from tests.fakes.tables import Tables
 
 PLACED = Placed(duties.LB_PLACE)
-BULK = (Kind.SLOT, Kind.TRANSITION, Kind.EXCEPTION)
+BULK = (Kind.SLOT, Kind.TRANSITION, Kind.EXCEPTION, Kind.YOUNG)
 
 
 def one_flow(kind: Kind, pool: int, slot: int, backend: int) -> Flow:
     """The one flow of a slot, made singly."""
     now, before = np.zeros(1 << 16, np.uint16), np.zeros(1 << 16, np.uint16)
-    watched = np.empty(0, np.uint32)
-    if kind is Kind.EXCEPTION:
-        watched = np.array([backend << 16 | slot], np.uint32)
-    else:
+    none, pair = np.empty(0, np.uint32), np.array([backend << 16 | slot], np.uint32)
+    if kind in (Kind.SLOT, Kind.TRANSITION):
         (now if kind is Kind.SLOT else before)[slot] = backend
-    (made,) = slots.flows_of(PLACED, pool, SlotTable(now, before, watched))
+    watched, young = (pair if kind is each else none for each in (Kind.EXCEPTION, Kind.YOUNG))
+    (made,) = slots.flows_of(PLACED, pool, SlotTable(now, before, watched, young))
     return made
 
 
@@ -88,9 +87,9 @@ def test_nothing_is_absorbed_from_nothing() -> None:
 
 def test_tables_are_equal_when_the_same_flows_result() -> None:
     one = duties.table()
-    assert one.equals(SlotTable(one.now.copy(), one.before.copy(), one.watched.copy()))
+    assert one.equals(SlotTable(one.now.copy(), one.before.copy(), one.watched.copy(), one.young.copy()))
     assert not one.equals(SlotTable.empty(256))
-    assert len(slots.flows_of(PLACED, 1, one)) == 256 + 20 + 20
+    assert len(slots.flows_of(PLACED, 1, one)) == 256 + 20 + 20 + 20
 
 
 def entries_of(*flows: Flow) -> bytes:

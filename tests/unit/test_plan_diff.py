@@ -89,11 +89,11 @@ def slot_tables(draw: st.DrawFn) -> SlotTable:
             st.lists(st.tuples(st.integers(0, 255), st.integers(1, 64), st.integers(0, 4)), max_size=3)
         ):
             column[first : first + length] = backend
-    pairs = draw(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 255)), max_size=5))
-    watched = np.unique(np.array([b << 16 | s for b, s in pairs], np.uint32))
+    pairs = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 255)), max_size=5)
+    watched, young = (np.unique(np.array([b << 16 | s for b, s in draw(pairs)], np.uint32)) for _ in range(2))
     # Slot 255 fixes the size that a reader finds out by itself.
     now[255] = now[255] or 1
-    return SlotTable(now, before, watched)
+    return SlotTable(now, before, watched, young)
 
 
 @st.composite
@@ -161,7 +161,7 @@ def kind_of(message: bytes) -> str:
     if command == DELETE_STRICT:
         return "entry gone" if key.table == PLACED.entry else "gone"
     kind = Kind(entry.cookie >> 40 & 0xFF)
-    if kind in (Kind.TRANSITION, Kind.EXCEPTION):
+    if kind in (Kind.TRANSITION, Kind.EXCEPTION, Kind.YOUNG):
         return "shield"
     return "slots" if kind is Kind.SLOT else "entry" if key.table == PLACED.entry else "stages"
 
@@ -240,7 +240,7 @@ def test_places_of_others_are_named_and_left() -> None:
     changes = diff(PLACED, Target(), want, frozenset(taken))
     assert sorted(changes.conflicts, key=str) == taken
     sent = [parse_flow_mod(m)[2] for p in changes.phases for m in messages_of(p) if m[1] == FLOW_MOD]
-    assert len(sent) == len(want.flows) - 2 + 256 + 20 + 20
+    assert len(sent) == len(want.flows) - 2 + 256 + 20 + 20 + 20
 
 
 def test_the_first_few_entries_are_named_for_people() -> None:
@@ -254,8 +254,8 @@ def test_the_first_few_entries_are_named_for_people() -> None:
 def test_a_slot_that_somebody_changed_is_replaced_and_not_deleted() -> None:
     want = Target(slots={1: duties.table()})
     tables = holding(want)
-    for kind in (Kind.SLOT, Kind.TRANSITION, Kind.EXCEPTION):
-        stage = Stage.FATE if kind is Kind.EXCEPTION else Stage.SLOT
+    for kind in (Kind.SLOT, Kind.TRANSITION, Kind.EXCEPTION, Kind.YOUNG):
+        stage = Stage.FATE if kind in (Kind.EXCEPTION, Kind.YOUNG) else Stage.SLOT
         key = next(
             key
             for key, entry in tables.flows.items()

@@ -56,6 +56,18 @@ def test_a_connection_remembered_for_another_backend_is_pinned_anew() -> None:
     assert (made.pins[A].backend, made.pins[A].reporter) == (8, "lb2")
 
 
+def test_a_pin_to_another_backend_is_another_pin_and_no_id_comes_twice() -> None:
+    made = book(("lb1", A, 7), ("lb1", B, 7))
+    first = made.pins[A].id
+    made.report("lb1", A, TCP, 8)
+    other = PinKey(1, A.source, 9)
+    made.report("lb1", other, TCP, 7)
+    ids = [first, made.pins[A].id, made.pins[B].id, made.pins[other].id]
+    assert len(set(ids)) == len(ids)
+    assert not made.stale(first), "what ends the former connection's pin leaves this one alone"
+    assert made.pins[A].backend == 8
+
+
 def test_pins_of_a_switch_that_is_gone_pass_to_another() -> None:
     made = book(("lb1", A, 7), ("lb2", B, 7))
     assert made.lost("lb1", ["lb3", "lb2"])

@@ -108,6 +108,30 @@ def test_an_added_backend_takes_its_share_and_hardly_anything_else_moves() -> No
     assert ((new != old) & (new != added)).mean() < 0.03
 
 
+def test_while_a_slot_moves_connections_of_either_backend_are_reported_and_then_only_the_former_ones() -> (
+    None
+):
+    life = Life(pool("a", "b"))
+    old = life.state.now
+    state = life.go(10.0, pool("a", "b", "c"))
+    moved = np.flatnonzero(state.now != old)
+    assert len(moved)
+    table = state.table()
+    assert np.array_equal(np.sort(table.young & 0xFFFF), moved)
+    assert np.array_equal(state.now[table.young & 0xFFFF], table.young >> 16)
+    assert np.array_equal(np.sort(table.watched & 0xFFFF), moved)
+    assert np.array_equal(table.young, np.sort(table.young))
+    settled = life.go(10.0 + life.pool.transition).table()
+    assert len(settled.young) == 0
+    assert np.array_equal(settled.watched, table.watched)
+
+
+def test_an_emptied_slot_has_no_young_connections() -> None:
+    life = Life(pool("a"))
+    table = life.go(10.0, but(life.pool, "a", drain=True)).table()
+    assert (int(np.count_nonzero(table.before)), len(table.young)) == (SLOTS, 0)
+
+
 def test_a_weight_change_moves_its_share() -> None:
     life = Life(pool("a", "b", "c"))
     old = life.state.now

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from controller.spec.types import Protocol, Then
+from controller.spec.types import Mode, Protocol, Then
 from tests.conformance.expect import Refused, Same, Spread, To
-from tests.conformance.row import Change, Forget, In, Pass, Row
+from tests.conformance.row import Change, Forget, Hear, In, Pass, Row
 from tests.conformance.says import Connection, connections, going_on, opening
 from tests.conformance.scenario import DR, EVERY_MODE, NEAR, STICKY, Service, pool, server, web
-from tests.conformance.target import Reason
+from tests.conformance.target import Can, Reason
 
 EXCEPTION, RESET = frozenset({Reason.EXCEPTION}), frozenset({Reason.RESET})
+YOUNG = frozenset({Reason.YOUNG})
 _STANDBY = server("b1", group=1)
 """Serves alone until b2 comes, which takes every slot from it; it lives on with what it has."""
 _ALONE, _BOTH = pool(_STANDBY), pool(_STANDBY, "b2")
@@ -37,7 +38,7 @@ def _slot_moves(service: Service) -> Row:
             In(old.data(), To("b1"), reports=EXCEPTION),
             In(idle.data(), To("b1")),
             In(idle.data(), To("b1"), reports=EXCEPTION),
-            In(new.data(), To("b2")),
+            In(new.data(), To("b2"), reports=YOUNG),
         ),
     )
 
@@ -93,6 +94,67 @@ def _sibling_in_window(service: Service) -> Row:
             Forget(),
             Pass(120),
             In(old.data(), To("b2")),
+        ),
+    )
+
+
+def _young(service: Service) -> Row:
+    old, new = _c(service), Connection("c2", 40_001, service)
+    return Row(
+        f"young-{service}",
+        "What is opened in the window is pinned: a switch that takes over would send it to the slot's former backend.",
+        web(_STANDBY),
+        (
+            In(old.syn(), To("b1")),
+            Change(_BOTH),
+            In(new.syn(), To("b2")),
+            In(new.data(), To("b2"), reports=YOUNG),
+            In(new.data(), To("b2"), reports=YOUNG),
+            Hear(pins=1),
+            In(new.data(), To("b2")),
+            Forget(),
+            In(new.data(), To("b2")),
+            Pass(120),
+            In(new.data(), To("b2")),
+            Forget(),
+            In(new.data(), To("b2")),
+        ),
+        needs=frozenset({Can.FULLNAT_PINS} if service.mode is Mode.FULLNAT else ()),
+    )
+
+
+def _young_until_settled() -> Row:
+    new = _c(DR)
+    return Row(
+        "young-until-settled",
+        "What was opened in the window and is heard of only later is nobody's business any more.",
+        web(_STANDBY),
+        (
+            Change(_BOTH),
+            In(new.syn(), To("b2")),
+            In(new.syn(), To("b2")),
+            In(new.data(), To("b2"), reports=YOUNG),
+            Pass(120),
+            In(new.data(), To("b2")),
+        ),
+    )
+
+
+def _young_becomes_an_exception() -> Row:
+    new = _c(DR)
+    return Row(
+        "young-then-exception",
+        "When the slot moves on, what was opened on its way is an exception.",
+        web(server("b1", group=2)),
+        (
+            Change(pool(server("b1", group=2), server("b2", group=1))),
+            In(new.syn(), To("b2")),
+            In(new.data(), To("b2"), reports=YOUNG),
+            Change(pool(server("b1", group=2), server("b2", group=1), "b3")),
+            In(new.data(), To("b2"), reports=EXCEPTION),
+            Hear(pins=1),
+            Forget(),
+            In(new.data(), To("b2")),
         ),
     )
 
@@ -264,6 +326,9 @@ ROWS = (
     *map(_datagrams_move, _UDP),
     *map(_window_ends, _TCP),
     *map(_sibling_in_window, EVERY_MODE),
+    *map(_young, (*_TCP, *(s for s in STICKY if s.protocol is Protocol.TCP))),
+    _young_until_settled(),
+    _young_becomes_an_exception(),
     _moves_twice(),
     _moves_back(),
     *map(_grows, EVERY_MODE),

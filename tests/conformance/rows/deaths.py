@@ -11,6 +11,7 @@ from tests.conformance.scenario import DR, DR_UDP, EVERY_MODE, NEAR, STICKY, Ser
 from tests.conformance.target import Can, Reason
 
 EXCEPTION, RESET = frozenset({Reason.EXCEPTION}), frozenset({Reason.RESET})
+YOUNG = frozenset({Reason.YOUNG})
 _TCP = [service for service in EVERY_MODE if service.protocol is Protocol.TCP]
 _UDP = [service for service in EVERY_MODE if service.protocol is Protocol.UDP]
 
@@ -154,10 +155,10 @@ def _dies_in_window(service: Service) -> Row:
         (
             Change(pool(*serves, keep_for=0.0)),
             In(new.syn(), To("b2")),
-            In(new.data(), To("b2")),
+            In(new.data(), To("b2"), reports=YOUNG),
             Judge(down=("b2",)),
             In(new.data(), To("b3")),
-            In(new.data(), To("b3")),
+            In(new.data(), To("b3"), reports=YOUNG),
             In(idle.data(), To("b1")),
             Pass(120),
             In(new.data(), To("b3")),

@@ -6,7 +6,7 @@ from random import Random
 
 from controller.spec.types import Mode, Protocol
 from tests.conformance.expect import Same, To
-from tests.conformance.row import Change, Do, Forget, Hear, In, Judge, Pass, Row
+from tests.conformance.row import Change, Do, Forget, Hear, In, Judge, Miss, Pass, Row
 from tests.conformance.says import Connection, connections, going_on, opening
 from tests.conformance.scenario import DR, EVERY_MODE, STICKY, Service, pool, server, web
 from tests.conformance.target import Can, Reason
@@ -198,7 +198,9 @@ def _only_moved() -> Row:
         web(_STANDBY),
         (
             In(old.syn(), To("b1")),
-            _both(),
+            In(old.data(), To("b1")),
+            _both(transition=10.0),
+            Pass(10),
             In(new.syn(), To("b2")),
             In(new.data(), To("b2")),
             In(new.data(), To("b2")),
@@ -243,11 +245,77 @@ def _port_again(service: Service) -> Row:
             Hear(pins=1),
             Forget(),
             In(c.syn(), To("b2"), reports=STALE),
-            In(c.data(), To("b2")),
+            In(c.data(), To("b2"), reports=STALE),
             Hear(pins=0),
             In(c.data(), To("b2")),
         ),
         needs=_pins_of(service),
+    )
+
+
+def _pinned_again(service: Service) -> Row:
+    c = _c(service)
+    third = server("b3", group=-1)
+    return Row(
+        f"pinned-again-{service}",
+        "Nothing hides the pin of the new connection: it is reported until that is there, and then no more.",
+        web(_STANDBY),
+        (
+            In(c.syn(), To("b1")),
+            In(c.data(), To("b1")),
+            _both(transition=10.0),
+            Pass(10),
+            In(c.data(), To("b1"), reports=EXCEPTION),
+            Hear(pins=1),
+            Forget(),
+            # The new connection is b2's, and becomes an exception while the controller has not heard of it.
+            In(c.syn(), To("b2"), reports=STALE),
+            In(c.data(), To("b2"), reports=STALE),
+            Change(pool(_STANDBY, "b2", third, transition=10.0)),
+            Pass(10),
+            In(c.data(), To("b2"), reports=None),
+            In(c.syn(), To("b2"), reports=None),
+            In(c.data(), To("b2"), reports=None),
+            Hear(pins=1),
+            In(c.data(), To("b2")),
+            In(c.data(), To("b2")),
+            # The same once more, without a change of servers between.
+            Forget(),
+            In(c.data(), To("b2")),
+            In(c.syn(), To("b3"), reports=STALE),
+            Hear(pins=0),
+            In(c.data(), To("b3")),
+        ),
+        needs=_pins_of(service),
+    )
+
+
+def _unheard_retraction() -> Row:
+    c = _c(DR)
+    third = server("b3", group=-1)
+    return Row(
+        "retraction-unheard",
+        "A controller that missed the SYN and hears only of the exception gives the new connection a pin of its own.",
+        web(_STANDBY),
+        (
+            In(c.syn(), To("b1")),
+            In(c.data(), To("b1")),
+            _both(transition=10.0),
+            Pass(10),
+            In(c.data(), To("b1"), reports=EXCEPTION),
+            Hear(pins=1),
+            Forget(),
+            In(c.syn(), To("b2"), reports=STALE),
+            Miss(),
+            Change(pool(_STANDBY, "b2", third, transition=10.0)),
+            Pass(10),
+            In(c.data(), To("b2"), reports=None),
+            Miss(Reason.PIN_STALE),
+            Hear(pins=1),
+            In(c.data(), To("b2")),
+            Forget(),
+            In(c.data(), To("b2")),
+        ),
     )
 
 
@@ -351,6 +419,8 @@ ROWS = (
     _only_moved(),
     *map(_pinned_many, [s for s in EVERY_MODE if s.mode is not Mode.FULLNAT]),
     *map(_port_again, _TCP),
+    *map(_pinned_again, _TCP),
+    _unheard_retraction(),
     *map(_pin_of_source, STICKY),
     _pin_seen(),
     _pin_drains(),
