@@ -188,7 +188,7 @@ class Edits:
         return len(self.new) + len(self.gone)
 
 
-@dataclass
+@dataclass(eq=False)
 class Stream:
     """A switch's stream."""
 
