@@ -35,7 +35,7 @@ class Keeper:
         """Everything is to be like this now; pins stay, but those of backends that give their connections away."""
         self.scene = scene
         leaving = {number for number, fate in scene.fates.items() if fate in (Fate.MOVE, Fate.RESET)}
-        self.pins.forget_backends(leaving)
+        self.pins.drop([key for key, pin in self.pins.pins.items() if pin.backend in leaving])
         self.apply()
 
     def apply(self) -> None:
