@@ -92,8 +92,11 @@ class Builder:
         """The same with other pins: these put in, and whatever those other connections had taken out."""
         here = self._here
         assert here is not None, "pins come after a target"
+        held = list(held)
         put = {each.key: each.body for one in held for each in pin.entries(here, one)}
-        gone = (key for place in ended for key in pin.keys(here, *place) if key not in put)
+        # A pin whose role changes has another place.
+        places = (*ended, *((each.spec.listener, each.spec.source, each.spec.port) for each in held))
+        gone = (key for place in places for key in pin.keys(here, *place) if key not in put)
         self._parts.put(put, gone)
         self._target = replace(self._target, flows=self._parts.flows)
         return self._target
@@ -175,6 +178,7 @@ def _lb(here: Here, duty: Duty, reach: Mapping[int, tuple[BackendSpec, ...]]) ->
     for pool in duty.pools.values():
         yield _part(choose.pool, here, pool.id, pool.slots, name=pool.id)
         yield _part(_nexthops, here, reach[pool.id], name=pool.id)
+        yield _part(_keeps, here, reach[pool.id], name=pool.id)
         special = tuple(real for real in pool.backends if real.fate is not Fate.NORMAL)
         if special:
             yield _part(_fates, here, special, name=pool.id)
@@ -217,7 +221,11 @@ def _nexthops(here: Here, reals: tuple[BackendSpec, ...]) -> list[Flow]:
 
 
 def _fates(here: Here, reals: tuple[BackendSpec, ...]) -> list[Flow]:
-    return [each for real in reals for each in fate.flows(here, real)]
+    return [each for real in reals for each in fate.special(here, real)]
+
+
+def _keeps(here: Here, reals: tuple[BackendSpec, ...]) -> list[Flow]:
+    return [fate.keeps(here, real) for real in reals]
 
 
 def _edge(here: Here, duty: Duty) -> Iterator[Part]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controller.model.check_addresses import check_addresses
+from controller.model.check_capacity import check_capacity
 from controller.model.check_modes import check_modes
 from controller.model.check_names import check_names
 from controller.model.check_switches import check_switches
@@ -26,6 +27,7 @@ def check_intent(intent: Intent, source: Source) -> None:
     check_vips(found)
     check_addresses(found)
     check_modes(found)
+    check_capacity(found)
 
 
 def _check_pool(found: Findings, pool: Pool) -> None:

@@ -88,6 +88,21 @@ def _check_listeners(found: Findings, vip: Vip) -> None:
             message = f"listener {listener.name} is given twice (first at line {found.line(known)})"
             found.add(listener, "port", message, "keep one of the two or change protocol or port")
         _check_guard(found, vip, listener)
+        _check_failover(found, listener)
+
+
+def _check_failover(found: Findings, listener: Listener) -> None:
+    """A former writer's connections are reset, which UDP has no way to do."""
+    pool = next((pool for pool in found.intent.pools if pool.name == listener.pool), None)
+    if pool is not None and pool.failover is not None and listener.protocol is Protocol.UDP:
+        found.add(
+            listener,
+            ("pool", "protocol"),
+            f'listener {listener.name} is udp, but pool "{pool.name}" has one writer, whose connections are reset '
+            "when another takes over",
+            "give the udp listener a pool of its own, without failover",
+            unless=[(listener, "protocol"), (pool, "failover")],
+        )
 
 
 def _check_guard(found: Findings, vip: Vip, listener: Listener) -> None:

@@ -6,8 +6,17 @@ from ipaddress import IPv4Address
 
 from controller.model import fields as f
 from controller.model.reader import Converter, Place, Record, each, things
-from controller.spec.health import HealthCheck, ProbeKind
-from controller.spec.types import Address, Backend, OnDown, Pool, Then
+from controller.spec.types import (
+    Address,
+    Backend,
+    Failback,
+    Failover,
+    HealthCheck,
+    OnDown,
+    Pool,
+    ProbeKind,
+    Then,
+)
 
 MAX_BACKENDS = 655
 """The largest ``max_backends``: 100 slots each, in a table of at most 65,536."""
@@ -42,6 +51,9 @@ def read_pool(place: Place) -> Pool | None:
     memory_timeout = r.get("memory_timeout", f.duration(1, MAX_TIMEOUT), Pool.memory_timeout)
     transition = r.get("transition", f.duration(0, MAX_TIMEOUT), Pool.transition)
     panic_threshold = r.get("panic_threshold", f.share, Pool.panic_threshold)
+    failover = r.get("failover", _failover, None)
+    if failover is not None:
+        _check_failover_keys(r)
     backend = things(read_backend, "backend", "[{name: s1, address: 10.1.0.11}]")
     backends = r.need("backends", backend, "backends: [{name: s1, address: 10.1.0.11}]")
     if not r.close():
@@ -58,6 +70,7 @@ def read_pool(place: Place) -> Pool | None:
         memory_timeout=memory_timeout,
         transition=transition,
         panic_threshold=panic_threshold,
+        failover=failover,
     )
     return r.built(pool)
 
@@ -137,6 +150,23 @@ def _policy_of(r: Record, default: OnDown) -> OnDown:
     # "keep" for good would send clients to a dead server for ever, so it is no choice here.
     then = r.get("then", f.choice(Then, (Then.MOVE, Then.RESET)), default.then)
     return OnDown(keep_for, then)
+
+
+def _failover(place: Place) -> Failover:
+    r = Record(place, "failover")
+    r.need("writer", f.word("one"), "writer: one")
+    failback = r.get("failback", f.choice(Failback), Failover.failback)
+    r.close()
+    return Failover(failback)
+
+
+def _check_failover_keys(r: Record) -> None:
+    for key in ("on_down", "drain_timeout", "drain_then", "panic_threshold"):
+        if r.has(key):
+            problem = f'"{key}" means nothing beside failover'
+            r.fail(key, problem, f"leave {key} out: a former writer's connections are reset at once")
+    if not r.has("health"):
+        r.lacks("health", "add health: without checks no writer is ever replaced")
 
 
 def read_health(place: Place) -> HealthCheck:

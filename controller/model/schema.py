@@ -6,7 +6,7 @@ One function per kind of record, in the order of the file::
     switches: name, site, kind, id, roles, mac, ports, local, tunnel_port, gateway_mac, ovsdb, openflow: {...},
               p4runtime, routes: [{to, via, mac}]
     pools:    name, max_backends, health: {...}, on_down, drain_timeout, drain_then, memory_timeout,
-              transition, panic_threshold,
+              transition, panic_threshold, failover: {writer, failback},
               backends: [{name, address | addresses, mac, at, weight, group, drain}]
     vips:     name, address, mac, owners, authority,
               listeners: [{protocol, port, pool, mode, affinity, backend_port, accept_loss,
@@ -43,6 +43,7 @@ from controller.spec.types import (
     Switch,
     Vip,
 )
+from flows.tables import MOST_METERS
 
 KINDS = ("ovs", "bmv2", "embedded", "tofino")
 """Kinds of switches."""
@@ -187,7 +188,7 @@ def read_placement(place: Place) -> OpenFlowPlacement:
         cookie=r.get("cookie", f.whole(1, 0xFFFF), d.cookie),
         zones_from=r.get("zones_from", f.whole(1, 65535), d.zones_from),
         groups_from=r.get("groups_from", f.whole(0, 0xFFFFFF00 - 65536), d.groups_from),
-        meters_from=r.get("meters_from", f.whole(1, 0xFFFF0000 - 10000), d.meters_from),
+        meters_from=r.get("meters_from", f.whole(1, 0xFFFF0000 - MOST_METERS), d.meters_from),
     )
     r.close()
     return r.built(placement)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from controller.model.shares import group_weight, without_slots
 from controller.model.units import format_duration
 from controller.spec.health import HealthCheck
-from controller.spec.types import Backend, Intent, Listener, OnDown, Pool, Role, Switch, Vip
+from controller.spec.types import Backend, HealthCheck, Intent, Listener, Pool, Role, Switch, Vip
 
 ROWS = 12
 """Longest table; what is beyond is counted."""
@@ -34,36 +34,37 @@ def summarise(intent: Intent) -> str:
 
 def notes(intent: Intent) -> list[str]:
     """What is allowed but may not be meant, one sentence each."""
-    found: list[str] = []
     used = {listener.pool for listener in intent.listeners()}
-    for pool in intent.pools:
-        serving = _serving(pool)
-        if not pool.backends:
-            found.append(f'pool "{pool.name}" has no backends: new connections to it are refused')
-        elif not serving:
-            found.append(f'pool "{pool.name}" gives nothing to any backend: all weights are 0 or drained')
-        for backend in without_slots(pool):
-            share = (
-                f"{_plural(pool.slots, 'slot')} by weight {backend.weight} of {group_weight(pool, backend)}"
-            )
-            found.append(
-                f'pool "{pool.name}" gives backend "{backend.name}" none of its {share}: raise its weight'
-            )
-        if pool.name not in used:
-            found.append(f'pool "{pool.name}" is used by no listener')
-        elif pool.health is None:
-            found.append(f'pool "{pool.name}" has no health check: its backends always count as alive')
-        if pool.backends and len(pool.backends) == pool.max_backends:
-            found.append(f'pool "{pool.name}" is full: max_backends is {pool.max_backends}')
-        draining = [backend.name for backend in pool.backends if backend.drain]
-        if draining:
-            found.append(f'pool "{pool.name}" drains {_some(draining)}')
+    found = [note for pool in intent.pools for note in _pool_notes(pool, pool.name in used)]
     if intent.allow_empty:
         found.append(
             "allow_empty lets the file take away all VIPs or pools at once: remove it when that is done"
         )
     found += [f'vip "{vip.name}" has no listeners' for vip in intent.vips if not vip.listeners]
     return found
+
+
+def _pool_notes(pool: Pool, used: bool) -> Iterator[str]:
+    name = f'pool "{pool.name}"'
+    serving = _serving(pool)
+    if not pool.backends:
+        yield f"{name} has no backends: new connections to it are refused"
+    elif not serving:
+        yield f"{name} gives nothing to any backend: all weights are 0 or drained"
+    for backend in without_slots(pool):
+        share = f"{_plural(pool.slots, 'slot')} by weight {backend.weight} of {group_weight(pool, backend)}"
+        yield f'{name} gives backend "{backend.name}" none of its {share}: raise its weight'
+    if not used:
+        yield f"{name} is used by no listener"
+    elif pool.health is None:
+        yield f"{name} has no health check: its backends always count as alive"
+    if pool.failover is not None and len(serving) == 1:
+        yield f'{name} has no other backend to take over from its one writer "{serving[0].name}"'
+    if pool.backends and len(pool.backends) == pool.max_backends:
+        yield f"{name} is full: max_backends is {pool.max_backends}"
+    draining = [backend.name for backend in pool.backends if backend.drain]
+    if draining:
+        yield f"{name} drains {_some(draining)}"
 
 
 def _serving(pool: Pool) -> list[Backend]:
@@ -92,7 +93,7 @@ def _pool_row(pool: Pool) -> tuple[str, ...]:
         str(weight),
         f"{pool.slots:,}",
         _health(pool.health),
-        _down(pool.on_down_tcp),
+        _down(pool),
         f"{format_duration(pool.drain_timeout)}, {pool.drain_then}",
     )
 
@@ -104,7 +105,10 @@ def _health(health: HealthCheck | None) -> str:
     return f"{health.kind}{port} every {format_duration(health.interval)}, down after {health.fall}"
 
 
-def _down(policy: OnDown) -> str:
+def _down(pool: Pool) -> str:
+    if pool.failover is not None:
+        return f"one writer, {pool.failover.failback} return"
+    policy = pool.on_down_tcp
     return f"{format_duration(policy.keep_for)}, {policy.then}"
 
 

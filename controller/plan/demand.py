@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from controller.plan.ids import Demand, IdAllocator, Space
-from controller.spec.types import Intent, Listener, Mode, Network
-from flows.tables import MOST_VIPS
+from controller.plan.ids import Numbers, Space
+from controller.spec.types import Intent, Mode
+from flows.tables import MOST_GUARDS, MOST_VIPS, ZoneBase
+from p4src.sizes import MOST_VIPS as MOST_P4_VIPS
 
+LAST_ZONE = 65535
+"""Of conntrack; each fullnat listener has one, by its number."""
 WORDS = {
     Space.VIP: "VIPs",
     Space.LISTENER: "listeners",
@@ -46,14 +49,29 @@ def demand(intent: Intent) -> Demand:
     return out
 
 
-def shortages(intent: Intent, ids: IdAllocator, now: float) -> list[str]:
-    """One message for each space that has too few ids for an intent now; none: it can be carried out."""
+def highest(intent: Intent, space: Space) -> int | None:
+    """The highest number that the switches of an intent have a place for; None: all that there are.
+
+    On switches the number is the place, however few names there are: a meter id, a conntrack zone, a register's cell.
+    """
+    ours = [switch for switch in intent.switches if switch.p4runtime is None]
+    if space is Space.VIP:
+        places = [MOST_VIPS] if ours else []
+        places += [MOST_P4_VIPS] if len(ours) < len(intent.switches) else []
+        return min(places, default=None)
+    if space is Space.METER and ours:
+        return MOST_GUARDS
+    if space is Space.LISTENER and ours:
+        return LAST_ZONE - ZoneBase.FULLNAT - max(switch.placement.zones_from for switch in ours)
+    return None
+
+
+def shortages(intent: Intent, numbers: Numbers, now: float) -> list[str]:
+    """One message for each space that has too few numbers for an intent now; none: it can be carried out."""
     out = []
     for space, names in demand(intent).items():
-        # Conntrack zones of an Open vSwitch go by the id of the VIP, however few VIPs there are.
-        most = MOST_VIPS if space is Space.VIP and any(s.p4runtime is None for s in intent.switches) else None
-        room = ids.room(space, now, most)
-        new = len(names.keys() - ids.ids(space).keys() - ids.quarantined(space))
+        room = numbers.room(space, now, highest(intent, space))
+        new = len(names - set(numbers.given.get(space, {})))
         if new <= room.free:
             continue
         wait = "" if room.next_free is None else f", the next for {max(room.next_free - now, 0):.0f} s"

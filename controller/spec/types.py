@@ -227,6 +227,26 @@ class OnDown:
     """What happens to them then: decided again, or reset."""
 
 
+class Failback(StrEnum):
+    """What happens when a backend lives again that is preferred to the one that serves."""
+
+    MANUAL = "manual"
+    """The one that serves goes on until it fails or is told to give way."""
+    AUTO = "auto"
+    """The preferred one takes over."""
+
+
+@dataclass(frozen=True)
+class Failover:
+    """At most one backend of the pool serves at a time (a writer, such as the primary of a database).
+
+    Preferred is the lowest priority group, and in it who stands first in the file, weight 0 and draining ones left
+    out. When another takes over, connections of the former one are reset, and panic never opens a second.
+    """
+
+    failback: Failback = Failback.MANUAL
+
+
 @dataclass(frozen=True)
 class Pool:
     """Weighted backends with one health policy."""
@@ -255,8 +275,9 @@ class Pool:
     transition: float = 120.0
     """The window in which a moving slot holds both backends; at most ``memory_timeout``."""
     panic_threshold: float = 0.5
-    """When more than this share of the serving group is down, health is ignored and ``panicked`` is shown; ``100%``:
-    never."""
+    """Health is ignored when more than this share of the backends is down; 1.0: never."""
+    failover: Failover | None = None
+    """One writer; None: all backends of a priority group serve."""
 
     @property
     def slots(self) -> int:

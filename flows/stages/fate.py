@@ -31,17 +31,16 @@ def static(here: Here) -> list[Flow]:
     return [flow(placed.table(Stage.FATE), 0, Match(), _FORGET, cookie=cookie, goto=decides)]
 
 
-def flows(here: Here, backend: BackendSpec) -> list[Flow]:
-    """Flows for one backend of one pool."""
+def keeps(here: Here, backend: BackendSpec) -> Flow:
+    """A backend of the pool gets what is remembered for it."""
     placed = here.placed
     this = Match.of(**{POOL: backend.pool, BACKEND: backend.id})
-    table, cookie = placed.table(Stage.FATE), placed.cookie(Kind.STATIC)
-    keeps = flow(table, 10, this, cookie=cookie, goto=placed.table(Stage.BACKEND))
-    return [keeps, *_special(here, backend)]
+    cookie = placed.cookie(Kind.STATIC)
+    return flow(placed.table(Stage.FATE), 10, this, cookie=cookie, goto=placed.table(Stage.BACKEND))
 
 
-def _special(here: Here, backend: BackendSpec) -> list[Flow]:
-    """Those that come before; none while it is normal."""
+def special(here: Here, backend: BackendSpec) -> list[Flow]:
+    """Flows that come before, of a backend that drains or is down; none while it is normal."""
     placed = here.placed
     table = placed.table(Stage.FATE)
     anew = placed.table(Stage.HASH)

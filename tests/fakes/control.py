@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from functools import cache
 from typing import Any, TypeVar
 
-from controller.southbound.openflow.connection import connection as openflow
+from controller.southbound.openflow import connection as openflow
 from controller.southbound.openflow.events import Connected, Event, Stranger
 from controller.southbound.openflow.session import Session
 from controller.spec.types import OpenFlowPlacement

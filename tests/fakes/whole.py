@@ -71,6 +71,6 @@ def _lb(here: Here, duty: Duty) -> Iterator[Flow]:
     for pool in duty.pools.values():
         yield from choose.pool(here, pool.id, pool.slots)
         for real in pool.backends:
-            yield from (*backend.nexthop(here, real), *fate.flows(here, real))
+            yield from (*backend.nexthop(here, real), fate.keeps(here, real), *fate.special(here, real))
     for held in duty.pins:
         yield from pin.entries(here, held)

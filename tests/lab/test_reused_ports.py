@@ -111,7 +111,7 @@ def test_the_pin_of_a_reused_port_stays_while_its_connection_speaks(served: Bala
         )
         served.mark()
         lab.fail(carrier)
-        served.wait_event("barred", switch=carrier)
+        served.wait_event("withdrawn", switch=carrier)
         long.hush()
         long.speak()
         assert long.broken() == []

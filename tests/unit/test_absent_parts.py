@@ -75,8 +75,8 @@ def test_a_switch_without_a_tunnel_port_has_no_way_into_a_tunnel() -> None:
 @pytest.mark.parametrize(
     ("kind", "count"), [(Fate.NORMAL, 0), (Fate.DRAIN, 1), (Fate.MOVE, 1), (Fate.RESET, 2)]
 )
-def test_only_a_fate_that_changes_something_has_flows(kind: Fate, count: int) -> None:
-    assert len(fate.flows(HERE, replace(BOTH, fate=kind))) == count
+def test_only_a_fate_that_changes_something_has_flows_of_its_own(kind: Fate, count: int) -> None:
+    assert len(fate.special(HERE, replace(BOTH, fate=kind))) == count
 
 
 @pytest.mark.parametrize(

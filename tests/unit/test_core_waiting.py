@@ -68,7 +68,7 @@ def test_those_that_never_came_are(core: Whole) -> None:
         if name != "lb2":
             differ(core, name)
     discover(core)
-    assert presence(core) == ({"lb2"}, LBS - {"lb2"})
+    assert presence(core) == (frozenset({"lb2"}), LBS - {"lb2"})
     assert uplinks(core, "edge1") == ["lb1", "lb3"]
 
 
@@ -88,7 +88,7 @@ def test_one_whose_stream_ends_while_it_waits_is_left_out(core: Whole) -> None:
     differ(core, "lb1")
     differ(core, "lb2")
     core.app.controller.handle(Parted("lb1"))
-    assert presence(core) == ({"lb1"}, LBS - {"lb1"})
+    assert presence(core) == (frozenset({"lb1"}), LBS - {"lb1"})
 
 
 def test_pins_found_in_a_switch_that_waits_are_kept_and_written_to_all(core: Whole) -> None:

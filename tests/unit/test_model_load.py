@@ -10,10 +10,12 @@ import pytest
 
 from controller.model.errors import ConfigError, ConfigErrors, FileError, YamlError
 from controller.model.load import load_intent, load_text
-from controller.spec.health import HealthCheck, ProbeKind
+from controller.model.summary import summarise
 from controller.spec.types import (
     Affinity,
     Backend,
+    Failback,
+    Failover,
     Guard,
     Intent,
     Listener,
@@ -284,3 +286,20 @@ def test_the_id_of_a_switch_is_read_as_ovs_vsctl_prints_it(written: str) -> None
 def test_hex_digits_that_look_like_another_number_are_hex(written: str) -> None:
     text = (DATA / "base.yaml").read_text()
     assert load_text(text.replace("id: 0x21", f"id: {written}"), "f").switches[0].id == int(written, 16)
+
+
+@pytest.mark.parametrize(
+    ("written", "failover"),
+    [
+        ("{writer: one}", Failover(Failback.MANUAL)),
+        ("{writer: one, failback: manual}", Failover(Failback.MANUAL)),
+        ("{writer: one, failback: auto}", Failover(Failback.AUTO)),
+    ],
+)
+def test_a_pool_may_have_one_writer(written: str, failover: Failover) -> None:
+    text = (DATA / "base.yaml").read_text().replace("    panic_threshold: 50%\n", "")
+    policy = "    on_down: {keep_for: 10s, then: move}\n    drain_then: keep\n"
+    intent = load_text(text.replace(policy, f"    failover: {written}\n"), "f")
+    assert intent.pool("web").failover == failover
+    assert intent.pool("dns").failover is None
+    assert f"one writer, {failover.failback} return" in summarise(intent)

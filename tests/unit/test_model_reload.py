@@ -120,7 +120,7 @@ def test_a_text_written_slowly_is_taken_only_when_it_is_whole(watch: Watch, star
 
 
 @settings(deadline=None, max_examples=25)
-@given(steps=st.lists(st.tuples(st.integers(1, 60), st.floats(0.0, 0.95 * QUIET)), min_size=1, max_size=40))
+@given(steps=st.lists(st.tuples(st.integers(1, 50), st.floats(0.0, 0.95 * QUIET)), min_size=1, max_size=40))
 def test_no_prefix_is_ever_taken_however_it_is_written(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, float]]
 ) -> None:

@@ -236,6 +236,38 @@ def test_a_config_that_cannot_run_is_refused_and_the_old_one_stays(
     client.write((DELETE, rig.slot(1)))
 
 
+def without_table(name: str) -> bytes:
+    """The test program as if the compiler had removed a table that nothing applies."""
+    program = json.loads(program_json())
+    for pipeline in program["pipelines"]:
+        found = [table for table in pipeline["tables"] if table["name"] == name]
+        pipeline["tables"] = [table for table in pipeline["tables"] if table["name"] != name]
+        for table in found:
+            following = next(iter(table["next_tables"].values()), table["base_default_next"])
+            text = json.dumps(pipeline).replace(f': "{name}"', f": {json.dumps(following)}")
+            pipeline.clear()
+            pipeline.update(json.loads(text))
+        for array in ("counter_arrays", "meter_arrays"):
+            program[array] = [one for one in program[array] if one.get("binding") != name]
+    return json.dumps(program).encode()
+
+
+def test_a_table_that_the_compiler_removed_has_no_entries_and_takes_none(rig: Rig, client: Client) -> None:
+    name = next(table.preamble.name for table in program_info().tables if table.preamble.alias == "slot")
+    client.set_pipeline(config=config(device_config=without_table(name)))
+    assert client.read(rig.all_of("slot")) == []
+    with pytest.raises(Failed) as refused:
+        client.write((INSERT, rig.slot(1)))
+    assert refused.value.codes == ["NOT_FOUND"]
+    assert f"table {name} is in the P4Info, but the compiler removed it" in str(
+        refused.value.errors[0].message
+    )
+    assert all(
+        one.table_entry.table_id != rig.ids["slot"]
+        for one in client.read(p4r.Entity(table_entry=p4r.TableEntry()))
+    )
+
+
 def test_a_missing_config_and_an_unknown_action_are_refused(client: Client) -> None:
     request = p4r.SetForwardingPipelineConfigRequest(device_id=1)
     request.election_id.low = client.election_id

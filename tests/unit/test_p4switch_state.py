@@ -15,6 +15,7 @@ from topo.p4switch.errors import (
     NotFound,
     OutOfRange,
     PermissionDenied,
+    ProgramError,
     ResourceExhausted,
 )
 from topo.p4switch.program import load_program
@@ -188,6 +189,27 @@ def test_members_in_use_stay_and_dead_ones_are_skipped() -> None:
     profile.delete_group(5)
     profile.delete_member(1)
     assert sorted(profile.members) == [2]
+
+
+@pytest.mark.parametrize("kind", ["indirect_ws", "indirect"])
+def test_a_table_of_an_older_program_brings_its_action_profile_along(kind: str) -> None:
+    made = builder()
+    selector = {"algo": "crc16", "input": [{"type": "field", "value": ["eth", "src"]}]}
+    more: dict[str, Any] = {"selector": selector} if kind == "indirect_ws" else {}
+    made.table("t", [("exact", "meta", "a")], [0], type=kind, act_prof_name="p", **more)
+    for pipeline in made.json["pipelines"]:
+        del pipeline["action_profiles"]
+    profile = Switch(load_program(made.json)).profiles["p"]
+    assert (profile.definition.selector is not None) is (kind == "indirect_ws")
+    profile.insert_member(1, OUT)
+    assert profile.member(1).call == OUT
+
+
+def test_a_table_on_an_action_profile_that_is_nowhere_is_refused_by_name() -> None:
+    made = builder()
+    made.table("t", [("exact", "meta", "a")], [0], type="indirect", action_profile="q")
+    with pytest.raises(ProgramError, match="no action profile q"):
+        load_program(made.json)
 
 
 def test_one_shot_choices_follow_their_ports_while_their_entry_lives() -> None:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from controller.southbound.openflow import hook as oskenhook
 from controller.southbound.openflow.connection import OpenFlowApp
-from controller.southbound.openflow.connection import hook as oskenhook
 from controller.southbound.openflow.events import Disconnected, FlowEnded, PacketIn
 from controller.southbound.openflow.session import Session
 from flows import messages

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
-from controller.southbound.openflow.connection import session as session_module
+from controller.southbound.openflow import session as session_module
 from controller.southbound.openflow.events import Connected, Disconnected, Refused
 from controller.spec.slots import SlotTable
 from flows import messages

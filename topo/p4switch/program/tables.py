@@ -50,24 +50,33 @@ class PipelineReader:
         for item in node.each("action_calls"):
             name = item.text("name")
             calls[name] = DirectAction(name, item.number("action_id"), item.get("next_node"))
-        tables = {item.text("name"): self._table(item) for item in node.each("tables")}
+        profiles = self.profiles(node)
+        tables = {item.text("name"): self._table(item, profiles) for item in node.each("tables")}
         return Pipeline(node.text("name"), node.get("init_table"), tables, conditionals, calls)
 
     def profiles(self, node: Node) -> dict[str, ProfileDef]:
         """The action profiles of a pipeline."""
         out = {}
         for item in node.each("action_profiles"):
-            selector = None
-            if item.has("selector"):
-                chosen = item.at("selector")
-                selector = SelectorDef(
-                    chosen.text("algo"), tuple(self._exprs.read(i) for i in chosen.each("input"))
-                )
+            selector = self._selector(item) if item.has("selector") else None
             name = item.text("name")
             out[name] = ProfileDef(item.number("id"), name, int(item.get("max_size") or 0), selector)
+        for item in node.each("tables"):
+            name = item.get("act_prof_name")
+            if name is not None and name not in out:
+                out[name] = self._own_profile(item, name)
         return out
 
-    def _table(self, node: Node) -> TableDef:
+    def _own_profile(self, table: Node, name: str) -> ProfileDef:
+        """In older programs an indirect table brings its action profile, and its selector, along."""
+        selector = self._selector(table) if table.has("selector") else None
+        return ProfileDef(table.number("id"), name, 0, selector)
+
+    def _selector(self, node: Node) -> SelectorDef:
+        chosen = node.at("selector")
+        return SelectorDef(chosen.text("algo"), tuple(self._exprs.read(i) for i in chosen.each("input")))
+
+    def _table(self, node: Node, profiles: dict[str, ProfileDef]) -> TableDef:
         keys = tuple(self._key(item) for item in node.each("key"))
         actions = tuple(item.number() for item in node.each("action_ids"))
         for action in actions:
@@ -76,6 +85,8 @@ class PipelineReader:
         entries = tuple(self._entry(item, keys) for item in node.each("entries"))
         default, action_const, entry_const = self._default(node)
         profile = node.get("action_profile") or node.get("act_prof_name")
+        if profile is not None and profile not in profiles:
+            raise node.fail(f"no action profile {profile}")
         following = node.get("next_tables") or {}
         base = node.get("base_default_next")
         by_hit = "__HIT__" in following

@@ -8,7 +8,7 @@ from typing import TypeVar
 from finsy.proto import p4r
 
 from topo.p4switch.runtime import direct
-from topo.p4switch.runtime.errors import invalid, unimplemented
+from topo.p4switch.runtime.errors import invalid, not_found, unimplemented
 from topo.p4switch.runtime.pipeline import Pipeline
 from topo.p4switch.runtime.tables import TableServer
 
@@ -46,7 +46,7 @@ def encoded(pipeline: Pipeline, wanted: p4r.Entity) -> Iterator[bytes] | None:
 def current(pipeline: Pipeline, entity: p4r.Entity) -> list[p4r.Entity]:
     """What an update is about to change, as entities that write it back; empty if it is not there."""
     if entity.WhichOneof("entity") == "table_entry":
-        table = _known(pipeline.tables, entity.table_entry.table_id, "table")
+        table = _table(pipeline, entity.table_entry.table_id)
         return [p4r.Entity(table_entry=one) for one in table.current(entity.table_entry)]
     return list(read(pipeline, entity))
 
@@ -76,13 +76,22 @@ def _known(held: dict[int, Held], number: int, kind: str) -> Held:
     return found
 
 
+def _table(pipeline: Pipeline, number: int) -> TableServer:
+    name = pipeline.removed.get(number)
+    if name is not None:
+        raise not_found(
+            f"table {name} is in the P4Info, but the compiler removed it: the program has no such table"
+        )
+    return _known(pipeline.tables, number, "table")
+
+
 def _chosen(held: dict[int, Held], number: int, kind: str) -> Iterable[Held]:
     """What a read names: one, or with id 0 all."""
     return list(held.values()) if number == 0 else [_known(held, number, kind)]
 
 
 def _write_table(pipeline: Pipeline, kind: int, entity: p4r.Entity) -> None:
-    _known(pipeline.tables, entity.table_entry.table_id, "table").write(kind, entity.table_entry)
+    _table(pipeline, entity.table_entry.table_id).write(kind, entity.table_entry)
 
 
 def _write_member(pipeline: Pipeline, kind: int, entity: p4r.Entity) -> None:
@@ -105,13 +114,13 @@ def _write_counter(pipeline: Pipeline, kind: int, entity: p4r.Entity) -> None:
 
 def _write_direct_meter(pipeline: Pipeline, kind: int, entity: p4r.Entity) -> None:
     wanted = entity.direct_meter_entry
-    table = _known(pipeline.tables, wanted.table_entry.table_id, "table")
+    table = _table(pipeline, wanted.table_entry.table_id)
     direct.write_meter(table, kind, wanted, pipeline.switch)
 
 
 def _write_direct_counter(pipeline: Pipeline, kind: int, entity: p4r.Entity) -> None:
     wanted = entity.direct_counter_entry
-    direct.write_counter(_known(pipeline.tables, wanted.table_entry.table_id, "table"), kind, wanted)
+    direct.write_counter(_table(pipeline, wanted.table_entry.table_id), kind, wanted)
 
 
 def _write_replication(pipeline: Pipeline, kind: int, entity: p4r.Entity) -> None:
@@ -139,8 +148,10 @@ def _write_extern(pipeline: Pipeline, kind: int, entity: p4r.Entity) -> None:
 
 def _read_table(pipeline: Pipeline, entity: p4r.Entity) -> Iterator[p4r.Entity]:
     wanted = entity.table_entry
+    if wanted.table_id in pipeline.removed:
+        return  # a table that is not there has no entries
     if wanted.table_id:
-        for one in _known(pipeline.tables, wanted.table_id, "table").read(wanted):
+        for one in _table(pipeline, wanted.table_id).read(wanted):
             yield p4r.Entity(table_entry=one)
         return
     if wanted.match or wanted.priority or wanted.HasField("action"):
@@ -180,8 +191,10 @@ def _read_counter(pipeline: Pipeline, entity: p4r.Entity) -> Iterator[p4r.Entity
 
 def _tables(pipeline: Pipeline, wanted: p4r.TableEntry, counters: bool) -> Iterable[TableServer]:
     """The tables whose direct counters, or meters, a read names."""
+    if wanted.table_id in pipeline.removed:
+        return []
     if wanted.table_id:
-        return [_known(pipeline.tables, wanted.table_id, "table")]
+        return [_table(pipeline, wanted.table_id)]
     held = pipeline.tables.values()
     return [one for one in held if (one.counter if counters else one.meter) is not None]
 

@@ -22,6 +22,8 @@ from topo.p4switch.runtime.values import DataType
 from topo.p4switch.runtime.valuesets import ValueSetServer
 from topo.p4switch.state import Switch, Table
 
+_MADE_BY_COMPILER = "tbl_"
+"""How names of tables begin that the compiler makes of statements; P4Info has none of them."""
 Held = TypeVar("Held")
 Direct = TypeVar("Direct", p4i.DirectCounter, p4i.DirectMeter)
 
@@ -38,10 +40,17 @@ class Pipeline:
         self.switch = switch
         self._actions = {action.preamble.id: action for action in info.actions}
         self._info = info
+        self.removed = self._removed()
+        """Names, by id, of tables in P4Info that the compiler left out of the program since no packet meets them."""
         self.profiles: dict[int, ProfileServer] = {}
         for profile in info.action_profiles:
-            self.profiles[profile.preamble.id] = self._profile(profile)
-        self.tables = {table.preamble.id: self._table(table) for table in info.tables}
+            if profile.preamble.name in switch.profiles or not self._is_removed(profile):
+                self.profiles[profile.preamble.id] = self._profile(profile)
+        self.tables = {
+            table.preamble.id: self._table(table)
+            for table in info.tables
+            if table.preamble.id not in self.removed
+        }
         self.counters = {
             one.preamble.id: CounterServer(_named(switch.counters, one.preamble, "counter"), one)
             for one in info.counters
@@ -61,6 +70,23 @@ class Pipeline:
     def digest_named(self, name: str) -> DigestServer | None:
         """The digest of that name in the program; None if P4Info does not know it."""
         return next((one for one in self.digests.values() if one.name == name), None)
+
+    def _removed(self) -> dict[int, str]:
+        """P4Info is written before the compiler's last steps, so it may name tables that these removed.
+
+        If the program has tables that P4Info lacks, too, the two do not belong together.
+        """
+        held = self.switch.tables
+        named = {table.preamble.name: table.preamble.id for table in self._info.tables}
+        absent = {number: name for name, number in named.items() if name not in held}
+        unnamed = [name for name in held if name not in named and not name.startswith(_MADE_BY_COMPILER)]
+        if absent and unnamed:
+            lacks = f"P4Info has a table {min(absent.values())}, the program has none of that name"
+            raise invalid(f"{lacks}, but a table {min(unnamed)} that is not in P4Info")
+        return absent
+
+    def _is_removed(self, profile: p4i.ActionProfile) -> bool:
+        return bool(profile.table_ids) and all(number in self.removed for number in profile.table_ids)
 
     def _table(self, declared: p4i.Table) -> TableServer:
         table = _named(self.switch.tables, declared.preamble, "table")
@@ -105,7 +131,8 @@ class Pipeline:
 
     def _profile(self, declared: p4i.ActionProfile) -> ProfileServer:
         profile = _named(self.switch.profiles, declared.preamble, "action profile")
-        tables = [table for table in self._info.tables if table.preamble.id in declared.table_ids]
+        wanted = set(declared.table_ids) - self.removed.keys()
+        tables = [table for table in self._info.tables if table.preamble.id in wanted]
         actions: dict[int, ActionCodec] = {}
         if tables:
             first = tables[0]
