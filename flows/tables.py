@@ -160,7 +160,7 @@ MOST_METERS = 10_000
 """Meter ids that are ours, from ``placement.meters_from`` on."""
 MOST_GUARDS = MOST_METERS - Meters.GUARDS - 1
 """Highest number of a guard; they count from 1."""
-REPORT_RATE, RESET_RATE, ICMP_RATE = 500, 200, 100
+REPORT_RATE, RESET_RATE, ICMP_RATE, YOUNG_RATE = 500, 200, 100, 100
 """Packets per second that may reach the controller for each reason."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from controller.model.shares import group_weight, without_slots
 from controller.model.units import format_duration
 from controller.spec.health import HealthCheck
-from controller.spec.types import Backend, HealthCheck, Intent, Listener, Pool, Role, Switch, Vip
+from controller.spec.types import Backend, Intent, Listener, Pool, Role, Switch, Vip
 
 ROWS = 12
 """Longest table; what is beyond is counted."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from controller.plan.ids import Numbers, Space
-from controller.spec.types import Intent, Mode
+from controller.plan.ids import Demand, IdAllocator, Space
+from controller.spec.kinds import Protocol
+from controller.spec.types import Intent, Listener, Mode, Network
 from flows.tables import MOST_GUARDS, MOST_VIPS, ZoneBase
 from p4src.sizes import MOST_VIPS as MOST_P4_VIPS
 
 LAST_ZONE = 65535
-"""Of conntrack; each fullnat listener has one, by its number."""
+"""Of conntrack; each fullnat listener has one, by its id."""
 WORDS = {
     Space.VIP: "VIPs",
     Space.LISTENER: "listeners",
@@ -50,11 +51,11 @@ def demand(intent: Intent) -> Demand:
 
 
 def highest(intent: Intent, space: Space) -> int | None:
-    """The highest number that the switches of an intent have a place for; None: all that there are.
+    """The highest id that the switches of an intent have a place for; None: all that there are.
 
-    On switches the number is the place, however few names there are: a meter id, a conntrack zone, a register's cell.
+    On switches the id is the place, however few names there are: a meter id, a conntrack zone, a register's cell.
     """
-    ours = [switch for switch in intent.switches if switch.p4runtime is None]
+    ours = [switch for switch in intent.switches if switch.of_kind.protocol is Protocol.OPENFLOW]
     if space is Space.VIP:
         places = [MOST_VIPS] if ours else []
         places += [MOST_P4_VIPS] if len(ours) < len(intent.switches) else []
@@ -66,12 +67,12 @@ def highest(intent: Intent, space: Space) -> int | None:
     return None
 
 
-def shortages(intent: Intent, numbers: Numbers, now: float) -> list[str]:
-    """One message for each space that has too few numbers for an intent now; none: it can be carried out."""
+def shortages(intent: Intent, ids: IdAllocator, now: float) -> list[str]:
+    """One message for each space that has too few ids for an intent now; none: it can be carried out."""
     out = []
     for space, names in demand(intent).items():
-        room = numbers.room(space, now, highest(intent, space))
-        new = len(names - set(numbers.given.get(space, {})))
+        room = ids.room(space, now, highest(intent, space))
+        new = len(names.keys() - ids.ids(space).keys() - ids.quarantined(space))
         if new <= room.free:
             continue
         wait = "" if room.next_free is None else f", the next for {max(room.next_free - now, 0):.0f} s"

@@ -11,6 +11,7 @@ import pytest
 from controller.model.errors import ConfigError, ConfigErrors, FileError, YamlError
 from controller.model.load import load_intent, load_text
 from controller.model.summary import summarise
+from controller.spec.health import HealthCheck, ProbeKind
 from controller.spec.types import (
     Affinity,
     Backend,
