@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,22 @@ from controller.core import intents as intents_module
 from controller.model.load import load_intent
 from controller.model.reload import IntentFile
 from controller.plan import ids as ids_module
-from controller.plan.demand import WORDS, demand, shortages
+from controller.plan.demand import WORDS, demand, highest, shortages
 from controller.plan.ids import Given, IdAllocator, Resting, Space
-from flows.tables import MOST_VIPS
+from controller.spec.types import (
+    Guard,
+    Intent,
+    Listener,
+    Mode,
+    Pool,
+    PrefixRate,
+    Protocol,
+    Role,
+    Site,
+    Switch,
+    Vip,
+)
+from flows.tables import MOST_GUARDS, MOST_VIPS
 from tests.fakes.core import intent_file, play, text, until, whole
 
 NOW = 1000.0
@@ -46,7 +60,7 @@ def test_each_space_that_is_full_is_named_with_what_is_needed_free_and_quarantin
 ) -> None:
     wanted = load_intent(file)
     new = len(demand(wanted)[space]) or 1
-    limit = MOST_VIPS if space is Space.VIP else ids_module.LIMIT
+    limit = highest(wanted, space) or ids_module.LIMIT
     used = limit - 10
     found = shortages(wanted, full(space, used, 10), NOW)
     if not demand(wanted)[space]:
@@ -89,6 +103,34 @@ def test_ids_of_vips_end_where_the_conntrack_zones_of_an_open_vswitch_do(file: P
     assert shortages(wanted, ids, NOW + 60.0) == []
     p4 = tuple(replace(s, kind="embedded", p4runtime="192.0.2.1:9559") for s in wanted.switches)
     assert shortages(replace(wanted, switches=p4), ids, NOW) == []
+
+
+def test_meters_leave_no_id_that_is_not_ours_however_often_guards_are_replaced() -> None:
+    """No switch remembers a guard that is no more: its id is free at once, and there are 10,000."""
+    ids = IdAllocator()
+    for turn in range(5):
+        wanted = guarded(f"10.{turn}")
+        assert shortages(wanted, ids, NOW) == []
+        ids = ids.step({Space.METER: demand(wanted)[Space.METER]}, NOW)
+        assert max(ids.ids(Space.METER).values()) <= MOST_GUARDS
+
+
+def test_meters_that_rest_are_not_given_to_others() -> None:
+    resting = {n: Resting(f"gone{n}", NOW + 60.0, 20.0) for n in range(1, 7201)}
+    ids = IdAllocator({}, {Space.METER: resting})
+    found = shortages(guarded("10.9"), ids, NOW)
+    assert len(found) == 1
+    assert f"{WORDS[Space.METER]}: 3600 new ones are needed and {MOST_GUARDS - 7200} are free" in found[0]
+    assert shortages(guarded("10.9"), ids, NOW + 60.0) == []
+
+
+def guarded(first: str) -> Intent:
+    """One Open vSwitch and 3,600 guarded prefixes."""
+    prefixes = tuple(PrefixRate(ip_network(f"{first}.{n >> 4}.{(n & 15) << 4}/28"), 5) for n in range(3600))
+    item = Listener("v", Protocol.TCP, 80, "p", Mode.DR, 80, guard=Guard(None, prefixes))
+    vip = Vip("v", ip_address("10.0.0.100"), "02:45:56:00:01:01", ("east",), (item,))
+    lb1 = Switch("lb1", "ovs", 1, "east", frozenset({Role.LB}), "02:45:56:01:00:21")
+    return Intent((Site("east"),), (lb1,), (Pool("p", ()),), (vip,))
 
 
 def test_a_change_that_needs_too_many_leaves_all_as_it_was(
