@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 OXM_BASIC = 0x8000
+NXM_0 = 0x0000
 NXM_1 = 0x0001
 EXPERIMENTER = 0xFFFF
 ONF = 0x4F4E4600
@@ -83,7 +84,7 @@ def _nicira(**numbers: tuple[int, int]) -> Iterator[Field]:
 
 _ALL = (
     *_basic(
-        in_port=(0, 4), eth_dst=(3, 6), eth_src=(4, 6), eth_type=(5, 2), ip_proto=(10, 1),
+        in_port=(0, 4), eth_dst=(3, 6), eth_src=(4, 6), eth_type=(5, 2), vlan_vid=(6, 2), ip_proto=(10, 1),
         ipv4_src=(11, 4), ipv4_dst=(12, 4), tcp_src=(13, 2), tcp_dst=(14, 2), udp_src=(15, 2), udp_dst=(16, 2),
         icmpv4_type=(19, 1), icmpv4_code=(20, 1), arp_op=(21, 2), arp_spa=(22, 4), arp_tpa=(23, 4),
         arp_sha=(24, 6), arp_tha=(25, 6), ipv6_src=(26, 16), ipv6_dst=(27, 16), icmpv6_type=(29, 1),
@@ -91,11 +92,12 @@ _ALL = (
     ),
     *_nicira(
         **{f"reg{n}": (n, 4) for n in range(16)},
-        ip_frag=(26, 1), tun_ipv4_src=(31, 4), tun_ipv4_dst=(32, 4),
+        ip_frag=(26, 1), ip_ttl=(29, 1), tun_ipv4_src=(31, 4), tun_ipv4_dst=(32, 4),
         ct_state=(105, 4), ct_zone=(106, 2), ct_mark=(107, 4), ct_label=(108, 16),
         ct_nw_proto=(119, 1), ct_nw_src=(120, 4), ct_nw_dst=(121, 4), ct_ipv6_src=(122, 16),
         ct_ipv6_dst=(123, 16), ct_tp_src=(124, 2), ct_tp_dst=(125, 2),
     ),
+    Field("vlan_tci", NXM_0, 4, 2),
     Field("tcp_flags", EXPERIMENTER, 42, 2, ONF),
     Field("nd_reserved", ERICSSON, 1, 4),
     Field("nd_options_type", ERICSSON, 2, 1),

@@ -75,10 +75,10 @@ NO_SLOT = 0x10000
 SLOT_IN_MARK = 0x20000
 """In SLOT: the backend came from memory, and ct_mark names the slot."""
 
-FLAG_SYN, FLAG_STICKY, FLAG_FORGET, FLAG_LARGE, FLAG_RETRACTED, FLAG_GATHERED = 1, 2, 4, 8, 16, 32
-FLAG_GIVEN_AWAY = 64
-"""With FLAG_FORGET, which has the decision replace what was remembered: the connection's backend gave it away, so it is
-none of those that the slot's former backend still has."""
+FLAG_SYN, FLAG_STICKY, FLAG_FORGET, FLAG_LARGE = 1, 2, 4, 8
+FLAG_RETRACTED, FLAG_GATHERED, FLAG_GIVEN_AWAY, FLAG_TRIAL = 16, 32, 64, 128
+"""GIVEN_AWAY stands with FORGET, which has the decision replace what was remembered: the connection's backend gave it
+away, so it is none of those that the slot's former backend still has."""
 
 ZONE_NOW = Bits("reg8", 0, 16)
 ZONE_BEFORE = Bits("reg8", 16, 16)
@@ -99,7 +99,9 @@ class Priority(IntEnum):
     BYPASS = 80
     QUESTION = 85
     RESPOND = 90
-    PROBE = 91
+    IMPROPER = 91
+    """Before ``RESPOND``, which takes a question from whatever address."""
+    PROBE = 92
 
 
 class Kind(IntEnum):
@@ -122,6 +124,7 @@ class Kind(IntEnum):
     LEARNED = 14
     PIN_STALE = 15
     YOUNG = 16
+    FRAGMENT_SHORT = 17
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,11 @@ MOST_METERS = 10_000
 MOST_GUARDS = MOST_METERS - Meters.GUARDS - 1
 """Highest number of a guard; they count from 1."""
 REPORT_RATE, RESET_RATE, ICMP_RATE, YOUNG_RATE = 500, 200, 100, 100
-"""Packets per second that may reach the controller for each reason."""
+"""Packets per second that may reach the controller for each reason.
+
+Young connections have a meter of their own: where a busy slot moves, their many packets must not keep exceptions from
+being heard, which are in danger for longer.
+"""
 
 
 class ZoneBase(IntEnum):

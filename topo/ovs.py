@@ -25,6 +25,9 @@ BRIDGE = "br0"
 MAX_IDLE_MS = 1500
 """How long a switch caches an unused decision (its own default: 10,000). Every new connection takes one that is used
 a few times, and those waiting to be thrown away are looked through again and again."""
+_SMALLEST_FRAGMENT = "400"
+"""Octets of a frame that is a fragment, not the last: the least that the userspace datapath can be told. By itself it
+drops fragments below 1,200 octets of IPv4 and 1,280 of IPv6, at conntrack; a narrow path makes them all the time."""
 _FIRST = ("nice", "-n", "-10")
 """A switch of its own has processors of its own: its daemons come before everything else on this machine."""
 _QUIET = ("-vconsole:off", "-vsyslog:off")
@@ -181,6 +184,8 @@ class OpenVSwitch:
 
     def _forward(self) -> None:
         """The underlay, at once and before any controller is heard."""
+        for version in ("v4", "v6"):
+            self.appctl("dpctl/ipf-set-min-frag", version, _SMALLEST_FRAGMENT)
         flows = self.directory / "underlay"
         flows.write_text(underlay.bundle(self.fabric, self.switch.name))
         self.ofctl("bundle", BRIDGE, str(flows))

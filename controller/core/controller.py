@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from controller.clock import Clock
+from controller.core import trial
 from controller.core.admission import Admission
 from controller.core.announce import Announcer
 from controller.core.conntrack import Conntrack
@@ -32,6 +33,7 @@ from controller.southbound.openflow import events as openflow
 from controller.southbound.p4 import events as p4
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.types import Intent, Role, Switch
+from flows.tables import Kind
 from p4src.ids import Reason
 
 Event = openflow.Event | p4.Event
@@ -152,11 +154,20 @@ class Controller:
             return
         known, here, now = p.directories.now, p.fleet.names(), p.clock.now()
         if isinstance(event, openflow.PacketIn):
+            if event.cookie.kind is Kind.FRAGMENT_SHORT:
+                p.journal.event(
+                    "small_fragments_dropped", **trial.finding(self._name(event.session.id), event.cookie.id)
+                )
+                return
             sends = p.openflow_reports.handle(event, known, here, now)
         else:
             sends = p.p4_reports.handle(event, known, here, now)
         for send in sends:
             p.fleet.send(send.switch, send.packet)
+
+    def _name(self, number: int) -> str:
+        switch = self._p.directories.now.switch(number)
+        return f"{number:#x}" if switch is None else switch.name
 
     def _connected(self, session: object, number: int) -> None:
         p = self._p
@@ -222,6 +233,9 @@ class Controller:
             lbs = p.directories.now.lbs(switch.site)
             if all(p.fleet.is_synced(each.name) for each in lbs):
                 p.pinning.assign_orphans(switch.name)
+            if switch.of_kind.protocol is Speaks.OPENFLOW:
+                for packet in trial.packets(switch):
+                    task.send(packet)
             task.spawn(self._ready(task))
 
     async def _ready(self, task: SwitchTask) -> None:

@@ -6,15 +6,17 @@
                          ─► quoted            whose packet an ICMP error is about
                          ─► redirect_error    the same error, as the server must see it
     a new owner          ─► gratuitous_arp, unsolicited_na
+    a switch on trial    ─► small_fragments
 
 Whatever the network sends, these raise nothing: only wrong arguments (a MAC that is none) are ``ValueError``.
-Frames are untagged Ethernet; a VLAN tag counts as not understood.
+Frames are untagged Ethernet, for switches take a priority tag off; any other VLAN tag counts as not understood.
 """
 
 from controller.frames.announce import gratuitous_arp, unsolicited_na
 from controller.frames.quote import Endpoint, Quoted, quoted, redirect_error
 from controller.frames.reset import tcp_reset
 from controller.frames.toobig import packet_too_big
+from controller.frames.trial import small_fragments
 from controller.frames.tuple import Flow5, tuple_of
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "packet_too_big",
     "quoted",
     "redirect_error",
+    "small_fragments",
     "tcp_reset",
     "tuple_of",
     "unsolicited_na",

@@ -16,12 +16,12 @@ from flows import zones
 from flows.actions import Action, Clone, Conntrack, Nat, Set
 from flows.entries import Flow, flow
 from flows.fields import FRAG_ANY, FRAG_FIRST, FRAG_LATER
-from flows.match import ETH_ARP, Match
+from flows.match import Match
 from flows.spec import Family, Here, family_of, src_field, transport
+from flows.stages import entry, respond
 from flows.stages.backend import hand_over
 from flows.stages.fragment import IPV6_FRAGMENT
 from flows.stages.listener import TRACKED
-from flows.stages.respond import arp_reply
 from flows.tables import LISTENER, Kind, Priority, Stage
 
 _ANY = {"ip_frag": FRAG_ANY}
@@ -43,21 +43,12 @@ def nat(
     cookie = placed.cookie(Kind.STATIC)
     packets = transport(listener).plus(**{kin.src: address})
     answers = packets.plus(**{"ip_frag": 0, src_field(listener): listener.backend_port})
-    out = [
-        flow(
-            placed.entry,
-            placed.priority(Priority.ANSWER),
-            answers,
-            (*_as_vip(listener), *hand_over(placed)),
-            cookie=cookie,
-        )
-    ]
+    undone = (*_as_vip(listener), *hand_over(placed))
+    out = [entry.claim(placed, Priority.ANSWER, answers, undone, cookie=cookie)]
     for network in (n for n in bypass if n.version == kin.version):
         for match in (answers, *fragments(kin, packets)):
             direct = match.plus(**{kin.dst: network})
-            out.append(
-                flow(placed.entry, placed.priority(Priority.BYPASS), direct, hand_over(placed), cookie=cookie)
-            )
+            out.append(entry.leave(placed, Priority.BYPASS, direct, hand_over(placed), cookie=cookie))
     return out + _fragments(here, listener, packets)
 
 
@@ -81,9 +72,11 @@ def _fragments(here: Here, listener: ListenerSpec, packets: Match) -> list[Flow]
         ct_tp_src=listener.backend_port,
     )
     rewrite = placed.table(Stage.ANSWER_FRAGMENT_VIP)
-    priority = placed.priority(Priority.ANSWER)
     return [
-        *(flow(placed.entry, priority, each, (once,), cookie=cookie) for each in fragments(kin, packets)),
+        *(
+            entry.claim(placed, Priority.ANSWER, each, (once,), cookie=cookie)
+            for each in fragments(kin, packets)
+        ),
         flow(table, 41, first.plus(ct_zone=zone), (twice,), cookie=cookie),
         flow(table, 40, later.plus(ct_zone=zone), (Clone((together,)), twice), cookie=cookie),
         flow(table, 30, later, cookie=cookie),
@@ -135,21 +128,9 @@ def local(here: Here, listener: ListenerSpec) -> list[Flow]:
     answer = transport(listener).plus(**{LISTENER: listener.id, "ip_frag": 0})
     rewrite = placed.table(Stage.ANSWER_FRAGMENT_VIP)
     out = [
-        flow(placed.entry, placed.priority(Priority.LOCAL), to_local, back, cookie=cookie),
+        entry.claim(placed, Priority.LOCAL, to_local, back, cookie=cookie),
         flow(table, 20, this.plus(**_ANY), cookie=cookie, goto=rewrite),
         flow(table, 10, answer, (*_as_vip(listener), *hand_over(placed)), cookie=cookie),
         *_fragments_as_vip(here, listener, zones.fullnat_fragments(placed, listener.vip.id)),
     ]
-    if kin.version == 4:
-        out.append(_arp(here, listener))
-    return out
-
-
-def _arp(here: Here, listener: ListenerSpec) -> Flow:
-    assert listener.local is not None
-    placed = here.placed
-    match = Match.of(eth_type=ETH_ARP, arp_op=1, arp_tpa=listener.local)
-    actions = arp_reply(listener.local, here.switch.mac)
-    return flow(
-        placed.entry, placed.priority(Priority.RESPOND), match, actions, cookie=placed.cookie(Kind.STATIC)
-    )
+    return [*out, *respond.own(here, listener.local)]

@@ -96,7 +96,7 @@ def _leave(placed: Placed, backend: BackendSpec) -> tuple[Action, ...]:
 
 
 def hand_over(placed: Placed) -> tuple[Action, ...]:
-    """Let the flows of others forward the packet."""
+    """Let the flows of others forward the packet; without a table of theirs, those below ours (see entry.py)."""
     if placed.place.next_table is not None:
         return (Resubmit(placed.place.next_table),)
     return (Set(CLAIMED, 1), Resubmit(placed.entry))

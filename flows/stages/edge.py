@@ -14,10 +14,11 @@ from collections.abc import Sequence
 
 from controller.spec.switch import ListenerSpec, Uplink, VipSpec
 from flows.actions import Action, Bits, Bundle, Move, Output, Set, ToGroup, pack_all, whole
-from flows.entries import Bucket, Flow, Group, flow
+from flows.entries import Bucket, Flow, Group
 from flows.fields import FRAG_ANY
 from flows.match import PROTO_TCP, PROTO_UDP
 from flows.spec import Here, dst_field, family
+from flows.stages import entry
 from flows.tables import Kind, Placed, Priority
 
 _WEIGHT = 1000
@@ -51,23 +52,23 @@ def flows(
     ports = tuple(u.port for u in uplinks if u.admitted)
     by_source: tuple[Action, ...] = (Set("eth_src", here.switch.mac), Bundle(ports)) if ports else ()
 
-    def entry(priority: Priority, actions: tuple[Action, ...], **more: int | tuple[int, int]) -> Flow:
-        return flow(placed.entry, placed.priority(priority), packets.plus(**more), actions, cookie=cookie)
+    def sent(priority: Priority, actions: tuple[Action, ...], **more: int | tuple[int, int]) -> Flow:
+        return entry.claim(placed, priority, packets.plus(**more), actions, cookie=cookie)
 
     frame = (Set("eth_dst", vip.mac), Set("eth_src", here.switch.mac))
     udp_ports = Move(whole("udp_src"), Bits("eth_src", 0, 16))
     spread = ToGroup(group_id(placed))
     out = [
-        entry(Priority.LISTENER, (*frame, spread), ip_proto=PROTO_TCP),
-        entry(Priority.LISTENER, (*frame, udp_ports, spread), ip_proto=PROTO_UDP, ip_frag=0),
-        entry(Priority.ICMP, by_source, ip_frag=FRAG_ANY),
-        entry(Priority.REST, by_source),
+        sent(Priority.LISTENER, (*frame, spread), ip_proto=PROTO_TCP),
+        sent(Priority.LISTENER, (*frame, udp_ports, spread), ip_proto=PROTO_UDP, ip_frag=0),
+        sent(Priority.ICMP, by_source, ip_frag=FRAG_ANY),
+        sent(Priority.REST, by_source),
     ]
     everybody = tuple(Output(port) for port in ports)
     for icmp_type in kin.errors:
         error = {"ip_proto": kin.icmp_proto, kin.icmp_type: icmp_type, "ip_frag": 0}
-        out.append(entry(Priority.ICMP, everybody, **error))
+        out.append(sent(Priority.ICMP, everybody, **error))
     for listener in (item for item in listeners if item.sticky):
         match = {"ip_proto": listener.protocol.number, dst_field(listener): listener.port}
-        out.append(entry(Priority.SYN, by_source, **match))
+        out.append(sent(Priority.SYN, by_source, **match))
     return out

@@ -20,16 +20,18 @@ fullnat needs two behind the backend's choice: three for memory (of which one ga
 from __future__ import annotations
 
 from controller.spec.switch import ListenerSpec, VipSpec
-from flows.actions import Action, Bits, Clone, Conntrack, Load, Move, Set, whole
+from flows.actions import Action, Bits, Clone, Conntrack, Load, Move, Report, Set, whole
 from flows.entries import Flow, flow
-from flows.fields import FRAG_ANY, FRAG_FIRST, FRAG_LATER
+from flows.fields import CT_INV, CT_TRK, FRAG_ANY, FRAG_FIRST, FRAG_LATER
 from flows.match import Match
-from flows.spec import FAMILIES, Here, family, family_of, packets
+from flows.spec import FAMILIES, Family, Here, family, family_of, packets
+from flows.stages import entry
 from flows.stages.listener import TRACKED, regs, zones
 from flows.stages.memory import FROM_MARK, KEEP, UNKNOWN
 from flows.tables import (
     BACKEND,
     FLAG_GATHERED,
+    FLAG_TRIAL,
     FLAGS,
     LISTENER,
     VIP,
@@ -37,6 +39,8 @@ from flows.tables import (
     ZONE_NEW,
     ZONE_NOW,
     Kind,
+    Meters,
+    Placed,
     Priority,
     Stage,
 )
@@ -59,7 +63,7 @@ def claim(here: Here, vip: VipSpec) -> list[Flow]:
     first_pass = kin.ip.plus(ct_zone=of_vip(placed, vip).new, **{VIP: vip.id})
     miss = first_pass.plus(ct_mark=UNKNOWN)
     return [
-        flow(placed.entry, placed.priority(Priority.FRAGMENT), match, claimed, cookie=cookie),
+        entry.claim(placed, Priority.FRAGMENT, match, claimed, cookie=cookie),
         flow(table, 42, miss.plus(ip_frag=FRAG_LATER), (_wait(here, ZONE_NEW), before), cookie=cookie),
         flow(table, 41, miss, (before,), cookie=cookie),
         flow(table, 40, first_pass, (*_FROM_LABEL, *KEEP), cookie=cookie, goto=known),
@@ -85,8 +89,28 @@ def static(here: Here) -> list[Flow]:
             flow(new, 10, first, (_wait(here, ZONE_NEW), *kept), cookie=cookie, goto=known),
             flow(new, 0, kin.ip, kept, cookie=cookie, goto=known),
             *_gather(here, kin.ip),
+            _short(here, kin),
         ]
-    return out
+    trial_over = Match.of(**{FLAGS: (FLAG_TRIAL, FLAG_TRIAL)})
+    return [*out, flow(gathered, 59, trial_over, cookie=cookie)]
+
+
+def trial(placed: Placed) -> tuple[Action, ...]:
+    """What to do with the fragments of the controller's own by which a switch is tried (see ``_short``)."""
+    return (Set(FLAGS, FLAG_TRIAL), Conntrack(gathering(placed), placed.table(Stage.GATHERED)))
+
+
+def _short(here: Here, kin: Family) -> Flow:
+    """A fragment on trial that conntrack calls invalid: it takes none so small."""
+    placed = here.placed
+    invalid = kin.ip.plus(
+        ip_frag=FRAG_FIRST,
+        ct_state=(CT_TRK | CT_INV, CT_TRK | CT_INV),
+        **{FLAGS: (FLAG_TRIAL, FLAG_TRIAL)},
+    )
+    cookie = placed.cookie(Kind.FRAGMENT_SHORT, kin.version)
+    tell = (Report(placed.meter(Meters.REPORTS)),)
+    return flow(placed.table(Stage.GATHERED), 60, invalid, tell, cookie=cookie)
 
 
 def listener(here: Here, item: ListenerSpec) -> list[Flow]:

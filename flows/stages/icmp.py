@@ -14,6 +14,7 @@ from controller.spec.switch import ListenerSpec, VipSpec
 from flows.actions import Conntrack, Report, Set
 from flows.entries import Flow, flow
 from flows.spec import FAMILIES, Here, family, family_of
+from flows.stages import entry
 from flows.stages.listener import TRACKED, zones
 from flows.stages.memory import FROM_MARK, UNKNOWN
 from flows.tables import (
@@ -38,9 +39,8 @@ def claim(here: Here, vip: VipSpec) -> list[Flow]:
     actions = (Set(VIP, vip.id), *zones(here, vip), Conntrack(ZONE_NOW, placed.table(Stage.ICMP_NOW)))
     cookie = placed.cookie(Kind.STATIC)
     base = kin.ip.plus(**{"ip_proto": kin.icmp_proto, kin.dst: vip.address})
-    priority = placed.priority(Priority.ICMP)
     return [
-        flow(placed.entry, priority, base.plus(**{kin.icmp_type: t}), actions, cookie=cookie)
+        entry.claim(placed, Priority.ICMP, base.plus(**{kin.icmp_type: t}), actions, cookie=cookie)
         for t in kin.errors
     ]
 

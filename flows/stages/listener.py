@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from controller.spec.switch import ListenerSpec, VipSpec
 from flows.actions import Action, Bits, Load, Move, Set, whole
-from flows.entries import Flow, flow
+from flows.entries import Flow
 from flows.fields import CT_INV, CT_TRK, TCP_ACK, TCP_SYN
 from flows.spec import Here, dst_field, family, packets, src_field
+from flows.stages import entry
 from flows.tables import (
     FLAG_STICKY,
     FLAG_SYN,
@@ -39,22 +40,14 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
     placed = here.placed
     cookie = placed.cookie(Kind.LISTENER, listener.id)
     whole_packets = packets(listener).plus(**{dst_field(listener): listener.port, "ip_frag": 0})
-    claim = regs(here, listener, 0) + _hide_ports(listener)
-    out = [
-        flow(
-            placed.entry,
-            placed.priority(Priority.LISTENER),
-            whole_packets,
-            claim,
-            cookie=cookie,
-            goto=placed.table(Stage.PIN),
-        )
-    ]
+    claimed = regs(here, listener, 0) + _hide_ports(listener)
+    after = placed.table(Stage.PIN)
+    out = [entry.claim(placed, Priority.LISTENER, whole_packets, claimed, cookie=cookie, goto=after)]
     if listener.protocol == "tcp":
         syn = whole_packets.plus(tcp_flags=(TCP_SYN, TCP_SYN | TCP_ACK))
-        claim = regs(here, listener, FLAG_SYN) + _hide_ports(listener)
+        claimed = regs(here, listener, FLAG_SYN) + _hide_ports(listener)
         first = placed.table(Stage.PREFIX)
-        out.append(flow(placed.entry, placed.priority(Priority.SYN), syn, claim, cookie=cookie, goto=first))
+        out.append(entry.claim(placed, Priority.SYN, syn, claimed, cookie=cookie, goto=first))
     return out
 
 
@@ -62,10 +55,8 @@ def rest(here: Here, vip: VipSpec) -> Flow:
     """What is sent to a VIP and to no listener: dropped and counted."""
     placed = here.placed
     kin = family(vip.address)
-    cookie = placed.cookie(Kind.DROP, vip.id)
-    return flow(
-        placed.entry, placed.priority(Priority.REST), kin.ip.plus(**{kin.dst: vip.address}), cookie=cookie
-    )
+    match = kin.ip.plus(**{kin.dst: vip.address})
+    return entry.leave(placed, Priority.REST, match, cookie=placed.cookie(Kind.DROP, vip.id))
 
 
 def zones(here: Here, vip: VipSpec) -> tuple[Action, ...]:

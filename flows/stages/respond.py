@@ -1,15 +1,19 @@
-"""`arp`: answer ARP, neighbour solicitations and pings for a VIP while this site's authority lasts.
+"""`arp`: answer ARP, neighbour solicitations and pings for a VIP while this site's authority lasts; for own addresses.
 
     ARP who-has VIP ──► reply with the virtual MAC        NS VIP ──► NA, in two steps (type, then option)
-    NS VIP from :: (somebody wants the address) ──► NA to all nodes
-    without authority: whoever asks, tables of others ──► perhaps a site that answers
+    NS VIP from :: (a host that wants the address) ──► NA to all nodes
+    without authority: the question ──► tables of others ──► perhaps a site that answers
 
-The flows carry the authority as a hard timeout: a switch that hears no renewal stops answering by itself.
+The flows carry the authority as a hard timeout: a switch that hears no renewal stops answering by itself. A
+solicitation that RFC 4861 (7.1.1) calls invalid is not answered, for it may come from another network: hop limit not
+255, or from :: and either not to the solicited-node group or with a link-layer address. Open vSwitch itself shows no
+target of one with another code or cut short, and none of an ARP packet that is not about Ethernet and IPv4.
 """
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address
+from dataclasses import dataclass
+from ipaddress import IPv6Address, IPv6Network
 
 from controller.spec.switch import VipSpec
 from controller.spec.types import Address
@@ -17,23 +21,56 @@ from flows.actions import IN_PORT, Action, Bits, Load, Move, Output, Pop, Push, 
 from flows.entries import Flow, flow
 from flows.match import ETH_ARP, PROTO_ICMP6, Match
 from flows.spec import Here, family
+from flows.stages import entry
 from flows.stages.backend import hand_over
 from flows.tables import Kind, Priority, Stage
 
 _SOLICIT, _ADVERTISE = 135, 136
 _OVERRIDE, _SOLICITED = 0x20000000, 0x40000000
 _NOBODY, _ALL_NODES, _ALL_NODES_MAC = IPv6Address("::"), IPv6Address("ff02::1"), "33:33:00:00:00:01"
+_GROUPS = IPv6Network("ff00::/8")
+_SOLICITED_NODE = IPv6Address("ff02::1:ff00:0")
 _TARGET_OPTION = 2
+_ONE_LINK = 255
+"""Hop limit that proves that no router passed it on."""
+_TTL = 64
+"""Of an answer to a ping, which may have come with the last hop that it had."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An address whose MAC hosts ask for."""
+
+    address: Address
+    mac: str
+    cookie: int
+    authority: int = 0
+    """Seconds for which the flows answer without renewal; 0: always."""
 
 
 def flows(here: Here, vip: VipSpec) -> list[Flow]:
     """Flows that answer for ``vip`` with authority, and let the questions pass without."""
-    passing = [_pass(here, vip)] if vip.address.version == 6 else []
+    passing = [_pass(here, vip), *_improper(here, vip.address)] if vip.address.version == 6 else []
     if not vip.authority:
         return passing
-    if vip.address.version == 4:
-        return [_arp(here, vip), _echo(here, vip)]
-    return [_solicitation(here, vip), _probe(here, vip), _echo(here, vip), *passing]
+    cookie = here.placed.cookie(Kind.RESPOND, vip.id)
+    asked = Asked(vip.address, vip.mac, cookie, vip.authority)
+    return [*questions(here, asked), _echo(here, vip, asked), *passing]
+
+
+def own(here: Here, address: Address) -> list[Flow]:
+    """Flows that answer for an address of the switch's own, which needs no authority."""
+    asked = Asked(address, here.switch.mac, here.placed.cookie(Kind.STATIC))
+    if address.version == 4:
+        return questions(here, asked)
+    return [*questions(here, asked), *_improper(here, address), advert(here)]
+
+
+def questions(here: Here, asked: Asked) -> list[Flow]:
+    """Flows that answer ARP, or proper solicitations."""
+    if asked.address.version == 4:
+        return [_arp(here, asked)]
+    return [_solicitation(here, asked), _probe(here, asked)]
 
 
 def advert(here: Here) -> Flow:
@@ -48,74 +85,89 @@ def advert(here: Here) -> Flow:
     )
 
 
-def _entry(here: Here, vip: VipSpec, match: Match, actions: tuple[Action, ...]) -> Flow:
-    placed = here.placed
-    cookie = placed.cookie(Kind.RESPOND, vip.id)
-    return flow(
-        placed.entry, placed.priority(Priority.RESPOND), match, actions, cookie=cookie, hard=vip.authority
-    )
+def _answer(
+    here: Here,
+    asked: Asked,
+    match: Match,
+    actions: tuple[Action, ...],
+    priority: Priority = Priority.RESPOND,
+) -> Flow:
+    return entry.claim(here.placed, priority, match, actions, cookie=asked.cookie, hard=asked.authority)
 
 
 def _back_to_sender(mac: str) -> tuple[Action, ...]:
     return (Move(whole("eth_src"), whole("eth_dst")), Set("eth_src", mac))
 
 
-def _arp(here: Here, vip: VipSpec) -> Flow:
-    match = Match.of(eth_type=ETH_ARP, arp_op=1, arp_tpa=vip.address)
-    return _entry(here, vip, match, arp_reply(vip.address, vip.mac))
-
-
-def arp_reply(address: Address, mac: str) -> tuple[Action, ...]:
-    """Turn an ARP request for ``address`` into the answer that names ``mac``, and send it back."""
-    return (
-        *_back_to_sender(mac),
+def _arp(here: Here, asked: Asked) -> Flow:
+    reply = (
+        *_back_to_sender(asked.mac),
         Load(2, Bits("arp_op", 0, 16)),
         Move(whole("arp_sha"), whole("arp_tha")),
-        Set("arp_sha", mac),
+        Set("arp_sha", asked.mac),
         Move(whole("arp_spa"), whole("arp_tpa")),
-        Set("arp_spa", address),
+        Set("arp_spa", asked.address),
         Output(IN_PORT),
     )
+    return _answer(here, asked, Match.of(eth_type=ETH_ARP, arp_op=1, arp_tpa=asked.address), reply)
 
 
-def _solicitation(here: Here, vip: VipSpec) -> Flow:
-    to_asker = (*_back_to_sender(vip.mac), Move(whole("ipv6_src"), whole("ipv6_dst")))
-    return _entry(here, vip, _asks(vip), (*to_asker, *_advertise(here, vip, _OVERRIDE | _SOLICITED)))
+def _solicitation(here: Here, asked: Asked) -> Flow:
+    to_asker = (*_back_to_sender(asked.mac), Move(whole("ipv6_src"), whole("ipv6_dst")))
+    advertised = _advertise(here, asked, _OVERRIDE | _SOLICITED)
+    return _answer(here, asked, _asks(asked.address), (*to_asker, *advertised))
 
 
-def _probe(here: Here, vip: VipSpec) -> Flow:
+def _probe(here: Here, asked: Asked) -> Flow:
     """Asked by a host without address, which may not be answered by itself (RFC 4861, 7.2.4).
 
     Its question has no option that could become the answer's; a host that probes does not look for one.
     """
+    to_all = (Set("eth_src", asked.mac), Set("eth_dst", _ALL_NODES_MAC), Set("ipv6_dst", _ALL_NODES))
+    group = _solicited_node(asked.address)
+    proper = _asks(asked.address).plus(ipv6_src=_NOBODY, ipv6_dst=group, nd_sll=0)
+    return _answer(here, asked, proper, (*to_all, *_advertise(here, asked, _OVERRIDE)), Priority.PROBE)
+
+
+def _improper(here: Here, address: Address) -> list[Flow]:
+    """Asked by a host without address, but not as one that probes; or asked of a group without an address to answer.
+
+    Open vSwitch shows no link-layer address of a question whose options are wrong, and could not add one to the answer.
+    """
     placed = here.placed
-    to_all = (Set("eth_src", vip.mac), Set("eth_dst", _ALL_NODES_MAC), Set("ipv6_dst", _ALL_NODES))
-    return flow(
-        placed.entry,
-        placed.priority(Priority.PROBE),
-        _asks(vip).plus(ipv6_src=_NOBODY),
-        (*to_all, *_advertise(here, vip, _OVERRIDE)),
-        cookie=placed.cookie(Kind.RESPOND, vip.id),
-        hard=vip.authority,
-    )
+    cookie = placed.cookie(Kind.STATIC)
+    return [
+        entry.leave(placed, Priority.IMPROPER, _asks(address).plus(**more), hand_over(placed), cookie=cookie)
+        for more in ({"ipv6_src": _NOBODY}, {"ipv6_dst": _GROUPS, "nd_sll": 0})
+    ]
 
 
 def _pass(here: Here, vip: VipSpec) -> Flow:
     """A neighbour that checks whether the VIP is still there asks it alone: an IPv6 packet to a VIP, unlike ARP."""
     placed = here.placed
-    priority, cookie = placed.priority(Priority.QUESTION), placed.cookie(Kind.STATIC)
-    return flow(placed.entry, priority, _asks(vip), hand_over(placed), cookie=cookie)
+    cookie = placed.cookie(Kind.STATIC)
+    return entry.leave(placed, Priority.QUESTION, _asks(vip.address), hand_over(placed), cookie=cookie)
 
 
-def _asks(vip: VipSpec) -> Match:
+def _asks(address: Address) -> Match:
     return Match.of(
-        eth_type=0x86DD, ip_proto=PROTO_ICMP6, icmpv6_type=_SOLICIT, icmpv6_code=0, nd_target=vip.address
+        eth_type=0x86DD,
+        ip_proto=PROTO_ICMP6,
+        icmpv6_type=_SOLICIT,
+        icmpv6_code=0,
+        nd_target=address,
+        ip_ttl=_ONE_LINK,
     )
 
 
-def _advertise(here: Here, vip: VipSpec, flags: int) -> tuple[Action, ...]:
+def _solicited_node(address: Address) -> IPv6Address:
+    """The group in which a host is asked for an address (RFC 4291, 2.7.1)."""
+    return IPv6Address(int(_SOLICITED_NODE) | int(address) & 0xFFFFFF)
+
+
+def _advertise(here: Here, asked: Asked, flags: int) -> tuple[Action, ...]:
     return (
-        Set("ipv6_src", vip.address),
+        Set("ipv6_src", asked.address),
         Set("icmpv6_type", _ADVERTISE),
         Set("nd_options_type", _TARGET_OPTION),
         Set("nd_reserved", flags),
@@ -123,7 +175,7 @@ def _advertise(here: Here, vip: VipSpec, flags: int) -> tuple[Action, ...]:
     )
 
 
-def _echo(here: Here, vip: VipSpec) -> Flow:
+def _echo(here: Here, vip: VipSpec, asked: Asked) -> Flow:
     kin = family(vip.address)
     request, reply = kin.echo
     src, dst = whole(kin.src), whole(kin.dst)
@@ -143,6 +195,7 @@ def _echo(here: Here, vip: VipSpec) -> Flow:
         Pop(src),
         Pop(dst),
         Set(kin.icmp_type, reply),
+        Set("ip_ttl", _TTL),
         Output(IN_PORT),
     )
-    return _entry(here, vip, match, actions)
+    return _answer(here, asked, match, actions)

@@ -8,6 +8,14 @@ header ethernet_t {
     bit<16> type;
 }
 
+// IEEE 802.1Q: of a frame that names no VLAN (VID 0), only a priority.
+header tag_t {
+    bit<3> priority;
+    bit<1> dei;
+    bit<12> vid;
+    bit<16> type;
+}
+
 header arp_t {
     bit<16> htype;
     bit<16> ptype;
@@ -135,6 +143,7 @@ struct headers_t {
     packet_in_t packet_in;
     packet_out_t packet_out;
     ethernet_t ethernet;
+    tag_t tag;          // never sent
     ipv4_t outer4;
     ipv6_t outer6;
     arp_t arp;

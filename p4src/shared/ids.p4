@@ -4,7 +4,9 @@
 
 const bit<16> ETHERTYPE_IPV4 = 0x0800;
 const bit<16> ETHERTYPE_ARP = 0x0806;
+const bit<16> ETHERTYPE_VLAN = 0x8100;
 const bit<16> ETHERTYPE_IPV6 = 0x86dd;
+const bit<16> ETHERTYPE_SERVICE_VLAN = 0x88a8;
 const bit<16> ETHERTYPE_HELLO = 0x88b6; // IEEE: local experimental 2
 
 const bit<8> PROTO_ICMP = 1;

@@ -187,6 +187,9 @@ control Backend(inout headers_t hdr, inout local_t local, inout standard_metadat
             if (hdr.packet_out.isValid()) {
                 length = length - 12;
             }
+            if (hdr.tag.isValid()) {
+                length = length - 4;
+            }
             if (length > mtu) {
                 hdr.outer4.setInvalid();
                 hdr.outer6.setInvalid();

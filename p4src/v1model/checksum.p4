@@ -1,4 +1,5 @@
-// Checksums: IPv4 headers are summed anew, transport checksums get what changed, neighbour advertisements are summed.
+// Checksums: IPv4 headers and neighbour solicitations are checked; IPv4 headers are summed anew, transport checksums get
+// what changed, neighbour advertisements are summed.
 
 control CheckSums(inout headers_t hdr, inout local_t local) {
     apply {
@@ -6,6 +7,16 @@ control CheckSums(inout headers_t hdr, inout local_t local) {
             hdr.ipv4.version, hdr.ipv4.ihl, hdr.ipv4.tos, hdr.ipv4.length, hdr.ipv4.id, hdr.ipv4.reserved, hdr.ipv4.df,
             hdr.ipv4.mf, hdr.ipv4.offset, hdr.ipv4.ttl, hdr.ipv4.proto, hdr.ipv4.src, hdr.ipv4.dst, hdr.options.data
         }, hdr.ipv4.checksum, HashAlgorithm.csum16);
+        // Questions as hosts ask them: with one option, or none. Others are not added up.
+        verify_checksum(hdr.nd.isValid() && hdr.ipv6.length == 24, {
+            hdr.ipv6.src, hdr.ipv6.dst, 16w0, hdr.ipv6.length, 24w0, hdr.ipv6.next,
+            hdr.icmp.type, hdr.icmp.code, hdr.icmp.rest, hdr.nd.target
+        }, hdr.icmp.checksum, HashAlgorithm.csum16);
+        verify_checksum(hdr.nd_option.isValid() && hdr.ipv6.length == 32, {
+            hdr.ipv6.src, hdr.ipv6.dst, 16w0, hdr.ipv6.length, 24w0, hdr.ipv6.next,
+            hdr.icmp.type, hdr.icmp.code, hdr.icmp.rest, hdr.nd.target,
+            hdr.nd_option.type, hdr.nd_option.length, hdr.nd_option.mac
+        }, hdr.icmp.checksum, HashAlgorithm.csum16);
     }
 }
 

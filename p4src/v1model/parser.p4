@@ -2,11 +2,14 @@
 // quoted IP header and eight bytes; inside neighbour solicitations the target and its option.
 //
 //   cpu ─► packet_out ─┐
-//   port ──────────────┴► ethernet ─┬► arp
-//                                   ├► ipv4 ─► options ─┬► tcp
-//                                   └► ipv6 ─► fragment ┼► udp
-//                                                       └► icmp ─┬► nd ─► option
-//                                                                └► inner4, inner6 ─► quoted
+//   port ──────────────┴► ethernet ─► tag ─┬► arp
+//                                          ├► ipv4 ─► options ─┬► tcp
+//                                          └► ipv6 ─► fragment ┼► udp
+//                                                              └► icmp ─┬► nd ─► option
+//                                                                       └► inner4, inner6 ─► quoted
+//
+// VIPs live where untagged frames do. A tag that names no VLAN (VID 0) is taken off, as a bridge does; what is in a
+// VLAN is another network's, in which the same addresses may be somebody else's: it is not looked into.
 
 parser PacketParser(packet_in packet, out headers_t hdr, inout local_t local, inout standard_metadata_t std) {
     state start {
@@ -28,6 +31,26 @@ parser PacketParser(packet_in packet, out headers_t hdr, inout local_t local, in
     state parse_ethernet {
         packet.extract(hdr.ethernet);
         transition select(hdr.ethernet.type) {
+            ETHERTYPE_IPV4: parse_ipv4;
+            ETHERTYPE_IPV6: parse_ipv6;
+            ETHERTYPE_ARP: parse_arp;
+            ETHERTYPE_VLAN: parse_vlan;
+            ETHERTYPE_SERVICE_VLAN: parse_vlan;
+            default: accept;
+        }
+    }
+
+    state parse_vlan {
+        transition select(packet.lookahead<bit<16>>()) {
+            0x0000 &&& 0x0fff: parse_tag;
+            default: accept;
+        }
+    }
+
+    state parse_tag {
+        packet.extract(hdr.tag);
+        hdr.ethernet.type = hdr.tag.type;
+        transition select(hdr.tag.type) {
             ETHERTYPE_IPV4: parse_ipv4;
             ETHERTYPE_IPV6: parse_ipv6;
             ETHERTYPE_ARP: parse_arp;

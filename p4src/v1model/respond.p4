@@ -2,6 +2,9 @@
 //
 //   OP_AUTHORIZE ─► authority[vip] = deadline          question ─► authority[vip] > now ─► answer, else flooded
 //
+// A question is what a host would answer: an ARP request about Ethernet and IPv4; a solicitation that RFC 4861 (7.1.1)
+// calls valid, for another may come from another network; a ping.
+//
 // Authority ends by this switch's own clock. The controller learns that clock with OP_CLOCK before it names a deadline,
 // so a message that is late makes the authority shorter, never longer.
 
@@ -9,6 +12,7 @@ control Respond(inout headers_t hdr, inout local_t local, inout standard_metadat
     register<bit<48>>(VIPS) authority;
     bit<48> deadline;
     bit<1> question;
+    bit<1> proper;
 
     action back() {
         std.egress_spec = std.ingress_port;
@@ -70,13 +74,32 @@ control Respond(inout headers_t hdr, inout local_t local, inout standard_metadat
 
     apply {
         question = 0;
+        proper = 0;
+        if (hdr.nd.isValid() && hdr.icmp.code == 0 && hdr.ipv6.hops == 255 && hdr.ipv6.length >= 24) {
+            proper = 1;
+            // An option has a length, within the message. Who asks a group says a MAC, to whom the answer then says one;
+            // who probes an address has no MAC to be remembered, and asks the address's own group.
+            if (hdr.nd_option.isValid() && (hdr.nd_option.length == 0
+                    || ((bit<16>)hdr.nd_option.length << 3) > hdr.ipv6.length - 24)) {
+                proper = 0;
+            } else if (hdr.ipv6.src != 0) {
+                if (hdr.ipv6.dst[127:120] == 0xff && !hdr.nd_option.isValid()) {
+                    proper = 0;
+                }
+            } else if (hdr.ipv6.dst[127:24] != 0xff0200000000000000000001ff
+                       || hdr.ipv6.dst[23:0] != hdr.nd.target[23:0]
+                       || (hdr.nd_option.isValid() && hdr.nd_option.type == 1)) {
+                proper = 0;
+            }
+        }
         if (hdr.packet_out.isValid() && hdr.packet_out.op == OP_AUTHORIZE) {
             authority.write((bit<32>)hdr.packet_out.vip & (VIPS - 1), hdr.packet_out.deadline);
             mark_to_drop(std);
             local.done = 1;
-        } else if (hdr.arp.isValid() && hdr.arp.op == 1 && local.vip_mac != 0) {
+        } else if (hdr.arp.isValid() && local.vip_mac != 0 && hdr.arp.op == 1 && hdr.arp.htype == 1
+                   && hdr.arp.ptype == ETHERTYPE_IPV4 && hdr.arp.hlen == 6 && hdr.arp.plen == 4) {
             question = 1;
-        } else if (hdr.nd.isValid() && hdr.icmp.code == 0 && local.vip_mac != 0 && hdr.ipv6.hops == 255) {
+        } else if (proper == 1 && local.vip_mac != 0) {
             question = 1;
         } else if (local.responds == 1 && hdr.icmp.isValid() && hdr.icmp.code == 0 && local.fragment == FRAGMENT_NO
                    && ((hdr.ipv4.isValid() && hdr.icmp.type == 8) || (hdr.ipv6.isValid() && hdr.icmp.type == 128))) {

@@ -40,6 +40,8 @@ class Got:
     say: Say
     mark: bytes
     frames: list[Wire]
+    sent: tuple[Wire, ...]
+    """The frames that it was, tag and all."""
 
 
 class Wrong(Exception):

@@ -16,6 +16,7 @@ from tests.conformance.packets import (
     ICMP6,
     RST,
     Read,
+    Tag,
     cover,
     ether_type,
     header_is_right,
@@ -25,10 +26,12 @@ from tests.conformance.packets import (
     read_frame,
 )
 from tests.conformance.says import Connection, Delivered, FromClient, Log, Ping, Question, TooBigError
-from tests.conformance.scenario import CLIENTS, SERVER_ADDRESSES, TUNNEL_MTU, VIRTUAL_MAC
+from tests.conformance.scenario import CLIENTS, SERVER_ADDRESSES, SERVERS, TUNNEL_MTU, VIRTUAL_MAC
 from tests.conformance.target import Wire
 
 _TUNNEL_MTUS = range(TUNNEL_MTU, 1481)
+_TTL = 64
+"""Of an answer to a ping: the asker's own may be used up."""
 
 
 def _only(got: Got) -> bytes:
@@ -46,32 +49,34 @@ def _wanted(what: str, is_: object, should: object) -> None:
 
 @dataclass(frozen=True)
 class Answered:
-    """ARP request, neighbour solicitation or ping is answered with the VIP's virtual MAC."""
+    """ARP request, neighbour solicitation or ping is answered with the VIP's virtual MAC, or another one."""
+
+    mac: str = VIRTUAL_MAC
 
     def check(self, gots: Sequence[Got], log: Log) -> dict[Connection, Delivered]:
         """See ``Expect``."""
         for got in gots:
             frame = _only(got)
             if isinstance(got.say, Ping):
-                _ping_answer(got, got.say, frame)
+                _ping_answer(got, got.say, frame, self.mac)
             elif isinstance(got.say, Question) and got.say.address.version == 4:
-                _arp_answer(got.say, frame)
+                _arp_answer(got.say, frame, self.mac)
             elif isinstance(got.say, Question):
-                _advertisement(got.say, frame)
+                _advertisement(got.say, frame, self.mac)
         return {}
 
 
-def _arp_answer(asked: Question, frame: bytes) -> None:
+def _arp_answer(asked: Question, frame: bytes, named: str) -> None:
     client = mac(CLIENTS[asked.client].mac)
     _wanted("destination MAC", frame[:6], client)
-    _wanted("source MAC", frame[6:12], mac(VIRTUAL_MAC))
+    _wanted("source MAC", frame[6:12], mac(named))
     _wanted("EtherType", ether_type(frame), ARP)
     head = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 2)
-    body = head + mac(VIRTUAL_MAC) + asked.address.packed + client + asked.asker.packed
+    body = head + mac(named) + asked.address.packed + client + asked.asker.packed
     _wanted("ARP", frame[14:42].hex(), body.hex())
 
 
-def _advertisement(asked: Question, frame: bytes) -> None:
+def _advertisement(asked: Question, frame: bytes, named: str) -> None:
     found = _message(frame)
     probe = asked.unspecified
     # A host that only tries an address is told by the group of all nodes, and nobody solicited that (RFC 4861, 7.2.4).
@@ -80,7 +85,7 @@ def _advertisement(asked: Question, frame: bytes) -> None:
         _wanted("destination MAC", frame[:6], mac("33:33:00:00:00:01"))
     else:
         _wanted("destination MAC", frame[:6], mac(CLIENTS[asked.client].mac))
-    _wanted("source MAC", frame[6:12], mac(VIRTUAL_MAC))
+    _wanted("source MAC", frame[6:12], mac(named))
     _wanted("source", found.source, asked.address)
     _wanted("hop limit", found.ttl, 255)
     _wanted("type and code", found.payload[:2], bytes((136, 0)))
@@ -88,17 +93,18 @@ def _advertisement(asked: Question, frame: bytes) -> None:
     _wanted("router", bool(found.payload[4] & 0x80), False)
     _wanted("target", found.payload[8:24], asked.address.packed)
     # Open vSwitch can change an option but not add one, and a host that probes has sent none.
-    if not probe or found.payload[24:]:
-        _wanted("option", found.payload[24:32], b"\x02\x01" + mac(VIRTUAL_MAC))
+    if (asked.odd.options != b"" and not probe) or found.payload[24:]:
+        _wanted("option", found.payload[24:32], b"\x02\x01" + mac(named))
 
 
-def _ping_answer(got: Got, asked: Ping, frame: bytes) -> None:
+def _ping_answer(got: Got, asked: Ping, frame: bytes, named: str) -> None:
     client = CLIENTS[asked.client]
     found = _message(frame)
     _wanted("destination MAC", frame[:6], mac(client.mac))
-    _wanted("source MAC", frame[6:12], mac(VIRTUAL_MAC))
+    _wanted("source MAC", frame[6:12], mac(named))
     _wanted("source", found.source, asked.address)
     _wanted("destination", found.destination, client.addresses[found.version])
+    _wanted("TTL", found.ttl, _TTL)
     _wanted("type and code", found.payload[:2], bytes((0 if found.version == 4 else 129, 0)))
     _wanted("data", found.payload[4:].hex(), asked.message(got.mark).hex())
 
@@ -129,6 +135,31 @@ class Unanswered:
 
 
 @dataclass(frozen=True)
+class NotOurs:
+    """The balancer has nothing to do with it: what comes out comes out as it was sent, and at no server."""
+
+    def check(self, gots: Sequence[Got], log: Log) -> dict[Connection, Delivered]:
+        """See ``Expect``."""
+        for got in gots:
+            sent = [wire.frame for wire in got.sent]
+            for wire in got.frames:
+                if wire.port in SERVERS or not any(_left_alone(wire.frame, each) for each in sent):
+                    raise Wrong(f"it came out at {wire.port} as {wire.frame.hex()}, wanted it left alone")
+        return {}
+
+
+def _left_alone(frame: bytes, sent: bytes) -> bool:
+    """Whether it is what was sent, as it was or (its addresses, ports and tag as they were) routed."""
+    if frame[: len(sent)] == sent:
+        return True
+    ends = len(Tag().put(bytes(14)))
+    found, was = read(frame[ends:]), read(sent[ends:])
+    if found is None or was is None or frame[12:ends] != sent[12:ends]:
+        return False
+    return (found.source, found.destination, found.payload) == (was.source, was.destination, was.payload)
+
+
+@dataclass(frozen=True)
 class Crosses:
     """It comes out as it was sent, once at each of these ports, and nowhere else."""
 
@@ -140,7 +171,7 @@ class Crosses:
     def check(self, gots: Sequence[Got], log: Log) -> dict[Connection, Delivered]:
         """See ``Expect``."""
         for got in gots:
-            (sent,) = got.say.wires(log, got.mark)
+            (sent,) = got.sent
             where = sorted(wire.port for wire in got.frames)
             if where != sorted(self.ports):
                 raise Wrong(f"it came out at {where}, wanted {sorted(self.ports)}")

@@ -25,7 +25,7 @@ from controller.spec.switch import ListenerSpec
 from controller.spec.types import Protocol, Switch
 from tests.conformance.ageing import Ageing, Generations
 from tests.conformance.moment import Moment
-from tests.conformance.packets import ACK, SYN, Read, read_frame
+from tests.conformance.packets import ACK, SYN, Read, read_frame, without_priority
 from tests.conformance.scenario import switch_of
 from tests.conformance.target import DEADLINE, Can, Heard, Reason, Report, Wire
 
@@ -131,7 +131,7 @@ class Oracle:
 
 def as_packet(frame: bytes) -> Packet | None:
     """What a decision depends on, of a TCP or UDP packet; None for others."""
-    found = read_frame(frame)
+    found = read_frame(without_priority(frame))
     protocol = next((p for p in Protocol if found is not None and p.number == found.protocol), None)
     if found is None or protocol is None or found.fragment:
         return None

@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 from pyroute2 import IPRoute
 
@@ -95,9 +96,13 @@ class OpenVSwitch:
 
     reasons = frozenset(Reason) - {Reason.OVERFLOW}
 
-    def __init__(self, name: str = "conform") -> None:
+    def __init__(self, name: str = "conform", *, below: bool = False) -> None:
+        """``below``: the flows of others stand in our entry table, below ours."""
         self.name = "ovs"
         self.switch = switch_of("ovs", TUNNEL_PORT)
+        if below:
+            placement = replace(self.switch.placement, next_table=None)
+            self.switch = replace(self.switch, placement=placement)
         self.mutation: Mutation | None = None
         self._stack = ExitStack()
         self._lab = Lab.up(TOPOLOGY, name=f"{name[:6]}{os.getpid() % 100_000}", temporary=True)
@@ -123,9 +128,18 @@ class OpenVSwitch:
         self._now = 0.0
         self._answering: Answering | None = None
 
+    @property
+    def stream(self) -> Stream:
+        """The control stream."""
+        return self._stream
+
+    def command(self, method: str, *params: str) -> str:
+        """``ovs-appctl`` on the switch."""
+        return self._appctl(method, *params)
+
     def has(self, what: Can) -> bool:
         """See ``Target``."""
-        return what not in (Can.SERVER_ERRORS, Can.FORWARDS)
+        return what not in (Can.SERVER_ERRORS, Can.FORWARDS, Can.QUESTION_SUMS)
 
     def apply(self, world: Moment) -> None:
         """See ``Target``."""

@@ -15,8 +15,11 @@ FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 TCP, UDP, ICMP, ICMP6, IPIP, IPV6_IN_IP, FRAGMENT = 6, 17, 1, 58, 4, 41, 44
 ETHER = {4: 0x0800, 6: 0x86DD}
 ARP = 0x0806
-_FIRST = 1280
-"""Octets of transport in a first fragment; Open vSwitch takes shorter ones for an attack."""
+VLAN, SERVICE_VLAN = 0x8100, 0x88A8
+FIRST = 1280
+"""Octets of transport in a first fragment."""
+SMALL = 424
+"""As many as fit a path of the smallest MTU that is met; Open vSwitch can be told to take nothing below 400 octets."""
 
 
 def one_sum(data: bytes) -> int:
@@ -36,6 +39,27 @@ def mac(text: str) -> bytes:
 def ethernet(destination: str, source: str, kind: int, payload: bytes) -> bytes:
     """An untagged frame."""
     return mac(destination) + mac(source) + struct.pack("!H", kind) + payload
+
+
+@dataclass(frozen=True)
+class Tag:
+    """An IEEE 802.1Q tag; VID 0 names no VLAN, only a priority."""
+
+    vid: int = 0
+    priority: int = 0
+    kind: int = VLAN
+    """``SERVICE_VLAN`` for a provider's."""
+
+    def put(self, frame: bytes) -> bytes:
+        """The frame with this tag."""
+        return frame[:12] + struct.pack("!HH", self.kind, self.priority << 13 | self.vid) + frame[12:]
+
+
+def without_priority(frame: bytes) -> bytes:
+    """The frame without a tag that names no VLAN."""
+    kind, tag = struct.unpack_from("!HH", frame, 12)
+    names_none = kind in (VLAN, SERVICE_VLAN) and tag & 0xFFF == 0
+    return frame[:12] + frame[16:] if names_none else frame
 
 
 @dataclass(frozen=True)
@@ -63,11 +87,13 @@ class Ip:
         head = struct.pack("!BBHHHBB", 0x45, self.tos, length, self.ident, 0, self.ttl, self.protocol)
         return head + struct.pack("!H", one_sum(head + bytes(2) + ends)) + ends + self.payload
 
-    def fragments(self) -> tuple[bytes, bytes]:
-        """The same in two; the payload must be longer than a first fragment."""
-        parts = ((0, self.payload[:_FIRST], 1), (_FIRST, self.payload[_FIRST:], 0))
-        first, later = (self._fragment(*part) for part in parts)
-        return first, later
+    def fragments(self, octets: int = FIRST) -> tuple[bytes, ...]:
+        """The same in parts of so many octets of the payload, which must be longer."""
+        last = len(self.payload) - 1
+        return tuple(
+            self._fragment(at, self.payload[at : at + octets], int(at + octets <= last))
+            for at in range(0, last + 1, octets)
+        )
 
     def _fragment(self, offset: int, part: bytes, more: int) -> bytes:
         if self.source.version == 6:
@@ -168,23 +194,65 @@ def too_big(router: Address, about: bytes, mtu: int) -> Ip:
     return icmp(router, sender, kind, code, struct.pack("!I", mtu) + about)
 
 
+@dataclass(frozen=True)
+class Odd:
+    """What may be wrong, or unusual, with a question; as it stands here: nothing."""
+
+    hardware: int = 1
+    """ARP: type of the hardware addresses, Ethernet."""
+    protocol: int = 0x0800
+    """ARP: type of the protocol addresses, IPv4."""
+    lengths: tuple[int, int] = (6, 4)
+    """ARP: of both addresses, as it says."""
+    hops: int = 255
+    code: int = 0
+    options: bytes | None = None
+    """Of a solicitation; None: the asker's MAC, or none from ``::``."""
+    destination: Address | None = None
+    """Of a solicitation, whatever it should be."""
+    sum_off_by: int = 0
+    """What is added to the right checksum of a solicitation."""
+    short: int = 0
+    """Octets of a solicitation that its IPv6 header does not count."""
+
+
+USUAL = Odd()
+
+
 def arp(
-    operation: int, sender: str, source: Address, target: Address, to: str = "ff:ff:ff:ff:ff:ff"
+    operation: int,
+    sender: str,
+    source: Address,
+    target: Address,
+    to: str = "ff:ff:ff:ff:ff:ff",
+    odd: Odd = USUAL,
 ) -> bytes:
     """An ARP frame with an empty target MAC."""
-    body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation)
+    body = struct.pack("!HHBBH", odd.hardware, odd.protocol, *odd.lengths, operation)
     body += mac(sender) + source.packed + bytes(6) + target.packed
     return ethernet(to, sender, ARP, body)
 
 
-def solicitation(sender: str, source: Address, target: IPv6Address, unicast: str | None = None) -> bytes:
+def solicited_node(target: IPv6Address) -> IPv6Address:
+    """The group to which questions for an address go."""
+    return IPv6Address(bytes.fromhex("ff0200000000000000000001ff") + target.packed[13:])
+
+
+def solicitation(
+    sender: str, source: Address, target: IPv6Address, unicast: str | None = None, odd: Odd = USUAL
+) -> bytes:
     """A neighbour solicitation, to the solicited-node group or (``unicast``) to a MAC; from ``::`` without option."""
-    group = ip_address(bytes.fromhex("ff0200000000000000000001ff") + target.packed[13:])
-    destination: Address = group if unicast is None else target
-    option = b"" if source.is_unspecified else b"\x01\x01" + mac(sender)
-    body = icmp(source, destination, 135, 0, bytes(4) + target.packed + option, ttl=255).build()
+    group = solicited_node(target)
+    destination = odd.destination or (group if unicast is None else target)
+    usual = b"" if source.is_unspecified else b"\x01\x01" + mac(sender)
+    options = usual if odd.options is None else odd.options
+    ip = icmp(source, destination, 135, odd.code, bytes(4) + target.packed + options, odd.hops)
+    right = int.from_bytes(ip.payload[2:4], "big")
+    wrong = ((right + odd.sum_off_by) & 0xFFFF).to_bytes(2, "big")
+    body = replace(ip, payload=ip.payload[:2] + wrong + ip.payload[4:]).build()
+    counted = (len(ip.payload) - odd.short).to_bytes(2, "big")
     to = unicast or "33:33:" + ":".join(f"{byte:02x}" for byte in group.packed[12:])
-    return ethernet(to, sender, ETHER[6], body)
+    return ethernet(to, sender, ETHER[6], body[:4] + counted + body[6:])
 
 
 def advertisement(sender: str, target: IPv6Address) -> bytes:

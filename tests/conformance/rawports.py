@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import select
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterable, Mapping
 
+from tests.conformance.packets import VLAN
 from tests.conformance.target import DEADLINE, Wire
 
 _ETH_P_ALL = 3
-_SOL_PACKET, _IGNORE_OUTGOING = 263, 23
+_SOL_PACKET, _AUXDATA, _IGNORE_OUTGOING = 263, 8, 23
+_AUXILIARY = struct.Struct("=IIIHHHH")
+_TAGGED = 0x10
 
 
 def listen(interface: str) -> socket.socket:
     """A socket for every frame that comes in at an interface of this namespace."""
     one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     one.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
+    one.setsockopt(_SOL_PACKET, _AUXDATA, 1)
     one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
     one.bind((interface, _ETH_P_ALL))
     one.setblocking(False)
@@ -60,9 +65,10 @@ class RawPorts:
         for one in select.select(list(names), [], [], wait)[0]:
             while True:
                 try:
-                    frame = one.recv(65536)
+                    data, ancillary, _, _ = one.recvmsg(65536, 64)
                 except BlockingIOError:
                     break
+                frame = _with_tag(data, ancillary)
                 if self._is_end(frame):
                     ended.append(names[one])
                 else:
@@ -73,3 +79,13 @@ class RawPorts:
         """Close them."""
         for one in self._sockets.values():
             one.close()
+
+
+def _with_tag(frame: bytes, ancillary: Iterable[tuple[int, int, bytes]]) -> bytes:
+    """The frame as it was on the cable: the kernel takes a VLAN tag off and tells it beside."""
+    for level, kind, value in ancillary:
+        if (level, kind) == (_SOL_PACKET, _AUXDATA):
+            status, _, _, _, _, tag, protocol = _AUXILIARY.unpack_from(value)
+            if status & _TAGGED:
+                return frame[:12] + struct.pack("!HH", protocol or VLAN, tag) + frame[12:]
+    return frame

@@ -10,10 +10,11 @@ from typing import Protocol as Shape
 from controller.spec.types import Mode, Pool
 from tests.conformance.delivery import Got, Wrong, marked
 from tests.conformance.expect import Expect
+from tests.conformance.packets import Tag
 from tests.conformance.plant import Plant
 from tests.conformance.says import Log, Say, new_mark
 from tests.conformance.scenario import Setup
-from tests.conformance.target import DEADLINE, Can, Heard, Reason, Report, Target
+from tests.conformance.target import DEADLINE, Can, Heard, Reason, Report, Target, Wire
 
 
 @dataclass
@@ -86,23 +87,27 @@ class In:
     expect: Expect
     reports: frozenset[Reason] | None = frozenset()
     """What the switch tells the controller meanwhile; neither more nor less. None: its own affair."""
+    tag: Tag | None = None
+    """On every frame that is sent."""
 
     def __str__(self) -> str:
-        return f"{self.says} -> {self.expect}"
+        return f"{self.says} {self.tag or ''} -> {self.expect}"
 
     def play(self, play: Play, within: float = DEADLINE) -> None:
         """See ``Step``; what is to come comes ``within`` seconds."""
         says: Sequence[Say] = self.says if isinstance(self.says, Sequence) else (self.says,)
         marks = [new_mark() for _ in says]
-        wires = [wire for say, mark in zip(says, marks, strict=True) for wire in say.wires(play.log, mark)]
+        sent = [self._wires(say, play.log, mark) for say, mark in zip(says, marks, strict=True)]
+        wires = [wire for each in sent for wire in each]
         wanted = (self.reports or frozenset()) & play.target.reasons
         if not play.target.has(Can.FULLNAT_PINS) and any(_fullnat(say) for say in says):
             wanted -= {Reason.EXCEPTION, Reason.YOUNG}
 
         def gots(heard: Heard) -> list[Got]:
             if len(says) == 1:
-                return [Got(says[0], marks[0], heard.frames)]
-            return [Got(s, m, marked(m, heard.frames)) for s, m in zip(says, marks, strict=True)]
+                return [Got(says[0], marks[0], heard.frames, sent[0])]
+            each = zip(says, marks, sent, strict=True)
+            return [Got(say, mark, marked(mark, heard.frames), was) for say, mark, was in each]
 
         def complete(heard: Heard) -> bool:
             try:
@@ -119,6 +124,10 @@ class In:
         play.log.last.update(went)
         play.log.translated |= went.keys()
         play.heard += heard.reports
+
+    def _wires(self, say: Say, log: Log, mark: bytes) -> tuple[Wire, ...]:
+        plain = say.wires(log, mark)
+        return tuple(w if self.tag is None else Wire(w.port, self.tag.put(w.frame)) for w in plain)
 
 
 @dataclass(frozen=True)

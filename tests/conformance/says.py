@@ -11,7 +11,7 @@ from typing import Protocol as Shape
 
 from controller.spec.types import Address, Protocol
 from tests.conformance import packets
-from tests.conformance.packets import ACK, ETHER, FIN, PSH, RST, SYN, Packet, ethernet
+from tests.conformance.packets import ACK, ETHER, FIN, FIRST, PSH, RST, SYN, USUAL, Odd, Packet, ethernet
 from tests.conformance.scenario import (
     CLIENTS,
     GATEWAY_MAC,
@@ -123,6 +123,8 @@ class FromClient:
     summed: bool = True
     fragments: str = ""
     """Which fragments of it, in this order: "12", "21"; empty: unfragmented."""
+    octets: int = FIRST
+    """Of transport in each fragment but the last."""
 
     def packet(self, mark: bytes) -> Packet:
         """As it leaves the client."""
@@ -145,7 +147,7 @@ class FromClient:
     def wires(self, log: Log, mark: bytes) -> list[Wire]:
         """See ``Say``."""
         ip = self.packet(mark).ip
-        parts = ip.fragments() if self.fragments else (ip.build(),)
+        parts = ip.fragments(self.octets) if self.fragments else (ip.build(),)
         chosen = [parts[int(which) - 1] for which in self.fragments] or list(parts)
         return [Wire(SEGMENT, self._frame(part)) for part in chosen]
 
@@ -163,6 +165,8 @@ class FromServer:
     port: int | None = None
     """Another source port than the one that was asked."""
     fragments: str = ""
+    octets: int = FIRST
+    """Of transport in each fragment but the last."""
     of: Connection | None = None
     """To this client instead, past the balancer: with the server's own address."""
 
@@ -179,7 +183,7 @@ class FromServer:
         """See ``Say``."""
         name = log.last[self.connection].backend
         ip = self.packet(log, mark).ip
-        parts = ip.fragments() if self.fragments else (ip.build(),)
+        parts = ip.fragments(self.octets) if self.fragments else (ip.build(),)
         kind = ETHER[self.connection.service.version]
         return [Wire(name, ethernet(GATEWAY_MAC, SERVER_MACS[name], kind, part)) for part in parts]
 
@@ -214,10 +218,15 @@ class Question:
     operation: int = 1
     """ARP's: 2 is an answer nobody asked for."""
     port: str = SEGMENT
+    odd: Odd = USUAL
+    source: Address | None = None
+    """Who asks, if not the client."""
 
     @property
     def asker(self) -> Address:
         """Address of who asks."""
+        if self.source is not None:
+            return self.source
         if self.unspecified:
             return ip_address("0.0.0.0" if self.address.version == 4 else "::")
         return CLIENTS[self.client].addresses[self.address.version]
@@ -227,10 +236,11 @@ class Question:
         mac = CLIENTS[self.client].mac
         if isinstance(self.address, IPv4Address):
             to = VIRTUAL_MAC if self.unicast else "ff:ff:ff:ff:ff:ff"
-            return [Wire(self.port, packets.arp(self.operation, mac, self.asker, self.address, to))]
+            asked = packets.arp(self.operation, mac, self.asker, self.address, to, self.odd)
+            return [Wire(self.port, asked)]
         assert isinstance(self.address, IPv6Address)
         unicast = VIRTUAL_MAC if self.unicast else None
-        return [Wire(self.port, packets.solicitation(mac, self.asker, self.address, unicast))]
+        return [Wire(self.port, packets.solicitation(mac, self.asker, self.address, unicast, self.odd))]
 
 
 @dataclass(frozen=True)
@@ -240,6 +250,7 @@ class Ping:
     address: Address
     client: str = "c1"
     size: int = 56
+    ttl: int = 64
 
     def message(self, mark: bytes) -> bytes:
         """What follows the checksum: identifier, sequence number, data."""
@@ -249,7 +260,8 @@ class Ping:
         """See ``Say``."""
         client, version = CLIENTS[self.client], self.address.version
         kind = 8 if version == 4 else 128
-        ip = packets.icmp(client.addresses[version], self.address, kind, 0, self.message(mark))
+        source, message = client.addresses[version], self.message(mark)
+        ip = packets.icmp(source, self.address, kind, 0, message, self.ttl)
         return [Wire(SEGMENT, ethernet(VIRTUAL_MAC, client.mac, ETHER[version], ip.build()))]
 
 

@@ -38,6 +38,7 @@ class Can(StrEnum):
     FULLNAT_PINS = "pins of fullnat connections, whose ports no other switch has"
     FULLNAT_AFFINITY = "affinity of clients with fullnat, each of whose connections has a cell of its own"
     PROBES = "solicitations of hosts that have no address yet"
+    QUESTION_SUMS = "checksums of solicitations (Open vSwitch can neither match nor check them)"
     FORWARDS = (
         "forwarding of its own for what is not balanced (Open vSwitch leaves that to the operator's flows)"
     )

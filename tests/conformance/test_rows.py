@@ -17,9 +17,11 @@ from tests.conformance.rows import (
     listeners,
     memory,
     modes,
+    odd,
     repooled,
     respond,
     segment,
+    tags,
 )
 from tests.conformance.target import Target
 
@@ -32,7 +34,9 @@ SUBJECTS = {
     "deaths": deaths.ROWS,
     "repooled": repooled.ROWS,
     "respond": respond.ROWS,
+    "odd": odd.ROWS,
     "segment": segment.ROWS,
+    "tags": tags.ROWS,
     "errors": errors.ROWS,
     "fragments": fragments.ROWS,
     "guards": guards.ROWS,

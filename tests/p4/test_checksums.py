@@ -10,7 +10,7 @@ import pytest
 from controller.spec.types import Mode, Protocol
 from p4src.ids import Drop, Reason
 from tests.conformance import packets
-from tests.conformance.packets import ACK, ETHER, ethernet
+from tests.conformance.packets import ACK, ETHER, Tag, ethernet
 from tests.p4 import wires
 from tests.p4.box import Box, Frame
 from tests.p4.keeper import Keeper
@@ -146,13 +146,15 @@ def test_an_answer_without_hops_left_is_dropped(common: Box, version: int) -> No
     assert common.drops()[Drop.MALFORMED] == before + 1
 
 
+@pytest.mark.parametrize("tag", [None, Tag(0, 5)], ids=["untagged", "priority"])
 @pytest.mark.parametrize("version", [4, 6])
-def test_what_fits_no_tunnel_is_handed_to_the_controller(common: Box, version: int) -> None:
+def test_what_fits_no_tunnel_is_handed_to_the_controller(common: Box, version: int, tag: Tag | None) -> None:
+    """A tag that names no VLAN is no part of the packet, and the controller does not see it."""
     service = Service(1, Mode.TUN, version)
     keeper = Keeper([common], Scene((service,)))
     head = (20 if version == 4 else 40) + 20
     fits, big = (from_client(fresh(service).packet(payload=bytes(size - head))) for size in (1480, 1481))
-    (out,) = common.send([fits, big])
+    (out,) = common.send([(port, tag.put(data) if tag else data) for port, data in (fits, big)])
     assert wires.faults(out[1]) == []
     keeper.until(lambda: bool(keeper.punts))
     assert [(punt.reason, punt.frame) for punt in keeper.punts] == [(Reason.TOO_BIG, big[1])]

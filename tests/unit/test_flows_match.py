@@ -51,9 +51,9 @@ def test_every_field_is_known_by_its_header(name: str) -> None:
 
 def test_a_field_that_nobody_declared_is_an_error() -> None:
     with pytest.raises(KeyError):
-        Match.of(vlan_vid=5)
+        Match.of(vlan_pcp=5)
     with pytest.raises(KeyError):
-        unpack_match(struct.pack("!HHHBBH6x", 1, 10, 0x8000, 6 << 1, 2, 5), 0)
+        unpack_match(struct.pack("!HHHBBB7x", 1, 9, 0x8000, 7 << 1, 1, 5), 0)
 
 
 def test_bits_outside_a_mask_do_not_make_a_difference() -> None:

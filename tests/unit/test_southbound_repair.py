@@ -43,10 +43,10 @@ def test_flows_of_others_are_never_touched_and_conflicts_are_reported(rig: Rig) 
 
 
 def test_flows_with_fields_that_we_do_not_know_are_left_alone(rig: Rig) -> None:
-    vlan = struct.pack("!HHHBBH4x", 1, 10, 0x8000, 6 << 1, 2, 0x1005) + bytes(2)
+    priority = struct.pack("!HHHBBB7x", 1, 9, 0x8000, 7 << 1, 1, 5)
     other = messages.flow_mod(drop(GUARD, 1))
     head, end = other[:48], 48 + len(Match.of(in_port=1).pack())
-    strange = head + vlan[:16] + other[end:]
+    strange = head + priority + other[end:]
     strange = strange[:2] + struct.pack("!H", len(strange)) + strange[4:]
     rig.switch.tables.apply(strange)
     rig.converge(small(1, 2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from controller.spec.types import Mode, Protocol
 from tests.conformance.expect import Home, Lost, Same, To
+from tests.conformance.packets import SMALL
 from tests.conformance.row import Change, In, Row
 from tests.conformance.says import Connection, connections, opening
 from tests.conformance.scenario import EVERY_MODE, NEAR, Service, pool, server, web
@@ -107,6 +108,19 @@ def _answer(service: Service) -> Row:
     )
 
 
+def _small(service: Service) -> Row:
+    c = _c(service)
+    parts = {"size": 3 * SMALL - 8, "fragments": "123", "octets": SMALL}
+    whole = [In(c.answer(**parts), Home())] if service.mode in (Mode.NAT, Mode.FULLNAT) else []
+    return Row(
+        f"fragmented-small-{service}",
+        "A narrow path cuts datagrams into small fragments, which are as good as large ones.",
+        web("b1"),
+        (In(c.syn(**parts), To("b1")), In(c.data(**parts), Same()), *whole),
+        needs=_NEEDS | {Can.ANSWERS} if whole else _NEEDS,
+    )
+
+
 def _to_nobody() -> Row:
     service = Service(Mode.DR, number=7, protocol=Protocol.UDP)
     return Row(
@@ -136,6 +150,7 @@ ROWS = (
     *map(_late_first, _UDP),
     *map(_alone, _UDP),
     *map(_answer, _UDP),
+    *map(_small, _UDP),
     _to_nobody(),
     *map(_tcp, (4, 6)),
 )

@@ -9,7 +9,7 @@ from tests.conformance.expect import To
 from tests.conformance.expect_control import Answered, Unanswered
 from tests.conformance.row import Change, In, Pass, Row, Until
 from tests.conformance.says import Connection, Ping, Question, Say
-from tests.conformance.scenario import DR, VIPS, web
+from tests.conformance.scenario import DR, LOCAL, SWITCH_MAC, VIPS, web
 from tests.conformance.target import Can
 
 _NEEDS = frozenset({Can.RESPOND})
@@ -18,6 +18,8 @@ _BRIEF = replace(_WEB, authority=1.0)
 _NOT_OURS = replace(_WEB, owned=False)
 _EXPIRES_WITHIN = 20.0
 _GRANTED = 45.0
+_LOCAL_PLACE = 4
+"""Of an address in the local range that every kind of switch has, with fullnat listeners of each kind."""
 
 
 def _answered(name: str, why: str, *says: Say, needs: frozenset[Can] = _NEEDS) -> Row:
@@ -101,6 +103,16 @@ def _rows(version: int) -> tuple[Row, ...]:
             Ping(vip, client="far"),
             Ping(vip, size=1_400),
             Ping(vip, size=9),
+        ),
+        Row(
+            f"local-address-v{version}",
+            "Servers of fullnat answer to an address of the switch: it has it itself, at whatever site the VIP is.",
+            _NOT_OURS,
+            (
+                In(Question(LOCAL[version][_LOCAL_PLACE], client="c2"), Answered(SWITCH_MAC)),
+                In(Question(LOCAL[version][_LOCAL_PLACE], unicast=True), Answered(SWITCH_MAC)),
+            ),
+            needs=_NEEDS,
         ),
         _without(version),
         _expires(version),

@@ -1,0 +1,33 @@
+"""Flows of others in our own entry table: what we hand over reaches them, and does not come back to ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conformance import ovs
+from tests.conformance.row import Row
+from tests.conformance.rows import modes, segment
+from tests.conformance.target import Can
+from tests.conformance.target import Target as Switch
+
+ROWS = [
+    pytest.param(row, id=row.name) for row in (*modes.ROWS, *segment.ROWS) if Can.FORWARDS not in row.needs
+]
+
+
+@pytest.fixture(scope="module")
+def switch() -> Iterator[Switch]:
+    """Open vSwitch whose operator has no table but ours."""
+    reason = ovs.why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    made = ovs.OpenVSwitch("below", below=True)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_row_with_flows_of_others_below_ours(switch: Switch, row: Row) -> None:
+    row.play(switch)

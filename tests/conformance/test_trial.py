@@ -1,0 +1,47 @@
+"""A real Open vSwitch on trial: it reports small fragments that its conntrack drops, and only those."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from controller.frames.trial import small_fragments
+from flows import messages
+from flows.actions import CONTROLLER, pack_all
+from flows.stages.fragment import trial
+from flows.tables import Kind, Placed
+from tests.conformance import ovs
+from tests.conformance.plant import Plant
+from tests.conformance.scenario import web
+
+
+@pytest.fixture(scope="module")
+def switch() -> Iterator[ovs.OpenVSwitch]:
+    """Open vSwitch that holds the pipeline."""
+    reason = ovs.why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    made = ovs.OpenVSwitch("trial")
+    made.apply(Plant(web("b1"), made.switch).world())
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("dropping", [{4}, {6}, {4, 6}, set()], ids=["v4", "v6", "both", "neither"])
+def test_dropped_small_fragments_are_reported(switch: ovs.OpenVSwitch, dropping: set[int]) -> None:
+    for version in (4, 6):
+        switch.command("dpctl/ipf-set-min-frag", f"v{version}", "1280" if version in dropping else "400")
+    assert [kind for kind, _ in _tried(switch)] == [Kind.FRAGMENT_SHORT] * len(dropping)
+    # What was held back of the last trial must not be taken for an answer to the next.
+    assert {number for _, number in _tried(switch)} == dropping
+
+
+def _tried(switch: ovs.OpenVSwitch) -> list[tuple[Kind, int]]:
+    """What is reported of a trial."""
+    actions = pack_all(trial(Placed(switch.switch.placement)))
+    for version in (4, 6):
+        for frame in small_fragments(version):
+            switch.stream.send(messages.packet_out(frame, actions, CONTROLLER))
+    switch.stream.write([])
+    return [(told.cookie.kind, told.cookie.id) for told in switch.stream.hear(0.3)]
