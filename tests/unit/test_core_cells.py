@@ -6,7 +6,8 @@ from controller.core.cells import Cell
 
 
 def test_readers_are_woken_by_changes_alone() -> None:
-    cell, seen = Cell("numbers", (1, 2)), []
+    cell: Cell[tuple[int, ...]] = Cell("numbers", (1, 2))
+    seen: list[tuple[int, ...]] = []
     cell.subscribe(lambda: seen.append(cell.value))
     assert not cell.put((1, 2))
     assert (cell.revision, seen) == (0, [])
