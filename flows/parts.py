@@ -64,6 +64,19 @@ class Parts:
         if self._apart or not self._step(before, changed, left):
             self._merge(before)
 
+    def again(self, parts: Iterable[Part]) -> None:
+        """These parts may have changed, and no others."""
+        before, changed = self._made, []
+        now = dict(before)
+        for name, basis, make in parts:
+            known = before.get(name)
+            if known is None or known.basis != basis:
+                now[name] = Made(basis, {flow.key: flow.body for flow in make()})
+                changed.append(name)
+        self._made = now
+        if changed and (self._apart or not self._step(before, changed, [])):
+            self._merge(before)
+
     def put(self, flows: Content, gone: Iterable[FlowKey]) -> None:
         """Put in single flows that are of no part, in other places than the parts' and not in the entry table."""
         self.flows = self.flows.changed(flows, gone)

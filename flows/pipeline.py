@@ -6,12 +6,22 @@ pins changed ──────────────────────�
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from controller.spec.switch import BackendSpec, Duty, Fate, HeldPin, ListenerSpec, PoolSpec, VipSpec
+from controller.spec.slots import SlotTable
+from controller.spec.switch import (
+    BackendSpec,
+    Duty,
+    Fate,
+    HeldPin,
+    ListenerSpec,
+    PoolSpec,
+    VipSpec,
+    pools_alone,
+)
 from controller.spec.types import Address, Mode, Network, Role, Switch
 from flows.entries import Flow, FlowKey, Group, Meter, Target
 from flows.parts import Part, Parts
@@ -51,6 +61,9 @@ class Builder:
 
     def __init__(self) -> None:
         self._here: Here | None = None
+        self._part_here: Here | None = None
+        """That all parts were made of."""
+        self._duty: Duty | None = None
         self._parts = Parts(0)
         self._target = Target()
         self._reach: dict[int, tuple[PoolSpec, tuple[BackendSpec, ...]]] = {}
@@ -68,6 +81,18 @@ class Builder:
             # What is made of it is compared with it.
             here = self._here
         self._here = here
+        last, self._duty = self._duty, duty
+        if last is not None and self._part_here is here and pools_alone(last, duty):
+            changed = {n for n, pool in duty.pools.items() if last.pools[n] is not pool}
+            self._parts.again(self._of_pools(here, duty, changed))
+            slots = {number: pool.table for number, pool in duty.pools.items()}
+            if Role.LB not in duty.switch.roles or _alike(self._target.slots, slots):
+                slots = dict(self._target.slots)
+            return self._new(self._target.groups, self._target.meters, slots)
+        self._part_here = here
+        return self._whole(here, duty)
+
+    def _whole(self, here: Here, duty: Duty) -> Target:
         roles = duty.switch.roles
         groups: dict[int, Group] = {}
         meters: dict[int, Meter] = {}
@@ -78,6 +103,12 @@ class Builder:
         elif Role.EDGE in roles:
             groups = {g.id: g for g in (edge.group(here, duty.uplinks),)}
         self._parts.follow(self._wanted(here, duty))
+        return self._new(groups, meters, slots)
+
+    def _new(
+        self, groups: Mapping[int, Group], meters: Mapping[int, Meter], slots: Mapping[int, SlotTable]
+    ) -> Target:
+        """The next target; what is equal is the same object."""
         last = self._target
         self._target = Target(
             self._parts.flows,
@@ -126,6 +157,18 @@ class Builder:
                 yield _part(_answers, here, _lasting(item), reach[item.pool], duty.bypass, name=item.id)
         if duty.pins:
             yield _part(_pins, here, duty.pins, name=0)
+
+    def _of_pools(self, here: Here, duty: Duty, changed: Set[int]) -> Iterator[Part]:
+        """The parts that are made of these pools, among others."""
+        reach = self._backends(duty.pools)
+        lb = Role.LB in duty.switch.roles
+        for item in (item for item in duty.listeners if item.pool in changed):
+            if lb:
+                yield _part(_backends, here, _lasting(item), reach[item.pool], name=item.id)
+            if item.mode is Mode.NAT:
+                yield _part(_answers, here, _lasting(item), reach[item.pool], duty.bypass, name=item.id)
+        for number in changed if lb else ():
+            yield from _pool(here, duty.pools[number], reach[number])
 
     def _backends(self, pools: Mapping[int, PoolSpec]) -> dict[int, tuple[BackendSpec, ...]]:
         """The backends of each pool without their fates; those of a pool that is the same are the same object."""
@@ -176,12 +219,15 @@ def _lb(here: Here, duty: Duty, reach: Mapping[int, tuple[BackendSpec, ...]]) ->
         yield _part(_listener, here, item, name=item.id)
         yield _part(_backends, here, _lasting(item), reach[item.pool], name=item.id)
     for pool in duty.pools.values():
-        yield _part(choose.pool, here, pool.id, pool.slots, name=pool.id)
-        yield _part(_nexthops, here, reach[pool.id], name=pool.id)
-        yield _part(_keeps, here, reach[pool.id], name=pool.id)
-        special = tuple(real for real in pool.backends if real.fate is not Fate.NORMAL)
-        if special:
-            yield _part(_fates, here, special, name=pool.id)
+        yield from _pool(here, pool, reach[pool.id])
+
+
+def _pool(here: Here, pool: PoolSpec, reals: tuple[BackendSpec, ...]) -> Iterator[Part]:
+    yield _part(choose.pool, here, pool.id, pool.slots, name=pool.id)
+    yield _part(_nexthops, here, reals, name=pool.id)
+    yield _part(_keeps, here, reals, name=pool.id)
+    special = tuple(real for real in pool.backends if real.fate is not Fate.NORMAL)
+    yield _part(_fates, here, special, name=pool.id)
 
 
 def _static(here: Here) -> list[Flow]:

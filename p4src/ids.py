@@ -17,6 +17,7 @@ class Reason(IntEnum):
     ERROR_UNKNOWN = 7
     CLOCK = 8
     HELLO = 9
+    YOUNG = 10
     PROMOTE = 15
 
 

@@ -21,12 +21,16 @@ EMBRYO, CLOSING, CLOSED = 20.0, 120.0, 5.0
 """Seconds that a cell lasts: after a first packet; after a FIN (fullnat: longer than TIME_WAIT); after an RST."""
 TUNNEL_MTU = {4: 1480, 6: 1460}
 """Largest IP packet that fits a 1,500-byte frame behind an outer header of the version."""
-LIMITS = {1: 2000, 2: 5000, 3: 1000, 4: 1000, 5: 200, 6: 100, 7: 100, 8: 100, 9: 2000, 15: 50_000}
-"""Reports (and promotions) a second, by REASON_*."""
+LIMITS = {1: 2000, 2: 5000, 3: 1000, 4: 1000, 5: 200, 6: 100, 7: 100, 8: 100, 9: 2000, 10: 500, 15: 50_000}
+"""Reports (and promotions) a second, by REASON_*.
+
+Those of young connections are limited apart: where a busy slot moves, their many packets must not keep exceptions from
+being heard, which are in danger for longer.
+"""
 _FIRST_LOCAL = 4
 """Place in a local prefix of the fullnat address of way 0; the three after it are those of the other ways."""
 _TUNNEL_LOCAL = 1
-_FATES = {Fate.DRAIN: "drain", Fate.MOVE: "move", Fate.RESET: "reset"}
+_FATES = {Fate.NORMAL: "normal", Fate.DRAIN: "drain", Fate.MOVE: "move", Fate.RESET: "reset"}
 
 
 def target(duty: Duty, needs: P4Needs) -> P4Target:
@@ -59,9 +63,22 @@ def target(duty: Duty, needs: P4Needs) -> P4Target:
     return P4Target(entries, configuration, limits, slots, groups)
 
 
+def of_pools(duty: Duty, needs: P4Needs) -> dict[EntryKey, EntryBody]:
+    """What is made of pools and of the listeners that they serve: all that another pool may change."""
+    entries = dict(answers(duty))
+    if Role.LB in duty.switch.roles:
+        entries.update(_serving(duty, needs))
+    return entries
+
+
 def _lb(duty: Duty, needs: P4Needs) -> Iterator[Entry]:
     yield from claims(duty, 0)
     yield from local_addresses(duty)
+    yield from _serving(duty, needs)
+    yield from pins(duty)
+
+
+def _serving(duty: Duty, needs: P4Needs) -> Iterator[Entry]:
     owners = _owners(duty)
     for item in duty.listeners:
         yield listener(item, owners[item.id], duty, needs)
@@ -70,8 +87,7 @@ def _lb(duty: Duty, needs: P4Needs) -> Iterator[Entry]:
             yield from backend(duty, needs, item, real)
     for pool in duty.pools.values():
         for real in pool.backends:
-            if real.fate in _FATES:
-                yield EntryKey("fate", (pool.id, real.id)), EntryBody(_FATES[real.fate])
+            yield EntryKey("fate", (pool.id, real.id)), EntryBody(_FATES[real.fate])
     yield from pins(duty)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from controller.model.errors import ConfigErrors, FileError
 from controller.model.load import load_intent
+from controller.model.sharing import sharing
 from controller.spec.types import Intent
 
 QUIET = 1.0
@@ -91,7 +92,7 @@ class IntentFile:
         """Read the file; None if it changed meanwhile (not noticed without ``now``)."""
         errors = intent = None
         try:
-            intent = load_intent(self.path)
+            intent = sharing(load_intent(self.path), self.intent)
         except ConfigErrors as caught:
             errors = caught
         if now is not None and self._look(now) != signature:

@@ -156,23 +156,42 @@ def held_pin(entry: Pin, switch: Switch, idle: int) -> HeldPin:
 
 def duty_without_pins(world: World, switch: Switch) -> Duty:
     """What ``switch`` has to know besides pins, which are many and change one by one."""
-    site = world.intent.site(switch.site)
-    vips = {vip.name: _vip(world, switch, vip) for vip in vips_of(world, switch)}
-    listeners = [item for vip in vips_of(world, switch) for item in vip.listeners]
-    specs = [_listener(world, switch, vips[item.vip], item) for item in listeners]
-    pools = {}
-    for key in dict.fromkeys(world.state_key(item) for item in listeners):
-        spec = _pool(world, switch, site, key)
-        pools[spec.id] = spec
+    vips = vip_specs(world, switch)
+    specs, keys = listener_specs(world, switch, vips)
+    pools = [pool_spec(world, switch, key) for key in keys]
     return Duty(
         switch,
         tuple(vips.values()),
         tuple(specs),
-        pools,
-        uplinks=_uplinks(world, switch),
-        bypass=site.bypass,
-        responder=responds(world.intent, switch, world.absent),
+        {pool.id: pool for pool in pools},
+        uplinks=uplinks_of(world, switch),
+        bypass=bypass_of(world, switch),
+        responder=responds_here(world, switch),
     )
+
+
+def vip_specs(world: World, switch: Switch) -> dict[str, VipSpec]:
+    """The VIPs that a switch serves, by name."""
+    return {vip.name: _vip(world, switch, vip) for vip in vips_of(world, switch)}
+
+
+def listener_specs(
+    world: World, switch: Switch, vips: Mapping[str, VipSpec]
+) -> tuple[list[ListenerSpec], list[str]]:
+    """The listeners of these VIPs, and the keys of the states that serve them."""
+    listeners = [item for vip in vips_of(world, switch) for item in vip.listeners]
+    specs = [_listener(world, switch, vips[item.vip], item) for item in listeners]
+    return specs, list(dict.fromkeys(world.state_key(item) for item in listeners))
+
+
+def bypass_of(world: World, switch: Switch) -> tuple[Network, ...]:
+    """Hosts whose packets no switch of the site rewrites."""
+    return world.intent.site(switch.site).bypass
+
+
+def responds_here(world: World, switch: Switch) -> bool:
+    """Whether the switch answers for its VIPs."""
+    return responds(world.intent, switch, world.absent)
 
 
 def _vip(world: World, switch: Switch, vip: Vip) -> VipSpec:
@@ -234,8 +253,9 @@ def _nth(network: Network, index: int) -> Address | None:
     return next(islice(hosts, index, None), None)
 
 
-def _pool(world: World, switch: Switch, site: Site, key: str) -> PoolSpec:
-    state = world.pools[key]
+def pool_spec(world: World, switch: Switch, key: str) -> PoolSpec:
+    """A pool as a switch reaches it."""
+    state, site = world.pools[key], world.intent.site(switch.site)
     number = pool_number(world, key)
     specs = []
     for member in state.members:
@@ -256,7 +276,7 @@ def _pool(world: World, switch: Switch, site: Site, key: str) -> PoolSpec:
 def ports_to(switch: Switch, real: Backend) -> tuple[int, ...]:
     """Ports of a switch that lead to a backend: to the switch where it is, then to itself."""
     towards = [to for to in dict.fromkeys((real.at, real.name)) if to]
-    return tuple(port.number for to in towards for port in switch.ports if port.to == to)
+    return tuple(number for to in towards for number in switch.leading_to(to))
 
 
 def _frame_to(switch: Switch, site: Site, real: Backend) -> str | None:
@@ -270,7 +290,8 @@ def _frame_to(switch: Switch, site: Site, real: Backend) -> str | None:
     return real.mac if near and real.mac else switch.gateway_mac
 
 
-def _uplinks(world: World, switch: Switch) -> tuple[Uplink, ...]:
+def uplinks_of(world: World, switch: Switch) -> tuple[Uplink, ...]:
+    """The lb switches behind an edge's ports."""
     lbs = {s.name for s in world.intent.switches if Role.LB in s.roles}
     ports = sorted((p for p in switch.ports if p.to in lbs), key=lambda p: p.number)
     return tuple(Uplink(p.number, p.to in world.admitted) for p in ports)

@@ -6,7 +6,8 @@ a pin changed ─► with_pins ─► the pins that changed since ─┴─► n
 
 from __future__ import annotations
 
-from controller.plan.duty import World, duty_without_pins, idle_times
+from controller.plan.duties import Duties
+from controller.plan.duty import World, idle_times
 from controller.plan.heldpins import PinFollower
 from controller.plan.pins import PinBook
 from controller.spec.types import Switch
@@ -23,6 +24,7 @@ class FlowPlan:
         self._switch: Switch | None = None
         self._builder = Builder()
         self._pins = PinFollower()
+        self._duties = Duties()
 
     def target(self, world: World, switch: Switch) -> Target:
         """What the switch should hold."""
@@ -30,7 +32,7 @@ class FlowPlan:
         if known is None or (known.placement, known.name) != (switch.placement, switch.name):
             self._pins.forget()
         self._switch = switch
-        self._builder.target(duty_without_pins(world, switch))
+        self._builder.target(self._duties.of(world, switch))
         return self._follow(world.pins, idle_times(world, switch))
 
     def with_pins(self, world: World) -> Target:

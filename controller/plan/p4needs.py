@@ -45,6 +45,39 @@ def p4_needs(world: World, switch: Switch, duty: Duty, secret: Secret) -> P4Need
     )
 
 
+class Needs:
+    """The P4 half of one switch's duty through time: made again when what it is made of changes."""
+
+    def __init__(self) -> None:
+        self._basis: tuple[object, ...] = ()
+        self._made: P4Needs | None = None
+
+    def of(self, world: World, switch: Switch, duty: Duty, secret: Secret) -> P4Needs:
+        """As ``p4_needs`` says."""
+        intent = world.intent
+        basis = (
+            intent.switches,
+            intent.sites,
+            intent.vips,
+            # Whether an lb switch reaches all servers is asked where cables are cut.
+            intent.pools if world.dead_links else None,
+            world.ids,
+            world.bound,
+            world.memory,
+            world.absent,
+            world.dead_links,
+            duty.uplinks,
+            frozenset(real.ports for pool in duty.pools.values() for real in pool.backends),
+            switch,
+            secret,
+        )
+        if self._made is None or any(
+            old is not new and old != new for old, new in zip(self._basis, basis, strict=True)
+        ):
+            self._basis, self._made = basis, p4_needs(world, switch, duty, secret)
+        return self._made
+
+
 def group_names(world: World) -> set[str]:
     """Names of all groups of next hops that P4 switches need now: they have ids before anything is planned."""
     p4 = (switch for switch in world.intent.switches if switch.p4runtime is not None)

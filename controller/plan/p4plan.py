@@ -6,13 +6,14 @@ a pin changed ─► with_pins ─► the pins that changed since ────�
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 
 from controller.plan.duty import World
 from controller.plan.heldpins import PinFollower
 from controller.plan.pins import PinBook
 from controller.spec.shards import Shards
-from controller.spec.switch import Duty
+from controller.spec.switch import Duty, pools_alone
 from controller.spec.types import Mode, Role
 from p4src import pipeline
 from p4src.spec import P4Needs
@@ -26,20 +27,42 @@ class P4Plan:
         self.made: P4Target | None = None
         """The newest; None before the first."""
         self._duty: Duty | None = None
+        self._needs: P4Needs | None = None
         self._fixed: P4Target = P4Target()
-        """All but the pins."""
+        """All but the entries."""
+        self._keys: set[EntryKey] = set()
+        """Of the entries that are no pins."""
         self._entries: Shards[EntryKey, EntryBody] = Shards()
         self._pins = PinFollower()
 
     def target(self, world: World, duty: Duty, needs: P4Needs) -> P4Target:
         """What the switch should hold. ``duty`` without pins: they are those of ``world``."""
-        fixed = pipeline.target(duty, needs)
-        gone = (key for key in self._fixed.entries if key not in fixed.entries)
-        self._entries = self._entries.changed(fixed.entries, gone)
+        old, idle = self._duty, _idle_times(duty, needs)
+        if old is not None and needs == self._needs and pools_alone(old, duty):
+            self._follow_pools(old, duty, needs)
+        else:
+            fixed = pipeline.target(duty, needs)
+            gone = (key for key in self._keys if key not in fixed.entries)
+            self._entries = self._entries.changed(fixed.entries, gone)
+            self._keys = set(fixed.entries)
+            self._fixed = replace(fixed, entries={})
         if self._duty is not None and self._duty.switch.name != duty.switch.name:
             self._pins.forget()
-        self._fixed, self._duty = fixed, duty
-        return self._follow(duty, world.pins, _idle_times(duty, needs))
+        self._duty, self._needs = duty, needs
+        return self._follow(duty, world.pins, idle)
+
+    def _follow_pools(self, old: Duty, new: Duty, needs: P4Needs) -> None:
+        """Make what is made of pools that changed, once as it was and once as it is."""
+        changed = {number for number, pool in new.pools.items() if old.pools[number] is not pool}
+        if not changed:
+            return
+        before, after = (pipeline.of_pools(_only(duty, changed), needs) for duty in (old, new))
+        gone = before.keys() - after.keys()
+        self._entries = self._entries.changed(after, gone)
+        self._keys = (self._keys - gone) | after.keys() if gone or after.keys() - self._keys else self._keys
+        slots = {number: pool.table for number, pool in new.pools.items()}
+        if self._fixed.slots and any(slots[n] is not table for n, table in self._fixed.slots.items()):
+            self._fixed = replace(self._fixed, slots=slots)
 
     def with_pins(self, world: World) -> P4Target:
         """The newest target with the pins of now; nothing else may have changed since."""
@@ -55,6 +78,15 @@ class P4Plan:
         self._entries = self._entries.changed(put, gone)
         self.made = replace(self._fixed, entries=self._entries)
         return self.made
+
+
+def _only(duty: Duty, pools: Set[int]) -> Duty:
+    """A duty with these pools alone, and the listeners that they serve: what is made of it depends on nothing else."""
+    return replace(
+        duty,
+        listeners=tuple(item for item in duty.listeners if item.pool in pools),
+        pools={number: pool for number, pool in duty.pools.items() if number in pools},
+    )
 
 
 def _idle_times(duty: Duty, needs: P4Needs) -> dict[int, int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -96,7 +97,12 @@ class PoolState:
         return int(np.count_nonzero(self.before))
 
     def table(self) -> SlotTable:
-        """What switches should hold. A pair that is the table's own again is no exception."""
+        """What switches should hold: one object, however often it is asked for."""
+        return self._table
+
+    @cached_property
+    def _table(self) -> SlotTable:
+        """A pair that is the table's own again is no exception."""
         slot, backend = self.watched & 0xFFFF, self.watched >> 16
         moving = np.flatnonzero((self.before != 0) & (self.now != 0) & (self.now != self.before))
         young = np.sort(self.now[moving].astype(np.uint32) << 16 | moving.astype(np.uint32))

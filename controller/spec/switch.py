@@ -146,3 +146,15 @@ class Duty:
     bypass: tuple[Network, ...] = ()
     responder: bool = False
     """Whether this switch answers ARP/ND for its segment."""
+
+
+def pools_alone(old: Duty, new: Duty) -> bool:
+    """Whether two duties of a switch differ in their pools alone, and have the same ones."""
+    return (
+        old.vips is new.vips
+        and old.listeners is new.listeners
+        and old.pins is new.pins
+        and (old.uplinks, old.bypass, old.responder) == (new.uplinks, new.bypass, new.responder)
+        and old.switch.roles == new.switch.roles
+        and old.pools.keys() == new.pools.keys()
+    )

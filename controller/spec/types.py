@@ -187,6 +187,17 @@ class Switch:
         """What is known of all switches of its kind. Raises KeyError for a kind that ``check`` refuses."""
         return KINDS[self.kind]
 
+    def leading_to(self, name: str) -> tuple[int, ...]:
+        """Numbers of the ports that lead to a switch or host, in the order of ``ports``."""
+        return self._leading.get(name, ())
+
+    @cached_property
+    def _leading(self) -> dict[str, tuple[int, ...]]:
+        found: dict[str, tuple[int, ...]] = {}
+        for port in self.ports:
+            found[port.to] = (*found.get(port.to, ()), port.number)
+        return found
+
     @property
     def hash_name(self) -> str:
         """Name of the tuple hash of this kind of switch."""

@@ -27,6 +27,7 @@ const bit<8> REASON_TOO_BIG = 6;       // packet-in: does not fit the tunnel
 const bit<8> REASON_ERROR_UNKNOWN = 7; // packet-in: ICMP error about a connection that another lb switch may know
 const bit<8> REASON_CLOCK = 8;         // packet-in: the answer to OP_CLOCK
 const bit<8> REASON_HELLO = 9;         // packet-in: a neighbour's hello
+const bit<8> REASON_YOUNG = 10;        // remembered for the new backend of a slot that moves
 const bit<8> REASON_PROMOTE = 15;      // no report: the meter that limits promotions
 
 // What the controller asks for with a packet-out.

@@ -33,7 +33,7 @@ struct cell_t {
     bit<24> until;      // ticks of 2^20 us: forgotten then
     bit<4> state;       // CELL_*
     bit<1> fullnat;     // its place is a port that a server knows: never replaced before its time
-    bit<1> fresh;       // opened by a SYN that hit a pin: stronger than that pin
+    bit<1> fresh;       // opened by a SYN that hit a pin: stronger than that pin, while it is there
 }
 
 struct local_t {

@@ -1,9 +1,16 @@
 // Choose: the first of pin, memory and slot to name a backend wins, unless that backend gives its connections away.
 //
-//   pin ─┐               ┌ normal, drain (no SYN) ─► that backend ─► no longer its slot's? ─► report
+//   pin ─┐               ┌ normal, drain (no SYN) ─► that backend ─► no longer its slot's, or not yet? ─► report
 //   memory ─► fate of it ┤ reset (no SYN) ─► packet-in, dropped
-//                        └ move, or a SYN ─► slot: `now`
+//                        ├ move, or a SYN ─► slot: `now`
+//                        └ none: no backend of the pool ─► as if neither knew
 //   neither, no SYN, slot moves ─► `before`, unless it gives its connections away: then `now`
+//
+// Pins and cells outlive what they name: the listener may have another pool since, or the backend another number.
+//
+// A SYN goes past a pin, and its cell is stronger than that pin (`fresh`) for as long as that is there; the controller
+// hears of it with every packet until it has taken the pin away or put the right one in its place. A pin to the very
+// backend that the new connection has is right already.
 //
 // A SYN for which memory has no room counts as no SYN: nothing will tell its connection's next packets from those of an
 // old one, so it goes where they will go, by pin or by slot. Where that is a backend that drains, the SYN is dropped
@@ -11,18 +18,19 @@
 // again.
 
 control Choose(inout local_t local, inout bit<8> tell, inout bit<8> punt, inout bit<32> drop) {
+    action normal() { }
     action drain() { local.fate = FATE_DRAIN; }
     action move() { local.fate = FATE_MOVE; }
     action reset() { local.fate = FATE_RESET; }
 
-    // legal: a pool's backend that drains or is down
+    // legal: every backend of a pool
     @id(0x02000008)
     table fate {
         key = {
             local.pool : exact @name("pool");
             local.backend : exact @name("backend");
         }
-        actions = { drain; move; reset; @defaultonly NoAction; }
+        actions = { normal; drain; move; reset; @defaultonly NoAction; }
         default_action = NoAction();
         size = FATES;
     }
@@ -34,7 +42,9 @@ control Choose(inout local_t local, inout bit<8> tell, inout bit<8> punt, inout 
             local.pin_passed = 0;
         }
         bool by_before = false;
-        bool by_pin = local.pinned != 0 && local.pin_passed == 0 && (local.known == 0 || local.cell.fresh == 0);
+        bool by_pin = local.pinned != 0 && local.pin_passed == 0
+            && (local.known == 0 || local.cell.fresh == 0 || local.cell.backend == local.pinned);
+        bool hidden = local.pinned != 0 && !by_pin;
         if (by_pin) {
             local.backend = local.pinned;
             if (local.pin_elsewhere == 1) {
@@ -46,8 +56,19 @@ control Choose(inout local_t local, inout bit<8> tell, inout bit<8> punt, inout 
             local.backend = local.slot_before;
             by_before = true;
         }
-        if (local.backend != 0) {
-            fate.apply();
+        if (local.backend != 0 && !fate.apply().hit) {
+            local.anew = 1;
+            local.backend = 0;
+            by_pin = false;
+            tell = 0;
+            if (!by_before && opens == 0 && local.slot_before != 0) {
+                local.backend = local.slot_before;
+                by_before = true;
+            }
+            if (local.is_error == 1) {
+                local.known = 0;
+                local.pinned = 0;
+            }
         }
         if (local.fate == FATE_RESET && opens == 0 && !by_before) {
             punt = REASON_RESET;
@@ -61,8 +82,8 @@ control Choose(inout local_t local, inout bit<8> tell, inout bit<8> punt, inout 
                    && local.fullnat == 0) {
             tell = REASON_PIN_STALE;
             drop = DROP_MEMORY;
+            local.backend = local.slot_now;
             if (by_before) {
-                local.backend = local.slot_now;
                 tell = REASON_OVERFLOW;
                 if (local.backend == 0) {
                     tell = 0;
@@ -73,8 +94,14 @@ control Choose(inout local_t local, inout bit<8> tell, inout bit<8> punt, inout 
         } else if (!by_pin && !by_before && opens == 0 && local.fullnat == 0 && local.backend != local.slot_now) {
             // Not of fullnat: no other switch could serve it, so there would be nobody to pin it for.
             tell = REASON_EXCEPTION;
+        } else if (!by_pin && !by_before && opens == 0 && local.fullnat == 0 && local.slot_before != 0
+                   && local.slot_before != local.backend) {
+            // A switch without memory would send it to `before`, which it is not when the slot moves back.
+            tell = REASON_YOUNG;
         }
-        if (local.pin_passed == 1) {
+        if (hidden && local.backend == local.pinned) {
+            local.pin_passed = 0;
+        } else if (hidden && tell == 0) {
             tell = REASON_PIN_STALE;
         }
         if (local.done == 0 && local.backend == 0) {

@@ -126,6 +126,10 @@ control Remember(inout local_t local, inout meter_color_t color) {
             if (local.anew == 1) {
                 local.cell.slot = local.slot;
             }
+            // With the pin that it went past gone, the next one is its own.
+            if (local.pinned == 0) {
+                local.cell.fresh = 0;
+            }
             local.cell.fresh = local.cell.fresh | local.pin_passed;
             if ((local.cell.state == CELL_EMBRYO || local.cell.state == CELL_CLOSED) && local.syn == 0
                 && local.rst == 0) {

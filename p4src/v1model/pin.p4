@@ -2,7 +2,7 @@
 //
 //   hit ─► pinned: this switch reports when the connection falls idle (idle timeout)
 //       ─► seen: another switch does; tell the controller that the connection is here now
-//   SYN ─► another connection by the same name: goes past the pin, and says so
+//   SYN ─► another connection by the same name: goes past the pin, and says so; see choose.p4
 
 control Pin(inout local_t local) {
     action pinned(bit<16> backend) {

@@ -38,6 +38,7 @@ LONG = 3600.0
 """Seconds for which a lease is renewed, at most."""
 _REASONS = {
     Said.EXCEPTION: Reason.EXCEPTION,
+    Said.YOUNG: Reason.YOUNG,
     Said.OVERFLOW: Reason.OVERFLOW,
     Said.PIN_SEEN: Reason.PIN_SEEN,
     Said.PIN_STALE: Reason.PIN_STALE,

@@ -10,7 +10,7 @@ from controller.plan.ids import Space
 from controller.plan.p4needs import grouped
 from controller.plan.pins import PinBook, PinKey
 from controller.plan.pool import Health
-from controller.plan.tables import Tables, accept, advance, deadline
+from controller.plan.tables import Tables, accept, advance, deadline, shared_key
 from controller.spec.types import Backend, Intent, Pool, Protocol, Switch
 from tests.conformance.moment import START, Moment
 from tests.conformance.scenario import ELSEWHERE, SITE, Setup
@@ -41,9 +41,13 @@ class Plant:
         for pool in self.setup.pools:
             self.health.setdefault(pool.name, {})[backend] = Health(up, self.now)
 
-    def change(self, setup: Setup) -> None:
-        """Another intent."""
+    def change(self, setup: Setup, *, abrupt: bool = False) -> None:
+        """Another intent. ``abrupt``: planned as if its listeners had always had the pools that they have now."""
         self.setup = setup
+        if abrupt:
+            self._intent = setup.intent(self.switch)
+            bound = {item.name: shared_key(item) for item in self._intent.listeners()}
+            self.tables = replace(self.tables, bound=bound, retained={})
 
     def change_pool(self, changed: Pool) -> None:
         """Another pool of that name."""

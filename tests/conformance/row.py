@@ -173,13 +173,15 @@ class Change:
     """The pool becomes another one of the same name, or the whole intent another."""
 
     to: Pool | Setup
+    abrupt: bool = False
+    """As if its listeners had always had the pools that they have now: a plan that does not know what is remembered."""
 
     def play(self, play: Play) -> None:
         """See ``Step``."""
         if isinstance(self.to, Pool):
             play.plant.change_pool(self.to)
         else:
-            play.plant.change(self.to)
+            play.plant.change(self.to, abrupt=self.abrupt)
         play.plan()
 
 

@@ -83,14 +83,16 @@ class Keeper:
         if isinstance(told, Idle):
             return known is not None and self.pins.idle(switch, known.id)
         self.heard[told.reason] += 1
-        if told.reason in (Reason.EXCEPTION, Reason.OVERFLOW):
+        if told.reason in (Reason.EXCEPTION, Reason.YOUNG, Reason.OVERFLOW):
             protocol = self.scene.service(told.listener).protocol
             return self.pins.report(switch, key, protocol, told.backend)
         if known is None:
             return False
         if told.reason is Reason.PIN_SEEN:
             return self.pins.seen(switch, known.id)
-        return told.reason is Reason.PIN_STALE and self.pins.stale(known.id)
+        # Told again until the pin is gone: the last of it may come after the right pin was made.
+        stale = told.reason is Reason.PIN_STALE and known.backend != told.backend
+        return stale and self.pins.stale(known.id)
 
     def _held(self, switch: str) -> list[HeldPin]:
         out = []

@@ -269,6 +269,30 @@ def test_a_syn_goes_past_a_stale_pin_and_its_connection_stays_where_it_went(box:
     assert _backends(box, again, ACK) == new
 
 
+def test_a_connection_from_a_reused_port_is_reported_until_the_controller_acts_and_then_no_more(
+    box: Box,
+) -> None:
+    keeper = Keeper([box], Scene((SERVICE,), keep=1.0))
+    crowd = _crowd(box)
+    mine = _pinned(keeper, crowd, 4)
+    box.sleep(3.5)
+    again = [Talk(SERVICE, crowd.talks[n].client, 40_000) for n in mine]
+    new = _backends(box, again, SYN)
+    keeper.scene = replace(keeper.scene, keep=900.0)
+    # Before the controller has heard of the SYNs, their connections become exceptions themselves.
+    keeper.change(keeper.scene.changing((4,)).settled())
+    for _ in range(3):
+        assert _backends(box, again, ACK) == new
+    wanted = {(Reason.EXCEPTION, SERVICE.id, talk.client, 40_000, new[talk.client]) for talk in again}
+    assert _heard(box, wanted) >= wanted
+    _backends(box, again, ACK)
+    keeper.until(lambda: {t.client: keeper.pins.pins[t.key].backend for t in again} == new)
+    box.told()
+    for _ in range(7):
+        assert _backends(box, again, ACK | PSH) == new
+    assert box.told() == []
+
+
 def test_a_syn_without_room_in_memory_obeys_the_pin_as_its_connections_next_packets_will(
     embedded: EmbeddedBox,
 ) -> None:
@@ -335,6 +359,20 @@ def test_an_old_pin_to_a_draining_backend_opens_no_connection_there_without_room
     opened = _backends(embedded, again, SYN)
     assert len(opened) == len(again)
     assert 4 not in opened.values()
+
+
+def test_what_is_remembered_of_no_backend_of_the_pool_goes_where_its_slot_says_and_stays(box: Box) -> None:
+    keeper = Keeper([box], Scene((SERVICE,)))
+    crowd = _crowd(box)
+    mine = _of(crowd, 4)
+    keeper.change(replace(keeper.scene.changing((1, 2, 3)).settled(), backends=(1, 2, 3, 5)))
+    assert box.drops()[Drop.NO_BACKEND] == 0
+    some = [crowd.talks[n] for n in mine]
+    moved = _backends(box, some, ACK)
+    assert moved == {talk.client: _by_table(keeper.scene, talk) for talk in some}
+    keeper.change(keeper.scene.changing((1, 2, 3, 5)).settled())
+    assert _backends(box, some, ACK) == moved
+    assert box.drops()[Drop.NO_BACKEND] == 0
 
 
 @pytest.mark.parametrize("fate", [Fate.MOVE, Fate.RESET])

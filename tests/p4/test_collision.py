@@ -59,17 +59,19 @@ def test_a_false_hit_shares_the_remembered_backend_of_the_same_pool(box: Box) ->
 
 
 def test_a_false_hit_across_listeners_never_reaches_the_other_listeners_pool(box: Box) -> None:
-    """The listener is hashed too, so this takes a collision of its own; the packet is dropped and counted."""
+    """The listener is hashed too, so this takes a collision of its own; each is served by its own pool all the same."""
     mine, foreign = Service(1, version=6), Service(2, version=6, pool=8)
     Keeper([box], Scene((mine, foreign), cells_mask=MASK, others={8: (11, 12, 13)}))
     crowd = Crowd(box, two_way=False)
     crowd.open([Talk(mine, FIRST, 40_000)])
     client = next(collide(FIRST, 40_000, (1, 2), SECRET, way=0))
     twin = Talk(foreign, client, 40_000)
-    assert [backend_of(frame) for frame in box.send([twin.frame(SYN), twin.frame()])] == []
-    assert box.drops()[Drop.NO_BACKEND] == 2
-    crowd.exchange()
-    assert crowd.unharmed
+    for _ in range(2):
+        found = {backend_of(frame) for frame in box.send([twin.frame(SYN), twin.frame()])}
+        assert len(found) == 1
+        assert found <= {11, 12, 13}
+        crowd.exchange()
+        assert crowd.unharmed
 
 
 def test_with_fullnat_a_false_hit_is_dropped_and_counted_and_mixes_nobody_up(box: Box) -> None:

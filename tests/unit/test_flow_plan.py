@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.model.sharing import sharing
 from controller.plan.duty import World, duty, listener_number
 from controller.plan.flowplan import FlowPlan
 from controller.plan.pins import LOG, PinBook, PinKey
@@ -81,13 +82,13 @@ class Scene:
     def __init__(self) -> None:
         self.health: dict[str, dict[str, Health]] = {"web": {}, "api": {}}
         self.pins = PinBook()
+        self.tables, self.before = Tables(), worlds.NOTHING
         self.listeners = LISTENERS
         self.members = {"web": BACKENDS, "api": BACKENDS[:2]}
         self.timeout = 900.0
         self.now = NOW
         self.place = OpenFlowPlacement()
         self.absent = frozenset[str]()
-        self.tables, self.before = Tables(), worlds.NOTHING
         self.advance()
 
     def intent(self) -> Intent:
@@ -106,7 +107,7 @@ class Scene:
             for name, members in self.members.items()
         )
         switches = tuple(replace(each, placement=self.place) for each in SWITCHES)
-        return Intent((Site("east"),), switches, pools, vips)
+        return sharing(Intent((Site("east"),), switches, pools, vips), self.before)
 
     def advance(self) -> None:
         intent = self.intent()

@@ -41,7 +41,7 @@ TRICKY = (
 def read(text: str, monkeypatch: pytest.MonkeyPatch, fast: bool) -> str:
     with monkeypatch.context() as patch:
         if not fast:
-            patch.setattr(yaml_source, "fast_root", lambda _: None)
+            patch.setattr(yaml_source, "fast_root", lambda *_: None)
         try:
             return repr(yaml_source.parse(text, "file"))
         except ConfigErrors as errors:
@@ -75,3 +75,8 @@ def test_any_text_is_read_alike(text: str) -> None:
 def test_an_ordinary_file_is_read_by_the_fast_parser() -> None:
     assert fast_root((ROOT / "tests/unit/data/good.yaml").read_text()) is not None
     assert fast_root(bigintent.text()) is not None
+
+
+def test_what_is_nested_too_deeply_is_left_to_the_other() -> None:
+    assert fast_root("[" * 20 + "]" * 20) is not None
+    assert fast_root("[" * 100_000 + "]" * 100_000) is None

@@ -9,8 +9,10 @@ from ipaddress import ip_address, ip_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.plan.duty import World, duty, duty_without_pins, listener_number
-from controller.plan.p4needs import p4_needs
+from controller.model.sharing import sharing
+from controller.plan.duties import Duties
+from controller.plan.duty import World, duty, listener_number
+from controller.plan.p4needs import Needs, p4_needs
 from controller.plan.p4plan import P4Plan
 from controller.plan.pins import LOG, PinBook, PinKey
 from controller.plan.pool import Health
@@ -66,13 +68,17 @@ class Scene:
             for n, mode in enumerate(MODES)
         )
         self.timeout = 900.0
+        self.weight = 1
+        self.duties, self.needs = Duties(), Needs()
         self.tables, self.before = Tables(), worlds.NOTHING
         self.advance()
 
     def intent(self) -> Intent:
         vip = Vip("shop", ip_address("10.0.0.100"), "02:45:56:00:01:01", ("east",), self.listeners)
-        pool = Pool("web", BACKENDS, max_backends=2, memory_timeout=self.timeout)
-        return Intent((Site("east"),), (LB, replace(LB, name="lb2", id=0x22)), (pool,), (vip,))
+        reals = (replace(BACKENDS[0], weight=self.weight), BACKENDS[1])
+        pool = Pool("web", reals, max_backends=2, memory_timeout=self.timeout)
+        intent = Intent((Site("east"),), (LB, replace(LB, name="lb2", id=0x22)), (pool,), (vip,))
+        return sharing(intent, self.before)
 
     def advance(self) -> None:
         intent = self.intent()
@@ -94,9 +100,10 @@ def anew(site: Scene) -> P4Target:
 
 
 def continued(plan: P4Plan, site: Scene) -> P4Target:
+    """As the driver does."""
     world = site.world()
-    what = duty_without_pins(world, LB)
-    return plan.target(world, what, p4_needs(world, LB, what, SECRET))
+    what = site.duties.of(world, LB)
+    return plan.target(world, what, site.needs.of(world, LB, what, SECRET))
 
 
 PIN = st.tuples(st.integers(0, 2), st.integers(0, 3), st.sampled_from(("lb1", "lb2")), st.integers(1, 2))
@@ -106,6 +113,7 @@ EVENT = st.one_of(
     st.tuples(st.just("lost"), PIN),
     st.tuples(st.just("book"), PIN),
     st.tuples(st.just("down"), PIN),
+    st.tuples(st.just("weight"), PIN),
     st.tuples(st.just("timeout"), PIN),
     st.tuples(st.just("listeners"), PIN),
 )
@@ -131,6 +139,7 @@ def _befall(site: Scene, what: str, pin: tuple[int, int, str, int]) -> bool:
         "lost": lambda: book.lost(switch, ["lb1"]),
         "book": lambda: setattr(site, "pins", PinBook()),
         "down": lambda: site.health["web"].update({f"s{backend}": Health(False, NOW)}),
+        "weight": lambda: setattr(site, "weight", 1 + port),
         "timeout": lambda: setattr(site, "timeout", 300.0 + 300 * backend),
         "listeners": listeners,
     }

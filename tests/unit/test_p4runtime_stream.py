@@ -32,6 +32,7 @@ def serving(extra: dict[EntryKey, EntryBody]) -> P4Target:
         serve = EntryBody("serve", (LISTENER, LISTENER, 1, 255, 0, 0, 900))
         entries[EntryKey("listener", (VIPS[number], craft.TCP, 80))] = serve
     entries[EntryKey("backend", (LISTENER, BACKEND))] = EntryBody("dr", (MAC, 1))
+    entries[EntryKey("fate", (1, BACKEND))] = EntryBody("normal")
     return P4Target({**entries, **extra}, CONFIGURATION)
 
 

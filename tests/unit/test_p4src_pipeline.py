@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.spec.slots import SlotTable
-from controller.spec.switch import Duty, Fate
+from controller.spec.switch import Duty
 from controller.spec.types import Mode
 from p4src.compile import outputs
 from p4src.pipeline import nexthop, target
@@ -176,11 +176,11 @@ def test_listeners_share_a_memory_only_by_affinity_vip_pool_and_protocol() -> No
             assert (item.vip.id, item.pool, item.protocol) == (other.vip.id, other.pool, other.protocol)
 
 
-def test_only_fates_that_change_something_are_written() -> None:
+def test_every_backend_of_a_pool_has_a_fate_so_that_others_are_known_by_having_none() -> None:
     duty = DUTIES["lb"]
     fates = {real.id: real.fate for real in duty.pools[POOL].backends}
     written = {key.match: body.action for key, body in _made(duty).entries.items() if key.table == "fate"}
-    assert written == {(POOL, n): fate.value for n, fate in fates.items() if fate is not Fate.NORMAL}
+    assert written == {(POOL, n): fate.value for n, fate in fates.items()}
 
 
 def test_an_edge_balances_nothing_itself() -> None:

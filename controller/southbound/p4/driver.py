@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
+from controller.plan.duties import Duties
 from controller.plan.duty import World, duty_without_pins
-from controller.plan.p4needs import p4_needs
+from controller.plan.p4needs import Needs, p4_needs
 from controller.plan.p4plan import P4Plan
 from controller.southbound.aside import aside
 from controller.southbound.driver import (
@@ -51,6 +52,8 @@ class P4Driver(Driver[P4Target, Changes], HoldsPins[P4Target], Leases[P4Target],
         self._secret = secret
         self._live = live
         self._plan = P4Plan()
+        self._duties = Duties()
+        self._needs = Needs()
         self._authority: dict[int, float] = {}
         """Seconds for which this switch may answer, by VIP number; 0 for a VIP that another one answers for by now."""
         self._given: dict[int, float] = {}
@@ -83,10 +86,10 @@ class P4Driver(Driver[P4Target, Changes], HoldsPins[P4Target], Leases[P4Target],
 
     def plan(self, world: World) -> P4Target:
         """What the switch should hold."""
-        what = duty_without_pins(world, self.switch)
+        what = self._duties.of(world, self.switch)
         held = {vip.id: float(vip.authority) for vip in what.vips if what.responder and vip.authority}
         self._authority = {**dict.fromkeys(self._given, 0.0), **held}
-        return self._plan.target(world, what, p4_needs(world, self.switch, what, self._secret))
+        return self._plan.target(world, what, self._needs.of(world, self.switch, what, self._secret))
 
     def preview(self, world: World) -> P4Target:
         """What the switch would hold."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from controller.spec.types import Mode, Protocol
 from tests.conformance.expect import Lost, To
-from tests.conformance.row import Change, In, Row
+from tests.conformance.row import Change, In, Pass, Row
 from tests.conformance.says import Connection, Stray
 from tests.conformance.scenario import DR, EVERY_MODE, VIPS, Service, Setup, pool, web
 from tests.conformance.target import Reason
@@ -63,6 +63,7 @@ def _comes_and_goes(service: Service) -> Row:
             In(_c(other).syn(), To("b1")),
             Change(Setup((pool("b1"),), (other,))),
             In(_c(service).data(), To("b1"), reports=frozenset({Reason.EXCEPTION})),
+            Pass(121),
             In(_c(service, 40_001).syn(), Lost()),
             In(_c(other).data(), To("b1")),
             Change(Setup((pool("b1"),), (service, other))),

@@ -1,4 +1,4 @@
-"""Remembered backends that a listener no longer has: it was given another pool, or its backends other numbers."""
+"""Remembered backends that a listener's plan does not know: a plan without its history, which a planner avoids."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _repooled(service: Service) -> Row:
             In((old.syn(), silent.syn()), To("b1")),
             In(old.data(), To("b1")),
             In(Connection("c1", 40_000, there).syn(), To("b1")),
-            Change(_setup(_moved(service), _web("b1"), _other(_B2))),
+            Change(_setup(_moved(service), _web("b1"), _other(_B2)), abrupt=True),
             In(old.data(), To("b2")),
             In(old.data(), To("b2")),
             In(silent.syn(), To("b2")),
@@ -58,7 +58,7 @@ def _repooled(service: Service) -> Row:
             In(here.syn(), To("b2")),
             In(Connection("c1", 40_000, there).data(), To("b1")),
             # What was decided is remembered in place of what was not known.
-            Change(_setup(_moved(service), _web("b1"), _other(_B2, "b3"))),
+            Change(_setup(_moved(service), _web("b1"), _other(_B2, "b3")), abrupt=True),
             Pass(10),
             In((old.data(), silent.data()), To("b2"), reports=EXCEPTION),
         ),
@@ -74,7 +74,7 @@ def _repooled_source(service: Service) -> Row:
         (
             In(old.syn(), To("b1")),
             In(old.data(), To("b1")),
-            Change(_setup(_moved(service), _web("b1"), _other("b2"))),
+            Change(_setup(_moved(service), _web("b1"), _other("b2")), abrupt=True),
             In(old.data(), To("b2")),
             In(other.syn(), To("b2")),
             In(other.data(), To("b2")),
@@ -91,7 +91,7 @@ def _in_window(service: Service) -> Row:
         (
             In((old.syn(), again.syn()), To("b1")),
             In((old.data(), again.data()), To("b1")),
-            Change(_setup(_moved(service), _web("b1"), _other(_B2, "b3"))),
+            Change(_setup(_moved(service), _web("b1"), _other(_B2, "b3")), abrupt=True),
             In(old.data(), To("b2")),
             In(old.data(), To("b2"), reports=EXCEPTION),
             In(again.syn(), To("b3")),
@@ -112,7 +112,7 @@ def _in_window_udp(service: Service) -> Row:
         (
             In(old.syn(), To("b1")),
             In(old.data(), To("b1")),
-            Change(_setup(_moved(service), _web("b1"), _other(_B2, "b3"))),
+            Change(_setup(_moved(service), _web("b1"), _other(_B2, "b3")), abrupt=True),
             In(old.data(), To("b2")),
             In(old.data(), To("b2"), reports=EXCEPTION),
         ),
@@ -133,7 +133,7 @@ def _pinned(service: Service) -> Row:
             In(old.data(), To("b1"), reports=EXCEPTION),
             Hear(pins=1),
             In(old.data(), To("b1")),
-            Change(_setup(_moved(service), _web(_B1, "b3"), _other("b2"))),
+            Change(_setup(_moved(service), _web(_B1, "b3"), _other("b2")), abrupt=True),
             In(old.data(), To("b2")),
             In(old.data(), To("b2")),
         ),
@@ -150,7 +150,7 @@ def _error(service: Service) -> Row:
         (
             In(old.syn(), To("b1")),
             In(old.data(), To("b1")),
-            Change(_setup(_moved(service), _web("b1"), _other("b2"))),
+            Change(_setup(_moved(service), _web("b1"), _other("b2")), abrupt=True),
             In(old.error(), ErrorAt("b2"), reports=None),
         ),
         needs=frozenset({Can.ICMP_ERRORS}),
@@ -166,7 +166,7 @@ def _fragments(service: Service) -> Row:
         (
             In(old.syn(), To("b1")),
             In(old.data(), To("b1")),
-            Change(_setup(_moved(service), _web("b1"), _other("b2"))),
+            Change(_setup(_moved(service), _web("b1"), _other("b2")), abrupt=True),
             In(old.data(size=_LARGE, fragments="12"), To("b2")),
             In(old.data(size=_LARGE, fragments="12"), To("b2")),
             In(old.data(), To("b2")),
