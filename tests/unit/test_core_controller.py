@@ -18,7 +18,7 @@ from controller.southbound.p4 import events as p4
 from controller.southbound.p4.session import P4Session
 from controller.spec.types import Intent, Switch
 from p4src.ids import Reason
-from tests.fakes.core import PlainDriver, Stream, Whole, intent_file, play, until, whole
+from tests.fakes.core import Edits, Plain, PlainDriver, Stream, Whole, intent_file, play, until, whole
 
 
 class Dialler:
@@ -297,6 +297,114 @@ def test_a_switch_that_goes_while_it_is_emptied_is_let_go(core: Core) -> None:
         core.core.handle(openflow.Disconnected(driver.stream))  # type: ignore[arg-type]
         assert number not in core.core.cookies
         assert "lb2" not in core.app.presence.absent
+
+    core.play(body)
+
+
+def test_a_removed_switch_whose_stream_ends_before_it_is_emptied_is_a_stranger_when_it_returns(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was ours by its cookie and nobody's by the intent: neither emptied nor said."""
+
+    async def body() -> None:
+        core.connect("edge1", "lb1", "lb2", "leaf1")
+        await core.synced("edge1", "lb1", "lb2", "leaf1")
+        monkeypatch.setattr(core.task("edge1"), "behind", lambda: True)
+        number = core.switch("lb2").id
+        core.propose(replace(core.intent, switches=tuple(s for s in core.intent.switches if s.name != "lb2")))
+        await until(lambda: core.it.said.of("switch_leaves"), "it leaves")
+        core.disconnect("lb2")
+        assert number not in core.core.cookies
+        assert "lb2" not in core.app.presence.absent
+
+    core.play(body)
+
+
+def test_a_switch_that_is_named_again_before_it_is_emptied_stays(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body() -> None:
+        core.connect("edge1", "lb1", "lb2", "leaf1")
+        await core.synced("edge1", "lb1", "lb2", "leaf1")
+        monkeypatch.setattr(core.task("edge1"), "behind", lambda: True)
+        old = core.intent
+        core.propose(replace(old, switches=tuple(s for s in old.switches if s.name != "lb2")))
+        await until(lambda: core.it.said.of("switch_leaves"), "it leaves")
+        revision = core.it.world.revision
+        core.propose(old)
+        await until(lambda: core.it.world.revision > revision, "it is named again")
+        core.it.clock.time += module.DRAIN_DEADLINE
+        await asyncio.sleep(3 * module._LOOK)
+        assert core.it.said.of("switch_emptied") == []
+        assert core.app.fleet.is_synced("lb2")
+        assert old.switches[0].id in core.core.cookies
+
+    core.play(body)
+
+
+def test_a_switch_that_is_named_again_while_it_is_emptied_is_ours_when_it_returns(core: Core) -> None:
+    async def body() -> None:
+        core.connect("edge1", "lb1", "lb2", "leaf1")
+        await core.synced("edge1", "lb1", "lb2", "leaf1")
+        old, number, task = core.intent, core.switch("lb2").id, core.task("lb2")
+        hold = asyncio.Event()
+        write = core.drivers["lb2"].write
+
+        async def slow(delta: Edits, want: Plain) -> Plain:
+            await hold.wait()
+            return await write(delta, want)
+
+        core.drivers["lb2"].write = slow  # type: ignore[method-assign]
+        core.propose(core.without("lb2"))
+        await until(lambda: task.leaving, "it is being emptied")
+        revision = core.it.world.revision
+        core.propose(old)
+        await until(lambda: core.it.world.revision > revision, "it is named again")
+        hold.set()
+        await until(lambda: core.it.said.of("switch_emptied"), "it is emptied")
+        assert number in core.core.cookies
+        core.connect("lb2")
+        await core.synced("lb2")
+
+    core.play(body)
+
+
+def test_a_switch_that_takes_the_name_of_one_that_is_removed_takes_its_place(core: Core) -> None:
+    """A switch was replaced by another one, with an id of its own and the same name."""
+
+    async def body() -> None:
+        core.connect("edge1", "lb1", "lb2", "leaf1")
+        await core.synced("edge1", "lb1", "lb2", "leaf1")
+        number, former = core.switch("lb2").id, core.drivers["lb2"]
+        switches = tuple(replace(s, id=0x77) if s.name == "lb2" else s for s in core.intent.switches)
+        core.propose(replace(core.intent, switches=switches))
+        await until(lambda: 0x77 in core.core.cookies, "the new one is expected")
+        core.connect("lb2")
+        await core.synced("lb2")
+        assert core.drivers["lb2"].switch.id == 0x77
+        assert (former.aborted, number in core.core.cookies) == (1, False)
+        assert core.it.said.of("switch_twice") == []
+        core.core.handle(openflow.Disconnected(former.stream))  # type: ignore[arg-type]
+        assert core.app.fleet.is_synced("lb2")
+
+    core.play(body)
+
+
+def test_a_p4_switch_that_is_named_again_while_it_is_emptied_is_dialled_again(p4core: Core) -> None:
+    core, dialler = p4core, p4core.dialler
+
+    async def body() -> None:
+        core.propose(replace(core.intent, allow_empty=True))
+        await until(lambda: len(dialler.terms) == 4, "all are dialled")
+        core.connect("lb2")
+        await core.synced("lb2")
+        old, switch = core.intent, core.switch("lb2")
+        core.propose(core.without("lb2"))
+        core.propose(old)
+        await asyncio.sleep(0)
+        core.core.emptied(switch)
+        assert dialler.released == ["lb2"]
+        assert dialler.terms["lb2"] == core.app.terms.now
 
     core.play(body)
 
