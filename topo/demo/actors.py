@@ -184,6 +184,11 @@ class Client:
             last = self._errors.read_text(errors="replace").strip().splitlines()[-1:] or ["(nothing)"]
             raise DemoError(f"the load generator of {self.spec.client} ended with code {code}: {last[0]}")
 
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
     def finish(self) -> None:
         """Ask for the final proofs and the end."""
         if self._process.stdin is not None:

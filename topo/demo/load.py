@@ -311,9 +311,7 @@ def _watch_input(loop: asyncio.AbstractEventLoop, finish: asyncio.Event) -> None
         loop.call_soon_threadsafe(finish.set)
 
 
-async def run(
-    spec: Spec, connect: Connect = asyncio.open_connection, program: type[Load] = Load
-) -> None:
+async def run(spec: Spec, connect: Connect = asyncio.open_connection, program: type[Load] = Load) -> None:
     """Carry out a spec, until standard input says enough."""
     with Path(spec.log).open("w", encoding="utf-8") as out:
         load = program(spec, out, connect)

@@ -73,7 +73,9 @@ def write_schedule(
         chosen = tuple(kind for kind in chosen if kind != "repool")
     end = minutes * 60.0
     pace = pace_of(end)
-    writer = _Writer(random.Random(f"soak/{seed}/{minutes:g}/{stage.topology}/{stage.kind}"), stage, pace, end)
+    writer = _Writer(
+        random.Random(f"soak/{seed}/{minutes:g}/{stage.topology}/{stage.kind}"), stage, pace, end
+    )
     if sabotage:
         writer.emit(Step(SABOTAGE_AT, "sabotage", "move", "connection"))
     writer.deal(chosen, AFTER_SABOTAGE if sabotage else BEGIN)
@@ -273,7 +275,10 @@ class _Writer:
         if self._rng.random() < 0.5:
             for name in self._mixed(self._stage.lbs):
                 if self._free(t, "infra", f"name:{name}"):
-                    there, back = Edit("rename_switch", name, f"{name}x"), Edit("rename_switch", f"{name}x", name)
+                    there, back = (
+                        Edit("rename_switch", name, f"{name}x"),
+                        Edit("rename_switch", f"{name}x", name),
+                    )
                     yield self._pair(t, t + hold, kind, there, back, "infra", f"name:{name}")
         for vip in self._intent.document["vips"]:
             address, name = str(vip["address"]), str(vip["name"])
@@ -295,7 +300,9 @@ class _Writer:
         for pool in self._mixed(self._pools()):
             yield [Step(t, kind, "transition", pool, self._rng.choice(("3s", "5s", "7s", "9s")))]
 
-    def _broken(self, t: float, until: float, kind: str, what: tuple[str, str], target: str, after: float) -> Episode:
+    def _broken(
+        self, t: float, until: float, kind: str, what: tuple[str, str], target: str, after: float
+    ) -> Episode:
         """A death and the healing; the lock lasts until all is well again."""
         if self._fits(until):
             self._lock(until + after, "infra")

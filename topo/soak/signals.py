@@ -11,13 +11,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from controller.model.units import parse_duration
+
 STARTED = "started"
 ACCEPTED = "intent_accepted"
 REFUSED = "intent_refused"
 TABLE = "table"
+ADMITTED = "admitted"
 FAILURE = "failure"
 VERDICT = "verdict"
-_ZONE = re.compile(r"priority=\d+,(?P<match>\S+) actions=.*load:(?P<zone>0x[0-9a-f]+)->NXM_NX_REG8\[0\.\.15\]")
+_ZONE = re.compile(
+    r"priority=\d+,(?P<match>\S+) actions=.*load:(?P<zone>0x[0-9a-f]+)->NXM_NX_REG8\[0\.\.15\]"
+)
 """Of a flow that claims a VIP's packets: the zone in which memory's present generation is."""
 _BLOCK = 8
 """Zones of a VIP, beginning at a multiple of this."""
@@ -60,6 +65,16 @@ def table_changes(events: Iterable[Event]) -> tuple[TableChange, ...]:
             if protocol in ("", "tcp"):
                 found.append(TableChange(pool, when(event)))
     return tuple(found)
+
+
+def admissions(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
+    """When edges began to use an lb switch again, and which, by its name at that time."""
+    return tuple((when(one), str(one.get("switch"))) for one in events if name(one) == ADMITTED)
+
+
+def seconds(value: Any) -> float:
+    """A duration as an intent file has it."""
+    return float(value) if isinstance(value, int | float) else parse_duration(str(value))
 
 
 def notes(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:

@@ -19,7 +19,10 @@ class SteppedClock:
     """CLOCK_REALTIME plus what the file says."""
 
     def __init__(
-        self, path: Path, real: Callable[[], int] = time.time_ns, passing: Callable[[], float] = time.monotonic
+        self,
+        path: Path,
+        real: Callable[[], int] = time.time_ns,
+        passing: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path = path
         self._real = real

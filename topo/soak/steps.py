@@ -60,7 +60,9 @@ class Step:
             "pause": f"stop {self.target} for {self.value} s",
         }
         words |= {
-            f"{what}_{way}": f"{what} {self.target} {way}" for what in ("vip", "listener") for way in ("off", "on")
+            f"{what}_{way}": f"{what} {self.target} {way}"
+            for what in ("vip", "listener")
+            for way in ("off", "on")
         }
         text = words.get(self.action, f"{self.action} {self.target}")
         return f"{text}, file written slowly" if self.kind == "slow" else text
