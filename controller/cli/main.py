@@ -169,7 +169,7 @@ def soak(
     json_out: Annotated[bool, typer.Option("--json", help="With --plan: as one JSON list.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the lab up afterwards.")] = False,
 ) -> None:
-    """Edit, kill, cut, stop and step clocks at random under load; exit code 0 only if nothing broke that should hold."""
+    """Edit, kill, cut, stop at random under load; exit code 0 only if nothing broke that should hold."""
     from controller.cli.soak import soak as run_soak
 
     raise typer.Exit(

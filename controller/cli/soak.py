@@ -33,9 +33,9 @@ def soak(
     """Run a soak and write ``out``/report.json; with ``plan`` only print what would happen.
 
     Returns 0 if nothing broke beyond the stated set and, in runs of 5 minutes and more, everything happened at least
-    once; with ``sabotage``, if also the connection moved by hand was found, alone. 1: not so. 2: it could not be carried
-    out. ``only`` and ``without`` name kinds of steps, with commas between. Interrupted it returns 130; at SIGTERM it
-    raises ``SystemExit`` with 143; its lab is gone either way.
+    once; with ``sabotage``, if also the connection moved by hand was found, alone. 1: not so. 2: it could not be
+    carried out. ``only`` and ``without`` name kinds of steps, with commas between. Interrupted it returns 130; at
+    SIGTERM it raises ``SystemExit`` with 143; its lab is gone either way.
     """
     console = Console()
     try:

@@ -1,4 +1,4 @@
-"""The processes of a soak: load generators whose connections are followed by others, and a controller to be mistreated."""
+"""The processes of a soak: load generators whose connections are followed by others, and a controller to mistreat."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from topo.demo.ledger import Endpoint
-from topo.soak.edits import Document
 from topo.soak.editor import Done
+from topo.soak.edits import Document
 from topo.soak.stage import DRAIN_TIMEOUT, KEEP_FOR, MEMORY_TIMEOUT, Stage
 from topo.soak.steps import EDITS
 
@@ -77,7 +77,8 @@ def pool_of(document: Document, endpoint: Endpoint) -> dict[str, Any] | None:
     for vip in document["vips"]:
         for row in vip["listeners"]:
             if vip["address"] == endpoint.address and int(row["port"]) == endpoint.port:
-                return next(pool for pool in document["pools"] if pool["name"] == row["pool"])
+                pools: list[dict[str, Any]] = document["pools"]
+                return next(pool for pool in pools if pool["name"] == row["pool"])
     return None
 
 
@@ -107,13 +108,11 @@ def intent_windows(spans: Sequence[Period], endpoint: Endpoint, server: str) -> 
     since: float | None = None
     keeps, home = True, ""
     for number, span in enumerate(spans):
-        state = _state(span.document, endpoint, server)
-        if state == "serving":
-            pool = pool_of(span.document, endpoint) or {}
-            since, keeps, home = None, pool.get("drain_then", "keep") == "keep", str(pool.get("name"))
+        state, pool = _state(span.document, endpoint, server), pool_of(span.document, endpoint)
+        if pool is not None and state == "serving":
+            since, keeps, home = None, pool.get("drain_then", "keep") == "keep", str(pool["name"])
             continue
         since = span.start if since is None else since
-        pool = pool_of(span.document, endpoint)
         moved = pool is not None and state == "gone" and pool["name"] != home
         if state == "draining" and pool is not None:
             keeps = pool.get("drain_then", "keep") == "keep"

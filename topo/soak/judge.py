@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 from topo.demo import ledger
-from topo.demo.ledger import CLOCK_SLACK, Endpoint, Index
+from topo.demo.ledger import CLOCK_SLACK, OPEN_WINDOW, Endpoint, Index
 from topo.demo.records import Connection, Served
+from topo.soak import signals
 from topo.soak.actors import ECHO_TIMEOUT
 from topo.soak.editor import Done
 from topo.soak.fates import (
-    Period,
     PathChange,
+    Period,
     Window,
     absences,
     deaths,
@@ -32,15 +34,17 @@ from topo.soak.signals import TableChange
 from topo.soak.stage import MEMORY_TIMEOUT, Stage
 
 REPORT_WINDOW = 0.5
-"""Seconds from a packet that is an exception until its pin is on every lb switch, on a busy machine: some hundredths of a
-second where there is nothing else to do (``evenkeel bench pins``)."""
+"""Seconds from a packet that is an exception until its pin is on every lb switch, on a busy machine: some hundredths of
+a second where there is nothing else to do (``evenkeel bench pins``)."""
 RETRIES = 5.5
-"""Seconds from a packet until TCP has sent it for the last time within ``ECHO_TIMEOUT``, less a little: what only begins
-later does not explain that nothing came back."""
+"""Seconds from a packet until TCP has sent it for the last time within ``ECHO_TIMEOUT``, less a little: what only
+begins later does not explain that nothing came back."""
 SETTLED = 1.0
 """Seconds from a new table until every switch has it; from a path's change until packets take the new one."""
 KILLING = 0.5
 """Seconds from when a kill is noted until the server is dead."""
+NEAR = 0.3
+"""Seconds within which a server's record most likely is of the connection that its client opened then."""
 LONGEST_TRANSITION = 9.0
 """Seconds: the schedule's longest."""
 FATES = ("server_died", "server_unreachable", "drained", "service_removed")
@@ -113,7 +117,7 @@ class Judge:
             ledger.Verdict.UNPROVEN: "unproven",
         }.get(found.verdict, "broken")
         last = last_answer(connection)
-        reason, suspects = "", ()
+        reason, suspects = "", tuple[str, ...]()
         if verdict == "broken" and found.at is not None and last is not None:
             verdict, reason = self._explain(connection, found.server, found.cause, last, found.at)
             suspects = self._suspects(last, found.at) if verdict == "broken" else ()
@@ -170,36 +174,40 @@ class Judge:
                 if one.lb is not None and (not mine or one.lb in mine):
                     return f"fullnat: {one.what} {at - one.t:.1f} s before"
         for one in recent:
-            table = self._unheard(connection, endpoint, one, last)
+            table = self._unheard(connection, endpoint, one, at)
             if table is not None:
                 return (
-                    f"unheard: {one.what} {one.t - last:.1f} s after its last answer, pool {table.pool} had changed "
-                    f"{one.t - table.t:.1f} s before that"
+                    f"unheard: {one.what} {one.t - last:.1f} s after its last answer, "
+                    f"pool {table.pool} changed {table.t - last:.1f} s after it"
                 )
         return ""
 
     def _unheard(
-        self, connection: Connection, endpoint: Endpoint, path: PathChange, last: float
+        self, connection: Connection, endpoint: Endpoint, path: PathChange, at: float
     ) -> TableChange | None:
-        """A change of its pool's table since which no packet of it had been reported when its path changed."""
+        """A change of its pool's table since which no packet of it had been reported when its path changed.
+
+        Of a connection that is older than the change every switch knows the former owner until the window ends.
+        """
         opened = connection.opened or 0.0
         for table in self._evidence.tables:
-            if table.t > path.t + SETTLED or opened > table.t + LONGEST_TRANSITION + SETTLED:
+            if table.t > at or opened > table.t + LONGEST_TRANSITION + SETTLED:
                 continue
-            if table.pool in self._pools(endpoint, table.t) and not self._heard(
-                connection, table.t + SETTLED, path.t - REPORT_WINDOW
-            ):
+            pool = self._pool(endpoint, table)
+            if pool is None or (opened < table.t and at < table.t + signals.seconds(pool["transition"])):
+                continue
+            if not self._heard(connection, table.t + SETTLED, path.t - REPORT_WINDOW):
                 return table
         return None
 
-    def _pools(self, endpoint: Endpoint, t: float) -> set[str]:
-        """Pools of a listener around a time."""
-        names = set()
+    def _pool(self, endpoint: Endpoint, table: TableChange) -> dict[str, Any] | None:
+        """The pool that got the table, if it was the listener's around that time."""
         for number, span in enumerate(self._periods):
             end = self._periods[number + 1].settled if number + 1 < len(self._periods) else float("inf")
-            if span.start <= t <= end and (pool := pool_of(span.document, endpoint)) is not None:
-                names.add(str(pool["name"]))
-        return names
+            pool = pool_of(span.document, endpoint) if span.start <= table.t <= end else None
+            if pool is not None and pool["name"] == table.pool:
+                return pool
+        return None
 
     def _heard(self, connection: Connection, start: float, end: float) -> bool:
         """Whether it sent a packet in that time that a controller could take a report of."""
@@ -250,7 +258,9 @@ class FullnatIndex(Index):
 
     def lb_switches(self, connection: Connection, stage: Stage) -> set[str]:
         """lb switches whose addresses the connection may have had at its server; empty: not known."""
-        peers = {ip_address(one.peer[0]) for one in self._candidates(connection)}
+        found = self._candidates(connection)
+        near = [one for one in found if abs(one.opened - (connection.opened or 0.0)) < NEAR]
+        peers = {ip_address(one.peer[0]) for one in near or found}
         return {
             name
             for name, prefixes in stage.local.items()
@@ -261,7 +271,7 @@ class FullnatIndex(Index):
         endpoint, server = self._modes[connection.listener], connection.server
         if server is None or connection.begin is None:
             return []
-        end = (connection.opened or connection.begin) + CLOCK_SLACK
+        end = (connection.opened or connection.begin) + OPEN_WINDOW
         return [
             one
             for one in self._by_port.get((server, endpoint.backend_port), ())

@@ -38,21 +38,22 @@ class Load(demo.Load):
         during = "connect"
         used: asyncio.StreamWriter | None = None
         try:
-            reader, used = await asyncio.wait_for(
+            reader, writer = await asyncio.wait_for(
                 self._connect(one.target.address, one.target.port), self._spec.connect_timeout
             )
-            local = used.get_extra_info("sockname")
+            used = writer
+            local = writer.get_extra_info("sockname")
             self._log("open", id=one.id, t=time.monotonic(), begin=begin, local=[local[0], local[1]])
             server, number, over = "", 0, False
             while not over:
                 during = "echo"
-                server = await self._echo("echo", one.id, number, server, reader, used)
+                server = await self._echo("echo", one.id, number, server, reader, writer)
                 number += 1
                 during = "silence"
                 over = await self._silence(reader, self._random.uniform(*one.period))
                 over = over or time.monotonic() - begin > lives
             during = "proof"
-            await self._echo("proof", one.id, number, server, reader, used)
+            await self._echo("proof", one.id, number, server, reader, writer)
             self._log("close", id=one.id, t=time.monotonic())
         except (OSError, Failed, TimeoutError) as error:
             kind = error.kind if isinstance(error, Failed) else failure_kind(error)

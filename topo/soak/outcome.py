@@ -68,13 +68,13 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """Nothing broke beyond the stated set, and everything happened; of a sabotage run: and exactly that was found."""
+        """Nothing broke beyond the stated set, and everything happened; of a sabotage run: that alone was found."""
         return not self.faults
 
 
 def conclude(seen: Observed, judged: Sequence[Judged]) -> Outcome:
     """Judge a run."""
-    verdicts = {name: 0 for name in VERDICTS} | dict(Counter(one.verdict for one in judged))
+    verdicts = dict.fromkeys(VERDICTS, 0) | dict(Counter(one.verdict for one in judged))
     chosen = seen.schedule.kinds
     did = [one for one in seen.done if one.outcome != "skipped"]
     tried = Counter(one.step.kind for one in did)

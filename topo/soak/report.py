@@ -16,8 +16,8 @@ Keys are only ever added, never renamed. ``*_ms`` are milliseconds; ``at_ms`` co
     ``total``, ``opened``, ``by_verdict`` (ok, server_died, server_unreachable, drained, service_removed, at_risk,
     broken, not_opened, unproven), ``by_listener`` (listener: verdict: count), ``longest_silence_ms``
 ``broken``, ``at_risk``
-    one entry per connection: ``id``, ``client``, ``listener``, ``kind``, ``server``, ``cause``, ``reason`` (the evidence
-    for a risk), ``at_ms``, ``last_answer_ms``, ``suspects`` (what happened meanwhile, the latest first)
+    one entry per connection: ``id``, ``client``, ``listener``, ``kind``, ``server``, ``cause``, ``reason`` (the
+    evidence for a risk), ``at_ms``, ``last_answer_ms``, ``suspects`` (what happened meanwhile, the latest first)
 ``suspects``
     by kind of step: of how many broken connections it was among the suspects
 ``counters``

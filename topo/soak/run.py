@@ -344,7 +344,7 @@ class Soak:
 def run(options: Options, console: Console) -> int:
     """Run a soak, write its report, print what matters; 0 if it passed, else 1.
 
-    Raises ``DemoError``, ``LabError``, ``StageError``, ``NoVictimError`` or ``ValueError`` if it could not be carried out.
+    Raises ``DemoError``, ``LabError``, ``StageError``, ``NoVictimError`` or ``ValueError`` if it cannot be carried out.
     """
     stage, schedule = planned(options)
     logs = options.out / "logs"

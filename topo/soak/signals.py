@@ -20,6 +20,7 @@ TABLE = "table"
 ADMITTED = "admitted"
 FAILURE = "failure"
 VERDICT = "verdict"
+WITHDRAWN = "barred"
 _ZONE = re.compile(
     r"priority=\d+,(?P<match>\S+) actions=.*load:(?P<zone>0x[0-9a-f]+)->NXM_NX_REG8\[0\.\.15\]"
 )
@@ -78,11 +79,11 @@ def seconds(value: Any) -> float:
 
 
 def notes(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
-    """What people want to see beside a broken connection: verdicts, and defects of the controller."""
+    """What people want to see beside a broken connection: verdicts, lb switches in and out of use, defects."""
     return tuple(
         (when(one), " ".join(f"{key}={value}" for key, value in one.items() if key not in ("t", "at")))
         for one in events
-        if name(one) in (VERDICT, FAILURE)
+        if name(one) in (VERDICT, FAILURE, ADMITTED, WITHDRAWN)
     )
 
 
