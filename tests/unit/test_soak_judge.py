@@ -19,7 +19,7 @@ from tests.unit.soaking import (
 from topo.demo.records import Echo, Failure
 from topo.soak.fates import PathChange, path_changes
 from topo.soak.judge import REPORT_WINDOW
-from topo.soak.stage import DRAIN_TIMEOUT, KEEP_FOR, MEMORY_TIMEOUT
+from topo.soak.stage import DRAIN_TIMEOUT, MEMORY_TIMEOUT
 
 
 def proven(server: str = "s1") -> dict[str, object]:
@@ -103,12 +103,13 @@ def test_a_server_that_was_cut_off_for_longer_than_it_is_kept_may_lose_its_conne
 
 
 def test_a_server_that_was_cut_off_for_a_moment_may_not() -> None:
-    cut = [done("cable", "cut", "s1-leaf1", 31.0), done("cable", "mend", "s1-leaf1", 31.0 + KEEP_FOR - 1)]
+    cut = [done("cable", "cut", "s1-leaf1", 31.0), done("cable", "mend", "s1-leaf1", 32.0)]
     assert judge(connection(), *cut, probe=(0.5, 2, 2)).verdict == "broken"
 
 
 def test_another_servers_cable_explains_nothing() -> None:
-    assert judge(connection(), done("cable", "cut", "s2-leaf1", 20.0), probe=(0.5, 2, 2)).verdict == "broken"
+    cut = [done("cable", "cut", "s2-leaf1", 20.0), done("cable", "mend", "s2-leaf1", 39.0)]
+    assert judge(connection(), *cut, probe=(0.5, 2, 2)).verdict == "broken"
 
 
 # -- edits
@@ -236,7 +237,7 @@ def test_one_that_was_opened_on_a_moving_slot_and_heard_since_was_not() -> None:
 
 
 def test_what_was_heard_while_no_controller_took_reports_was_not_heard() -> None:
-    spoke = [Echo(10.0, 0.01, "s1"), Echo(32.0, 0.01, "s1")]
+    spoke = [Echo(20.0, 0.01, "s1"), Echo(32.0, 0.01, "s1")]
     away = [done("controller", "kill", "controller", 31.0), done("controller", "start", "controller", 34.0)]
     seen = {"tables": tables("web", 30.5)}
     assert judge(connection(echoes=spoke), KILL, **seen).verdict == "broken"

@@ -103,14 +103,15 @@ _REASONS = {"draining": "drained", "gone": "drained", "off": "service_removed"}
 
 
 def intent_windows(spans: Sequence[Period], endpoint: Endpoint, server: str) -> list[Window]:
-    """When what was written lets connections of a server end."""
+    """When what was written lets connections of a server end; never, of one that has not served before."""
     found: list[Window] = []
     since: float | None = None
-    keeps, home = True, ""
+    keeps, home = True, None
     for number, span in enumerate(spans):
         state, pool = _state(span.document, endpoint, server), pool_of(span.document, endpoint)
         if pool is not None and state == "serving":
-            since, keeps, home = None, pool.get("drain_then", "keep") == "keep", str(pool["name"])
+            since, keeps, home = None, pool.get("drain_then", "keep") == "keep", pool["name"]
+        if home is None or state == "serving":
             continue
         since = span.start if since is None else since
         moved = pool is not None and state == "gone" and pool["name"] != home
@@ -119,7 +120,7 @@ def intent_windows(spans: Sequence[Period], endpoint: Endpoint, server: str) -> 
         start = since + _allowed_after(state, keeps and not moved) - SLACK
         end = spans[number + 1].settled if number + 1 < len(spans) else FOREVER
         if start < end:
-            found.append(Window(_REASONS[state], start, end, f"{server} {state} since"))
+            found.append(Window(_REASONS[state], start, end, f"{server} {state}"))
     return found
 
 
@@ -129,24 +130,19 @@ def server_windows(
     """When a server's cable was cut for so long that it counts as down and is given up."""
     interval, rise, fall = probe
     found, cut = [], None
-    for one in [*done]:
-        if one.step.kind == "cable" and one.step.target == stage.server_cables[server]:
-            if one.step.action == "cut":
-                cut = one.start
-            elif cut is not None:
-                found.append(_cut(server, cut, one.end + rise * interval + 2 * SETTLE, interval, fall))
-                cut = None
-    if cut is not None:
-        found.append(_cut(server, cut, FOREVER, interval, fall))
-    return [one for one in found if one.start < one.end]
-
-
-def _cut(server: str, start: float, end: float, interval: float, fall: int) -> Window:
-    earliest = start + (fall - 1) * interval + KEEP_FOR
-    mended = end - SETTLE
-    return Window(
-        "server_unreachable", earliest, end if earliest < mended else start, f"{server} cut off since"
-    )
+    for one in done:
+        if one.step.kind != "cable" or one.step.target != stage.server_cables[server]:
+            continue
+        if one.step.action == "cut":
+            cut = one.start
+        elif cut is not None:
+            up_again = one.end + (rise + 1) * interval
+            given_up = cut + (fall - 1) * interval + KEEP_FOR
+            if given_up < up_again:
+                end = up_again + 2 * SETTLE
+                found.append(Window("server_unreachable", given_up, end, f"{server} cut off"))
+            cut = None
+    return found
 
 
 def deaths(done: Iterable[Done]) -> Mapping[str, list[float]]:

@@ -142,14 +142,18 @@ class Judge:
         endpoint = self._endpoints[connection.listener]
         if cause.startswith("timeout"):
             at -= ECHO_TIMEOUT - RETRIES
-        if server is not None and not cause.startswith("misdirected"):
+        if "misdirected" in cause:
+            return "broken", ""
+        if server is not None:
             for died in self._deaths.get(server, ()):
                 if (connection.opened or 0.0) - KILLING <= died <= at + CLOCK_SLACK:
                     return "server_died", f"{server} was killed {at - died:.1f} s before"
-        if server is not None:
             for window in self._fates(endpoint, server):
                 if window.start <= at and last <= window.end:
-                    return window.reason, f"{window.why} {at - window.start:.1f} s beyond what is promised"
+                    return (
+                        window.reason,
+                        f"{window.why} for {at - window.start:.1f} s longer than is promised",
+                    )
         risk = self._risk(connection, endpoint, last, at)
         return ("at_risk", risk) if risk else ("broken", "")
 
