@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.unit.soaking import (
@@ -22,7 +24,7 @@ from topo.soak.judge import REPORT_WINDOW
 from topo.soak.stage import DRAIN_TIMEOUT, MEMORY_TIMEOUT
 
 
-def proven(server: str = "s1") -> dict[str, object]:
+def proven(server: str = "s1") -> dict[str, Any]:
     return {"failure": None, "proof": Echo(45.0, 0.01, server), "closed": 45.1}
 
 
@@ -231,17 +233,22 @@ def test_a_connection_that_was_reported_just_before_the_death_was_at_risk() -> N
 
 
 def test_one_that_was_opened_on_a_moving_slot_and_heard_since_was_not() -> None:
-    young = {"begin": 32.9, "opened": 33.0, "echoes": [Echo(33.1, 0.01, "s1"), Echo(34.0, 0.01, "s1")]}
+    young: dict[str, Any] = {
+        "begin": 32.9,
+        "opened": 33.0,
+        "echoes": [Echo(33.1, 0.01, "s1"), Echo(34.0, 0.01, "s1")],
+    }
     record = served(opened=32.95)
     assert judge(connection(**young), KILL, records=(record,), tables=tables("web", 31.5)).verdict == "broken"
 
 
 def test_what_was_heard_while_no_controller_took_reports_was_not_heard() -> None:
-    spoke = [Echo(20.0, 0.01, "s1"), Echo(32.0, 0.01, "s1")]
-    away = [done("controller", "kill", "controller", 31.0), done("controller", "start", "controller", 34.0)]
-    seen = {"tables": tables("web", 30.5)}
-    assert judge(connection(echoes=spoke), KILL, **seen).verdict == "broken"
-    assert judge(connection(echoes=spoke), KILL, *away, **seen).verdict == "at_risk"
+    one = connection(echoes=[Echo(20.0, 0.01, "s1"), Echo(32.0, 0.01, "s1")])
+    changed = tables("web", 30.5)
+    stopped = done("pause", "pause", "controller", 31.0, "3", end=34.0)
+    assert judge(one, KILL, tables=changed).verdict == "broken"
+    assert judge(one, KILL, tables=changed, away=((31.0, 34.0),)).verdict == "at_risk"
+    assert judge(one, KILL, stopped, tables=changed).verdict == "at_risk"
 
 
 @pytest.mark.parametrize(

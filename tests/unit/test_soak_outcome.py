@@ -79,7 +79,8 @@ def test_a_kind_of_step_that_never_took_place_is_named(kind: str) -> None:
 
 @pytest.mark.parametrize("name", ["windows", "pins", "generations"])
 def test_what_only_time_brings_about_has_to_happen_too(name: str) -> None:
-    run = outcome(passing=replace(WELL, **{name: 0}))
+    counts: dict[str, Any] = {name: 0}
+    run = outcome(passing=replace(WELL, **counts))
     assert run.faults == (f"never happened: {name}",)
 
 

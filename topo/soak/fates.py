@@ -173,21 +173,12 @@ def path_changes(
     return sorted(found, key=lambda one: one.t)
 
 
-def absences(done: Iterable[Done], ended: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    """When no controller took reports in: killed, stopped, or (``ended``) gone by itself."""
-    found, killed = [*ended], None
-    for one in done:
-        step = one.step
-        if step.target != "controller" or step.kind not in ("controller", "pause"):
-            continue
-        if step.action == "pause":
-            found.append((one.start, one.end))
-        elif step.action == "kill":
-            killed = one.start
-        elif killed is not None:
-            found.append((killed, one.end))
-            killed = None
-    return found + ([(killed, FOREVER)] if killed is not None else [])
+def absences(done: Iterable[Done], away: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """When no controller took reports in: ``away``, or stopped."""
+    paused = [
+        (one.start, one.end) for one in done if one.step.kind == "pause" and one.step.target == "controller"
+    ]
+    return [*away, *paused]
 
 
 def edits_of(done: Iterable[Done]) -> list[Done]:

@@ -85,8 +85,8 @@ class Evidence:
     tables: tuple[TableChange, ...] = ()
     admitted: tuple[tuple[float, str], ...] = ()
     """When edges began to use an lb switch again, and which."""
-    ended: tuple[tuple[float, float], ...] = ()
-    """When the controller was away because it ended by itself."""
+    away: tuple[tuple[float, float], ...] = ()
+    """When there was no controller: from its death until the next one said that it had started."""
     notes: tuple[tuple[float, str], ...] = ()
     """Things the controller said that people want to see beside a broken connection."""
     probe: tuple[float, int, int] = (1.0, 2, 3)
@@ -104,7 +104,7 @@ class Judge:
         self._periods: list[Period] = periods(stage, evidence.start, edits_of(done))
         self._deaths = deaths(done)
         self._paths = path_changes(stage, done, evidence.admitted)
-        self._away = absences(done, evidence.ended)
+        self._away = absences(done, evidence.away)
         self._windows: dict[tuple[str, str], list[Window]] = {}
 
     def judge(self, connection: Connection) -> Judged:

@@ -94,6 +94,8 @@ class Soak:
         self._controller = Controller(lab, self._work)
         self._wanted = False
         """Whether the controller should be running."""
+        self._gone: float | None = None
+        """Since when there is none that has said that it started."""
         self._paused_until = 0.0
         self._clients: list[Client] = []
         self._pauses = Pauses()
@@ -146,8 +148,16 @@ class Soak:
         return [Wanted(tuple(targets), names, READY_WITHIN) for names, targets in groups.items()]
 
     def _start(self) -> None:
+        self._gone = time.monotonic() if self._gone is None else self._gone
         self._controller.start()
         self._wanted = True
+
+    def _hear(self, event: signals.Event) -> None:
+        self._seen.events.append(event)
+        self._editor.hear(event)
+        if signals.name(event) == signals.STARTED and self._gone is not None:
+            self._seen.away.append((self._gone, signals.when(event)))
+            self._gone = None
 
     # -- the run
 
@@ -162,6 +172,9 @@ class Soak:
             self._watch(start + step.at)
             if step.kind in EDITS:
                 self._await_answer()
+            elif step.target == "controller":
+                # One that is mistreated before it has begun to work shows nothing.
+                self._watch(time.monotonic() + READY_WITHIN, lambda: not self._wanted or self._gone is None)
             now = time.monotonic() - start
             done = self._act(step)
             said = f" ({done.why})" if done.why else ""
@@ -192,8 +205,7 @@ class Soak:
             client.read()
         self._keep_controller()
         for event in self._controller.events():
-            self._seen.events.append(event)
-            self._editor.hear(event)
+            self._hear(event)
         self._editor.tick()
         now = time.monotonic()
         if now >= self._next_status:
@@ -231,8 +243,8 @@ class Soak:
             self._console.print(f"the controller ended by itself: {how}", highlight=False, markup=False)
         if len(self._seen.ended) > MOST_ENDS:
             raise DemoError(f"the controller ends again and again: {how}")
+        self._gone = now - LOOK_EVERY if self._gone is None else self._gone
         self._start()
-        self._seen.away.append((now - LOOK_EVERY, time.monotonic()))
 
     def _await_answer(self) -> None:
         """Until the controller has said what it makes of the last edit, if it can."""
@@ -253,8 +265,11 @@ class Soak:
     def _carry_out(self, step: Step) -> float | None:
         """Do it; when it will be over, where that is later than now."""
         if step.kind == "controller":
-            self._wanted = False
-            self._controller.kill() if step.action == "kill" else self._start()
+            if step.action == "kill":
+                self._wanted, self._gone = False, time.monotonic()
+                self._controller.kill()
+            else:
+                self._start()
         elif step.kind == "clock":
             self._controller.step_clock(float(step.value))
         elif step.kind == "pause":
@@ -297,7 +312,7 @@ class Soak:
             done,
             signals.table_changes(seen.events),
             signals.admissions(seen.events),
-            tuple(seen.away),
+            tuple(seen.away) if self._gone is None else (*seen.away, (self._gone, float("inf"))),
             signals.notes(seen.events),
             self._probe(),
         )
