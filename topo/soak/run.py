@@ -35,6 +35,8 @@ STATUS_EVERY = 0.5
 MEMORY_EVERY = 3.0
 ANSWER_WITHIN = 3.0
 """Seconds that the next edit waits for what the controller makes of the last one."""
+QUIET = 3.0
+"""Seconds without a write after which a fabric is as it will stay."""
 MOST_ENDS = 20
 """Times that a controller which ends by itself is started again."""
 
@@ -131,6 +133,13 @@ class Soak:
             for one in waiting:
                 one.kill()
                 one.wait(10)
+        self._watch(time.monotonic() + READY_WITHIN, self._settled)
+
+    def _settled(self) -> bool:
+        """Every lb switch is in use, and nothing was written for a while: paths of new connections do not change."""
+        used = {switch for _, switch in signals.admissions(self._seen.events)}
+        written = [signals.when(one) for one in self._seen.events if signals.name(one) == signals.WRITTEN]
+        return used >= set(self._stage.lbs) and time.monotonic() > max(written, default=0.0) + QUIET
 
     def _folder(self, name: str) -> Path:
         folder = self._work / name
@@ -181,7 +190,9 @@ class Soak:
             self._console.print(
                 f"{now:6.1f} s  {step.kind:10} {step.title}{said}", highlight=False, markup=False
             )
-        self._watch(start + schedule.end)
+        # On a busy machine steps come late; the calm at the end is kept all the same.
+        end = max(start + schedule.end, time.monotonic() + schedule.end - schedule.calm)
+        self._watch(end)
         for client in self._clients:
             client.finish()
         self._watch(
@@ -189,7 +200,7 @@ class Soak:
         )
         for client in self._clients:
             client.wait()
-        return self._judged(start)
+        return self._judged(start, end)
 
     def _watch(self, until: float, over: Callable[[], bool] = lambda: False) -> None:
         """Look at everything until it is time for the next step, or all is over."""
@@ -303,7 +314,7 @@ class Soak:
 
     # -- after
 
-    def _judged(self, start: float) -> tuple[Outcome, float]:
+    def _judged(self, start: float, end: float) -> tuple[Outcome, float]:
         seen, logs = self._seen, [client.log for client in self._clients]
         done = tuple(sorted([*seen.done, *self._editor.done], key=lambda one: one.start))
         evidence = Evidence(
@@ -321,7 +332,7 @@ class Soak:
         observed = Observed(
             self._schedule,
             start,
-            start + self._schedule.end,
+            end,
             done,
             seen.passing,
             tuple(one for log in logs for one in log.requests),

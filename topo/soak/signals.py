@@ -21,6 +21,7 @@ ADMITTED = "admitted"
 FAILURE = "failure"
 VERDICT = "verdict"
 WITHDRAWN = "barred"
+WRITTEN = "converged"
 _ZONE = re.compile(
     r"priority=\d+,(?P<match>\S+) actions=.*load:(?P<zone>0x[0-9a-f]+)->NXM_NX_REG8\[0\.\.15\]"
 )
