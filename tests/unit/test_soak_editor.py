@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.unit.soaking import stage
-from topo.soak.editor import REGRET, SLOWLY, Editor
+from topo.soak.editor import REGRET, SLOWLY, Editor, lines_of
 from topo.soak.steps import Step
 
 WEIGHT = Step(1.0, "weights", "weight", "web/s1", "4")
@@ -119,6 +119,13 @@ def test_a_file_is_written_slowly_line_by_line_into_its_place(
     assert 1.0 < slow.end - slow.start <= SLOWLY + 0.1
     assert (tmp_path / "intent.yaml").stat().st_ino == inode
     assert weight(in_file(tmp_path)) == 4
+
+
+def test_the_text_says_what_the_document_says() -> None:
+    document = stage("embedded").document
+    text = "".join(lines_of(document))
+    assert YAML(typ="safe").load(text) == document
+    assert max(map(len, text.splitlines())) < 120
 
 
 def test_what_is_said_of_half_a_file_is_not_the_answer(editor: Editor, clock: Clock) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from controller.model.load import load_intent
 from tests.unit.soaking import documents, stage
-from topo import intent, model
+from topo import model
+from topo.soak.editor import lines_of
 from topo.soak.schedule import AFTER_SABOTAGE, KINDS, Schedule, write_schedule
 from topo.soak.stage import MEMORY_TIMEOUT, SCALES, SILENT, StageError, stage_of
 from topo.soak.steps import DEATHS, EDITS, Step
@@ -122,7 +123,7 @@ def test_every_text_that_is_written_is_a_good_intent(kind: str, tmp_path: Path) 
     steps = edits(write_schedule(3, 2.5, stage(kind)).steps)
     assert {step.kind for step in steps} == set(EDITS)
     for document in documents(steps) if kind == "ovs" else [stage(kind).document]:
-        file.write_text(intent.dump(document))
+        file.write_text("".join(lines_of(document)))
         load_intent(file)
 
 

@@ -5,12 +5,13 @@ A refused edit is taken back at once, as an operator would, and counts as one th
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from topo import intent as topology_intent
 from topo.soak import signals
 from topo.soak.edits import Document, Intent, NotApplicableError, apply
 from topo.soak.steps import Step
@@ -59,7 +60,7 @@ class Editor:
         self._sleep = sleep
         self._open: list[int] = []
         self._refusal: tuple[float, str] | None = None
-        self._write(document, slowly=False)
+        self._write(lines_of(document), slowly=False)
 
     @property
     def document(self) -> Document:
@@ -75,13 +76,15 @@ class Editor:
         """Carry out one edit."""
         if self._refusal is not None:
             self.refused(*self._refusal)
-        start = self._clock()
         try:
             wanted = apply(self._written, step.edit)
         except NotApplicableError as error:
-            done = Done(step, start, start, "skipped", why=str(error))
+            now = self._clock()
+            done = Done(step, now, now, "skipped", why=str(error))
         else:
-            self._write(wanted.document, step.kind == "slow")
+            text = lines_of(wanted.document)
+            start = self._clock()
+            self._write(text, step.kind == "slow")
             self._written = wanted
             done = Done(step, start, self._clock(), "unresolved", document=wanted.document)
             self._open.append(len(self.done))
@@ -110,7 +113,7 @@ class Editor:
     def refused(self, t: float, why: str) -> None:
         """The controller does not take the file."""
         self._written = self._good
-        self._write(self._good.document, slowly=False)
+        self._write(lines_of(self._good.document), slowly=False)
         self._resolve("refused", t, why)
 
     def _resolve(self, outcome: str, t: float, why: str = "") -> None:
@@ -118,10 +121,8 @@ class Editor:
             self.done[number] = replace(self.done[number], outcome=outcome, resolved=t, why=why)
         self._open, self._refusal = [], None
 
-    def _write(self, document: Document, slowly: bool) -> None:
-        text = topology_intent.dump(document)
+    def _write(self, lines: list[str], slowly: bool) -> None:
         if slowly:
-            lines = text.splitlines(keepends=True)
             with self._path.open("w", encoding="utf-8") as file:
                 for line in lines:
                     file.write(line)
@@ -129,5 +130,31 @@ class Editor:
                     self._sleep(min(LINE, SLOWLY / len(lines)))
             return
         draft = self._path.with_name(f".{self._path.name}.new")
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text("".join(lines), encoding="utf-8")
         draft.replace(self._path)
+
+
+def lines_of(document: Document) -> list[str]:
+    """As YAML in blocks, as people write it, with line ends. ruamel.yaml needs seconds for it on a busy machine."""
+    return [f"{line}\n" for line in _mapping(document)]
+
+
+def _mapping(node: dict[Any, Any]) -> Iterator[str]:
+    for key, value in node.items():
+        if isinstance(value, dict | list) and value:
+            yield f"{key}:"
+            yield from (
+                f"  {line}" for line in (_mapping(value) if isinstance(value, dict) else _list(value))
+            )
+        else:
+            yield f"{key}: {json.dumps(value)}"
+
+
+def _list(node: list[Any]) -> Iterator[str]:
+    for value in node:
+        if isinstance(value, dict) and value:
+            first, *rest = _mapping(value)
+            yield f"- {first}"
+            yield from (f"  {line}" for line in rest)
+        else:
+            yield f"- {json.dumps(value)}"

@@ -67,7 +67,9 @@ def periods(stage: Stage, start: float, done: Iterable[Done]) -> list[Period]:
     found = [Period(start, start, stage.document)]
     for one in done:
         if one.document is not None and one.outcome in ("accepted", "unresolved"):
-            settled = (one.resolved if one.resolved is not None else one.end) + SETTLE
+            # Who took long to take it may have said so of the text before, and takes as long to carry it out.
+            resolved = one.end if one.resolved is None else one.resolved
+            settled = resolved + (resolved - one.end) + SETTLE
             found.append(Period(one.start, max(settled, one.end), one.document))
     return found
 
