@@ -280,6 +280,8 @@ def test_fullnat_ends_with_the_lb_switch_that_it_passed() -> None:
     one = connection(FULLNAT)
     assert judge(one, KILL, records=(record,)).reason.startswith("fullnat: kill -9 lb1")
     assert judge(one, done("lb", "kill", "lb2", 35.0), records=(record,)).verdict == "broken"
+    assert judge(one, done("cable", "cut", "edge1-lb1", 35.0), records=(record,)).verdict == "at_risk"
+    assert judge(one, done("cable", "mend", "edge1-lb1", 35.0), records=(record,)).verdict == "broken"
 
 
 def stage_address(lb: str) -> str:

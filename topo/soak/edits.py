@@ -44,12 +44,12 @@ def apply(intent: Intent, edit: Edit) -> Intent:
     return Intent(document, parked)
 
 
-def set_times(document: Document, times: Mapping[str, Any], probe: float | None) -> Document:
+def set_times(document: Document, times: Mapping[str, Any], probe: float) -> Document:
     """The document with these keys in every pool, and ``probe`` seconds between health probes and for one."""
     fresh = copy.deepcopy(document)
     for pool in fresh["pools"]:
         pool.update(copy.deepcopy(dict(times)))
-        if probe is not None and "health" in pool:
+        if "health" in pool:
             pool["health"]["interval"] = pool["health"]["timeout"] = probe
     return fresh
 

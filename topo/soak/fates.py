@@ -9,7 +9,7 @@ the controller's journal, as evidence for a risk. Reasons, the keys of the repor
 ``service_removed``     its listener or VIP was off for longer than ``drain_timeout``
 
 At risk: ``unheard`` (its packets came to another lb switch before it was heard on the new table), ``fullnat`` (its lb
-switch died: its source port was that switch's own), ``too_silent`` (silent for longer than ``memory_timeout``).
+switch died or was cut off: its source port was that switch's own), ``too_silent`` (silent for longer than ``memory_timeout``).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class PathChange:
     t: float
     what: str
     lb: str | None
-    """The lb switch that lost what it knows; None if none did."""
+    """The lb switch that packets no longer come to; None: they come to one again."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,8 @@ def path_changes(
                 PathChange(one.end, f"{step.title}: over", None),
             ]
         elif step.kind == "cable" and step.target in stage.cables:
-            found.append(PathChange(one.start, step.title, None))
+            lb = next(end for end in step.target.split("-") if end in stage.lbs)
+            found.append(PathChange(one.start, step.title, lb if step.action == "cut" else None))
     return sorted(found, key=lambda one: one.t)
 
 

@@ -32,12 +32,12 @@ class Scale:
     """Long-lived ones over all clients and listeners."""
     rate: float
     """Short requests per second and client."""
-    probe: float | None
-    """Seconds between health probes, and for one; None: as the topology has it."""
+    probe: float
+    """Seconds between health probes, and for one: on shared processors it has to wait."""
 
 
 SCALES: tuple[Scale, ...] = (
-    Scale("ovs", 200, 10.0, None),
+    Scale("ovs", 200, 10.0, 0.8),
     Scale("bmv2", 120, 5.0, 0.8),
     Scale("embedded", 60, 2.0, 0.8),
 )
