@@ -15,16 +15,22 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from controller.cli import soak as soak_command
 from controller.cli.main import app
 from tests.unit.soaking import stage
+from topo.demo.actors import DemoError
 from topo.demo.load import Long, Spec, Target
 from topo.demo.records import ClientLog
+from topo.demo.sabotage import NoVictimError
+from topo.errors import LabError
 from topo.soak import load as soak_load
-from topo.soak.actors import ACTIVE, Pauses, Records, descendants, write_specs
+from topo.soak.actors import ACTIVE, ECHO_TIMEOUT, Pauses, Records, descendants, write_specs
 from topo.soak.load import Load
+from topo.soak.run import Options
 from topo.soak.signals import Passing, admissions, memory_zones, notes, table_changes
 from topo.soak.stage import SCALES, SILENT
 from topo.soak.steppedclock import SteppedClock, read_offset, write_offset
+from topo.soak.steps import KINDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -93,6 +99,7 @@ def test_places_go_round_clients_listeners_and_kinds(tmp_path: Path) -> None:
     connections = [one for spec in specs for one in spec.connections]
     assert [spec.client for spec in specs] == ["c1", "c2"]
     assert len(connections) == 200
+    assert {spec.echo_timeout for spec in specs} == {ECHO_TIMEOUT}
     for listener in {one.target.listener for one in connections}:
         kinds = [one.kind for one in connections if one.target.listener == listener]
         assert [kinds.count(kind) for kind in ("silent", "active", "brief")] == [20, 20, 10]
@@ -251,6 +258,49 @@ def test_a_plan_is_printed_without_building_anything() -> None:
     assert text.exit_code == 0
     assert len(text.stdout.splitlines()) == len(listed) + 1 > 10
     assert set(listed[0]) == {"at", "kind", "action", "target", "value"}
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        (0, 0),
+        (1, 1),
+        (DemoError("no"), 2),
+        (LabError("no"), 2),
+        (NoVictimError("no"), 2),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_the_exit_code_says_how_the_run_ended(
+    ending: int | BaseException, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(_options: Options, _console: object) -> int:
+        if isinstance(ending, BaseException):
+            raise ending
+        return ending
+
+    monkeypatch.setattr(soak_command, "run", run)
+    assert CliRunner().invoke(app, ["soak"]).exit_code == code
+
+
+def test_options_reach_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[Options] = []
+    monkeypatch.setattr(soak_command, "run", lambda options, _console: seen.append(options) or 0)
+    words = [
+        "--seed",
+        "9",
+        "--minutes",
+        "2",
+        "--switch",
+        "bmv2",
+        "--topology",
+        "pair",
+        "--out",
+        str(tmp_path),
+    ]
+    CliRunner().invoke(app, ["soak", *words, "--without", "clock,lb", "--sabotage", "--connections", "12"])
+    kinds = tuple(kind for kind in KINDS if kind not in ("clock", "lb"))
+    assert seen == [Options(tmp_path, 9, 2.0, SCALES[1], "pair", kinds, True, 12)]
 
 
 @pytest.mark.parametrize(

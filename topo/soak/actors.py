@@ -37,7 +37,15 @@ def write_specs(stage: Stage, scale: Scale, seed: int, connections: int, directo
         shares[client].append(Long(f"{client}-{len(shares[client])}", target, kind, periods[kind]))
     requests = tuple(Target(one.listener, one.address, one.port) for one in stage.short)
     return [
-        Spec(client, seed, str(directory / f"{client}.jsonl"), tuple(mine), requests, scale.rate)
+        Spec(
+            client,
+            seed,
+            str(directory / f"{client}.jsonl"),
+            tuple(mine),
+            requests,
+            scale.rate,
+            echo_timeout=ECHO_TIMEOUT,
+        )
         for client, mine in shares.items()
     ]
 

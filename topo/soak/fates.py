@@ -9,7 +9,7 @@ the controller's journal, as evidence for a risk. Reasons, the keys of the repor
 ``service_removed``     its listener or VIP was off for longer than ``drain_timeout``
 
 At risk: ``unheard`` (its packets came to another lb switch before it was heard on the new table), ``fullnat`` (its lb
-switch died or was cut off: its source port was that switch's own), ``too_silent`` (silent for longer than ``memory_timeout``).
+switch died or was cut off: its source port was that switch's own), ``too_silent`` (for longer than ``memory_timeout``).
 """
 
 from __future__ import annotations
