@@ -232,6 +232,13 @@ def test_a_connection_that_was_reported_just_before_the_death_was_at_risk() -> N
     assert judge(connection(echoes=spoke), KILL, tables=tables("web", 33.0)).verdict == "at_risk"
 
 
+def test_on_a_machine_that_is_late_reports_are_late_too() -> None:
+    spoke = [Echo(20.0, 0.01, "s1"), Echo(34.0, 0.01, "s1")]
+    one, changed = connection(echoes=spoke), tables("web", 32.5)
+    assert judge(one, KILL, tables=changed).verdict == "broken"
+    assert judge(one, KILL, tables=changed, lag=1.0).verdict == "at_risk"
+
+
 def test_one_that_was_opened_on_a_moving_slot_and_heard_since_was_not() -> None:
     young: dict[str, Any] = {
         "begin": 32.9,

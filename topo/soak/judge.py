@@ -35,12 +35,13 @@ from topo.soak.stage import MEMORY_TIMEOUT, Stage
 
 REPORT_WINDOW = 0.5
 """Seconds from a packet that is an exception until its pin is on every lb switch, on a busy machine: some hundredths of
-a second where there is nothing else to do (``evenkeel bench pins``)."""
+a second where there is nothing else to do (``evenkeel bench pins``). ``Evidence.lag`` is added."""
 RETRIES = 5.5
 """Seconds from a packet until TCP has sent it for the last time within ``ECHO_TIMEOUT``, less a little: what only
 begins later does not explain that nothing came back."""
 SETTLED = 1.0
-"""Seconds from a new table until every switch has it; from a path's change until packets take the new one."""
+"""Seconds from a new table until every switch has it; from a path's change until packets take the new one.
+``Evidence.lag`` is added."""
 KILLING = 0.5
 """Seconds from when a kill is noted until the server is dead."""
 NEAR = 0.3
@@ -91,6 +92,8 @@ class Evidence:
     """Things the controller said that people want to see beside a broken connection."""
     probe: tuple[float, int, int] = (1.0, 2, 3)
     """Of the pools' health checks: the shortest interval in seconds, rise, fall."""
+    lag: float = 0.0
+    """The worst lateness of the load programs in seconds: nobody else on the machine was in time either."""
 
 
 class Judge:
@@ -106,6 +109,8 @@ class Judge:
         self._paths = path_changes(stage, done, evidence.admitted)
         self._away = absences(done, evidence.away)
         self._windows: dict[tuple[str, str], list[Window]] = {}
+        self._reported = REPORT_WINDOW + evidence.lag
+        self._settled = SETTLED + evidence.lag
 
     def judge(self, connection: Connection) -> Judged:
         """Decide one connection."""
@@ -171,7 +176,7 @@ class Judge:
     def _risk(self, connection: Connection, endpoint: Endpoint, last: float, at: float) -> str:
         if at - last > MEMORY_TIMEOUT + ECHO_TIMEOUT or connection.longest_silence() > MEMORY_TIMEOUT:
             return f"too_silent: {max(at - last, connection.longest_silence()):.1f} s without a packet"
-        recent = [one for one in self._paths if last - SETTLED <= one.t <= at]
+        recent = [one for one in self._paths if last - self._settled <= one.t <= at]
         if endpoint.mode == "fullnat":
             mine = self._index.lb_switches(connection, self._evidence.stage)
             for one in recent:
@@ -195,12 +200,12 @@ class Judge:
         """
         opened = connection.opened or 0.0
         for table in self._evidence.tables:
-            if table.t > at or opened > table.t + LONGEST_TRANSITION + SETTLED:
+            if table.t > at or opened > table.t + LONGEST_TRANSITION + self._settled:
                 continue
             pool = self._pool(endpoint, table)
             if pool is None or (opened < table.t and at < table.t + signals.seconds(pool["transition"])):
                 continue
-            if not self._heard(connection, table.t + SETTLED, path.t - REPORT_WINDOW):
+            if not self._heard(connection, table.t + self._settled, path.t - self._reported):
                 return table
         return None
 
@@ -219,7 +224,7 @@ class Judge:
         return any(start <= t <= end and not self._nobody(t) for t in sent)
 
     def _nobody(self, t: float) -> bool:
-        return any(start - REPORT_WINDOW <= t <= end + SETTLED for start, end in self._away)
+        return any(start - self._reported <= t <= end + self._settled for start, end in self._away)
 
     def _suspects(self, last: float, at: float) -> tuple[str, ...]:
         seen = self._evidence

@@ -326,6 +326,7 @@ class Soak:
             tuple(seen.away) if self._gone is None else (*seen.away, (self._gone, float("inf"))),
             signals.notes(seen.events),
             self._probe(),
+            max((log.lag for log in logs), default=0.0),
         )
         judge = Judge(evidence, self._served())
         connections: list[Connection] = [one for log in logs for one in log.connections.values()]
