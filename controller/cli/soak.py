@@ -11,7 +11,8 @@ from topo.demo.actors import DemoError
 from topo.demo.sabotage import NoVictimError
 from topo.errors import LabError
 from topo.process import ending
-from topo.soak.run import Options, planned, run
+from topo.soak.options import Options, planned
+from topo.soak.run import run
 from topo.soak.stage import SCALES, Scale, StageError
 from topo.soak.steps import KINDS
 

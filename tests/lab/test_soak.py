@@ -22,7 +22,8 @@ from tests.lab.test_lab_leaves_nothing import interfaces, remains
 from topo import state
 from topo.model import find
 from topo.process import naming
-from topo.soak.run import Options, run
+from topo.soak.options import Options
+from topo.soak.run import run
 from topo.soak.stage import SCALES
 
 ROOT = Path(__file__).parents[2]

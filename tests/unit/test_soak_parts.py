@@ -26,7 +26,7 @@ from topo.errors import LabError
 from topo.soak import load as soak_load
 from topo.soak.actors import ACTIVE, ECHO_TIMEOUT, Pauses, Records, descendants, write_specs
 from topo.soak.load import Load
-from topo.soak.run import Options
+from topo.soak.options import Options
 from topo.soak.signals import Passing, admissions, memory_zones, notes, table_changes
 from topo.soak.stage import SCALES, SILENT
 from topo.soak.steppedclock import SteppedClock, read_offset, write_offset
@@ -285,7 +285,12 @@ def test_the_exit_code_says_how_the_run_ended(
 
 def test_options_reach_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen: list[Options] = []
-    monkeypatch.setattr(soak_command, "run", lambda options, _console: seen.append(options) or 0)
+
+    def run(options: Options, _console: object) -> int:
+        seen.append(options)
+        return 0
+
+    monkeypatch.setattr(soak_command, "run", run)
     words = [
         "--seed",
         "9",

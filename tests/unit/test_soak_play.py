@@ -18,7 +18,8 @@ from ruamel.yaml import YAML
 from tests.unit.soaking import stage
 from topo.demo.actors import DemoError
 from topo.lab import Lab
-from topo.soak.run import MOST_ENDS, Options, Soak
+from topo.soak.options import Options
+from topo.soak.play import MOST_ENDS, Soak
 from topo.soak.schedule import write_schedule
 from topo.soak.steps import Step
 
