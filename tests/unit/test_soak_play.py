@@ -19,7 +19,7 @@ from tests.unit.soaking import stage
 from topo.demo.actors import DemoError
 from topo.lab import Lab
 from topo.soak.options import Options
-from topo.soak.play import MOST_ENDS, Soak
+from topo.soak.play import MOST_ENDS, Soak, Timetable
 from topo.soak.schedule import write_schedule
 from topo.soak.steps import Step
 
@@ -84,6 +84,17 @@ def weight(place: Place) -> int:
 
 
 EDIT = Step(1.0, "weights", "weight", "web/s1", "4")
+
+
+def test_a_step_that_had_to_wait_puts_off_all_that_follow() -> None:
+    timetable = Timetable(60.0)
+    timetable.came(EDIT, EDIT.at + 4.0)
+    heal = Step(9.0, "lb", "heal", "lb1")
+    assert timetable.due(heal) == 13.0
+    timetable.came(heal, 13.0)
+    assert timetable.late == 4.0
+    with pytest.raises(DemoError, match="the machine is too busy: after 110 s of the soak it is 101 s late"):
+        timetable.came(heal, 110.0)
 
 
 def test_a_controller_that_ends_by_itself_is_started_again_and_said(make: Make) -> None:

@@ -41,6 +41,27 @@ MOST_ENDS = 20
 """Times that a controller which ends by itself is started again."""
 
 
+class Timetable:
+    """When steps are due: one that had to wait puts off all that follow, so that nothing is healed sooner than meant."""
+
+    def __init__(self, length: float) -> None:
+        self.late = 0.0
+        """Seconds by which everything is put off."""
+        self._most = MOST_LATE + length / 2
+
+    def due(self, step: Step) -> float:
+        """Seconds after the start."""
+        return step.at + self.late
+
+    def came(self, step: Step, t: float) -> None:
+        """Its turn came ``t`` seconds after the start. Raises ``DemoError`` if that is too late to go on."""
+        self.late = max(self.late, t - step.at)
+        if self.late > self._most:
+            raise DemoError(
+                f"the machine is too busy: after {t:.0f} s of the soak it is {self.late:.0f} s late"
+            )
+
+
 @dataclass
 class _Seen:
     """What is gathered while it runs."""
@@ -151,23 +172,18 @@ class Soak:
         connections = scale.connections if self._options.connections is None else self._options.connections
         for spec in write_specs(self._stage, scale, schedule.seed, connections, self._work):
             self._clients.append(Client(self._lab, spec, self._work))
-        start, late = time.monotonic(), 0.0
+        start, timetable = time.monotonic(), Timetable(schedule.end)
         for step in schedule.steps:
-            self._watch(start + step.at + late)
+            self._watch(start + timetable.due(step))
             self._await_turn(step)
             now = time.monotonic() - start
-            # What has to wait puts off all that follows, so that nothing is healed sooner than was meant.
-            late = max(late, now - step.at)
-            if late > MOST_LATE + schedule.end / 2:
-                raise DemoError(
-                    f"the machine is too busy: after {now:.0f} s of the soak it is {late:.0f} s late"
-                )
+            timetable.came(step, now)
             done = self._act(step)
             said = f" ({done.why})" if done.why else ""
             self._console.print(
                 f"{now:6.1f} s  {step.kind:10} {step.title}{said}", highlight=False, markup=False
             )
-        end = max(start + schedule.end + late, time.monotonic() + schedule.end - schedule.calm)
+        end = max(start + schedule.end + timetable.late, time.monotonic() + schedule.end - schedule.calm)
         self._watch(end)
         for client in self._clients:
             client.finish()
