@@ -42,7 +42,7 @@ MOST_ENDS = 20
 
 
 class Timetable:
-    """When steps are due: one that had to wait puts off all that follow, so that nothing is healed sooner than meant."""
+    """When steps are due: one that had to wait puts off all that follow, so that nothing is healed too soon."""
 
     def __init__(self, length: float) -> None:
         self.late = 0.0
