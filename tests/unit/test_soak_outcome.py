@@ -122,6 +122,13 @@ def test_requests_that_are_lost_when_all_is_healed_fail_the_run() -> None:
     assert outcome(requests=tuple(some)).faults[0].startswith("3 of 100 short requests of the last 5 s")
 
 
+def test_a_fabric_that_hardly_served_proves_little() -> None:
+    good = observed().requests
+    lost = tuple(replace(one, t=100.0, result="timeout") for one in (*good, good[0]))
+    (fault,) = outcome(requests=(*lost, *good)).faults
+    assert fault == "101 of 201 short requests failed: a fabric that serves so little proves little"
+
+
 def test_steps_that_did_not_take_place_fail_the_run() -> None:
     assert outcome(done=observed().done[:-2]).faults == ("2 steps did not take place",)
 

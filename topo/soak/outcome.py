@@ -21,6 +21,10 @@ LOST_AT_REST = 0.02
 """Share of those requests that may fail on a busy machine."""
 
 
+MOST_LOST = 0.5
+"""Share of all short requests that may fail."""
+
+
 @dataclass(frozen=True)
 class Sabotage:
     """The connection that was moved by hand."""
@@ -138,6 +142,11 @@ def _unwell(outcome: Outcome) -> list[str]:
     if not asked or lost > LOST_AT_REST * asked:
         faults.append(
             f"{lost} of {asked} short requests of the last {CALM:g} s were lost, with everything healed"
+        )
+    failed = sum(1 for one in seen.requests if one.result != "ok")
+    if failed > MOST_LOST * len(seen.requests):
+        faults.append(
+            f"{failed} of {len(seen.requests)} short requests failed: a fabric that serves so little proves little"
         )
     left = len(seen.schedule.steps) - len(seen.done)
     if left:
