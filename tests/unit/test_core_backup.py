@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from controller.core.arrivals import Arrivals
+
 from controller.core.controller import Controller, open_file
 from controller.core.journal import Journal
 from controller.sites.store import SqliteStore
