@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from controller.clock import Clock
 from controller.core.cells import Cell, Readable
 from controller.core.journal import Journal
-from controller.spec.types import Intent, Role
+from controller.spec.types import Intent, Mode, Role
 
 DISCOVERY_WAIT = 9.0
 """Seconds after the start for which an absent switch may yet be heard of: an Open vSwitch tries every 8 s at least."""
@@ -121,13 +121,20 @@ class Presence:
     def admit(self, name: str) -> None:
         """Edges may use an lb switch from now on."""
         if self._admitted.put(self._admitted.value | {name}):
-            self._journal.event("admitted", switch=name)
+            self._journal.event("admitted", switch=name, **self._moved(name))
 
     def withdraw(self, name: str, why: str) -> None:
         """Edges leave a switch out until it is admitted again; never the last one."""
         if name in self._admitted.value and self.others(name):
             self._admitted.put(self._admitted.value - {name})
-            self._journal.event("withdrawn", switch=name, why=why)
+            self._journal.event("withdrawn", switch=name, why=why, **self._moved(name))
+
+    def _moved(self, name: str) -> dict[str, list[str]]:
+        """Listeners whose connections do not outlive that others serve some of them: their ports are a switch's own."""
+        if not self._admitted.value - {name}:
+            return {}
+        items = self._intent.value.listeners()
+        return {"fullnat": [item.name for item in items if item.mode is Mode.FULLNAT]}
 
     # -- another intent, and time ------------------------------------------------------------------------------
 

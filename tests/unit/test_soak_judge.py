@@ -291,6 +291,25 @@ def test_fullnat_ends_with_the_lb_switch_that_it_passed() -> None:
     assert judge(one, done("cable", "mend", "edge1-lb1", 35.0), records=(record,)).verdict == "broken"
 
 
+def test_fullnat_ends_when_an_lb_switch_returns_that_was_away_when_it_was_opened() -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    before, after = done("lb", "kill", "lb2", 5.0), done("lb", "kill", "lb2", 15.0)
+    used = ((35.0, "lb2x"),)
+    assert judge(one, before, records=(record,), admitted=used).reason.startswith("fullnat: lb2x was used again")
+    assert judge(one, after, records=(record,), admitted=used).verdict == "broken"
+    stopped = done("pause", "pause", "lb2", 9.0, "26", end=35.0)
+    assert judge(one, stopped, records=(record,)).reason.startswith("fullnat: stop lb2")
+
+
+@pytest.mark.parametrize("lb", ["lb1", "lb3"])
+def test_no_other_return_ends_fullnat(lb: str) -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    steps = (done("lb", "kill", "lb2", 5.0), done("lb", "kill", lb, 5.5))
+    used = ((6.5, lb), (7.0, "lb2"), (35.0, lb))
+    late = done("lb", "kill", lb, 33.0) if lb == "lb3" else steps[1]
+    assert judge(one, steps[0], late, records=(record,), admitted=used).verdict == "broken"
+
+
 def stage_address(lb: str) -> str:
     from ipaddress import ip_network
 

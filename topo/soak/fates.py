@@ -9,7 +9,7 @@ the controller's journal, as evidence for a risk. Reasons, the keys of the repor
 ``service_removed``     its listener or VIP was off for longer than ``drain_timeout``
 
 At risk: ``unheard`` (its packets came to another lb switch before it was heard on the new table), ``fullnat`` (its lb
-switch died or was cut off: its source port was that switch's own), ``too_silent`` (for longer than ``memory_timeout``).
+switch died or was cut off, or another one came back that took it over: its source port was the former's own), ``too_silent`` (for longer than ``memory_timeout``).
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ class PathChange:
 
     t: float
     what: str
-    lb: str | None
-    """The lb switch that packets no longer come to; None: they come to one again."""
+    lb: str
+    gone: bool
+    """Packets no longer come to that lb switch; else they come to it again."""
 
 
 @dataclass(frozen=True)
@@ -160,20 +161,25 @@ def path_changes(
     stage: Stage, done: Iterable[Done], admitted: Iterable[tuple[float, str]]
 ) -> list[PathChange]:
     """Deaths, returns and pauses of lb switches, and what happened to cables between switches."""
-    found = [PathChange(t, f"{switch} was used again", None) for t, switch in admitted]
+    found = [PathChange(t, f"{switch} was used again", _known(stage, switch), False) for t, switch in admitted]
     for one in done:
         step = one.step
         if step.kind == "lb" and step.action == "kill":
-            found.append(PathChange(one.start, step.title, step.target))
+            found.append(PathChange(one.start, step.title, step.target, True))
         elif step.kind == "pause" and step.target in stage.lbs:
             found += [
-                PathChange(one.start, step.title, step.target),
-                PathChange(one.end, f"{step.title}: over", None),
+                PathChange(one.start, step.title, step.target, True),
+                PathChange(one.end, f"{step.title}: over", step.target, False),
             ]
         elif step.kind == "cable" and step.target in stage.cables:
             lb = next(end for end in step.target.split("-") if end in stage.lbs)
-            found.append(PathChange(one.start, step.title, lb if step.action == "cut" else None))
+            found.append(PathChange(one.start, step.title, lb, step.action == "cut"))
     return sorted(found, key=lambda one: one.t)
+
+
+def _known(stage: Stage, switch: str) -> str:
+    """The name that an lb switch has in the stage: while it is renamed, the journal calls it otherwise."""
+    return max((name for name in stage.lbs if switch.startswith(name)), key=len, default=switch)
 
 
 def absences(done: Iterable[Done], away: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

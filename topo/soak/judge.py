@@ -180,7 +180,7 @@ class Judge:
         if endpoint.mode == "fullnat":
             mine = self._index.lb_switches(connection, self._evidence.stage)
             for one in recent:
-                if one.lb is not None and (not mine or one.lb in mine):
+                if self._takes(one, mine, connection.opened or 0.0):
                     return f"fullnat: {one.what} {at - one.t:.1f} s before"
         for one in recent:
             table = self._unheard(connection, endpoint, one, at)
@@ -190,6 +190,16 @@ class Judge:
                     f"pool {table.pool} changed {table.t - last:.1f} s after it"
                 )
         return ""
+
+    def _takes(self, path: PathChange, mine: set[str], opened: float) -> bool:
+        """Whether a change takes a connection away from its lb switch.
+
+        Edges hash by rendezvous: a switch that comes back gets what was opened while it was away, and nothing else.
+        """
+        if path.gone:
+            return not mine or path.lb in mine
+        left = [one.t for one in self._paths if one.gone and one.lb == path.lb and one.t < path.t]
+        return mine != {path.lb} and opened >= max(left, default=0.0) - self._settled
 
     def _unheard(
         self, connection: Connection, endpoint: Endpoint, path: PathChange, at: float
