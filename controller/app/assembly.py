@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from controller import maglev
@@ -52,6 +54,9 @@ from controller.spec.types import Intent, Switch
 STATUS_PERIOD = 1.0
 """Seconds between writes of ``status.json``."""
 
+PIN_BITS = 30
+"""Ids of pins begin anywhere below 2 to this: registers of switches hold 32 bits."""
+
 MakeHealth = Callable[[Callable[[list[Verdict]], None]], HealthService]
 
 
@@ -80,7 +85,7 @@ class App:
         self.reload = asyncio.Event()
         """Set: look at the intent file now."""
         self._file = file
-        pins = PinBook()
+        pins = PinBook.starting_at(secrets.randbits(PIN_BITS))
         self.state = state = State(store, clock, journal, pins)
         self.targets = targets = Targets(state.committed, pins)
         self.fleet = fleet = Fleet(targets, journal, clock)
@@ -90,7 +95,7 @@ class App:
         self.presence = presence = Presence(state.absent, state.admitted, state.intent, journal, clock)
         self.pinning = pinning = Pinning(pins, state.committed, fleet.wake)
         self.ownership = Ownership(state.owners, state.intent, state.tables)
-        make = health or (lambda take: HealthService(take, unix=clock.now))
+        make = health or partial(_health, journal, clock)
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
         self.intents = Intents(state.intent, pools, journal, refusals)
         self.hellos = Hellos(state.dead_links, state.intent, fleet, journal, state.secret, clock)
@@ -215,6 +220,13 @@ class App:
             except Exception as error:  # what is shown must not end what is shown
                 self.journal.failure(error, file=str(path))
             await asyncio.sleep(STATUS_PERIOD)
+
+
+def _health(journal: Journal, clock: Clock, take: Callable[[list[Verdict]], None]) -> HealthService:
+    def problem(why: str) -> None:
+        journal.event("probing_problem", why=why)
+
+    return HealthService(take, unix=clock.now, on_problem=problem)
 
 
 def pool_slots(world: World) -> dict[int, int]:

@@ -91,6 +91,17 @@ def test_the_next_edit_builds_on_what_is_in_force(editor: Editor, clock: Clock, 
     assert [one.outcome for one in editor.done] == ["refused", "unresolved"]
 
 
+def test_a_controller_that_starts_with_what_was_stored_has_not_taken_the_file(
+    editor: Editor, clock: Clock, tmp_path: Path
+) -> None:
+    editor.edit(WEIGHT)
+    editor.hear(refused(104.9))
+    editor.hear({"t": 105.0, "event": "started"})
+    clock.now = 104.9 + REGRET + 0.1
+    editor.tick()
+    assert (weight(in_file(tmp_path)), editor.done[0].outcome) == (2, "refused")
+
+
 def test_edits_without_an_answer_are_accepted_together_when_the_controller_starts(
     editor: Editor, clock: Clock
 ) -> None:

@@ -295,7 +295,9 @@ def test_fullnat_ends_when_an_lb_switch_returns_that_was_away_when_it_was_opened
     one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
     before, after = done("lb", "kill", "lb2", 5.0), done("lb", "kill", "lb2", 15.0)
     used = ((35.0, "lb2x"),)
-    assert judge(one, before, records=(record,), admitted=used).reason.startswith("fullnat: lb2x was used again")
+    assert judge(one, before, records=(record,), admitted=used).reason.startswith(
+        "fullnat: lb2x was used again"
+    )
     assert judge(one, after, records=(record,), admitted=used).verdict == "broken"
     stopped = done("pause", "pause", "lb2", 9.0, "26", end=35.0)
     assert judge(one, stopped, records=(record,)).reason.startswith("fullnat: stop lb2")

@@ -143,6 +143,22 @@ def test_a_program_under_it_sees_a_wall_clock_that_steps_and_others_that_do_not(
     assert all(abs(one - time.monotonic()) < 60 for one in (passing, passing_too))
 
 
+def test_timeouts_of_grpc_are_what_they_are_on_a_machine_whose_clock_is_stepped(tmp_path: Path) -> None:
+    """Its C part sees the machine's clock: calls ended at once when the clock went back, or never."""
+    write_offset(tmp_path / "clock", -86_400.0)
+    script = (
+        "import sys, time; from pathlib import Path; from topo.soak.steppedclock import *; real = time.time;"
+        "install(SteppedClock(Path(sys.argv[1]))); spare_grpc(real);"
+        "from grpc.aio._utils import _timeout_to_deadline as aio; from grpc._channel import _deadline as sync;"
+        "print(aio(10) - real(), sync(10) - real(), real() - time.time())"
+    )
+    argv = [sys.executable, "-c", script, str(tmp_path / "clock")]
+    out = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
+    *timeouts, stepped = map(float, out.stdout.split())
+    assert all(9 < one < 11 for one in timeouts)
+    assert stepped > 86_000
+
+
 def test_the_controller_runs_under_it(tmp_path: Path) -> None:
     argv = [
         sys.executable,

@@ -99,6 +99,8 @@ class Editor:
         # Of a file that is being written, what is said before its last line was there is said of another text.
         if t < (done.end - 2 * LINE if done.step.kind == "slow" else done.start):
             return
+        if signals.name(event) == signals.STARTED and self._refusal is not None:
+            return  # it refused the file, and goes on with what was stored
         if signals.name(event) in (signals.ACCEPTED, signals.STARTED):
             self._good = self._written
             self._resolve("accepted", t)

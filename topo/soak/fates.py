@@ -9,7 +9,8 @@ the controller's journal, as evidence for a risk. Reasons, the keys of the repor
 ``service_removed``     its listener or VIP was off for longer than ``drain_timeout``
 
 At risk: ``unheard`` (its packets came to another lb switch before it was heard on the new table), ``fullnat`` (its lb
-switch died or was cut off, or another one came back that took it over: its source port was the former's own), ``too_silent`` (for longer than ``memory_timeout``).
+switch died or was cut off, or another one came back that took it over: its source port was the former's own),
+``too_silent`` (for longer than ``memory_timeout``).
 """
 
 from __future__ import annotations
@@ -161,7 +162,9 @@ def path_changes(
     stage: Stage, done: Iterable[Done], admitted: Iterable[tuple[float, str]]
 ) -> list[PathChange]:
     """Deaths, returns and pauses of lb switches, and what happened to cables between switches."""
-    found = [PathChange(t, f"{switch} was used again", _known(stage, switch), False) for t, switch in admitted]
+    found = [
+        PathChange(t, f"{switch} was used again", _known(stage, switch), False) for t, switch in admitted
+    ]
     for one in done:
         step = one.step
         if step.kind == "lb" and step.action == "kill":

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 AGAIN = 0.02
 """Seconds, monotonic, for which an offset that was read is taken for the present one."""
@@ -75,12 +76,28 @@ def install(clock: SteppedClock) -> None:
     time.clock_gettime, time.clock_gettime_ns = stepped, stepped_ns
 
 
+def spare_grpc(real: Callable[[], float]) -> None:
+    """Let gRPC's Python modules see the clock that its C part sees.
+
+    They add a timeout to the wall clock, and the C part takes the wall clock off again: on a machine whose clock is
+    stepped both see the same step. Here only one would, and every call would end at once or never.
+    """
+    import grpc._channel
+    import grpc.aio._utils
+
+    seen = SimpleNamespace(**{**vars(time), "time": real})
+    for module in (grpc._channel, grpc.aio._utils):
+        vars(module)["time"] = seen
+
+
 def main(argv: list[str]) -> None:
     """Entry point; ends with the exit code of ``evenkeel``."""
     if len(argv) < 3 or argv[1] != "--":
         print("usage: python -m topo.soak.steppedclock FILE -- run INTENT ...", file=sys.stderr)
         raise SystemExit(2)
+    real = time.time
     install(SteppedClock(Path(argv[0])))
+    spare_grpc(real)
     from controller.cli.main import main as evenkeel
 
     sys.argv = ["evenkeel", *argv[2:]]
