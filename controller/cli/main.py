@@ -165,6 +165,56 @@ def demo(
 
 
 @app.command()
+def soak(
+    seed: Annotated[
+        int, typer.Option(help="Chooses what happens when, and what the load draws by chance.")
+    ] = 1,
+    minutes: Annotated[float, typer.Option(help="How long it runs.", min=0.4)] = 5.0,
+    switch: Annotated[
+        str, typer.Option(metavar="KIND", help="What all switches are: ovs, bmv2 or embedded.")
+    ] = "ovs",
+    topology: Annotated[str, typer.Option(metavar="FILE", help="Topology, by file or by name.")] = "soak",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where report.json and logs are written.")] = Path(
+        "out/soak"
+    ),
+    only: Annotated[str, typer.Option(metavar="KINDS", help="Steps of these kinds alone: weights,lb")] = "",
+    without: Annotated[str, typer.Option(metavar="KINDS", help="No steps of these kinds.")] = "",
+    connections: Annotated[
+        int | None,
+        typer.Option(help="Long-lived connections at a time.", min=3, show_default="what fits the switches"),
+    ] = None,
+    sabotage: Annotated[
+        bool,
+        typer.Option("--sabotage", help="Move one living connection by hand, which must be reported."),
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print what would happen when, and build nothing.")
+    ] = False,
+    json_out: Annotated[bool, typer.Option("--json", help="With --plan: as one JSON list.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the lab up afterwards.")] = False,
+) -> None:
+    """Edit, kill, cut, stop at random under load; exit code 0 only if nothing broke that should hold."""
+    from controller.cli.soak import soak as run_soak
+
+    raise typer.Exit(
+        run_soak(
+            seed,
+            minutes,
+            switch,
+            topology,
+            out,
+            only,
+            without,
+            connections,
+            sabotage,
+            plan,
+            json_out,
+            keep,
+        )
+    )
+
+
+@app.command()
 def bench(
     name: Annotated[
         str | None,
