@@ -127,9 +127,12 @@ class Fabric:
         self.pins = _adopted(self.pins)
         self._advance()
 
-    def lb_forgets(self) -> None:
-        """An lb switch dies and returns, once that can do no harm: no slot moves, and all connections were heard."""
-        self._settle()
+    def lb_forgets(self, *, settled: bool) -> None:
+        """An lb switch loses its memory, once every connection was heard; ``settled``: and no slot moves."""
+        if settled:
+            self._settle()
+        for connection in list(self.connections):
+            self._talk(connection)
         number = self.random.choice(list(self._states))
         self.log.append(f"{self.now:.1f} switch {number:#x} loses its memory")
         self._states[number] = replace(self._states[number], memory={})
@@ -152,8 +155,10 @@ class Fabric:
             if found.backend is None:
                 continue
             made.backend = self._name(found.backend)
-            self.connections.append(made)
-            self._talk(made)
+            # Datagrams have no SYN: on a slot that moves, new ones meet a backend that drains already.
+            if self._normal(made):
+                self.connections.append(made)
+                self._talk(made)
         self._watch_members()
 
     def wait(self, seconds: float) -> None:
@@ -171,11 +176,9 @@ class Fabric:
     # -- inside -------------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Until no slot moves; then every connection speaks, and its report becomes a pin."""
+        """Until no slot moves."""
         while any(pool.moving for pool in self.tables.pools.values()):
             self.wait(2.0)
-        for connection in list(self.connections):
-            self._talk(connection)
 
     def _advance(self) -> None:
         self.tables = advance(self.tables, self.intent, self.verdicts, self.now)
@@ -211,7 +214,7 @@ class Fabric:
         decision = decide(packet, state)
         self._states[number] = after(packet, state, decision)
         listener = listener_of(packet, state)
-        if decision.exception and listener is not None and decision.backend is not None:
+        if (decision.exception or decision.young) and listener and decision.backend is not None:
             key = PinKey(listener.id, packet.source, 0 if listener.sticky else packet.source_port)
             name = next(s.name for s in self.intent.switches if s.id == number)
             if self.pins.report(name, key, packet.protocol, decision.backend):
@@ -248,19 +251,20 @@ class Fabric:
 
     def _watch_members(self) -> None:
         """Since when a connection's server is no normal member of its pool any more."""
+        # What was given up once does not come back because its server does.
+        self.connections = [c for c in self.connections if not self._may_leave(c)]
         shortest = min((p.drain_timeout for p in self.intent.pools), default=0.0)
         for connection in self.connections:
-            pool = self._pool(connection)
-            real = (
-                None
-                if pool is None
-                else next((b for b in pool.backends if b.name == connection.backend), None)
-            )
-            if real is not None and not real.drain and real.weight:
+            if self._normal(connection):
                 connection.left, connection.grace = None, float("inf")
                 continue
             connection.left = self.now if connection.left is None else connection.left
             connection.grace = min(connection.grace, shortest, self._former_drain(connection))
+
+    def _normal(self, connection: Connection) -> bool:
+        pool = self._pool(connection)
+        reals = () if pool is None else pool.backends
+        return any(b.name == connection.backend and not b.drain and b.weight for b in reals)
 
     def _former_drain(self, connection: Connection) -> float:
         return min((p.drain_timeout for p in self.tables.former.values()), default=float("inf"))

@@ -17,7 +17,8 @@ from tests.lab.tuned import TRIO, add, member, pool, tune, weights
 pytestmark = pytest.mark.lab
 
 LBS = ("lb1", "lb2", "lb3")
-WINDOW = 10.0
+WINDOW = 30.0
+"""Seconds; a controller is killed, started again and looked at within it, on a busy machine too."""
 GENERATION = 3600
 
 
