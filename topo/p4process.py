@@ -14,7 +14,7 @@ from topo import netns, process, wires
 from topo.plan import CPU_PORT, P4RUNTIME_PORT, Fabric, Switch
 
 BMV2 = "simple_switch_grpc"
-EMBEDDED = (sys.executable, "-m", "controller", "switch")
+EMBEDDED = (sys.executable, "-m", "topo.p4switch")
 ROOT = Path(__file__).parents[1]
 DEADLINE = 30.0
 """Seconds from the start of the program to its open P4Runtime port."""

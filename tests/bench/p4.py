@@ -159,7 +159,7 @@ def _switch(kind: str, program: str) -> Iterator[_Bench]:
 
 
 def _command(kind: str, program: str, address: str) -> list[str]:
-    own = [BMV2] if kind == "bmv2" else [sys.executable, "-m", "controller", "switch"]
+    own = [BMV2] if kind == "bmv2" else [sys.executable, "-m", "topo.p4switch"]
     ports = [word for port in PORTS for word in ("-i", f"{port}@near{port}")]
     what = ["--no-p4"] if program == "balancer" else [str(outputs(program)[0])]
     return [

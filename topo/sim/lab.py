@@ -152,7 +152,7 @@ class SimLab:
             for port in switch.ports
             for word in ("-i", f"{port.number}@{PREFIX}{self.path / f'{switch.name}-{port.to}'}")
         ]
-        own = ["controller", "switch", *ports, "--no-p4", "--device-id", str(switch.id), "--"]
+        own = ["topo.p4switch", *ports, "--no-p4", "--device-id", str(switch.id), "--"]
         return [*own, "--grpc-server-addr", self._grpc(switch.name), "--cpu-port", str(CPU_PORT)]
 
     def _grpc(self, switch: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from controller.cli import codes
+from topo import codes
 from topo.demo.actors import DemoError
 from topo.demo.events import FULL, SHORT
 from topo.demo.intentfile import IntentError
