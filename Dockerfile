@@ -18,16 +18,18 @@ COPY flows flows
 COPY p4src p4src
 COPY topo topo
 RUN .venv/bin/python -m pip --disable-pip-version-check install --no-cache-dir --no-deps . \
- && .venv/bin/python -m pip --disable-pip-version-check uninstall --quiet --yes pip setuptools
+ && .venv/bin/python -m pip --disable-pip-version-check uninstall --quiet --yes pip setuptools \
+ && find .venv -type d -name tests -prune -exec rm -rf {} +
 
 FROM ${BASE} AS runtime
 COPY .ci/debian-packages /usr/local/lib/evenkeel/
 RUN /usr/local/lib/evenkeel/debian-packages --required python3 \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
- && useradd --system --uid 10000 --home-dir /var/lib/evenkeel --create-home evenkeel
+ && groupadd --gid 10000 evenkeel \
+ && useradd --uid 10000 --gid 10000 --home-dir /var/lib/evenkeel --create-home --skel /nonexistent evenkeel
 COPY --from=build /opt/evenkeel/.venv /opt/evenkeel/.venv
 ENV PATH=/opt/evenkeel/.venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-USER evenkeel
+USER 10000:10000
 WORKDIR /var/lib/evenkeel
 VOLUME /var/lib/evenkeel
 # Of a controller with its store at the default place.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +53,9 @@ from controller.spec.types import Intent, Switch
 STATUS_PERIOD = 1.0
 """Seconds between writes of ``status.json``."""
 
+PIN_BITS = 30
+"""Ids of pins begin anywhere below 2 to this: registers of switches hold 32 bits."""
+
 MakeHealth = Callable[[Callable[[list[Verdict]], None]], HealthService]
 
 
@@ -80,7 +84,7 @@ class App:
         self.reload = asyncio.Event()
         """Set: look at the intent file now."""
         self._file = file
-        pins = PinBook()
+        pins = PinBook.starting_at(secrets.randbits(PIN_BITS))
         self.state = state = State(store, clock, journal, pins)
         self.targets = targets = Targets(state.committed, pins)
         self.fleet = fleet = Fleet(targets, journal, clock)

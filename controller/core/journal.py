@@ -60,14 +60,19 @@ class QueuedSink:
     """
 
     def __init__(self, stream: IO[str], backlog: int = BACKLOG) -> None:
-        self.dropped = 0
-        """Lines lost so far."""
+        self._full = self._failed = 0
+        """Lines lost, as each of the two threads counts them."""
         self._stream = stream
         self._lines: queue.Queue[str | None] = queue.Queue(backlog)
         self._said = 0
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
+
+    @property
+    def dropped(self) -> int:
+        """Lines lost so far."""
+        return self._full + self._failed
 
     def write(self, text: str, /) -> None:
         """Take one line."""
@@ -76,7 +81,7 @@ class QueuedSink:
         try:
             self._lines.put_nowait(text)
         except queue.Full:
-            self.dropped += 1
+            self._full += 1
 
     def close(self, within: float = 2.0) -> None:
         """Write what waits, for so many seconds at most."""
@@ -88,7 +93,8 @@ class QueuedSink:
 
     def _run(self) -> None:
         while (line := self._lines.get()) is not None and not self._closed:
-            self._out(line)
+            if not self._out(line) and not self._closed:
+                self._failed += 1
             if self.dropped > self._said and not self._closed:
                 self._say()
 
@@ -99,7 +105,6 @@ class QueuedSink:
         except (BrokenPipeError, ValueError):
             self._closed = True
         except OSError:
-            self.dropped += 1
             time.sleep(_PAUSE)
         else:
             return True

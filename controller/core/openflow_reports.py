@@ -29,7 +29,7 @@ from flows.actions import Action, Bits, Conntrack, Load, Nat, Resubmit, pack_all
 from flows.actions import Set as SetField
 from flows.spec import Here
 from flows.stages.backend import hand_over
-from flows.tables import BACKEND, LISTENER, SOURCE_PORT, Kind, Placed, Stage
+from flows.tables import BACKEND, LISTENER, PIN, SOURCE_PORT, Kind, Placed, Stage
 
 
 class OpenFlowReports:
@@ -58,22 +58,27 @@ class OpenFlowReports:
         if switch is None:
             return []
         if kind is Kind.PIN_STALE:
-            self._pinning.replaced(event.cookie.id)
+            # The SYN's own flow is the pin's; what follows is told by one flow for all pins.
+            self._pinning.replaced(event.cookie.id or event.fields.get(PIN, 0))
         elif kind is Kind.PIN_SEEN:
             self._pinning.seen(switch.name, event.cookie.id)
-        elif kind is Kind.EXCEPTION:
-            self._exception(_Reported(event, switch, known))
+        elif kind in (Kind.EXCEPTION, Kind.YOUNG):
+            self._exception(_Reported(event, switch, known), now)
         else:
             return list(self._answers(_Reported(event, switch, known), here, now))
         return []
 
-    def _exception(self, seen: _Reported) -> None:
+    def _exception(self, seen: _Reported, now: float) -> None:
         listener, flow = seen.listener, tuple_of(seen.event.frame)
         if listener is None or flow is None:
             return
         port = 0 if listener.affinity is Affinity.SOURCE else flow.source_port
         key = PinKey(seen.event.fields[LISTENER], flow.source, port)
-        self._pinning.exception(seen.switch.name, key, listener.protocol, seen.event.fields.get(BACKEND, 0))
+        name, backend = seen.switch.name, seen.event.fields.get(BACKEND, 0)
+        if seen.event.cookie.kind is Kind.YOUNG:
+            self._pinning.young(name, key, listener.protocol, backend, now)
+        else:
+            self._pinning.exception(name, key, listener.protocol, backend)
 
     def _answers(self, seen: _Reported, here: Set[str], now: float) -> Iterator[Send]:
         match seen.event.cookie.kind:
@@ -81,9 +86,9 @@ class OpenFlowReports:
                 yield from _reset(seen)
             case Kind.TOO_BIG:
                 yield from _too_big(seen)
-            case Kind.ICMP_KNOWN:
+            case Kind.ICMP_KNOWN if _has(seen, seen.event.fields.get(BACKEND, 0)):
                 yield from self._known(seen, now)
-            case Kind.ICMP_UNKNOWN:
+            case Kind.ICMP_KNOWN | Kind.ICMP_UNKNOWN:
                 yield from self._unknown(seen, here, now)
 
     def _known(self, seen: _Reported, now: float) -> Iterator[Send]:
@@ -148,6 +153,11 @@ class _Reported(NamedTuple):
 
     def send(self, frame: bytes, actions: tuple[Action, ...]) -> Send:
         return Send(self.switch.name, OpenFlowPacket(frame, pack_all(actions)))
+
+
+def _has(seen: _Reported, backend: int) -> bool:
+    """Whether a backend is, or was, the listener's: what is remembered of others counts for nothing."""
+    return seen.listener is not None and seen.known.backend(seen.listener, backend) is not None
 
 
 def _reset(seen: _Reported) -> Iterator[Send]:

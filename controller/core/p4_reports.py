@@ -51,22 +51,26 @@ class P4Reports:
         if listener is None:
             return []
         if isinstance(event, Report):
-            self._connection(switch, reason, event, listener)
+            self._connection(switch, reason, event, listener, now)
             return []
         return list(self._answers(switch, reason, event, listener, known, here, now))
 
     def _count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
 
-    def _connection(self, switch: Switch, reason: Reason, event: Report, listener: Listener) -> None:
+    def _connection(
+        self, switch: Switch, reason: Reason, event: Report, listener: Listener, now: float
+    ) -> None:
         port = 0 if listener.affinity is Affinity.SOURCE else event.port
         key = PinKey(event.listener, event.client, port)
         if reason in (Reason.EXCEPTION, Reason.OVERFLOW):
             self._pinning.exception(switch.name, key, listener.protocol, event.backend)
+        elif reason is Reason.YOUNG:
+            self._pinning.young(switch.name, key, listener.protocol, event.backend, now)
         elif reason is Reason.PIN_SEEN:
             self._pinning.seen_by_key(switch.name, key)
         elif reason is Reason.PIN_STALE:
-            self._pinning.replaced_by_key(key)
+            self._pinning.replaced_by_key(key, event.backend)
 
     def _answers(
         self,

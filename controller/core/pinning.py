@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from controller.core.cells import Readable
 from controller.plan.duty import World, kept_backends
 from controller.plan.ids import Space
-from controller.plan.pins import PinBook, PinKey
+from controller.plan.pins import LIMIT, PinBook, PinKey
+from controller.plan.young import Young
 from controller.southbound.driver import FoundPin
 from controller.spec.types import Protocol
 
@@ -22,6 +23,7 @@ class Pinning:
         self._book = book
         self._committed = committed
         self._wake = wake
+        self._young = Young()
         self._adopted: set[str] = set()
         """Switches whose pins were taken over since we started."""
         self._kept: Mapping[int, frozenset[int]] = {}
@@ -52,6 +54,11 @@ class Pinning:
         """A switch saw a connection whose slot names another backend, or that it has no room to remember."""
         self._changed(self._book.report(switch, key, protocol, backend))
 
+    def young(self, switch: str, key: PinKey, protocol: Protocol, backend: int, now: float) -> None:
+        """A switch saw a connection that is where its moving slot will be, and not where it was."""
+        if len(self._book.pins) < LIMIT // 2 and self._young.wants_pin(key, now):
+            self.exception(switch, key, protocol, backend)
+
     def seen(self, switch: str, number: int) -> None:
         """A switch that is not the reporter sees the connection."""
         self._changed(self._book.seen(switch, number))
@@ -66,10 +73,11 @@ class Pinning:
         """A new connection uses the tuple: the pin ends everywhere."""
         self._changed(self._book.stale(number))
 
-    def replaced_by_key(self, key: PinKey) -> None:
-        """The same, from a switch that keeps no numbers."""
+    def replaced_by_key(self, key: PinKey, backend: int) -> None:
+        """The same, from a switch that keeps no numbers, and says so until the pin is gone: the connection is at
+        ``backend``, and a pin that says the same is the new one's."""
         pin = self._book.pins.get(key)
-        if pin is not None:
+        if pin is not None and pin.backend != backend:
             self.replaced(pin.id)
 
     def idle(self, switch: str, number: int) -> None:

@@ -44,6 +44,8 @@ class Presence:
         self._discovered = False
         self._synced: set[str] = set()
         self._refused: Counter[str] = Counter()
+        self._owed: dict[str, str] = {}
+        """Why a switch is to be withdrawn that was the last one: it is, once another serves."""
         self.waits: Callable[[str], bool] = lambda name: False
         """Whether a switch waits for its push, and serves with what it holds; set by the rollout."""
         self.connected: Callable[[str], bool] = lambda name: False
@@ -86,7 +88,8 @@ class Presence:
         """A switch holds its target."""
         self._synced.add(name)
         self._refused.pop(name, None)
-        self._absent.put(self._absent.value - {name})
+        self.set_present(name)
+        self._withdraw_owed()
 
     def connecting(self, name: str) -> None:
         """A switch's stream is up."""
@@ -116,18 +119,29 @@ class Presence:
 
     def set_present(self, name: str) -> None:
         """A switch is back with all that it held."""
+        self._owed.pop(name, None)
         self._absent.put(self._absent.value - {name})
 
     def admit(self, name: str) -> None:
         """Edges may use an lb switch from now on."""
         if self._admitted.put(self._admitted.value | {name}):
             self._journal.event("admitted", switch=name)
+        self._withdraw_owed()
 
     def withdraw(self, name: str, why: str) -> None:
-        """Edges leave a switch out until it is admitted again; never the last one."""
-        if name in self._admitted.value and self.others(name):
-            self._admitted.put(self._admitted.value - {name})
-            self._journal.event("withdrawn", switch=name, why=why)
+        """Edges leave a switch out until it is admitted again; the last one only once another serves."""
+        if name not in self._admitted.value:
+            return
+        if not self.others(name):
+            self._owed[name] = why
+            return
+        self._owed.pop(name, None)
+        self._admitted.put(self._admitted.value - {name})
+        self._journal.event("withdrawn", switch=name, why=why)
+
+    def _withdraw_owed(self) -> None:
+        for name, why in list(self._owed.items()):
+            self.withdraw(name, why)
 
     # -- another intent, and time ------------------------------------------------------------------------------
 
@@ -136,6 +150,7 @@ class Presence:
         for cell in (self._absent, self._admitted):
             cell.put(frozenset(names.get(name, name) for name in cell.value))
         self._synced = {names.get(name, name) for name in self._synced}
+        self._owed = {names.get(name, name): why for name, why in self._owed.items()}
 
     def remove(self, name: str) -> None:
         """The intent names a switch no longer."""
@@ -143,6 +158,7 @@ class Presence:
         self._admitted.put(self._admitted.value - {name})
         self._absent.put(self._absent.value - {name})
         self._refused.pop(name, None)
+        self._owed.pop(name, None)
 
     def deadline(self) -> float | None:
         """When those of whom nothing was heard since the start count as gone."""

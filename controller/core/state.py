@@ -264,7 +264,9 @@ class _Stored:
     def _load(self, name: str, load: Callable[[bytes], T]) -> T:
         try:
             return load(self._values[name])
-        except (ValueError, KeyError, TypeError, IndexError, OSError) as error:
+        except (
+            Exception
+        ) as error:  # damaged bytes raise whatever their reader does: BadZipFile, EOFError, zlib.error
             raise StoreError(
                 f"{self._name}: the stored value {name!r} is damaged ({error}); restore the file, or remove it to "
                 "begin with nothing remembered"

@@ -58,6 +58,11 @@ class PinBook:
     """How many pins each reports; this and the next tell that there is nothing to look for among all pins."""
     _listeners: Counter[int] = field(default_factory=Counter)
 
+    @staticmethod
+    def starting_at(number: int) -> PinBook:
+        """A book whose ids follow ``number``: switches may still know those of the controller before by their ids."""
+        return PinBook(_last=number)
+
     def report(self, switch: str, key: PinKey, protocol: Protocol, backend: int) -> bool:
         """A switch saw an exception, or saw a pinned connection as a sibling."""
         known = self.pins.get(key)

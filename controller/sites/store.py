@@ -27,9 +27,11 @@ class SqliteStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(path)
-            if path.exists() and not path.stat().st_size:
-                raise StoreError(f"{path}: is empty, so what it held is lost; remove the file to begin anew")
-            self._db = _open(path)
+            try:
+                self._db = _open(path)
+            except BaseException:
+                os.close(self._lock)  # this process may try again, with a file that was mended
+                raise
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
                 f"{path}: cannot be used as a store: {error}; give a writable SQLite file"
@@ -70,13 +72,15 @@ class SqliteStore:
 
 
 def _open(path: Path) -> sqlite3.Connection:
+    if path.exists() and not path.stat().st_size:
+        raise StoreError(f"{path}: is empty, so what it held is lost; remove the file to begin with nothing")
     db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
-            raise StoreError(f"{path}: is damaged: {verdict}; restore it, or remove it to begin anew")
+            raise StoreError(f"{path}: is damaged: {verdict}; restore it, or remove it to begin with nothing")
         db.execute("CREATE TABLE IF NOT EXISTS value (name TEXT PRIMARY KEY, data BLOB NOT NULL)")
     except BaseException:
         db.close()

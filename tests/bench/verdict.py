@@ -21,17 +21,20 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from controller.core import fleet
-from controller.core.controller import Controller, open_file
+from controller.app.assembly import App, open_file
+from controller.clock import SystemClock
+from controller.core.fleet import AUDIT, AnyDriver, SwitchTask
 from controller.core.journal import Journal
+from controller.core.state import State
+from controller.core.targets import Targets
+from controller.health.judge import Verdict
 from controller.health.prober import ProberStats
 from controller.health.result import Outcome, ProbeResult
 from controller.health.service import HealthService
 from controller.health.targets import Probe
 from controller.sites.store import SqliteStore
-from controller.southbound.driver import Link
 from controller.southbound.openflow import connection as openflow
-from controller.southbound.openflow import driver as openflow_link
+from controller.southbound.openflow import driver as openflow_driver
 from controller.southbound.openflow.session import Session
 from flows.diff import Changes, diff
 from tests.bench.rig import LISTEN, ROOT, Rig, end, lab, require, topology
@@ -44,7 +47,7 @@ CHANGES = 10
 AUDITED_S = 10.0
 """Seconds over which the share of CPU is taken while nothing changes."""
 _DEADLINE = 60.0
-_STEPS = ("state", "plan", "diff", "write")
+_STEPS = ("state", "store", "plan", "diff", "write")
 
 
 def run() -> dict[str, object]:
@@ -52,7 +55,8 @@ def run() -> dict[str, object]:
 
     ``ms`` is from the last failing (or passing) probe result that the controller is handed to the reply to the last
     barrier of the last lb switch. Steps are summed over switches, so they can overlap: ``state`` (judge, Maglev
-    table, store), ``plan`` (what each switch should hold), ``diff``, ``write`` (messages until the barrier reply).
+    table), ``store`` (commits, waited for before anything is planned), ``plan`` (what each switch should hold),
+    ``diff``, ``write`` (messages until the barrier reply).
     """
     require("ovs-vswitchd")
     with lab(_plan(), tso=False) as rig:
@@ -168,13 +172,17 @@ class Spans:
         yield
         self.rows.append((step, began, time.monotonic()))
 
-    def watch(self, core: Controller) -> None:
-        """Time planning, diffing, writing and auditing of a controller."""
-        target, write, audit = core.target, Session.write, fleet.Member._audit
+    def watch(self) -> None:
+        """Time storing, planning, diffing, writing and auditing of the controller in this process."""
+        commit, target, write, audit = State.commit, Targets.of, Session.write, SwitchTask._audit
 
-        def timed_target(link: Link[Any, Any]) -> tuple[Any, int]:
+        async def timed_commit(state: State) -> int:
+            with self.of("store"):
+                return await commit(state)
+
+        def timed_target(targets: Targets, driver: AnyDriver) -> tuple[Any, int]:
             with self.of("plan"):
-                return target(link)
+                return target(targets, driver)
 
         def timed_diff(*arguments: Any) -> Changes:
             with self.of("diff"):
@@ -185,15 +193,16 @@ class Spans:
             with self.of("write" if changes.added + changes.modified + changes.deleted else "renew"):
                 await write(session, changes, name)
 
-        async def timed_audit(member: fleet.Member) -> None:
+        async def timed_audit(task: SwitchTask) -> None:
             with self.of("audit"):
-                await audit(member)
+                await audit(task)
 
         for owner, name, timed in (
-            (core, "target", timed_target),
-            (openflow_link, "diff", timed_diff),
+            (State, "commit", timed_commit),
+            (Targets, "of", timed_target),
+            (openflow_driver, "diff", timed_diff),
             (Session, "write", timed_write),
-            (fleet.Member, "_audit", timed_audit),
+            (SwitchTask, "_audit", timed_audit),
         ):
             setattr(owner, name, timed)
 
@@ -202,10 +211,10 @@ class Spans:
         return [(start, end) for name, start, end in self.rows if name == step and start >= begin]
 
 
-async def _measure(core: Controller, prober: SilentProber, spans: Spans) -> dict[str, object]:
-    await _until(lambda: sum(m.synced for m in core.members.values()) == len(core.state.intent.switches))
+async def _measure(app: App, prober: SilentProber, spans: Spans) -> dict[str, object]:
+    await _until(lambda: len(app.fleet.synced()) == len(app.state.intent.value.switches))
     prober.say(prober.probes, Outcome.PASS)
-    await asyncio.sleep(2 * fleet.AUDIT)
+    await asyncio.sleep(2 * AUDIT)
     took: list[float] = []
     parts: dict[str, list[float]] = {step: [] for step in _STEPS}
     for change in range(CHANGES):
@@ -220,7 +229,7 @@ async def _measure(core: Controller, prober: SilentProber, spans: Spans) -> dict
                 sum(end - start for start, end in spans.since(began, step) if end <= began + took[-1])
             )
         # Not a whole number of audits, so that changes meet them at every phase.
-        await asyncio.sleep(0.37 * fleet.AUDIT)
+        await asyncio.sleep(0.37 * AUDIT)
     rows, cpu, began = len(spans.rows), time.process_time(), time.monotonic()
     await asyncio.sleep(AUDITED_S)
     share = (time.process_time() - cpu) / (time.monotonic() - began)
@@ -229,11 +238,11 @@ async def _measure(core: Controller, prober: SilentProber, spans: Spans) -> dict
         "verdict_to_last_barrier_ms": _summary(took),
         **{f"{step}_ms": _summary(values) for step, values in parts.items()},
         "changes": CHANGES,
-        "audit_interval_s": fleet.AUDIT,
+        "audit_interval_s": AUDIT,
         "idle_controller_cores": round(share, 3),
         "audit_ms": _summary(audits) if audits else None,
         "audits": len(audits),
-        "audited_switches": len(core.members),
+        "audited_switches": len(app.fleet.names()),
     }
 
 
@@ -254,25 +263,30 @@ async def _until(enough: Callable[[], bool]) -> None:
 async def _work(intent: Path, store: Path) -> dict[str, object]:
     """The controller with a prober of the bench's, as ``evenkeel run`` starts it."""
     with store.with_name("journal").open("w") as log:
-        core = Controller(open_file(intent), SqliteStore(store), Journal(log))
         probers: list[SilentProber] = []
 
         def prober(take: Callable[[list[ProbeResult]], None], problem: Callable[[str], None]) -> SilentProber:
             probers.append(SilentProber(take, problem))
             return probers[-1]
 
-        core._health = HealthService(core._on_verdicts, prober=prober)
+        clock = SystemClock()
+
+        def health(take: Callable[[list[Verdict]], None]) -> HealthService:
+            return HealthService(take, unix=clock.now, prober=prober)
+
         spans = Spans()
-        spans.watch(core)
-        loop = asyncio.get_running_loop()
-        hub = openflow.Hub(loop, core.events.put_nowait, core.cookies, core.term)
-        core.on_switches.append(hub.switches_changed)
+        spans.watch()
+        app = App(open_file(intent), SqliteStore(store), Journal(log), clock, health)
+        core = app.controller
+        hub = openflow.Hub(asyncio.get_running_loop(), core.handle, core.cookies, lambda: app.terms.now)
+        core.on_switches = hub.switches_changed
         openflow.OpenFlowApp.hub = hub
+        await app.begin()
         host, _, port = LISTEN.rpartition(":")
         openflow.serve(host, int(port))
-        running = asyncio.create_task(core.run())
+        running = asyncio.create_task(app.run())
         try:
-            return await _measure(core, probers[0], spans)
+            return await _measure(app, probers[0], spans)
         finally:
             running.cancel()
             await asyncio.wait([running])

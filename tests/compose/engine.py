@@ -28,6 +28,16 @@ def missing() -> str | None:
     return None
 
 
+def unbuilt() -> list[str]:
+    """Images of compose.yaml that the engine does not have."""
+    inspect = ["docker", "image", "inspect"]
+    return [
+        image
+        for image in IMAGES
+        if subprocess.run([*inspect, image], capture_output=True, timeout=30, check=False).returncode != 0
+    ]
+
+
 def _compose() -> list[str] | None:
     for words in COMPOSES:
         if shutil.which(words[0]) is not None:

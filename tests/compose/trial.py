@@ -133,7 +133,8 @@ def tell(client: ClientLog, verdicts: list[Judgement], killed: float, back: floa
     for each in bad:
         print(f"{each.id} to {each.listener} on {each.server}: {each.verdict}: {each.cause}")
     last = max((each.t - killed for each in lost if killed - 0.5 <= each.t < back), default=0.0)
-    print(f"short requests: {len(client.requests)}, lost {len(lost)}, the last {last:.1f} s after the kill")
+    after = f", the last {last:.1f} s after the kill" if last else ""
+    print(f"short requests: {len(client.requests)}, lost {len(lost)}{after}")
     print(f"connections: {len(verdicts)}, proven alive at the end {len(verdicts) - len(bad)}")
     print(f"broken: {sum(each.verdict is Verdict.BROKEN for each in verdicts)}")
     return not bad
@@ -145,6 +146,10 @@ def main() -> int:
     if reason is not None:
         print(f"skipped: {reason}")
         return 0
+    unbuilt = engine.unbuilt()
+    if unbuilt:
+        print(f"not built: {', '.join(unbuilt)}; do it with: make image", file=sys.stderr)
+        return 2
     names = frozenset(each.name for each in servers(fabric.chosen()))
     print(f"compose.yaml on {os.environ.get(fabric.SWITCH) or 'embedded'} switches", flush=True)
     try:

@@ -127,9 +127,12 @@ class Fabric:
         self.pins = _adopted(self.pins)
         self._advance()
 
-    def lb_forgets(self) -> None:
-        """An lb switch dies and returns, once that can do no harm: no slot moves, and all connections were heard."""
-        self._settle()
+    def lb_forgets(self, *, settled: bool) -> None:
+        """An lb switch loses its memory, once every connection was heard; ``settled``: and no slot moves."""
+        if settled:
+            self._settle()
+        for connection in list(self.connections):
+            self._talk(connection)
         number = self.random.choice(list(self._states))
         self.log.append(f"{self.now:.1f} switch {number:#x} loses its memory")
         self._states[number] = replace(self._states[number], memory={})
@@ -171,11 +174,9 @@ class Fabric:
     # -- inside -------------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Until no slot moves; then every connection speaks, and its report becomes a pin."""
+        """Until no slot moves."""
         while any(pool.moving for pool in self.tables.pools.values()):
             self.wait(2.0)
-        for connection in list(self.connections):
-            self._talk(connection)
 
     def _advance(self) -> None:
         self.tables = advance(self.tables, self.intent, self.verdicts, self.now)
@@ -211,7 +212,7 @@ class Fabric:
         decision = decide(packet, state)
         self._states[number] = after(packet, state, decision)
         listener = listener_of(packet, state)
-        if decision.exception and listener is not None and decision.backend is not None:
+        if (decision.exception or decision.young) and listener and decision.backend is not None:
             key = PinKey(listener.id, packet.source, 0 if listener.sticky else packet.source_port)
             name = next(s.name for s in self.intent.switches if s.id == number)
             if self.pins.report(name, key, packet.protocol, decision.backend):
@@ -248,6 +249,8 @@ class Fabric:
 
     def _watch_members(self) -> None:
         """Since when a connection's server is no normal member of its pool any more."""
+        # What was given up once does not come back because its server does.
+        self.connections = [c for c in self.connections if not self._may_leave(c)]
         shortest = min((p.drain_timeout for p in self.intent.pools), default=0.0)
         for connection in self.connections:
             pool = self._pool(connection)

@@ -26,7 +26,7 @@ def play(seed: int, steps: int = STEPS) -> Counter[str]:
                 fabric.edit(name, new)
                 done[name] += 1
             _between(random, fabric, done)
-        fabric.lb_forgets()
+        fabric.lb_forgets(settled=True)
     except Moved as moved:
         raise Moved(f"seed {seed}: {moved}") from None
     done["refused"] += fabric.refused
@@ -35,7 +35,7 @@ def play(seed: int, steps: int = STEPS) -> Counter[str]:
 
 
 def _between(random: Random, fabric: Fabric, done: Counter[str]) -> None:
-    what = random.choices(("open", "wait", "long wait", "restart", "forget"), (4, 6, 2, 1, 1))[0]
+    what = random.choices(("open", "wait", "long wait", "restart", "forget", "death"), (4, 6, 2, 1, 1, 2))[0]
     done[what] += 1
     if what == "open":
         fabric.open(3)
@@ -46,4 +46,4 @@ def _between(random: Random, fabric: Fabric, done: Counter[str]) -> None:
     elif what == "restart":
         fabric.restart(random.choice((0.0, 86_400.0, -500.0)))
     else:
-        fabric.lb_forgets()
+        fabric.lb_forgets(settled=what == "forget")

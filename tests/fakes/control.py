@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from controller.southbound.openflow import connection as openflow
-from controller.southbound.openflow.events import Connected, Event
+from controller.southbound.openflow.events import Connected, Event, Stranger
 from controller.southbound.openflow.session import Session
 from controller.spec.types import OpenFlowPlacement
 
@@ -72,7 +72,8 @@ class Control:
         threading.Thread(target=_accept, args=(listener,), daemon=True).start()
 
     def _note(self, event: Event) -> None:
-        self._events[event.session.id].put(event)
+        number = event.id if isinstance(event, Stranger) else event.session.id
+        self._events[number].put(event)
 
 
 @cache

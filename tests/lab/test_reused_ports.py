@@ -43,9 +43,14 @@ def _rows(lab: Lab, switch: str, stage: Stage) -> dict[int, str]:
     return {int(port[1]): row for row, port in found.items() if port}
 
 
-def _pinned(lab: Lab) -> set[int]:
+def pinned(lab: Lab) -> set[int]:
     """Ports that are pinned on every lb switch."""
     return set.intersection(*(set(_rows(lab, switch, Stage.PIN)) for switch in LBS))
+
+
+def reported(lab: Lab, switch: str) -> int:
+    """How many pins a switch reports: those of the connections that it carries."""
+    return sum("idle_timeout" in row for row in _rows(lab, switch, Stage.PIN).values())
 
 
 def _abort(lab: Lab, long: LongConnections, ports: set[int]) -> None:
@@ -81,13 +86,13 @@ def test_the_pin_of_a_reused_port_stays_while_its_connection_speaks(served: Bala
         long.open(60, ["dr"], idle_of_three=0)
         long.talk()
         served.edit_intent(weights("web", s1=6))
-        eventually(lambda: _pinned(lab), "pins of connections on moved slots")
+        eventually(lambda: pinned(lab), "pins of connections on moved slots")
         served.settle()
-        former = _pinned(lab)
+        former = pinned(lab)
         long.hush()
         _abort(lab, long, former)
         again = [_open(lab, long, port) for port in sorted(former)]
-        eventually(lambda: not former & _pinned(lab), "the former connections' pins end")
+        eventually(lambda: not former & pinned(lab), "the former connections' pins end")
         assert all(not _rows(lab, switch, Stage.PIN_RETRACTED) for switch in LBS), (
             "retractions go with their pins"
         )
@@ -95,23 +100,20 @@ def test_the_pin_of_a_reused_port_stays_while_its_connection_speaks(served: Bala
         long.talk()
         served.edit_intent(weights("web", s1=1, s2=6))
         ports = {one.port for one in again}
-        eventually(lambda: ports & _pinned(lab), "pins of the new connections, from ports used before")
+        eventually(lambda: ports & pinned(lab), "pins of the new connections, from ports used before")
         served.settle()
-        mine = ports & _pinned(lab)
+        mine = ports & pinned(lab)
         end = time.monotonic() + 2.5 * IDLE
         while time.monotonic() < end:
-            assert mine <= _pinned(lab), "a pin ended though its connection speaks"
+            assert mine <= pinned(lab), "a pin ended though its connection speaks"
             time.sleep(0.2)
         assert long.broken() == []
 
         # Pins that have not been hit for long where they are now needed are as good as those that were.
-        carrier = max(
-            LBS,
-            key=lambda switch: sum("idle_timeout" in row for row in _rows(lab, switch, Stage.PIN).values()),
-        )
+        carrier = max(LBS, key=lambda switch: reported(lab, switch))
         served.mark()
         lab.fail(carrier)
-        served.wait_event("barred", switch=carrier)
+        served.wait_event("withdrawn", switch=carrier)
         long.hush()
         long.speak()
         assert long.broken() == []

@@ -1,28 +1,34 @@
-"""Announcements carry the virtual MAC, for each family, and come from whoever answers, as soon as it does."""
+"""Announcements carry the virtual MAC, for each family, and come from whichever switch answers, as soon as it does."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_address
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from controller.core import announce
-from controller.core.announce import frame
+from controller.core.announce import Announcer, frame
+from controller.core.cells import Cell
+from controller.core.fleet import Fleet
+from controller.core.targets import Targets
+from controller.plan.duty import World, world_of
+from controller.plan.pins import PinBook
+from controller.plan.tables import Tables
+from controller.southbound.driver import FramePacket
 from controller.spec.types import Intent, Port, Role, Site, Switch, Vip
+from tests.fakes.core import PlainDriver, SetClock, Watching, journal, play, until
 
 MAC = "02:45:56:00:01:01"
+SHOP = Vip("shop", ip_address("10.0.0.100"), MAC, ("east",), ())
+API = Vip("api", ip_address("10.0.0.101"), MAC, ("east",), ())
 
 
 def test_an_ipv4_vip_is_announced_by_a_broadcast_arp_for_itself() -> None:
-    vip = Vip("shop", ip_address("10.0.0.100"), MAC, ("east",), ())
-    said = frame(vip)
+    said = frame(SHOP)
     assert said[:6] == b"\xff" * 6
     assert said[6:12] == bytes.fromhex("024556000101")
-    assert said[28:32] == said[38:42] == vip.address.packed
+    assert said[28:32] == said[38:42] == SHOP.address.packed
 
 
 def test_an_ipv6_vip_is_announced_to_all_nodes() -> None:
@@ -33,74 +39,120 @@ def test_an_ipv6_vip_is_announced_to_all_nodes() -> None:
     assert said.endswith(bytes.fromhex("024556000101"))
 
 
-def _edge(number: int) -> Switch:
+def _edge(number: int, site: str = "east") -> Switch:
+    mac = f"02:45:56:01:00:{number:02x}"
     ports = (Port(2, "segment-front"),)
-    return Switch(
-        f"edge{number}", "bmv2", number, "east", frozenset({Role.EDGE}), f"02:45:56:01:00:{number:02x}", ports
-    )
+    return Switch(f"edge{number}", "bmv2", number, site, frozenset({Role.EDGE}), mac, ports)
 
 
 class _Fabric:
-    """Two edges on one segment, both synced, and what they are told to send."""
+    """Two edges on one segment, both synced, and what they are given to send."""
 
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, bytes, list[int]]] = []
-        edges = (_edge(1), _edge(2))
-        vips = (Vip("shop", ip_address("10.0.0.100"), MAC, ("east",), ()),)
-        self.state = SimpleNamespace(
-            intent=Intent((Site("east"),), edges, (), vips), absent=frozenset(), owners=self._owners
+    def __init__(self, *vips: Vip, site: str = "east") -> None:
+        self.clock = SetClock()
+        edges = tuple(_edge(number, site) for number in (1, 2))
+        self.intent = Intent((Site("east"), Site("west")), edges, (), vips)
+        self.absent: frozenset[str] = frozenset()
+        self.committed: Cell[World | None] = Cell("committed", None)
+        self.commit()
+        self.drivers = {each.name: PlainDriver(each) for each in edges}
+        targets = Targets(self.committed, PinBook())
+        self.fleet = Fleet(targets, journal()[0], self.clock)
+        self.announcer = Announcer(targets, self.fleet, self.clock)
+        for driver in self.drivers.values():
+            self.fleet.connect(driver, Watching()).synced = True
+
+    def commit(self) -> None:
+        """Another revision is committed."""
+        owners = {vip.name: "east" for vip in self.intent.vips}
+        self.committed.put(
+            world_of(self.intent, Tables(), PinBook(), frozenset(), owners, absent=self.absent)
         )
-        self.members = {each.name: self._member(each) for each in edges}
 
-    def _owners(self) -> dict[str, str]:
-        return {vip.name: "east" for vip in self.state.intent.vips}
-
-    def _member(self, switch: Switch) -> Any:
-        async def send(said: bytes, ports: Sequence[int]) -> None:
-            self.sent.append((switch.name, said, list(ports)))
-
-        return SimpleNamespace(switch=switch, synced=True, link=SimpleNamespace(alive=True, send=send))
-
-    async def until_sent(self, count: int) -> None:
-        async with asyncio.timeout(10):
-            while len(self.sent) < count:
-                await asyncio.sleep(0.001)
+    @property
+    def sent(self) -> list[tuple[str, bytes, list[int]]]:
+        """By switch, in order."""
+        packets = [(name, packet) for name, driver in self.drivers.items() for packet in driver.sent]
+        assert all(isinstance(packet, FramePacket) for _, packet in packets)
+        return [(name, p.frame, list(p.ports)) for name, p in packets if isinstance(p, FramePacket)]
 
 
-def test_of_two_edges_on_a_segment_one_announces_and_the_other_as_soon_as_it_is_alone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(announce, "LOOK", 0.001)
 
-    async def body() -> None:
-        fabric = _Fabric()
-        shop = frame(fabric.state.intent.vips[0])
-        keeping = asyncio.create_task(announce.keep(fabric))  # type: ignore[arg-type]
-        await fabric.until_sent(1)
-        assert fabric.sent == [("edge1", shop, [2])]
-        del fabric.members["edge1"]
-        fabric.state.absent = frozenset({"edge1"})
-        await fabric.until_sent(2)
-        assert fabric.sent[1:] == [("edge2", shop, [2])]
-        more = Vip("api", ip_address("10.0.0.101"), MAC, ("east",), ())
-        old = fabric.state.intent
-        fabric.state.intent = Intent(old.sites, old.switches, (), (*old.vips, more))
-        await fabric.until_sent(3)
-        assert fabric.sent[2:] == [("edge2", frame(more), [2])]
-        keeping.cancel()
 
-    asyncio.run(body())
-
-
-def test_everything_is_announced_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(announce, "LOOK", 0.001)
-    monkeypatch.setattr(announce, "PERIOD", 0.01)
+def test_of_two_edges_on_a_segment_one_announces_and_the_other_as_soon_as_it_is_alone() -> None:
+    fabric = _Fabric(SHOP)
 
     async def body() -> None:
-        fabric = _Fabric()
-        keeping = asyncio.create_task(announce.keep(fabric))  # type: ignore[arg-type]
-        await fabric.until_sent(3)
+        await until(lambda: fabric.sent, "the first edge announces")
+        assert fabric.sent == [("edge1", frame(SHOP), [2])]
+        fabric.fleet.disconnect("edge1")
+        fabric.absent = frozenset({"edge1"})
+        fabric.commit()
+        await until(lambda: len(fabric.sent) == 2, "the second edge announces")
+        assert fabric.sent[1:] == [("edge2", frame(SHOP), [2])]
+        fabric.intent = replace(fabric.intent, vips=(SHOP, API))
+        fabric.commit()
+        await until(lambda: len(fabric.sent) == 3, "another VIP is announced")
+        assert fabric.sent[2:] == [("edge2", frame(API), [2])]
+
+    play(body, fabric.fleet.run, fabric.announcer.run)
+
+
+def test_everything_is_announced_again_and_again() -> None:
+    fabric = _Fabric(SHOP, API)
+
+    async def body() -> None:
+        for times in range(1, 4):
+            await until(lambda: len(fabric.sent) == 2 * times, f"announced {times} times")  # noqa: B023
+            fabric.clock.time += announce.PERIOD
         assert {name for name, _, _ in fabric.sent} == {"edge1"}
-        keeping.cancel()
+        assert [said for _, said, _ in fabric.sent[:4]] == [frame(SHOP), frame(API)] * 2
 
-    asyncio.run(body())
+    play(body, fabric.fleet.run, fabric.announcer.run)
+
+
+def test_a_switch_that_is_ready_announces_all_at_once_though_it_did_so_before() -> None:
+    fabric = _Fabric(SHOP)
+
+    async def body() -> None:
+        task = fabric.fleet.get("edge1")
+        assert task is not None
+        for times in (1, 2):
+            fabric.announcer.begin(task)
+            await until(lambda: len(fabric.sent) == times, "announced")  # noqa: B023
+
+    play(body, fabric.fleet.run)
+
+
+def test_a_site_that_does_not_own_a_vip_does_not_announce_it() -> None:
+    fabric = _Fabric(SHOP, site="west")
+    task = fabric.fleet.get("edge1")
+    assert task is not None
+
+    async def body() -> None:
+        fabric.announcer.begin(task)
+        fabric.committed.put(replace(fabric.committed.value, owners={"shop": "west"}))  # type: ignore[type-var]
+        fabric.announcer.begin(task)
+        await until(lambda: fabric.sent, "the owner announces")
+        assert len(fabric.sent) == 1
+
+    play(body, fabric.fleet.run)
+
+
+def test_many_vips_are_announced_in_bursts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(announce, "BURST", 3)
+    vips = tuple(replace(SHOP, name=f"v{n}", address=ip_address(f"10.0.1.{n}")) for n in range(7))
+    fabric = _Fabric(*vips)
+    task = fabric.fleet.get("edge1")
+    assert task is not None
+
+    async def body() -> None:
+        for sent in (3, 6, 7, 7):
+            fabric.announcer._say(task)
+            await until(lambda: len(fabric.sent) == sent, f"{sent} sent")  # noqa: B023
+        assert [said for _, said, _ in fabric.sent] == [frame(vip) for vip in vips]
+
+    play(body, fabric.fleet.run)

@@ -1,35 +1,28 @@
-"""A P4 switch that has lost its primary controller gets a newer term; one that has another primary is left to it."""
+"""A P4 switch that has lost its primary controller gets a greater term; one that has another primary is left to it."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from controller.core.arrivals import Arrivals
-from controller.core.controller import Controller, open_file
-from controller.core.journal import Journal
-from controller.sites.store import SqliteStore
 from controller.southbound.p4.events import Backup
-from tests.unit.spoil import DATA
+from tests.fakes.core import Whole, intent_file, whole
 
 
 @pytest.fixture
-def core(tmp_path: Path) -> Iterator[Controller]:
-    shutil.copyfile(DATA / "good.yaml", tmp_path / "intent.yaml")
-    store = SqliteStore(tmp_path / "e.db")
-    yield Controller(open_file(tmp_path / "intent.yaml"), store, Journal(), lambda: 1000.0)
-    store.close()
+def core(tmp_path: Path) -> Whole:
+    return whole(intent_file(tmp_path / "intent.yaml"))
 
 
-@pytest.mark.parametrize(("primary", "renewed"), [(None, True), (2000, False)])
-def test_a_switch_without_primary_is_claimed_by_a_newer_term(
-    core: Controller, primary: int | None, renewed: bool
+@pytest.mark.parametrize(("primary", "renewed"), [(None, True), (2_000_000_000, False)])
+def test_a_switch_without_primary_is_claimed_by_a_greater_term(
+    core: Whole, primary: int | None, renewed: bool
 ) -> None:
-    before, told = core.term, []
-    core.on_switches.append(lambda: told.append(core.term))
-    Arrivals(core).backup(Backup("lb1", primary))
-    assert (core.term > before) is renewed
-    assert told == ([core.term] if renewed else [])
+    terms, called = core.app.terms, []
+    before = terms.now
+    core.app.controller.on_switches = lambda: called.append(terms.now)
+    core.app.controller.handle(Backup("lb1", primary, before + 5))
+    assert (terms.now > before + 5) is renewed, "greater than any that the switch has seen"
+    assert called == ([terms.now] if renewed else [])
+    assert core.said.of("backup") == [{"switch": "lb1", "primary": primary}]

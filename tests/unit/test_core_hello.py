@@ -5,28 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
+from controller.clock import SystemClock
+from controller.core.cells import Cell
+from controller.core.fleet import Fleet, SwitchTask
 from controller.core.hello import Hellos
+from controller.core.state import Links
+from controller.core.targets import Targets
 from controller.frames.hello import Hello, hello_frame, key_of, read_hello
-from controller.model.reload import IntentFile
+from controller.plan.duty import World as PlanInput
 from controller.plan.paths import End, cables
+from controller.plan.pins import PinBook
 from controller.southbound.errors import SwitchGone
-from controller.southbound.p4.events import Punted, Unreachable
+from controller.southbound.p4.driver import P4Driver
+from controller.southbound.p4.events import Punted
 from controller.southbound.p4.session import P4Session
 from controller.spec.types import Intent
 from p4src.ids import Op, Reason
 from p4src.spec import Secret
-from topo import intent, model
-from topo.plan import plan
+from tests.fakes import core
+from tests.fakes.core import Watching, journal, until
 
 SECRET = Secret.of(bytes(range(20)))
 KEY = key_of(SECRET.octets())
-PATIENCE = 20.0
 
 
 class Session(P4Session):
@@ -54,58 +57,55 @@ class Session(P4Session):
 
 
 class World:
-    """What hellos ask of the controller, and the cables."""
+    """What hellos read and change, and the cables."""
 
     def __init__(self, loaded: Intent) -> None:
-        self.dead: list[frozenset[tuple[str, int]]] = []
-        self.said: list[tuple[str, dict[str, Any]]] = []
-        self.touched = 0
-        self.state = SimpleNamespace(dead_links=frozenset(), secret=SECRET, intent=loaded, lose=self._lose)
-        self.members: dict[str, Any] = {}
-        self.events: asyncio.Queue[object] = asyncio.Queue()
-        self.journal = SimpleNamespace(event=lambda name, **fields: self.said.append((name, fields)))
+        self.journal, self.said = journal()
+        self.intent = Cell("intent", loaded)
+        self.cell: Cell[Links] = Cell("dead_links", frozenset())
+        self.changes: list[Links] = []
+        self.cell.subscribe(lambda: self.changes.append(self.cell.value))
+        committed: Cell[PlanInput | None] = Cell("committed", None)
+        clock = SystemClock()
+        self.fleet = Fleet(Targets(committed, PinBook()), self.journal, clock)
         self.cables = _ends(loaded)
         self.cut: set[str] = set()
         self.frames: list[bytes] = []
-        core: Any = self
-        self.hellos = Hellos(core)
+        self.hellos = Hellos(self.cell, self.intent, self.fleet, self.journal, SECRET, clock)
 
-    def _lose(self, links: frozenset[tuple[str, int]]) -> bool:
-        news: bool = links != self.state.dead_links
-        self.state.dead_links = links
-        return news
+    @property
+    def dead_links(self) -> Links:
+        return self.cell.value
 
-    def touch(self) -> None:
-        self.touched += 1
-
-    def switch_of(self, number: int) -> Any:
-        return next((s for s in self.state.intent.switches if s.id == number), None)
-
-    def connect(self, *names: str) -> None:
-        for switch in self.state.intent.switches:
+    def connect(self, *names: str, synced: bool = True) -> None:
+        for switch in self.intent.value.switches:
             if switch.name in names:
                 session = Session(self, switch.name, switch.id)
-                self.members[switch.name] = SimpleNamespace(
-                    switch=switch, synced=True, link=SimpleNamespace(session=session)
-                )
+                driver = P4Driver(switch, session, SECRET, self.hellos.live)
+                self.fleet.connect(driver, Watching()).synced = synced
+
+    def task(self, name: str) -> SwitchTask:
+        found = self.fleet.get(name)
+        assert found is not None
+        return found
 
     def session(self, name: str) -> Session:
-        found = self.members[name].link.session
+        found = self.task(name).driver.session
         assert isinstance(found, Session)
         return found
 
     def carry(self, by: End, frame: bytes) -> None:
         self.frames.append(frame)
         other = self.cables[by]
-        if other.switch in self.members and not {by.switch, other.switch} <= self.cut:
+        if other.switch in self.fleet and not {by.switch, other.switch} <= self.cut:
             self.arrive(other, frame)
 
     def arrive(self, at: End, frame: bytes) -> None:
-        told = Punted(self.session(at.switch), Reason.HELLO, at.port, 0, 0, 0, frame)
-        asyncio.get_running_loop().call_soon(self.hellos.sift, told)
+        event = Punted(self.session(at.switch), Reason.HELLO, at.port, 0, 0, 0, frame)
+        asyncio.get_running_loop().call_soon(self.hellos.heard, event)
 
     def names(self) -> list[str]:
-        return [name for name, _ in self.said]
+        return self.said.names()
 
 
 def _ends(loaded: Intent) -> dict[End, End]:
@@ -114,24 +114,20 @@ def _ends(loaded: Intent) -> dict[End, End]:
 
 
 @pytest.fixture
-def loaded(tmp_path: Path) -> Intent:
+def loaded() -> Intent:
     """The pair topology: edge1 - lb1, lb2 - leaf1."""
-    path = tmp_path / "intent.yaml"
-    path.write_text(intent.dump(intent.intent(plan(model.load("pair").of_kind("embedded")))))
-    file = IntentFile(path)
-    file.poll()
-    assert file.intent is not None
-    return file.intent
+    return core.loaded("pair", "embedded")
 
 
 def play(loaded: Intent, story: Callable[[World], Awaitable[None]]) -> None:
-    """Run hellos while a story is told."""
+    """Run hellos while a story is played."""
 
     async def run() -> None:
         world = World(loaded)
         task = asyncio.create_task(world.hellos.run())
         try:
             await story(world)
+            assert not task.done(), "hellos went on"
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -139,19 +135,11 @@ def play(loaded: Intent, story: Callable[[World], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-async def until(holds: Callable[[], object], what: str) -> None:
-    """Wait; the deadline is for what never comes."""
-    async with asyncio.timeout(PATIENCE):
-        while not holds():
-            await asyncio.sleep(0.01)
-    assert holds(), what
-
-
 EVERYBODY = ("edge1", "lb1", "lb2", "leaf1")
 
 
 def _ports(world: World, name: str) -> dict[int, str]:
-    switch = next(s for s in world.state.intent.switches if s.name == name)
+    switch = next(s for s in world.intent.value.switches if s.name == name)
     return {each.number: each.to for each in switch.ports}
 
 
@@ -160,7 +148,7 @@ def port(world: World, name: str, to: str) -> int:
 
 
 def live(world: World, name: str) -> set[str]:
-    switch = next(s for s in world.state.intent.switches if s.name == name)
+    switch = next(s for s in world.intent.value.switches if s.name == name)
     numbers = world.hellos.live(switch)
     return {each.to for each in switch.ports if each.number in numbers}
 
@@ -177,7 +165,7 @@ def test_ports_to_connected_switches_live_from_the_first_hello_on_and_all_others
         assert set(world.session("edge1").sent) == {port(world, "edge1", "lb1")}
         world.connect("lb2", "leaf1")
         await until(lambda: all(len(live(world, n)) == 2 for n in ("lb1", "lb2")), "all live")
-        assert world.said == []
+        assert world.said.pairs() == []
 
     play(loaded, story)
 
@@ -185,7 +173,7 @@ def test_ports_to_connected_switches_live_from_the_first_hello_on_and_all_others
 def test_a_switch_that_is_not_synced_gets_no_hellos(loaded: Intent) -> None:
     async def story(world: World) -> None:
         world.connect(*EVERYBODY)
-        world.members["lb1"].synced = False
+        world.task("lb1").synced = False
         await until(lambda: "lb2" in live(world, "edge1"), "edge1 - lb2 live")
         assert "lb1" not in live(world, "edge1")
         assert not world.session("lb1").sent
@@ -198,25 +186,28 @@ def test_a_cut_cable_is_told_stored_and_planned_around_and_so_is_its_healing(loa
         world.connect(*EVERYBODY)
         await until(lambda: len(live(world, "lb1")) == 2, "all live")
         world.cut = {"edge1", "lb1"}
-        await until(lambda: world.touched, "plans change")
+        await until(lambda: world.changes, "plans change")
         ends = {("edge1", port(world, "edge1", "lb1")), ("lb1", port(world, "lb1", "edge1"))}
-        assert world.state.dead_links == ends
+        assert world.dead_links == ends
         assert world.names() == ["link_down", "link_down"]
-        assert {(row["switch"], row["port"]) for _, row in world.said} == ends
-        assert {(row["switch"], row["to"]) for _, row in world.said} == {("edge1", "lb1"), ("lb1", "edge1")}
-        assert all(row["missed"] > 1 for _, row in world.said)
+        assert {(row["switch"], row["port"]) for _, row in world.said.pairs()} == ends
+        assert {(row["switch"], row["to"]) for _, row in world.said.pairs()} == {
+            ("edge1", "lb1"),
+            ("lb1", "edge1"),
+        }
+        assert all(row["missed"] > 1 for _, row in world.said.pairs())
         assert live(world, "lb1") == {"leaf1"}
-        shown = world.hellos.shown(world.members["edge1"].switch)
-        assert {row["to"]: (row["up"], row["dead"]) for row in shown.values()} == {
+        shown = world.hellos.shown(world.task("edge1").switch)
+        assert {row.to: (row.up, row.dead) for row in shown.values()} == {
             "lb1": (False, True),
             "lb2": (True, False),
         }
-        assert world.hellos.problem(world.members["edge1"].switch).endswith("(lb1)")
+        assert world.hellos.problem(world.task("edge1").switch).endswith("(lb1)")
         world.cut = set()
-        await until(lambda: not world.state.dead_links, "healed")
-        assert world.hellos.problem(world.members["edge1"].switch) == ""
+        await until(lambda: not world.dead_links, "healed")
+        assert world.hellos.problem(world.task("edge1").switch) == ""
         assert world.names()[2:] == ["link_up", "link_up"]
-        assert world.touched == 2
+        assert world.changes == [ends, frozenset()]
 
     play(loaded, story)
 
@@ -226,13 +217,13 @@ def test_hellos_to_a_switch_end_when_it_goes(loaded: Intent) -> None:
         world.connect(*EVERYBODY)
         await until(lambda: len(live(world, "lb1")) == 2, "all live")
         world.session("lb1").alive = False
-        del world.members["lb1"]
+        world.fleet.disconnect("lb1")
         here = port(world, "edge1", "lb1")
         await asyncio.sleep(0.1)
         sent = world.session("edge1").sent.copy()
         await until(lambda: world.session("edge1").sent.total() > sent.total() + 2, "others go on")
         assert world.session("edge1").sent[here] == sent[here]
-        assert world.said == []
+        assert world.said.pairs() == []
 
     play(loaded, story)
 
@@ -243,7 +234,7 @@ def test_a_switch_that_takes_nothing_keeps_nobody_from_hearing(loaded: Intent) -
         world.session("lb1").stuck = asyncio.Event()
         await until(lambda: "leaf1" in live(world, "lb2"), "lb2 - leaf1 live")
         await until(lambda: world.session("lb2").sent.total() > 6, "lb2 goes on")
-        assert world.said == [], "what lb1 never sent is not missed"
+        assert world.said.pairs() == [], "what lb1 never sent is not missed"
 
     play(loaded, story)
 
@@ -256,14 +247,14 @@ def test_forged_hellos_are_counted_and_others_of_another_life_ignored(loaded: In
         at, by = End("lb1", port(world, "lb1", "edge1")), world.session("edge1").id
         mine = read_hello(world.frames[-1], KEY)
         assert mine is not None
-        while not world.state.dead_links:
+        while not world.dead_links:
             forged = hello_frame(
                 Hello(by, 1, mine.run, mine.number), "02:00:00:00:00:01", key_of(b"a guess of a host")
             )
             world.arrive(at, forged)
             world.arrive(at, hello_frame(Hello(by, 1, mine.run + 1, mine.number), "02:00:00:00:00:01", KEY))
             await asyncio.sleep(0.02)
-        assert world.hellos.counts["forged"] > 1
+        assert world.hellos.counts["unauthenticated"] > 1
 
     play(loaded, story)
 
@@ -274,20 +265,9 @@ def test_a_cable_that_leads_elsewhere_than_declared_is_told_once(loaded: Intent)
         world.cables[one], world.cables[other] = world.cables[other], world.cables[one]
         world.cables |= {world.cables[end]: end for end in (one, other)}
         world.connect(*EVERYBODY)
-        await until(lambda: len(world.state.dead_links) == 4, "both cables dead")
-        astray = [row for name, row in world.said if name == "link_astray"]
-        assert len(astray) == 4
-        assert {(row["switch"], row["sender"]) for row in astray} >= {("lb1", "edge1"), ("lb2", "edge1")}
-
-    play(loaded, story)
-
-
-def test_whatever_is_no_hello_goes_where_it_always_went(loaded: Intent) -> None:
-    async def story(world: World) -> None:
-        world.connect("lb1")
-        reset = Punted(world.session("lb1"), Reason.RESET, 1, 1, 0, 0, b"")
-        for event in (reset, Unreachable("lb2", "refused")):
-            world.hellos.sift(event)
-            assert world.events.get_nowait() is event
+        await until(lambda: len(world.dead_links) == 4, "both cables dead")
+        miswired = world.said.of("link_miswired")
+        assert len(miswired) == 4
+        assert {(row["switch"], row["sender"]) for row in miswired} >= {("lb1", "edge1"), ("lb2", "edge1")}
 
     play(loaded, story)

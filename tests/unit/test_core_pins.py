@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -11,21 +10,15 @@ from typing import cast
 
 import pytest
 
-from controller.core.controller import Controller, open_file
-from controller.core.journal import Journal
 from controller.plan.duty import listener_number
 from controller.plan.pins import PinKey
-from controller.sites.store import SqliteStore
-from controller.southbound.p4.driver import P4Link
+from controller.southbound.p4.driver import P4Driver
 from controller.southbound.p4.session import P4Session
 from controller.spec.shards import Shards
 from controller.spec.slots import SlotTable
 from controller.spec.types import Mode, Protocol
 from p4src.target import Found, P4Target
-from topo import intent, model
-from topo.plan import plan
-
-NOW = 1000.0
+from tests.fakes.core import Whole, intent_file, whole
 
 
 class Session:
@@ -39,25 +32,19 @@ class Session:
 
 
 @pytest.fixture
-def core(tmp_path: Path) -> Iterator[Controller]:
-    path = tmp_path / "intent.yaml"
-    path.write_text(intent.dump(intent.intent(plan(model.load("demo").of_kind("embedded")))))
-    store = SqliteStore(tmp_path / "e.db")
-    made = Controller(open_file(path), store, Journal(), lambda: NOW)
-    made.state.step(NOW)
-    yield made
-    store.close()
+def core(tmp_path: Path) -> Whole:
+    return whole(intent_file(tmp_path / "intent.yaml", "demo", "embedded"))
 
 
-def link_of(core: Controller, session: Session) -> P4Link:
-    switch = next(each for each in core.state.intent.switches if each.name == "lb1")
-    return P4Link(switch, cast(P4Session, session), core.state.secret, lambda _: set())
+def driver_of(core: Whole, session: Session) -> P4Driver:
+    switch = next(each for each in core.world.intent.switches if each.name == "lb1")
+    return P4Driver(switch, cast(P4Session, session), core.app.state.secret, lambda _: set())
 
 
-def report(core: Controller, port: int) -> None:
-    item = next(each for each in core.state.intent.listeners() if each.mode is Mode.DR)
-    key = PinKey(listener_number(core.world(), item), ip_address("192.0.2.1"), port)
-    core.state.pins.report("lb1", key, Protocol.TCP, 1)
+def report(core: Whole, port: int) -> None:
+    item = next(each for each in core.world.intent.listeners() if each.mode is Mode.DR)
+    key = PinKey(listener_number(core.world, item), ip_address("192.0.2.1"), port)
+    core.app.pinning.exception("lb1", key, Protocol.TCP, core.world.state_of(item).members[0].id)
 
 
 def copied(target: P4Target) -> P4Target:
@@ -66,46 +53,50 @@ def copied(target: P4Target) -> P4Target:
     return replace(target, entries=dict(target.entries), slots=slots)
 
 
-def test_a_report_changes_the_pin_in_the_target_and_nothing_else_is_made_anew(core: Controller) -> None:
-    link = link_of(core, Session())
-    have, _ = core.target(link)
+def test_a_report_changes_the_pin_in_the_target_and_nothing_else_is_made_anew(core: Whole) -> None:
+    driver = driver_of(core, Session())
+    have, _ = core.app.targets.of(driver)
     report(core, 7)
-    want, version = core.target(link)
-    changes = link.diff(have, want)
+    want, version = core.app.targets.of(driver)
+    changes = driver.diff(have, want)
     assert [key.table for key, _, _ in changes.put] == ["pin"]
     assert len(changes) == 1
-    assert version == core.state.pins.version
+    assert version == core.world.pins.version
     assert want.slots is have.slots
-    assert core.target(link)[0] is want
+    assert core.app.targets.of(driver)[0] is want
 
 
-def test_what_else_changed_is_in_the_target_too(core: Controller) -> None:
-    link = link_of(core, Session())
-    have, _ = core.target(link)
+def test_what_else_changed_is_in_the_target_too(core: Whole) -> None:
+    driver = driver_of(core, Session())
+    have, _ = core.app.targets.of(driver)
     report(core, 7)
-    core.state.intent = replace(core.state.intent, vips=core.state.intent.vips[:1])
-    core.touch()
-    want, _ = core.target(link)
-    gone = {key.table for key in link.diff(have, want).gone}
+    old = core.world.intent
+    assert core.app.intents.propose(replace(old, vips=old.vips[:1])) == []
+    # Its listeners drain first: they go from the plan when that is over.
+    core.clock.time += 1e6
+    core.app.pools.step()
+    asyncio.run(core.app.state.commit())
+    want, _ = core.app.targets.of(driver)
+    gone = {key.table for key in driver.diff(have, want).gone}
     assert {"vip", "listener"} <= gone
-    assert [key.table for key, _, new in link.diff(have, want).put if new] == ["pin"]
+    assert [key.table for key, _, new in driver.diff(have, want).put if new] == ["pin"]
 
 
 def test_a_switch_that_holds_its_plan_is_read_as_that_plan_and_one_that_does_not_as_it_is(
-    core: Controller,
+    core: Whole,
 ) -> None:
     session = Session()
-    link = link_of(core, session)
+    driver = driver_of(core, session)
     report(core, 7)
-    want, _ = core.target(link)
+    want, _ = core.app.targets.of(driver)
     session.holds = copied(want)
-    assert asyncio.run(link.read()) is want
+    assert asyncio.run(driver.read()) is want
     assert isinstance(want.entries, Shards)
     lacking = dict(list(want.entries.items())[1:])
     session.holds = replace(copied(want), entries=lacking)
-    found = asyncio.run(link.read())
+    found = asyncio.run(driver.read())
     assert found == session.holds
     assert found.slots is want.slots
     assert isinstance(found.entries, Shards)
     assert len(list(found.entries.differing(want.entries))) == 1
-    assert len(link.diff(found, want)) == 1
+    assert len(driver.diff(found, want)) == 1

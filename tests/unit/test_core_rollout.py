@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from types import SimpleNamespace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
 
-from controller.core.rollout import AGAIN, BOUND, GATHER, LEAVE, Choice, Rollout, View, choose
+from controller.core.cells import Cell, Readable
+from controller.core.fleet import Fleet, SwitchTask
+from controller.core.pinning import Pinning
+from controller.core.presence import Presence
+from controller.core.roll import DISCOVERY_WAIT, Choice, View, choose
+from controller.core.rollout import DRAIN_DEADLINE, RETRY_AFTER, SYNC_DEADLINE, Rollout
+from controller.core.state import Names
+from controller.core.targets import Targets
+from controller.plan.duty import World, world_of
+from controller.plan.pins import PinBook
+from controller.plan.tables import Tables
+from controller.southbound.driver import FoundPin
 from controller.southbound.p4.events import Differs, Parted
-from controller.spec.types import Port, Role, Switch
+from controller.spec.types import Intent, Port, Role, Site, Switch
 from p4src.target import EntryBody, EntryKey, P4Target
+from tests.fakes.core import Plain, PlainDriver, SetClock, Watching, journal
 
 OLD = 0xABC
+BEGIN = 100.0
 NAMES = ("lb1", "lb2", "leaf1", "edge1", "edge2")
 """As the intent names them; the order of pushes is another."""
 
@@ -75,8 +88,8 @@ def test_a_switch_that_is_edge_and_lb_has_its_turn_with_the_lbs() -> None:
 
 def test_the_order_is_not_decided_before_all_are_heard_of_or_late() -> None:
     known = view("lb1", unheard=True, since=10.0)
-    assert choose(known, 10.0 + GATHER - 0.01) == Choice(None)
-    assert choose(known, 10.0 + GATHER) == Choice("lb1")
+    assert choose(known, 10.0 + DISCOVERY_WAIT - 0.01) == Choice(None)
+    assert choose(known, 10.0 + DISCOVERY_WAIT) == Choice("lb1")
 
 
 def test_one_that_has_to_wait_for_its_next_try_does_not_stop_the_others() -> None:
@@ -124,90 +137,111 @@ class Push:
     """Others that were empty."""
 
 
-@dataclass
+class Driver(PlainDriver):
+    """A switch that writes what it should hold a moment after it is planned, unless it is stuck."""
+
+    def __init__(self, switch: Switch, wants: Callable[[], Plain]) -> None:
+        super().__init__(switch, lambda world: wants())
+
+
 class Fabric:
-    """The rest of the controller, and switches that do what they are told after a while of fake time."""
+    """Switches that do what they are asked after a while of fake time; all else is the core's own."""
 
-    names: tuple[str, ...] = NAMES
-    now: float = 100.0
-    admitted: frozenset[str] = frozenset({"lb1", "lb2"})
-    absent: frozenset[str] = frozenset()
-    stuck: set[str] = field(default_factory=set)
-    """Switches that never write what they are told."""
-    sick: set[str] = field(default_factory=set)
-    """Switches that are never synced after their push."""
-    refusing: set[str] = field(default_factory=set)
-    """Switches that refuse the program."""
-    pins_late: float = 0.0
-    """Until when not all pins are everywhere."""
-    pushes: list[Push] = field(default_factory=list)
-    said: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    synced: set[str] = field(default_factory=set)
-    empty: set[str] = field(default_factory=set)
-    adopted: list[str] = field(default_factory=list)
-    members: dict[str, Any] = field(default_factory=dict)
-    due: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+    def __init__(
+        self,
+        names: tuple[str, ...] = NAMES,
+        admitted: frozenset[str] = frozenset({"lb1", "lb2"}),
+        stuck: Iterable[str] = (),
+        sick: Iterable[str] = (),
+        refusing: Iterable[str] = (),
+    ) -> None:
+        self.names = names
+        self.stuck = set(stuck)
+        """Switches that never write what they should hold."""
+        self.sick = set(sick)
+        """Switches that are never synced after their push."""
+        self.refusing = set(refusing)
+        """Switches that refuse the program."""
+        self.pins_late = 0.0
+        """Until when not all pins are everywhere."""
+        self.pushes: list[Push] = []
+        self.empty: set[str] = set()
+        self.commits = 0
+        self.clock = SetClock(BEGIN)
+        self._due: list[tuple[float, Callable[[], None]]] = []
+        self.journal, self.said = journal()
+        self.intent = Cell(
+            "intent", Intent((Site("east"),), tuple(s for s in FABRIC if s.name in names), (), ())
+        )
+        tables: Cell[Tables] = Cell("tables", Tables())
+        self.absents: Cell[Names] = Cell("absent", frozenset())
+        self.admitteds: Cell[Names] = Cell("admitted", admitted)
+        self.presence = Presence(self.absents, self.admitteds, self.intent, self.journal, self.clock)
+        self.world = world_of(self.intent.value, Tables(), PinBook(), admitted, {})
+        committed: Cell[World | None] = Cell("committed", self.world)
+        self.book = Pinned(self, committed)
+        self.fleet = Fleet(Targets(committed, PinBook()), self.journal, self.clock)
+        self.committed = committed
+        self.rollout = Rollout(
+            self.intent,
+            tables,
+            self.absents,
+            self.presence,
+            self.fleet,
+            self.book,
+            self.journal,
+            self.clock,
+            self.commit,
+            self.sleep,
+        )
+        self.rollout.allow_push = self.push
+        self.presence.connected = lambda name: name in self.fleet or self.rollout.waits(name)
 
-    def __post_init__(self) -> None:
-        core: Any = self
-        self.state: Any = self
-        self.arrivals: Any = self
-        self.admission: Any = self
-        self.intent = SimpleNamespace(switches=tuple(s for s in FABRIC if s.name in self.names), pools=[])
-        self.pools: dict[str, Any] = {}
-        self.journal = SimpleNamespace(event=lambda name, **fields: self.said.append((name, fields)))
-        self.rollout = Rollout(core, self.sleep, lambda: self.now, self.push)
+    @property
+    def now(self) -> float:
+        return self.clock.time
 
-    # what the roll asks of the controller
+    @property
+    def admitted(self) -> Names:
+        return self.admitteds.value
 
-    def is_synced(self, name: str) -> bool:
-        return name in self.synced
+    @property
+    def absent(self) -> Names:
+        return self.absents.value
 
-    def target(self, link: Any) -> tuple[Any, int]:
-        return (self.admitted, self.absent), 0
+    # what the roll asks of its surroundings
 
-    def touch(self) -> None:
-        for member in self.members.values():
-            if member.switch.name not in self.stuck:
-                self.after(0.25, self._writes(member))
+    async def commit(self) -> None:
+        """What was decided is planned from; switches write it in a moment."""
+        self.commits += 1
+        self.committed.put(
+            world_of(self.intent.value, Tables(), PinBook(), self.admitted, {}, absent=self.absent)
+        )
+        for task in self.fleet:
+            if task.switch.name not in self.stuck:
+                self.after(0.25, partial(self._writes, task))
 
-    def _writes(self, member: Any) -> Callable[[], None]:
-        return lambda: setattr(member, "have", (self.admitted, self.absent))
+    def _wanted(self) -> Plain:
+        """What a switch should hold: who is used."""
+        world = self.committed.value
+        assert world is not None
+        return frozenset(name for name in self.names if name in world.admitted and name not in world.absent)
 
-    def bar(self, name: str, why: str) -> None:
-        if self.admitted - {name}:
-            self.admitted -= {name}
-
-    def miss(self, names: frozenset[str]) -> None:
-        self.absent = names
-
-    def admit(self, names: frozenset[str]) -> None:
-        self.admitted = names
-
-    def gone(self, switch: Switch) -> None:
-        self.miss(self.absent | {switch.name})
-        self.bar(switch.name, "control stream lost")
-
-    def adopt(self, name: str, pins: Any) -> None:
-        self.adopted += [f"{name} {pin.port}" for pin in pins]
-
-    def unsynced(self) -> int:
-        return 3 if self.now < self.pins_late else 0
-
-    # what happens meanwhile
-
-    def after(self, seconds: float, what: Callable[[], None]) -> None:
-        self.due.append((self.now + seconds, what))
+    def _writes(self, task: SwitchTask) -> None:
+        task.have = self._wanted()
 
     async def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        for at, what in [row for row in self.due if row[0] <= self.now]:
-            self.due.remove((at, what))
-            what()
+        self.clock.time += seconds
+        for row in [row for row in self._due if row[0] <= self.now]:
+            self._due.remove(row)
+            row[1]()
+        if self.admitted != self.world.admitted or self.absent != self.world.absent:
+            self.world = replace(self.world, admitted=self.admitted, absent=self.absent)
+            await self.commit()
         await asyncio.sleep(0)
 
     def push(self, name: str) -> None:
-        used_by = [n for n, m in self.members.items() if name in m.have[0]]
+        used_by = [task.switch.name for task in self.fleet if name in (task.have or ())]
         self.pushes.append(Push(name, self.now, self.admitted, self.absent, used_by, sorted(self.empty)))
         if name in self.refusing:
             self.after(0.2, lambda: self.rollout.parted(Parted(name)))
@@ -218,30 +252,38 @@ class Fabric:
             if name not in self.sick:
                 self.after(1.0, lambda: self.holds_all(name))
 
-    def connected(self, name: str) -> None:
+    # what happens meanwhile
+
+    def after(self, seconds: float, what: Callable[[], None]) -> None:
+        self._due.append((self.now + seconds, what))
+
+    def connected(self, name: str, *, synced: bool = False) -> None:
+        """A switch runs our program; ``synced``: it holds what it should, and did so before."""
         one = next(s for s in FABRIC if s.name == name)
-        link = SimpleNamespace(diff=lambda have, want: [] if have == want else ["something"])
-        self.members[name] = SimpleNamespace(switch=one, link=link, have=(frozenset(), frozenset()))
         self.rollout.arrived(name)
+        task = self.fleet.connect(Driver(one, self._wanted), Watching())
+        task.have = self._wanted() if synced else frozenset()
+        task.pins_version = self.book.held
+        if synced:
+            task.synced = True
+            self.presence.synced(name)
 
     def holds_all(self, name: str) -> None:
-        self.synced.add(name)
+        """A switch is synced, and admitted soon after."""
         self.empty.discard(name)
-        self.absent -= {name}
-        self.touch()
+        task = self.fleet.get(name)
+        assert task is not None
+        task.synced = True
+        self.presence.synced(name)
         if name.startswith("lb"):
-            self.after(0.5, lambda: self._admitted(name))
-
-    def _admitted(self, name: str) -> None:
-        self.admitted |= {name}
-        self.touch()
+            self.after(0.5, lambda: self.presence.admit(name))
 
     def differ(self, *names: str) -> None:
         for name in names or self.names:
             self.rollout.differs(Differs(name, OLD, None))
 
     def roll(self, until: float = 1000.0) -> list[str]:
-        """Let it run until nobody waits, or so much fake time has passed; who was pushed, in order."""
+        """Let it run until no switch waits, or so much fake time has passed; who was pushed, in order."""
 
         async def body() -> None:
             task = asyncio.create_task(self.rollout.run())
@@ -252,12 +294,32 @@ class Fabric:
                     break
                 await asyncio.sleep(0)
             task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
         asyncio.run(body())
         return [push.name for push in self.pushes]
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        return [fields for said, fields in self.said if said == name]
+        return self.said.of(name)
+
+
+class Pinned(Pinning):
+    """Three pins that not every switch holds until the fabric says so."""
+
+    held = 0
+
+    def __init__(self, fabric: Fabric, committed: Readable[World | None]) -> None:
+        super().__init__(PinBook(), committed, lambda: None)
+        self._fabric = fabric
+        self.adopted: list[str] = []
+
+    def unsynced(self, version: int | None) -> int:
+        """See ``Pinning``."""
+        return 3 if self._fabric.now < self._fabric.pins_late else 0
+
+    def adopt(self, switch: str, pins: Iterable[FoundPin]) -> None:
+        """See ``Pinning``."""
+        self.adopted += [f"{switch} {pin.port}" for pin in pins]
 
 
 def test_all_are_pushed_one_at_a_time_and_no_lb_while_an_edge_may_send_to_it() -> None:
@@ -290,21 +352,18 @@ def test_a_single_lb_is_pushed_although_it_is_the_last() -> None:
 
 def test_an_edge_that_does_not_write_is_waited_for_no_longer_than_the_bound_and_named() -> None:
     fabric = Fabric(names=("lb1", "lb2", "edge1"))
-    fabric.connected("edge1")
-    fabric.synced.add("edge1")
-    fabric.members["edge1"].have = (fabric.admitted, fabric.absent)
+    fabric.connected("edge1", synced=True)
     fabric.stuck = {"edge1"}
     fabric.differ("lb1", "lb2")
     fabric.roll()
     first = fabric.events("push_granted")[0]
     assert (first["switch"], first["late"]) == ("lb1", ["edge1"])
-    assert LEAVE <= fabric.pushes[0].at - 100.0 < LEAVE + 1.0
+    assert DRAIN_DEADLINE <= fabric.pushes[0].at - BEGIN < DRAIN_DEADLINE + 1.0
 
 
 def test_an_lb_is_not_emptied_before_the_others_hold_all_pins() -> None:
     fabric = Fabric(names=("lb1", "lb2"))
-    fabric.connected("lb2")
-    fabric.synced.add("lb2")
+    fabric.connected("lb2", synced=True)
     fabric.pins_late = 105.0
     fabric.differ("lb1")
     fabric.roll()
@@ -314,12 +373,11 @@ def test_an_lb_is_not_emptied_before_the_others_hold_all_pins() -> None:
 
 def test_pins_that_do_not_arrive_are_waited_for_no_longer_than_the_bound_and_counted() -> None:
     fabric = Fabric(names=("lb1", "lb2"))
-    fabric.connected("lb2")
-    fabric.synced.add("lb2")
+    fabric.connected("lb2", synced=True)
     fabric.pins_late = 1e9
     fabric.differ("lb1")
     fabric.roll()
-    assert fabric.pushes[0].at < 100.0 + 2 * LEAVE + 1.0
+    assert fabric.pushes[0].at < BEGIN + 2 * DRAIN_DEADLINE + 1.0
     assert fabric.events("push_granted")[0]["unsynced"] == 3
 
 
@@ -331,9 +389,11 @@ def test_one_that_does_not_get_well_is_given_up_on_and_the_next_has_its_turn() -
     fabric = Fabric(sick={"leaf1"})
     fabric.differ()
     assert fabric.roll() == ["edge1", "edge2", "leaf1", "lb1", "lb2"]
-    assert fabric.events("push_given_up") == [{"switch": "leaf1", "why": f"not synced within {BOUND:g} s"}]
+    assert fabric.events("push_given_up") == [
+        {"switch": "leaf1", "why": f"not synced within {SYNC_DEADLINE:g} s"}
+    ]
     waited = fabric.pushes[3].at - fabric.pushes[2].at
-    assert BOUND <= waited < BOUND + 2.0
+    assert SYNC_DEADLINE <= waited < SYNC_DEADLINE + 2.0
 
 
 def test_the_last_lb_is_held_until_the_one_before_is_well_again() -> None:
@@ -342,7 +402,7 @@ def test_the_last_lb_is_held_until_the_one_before_is_well_again() -> None:
     assert fabric.roll(until=300.0) == ["lb1"]
     assert fabric.admitted == {"lb2"}
     assert fabric.events("push_held") == [
-        {"why": "lb2 is the last lb that serves, and lb1 did not get well under the new program"}
+        {"why": "lb2 is the last lb that serves, and lb1 was not synced under the new program"}
     ]
     fabric.holds_all("lb1")
     assert fabric.roll() == ["lb1", "lb2"]
@@ -359,7 +419,7 @@ def test_a_refused_push_leaves_the_switch_in_use_and_is_tried_again_after_the_ot
     assert not fabric.absent
     fabric.refusing.clear()
     assert fabric.roll() == ["lb1", "lb2", "lb1"]
-    assert AGAIN <= fabric.pushes[2].at - fabric.pushes[0].at < AGAIN + 2.0
+    assert RETRY_AFTER <= fabric.pushes[2].at - fabric.pushes[0].at < RETRY_AFTER + 2.0
 
 
 @pytest.mark.parametrize(("cookie", "used"), [(OLD, True), (OLD + 1, False)])
@@ -377,8 +437,7 @@ def test_a_waiting_switch_whose_stream_breaks_is_left_out_until_it_is_back_with_
 
 def test_a_switch_that_goes_during_its_turn_is_not_pushed() -> None:
     fabric = Fabric(names=("lb1", "lb2", "edge1"))
-    fabric.connected("edge1")
-    fabric.synced.add("edge1")
+    fabric.connected("edge1", synced=True)
     fabric.differ("lb1")
     fabric.after(0.15, lambda: fabric.rollout.parted(Parted("lb1")))
     assert fabric.roll() == []
@@ -389,7 +448,7 @@ def test_pins_of_a_switch_that_waits_are_adopted_and_counted() -> None:
     pins = P4Target({EntryKey("pin", (1, 0xFFFF0A000001, 1000)): EntryBody("pinned", (1,))})
     fabric.rollout.differs(Differs("lb1", OLD, pins))
     fabric.rollout.differs(Differs("lb2", OLD, None))
-    assert fabric.adopted == ["lb1 1000"]
+    assert fabric.book.adopted == ["lb1 1000"]
     assert [(e["switch"], e["cookie"], e["pins"]) for e in fabric.events("pipeline_differs")] == [
         ("lb1", "0x0000000000000abc", 1),
         ("lb2", "0x0000000000000abc", None),

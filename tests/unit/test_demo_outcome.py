@@ -324,6 +324,26 @@ def test_what_is_on_its_way_when_a_switch_dies_is_not_held_against_the_event_bef
     assert not_held(conclude(observed(None, [*good_requests(), early]))) == ["move_slots_repaired"]
 
 
+@pytest.mark.parametrize("result", ["reset", "refused", "eof"])
+def test_what_a_dying_server_cuts_is_not_held_against_the_event_before_however_long_it_took(
+    result: str,
+) -> None:
+    killed = step_of(Kind.KILL_SERVER)
+    cut = request(killed.t - 0.5, "", total=0.6, result=result)
+    before = request(killed.t - 0.5, "", total=0.3, result=result)
+    by_kind = {
+        one.happened.step.kind: one for one in conclude(observed(None, [*good_requests(), cut])).events
+    }
+    assert len(by_kind[Kind.KILL_SERVER].wrong) == 1
+    assert by_kind[Kind.DRAIN_BACKEND].wrong == ()
+    assert not_held(conclude(observed(None, [*good_requests(), before]))) == ["drain_backend_repaired"]
+
+
+def test_what_is_cut_at_the_very_end_counts() -> None:
+    cut = request(END - 0.1, "", total=0.5, result="reset")
+    assert not_held(conclude(observed(None, [*good_requests(), cut]))) == ["restart_controller_repaired"]
+
+
 def test_a_loss_right_before_a_harmless_event_is_a_loss() -> None:
     late = request(step_of(Kind.HEAL_LB).t - 0.05, "", connect=None, result="timeout")
     assert not_held(conclude(observed(None, [*good_requests(), late]))) == ["heal_lb_repaired"]

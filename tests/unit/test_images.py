@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -77,5 +80,31 @@ def test_no_container_is_privileged_and_the_controller_has_no_capability() -> No
 
 def test_the_runtime_image_has_a_user_of_its_own_and_a_health_check() -> None:
     stage = re.split(r"^FROM .*", (ROOT / "Dockerfile").read_text(), flags=re.M)[2]
-    assert re.search(r"^USER evenkeel$", stage, re.M)
+    assert re.search(r"^USER 10000:10000$", stage, re.M)
     assert re.search(r'^HEALTHCHECK .*CMD \["evenkeel", "status"', stage, re.M)
+
+
+def _gather(tmp_path: Path, path: str) -> Path:
+    """Run .ci/gather-bmv2 with programs found along ``path`` first; the folder that it fills."""
+    environment = {**os.environ, "PATH": path}
+    subprocess.run([ROOT / ".ci/gather-bmv2", tmp_path / "out"], env=environment, check=True, timeout=60)
+    return tmp_path / "out"
+
+
+def test_bmv2_comes_with_its_libraries_but_without_the_c_library(tmp_path: Path) -> None:
+    there = tmp_path / "bin"
+    there.mkdir()
+    shutil.copy("/bin/ls", there / "simple_switch_grpc")  # any program with libraries of its own
+    out = _gather(tmp_path, f"{there}:/usr/bin:/bin")
+    names = {path.name for path in (out / "opt/bmv2/lib").iterdir()}
+    assert any(name.startswith("libselinux") or name.startswith("libcap") for name in names)
+    assert not any(name.startswith(("libc.so", "ld-linux")) for name in names)
+    assert os.access(out / "usr/local/bin/simple_switch_grpc", os.X_OK)
+
+
+def test_an_image_without_bmv2_gives_none(tmp_path: Path) -> None:
+    there = tmp_path / "bin"
+    there.mkdir()
+    (there / "mkdir").symlink_to("/bin/mkdir")
+    out = _gather(tmp_path, str(there))
+    assert [path for path in out.rglob("*") if path.is_file()] == []

@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from controller.model.capacity import Need, needs, too_much
 from controller.model.errors import ConfigErrors
 from controller.model.load import load_text
-from controller.plan.duty import World, duty, meter_names, pool_key
-from controller.plan.ids import Numbers
+from controller.plan.demand import demand
+from controller.plan.duty import World, duty
+from controller.plan.ids import Space
 from controller.plan.p4needs import p4_needs
 from controller.plan.pins import PinBook
-from controller.plan.pool import Health, PoolState, step
+from controller.plan.pool import Health
+from controller.plan.tables import Tables
 from controller.spec.types import (
     Affinity,
     Backend,
@@ -43,6 +45,7 @@ from flows.tables import MOST_GUARDS, MOST_METERS, Meters
 from p4src import pipeline
 from p4src.sizes import MOST_VIPS, TABLES
 from p4src.spec import Secret
+from tests.fakes import worlds
 from tests.unit.spoil import DATA
 from topo import intent as lab_intent
 from topo import model
@@ -55,15 +58,9 @@ P4INFO = Path(__file__).resolve().parents[2] / "p4src" / "build" / "balancer.p4i
 
 def world(intent: Intent, dead: bool) -> World:
     """All that planning needs; all backends are up, or all down."""
-    numbers, pools = Numbers(), {}
     health = {pool.name: {b.name: Health(not dead, 0.0) for b in pool.backends} for pool in intent.pools}
-    for item in intent.listeners():
-        pool = intent.pool(item.pool)
-        empty = PoolState.new(pool.name, item.protocol, pool.slots)
-        pools[pool_key(item)] = step(empty, pool, health[pool.name], numbers, NOW)
-    lbs = frozenset(switch.name for switch in intent.switches if Role.LB in switch.roles)
-    owners = {vip.name: vip.owners[0] for vip in intent.vips}
-    return World(intent, numbers, pools, health, PinBook(), lbs, owners, NOW)
+    tables = worlds.step(Tables(), worlds.NOTHING, intent, health, NOW)
+    return worlds.world(intent, tables, PinBook())
 
 
 def planned(intent: Intent, switch: Switch, dead: bool) -> Counter[str]:
@@ -255,7 +252,7 @@ def test_removed_backends_that_are_still_remembered_count() -> None:
 def test_meter_names_are_what_is_counted() -> None:
     intent = base(kind="ovs", vips=listeners(2, guard=Guard(5, PREFIXES[:10])))
     (need,) = (need for need in needs(intent) if need.table == "meters")
-    assert need == Need("lb1", "meters", len(meter_names(intent)), MOST_GUARDS, need.right)
+    assert need == Need("lb1", "meters", len(demand(intent)[Space.METER]), MOST_GUARDS, need.right)
 
 
 def test_check_names_table_need_size_and_what_to_change() -> None:

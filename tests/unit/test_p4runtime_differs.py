@@ -129,7 +129,7 @@ def test_a_switch_that_dies_or_gets_another_primary_while_it_waits_is_told(switc
             await waiting(it, switch)
             await newer.session(switch, term=20)
             assert await it.next(Parted) == Parted(NAME)
-            assert await it.next(Backup) == Backup(NAME, 20)
+            assert await it.next(Backup) == Backup(NAME, 20, 20)
             it.driver.connect(NAME, switch.address, DEVICE, 30)
             await it.next(Differs)
             await newer.driver.close()

@@ -1,23 +1,21 @@
-"""An intent that needs more numbers than there are is refused as a whole, with how many and what frees them."""
+"""An intent that needs more ids than there are is refused as a whole, with how many and what frees them."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
 
+from controller.cli import codes
 from controller.cli import run as cli
-from controller.core.controller import Controller, open_file
-from controller.core.journal import Journal
+from controller.core import intents as intents_module
 from controller.model.load import load_intent
-from controller.plan import ids as numbers_module
+from controller.model.reload import IntentFile
+from controller.plan import ids as ids_module
 from controller.plan.demand import WORDS, demand, highest, shortages
-from controller.plan.ids import Numbers, Space
-from controller.sites.store import SqliteStore
+from controller.plan.ids import Given, IdAllocator, Resting, Space
 from controller.spec.types import (
     Guard,
     Intent,
@@ -32,20 +30,16 @@ from controller.spec.types import (
     Vip,
 )
 from flows.tables import MOST_GUARDS, MOST_VIPS
-from topo import intent, model
-from topo.plan import plan
+from tests.fakes.core import intent_file, play, text, until, whole
 
 NOW = 1000.0
 
 
-def write(path: Path, name: str = "pair") -> Path:
-    path.write_text(intent.dump(intent.intent(plan(model.load(name)))))
-    return path
-
-
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    return write(tmp_path / "intent.yaml")
+    path = tmp_path / "intent.yaml"
+    path.write_text(text("pair"))
+    return path
 
 
 def test_every_space_is_asked_for_but_the_one_that_no_intent_decides(file: Path) -> None:
@@ -53,72 +47,81 @@ def test_every_space_is_asked_for_but_the_one_that_no_intent_decides(file: Path)
     assert set(WORDS) == set(Space)
 
 
+def full(space: Space, used: int, resting: int, memory: float = 20.0) -> IdAllocator:
+    """``used`` ids in use, the next ``resting`` ones quarantined, each for a minute longer than the one before."""
+    given = {f"old{n}": Given(n, memory) for n in range(1, used + 1)}
+    waiting = {used + n: Resting(f"gone{n}", NOW + 60.0 * n, memory) for n in range(1, resting + 1)}
+    return IdAllocator({space: given}, {space: waiting})
+
+
 @pytest.mark.parametrize("space", sorted(set(Space) - {Space.GROUP}))
-def test_each_space_that_is_full_is_named_with_what_is_needed_free_and_resting(
+def test_each_space_that_is_full_is_named_with_what_is_needed_free_and_quarantined(
     file: Path, space: Space
 ) -> None:
     wanted = load_intent(file)
     new = len(demand(wanted)[space]) or 1
-    numbers = Numbers()
-    limit = highest(wanted, space) or numbers_module.LIMIT
+    limit = highest(wanted, space) or ids_module.LIMIT
     used = limit - 10
-    numbers.given[space] = {f"old{n}": n for n in range(1, used + 1)}
-    numbers.resting[space] = {used + n: NOW + 60.0 * n for n in range(1, 11)}
-    found = shortages(wanted, numbers, NOW)
+    found = shortages(wanted, full(space, used, 10), NOW)
     if not demand(wanted)[space]:
         assert found == []
         return
     assert len(found) == 1
-    assert f"numbers for {WORDS[space]}: {new} new ones are needed and 0 are free" in found[0]
-    assert f"({used} in use, 10 resting, the next for 60 s, {limit} in all)" in found[0]
+    assert f"ids for {WORDS[space]}: {new} new ones are needed and 0 are free" in found[0]
+    assert f"({used} in use, 10 quarantined, the next for 60 s, {limit} in all)" in found[0]
 
 
-def test_what_has_its_number_needs_none_and_what_has_rested_is_free(file: Path) -> None:
+def test_what_has_its_id_or_would_have_it_again_needs_none_and_what_has_rested_is_free(file: Path) -> None:
     wanted = load_intent(file)
     names = sorted(demand(wanted)[Space.BACKEND])
-    numbers = Numbers()
-    numbers.given[Space.BACKEND] = {f"old{n}": n for n in range(len(names), numbers_module.LIMIT + 1)}
-    numbers.given[Space.BACKEND][names[0]] = 1
-    numbers.resting[Space.BACKEND] = dict.fromkeys(range(2, len(names)), NOW)
-    assert len(shortages(wanted, numbers, NOW - 1)) == 1
-    assert len(shortages(wanted, numbers, NOW)) == 1, "one is missing"
-    numbers.keep_only(Space.BACKEND, set(numbers.given[Space.BACKEND]) - {"old99"}, NOW)
-    assert shortages(wanted, numbers, NOW) == []
-    for name in names:
-        numbers.of(Space.BACKEND, name, NOW)
+    last = ids_module.LIMIT
+    given = {f"old{n}": Given(n, 20.0) for n in range(len(names) + 1, last + 1)} | {names[0]: Given(1, 20.0)}
+    resting = {n: Resting(f"gone{n}", NOW, 20.0) for n in range(2, len(names))}
+    ids = IdAllocator({Space.BACKEND: given}, {Space.BACKEND: resting | {len(names): _rests(names[1])}})
+    assert len(names) == 3
+    assert len(shortages(wanted, ids, NOW - 1)) == 1
+    assert shortages(wanted, ids, NOW) == []
+    strange = IdAllocator({Space.BACKEND: given}, {Space.BACKEND: resting | {len(names): _rests("else")}})
+    assert len(shortages(wanted, strange, NOW)) == 1, "one is missing"
+    made = ids.step({Space.BACKEND: demand(wanted)[Space.BACKEND]}, NOW)
+    assert made.id(Space.BACKEND, names[1]) == len(names)
+    assert set(made.ids(Space.BACKEND)) == set(names)
 
 
-def test_numbers_of_vips_end_where_the_conntrack_zones_of_an_open_vswitch_do(file: Path) -> None:
-    """Also while the VIPs that were removed rest: as many new ones would get numbers beyond."""
+def _rests(name: str) -> Resting:
+    return Resting(name, NOW + 1e6, 20.0)
+
+
+def test_ids_of_vips_end_where_the_conntrack_zones_of_an_open_vswitch_do(file: Path) -> None:
+    """Also while the VIPs that were removed rest: as many new ones would get ids beyond."""
     wanted = load_intent(file)
-    numbers = Numbers()
-    numbers.resting[Space.VIP] = dict.fromkeys(range(1, MOST_VIPS - 2), NOW + 60.0)
-    found = shortages(wanted, numbers, NOW)
+    resting = {n: Resting(f"gone{n}", NOW + 60.0, 20.0) for n in range(1, MOST_VIPS - 2)}
+    ids = IdAllocator({}, {Space.VIP: resting})
+    found = shortages(wanted, ids, NOW)
     assert len(found) == 1
-    assert "numbers for VIPs: 8 new ones are needed and 3 are free" in found[0]
-    assert shortages(wanted, numbers, NOW + 60.0) == []
+    assert "ids for VIPs: 8 new ones are needed and 3 are free" in found[0]
+    assert shortages(wanted, ids, NOW + 60.0) == []
     p4 = tuple(replace(s, kind="embedded", p4runtime="192.0.2.1:9559") for s in wanted.switches)
-    assert shortages(replace(wanted, switches=p4), numbers, NOW) == []
+    assert shortages(replace(wanted, switches=p4), ids, NOW) == []
 
 
 def test_meters_leave_no_id_that_is_not_ours_however_often_guards_are_replaced() -> None:
-    """Numbers of meters rest when their guards are replaced: the ids go on, and are 10,000."""
-    numbers = Numbers()
-    for turn in range(3):
+    """No switch remembers a guard that is no more: its id is free at once, and there are 10,000."""
+    ids = IdAllocator()
+    for turn in range(5):
         wanted = guarded(f"10.{turn}")
-        found = shortages(wanted, numbers, NOW)
-        if turn == 2:
-            assert len(found) == 1
-            assert (
-                f"{WORDS[Space.METER]}: 3600 new ones are needed and {MOST_GUARDS - 7200} are free"
-                in found[0]
-            )
-            assert shortages(wanted, numbers, NOW + 60.0) == []
-            return
-        assert found == []
-        for name in sorted(demand(wanted)[Space.METER]):
-            numbers.of(Space.METER, name, NOW)
-        numbers.keep_only(Space.METER, (), NOW + 60.0)
+        assert shortages(wanted, ids, NOW) == []
+        ids = ids.step({Space.METER: demand(wanted)[Space.METER]}, NOW)
+        assert max(ids.ids(Space.METER).values()) <= MOST_GUARDS
+
+
+def test_meters_that_rest_are_not_given_to_others() -> None:
+    resting = {n: Resting(f"gone{n}", NOW + 60.0, 20.0) for n in range(1, 7201)}
+    ids = IdAllocator({}, {Space.METER: resting})
+    found = shortages(guarded("10.9"), ids, NOW)
+    assert len(found) == 1
+    assert f"{WORDS[Space.METER]}: 3600 new ones are needed and {MOST_GUARDS - 7200} are free" in found[0]
+    assert shortages(guarded("10.9"), ids, NOW + 60.0) == []
 
 
 def guarded(first: str) -> Intent:
@@ -131,58 +134,57 @@ def guarded(first: str) -> Intent:
 
 
 def test_a_change_that_needs_too_many_leaves_all_as_it_was(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The controller goes on with the old intent, and takes a later one that fits."""
-    said: list[tuple[str, dict[str, object]]] = []
-    store = SqliteStore(tmp_path / "state.db")
-    journal = Journal()
-    monkeypatch.setattr(journal, "event", lambda name, **fields: said.append((name, fields)))
-    core = Controller(open_file(file), store, journal, lambda: NOW)
-    core.state.step(NOW)
-    given = core.state.numbers.given[Space.BACKEND]
-    given.update({f"old{n}": n for n in range(len(given) + 1, numbers_module.LIMIT + 1)})
-    before = (core.state.intent, json.loads(core.state.numbers.dump()), dict(core.state.pools))
-    taken: list[object] = []
-    monkeypatch.setattr(core, "_take_intent", taken.append)
-    monkeypatch.setattr("controller.core.controller.POLL", 0.01)
+    monkeypatch.setattr(intents_module, "POLL", 0.01)
+    watched = IntentFile(file, quiet=0.05)
+    watched.poll()
+    core = whole(watched)
+    app, said = core.app, core.said
+    monkeypatch.setattr(ids_module, "LIMIT", len(app.state.tables.value.ids.ids(Space.BACKEND)))
+    said.rows.clear()
+    before = (app.state.intent.value, app.state.tables.value)
     good = file.read_text()
 
     async def body() -> None:
-        watching = asyncio.create_task(core._watch_file())
         file.write_text(good.replace("s3", "s9"))
-        while not said:
-            await asyncio.sleep(0.01)
-        assert (core.state.intent, json.loads(core.state.numbers.dump()), dict(core.state.pools)) == before
+        await until(lambda: "intent_refused" in said.names(), "it is refused")
+        assert app.state.intent.value is before[0]
+        assert app.state.tables.value is before[1]
+        assert app.intents.errors
         file.write_text(good + "\n")
-        while len(said) < 2:
-            await asyncio.sleep(0.01)
-        watching.cancel()
+        await until(lambda: "intent_accepted" in said.names(), "it is accepted")
+        assert app.intents.errors == ()
 
-    asyncio.run(asyncio.wait_for(body(), 30))
-    (first, refused), (second, _) = said
+    play(body, lambda: intents_module.follow_file(watched, app.intents, app.journal, app.reload))
+    (first, refused), (second, _) = (row for row in said.pairs() if row[0].startswith("intent"))
     assert (first, second) == ("intent_refused", "intent_accepted")
-    assert "numbers for backends: 1 new ones are needed and 0 are free" in str(refused["errors"])
-    assert len(taken) == 1
-    store.close()
+    assert "ids for backends: 1 new ones are needed and 0 are free" in str(refused["errors"])
 
 
 def test_a_controller_does_not_start_with_an_intent_that_needs_too_many(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(numbers_module, "LIMIT", 2)
-    assert cli.run(file, tmp_path / "state.db", "127.0.0.1:1") == 2
-    assert f"{file}: numbers for backends: 3 new ones are needed and 2 are free" in capsys.readouterr().err
+    monkeypatch.setattr(ids_module, "LIMIT", 2)
+    ended: list[int] = []
+    monkeypatch.setattr(cli, "_end", ended.append)
+    assert cli.run(file, tmp_path / "state.db", "127.0.0.1:1") == codes.Run.CANNOT_START
+    assert ended == [codes.Run.CANNOT_START]
+    assert f"{file}: ids for backends: 3 new ones are needed and 2 are free" in capsys.readouterr().err
 
 
-def test_groups_of_a_switch_that_is_no_more_give_their_numbers_back(file: Path, tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "state.db")
-    core = Controller(open_file(file), store, Journal(), lambda: NOW)
-    numbers = core.state.numbers
-    kept, gone = "lb1 1,2 by 1", "lb7 1,2"
-    for name in (kept, gone):
-        numbers.of(Space.GROUP, name, NOW)
-    core.state.step(NOW)
-    assert set(numbers.given[Space.GROUP]) == {kept}
-    assert set(numbers.resting[Space.GROUP]) == {2}
-    store.close()
+def test_groups_of_a_switch_that_is_no_more_give_their_ids_back(tmp_path: Path) -> None:
+    core = whole(intent_file(tmp_path / "intent.yaml", "demo", "embedded"))
+    tables = core.app.state.tables
+    before = tables.value.ids.ids(Space.GROUP)
+    lb2 = {name: number for name, number in before.items() if name.startswith("lb2 ")}
+    assert lb2
+    old = core.app.state.intent.value
+    rest = tuple(s for s in old.switches if s.name != "lb2")
+    assert core.app.intents.propose(replace(old, switches=rest)) == []
+    after = tables.value.ids
+    assert not any(name.startswith("lb2 ") for name in after.ids(Space.GROUP))
+    assert {number: after.resting[Space.GROUP][number].name for number in lb2.values()} == {
+        number: name for name, number in lb2.items()
+    }

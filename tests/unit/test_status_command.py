@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from controller.cli.status import status
+from tests.fakes.core import intent_file, whole
 
 
 def shown(at: float) -> dict[str, object]:
@@ -17,6 +18,9 @@ def shown(at: float) -> dict[str, object]:
         "at": at,
         "term": 7,
         "intent_errors": ["fabric.yaml:3:1: wrong"],
+        "store": "",
+        "strangers": ["00000000000000ff at 192.0.2.9:4711"],
+        "probe_problems": ["no more than 64 probes run at a time"],
         "switches": {
             "lb1": {
                 "connected": True,
@@ -25,8 +29,9 @@ def shown(at: float) -> dict[str, object]:
                 "entries": 9,
                 "repairs": 1,
                 "problem": "",
+                "leaving": False,
             },
-            "lb2": {"connected": False, "admitted": False},
+            "lb2": {"connected": False, "admitted": False, "synced": False, "leaving": False},
         },
         "pools": {
             "web/tcp": {
@@ -51,7 +56,13 @@ def shown(at: float) -> dict[str, object]:
         "pins": 4,
         "unsynced": 1,
         "at_risk": {"moving_slots": {"web/tcp": 85}, "pins_refused": 0, "memory_short": ["lb1"]},
-        "counters": {"shop/tcp/80": {"pool": "web/tcp", "backends": {"s1": {"packets": 12345, "bytes": 9}}}},
+        "listeners": {
+            "shop/tcp/80": {
+                "pool": "web/tcp",
+                "draining": True,
+                "backends": {"s1": {"packets": 12345, "bytes": 9}},
+            }
+        },
     }
 
 
@@ -68,6 +79,41 @@ def test_a_current_status_is_shown_with_risks_and_counters(
     out = capsys.readouterr().out
     for part in ("fabric.yaml:3:1: wrong", "away", "in use", "12345", "refused", "85 moving slots", "lb1"):
         assert part in out
+    assert "draining: shop/tcp/80" in out
+    assert "connected, but not in the intent: 00000000000000ff at 192.0.2.9:4711" in out
+    assert "probes: no more than 64 probes run at a time" in out
+    assert "nothing can be stored" not in out
+
+
+def test_a_store_that_cannot_be_written_is_said_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = shown(time.time()) | {"store": "/x/e.db: disk is full", "intent_errors": []}
+    (tmp_path / "status.json").write_text(json.dumps(now))
+    assert status(tmp_path / "evenkeel.db", json_out=False) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("nothing can be stored, so nothing changes: /x/e.db: disk is full")
+
+
+def test_a_switch_that_leaves_is_shown_as_emptied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    now = shown(time.time())
+    now["switches"] = {"lb1": {"connected": True, "admitted": False, "synced": True, "leaving": True}}
+    (tmp_path / "status.json").write_text(json.dumps(now))
+    assert status(tmp_path / "evenkeel.db", json_out=False) == 0
+    assert "is emptied" in capsys.readouterr().out
+
+
+def test_what_a_controller_shows_can_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The keys of the snapshot are those that the command reads."""
+    core = whole(intent_file(tmp_path / "intent.yaml"))
+    core.clock.unix = time.time()
+    (tmp_path / "status.json").write_text(json.dumps(core.app.snapshot().as_json()))
+    assert status(tmp_path / "evenkeel.db", json_out=False) == 0
+    out = capsys.readouterr().out
+    for name in core.world.intent.switches:
+        assert name.name in out
+    for key in core.world.pools:
+        assert f"pool {key}" in out
 
 
 def test_an_old_status_is_told_apart_from_a_running_controller(

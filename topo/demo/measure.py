@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ QUIET = 3.0
 
 IN_FLIGHT = 0.1
 """Seconds; who begins so shortly before an event may still have the first packet on the way when it happens."""
+
+_AT_ONCE = frozenset({"refused", "reset", "eof"})
+"""Results that come when something happens; silence is noticed later."""
 
 
 @dataclass(frozen=True)
@@ -75,18 +79,23 @@ def troubles(span: Span, requests: Iterable[Request]) -> list[Trouble]:
     """Everything wrong with requests begun in ``span``, in order.
 
     What was lost or delayed is the next event's if it was begun right before it: a packet on its way to a switch that
-    dies says nothing about what happened ten seconds earlier.
+    dies says nothing about what happened ten seconds earlier. An attempt that was refused or cut belongs to what had
+    happened by then, however long it had been under way.
     """
     lead = IN_FLIGHT if span.happened else 0.0
     tail = 0.0 if span.last else IN_FLIGHT
     found = []
     for one in requests:
-        if not span.start - lead <= one.t < span.end:
-            continue
         wrong = trouble(one, span.fleet)
-        answered = one.result == "ok" and one.server not in span.fleet.serving()
-        start, end = (span.start, span.end) if answered else (span.start - lead, span.end - tail)
-        if wrong is not None and start <= one.t < end:
+        if wrong is None:
+            continue
+        if one.result == "ok" and one.server not in span.fleet.serving():
+            at, start, end = one.t, span.start, span.end
+        elif one.result in _AT_ONCE:
+            at, start, end = one.t + one.total, span.start, math.inf if span.last else span.end
+        else:
+            at, start, end = one.t, span.start - lead, span.end - tail
+        if start <= at < end:
             found.append(wrong)
     return sorted(found, key=lambda one: one.t)
 

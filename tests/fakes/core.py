@@ -1,0 +1,356 @@
+"""The core without switches: a clock to set, a journal that is kept, a store in memory, a driver of plain values."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from controller.app.assembly import App
+from controller.core.fleet import SwitchTask
+from controller.core.journal import Journal
+from controller.model.load import load_text
+from controller.model.reload import IntentFile
+from controller.plan.duty import World
+from controller.sites.base import Batch, StoreError
+from controller.southbound.driver import Driver, Leases, Packet, Ports
+from controller.spec.types import Intent, Switch
+from topo import intent, model
+from topo.plan import plan
+
+START = 1000.0
+PATIENCE = 20.0
+"""Seconds to wait for what never comes."""
+
+
+class SetClock:
+    """Shows what the test sets."""
+
+    def __init__(self, now: float = START, boot: str = "this boot") -> None:
+        self.boot = boot
+        self.time = now
+        self.unix = 1_700_000_000.0
+
+    def now(self) -> float:
+        """Seconds since boot."""
+        return self.time
+
+    def wall(self) -> float:
+        """Unix seconds."""
+        return self.unix
+
+
+class Said:
+    """All that a journal was given."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def write(self, text: str, /) -> None:
+        """Keep one line."""
+        self.rows.append(json.loads(text))
+
+    def pairs(self) -> list[tuple[str, dict[str, Any]]]:
+        """Names of events and their own fields, in order."""
+        shared = ("t", "at", "change", "event")
+        return [(row["event"], {k: v for k, v in row.items() if k not in shared}) for row in self.rows]
+
+    def names(self) -> list[str]:
+        """Names of all events, in order."""
+        return [row["event"] for row in self.rows]
+
+    def of(self, name: str) -> list[dict[str, Any]]:
+        """Fields of all events of a name."""
+        return [fields for said, fields in self.pairs() if said == name]
+
+
+def journal() -> tuple[Journal, Said]:
+    """A journal, and what it was given."""
+    said = Said()
+    return Journal(said), said
+
+
+class MemoryStore:
+    """A store that fails when the test says so."""
+
+    name = "a store in memory"
+
+    def __init__(self, values: Mapping[str, bytes] | None = None) -> None:
+        self.values = dict(values or {})
+        self.fails = ""
+        """Why nothing can be written; empty: it can."""
+        self.batches: list[dict[str, bytes | None]] = []
+        """What was written."""
+        self.asked = 0
+
+    def load(self) -> Mapping[str, bytes]:
+        """All values."""
+        return dict(self.values)
+
+    async def commit(self, batch: Batch) -> None:
+        """Write a batch, in a moment."""
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.fails:
+            raise StoreError(self.fails)
+        self.batches.append(dict(batch))
+        for name, data in batch.items():
+            if data is None:
+                self.values.pop(name, None)
+            else:
+                self.values[name] = data
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def text(name: str = "pair", kind: model.SwitchKind | None = None) -> str:
+    """The intent of one of the lab's topologies, with switches of a kind."""
+    topology = model.load(name)
+    return intent.dump(intent.intent(plan(topology if kind is None else topology.of_kind(kind))))
+
+
+def loaded(name: str = "pair", kind: model.SwitchKind | None = None) -> Intent:
+    """The same, read."""
+    return load_text(text(name, kind), name)
+
+
+def intent_file(path: Path, name: str = "pair", kind: model.SwitchKind | None = None) -> IntentFile:
+    """The same in a file that was read."""
+    path.write_text(text(name, kind))
+    file = IntentFile(path)
+    file.poll()
+    assert file.intent is not None
+    return file
+
+
+class Whole(NamedTuple):
+    """A controller without switches, all that it says, and its surroundings."""
+
+    app: App
+    said: Said
+    store: MemoryStore
+    clock: SetClock
+
+    @property
+    def world(self) -> World:
+        """What is planned from."""
+        return self.app.targets.world
+
+
+def whole(
+    file: IntentFile, store: MemoryStore | None = None, clock: SetClock | None = None, *, begun: bool = True
+) -> Whole:
+    """A controller; ``begun``: its first commit is over."""
+    said, store, clock = Said(), store or MemoryStore(), clock or SetClock()
+    app = App(file, store, Journal(said, clock.wall), clock)
+    if begun:
+        asyncio.run(app.begin())
+    return Whole(app, said, store, clock)
+
+
+# -- a switch of plain values -----------------------------------------------------------------------------------
+
+Plain = frozenset[str]
+
+
+@dataclass(frozen=True)
+class Edits:
+    """Words to add and to take away."""
+
+    new: Plain
+    gone: Plain
+
+    @property
+    def added(self) -> int:
+        """Words that are new."""
+        return len(self.new)
+
+    @property
+    def modified(self) -> int:
+        """Words do not change."""
+        return 0
+
+    @property
+    def deleted(self) -> int:
+        """Words that go."""
+        return len(self.gone)
+
+    @property
+    def touched(self) -> list[str]:
+        """All of them."""
+        return sorted(self.new | self.gone)
+
+    def __len__(self) -> int:
+        return len(self.new) + len(self.gone)
+
+
+@dataclass(eq=False)
+class Stream:
+    """A switch's stream."""
+
+    id: int
+    alive: bool = True
+
+
+@dataclass
+class Behaviour:
+    """What a switch of plain values does when it is asked."""
+
+    holds: Plain = frozenset()
+    reads: list[Exception] = field(default_factory=list)
+    """Errors of the next reads."""
+    writes: list[Exception] = field(default_factory=list)
+    """Errors of the next writes."""
+    sends: list[Exception] = field(default_factory=list)
+    """Errors of the next packets."""
+    stuck: asyncio.Event | None = None
+    """Packets are taken once this is set; None: at once."""
+
+
+def names_of_vips(world: World) -> Plain:
+    """What a switch of plain values should hold unless the test says otherwise."""
+    return frozenset(vip.name for vip in world.intent.vips)
+
+
+class PlainDriver(Driver[Plain, Edits], Leases[Plain], Ports):
+    """A driver whose switch holds words."""
+
+    def __init__(self, switch: Switch, wants: Callable[[World], Plain] = names_of_vips) -> None:
+        super().__init__(switch)
+        self.stream = Stream(switch.id)
+        self.does = Behaviour()
+        self.wants = wants
+        self.aborted = 0
+        self.sent: list[Packet] = []
+        self.renewed: list[dict[int, float]] = []
+        self.live: Set[int] | None = None
+        """Ports that can be used; None: all."""
+
+    @property
+    def session(self) -> object:
+        """The stream."""
+        return self.stream
+
+    @property
+    def alive(self) -> bool:
+        """Whether the stream is up."""
+        return self.stream.alive
+
+    def abort(self) -> None:
+        """Cut the stream."""
+        self.aborted += 1
+        self.stream.alive = False
+
+    async def read(self) -> Plain:
+        """What it holds."""
+        await _moment(self.does.reads)
+        return self.does.holds
+
+    def plan(self, world: World) -> Plain:
+        """What it should hold."""
+        return self.wants(world)
+
+    def preview(self, world: World) -> Plain:
+        """The same."""
+        return self.wants(world)
+
+    def empty(self) -> Plain:
+        """Nothing."""
+        return frozenset()
+
+    def diff(self, have: Plain, want: Plain) -> Edits:
+        """What to write."""
+        return Edits(want - have, have - want)
+
+    async def write(self, delta: Edits, want: Plain) -> Plain:
+        """Write it."""
+        await _moment(self.does.writes)
+        self.does.holds = (self.does.holds | delta.new) - delta.gone
+        return want
+
+    async def transmit(self, packet: Packet) -> None:
+        """Send a packet."""
+        if self.does.stuck is not None:
+            await self.does.stuck.wait()
+        await _moment(self.does.sends)
+        self.sent.append(packet)
+
+    def lost_all(self, have: Plain, want: Plain) -> bool:
+        """Whether it holds nothing that it should."""
+        return bool(want) and not have & want
+
+    def size(self, have: Plain) -> int:
+        """Words."""
+        return len(have)
+
+    async def renew(self, want: Plain, left: Mapping[int, float]) -> None:
+        """Remember what was granted."""
+        self.renewed.append(dict(left))
+
+    async def apply_leases(self) -> None:
+        """Nothing is leased."""
+
+    async def live_ports(self) -> Set[int]:
+        """Ports that can be used."""
+        return {port.number for port in self.switch.ports} if self.live is None else self.live
+
+
+async def _moment(errors: list[Exception]) -> None:
+    await asyncio.sleep(0)
+    if errors:
+        raise errors.pop(0)
+
+
+class Watching:
+    """Keeps what becomes of switches."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+
+    def found(self, task: SwitchTask) -> None:
+        """It was read."""
+        self.seen.append(("found", task.switch.name))
+
+    def stale(self, switch: Switch) -> None:
+        """It came back empty."""
+        self.seen.append(("stale", switch.name))
+
+    def synced(self, task: SwitchTask) -> None:
+        """It holds its target."""
+        self.seen.append(("synced", task.switch.name))
+
+    def emptied(self, switch: Switch) -> None:
+        """It holds nothing of ours."""
+        self.seen.append(("emptied", switch.name))
+
+
+async def until(holds: Callable[[], object], what: str = "") -> None:
+    """Wait until something holds; the deadline is for what never comes."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not holds():
+                await asyncio.sleep(0.002)
+    except TimeoutError:
+        raise AssertionError(f"never: {what or holds}") from None
+
+
+def play(story: Callable[[], Awaitable[None]], *beside: Callable[[], Awaitable[None]]) -> None:
+    """Run a story while activities run beside it; one of them that fails fails the test."""
+
+    async def run() -> None:
+        tasks = [asyncio.ensure_future(each()) for each in beside]
+        try:
+            await story()
+            for task in tasks:
+                if task.done():
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(run())

@@ -1,0 +1,273 @@
+"""Commits: stored first, planned from afterwards; what is read again is the same, and its times are never early."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from controller.core import state as module
+from controller.core.state import State
+from controller.model.reload import IntentFile
+from controller.plan.ids import IdAllocator, Space
+from controller.plan.pins import PinBook
+from controller.plan.pool import Health
+from controller.plan.tables import Tables, deadline
+from controller.sites.base import StoreError
+from controller.spec.types import Intent
+from tests.fakes.core import MemoryStore, SetClock, Whole, intent_file, journal, loaded, play, until, whole
+
+
+def opened(store: MemoryStore, clock: SetClock | None = None) -> State:
+    return State(store, clock or SetClock(), journal()[0], PinBook())
+
+
+def less(intent: Intent, name: str) -> Intent:
+    """Without a backend."""
+    pools = tuple(
+        replace(pool, backends=tuple(b for b in pool.backends if b.name != name)) for pool in intent.pools
+    )
+    return replace(intent, pools=pools)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> IntentFile:
+    return intent_file(tmp_path / "intent.yaml")
+
+
+@pytest.fixture
+def lived(file: IntentFile) -> Whole:
+    """A controller whose windows are open, with verdicts, and a listener that drains."""
+    it = whole(file)
+    it.clock.time += 100.0
+    old = it.app.state.intent.value
+    vip = old.vips[0]
+    vips = (replace(vip, listeners=vip.listeners[1:]), *old.vips[1:])
+    assert it.app.intents.propose(less(replace(old, vips=vips), "s2")) == []
+    pool = old.pools[0]
+    verdict = Health(False, it.clock.now(), "refused")
+    it.app.state.verdicts.put({pool.name: {pool.backends[0].name: verdict}})
+    it.app.state.admitted.put(frozenset({"lb1"}))
+    it.app.state.absent.put(frozenset({"lb2"}))
+    it.app.state.dead_links.put(frozenset({("edge1", 3)}))
+    asyncio.run(it.app.state.commit())
+    tables = it.app.state.tables.value
+    assert tables.retained
+    assert any(state.moving for state in tables.pools.values())
+    return it
+
+
+def alike(one: Tables, other: Tables, late: float = 0.0) -> None:
+    """The same tables, all times of ``other`` later by so many seconds."""
+    assert one.ids.shifted(late) == other.ids
+    assert (one.bound, one.former) == (other.bound, other.former)
+    assert {n: r.since + late for n, r in one.retained.items()} == {
+        n: r.since for n, r in other.retained.items()
+    }
+    assert {n: (t.number, t.since + late) for n, t in one.turns.items()} == {
+        n: (t.number, t.since) for n, t in other.turns.items()
+    }
+    assert one.pools.keys() == other.pools.keys()
+    for key, mine in one.pools.items():
+        theirs = other.pools[key]
+        for a, b in ((mine.now, theirs.now), (mine.before, theirs.before), (mine.watched, theirs.watched)):
+            assert np.array_equal(a, b)
+        assert np.array_equal(np.where(mine.before != 0, mine.until + late, 0.0), theirs.until)
+        assert np.array_equal(mine.watched_until + late, theirs.watched_until)
+        assert [m.backend for m in mine.members] == [m.backend for m in theirs.members]
+        since = [None if m.draining_since is None else m.draining_since + late for m in mine.members]
+        assert since == [m.draining_since for m in theirs.members]
+
+
+def test_what_was_stored_is_the_same_when_it_is_read_again(lived: Whole) -> None:
+    state, again = lived.app.state, opened(lived.store, lived.clock)
+    assert again.intent.value == state.intent.value
+    assert again.verdicts.value == state.verdicts.value
+    assert (again.admitted.value, again.absent.value) == (frozenset({"lb1"}), frozenset({"lb2"}))
+    assert again.dead_links.value == state.dead_links.value
+    assert (again.term.value, again.revision) == (state.term.value, state.revision)
+    assert again.secret.octets() == state.secret.octets()
+    alike(state.tables.value, again.tables.value)
+
+
+def test_what_was_only_read_is_not_stored_again(lived: Whole) -> None:
+    store = MemoryStore(lived.store.values)
+    again = opened(store, lived.clock)
+    asyncio.run(again.commit())
+    assert {name for batch in store.batches for name in batch} <= {"owners", "clock", "revision"}
+
+
+def test_after_another_boot_all_times_are_later_and_none_is_early(lived: Whole) -> None:
+    clock = SetClock(7.0, boot="another boot")
+    again = opened(lived.store, clock)
+    late = clock.now() - lived.clock.now()
+    alike(lived.app.state.tables.value, again.tables.value, late)
+    (old,) = (rows for rows in lived.app.state.verdicts.value.values())
+    (new,) = (rows for rows in again.verdicts.value.values())
+    assert {name: each.since + late for name, each in old.items()} == {n: e.since for n, e in new.items()}
+    before = deadline(lived.app.state.tables.value, lived.world.intent, {}, lived.clock.now())
+    after = deadline(again.tables.value, again.intent.value, {}, clock.now())
+    assert before is not None
+    assert after is not None
+    assert after - clock.now() == pytest.approx(before - lived.clock.now())
+
+
+def test_what_another_boot_moved_is_stored_and_moved_no_further(lived: Whole) -> None:
+    clock = SetClock(7.0, boot="another boot")
+    store = MemoryStore(lived.store.values)
+    first = opened(store, clock)
+    asyncio.run(first.commit())
+    clock.time += 50.0
+    alike(first.tables.value, opened(store, clock).tables.value)
+
+
+# -- a store that fails ---------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_planned_from_what_could_not_be_stored(
+    file: IntentFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY", 0.005)
+    it = whole(file)
+    state, world, values = it.app.state, it.world, dict(it.store.values)
+    changes: list[int] = []
+    state.committed.subscribe(lambda: changes.append(state.revision))
+
+    async def body() -> None:
+        it.store.fails = "/x/e.db: cannot be written: disk is full"
+        assert it.app.intents.propose(less(world.intent, "s3")) == []
+        asked = it.store.asked
+        await until(lambda: it.store.asked > asked + 3, "it is tried again and again")
+        assert it.world is world
+        assert it.store.values == values
+        assert state.problem == it.app.snapshot().store == it.store.fails
+        assert it.said.of("store_failed") == [{"error": it.store.fails}], "said once"
+        assert changes == []
+        it.store.fails = ""
+        await until(lambda: it.world is not world, "it is planned from")
+        assert changes == [world.revision + 1]
+        assert state.problem == ""
+        assert it.said.of("store_recovered") == [{}]
+
+    play(body, state.run)
+    assert it.world.revision == state.revision == world.revision + 1
+    assert opened(it.store, it.clock).intent.value == it.world.intent
+
+
+def test_a_commit_that_fails_says_so_to_its_caller(file: IntentFile) -> None:
+    it = whole(file)
+    it.store.fails = "disk is full"
+    it.app.state.absent.put(frozenset({"lb1"}))
+    with pytest.raises(StoreError, match="disk is full"):
+        asyncio.run(it.app.state.commit())
+    assert it.world.absent == frozenset()
+
+
+def test_what_changes_while_a_commit_is_under_way_is_in_the_next_one(file: IntentFile) -> None:
+    it = whole(file)
+    state = it.app.state
+
+    async def body() -> None:
+        state.absent.put(frozenset({"lb1"}))
+        first = asyncio.create_task(state.commit())
+        await asyncio.sleep(0)
+        state.absent.put(frozenset({"lb2"}))
+        await first
+        assert it.world.absent == {"lb1"}
+        assert opened(it.store, it.clock).absent.value == {"lb1"}
+        await state.commit()
+        assert it.world.absent == {"lb2"}
+
+    asyncio.run(body())
+    assert opened(it.store, it.clock).absent.value == {"lb2"}
+
+
+def test_a_commit_without_changes_writes_nothing_and_is_no_revision(file: IntentFile) -> None:
+    it = whole(file)
+    written, world = len(it.store.batches), it.world
+    assert asyncio.run(it.app.state.commit()) == world.revision
+    assert (len(it.store.batches), it.world) == (written, world)
+
+
+def test_a_small_change_writes_only_what_changed(file: IntentFile) -> None:
+    it = whole(file)
+    it.app.state.absent.put(frozenset({"lb1"}))
+    asyncio.run(it.app.state.commit())
+    assert "absent" in it.store.batches[-1]
+    assert not {"intent", "secret", "term", "verdicts"} & it.store.batches[-1].keys()
+    assert it.store.values["revision"] == str(it.world.revision).encode()
+
+
+def test_events_carry_the_revision_of_the_last_commit(file: IntentFile) -> None:
+    it = whole(file)
+    it.app.journal.event("now")
+    assert it.said.rows[-1]["change"] == it.world.revision > 0
+
+
+def test_pools_that_are_no_more_are_removed_from_the_store(file: IntentFile) -> None:
+    it = whole(file)
+    old = it.app.state.intent.value
+    gone = old.pools[-1].name
+    vips = tuple(
+        replace(vip, listeners=tuple(i for i in vip.listeners if i.pool != gone)) for vip in old.vips
+    )
+    pools = tuple(pool for pool in old.pools if pool.name != gone)
+    assert it.app.intents.propose(replace(old, vips=vips, pools=pools, allow_empty=True)) == []
+    asyncio.run(it.app.state.commit())
+    assert any(gone in name for name in it.store.values if name.startswith("pool/"))
+    while (due := it.app.pools.deadline()) is not None and it.app.state.tables.value.retained:
+        it.clock.time = max(due, it.clock.time)
+        it.app.pools.step()
+    asyncio.run(it.app.state.commit())
+    assert not any(gone in name for name in it.store.values if name.startswith("pool/"))
+    assert opened(it.store, it.clock).tables.value.pools.keys() == it.world.pools.keys()
+
+
+# -- stores that cannot be read -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("ids", b"{"),
+        ("ids", b'{"given": 3, "resting": {}}'),
+        ("intent", b"[]"),
+        ("turns", b'{"shop": {}}'),
+        ("term", b"soon"),
+        ("secret", b"short"),
+        ("admitted", b"\xff"),
+        ("dead_links", b"[[1]]"),
+        ("pool/web/tcp", b""),
+        ("pool/web/tcp", b"PK"),
+        ("pool/web/tcp", b"PK\x03\x04 and no more of a zip file"),
+        ("verdicts/web", b'{"s1": 3}'),
+        ("clock", b"null"),
+    ],
+)
+def test_a_damaged_value_is_named_with_its_store(lived: Whole, name: str, data: bytes) -> None:
+    store = MemoryStore({**lived.store.values, name: data})
+    with pytest.raises(StoreError) as caught:
+        opened(store)
+    text = str(caught.value)
+    assert text.startswith(f"a store in memory: the stored value {name!r} is damaged")
+    assert text.endswith("restore the file, or remove it to begin with nothing remembered")
+
+
+def test_a_store_of_another_format_is_refused_and_an_empty_one_is_not(lived: Whole) -> None:
+    for found in (b"1", b"3"):
+        with pytest.raises(StoreError, match=rf"has the format {found.decode()}, this version reads 2"):
+            opened(MemoryStore({**lived.store.values, "format": found}))
+    without = {name: data for name, data in lived.store.values.items() if name != "format"}
+    with pytest.raises(StoreError, match="has the format 1"):
+        opened(MemoryStore(without))
+    assert opened(MemoryStore()).intent.value == Intent((), (), (), ())
+
+
+def test_a_controller_that_begins_with_nothing_has_ids_for_all_before_it_plans(file: IntentFile) -> None:
+    assert opened(MemoryStore()).tables.value.ids == IdAllocator()
+    it = whole(file)
+    names = {vip.name for vip in loaded().vips}
+    assert set(it.world.ids.ids(Space.VIP)) == names

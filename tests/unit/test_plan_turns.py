@@ -1,0 +1,80 @@
+"""What spoke within ``memory_timeout`` is found, across any sequence of edits and absences; one generation a step."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.plan.turns import Turn, advance, due, first
+
+MEMORIES = st.sampled_from([1.0, 10.0, 60.0, 900.0])
+STEPS = st.lists(st.tuples(MEMORIES, st.floats(0, 3000)), max_size=40)
+
+
+def test_a_vip_begins_with_its_own_memory() -> None:
+    assert first(900.0, 5.0) == Turn(0, 5.0, 900.0, 900.0)
+    assert due(first(900.0, 5.0)) == 905.0
+
+
+def test_a_generation_lasts_as_long_as_the_memory_and_then_the_next_begins() -> None:
+    turn = first(10.0, 0.0)
+    assert advance(turn, 10.0, 9.9) is turn
+    assert advance(turn, 10.0, 10.0) == Turn(1, 10.0, 10.0, 10.0)
+
+
+def test_a_longer_memory_holds_for_the_present_generation_and_a_shorter_one_from_after_the_next() -> None:
+    turn = advance(first(10.0, 0.0), 60.0, 5.0)
+    assert due(turn) == 60.0
+    turn = advance(turn, 10.0, 6.0)
+    assert due(turn) == 60.0, "what was promised is kept"
+    turn = advance(turn, 10.0, 60.0)
+    assert (turn.number, due(turn)) == (1, 120.0), "it is looked up in the generation before for as long"
+    assert due(advance(turn, 10.0, 120.0)) == 130.0
+
+
+def test_a_long_absence_turns_once() -> None:
+    assert advance(first(10.0, 0.0), 10.0, 1e6) == Turn(1, 1e6, 10.0, 10.0)
+
+
+@given(MEMORIES, STEPS)
+def test_what_spoke_within_the_memory_that_was_promised_then_is_found(
+    memory: float, steps: list[tuple[float, float]]
+) -> None:
+    """A packet is remembered in the present generation's zone, and found while that is the present or the last one."""
+    turn, now = first(memory, 0.0), 0.0
+    spoke = [(now, turn.number, memory)]
+    for asked, wait in steps:
+        end = now + wait
+        # A controller that lives steps at every deadline; the present memory is what was asked for last.
+        while (soon := due(turn)) <= end:
+            before, now = turn, max(soon, now)
+            turn = advance(turn, memory, now)
+            assert turn.number - before.number <= 1
+            _all_found(spoke, turn.number, now)
+        now, memory = end, asked
+        before, turn = turn, advance(turn, memory, now)
+        assert turn.number - before.number <= 1
+        _all_found(spoke, turn.number, now)
+        spoke.append((now, turn.number, memory))
+
+
+def _all_found(spoke: list[tuple[float, int, float]], number: int, now: float) -> None:
+    for at, generation, memory in spoke:
+        if now < at + memory:
+            assert generation >= number - 1, (
+                f"spoke at {at} in {generation}, promised {memory}, now {now} in {number}"
+            )
+
+
+@given(MEMORIES, STEPS)
+def test_nothing_is_forgotten_early_by_a_controller_that_was_away(
+    memory: float, steps: list[tuple[float, float]]
+) -> None:
+    turn, now = first(memory, 0.0), 0.0
+    spoke = [(now, turn.number, memory)]
+    for asked, wait in steps:
+        now, memory = now + wait, asked
+        before, turn = turn, advance(turn, memory, now)
+        assert turn.number - before.number in (0, 1)
+        _all_found(spoke, turn.number, now)
+        spoke.append((now, turn.number, memory))
