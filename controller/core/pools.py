@@ -10,8 +10,8 @@ from controller.core.cells import Cell, Readable
 from controller.core.journal import Journal
 from controller.core.state import Links, Names
 from controller.plan import tables as rules
-from controller.plan.demand import shortages
 from controller.plan.p4needs import grouped
+from controller.plan.places import shortages
 from controller.plan.tables import Tables, Verdicts
 from controller.spec.types import Intent
 

@@ -4,32 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from controller.southbound.openflow.session import Session
-    from flows.tables import Cookie
+from controller.southbound.sessions import SessionRef
+from flows.tables import Cookie
 
 
 @dataclass(frozen=True)
 class Connected:
     """A switch's control stream is up."""
 
-    session: Session
+    session: SessionRef
 
 
 @dataclass(frozen=True)
 class Disconnected:
     """A switch's control stream is gone."""
 
-    session: Session
+    session: SessionRef
 
 
 @dataclass(frozen=True)
 class PacketIn:
     """A packet that one of our flows reported."""
 
-    session: Session
+    session: SessionRef
     cookie: Cookie
     fields: Mapping[str, int]
     """Registers and ct_* fields at the time of the report, by field name."""
@@ -40,7 +38,7 @@ class PacketIn:
 class FlowEnded:
     """A flow of ours with an idle or hard timeout ended."""
 
-    session: Session
+    session: SessionRef
     cookie: Cookie
     idle: bool
 
@@ -49,7 +47,7 @@ class FlowEnded:
 class Refused:
     """The switch refused a message of ours that nobody waits for any more."""
 
-    session: Session
+    session: SessionRef
     what: str
 
 

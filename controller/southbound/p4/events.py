@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from controller.southbound.p4.session import P4Session
-    from p4src.target import P4Target
+from controller.southbound.sessions import SessionRef
+from p4src.target import P4Target
 
 
 @dataclass(frozen=True)
 class Connected:
     """A switch is ours: we are its primary controller, and it runs our pipeline."""
 
-    session: P4Session
+    session: SessionRef
 
 
 @dataclass(frozen=True)
 class Disconnected:
     """A switch that was ours is no longer: its stream ended, or a newer controller took it over."""
 
-    session: P4Session
+    session: SessionRef
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class Unreachable:
 class Report:
     """One digest entry: something about a connection."""
 
-    session: P4Session
+    session: SessionRef
     reason: int
     """``p4src.ids.Reason``."""
     listener: int
@@ -88,7 +86,7 @@ class Report:
 class Punted:
     """A packet that needs the controller's answer."""
 
-    session: P4Session
+    session: SessionRef
     reason: int
     """``p4src.ids.Reason``."""
     port: int
@@ -104,7 +102,7 @@ class Punted:
 class PinEnded:
     """A pin with an idle timeout was not used for that long. It is still there."""
 
-    session: P4Session
+    session: SessionRef
     listener: int
     client: IPv4Address | IPv6Address
     port: int
@@ -114,7 +112,7 @@ class PinEnded:
 class Refused:
     """The switch refused a message on the stream, for which nobody waits."""
 
-    session: P4Session
+    session: SessionRef
     what: str
 
 
