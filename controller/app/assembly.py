@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from controller import maglev
@@ -94,7 +95,7 @@ class App:
         self.presence = presence = Presence(state.absent, state.admitted, state.intent, journal, clock)
         self.pinning = pinning = Pinning(pins, state.committed, fleet.wake)
         self.ownership = Ownership(state.owners, state.intent, state.tables)
-        make = health or (lambda take: HealthService(take, unix=clock.now))
+        make = health or partial(_health, journal, clock)
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
         self.intents = Intents(state.intent, pools, journal, refusals)
         self.hellos = Hellos(state.dead_links, state.intent, fleet, journal, state.secret, clock)
@@ -219,6 +220,13 @@ class App:
             except Exception as error:  # what is shown must not end what is shown
                 self.journal.failure(error, file=str(path))
             await asyncio.sleep(STATUS_PERIOD)
+
+
+def _health(journal: Journal, clock: Clock, take: Callable[[list[Verdict]], None]) -> HealthService:
+    def problem(why: str) -> None:
+        journal.event("probing_problem", why=why)
+
+    return HealthService(take, unix=clock.now, on_problem=problem)
 
 
 def pool_slots(world: World) -> dict[int, int]:

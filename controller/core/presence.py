@@ -46,9 +46,9 @@ class Presence:
         self._refused: Counter[str] = Counter()
         self._owed: dict[str, str] = {}
         """Why a switch is to be withdrawn that was the last one: it is, once another serves."""
-        self.waits: Callable[[str], bool] = lambda name: False
+        self.waits: Callable[[str], bool] = lambda _: False
         """Whether a switch waits for its push, and serves with what it holds; set by the rollout."""
-        self.connected: Callable[[str], bool] = lambda name: False
+        self.connected: Callable[[str], bool] = lambda _: False
         """Whether a switch's stream is up; set by the fleet's owner."""
 
     # -- what is asked ----------------------------------------------------------------------------------------

@@ -155,8 +155,10 @@ class Fabric:
             if found.backend is None:
                 continue
             made.backend = self._name(found.backend)
-            self.connections.append(made)
-            self._talk(made)
+            # Datagrams have no SYN: on a slot that moves, new ones meet a backend that drains already.
+            if self._normal(made):
+                self.connections.append(made)
+                self._talk(made)
         self._watch_members()
 
     def wait(self, seconds: float) -> None:
@@ -253,17 +255,16 @@ class Fabric:
         self.connections = [c for c in self.connections if not self._may_leave(c)]
         shortest = min((p.drain_timeout for p in self.intent.pools), default=0.0)
         for connection in self.connections:
-            pool = self._pool(connection)
-            real = (
-                None
-                if pool is None
-                else next((b for b in pool.backends if b.name == connection.backend), None)
-            )
-            if real is not None and not real.drain and real.weight:
+            if self._normal(connection):
                 connection.left, connection.grace = None, float("inf")
                 continue
             connection.left = self.now if connection.left is None else connection.left
             connection.grace = min(connection.grace, shortest, self._former_drain(connection))
+
+    def _normal(self, connection: Connection) -> bool:
+        pool = self._pool(connection)
+        reals = () if pool is None else pool.backends
+        return any(b.name == connection.backend and not b.drain and b.weight for b in reals)
 
     def _former_drain(self, connection: Connection) -> float:
         return min((p.drain_timeout for p in self.tables.former.values()), default=float("inf"))

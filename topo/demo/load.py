@@ -311,7 +311,7 @@ def _watch_input(loop: asyncio.AbstractEventLoop, finish: asyncio.Event) -> None
 
 async def run(spec: Spec, connect: Connect = asyncio.open_connection) -> None:
     """Carry out a spec, until standard input says enough."""
-    with Path(spec.log).open("w", encoding="utf-8") as out:
+    with Path(spec.log).open("w", encoding="utf-8") as out:  # noqa: ASYNC230 - before anything else runs
         load = Load(spec, out, connect)
         watcher = threading.Thread(
             target=_watch_input, args=(asyncio.get_running_loop(), load.finish), daemon=True
