@@ -45,7 +45,7 @@ FLOORS = (
         ("spec", "p4src"),
     ),
     Floor("frames", ("controller.frames",), ("spec",)),
-    Floor("model", ("controller.model",), ("spec", "flows", "p4src")),
+    Floor("model", ("controller.model",), ("spec", "clock", "flows", "p4src")),
     Floor("health", ("controller.health",), ("spec", "clock", "model")),
     Floor("plan", ("controller.plan",), ("spec", "hashes", "model", "health")),
     Floor("plan of OpenFlow", ("controller.plan.flowplan", "controller.plan.zones"), (*PLAN, "flows")),
