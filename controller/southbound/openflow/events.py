@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from controller.southbound.sessions import SessionRef
+from controller.southbound.openflow.session import Session
 from flows.tables import Cookie
 
 
@@ -13,21 +13,21 @@ from flows.tables import Cookie
 class Connected:
     """A switch's control stream is up."""
 
-    session: SessionRef
+    session: Session
 
 
 @dataclass(frozen=True)
 class Disconnected:
     """A switch's control stream is gone."""
 
-    session: SessionRef
+    session: Session
 
 
 @dataclass(frozen=True)
 class PacketIn:
     """A packet that one of our flows reported."""
 
-    session: SessionRef
+    session: Session
     cookie: Cookie
     fields: Mapping[str, int]
     """Registers and ct_* fields at the time of the report, by field name."""
@@ -38,7 +38,7 @@ class PacketIn:
 class FlowEnded:
     """A flow of ours with an idle or hard timeout ended."""
 
-    session: SessionRef
+    session: Session
     cookie: Cookie
     idle: bool
 
@@ -47,7 +47,7 @@ class FlowEnded:
 class Refused:
     """The switch refused a message of ours that nobody waits for any more."""
 
-    session: SessionRef
+    session: Session
     what: str
 
 
