@@ -36,7 +36,7 @@ from tests.bench.p4memory import occupancy
 from tests.bench.p4plot import svg
 from tests.bench.rig import ROOT
 from topo import netns, state
-from topo.p4process import BMV2
+from topo.p4programs import BMV2
 
 FLOWS = 1000
 ROUNDS = 3
