@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from topo import codes
 from topo.demo.actors import DemoError
 from topo.demo.sabotage import NoVictimError
 from topo.errors import LabError
@@ -53,15 +54,15 @@ def soak(
         )
         if plan:
             _print_plan(options, console, json_out)
-            return 0
+            return codes.Soak.HELD
         with ending():
             return run(options, console)
     except (DemoError, LabError, NoVictimError, StageError, ValueError) as error:
         console.print(f"soak: {error}", style="red", highlight=False, markup=False)
-        return 2
+        return codes.Soak.CANNOT_RUN
     except KeyboardInterrupt:
         console.print("soak: interrupted", style="red")
-        return 130
+        return codes.Soak.INTERRUPTED
 
 
 def _scale(switch: str) -> Scale:
