@@ -143,6 +143,16 @@ def test_a_connection_that_is_to_be_moved_by_hand_has_time_to_itself() -> None:
     assert min(step.at for step in rest) >= AFTER_SABOTAGE
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_will_be_refused_is_asked_of_a_controller_that_answers(seed: int) -> None:
+    """One that was away refuses all edits made meanwhile, and a listener that was off stays off."""
+    away = False
+    for step in schedule(seed).steps:
+        if step.kind == "controller":
+            away = step.action == "kill"
+        assert not (away and step.kind == "affinity"), step
+
+
 def test_memory_never_becomes_shorter_than_the_silences() -> None:
     values = {step.value for seed in SEEDS for step in schedule(seed).steps if step.kind == "memory"}
     assert min(float(value.removesuffix("s")) for value in values) == MEMORY_TIMEOUT

@@ -287,9 +287,14 @@ class _Writer:
                 yield self._pair(t, t + hold, kind, there, back, f"vip:{address}")
 
     def _affinity(self, t: float, kind: str) -> Iterator[Episode]:
+        """Refused, and taken back: with a controller that answers, or it would take other edits along."""
+        if not self._free(t, "controller"):
+            return
         for target, _pool in self._listeners(t):
             there, back = Edit("affinity", target, "source"), Edit("affinity", target, "connection")
-            yield self._pair(t, t + self._hold(4.0, 15.0), kind, there, back, f"listener:{target}")
+            yield self._pair(
+                t, t + self._hold(4.0, 6.0), kind, there, back, f"listener:{target}", "controller"
+            )
 
     def _memory(self, t: float, kind: str) -> Iterator[Episode]:
         """Never below the silence that connections keep."""
