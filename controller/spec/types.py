@@ -256,6 +256,7 @@ class Failover:
     """
 
     failback: Failback = Failback.MANUAL
+    """What happens when a preferred backend is up again: the one that serves goes on, or the preferred takes over."""
 
 
 @dataclass(frozen=True)
