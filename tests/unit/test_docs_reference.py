@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from controller.core.events import EVENTS, HEAD, Event, Field
 from controller.model.load import load_text
 from flows.tables import COUNT
 from tests.reference import codes, intent, pages
@@ -49,11 +51,6 @@ class Undescribed:
     """A record with a field without a description."""
 
     bare: int
-
-
-@dataclass(frozen=True)
-class Nothing:
-    """An event without fields."""
 
 
 def test_the_generated_pages_are_fresh() -> None:
@@ -146,10 +143,32 @@ def test_a_record_is_a_section_and_so_is_each_record_in_it() -> None:
 
 
 def test_events_are_sorted_and_need_no_fields() -> None:
-    page = event_page("Events", "All.", {"went": Part, "ended": Nothing})
-    assert page.index("## ended\n\nAn event without fields.\n") < page.index(
-        "## went\n\nA part of the sample."
+    went = Event("It went.", (Field("to", list[str], "Where to."), Field("by", int | None, "With what.")))
+    page = event_page("Events", "All have:", {"Comings": {"went": went, "ended": Event("It ended.")}})
+    head = "".join(f"| `{each.name}` |" for each in HEAD)
+    assert "".join(re.findall(r"\| `\w+` \|", page.partition("## Comings")[0])) == head
+    assert page.partition("## Comings\n\n")[2] == "\n".join(
+        [
+            "### ended",
+            "",
+            "It ended.",
+            "",
+            "### went",
+            "",
+            "It went.",
+            "",
+            "| field | type | meaning |",
+            "|---|---|---|",
+            "| `to` | list of text | Where to. |",
+            "| `by` | integer or null | With what. |",
+            "",
+        ]
     )
+
+
+def test_every_event_of_the_catalogue_is_on_the_page_once() -> None:
+    page = pages.pages()["events.md"]
+    assert sorted(re.findall(r"^### (\w+)$", page, re.MULTILINE)) == sorted(EVENTS)
 
 
 def test_a_field_or_a_record_without_a_docstring_is_refused() -> None:
