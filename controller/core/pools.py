@@ -14,8 +14,8 @@ from controller.core.journal import Journal
 from controller.core.state import Links, Names
 from controller.plan import tables as rules
 from controller.plan import writer
-from controller.plan.demand import shortages
 from controller.plan.p4needs import grouped
+from controller.plan.places import shortages
 from controller.plan.tables import Tables, Verdicts
 from controller.plan.writer import HandoverRefused
 from controller.spec.types import Intent

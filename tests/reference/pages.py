@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from controller.core import events
 from controller.core.snapshot import Snapshot
 from tests.reference import codes, commands, intent
-from tests.reference.records import record_page
+from tests.reference.records import event_page, record_page
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
 
@@ -14,12 +15,24 @@ FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
 STATUS = (
     "`status.json` and `evenkeel status --json` hold\none JSON object with the keys of [Snapshot](#snapshot)."
 )
+EVENTS = (
+    "`evenkeel run` writes its journal to standard output,\n"
+    "one JSON object a line. A slow reader holds nothing up: 10,000 events wait for it, further ones are lost. Every "
+    "event\nhas these fields:"
+)
+GROUPS = {
+    "The controller": events.PROGRAM,
+    "Intent, pools and servers": events.SERVICE,
+    "Switches": events.SWITCHES,
+    "P4 switches": events.P4,
+}
 
 
 def pages() -> dict[str, str]:
     """File name to content."""
     return {
         "commands.md": commands.page(),
+        "events.md": event_page("Events", EVENTS, GROUPS),
         "exit-codes.md": codes.page(),
         "intent.md": intent.page(),
         "status.md": record_page("Status", STATUS, Snapshot),

@@ -1,6 +1,6 @@
-"""Pages of typed records: the status (nested dataclasses) and the journal's events (one dataclass each).
+"""Pages of typed records: the status (nested dataclasses) and the journal's events (the catalogue).
 
-The meaning of a field is the docstring under it, that of a record its own docstring.
+The meaning of a field of a dataclass is the docstring under it, that of a record its own docstring.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass
 from types import UnionType
 from typing import Union, get_args, get_origin, get_type_hints
 
+from controller.core.events import HEAD, Event, Field
 from tests.reference.docstrings import field_docs, paragraphs, table
 
 JSON_TYPES: dict[object, str] = {
@@ -19,6 +20,7 @@ JSON_TYPES: dict[object, str] = {
     bool: "true or false",
     type(None): "null",
 }
+HEADING = ("field", "type", "meaning")
 GENERATED = "Generated from the code by `make docs`."
 
 
@@ -33,17 +35,20 @@ def record_page(title: str, introduction: str, root: type) -> str:
     return "\n".join(lines) + "\n"
 
 
-def event_page(title: str, introduction: str, events: Mapping[str, type]) -> str:
-    """A page with a section for each event: name to the dataclass of its fields.
-
-    Raises ValueError for an event or a field without a docstring.
-    """
-    lines = [f"# {title}", "", f"{GENERATED} {introduction}"]
-    for name, kind in sorted(events.items()):
-        lines += ["", f"## {name}", "", paragraphs(kind)[0]]
-        if fields(_checked(kind)):
-            lines += ["", *_rows(kind)]
+def event_page(title: str, introduction: str, groups: Mapping[str, Mapping[str, Event]]) -> str:
+    """A page with the fields of all events, and a section for each group: title to events by name."""
+    lines = [f"# {title}", "", f"{GENERATED} {introduction}", "", *_event_rows(HEAD)]
+    for heading, events in groups.items():
+        lines += ["", f"## {heading}"]
+        for name, event in sorted(events.items()):
+            lines += ["", f"### {name}", "", event.meaning]
+            if event.fields:
+                lines += ["", *_event_rows(event.fields)]
     return "\n".join(lines) + "\n"
+
+
+def _event_rows(fields: Sequence[Field]) -> list[str]:
+    return table(HEADING, [(f"`{each.name}`", _json_type(each.type), each.meaning) for each in fields])
 
 
 def dataclasses_in(hint: object) -> Iterator[type]:
@@ -70,7 +75,7 @@ def _rows(kind: type) -> list[str]:
             where = f"{kind.__module__}.{kind.__qualname__}.{each.name}"
             raise ValueError(f"field {where} has no docstring under it: add one")
         rows.append((f"`{each.name}`", _json_type(hints[each.name]), docs[each.name]))
-    return table(("field", "type", "meaning"), rows)
+    return table(HEADING, rows)
 
 
 def _json_type(hint: object) -> str:

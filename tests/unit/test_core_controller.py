@@ -12,6 +12,7 @@ import pytest
 from controller.core import controller as module
 from controller.core.fleet import SwitchTask
 from controller.core.presence import DISCOVERY_WAIT
+from controller.core.rollout import DRAIN_DEADLINE
 from controller.core.twins import TURNS
 from controller.southbound.openflow import events as openflow
 from controller.southbound.p4 import events as p4
@@ -34,9 +35,8 @@ class Dialler:
         self.addresses[name] = address
 
     def rename(self, names: Mapping[str, str]) -> None:
-        for table in (self.terms, self.addresses):
-            moved = {names[name]: table.pop(name) for name in list(table) if name in names}  # type: ignore[attr-defined]
-            table.update(moved)  # type: ignore[attr-defined]
+        self.terms = {names.get(name, name): term for name, term in self.terms.items()}
+        self.addresses = {names.get(name, name): address for name, address in self.addresses.items()}
 
     def release(self, name: str) -> None:
         self.terms.pop(name, None)
@@ -279,7 +279,7 @@ def test_a_removed_switch_that_others_never_leave_is_emptied_after_the_bound(
         monkeypatch.setattr(core.task("edge1"), "behind", lambda: True)
         core.propose(replace(core.intent, switches=tuple(s for s in core.intent.switches if s.name != "lb2")))
         await until(lambda: core.it.said.of("switch_leaves"), "it leaves")
-        core.it.clock.time += module.DRAIN_DEADLINE
+        core.it.clock.time += DRAIN_DEADLINE
         await until(lambda: "lb2" not in core.app.fleet, "it is emptied")
 
     core.play(body)
@@ -333,7 +333,7 @@ def test_a_switch_that_is_named_again_before_it_is_emptied_stays(
         revision = core.it.world.revision
         core.propose(old)
         await until(lambda: core.it.world.revision > revision, "it is named again")
-        core.it.clock.time += module.DRAIN_DEADLINE
+        core.it.clock.time += DRAIN_DEADLINE
         await asyncio.sleep(3 * module._LOOK)
         assert core.it.said.of("switch_emptied") == []
         assert core.app.fleet.is_synced("lb2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from controller.core.events import EVENTS, HEAD, Event, Field
 from controller.model.load import load_text
 from flows.tables import COUNT
 from tests.reference import codes, intent, pages
@@ -18,6 +20,8 @@ from tests.reference.records import event_page, record_page
 from tests.unit.spoil import DATA
 
 ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = sorted(file for folder in ("controller", "topo") for file in (ROOT / folder / "cli").glob("*.py"))
+"""Where exit codes are returned."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,6 @@ class Undescribed:
     """A record with a field without a description."""
 
     bare: int
-
-
-@dataclass(frozen=True)
-class Nothing:
-    """An event without fields."""
 
 
 def test_the_generated_pages_are_fresh() -> None:
@@ -144,10 +143,32 @@ def test_a_record_is_a_section_and_so_is_each_record_in_it() -> None:
 
 
 def test_events_are_sorted_and_need_no_fields() -> None:
-    page = event_page("Events", "All.", {"went": Part, "ended": Nothing})
-    assert page.index("## ended\n\nAn event without fields.\n") < page.index(
-        "## went\n\nA part of the sample."
+    went = Event("It went.", (Field("to", list[str], "Where to."), Field("by", int | None, "With what.")))
+    page = event_page("Events", "All have:", {"Comings": {"went": went, "ended": Event("It ended.")}})
+    head = "".join(f"| `{each.name}` |" for each in HEAD)
+    assert "".join(re.findall(r"\| `\w+` \|", page.partition("## Comings")[0])) == head
+    assert page.partition("## Comings\n\n")[2] == "\n".join(
+        [
+            "### ended",
+            "",
+            "It ended.",
+            "",
+            "### went",
+            "",
+            "It went.",
+            "",
+            "| field | type | meaning |",
+            "|---|---|---|",
+            "| `to` | list of text | Where to. |",
+            "| `by` | integer or null | With what. |",
+            "",
+        ]
     )
+
+
+def test_every_event_of_the_catalogue_is_on_the_page_once() -> None:
+    page = pages.pages()["events.md"]
+    assert sorted(re.findall(r"^### (\w+)$", page, re.MULTILINE)) == sorted(EVENTS)
 
 
 def test_a_field_or_a_record_without_a_docstring_is_refused() -> None:
@@ -176,7 +197,7 @@ def test_every_exit_code_is_described() -> None:
         assert set(field_docs(kind)) == set(kind.__members__)
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "controller/cli").glob("*.py")), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", COMMANDS, ids=lambda file: str(file.relative_to(ROOT)))
 def test_commands_end_with_codes_of_the_catalogue(file: Path) -> None:
     literal = []
     for node in ast.walk(ast.parse(file.read_text())):
@@ -185,4 +206,4 @@ def test_commands_end_with_codes_of_the_catalogue(file: Path) -> None:
             value = node.args[0]
         if isinstance(value, ast.Constant) and type(value.value) is int:
             literal.append(f"{file.name}:{node.lineno}")  # type: ignore[attr-defined]
-    assert not literal, "exit codes belong in controller/cli/codes.py"
+    assert not literal, "exit codes belong in controller/cli/codes.py or topo/codes.py"
