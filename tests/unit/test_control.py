@@ -73,14 +73,14 @@ class _NoProbes:
     def set_probes(self, probes: object) -> None: ...
 
     def stats(self) -> ProberStats:
-        return ProberStats(0, 0.0, 0.0, 0, 0, 0, 0.0, 1)
+        return ProberStats(0, 0.0, 0.0, 0, 0, 0, 0.0, None)
 
 
 class Judged(HealthService):
     """Verdicts as a test wants them."""
 
     def __init__(self, take: Callable[[list[Verdict]], None]) -> None:
-        super().__init__(take, unix=lambda: 0.0, prober=lambda results, problem: _NoProbes())
+        super().__init__(take, unix=SystemClock().now, prober=lambda results, problem: _NoProbes())
         self._said: dict[tuple[str, str], Verdict] = {}
 
     def seed(self, verdicts: Any) -> None:
@@ -127,11 +127,10 @@ class Running:
         )
         self.health = made[0]
 
-    @property
-    def writer(self) -> tuple[object, object]:
+    def shown(self) -> tuple[str | None, str | None]:
         """As shown: the writer, and who waits for a command."""
-        shown = self.app.snapshot().pools["db/tcp"]
-        return shown.writer, shown.waits_for_command
+        pool = self.app.snapshot().pools["db/tcp"]
+        return pool.writer, pool.waits_for_command
 
     async def command(self, pool: str, backend: str | None = None) -> int:
         """As an operator gives it."""
@@ -172,18 +171,18 @@ def test_the_writer_waits_for_a_command_which_is_stored_when_it_is_answered(
 ) -> None:
     async def body() -> None:
         async with running(tmp_path) as one:
-            assert list(one.writer) == ["db1", None]
+            assert one.shown() == ("db1", None)
             one.health.judge("db2", True)
             one.health.judge("db1", False)
             await one.app.state.commit()
-            assert list(one.writer) == ["db2", None]
+            assert one.shown() == ("db2", None)
             one.health.judge("db1", True)
             await one.app.state.commit()
-            assert list(one.writer) == ["db2", "db1"]
+            assert one.shown() == ("db2", "db1")
             revision = one.app.state.revision
             assert await one.command("db") == codes.Failback.DONE
             assert one.app.state.revision == revision + 1
-            assert list(one.writer) == ["db1", None]
+            assert one.shown() == ("db1", None)
             changes = [(row["former"], row["backend"]) for row in one.lines.of("writer")]
             assert changes == [(None, "db1"), ("db1", "db2"), ("db2", "db1")]
             assert one.lines.of("command")[0]["ok"] is True
@@ -195,7 +194,7 @@ def test_the_writer_waits_for_a_command_which_is_stored_when_it_is_answered(
 
     async def again() -> None:
         async with running(tmp_path) as one:
-            assert list(one.writer) == ["db2", "db1"]
+            assert one.shown() == ("db2", "db1")
             assert one.lines.of("writer") == []
 
     asyncio.run(again())
@@ -220,7 +219,7 @@ def test_a_refused_command_says_why_and_changes_nothing(
             await one.app.state.commit()
             revision = one.app.state.revision
             assert await one.command(pool, backend) == codes.Failback.REFUSED
-            assert (one.app.state.revision, one.writer) == (revision, ("db1", None))
+            assert (one.app.state.revision, one.shown()) == (revision, ("db1", None))
 
     asyncio.run(body())
     assert why in capsys.readouterr().err

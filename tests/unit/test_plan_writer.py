@@ -243,6 +243,18 @@ def test_a_listener_that_comes_from_another_pool_brings_no_second_server() -> No
     assert not own.before.any()
 
 
+def test_a_pool_that_gets_one_writer_ends_at_once_what_leads_to_others() -> None:
+    life = judged(replace(db("a", "b", "c"), failover=None))
+    heavier = tuple(replace(each, weight=1 + (each.name == "c")) for each in life.pool.backends)
+    life.edit(intent(replace(life.pool, backends=heavier)))
+    assert life.state.moving
+    life.edit(intent(replace(life.pool, failover=Failover())))
+    (number,) = (m.id for m in life.state.members if m.backend.name == "a")
+    assert life.serving() == {"a"}
+    assert set(life.state.before.tolist()) <= {0, number}
+    assert set((life.state.watched >> 16).tolist()) <= {number}
+
+
 def test_an_edit_that_would_reset_other_servers_is_refused_with_its_price() -> None:
     plain = replace(db("a", "b"), failover=None)
     served, wanted = intent(plain), intent(db("a", "b"))
@@ -331,7 +343,7 @@ HAPPENS = st.one_of(
     st.tuples(st.just("group"), name_, st.integers(0, 2)),
     st.tuples(st.just("members"), st.permutations(NAMES), st.integers(1, 3)),
     st.tuples(st.just("listeners"), st.lists(st.sampled_from(["db", "web"]), min_size=0, max_size=2)),
-    st.tuples(st.just("failback"), st.sampled_from(Failback)),
+    st.tuples(st.just("failback"), st.none() | st.sampled_from(Failback)),
     st.tuples(st.just("command"), st.none() | name_),
     st.tuples(st.just("restart"), st.sampled_from([0.0, 30.0]), st.sampled_from([0.0, 1e6, -50.0])),
 )
@@ -349,7 +361,7 @@ def _edited(life: Life, what: str, args: tuple[Any, ...]) -> Intent:
         known = {r.name: r for r in pool.backends}
         pool = replace(pool, backends=tuple(known.get(n, real(n)) for n in order[:count]))
     elif what == "failback":
-        pool = replace(pool, failover=Failover(args[0]))
+        pool = replace(pool, failover=None if args[0] is None else Failover(args[0]))
     else:
         ports = [(80, "db"), *((81 + n, name) for n, name in enumerate(args[0]))]
     return intent(pool, *ports)
@@ -376,7 +388,7 @@ def test_there_is_never_a_second_writer_and_none_is_replaced_without_a_cause(
 ) -> None:
     life = Life(db(*NAMES, failback=failback))
     for what, *args in happens:
-        was, commanded = life.writer, False
+        was, commanded, once = life.writer, False, life.pool.failover is not None
         if what == "judge":
             life.judge(*args)
         elif what == "wait":
@@ -393,13 +405,16 @@ def test_there_is_never_a_second_writer_and_none_is_replaced_without_a_cause(
                 assert life.writer == was
         else:
             life.edit(_edited(life, str(what), tuple(args)))
+        if life.pool.failover is None:
+            assert life.writer is None
+            continue
         _check_one_writer(life)
-        assert life.tables.pools["db/tcp"].panicked is False
+        assert life.state.panicked is False
         able = [r.name for r in life.pool.backends if r.weight and not r.drain]
         assert (life.writer is None) == (not able)
         lives = was in able and (was not in life.health or life.health[was].up)
         manual = life.pool.failover == Failover(Failback.MANUAL)
-        if lives and manual and not commanded:
+        if lives and manual and once and not commanded:
             assert life.writer == was
         if life.writer is not None and life.writer != was and was in able and not lives:
             assert life.health[life.writer].up, "only one that is judged up takes over from one that is down"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,6 +94,17 @@ def test_a_store_that_cannot_be_written_is_said_first(
     assert status(tmp_path / "evenkeel.db", json_out=False) == 0
     out = capsys.readouterr().out
     assert out.startswith("nothing can be stored, so nothing changes: /x/e.db: disk is full")
+
+
+def test_the_one_writer_and_who_waits_for_a_command_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now: dict[str, Any] = shown(time.time())
+    now["pools"]["web/tcp"] |= {"writer": "s2", "waits_for_command": "s1"}
+    (tmp_path / "status.json").write_text(json.dumps(now))
+    assert status(tmp_path / "evenkeel.db", json_out=False) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "writer s2, s1 waits for evenkeel failback" in out
 
 
 def test_a_switch_that_leaves_is_shown_as_emptied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from controller.model.reload import QUIET
 from topo.demo.events import Kind
 from topo.model import SwitchKind
 
@@ -21,7 +22,7 @@ class Scale:
     lb_ms: float
     """A dead lb switch is out of the way within this."""
     drain_ms: float
-    """From saving the intent file until no new connection reaches a drained backend; noticing it is included."""
+    """From the end of the quiet that a saved intent file needs until no new connection reaches a drained backend."""
     verdict_ms: float
     """What writing the switches may add to a health verdict."""
     probe: float | None
@@ -39,7 +40,7 @@ class Scale:
         if kind is Kind.KILL_LB:
             return self.lb_ms
         if kind is Kind.DRAIN_BACKEND:
-            return self.drain_ms
+            return self.drain_ms + 1000.0 * QUIET
         return 0.0
 
     def report(self) -> dict[str, Any]:
