@@ -21,7 +21,7 @@ from tests.fakes.core import text
 from topo import model
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0
+PATIENCE = 90.0
 """Seconds to wait for what never comes."""
 
 
@@ -117,7 +117,7 @@ class Running:
         end = time.monotonic() + timeout
         while not (found := holds()):
             assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.errors[-3:]}"
-            tail = [e for e in self.events()[-8:]] if self._stdout is None else []
+            tail = self.events()[-8:] if self._stdout is None else []
             assert time.monotonic() < end, f"not within {timeout:g} s: {what}; {tail}; {self.errors[-3:]}"
             time.sleep(0.02)
         return found

@@ -114,7 +114,7 @@ def test_a_switch_that_no_intent_names_is_said(running: Running) -> None:
     stranger.connect()
     try:
         event = running.wait_event("stranger", id=f"{STRANGER:016x}")
-        assert "no switch of the intent" in event["what"]
+        assert "no switch of the intent" in event["why"]
         running.wait(
             lambda: any(f"{STRANGER:016x}" in each for each in running.status()["strangers"]), "shown"
         )
@@ -207,11 +207,19 @@ def _half(path: Path) -> None:
     """A store whose intent was cut off."""
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE value (name TEXT PRIMARY KEY, data BLOB NOT NULL)")
-        db.execute("INSERT INTO value VALUES ('format', '2'), ('intent', '[{')")
+        db.executemany("INSERT INTO value VALUES (?, ?)", [("format", b"2"), ("intent", b"[{")])
     db.close()
 
 
-@pytest.mark.parametrize("damage", [_garbage, _empty, _half])
+def _text(path: Path) -> None:
+    """A store that another program wrote into."""
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE value (name TEXT PRIMARY KEY, data BLOB NOT NULL)")
+        db.execute("INSERT INTO value VALUES ('format', '2')")
+    db.close()
+
+
+@pytest.mark.parametrize("damage", [_garbage, _empty, _half, _text])
 def test_a_damaged_state_file_is_named_in_one_line(tmp_path: Path, damage: Any) -> None:
     """FAULTS 6.7: 52 lines of traceback without the file's name; an empty one was taken for a new one."""
     damage(tmp_path / "state.db")
