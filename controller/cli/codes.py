@@ -53,6 +53,19 @@ class Status(IntEnum):
     """There is no status beside the state file."""
 
 
+class Failback(IntEnum):
+    """``evenkeel failback``"""
+
+    DONE = 0
+    """The backend is the writer, and that is stored."""
+    REFUSED = 1
+    """Refused; the reasons were printed, and nothing has changed."""
+    NO_ANSWER = 2
+    """No controller runs with this state file, or it gave no answer in time."""
+    NOT_STORED = 3
+    """Accepted, but not stored yet: it takes effect when the state file can be written again."""
+
+
 class Lab(IntEnum):
     """``evenkeel lab``
 
@@ -89,5 +102,5 @@ class Bench(IntEnum):
     """There is no such benchmark, or no benchmarks, since this is no source tree."""
 
 
-COMMANDS: tuple[type[IntEnum], ...] = (Check, Decide, Run, Status, Lab, Demo, Bench)
+COMMANDS: tuple[type[IntEnum], ...] = (Check, Decide, Run, Status, Failback, Lab, Demo, Bench)
 """In the order of the reference."""

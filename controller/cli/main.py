@@ -86,6 +86,25 @@ def status(
     raise typer.Exit(show_status(state, json_out))
 
 
+@app.command()
+def failback(
+    pool: Annotated[str, typer.Argument(metavar="POOL", help="A pool with failover.")],
+    backend: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="BACKEND", help="Who takes over.", show_default="the preferred one that is up"
+        ),
+    ] = None,
+    state: Annotated[
+        Path, typer.Option(metavar="FILE", help="The SQLite file that the controller was started with.")
+    ] = Path("evenkeel.db"),
+) -> None:
+    """Make another backend the one writer of POOL; connections of the former one are reset."""
+    from controller.cli.failback import failback as hand_over
+
+    raise typer.Exit(hand_over(state, pool, backend))
+
+
 @app.command(
     add_help_option=False,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
@@ -143,6 +162,56 @@ def demo(
     from controller.cli.demo import demo as run_demo
 
     raise typer.Exit(run_demo(out, sabotage, seed, connections, keep, switch, short, simulate))
+
+
+@app.command()
+def soak(
+    seed: Annotated[
+        int, typer.Option(help="Chooses what happens when, and what the load draws by chance.")
+    ] = 1,
+    minutes: Annotated[float, typer.Option(help="How long it runs.", min=0.4)] = 5.0,
+    switch: Annotated[
+        str, typer.Option(metavar="KIND", help="What all switches are: ovs, bmv2 or embedded.")
+    ] = "ovs",
+    topology: Annotated[str, typer.Option(metavar="FILE", help="Topology, by file or by name.")] = "soak",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where report.json and logs are written.")] = Path(
+        "out/soak"
+    ),
+    only: Annotated[str, typer.Option(metavar="KINDS", help="Steps of these kinds alone: weights,lb")] = "",
+    without: Annotated[str, typer.Option(metavar="KINDS", help="No steps of these kinds.")] = "",
+    connections: Annotated[
+        int | None,
+        typer.Option(help="Long-lived connections at a time.", min=3, show_default="what fits the switches"),
+    ] = None,
+    sabotage: Annotated[
+        bool,
+        typer.Option("--sabotage", help="Move one living connection by hand, which must be reported."),
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print what would happen when, and build nothing.")
+    ] = False,
+    json_out: Annotated[bool, typer.Option("--json", help="With --plan: as one JSON list.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the lab up afterwards.")] = False,
+) -> None:
+    """Edit, kill, cut, stop at random under load; exit code 0 only if nothing broke that should hold."""
+    from controller.cli.soak import soak as run_soak
+
+    raise typer.Exit(
+        run_soak(
+            seed,
+            minutes,
+            switch,
+            topology,
+            out,
+            only,
+            without,
+            connections,
+            sabotage,
+            plan,
+            json_out,
+            keep,
+        )
+    )
 
 
 @app.command()

@@ -256,6 +256,8 @@ class Failover:
     """
 
     failback: Failback = Failback.MANUAL
+    """Whether a preferred backend that lives again takes over by itself (``auto``), or once the one that serves fails
+    or is drained (``manual``)."""
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ FIELDS: dict[Path, str] = {
 }
 """Keys whose field in the dataclass has another name."""
 MEANINGS: dict[Path, str] = {
+    ("pools", "failover", "writer"): "`one`: at most one backend of the pool serves at a time.",
     ("pools", "on_down", "tcp"): "The policy for TCP, where it differs from that for UDP.",
     ("pools", "on_down", "udp"): "The policy for UDP, where it differs from that for TCP.",
 }
