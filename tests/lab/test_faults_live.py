@@ -13,13 +13,13 @@ from collections.abc import Iterator
 import pytest
 from ruamel.yaml import YAML
 
+from flows.messages import OWN_COOKIES
 from flows.stages.edge import group_id
-from flows.tables import COOKIE_SHIFT
 from tests.lab.conftest import MakeLab, eventually
 from tests.lab.faulty import VAULT, abort, exceptions, listener, renamed, reopen, shift, vip, without
 from tests.lab.long_connections import Connection, LongConnections
 from tests.lab.stepped import Stepped
-from tests.lab.test_audit import PLACED
+from tests.lab.test_audit import OURS, PLACED
 from tests.lab.tuned import TRIO, Change, pool, remove, tune
 from topo.lab import Lab
 from topo.ovs import OpenVSwitch
@@ -35,7 +35,8 @@ KEEP_FOR = 4.0
 
 @pytest.fixture(scope="module")
 def served(make_lab: MakeLab) -> Iterator[Stepped]:
-    with faulty_lab(make_lab(TRIO)) as balanced:
+    balanced = faulty_lab(make_lab(TRIO))
+    with balanced:
         yield balanced
 
 
@@ -94,10 +95,13 @@ def test_steps_of_the_wall_clock_forget_nobody(served: Stepped, long: LongConnec
     exceptions(served, long)
     for seconds in (1800.0, -3600.0):
         served.step_clock(seconds)
-        at = time.time() + seconds
-        served.wait_status(lambda status, at=at: abs(status["at"] - at) < 100, "the clock is stepped")
+        _wait_clock(served, time.time() + seconds)
     served.settle()
     _all_well(long)
+
+
+def _wait_clock(served: Stepped, at: float) -> None:
+    served.wait_status(lambda status: abs(status["at"] - at) < 100, "the controller sees the stepped clock")
 
 
 def test_a_controller_that_was_away_for_two_generations_forgets_nobody_who_spoke(
@@ -144,7 +148,7 @@ def test_a_listener_that_is_given_another_pool_keeps_its_connections_and_serves_
 def test_connections_outlast_a_vip_that_is_away_for_a_moment(served: Stepped, long: LongConnections) -> None:
     """FAULTS 2.2: it came back with other numbers and zones, which a fullnat connection needs for its answers."""
     long.open(20, ["fullnat", "dr"], idle_of_three=1)
-    away = []
+    away: list[dict[str, object]] = []
 
     def take(document: dict[str, list[dict[str, object]]]) -> None:
         away[:] = [each for each in document["vips"] if each["name"] in ("ads", "shop")]
@@ -243,7 +247,7 @@ def test_a_removed_lb_switch_is_left_out_then_emptied_and_serves_again_when_it_i
 def _flows(served: Stepped, switch: str) -> int:
     """Flows with our cookie."""
     rows = re.findall(r"cookie=(0x[0-9a-f]+)", served.lab.ofctl(switch, "dump-flows", "br0"))
-    return sum(int(each, 16) >> COOKIE_SHIFT == PLACED.place.cookie for each in rows)
+    return sum(int(each, 16) & OWN_COOKIES == OURS & OWN_COOKIES for each in rows)
 
 
 def _used(served: Stepped, name: str) -> bool:

@@ -21,7 +21,8 @@ long = live.long
 
 @pytest.fixture(scope="module")
 def served(make_lab: MakeLab) -> Iterator[Stepped]:
-    with live.faulty_lab(make_lab(model.load(TRIO).of_kind("embedded"))) as balanced:
+    balanced = live.faulty_lab(make_lab(model.load(TRIO).of_kind("embedded")))
+    with balanced:
         yield balanced
 
 

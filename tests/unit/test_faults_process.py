@@ -75,9 +75,9 @@ def test_a_switch_may_go_away_while_its_vips_are_announced(
     """FAULTS 6.1: the error of the send ended the controller."""
     edge = switches["edge1"]
     for _ in range(3):
-        before = len(edge.packets_out)
+        edge.packets_out.clear()
         edge.connect()
-        running.wait(lambda before=before: len(edge.packets_out) > before + 5, "announcements")
+        running.wait(lambda: len(edge.packets_out) > 5, "announcements")
         edge.hang_up()
     edge.connect()
     running.wait(lambda: _synced(running, {"edge1"}), "it is back")
