@@ -24,6 +24,10 @@ class _CannotListen(Exception):
     """The address that switches should connect to cannot be had."""
 
 
+class _CannotRead(Exception):
+    """What is stored is damaged."""
+
+
 def run(config: Path, state: Path, listen: str) -> int:
     """Run until SIGTERM or SIGINT; SIGHUP: look at the intent file now. Returns an exit code."""
     sink = QueuedSink(sys.stdout)
@@ -43,6 +47,8 @@ def run(config: Path, state: Path, listen: str) -> int:
         code = _refuse(f"{config}: {each}" for e in errors.exceptions for each in e.args[0].splitlines())
     except* _CannotListen as errors:
         code = _refuse(f"--listen {listen}: {e}" for e in errors.exceptions)
+    except* _CannotRead as errors:
+        code = _refuse(str(e) for e in errors.exceptions)
     except* StoreError as errors:
         _refuse(str(e) for e in errors.exceptions)
         code = codes.Run.STORE_LOST
@@ -76,7 +82,10 @@ async def _main(make: Callable[[], App], host: str, port: int, state: Path) -> N
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
-    app = make()
+    try:
+        app = make()
+    except StoreError as error:
+        raise _CannotRead(error) from error
     loop.add_signal_handler(signal.SIGHUP, app.reload.set)
     core = app.controller
     hub = openflow.Hub(loop, core.handle, core.cookies, lambda: app.terms.now)

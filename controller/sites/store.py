@@ -43,7 +43,13 @@ class SqliteStore:
             rows = self._db.execute("SELECT name, data FROM value").fetchall()
         except sqlite3.Error as error:
             raise StoreError(f"{self._path}: cannot be read: {error}; restore it or remove it") from error
-        return {name: bytes(data) for name, data in rows}
+        for name, data in rows:
+            if not isinstance(name, str) or not isinstance(data, bytes):
+                raise StoreError(
+                    f"{self._path}: the stored value {name!r} is no value of ours; "
+                    "restore the file, or remove it to begin with nothing remembered"
+                )
+        return dict(rows)
 
     async def commit(self, batch: Batch) -> None:
         """Write a batch as a whole, in a thread of its own. Raises StoreError."""
@@ -89,8 +95,12 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _lock(path: Path) -> int:
-    """Hold the file beside the store that says who uses it. Raises StoreError naming the process that does."""
-    beside = path.with_name(path.name + ".lock")
+    """Hold the file beside the store that says who uses it. Raises StoreError naming the process that does.
+
+    Beside the file itself, as SQLite's own: one that opens it by another name meets the same lock.
+    """
+    real = path.resolve()
+    beside = real.with_name(real.name + ".lock")
     lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,64 @@
+"""A lab whose controller has a wall clock that can be stepped.
+
+``python -m tests.lab.stepped FILE run ...`` is ``evenkeel run ...`` whose CLOCK_REALTIME is later by the seconds that
+FILE holds; other clocks, and those of all others, stay as they are.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.lab.balanced import Balanced
+from topo.demo import actors
+from topo.lab import Lab
+
+
+def _install(path: Path) -> None:
+    """Before modules are imported that keep a reference to ``time.time``."""
+    real = time.time_ns
+
+    def stepped_ns() -> int:
+        return real() + int(float(path.read_text(encoding="ascii")) * 1e9)
+
+    def stepped() -> float:
+        return stepped_ns() / 1e9
+
+    time.time_ns, time.time = stepped_ns, stepped
+
+
+class _Controller(actors.Controller):
+    """The same process, through this module."""
+
+    def __init__(self, lab: Lab, directory: Path) -> None:
+        super().__init__(lab, directory)
+        self.clock = directory / "clock"
+        self.clock.write_text("0", encoding="ascii")
+
+    def argv(self) -> list[str]:
+        """Its command line."""
+        python, _, _, *rest = super().argv()
+        return [python, "-m", __name__, str(self.clock), *rest]
+
+
+class Stepped(Balanced):
+    """A lab whose controller's wall clock can be stepped."""
+
+    def __init__(self, lab: Lab, **more: Any) -> None:
+        super().__init__(lab, **more)
+        self._controller: _Controller = _Controller(lab, self._path)
+
+    def step_clock(self, seconds: float) -> None:
+        """Set its wall clock so many seconds ahead of ours."""
+        draft = self._controller.clock.with_suffix(".new")
+        draft.write_text(str(seconds), encoding="ascii")
+        draft.replace(self._controller.clock)
+
+
+if __name__ == "__main__":
+    _install(Path(sys.argv.pop(1)))
+    from controller.cli.main import main
+
+    main()
