@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from controller.spec.shards import Shards, differing
-from controller.spec.slots import Bytes, SlotTable
+from controller.spec.slots import Bytes, Pairs, SlotTable
 from flows import messages, slots
 from flows.entries import Flow, FlowBody, FlowKey, Group, Meter, Target
 from flows.tables import POOL, SLOT, Kind, Placed
@@ -240,11 +240,16 @@ def _slots(
         (Kind.EXCEPTION, have.watched, want.watched),
         (Kind.YOUNG, have.young, want.young),
     ):
-        new_pairs, old_pairs = np.setdiff1d(wants, has), np.setdiff1d(has, wants)
+        new_pairs, old_pairs = _only(wants, has), _only(has, wants)
         _bulk(shield, slots.write, placed, kind, pool, new_pairs & 0xFFFF, new_pairs >> 16)
         _bulk(rest, slots.remove, placed, kind, pool, old_pairs & 0xFFFF, old_pairs >> 16)
         _note(out, "added", len(new_pairs), f"watches of pool {pool}")
         _note(out, "deleted", len(old_pairs), f"watches of pool {pool}")
+
+
+def _only(pairs: Pairs, others: Pairs) -> Pairs:
+    """Those that are not among the others."""
+    return np.setdiff1d(pairs, others) if len(pairs) and len(others) else pairs
 
 
 def _sized(table: SlotTable | None, size: int) -> SlotTable:

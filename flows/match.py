@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from flows.fields import FIELDS, as_int, field_of
@@ -28,9 +29,15 @@ class Match(frozenset[Item]):
 
     def pack(self) -> bytes:
         """The ``ofp_match`` structure, padded to 8 bytes."""
-        body = b"".join(FIELDS[n].tlv(v, m) for n, v, m in sorted(self, key=_order))
-        length = 4 + len(body)
-        return struct.pack("!HH", 1, length) + body + bytes(-length % 8)
+        return _pack(self)
+
+
+# What one switch is told to match, others of its role are told too.
+@lru_cache(maxsize=1 << 16)
+def _pack(match: Match) -> bytes:
+    body = b"".join(FIELDS[n].tlv(v, m) for n, v, m in sorted(match, key=_order))
+    length = 4 + len(body)
+    return struct.pack("!HH", 1, length) + body + bytes(-length % 8)
 
 
 def _item(name: str, value: Value) -> Item:

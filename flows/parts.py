@@ -6,7 +6,9 @@ A target of 100,000 flows then costs what its change costs, not what its size wo
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from controller.spec.shards import Shards
 from flows.entries import Flow, FlowBody, FlowKey
@@ -18,16 +20,31 @@ class Part(NamedTuple):
     """Some flows that are made of the same things."""
 
     name: Hashable
+    """Of what is made, and of which: one name has one ``make``, on all switches."""
     basis: tuple[object, ...]
     """All that ``make`` depends on; parts of an equal basis have equal flows."""
     make: Callable[[], Iterable[Flow]]
 
 
-class Made(NamedTuple):
-    """A part, made."""
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
+class Made:
+    """A part, made. Switches for which it is alike share it."""
 
     basis: tuple[object, ...]
     flows: dict[FlowKey, FlowBody]
+
+
+_NEWEST: WeakValueDictionary[Hashable, Made] = WeakValueDictionary()
+"""Parts by name as some switch made them last, for as long as one has them."""
+
+
+def _make(part: Part) -> Made:
+    known = _NEWEST.get(part.name)
+    if known is not None and known.basis == part.basis:
+        return known
+    made = Made(part.basis, {flow.key: flow.body for flow in part.make()})
+    _NEWEST[part.name] = made
+    return made
 
 
 class Parts:
@@ -50,12 +67,12 @@ class Parts:
         """These are all parts now."""
         before, now = self._made, dict[Hashable, Made]()
         changed = []
-        for name, basis, make in wanted:
-            known = before.get(name)
-            if known is not None and known.basis == basis:
+        for part in wanted:
+            name, known = part.name, before.get(part.name)
+            if known is not None and known.basis == part.basis:
                 now[name] = known
             else:
-                now[name] = Made(basis, {flow.key: flow.body for flow in make()})
+                now[name] = _make(part)
                 changed.append(name)
         left = [name for name in before if name not in now]
         if not changed and not left:
@@ -68,11 +85,11 @@ class Parts:
         """These parts may have changed, and no others."""
         before, changed = self._made, []
         now = dict(before)
-        for name, basis, make in parts:
-            known = before.get(name)
-            if known is None or known.basis != basis:
-                now[name] = Made(basis, {flow.key: flow.body for flow in make()})
-                changed.append(name)
+        for part in parts:
+            known = before.get(part.name)
+            if known is None or known.basis != part.basis:
+                now[part.name] = _make(part)
+                changed.append(part.name)
         self._made = now
         if changed and (self._apart or not self._step(before, changed, [])):
             self._merge(before)

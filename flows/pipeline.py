@@ -146,15 +146,15 @@ class Builder:
         roles = duty.switch.roles
         reach = self._backends(duty.pools)
         if duty.responder:
-            yield Part("advert", (here,), lambda: [respond.advert(here)])
-            yield from (_part(respond.flows, here, _timeless(vip), name=vip.id) for vip in duty.vips)
+            yield _part(_advert, here.anywhere, name=0)
+            yield from (_part(respond.flows, here.anywhere, _timeless(vip), name=vip.id) for vip in duty.vips)
         if Role.LB in roles:
             yield from _lb(here, duty, reach)
         elif Role.EDGE in roles:
             yield from _edge(here, duty)
         for item in duty.listeners:
             if item.mode is Mode.NAT:
-                yield _part(_answers, here, _lasting(item), reach[item.pool], duty.bypass, name=item.id)
+                yield _part(_answers, here.anywhere, _lasting(item), reach[item.pool], duty.bypass, name=item.id)
         if duty.pins:
             yield _part(_pins, here, duty.pins, name=0)
 
@@ -164,9 +164,9 @@ class Builder:
         lb = Role.LB in duty.switch.roles
         for item in (item for item in duty.listeners if item.pool in changed):
             if lb:
-                yield _part(_backends, here, _lasting(item), reach[item.pool], name=item.id)
+                yield _part(_backends, here.anywhere, _lasting(item), reach[item.pool], name=item.id)
             if item.mode is Mode.NAT:
-                yield _part(_answers, here, _lasting(item), reach[item.pool], duty.bypass, name=item.id)
+                yield _part(_answers, here.anywhere, _lasting(item), reach[item.pool], duty.bypass, name=item.id)
         for number in changed if lb else ():
             yield from _pool(here, duty.pools[number], reach[number])
 
@@ -212,22 +212,26 @@ def _lasting(item: ListenerSpec) -> ListenerSpec:
 
 
 def _lb(here: Here, duty: Duty, reach: Mapping[int, tuple[BackendSpec, ...]]) -> Iterator[Part]:
-    yield _part(_static, here, name=0)
+    yield _part(_static, here.anywhere, name=0)
     for vip in duty.vips:
-        yield _part(_vip, here, replace(vip, authority=0), name=vip.id)
+        yield _part(_vip, here.anywhere, replace(vip, authority=0), name=vip.id)
     for item in duty.listeners:
-        yield _part(_listener, here, item, name=item.id)
-        yield _part(_backends, here, _lasting(item), reach[item.pool], name=item.id)
+        yield _part(_listener, here if item.local else here.anywhere, item, name=item.id)
+        yield _part(_backends, here.anywhere, _lasting(item), reach[item.pool], name=item.id)
     for pool in duty.pools.values():
         yield from _pool(here, pool, reach[pool.id])
 
 
 def _pool(here: Here, pool: PoolSpec, reals: tuple[BackendSpec, ...]) -> Iterator[Part]:
-    yield _part(choose.pool, here, pool.id, pool.slots, name=pool.id)
+    yield _part(choose.pool, here.anywhere, pool.id, pool.slots, name=pool.id)
     yield _part(_nexthops, here, reals, name=pool.id)
-    yield _part(_keeps, here, reals, name=pool.id)
+    yield _part(_keeps, here.anywhere, reals, name=pool.id)
     special = tuple(real for real in pool.backends if real.fate is not Fate.NORMAL)
-    yield _part(_fates, here, special, name=pool.id)
+    yield _part(_fates, here.anywhere, special, name=pool.id)
+
+
+def _advert(here: Here) -> list[Flow]:
+    return [respond.advert(here)]
 
 
 def _static(here: Here) -> list[Flow]:
@@ -248,6 +252,7 @@ def _vip(here: Here, vip: VipSpec) -> list[Flow]:
 
 
 def _listener(here: Here, item: ListenerSpec) -> list[Flow]:
+    """Of the switch itself they name the MAC, where it answers for the listener's local address."""
     return [
         *listener.flows(here, item),
         *fragment.listener(here, item),

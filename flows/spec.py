@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from controller.spec.icmp import ERRORS
@@ -93,3 +94,13 @@ class Here:
     def of(switch: Switch) -> Here:
         """A switch with the pipeline where its placement says."""
         return Here(switch, Placed(switch.placement))
+
+    @cached_property
+    def anywhere(self) -> Here:
+        """Any switch with the pipeline in the same place: flows that name nothing of the switch are made of this."""
+        return _anywhere(self.placed, self.tunnel_mtu)
+
+
+@lru_cache(maxsize=64)
+def _anywhere(placed: Placed, tunnel_mtu: int) -> Here:
+    return Here(Switch("", "", 0, "", frozenset(), "", placement=placed.place), placed, tunnel_mtu)

@@ -191,13 +191,12 @@ class SwitchTask:
         if self.synced or self.leaving:
             return
         self._watcher.found(self)
-        want, _ = self._targets.of(self.driver)
+        want, _ = await self._targets.in_turn(self._target)
         if self.driver.lost_all(have, want):
             self._watcher.stale(self.switch)
 
     async def _converge(self) -> None:
-        want, version = self._targets.of(self.driver)
-        changes = self.driver.diff(self.have, want)
+        want, version, changes = await self._targets.in_turn(self._lacking)
         if len(changes):
             await self._write(changes, want)
         if isinstance(self.driver, Leases):
@@ -207,6 +206,15 @@ class SwitchTask:
         if not self.synced:
             self.synced = True
             self._watcher.synced(self)
+
+    def _target(self) -> tuple[Any, int]:
+        """What it should hold, and the version of the pins in it."""
+        return self._targets.of(self.driver)
+
+    def _lacking(self) -> tuple[Any, int, Delta]:
+        """The same, and what is to be written."""
+        want, version = self._target()
+        return want, version, self.driver.diff(self.have, want)
 
     async def _write(self, changes: Delta, want: Any) -> None:
         began = self._clock.now()
@@ -239,8 +247,7 @@ class SwitchTask:
         if believed is not self.have or self.leaving:
             return
         self.have = found
-        want, _ = self._targets.of(self.driver)
-        unexpected = self.driver.diff(found, want)
+        want, _, unexpected = await self._targets.in_turn(self._lacking)
         if not len(unexpected) or believed is None or len(self.driver.diff(believed, want)):
             return
         self.repairs += 1
@@ -278,7 +285,7 @@ class SwitchTask:
             self._lease.clear()
             if not self.synced or self.leaving or not isinstance(self.driver, Leases):
                 continue
-            want, _ = self._targets.of(self.driver)
+            want, _ = await self._targets.in_turn(self._target)
             now = self._clock.now()
             left = {vip: until - now for vip, until in self._until.items() if until > now}
             try:

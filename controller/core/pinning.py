@@ -133,12 +133,7 @@ class Pinning:
         if kept == self._kept:
             return
         self._kept = kept
-        over = [
-            key
-            for key, pin in self._book.pins.items()
-            if pin.backend not in kept.get(key.listener, frozenset())
-        ]
-        self._changed(self._book.drop(over))
+        self._changed(self._book.drop(self._book.strays(kept)))
 
     def _changed(self, changed: bool) -> None:
         if changed:

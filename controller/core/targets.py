@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 from controller.core.cells import Readable
 from controller.plan.duty import World
 from controller.plan.pins import PinBook
 from controller.southbound.driver import Delta, Driver, HoldsPins
+
+LONG = 0.005
+"""Seconds of planning after which the loop's other work has its turn."""
+BREATH = 0.002
+"""Seconds that it has then before the next switch is planned for."""
+T = TypeVar("T")
 
 
 class _Made(NamedTuple):
@@ -25,6 +34,7 @@ class Targets:
         self._committed = committed
         self._pins = pins
         self._made: dict[object, _Made] = {}
+        self._turn = asyncio.Lock()
 
     @property
     def world(self) -> World:
@@ -32,6 +42,15 @@ class Targets:
         world = self._committed.value
         assert world is not None, "nothing is planned before the first commit"
         return world
+
+    async def in_turn(self, work: Callable[[], T]) -> T:
+        """Plan or compare for one switch: many that do so at once alternate with everything else in the loop."""
+        async with self._turn:
+            began = time.monotonic()
+            result = work()
+            if time.monotonic() - began > LONG:
+                await asyncio.sleep(BREATH)
+            return result
 
     def of(self, driver: Driver[Any, Any]) -> tuple[Any, int]:
         """What a switch should hold now, and the version of the pins in it."""

@@ -277,7 +277,12 @@ def pool_spec(world: World, switch: Switch, key: str) -> PoolSpec:
 
 def ports_to(switch: Switch, real: Backend) -> tuple[int, ...]:
     """Ports of a switch that lead to a backend: to the switch where it is, then to itself."""
-    towards = [to for to in dict.fromkeys((real.at, real.name)) if to]
+    return ports_towards(switch, real.at, real.name)
+
+
+def ports_towards(switch: Switch, *names: str | None) -> tuple[int, ...]:
+    """Ports of a switch that lead to the first of these, then to the others; None: to nothing."""
+    towards = [to for to in dict.fromkeys(names) if to]
     return tuple(number for to in towards for number in switch.leading_to(to))
 
 

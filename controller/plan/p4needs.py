@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from controller.plan.duty import World, pool_number, ports_to, vips_of, world_of
+from controller.plan.duty import World, pool_number, ports_towards, vips_of, world_of
 from controller.plan.ids import Space
 from controller.plan.paths import Ways, cables
 from controller.plan.pins import PinBook
@@ -22,7 +22,7 @@ _Want = tuple[tuple[int, ...], tuple[int, ...]]
 
 def p4_needs(world: World, switch: Switch, duty: Duty, secret: Secret) -> P4Needs:
     """The P4 half of a switch's duty."""
-    wanted = _Wanted.of(world, switch)
+    wanted = _Wanted.of(_Reals(world), switch)
     numbers = {
         want: FIRST_GROUP + world.ids.id(Space.GROUP, name) for want, name in wanted.groups.names().items()
     }
@@ -82,7 +82,8 @@ class Needs:
 def group_names(world: World) -> set[str]:
     """Names of all groups of next hops that P4 switches need now: they have ids before anything is planned."""
     p4 = (switch for switch in world.intent.switches if switch.of_kind.protocol is Speaks.P4RUNTIME)
-    return {name for switch in p4 for name in _Wanted.of(world, switch).groups.names().values()}
+    reals = _Reals(world)
+    return {name for switch in p4 for name in _Wanted.of(reals, switch).groups.names().values()}
 
 
 def grouped(
@@ -97,6 +98,26 @@ def grouped(
     return with_groups(tables, group_names(world), now)
 
 
+class _Reals:
+    """Where backends are, by the site whose switches lead to them: asked of all its switches."""
+
+    def __init__(self, world: World) -> None:
+        self.ways = Ways(world)
+        self._world = world
+        self._served: dict[str, set[tuple[str | None, str]]] = {}
+
+    def seen_from(self, switch: Switch) -> set[tuple[int, ...]]:
+        """Sets of ports that lead to the backends of what a switch serves."""
+        if switch.site not in self._served:
+            world = self._world
+            keys = {world.state_key(item) for vip in vips_of(world, switch) for item in vip.listeners}
+            members = (member.backend for key in keys for member in world.pools[key].members)
+            self._served[switch.site] = {(real.at, real.name) for real in members}
+        to = {port.to for port in switch.ports}
+        named = {(at if at in to else None, name if name in to else None) for at, name in self._served[switch.site]}
+        return {ports_towards(switch, *each) for each in named}
+
+
 @dataclass(frozen=True)
 class _Wanted:
     """Groups of next hops that one switch needs."""
@@ -108,8 +129,8 @@ class _Wanted:
     """By the ports that lead to a backend."""
 
     @staticmethod
-    def of(world: World, switch: Switch) -> _Wanted:
-        known = Ways(world)
+    def of(reals: _Reals, switch: Switch) -> _Wanted:
+        known = reals.ways
         groups = _Groups(switch)
         by_name: dict[str, list[int]] = {}
         for port in switch.ports:
@@ -118,10 +139,8 @@ class _Wanted:
         for route in switch.routes:
             ports = tuple(sorted(n for via in route.via for n in by_name.get(via, ())))
             routes.append(groups.want(ports, known.living(switch, ports, route.to)))
-        serves = {item.name for vip in vips_of(world, switch) for item in vip.listeners}
-        states = {world.state_key(item) for item in world.intent.listeners() if item.name in serves}
-        reals = {ports_to(switch, member.backend) for key in states for member in world.pools[key].members}
-        ways = {ports: groups.want(ports, known.living(switch, ports)) for ports in sorted(reals - {()})}
+        leading = sorted(reals.seen_from(switch) - {()})
+        ways = {ports: groups.want(ports, known.living(switch, ports)) for ports in leading}
         return _Wanted(groups, routes, ways)
 
 

@@ -7,7 +7,7 @@ a sibling sees the connection ─► it becomes the reporter          reporter f
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -55,8 +55,9 @@ class PinBook:
     _log: deque[PinKey] = field(default_factory=lambda: deque(maxlen=LOG))
     """Which pin each of the last versions changed."""
     _reporters: Counter[str | None] = field(default_factory=Counter)
-    """How many pins each reports; this and the next tell that there is nothing to look for among all pins."""
-    _listeners: Counter[int] = field(default_factory=Counter)
+    """How many pins each reports: tells that there is nothing to look for among all pins."""
+    _places: dict[tuple[int, int], dict[PinKey, None]] = field(default_factory=dict)
+    """Pins by listener and backend."""
 
     @staticmethod
     def starting_at(number: int) -> PinBook:
@@ -149,9 +150,17 @@ class PinBook:
 
     def of_listeners(self, listeners: Collection[int]) -> set[PinKey]:
         """The pins of these listeners."""
-        if not any(self._listeners[number] for number in listeners):
-            return set()
-        return {key for key in self.pins if key.listener in listeners}
+        return {key for (number, _), keys in self._places.items() if number in listeners for key in keys}
+
+    def strays(self, kept: Mapping[int, Collection[int]]) -> list[PinKey]:
+        """Pins to other backends than those that their listeners keep; takes a time by listeners and backends."""
+        nothing: Collection[int] = ()
+        return [
+            key
+            for (number, backend), keys in self._places.items()
+            if backend not in kept.get(number, nothing)
+            for key in keys
+        ]
 
     def changed_since(self, version: int) -> set[PinKey] | None:
         """Pins that are not as they were in that version, or are no more; None: too long ago to tell."""
@@ -174,21 +183,29 @@ class PinBook:
         known = self.pins.get(pin.key)
         if known is not None:
             self._by_id.pop(known.id, None)
-            self._count(known, -1)
+            self._unplace(known)
         self._log_change(pin.key)
         self.pins[pin.key] = replace(pin, version=self.version)
         self._by_id[pin.id] = pin.key
-        self._count(pin, 1)
+        self._place(pin)
 
     def _drop(self, key: PinKey) -> None:
         self._log_change(key)
         pin = self.pins.pop(key)
         del self._by_id[pin.id]
-        self._count(pin, -1)
+        self._unplace(pin)
 
-    def _count(self, pin: Pin, by: int) -> None:
-        self._reporters[pin.reporter] += by
-        self._listeners[pin.key.listener] += by
+    def _place(self, pin: Pin) -> None:
+        self._reporters[pin.reporter] += 1
+        self._places.setdefault((pin.key.listener, pin.backend), {})[pin.key] = None
+
+    def _unplace(self, pin: Pin) -> None:
+        self._reporters[pin.reporter] -= 1
+        place = pin.key.listener, pin.backend
+        keys = self._places[place]
+        del keys[pin.key]
+        if not keys:
+            del self._places[place]
 
     def _log_change(self, key: PinKey) -> None:
         self.version += 1

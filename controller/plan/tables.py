@@ -120,15 +120,19 @@ def probed(intent: Intent, tables: Tables) -> Intent:
 
 def _leading_to(intent: Intent, users: Mapping[str, set[str]]) -> tuple[Vip, ...]:
     """The VIPs, with a listener more where one leads to members of another pool than its own."""
+    pools: dict[str, list[str]] = {}
+    for pool, names in users.items():
+        for name in names:
+            pools.setdefault(name, []).append(pool)
     out = []
     for vip in intent.vips:
         more = [
             replace(item, pool=pool)
-            for pool, names in users.items()
             for item in vip.listeners
-            if item.name in names and item.pool != pool
+            for pool in pools.get(item.name, ())
+            if item.pool != pool
         ]
-        out.append(replace(vip, listeners=(*vip.listeners, *more)))
+        out.append(replace(vip, listeners=(*vip.listeners, *more)) if more else vip)
     return tuple(out)
 
 
