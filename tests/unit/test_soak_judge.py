@@ -21,6 +21,7 @@ from tests.unit.soaking import (
 from topo.demo.records import Echo, Failure
 from topo.soak.fates import PathChange, path_changes
 from topo.soak.judge import REPORT_WINDOW
+from topo.soak.signals import TableChange
 from topo.soak.stage import DRAIN_TIMEOUT, MEMORY_TIMEOUT
 
 
@@ -249,6 +250,26 @@ def test_one_that_was_opened_on_a_moving_slot_and_heard_since_was_not() -> None:
     assert judge(connection(**young), KILL, records=(record,), tables=tables("web", 31.5)).verdict == "broken"
 
 
+def test_a_window_does_not_end_while_there_is_no_controller() -> None:
+    young: dict[str, Any] = {
+        "begin": 29.9,
+        "opened": 30.0,
+        "echoes": [Echo(30.1, 0.01, "s1"), Echo(34.0, 0.01, "s1")],
+    }
+    one, record = connection(**young), served(opened=29.95)
+    old = tables("web", 16.0)
+    assert judge(one, KILL, records=(record,), tables=old).verdict == "broken"
+    assert judge(one, KILL, records=(record,), tables=old, away=((22.0, 39.0),)).verdict == "at_risk"
+    assert judge(one, KILL, records=(record,), tables=old, away=((5.0, 15.0),)).verdict == "broken"
+
+
+def test_what_was_heard_before_the_table_was_written_was_not_heard_on_it() -> None:
+    spoke = [Echo(20.0, 0.01, "s1"), Echo(33.0, 0.01, "s1")]
+    late = (TableChange("web", 30.0, 33.5),)
+    assert judge(connection(echoes=spoke), KILL, tables=tables("web", 30.0)).verdict == "broken"
+    assert judge(connection(echoes=spoke), KILL, tables=late).verdict == "at_risk"
+
+
 def test_what_was_heard_while_no_controller_took_reports_was_not_heard() -> None:
     one = connection(echoes=[Echo(20.0, 0.01, "s1"), Echo(32.0, 0.01, "s1")])
     changed = tables("web", 30.5)
@@ -301,6 +322,13 @@ def test_fullnat_ends_when_an_lb_switch_returns_that_was_away_when_it_was_opened
     assert judge(one, after, records=(record,), admitted=used).verdict == "broken"
     stopped = done("pause", "pause", "lb2", 9.0, "26", end=35.0)
     assert judge(one, stopped, records=(record,)).reason.startswith("fullnat: stop lb2")
+
+
+def test_an_lb_switch_that_died_again_before_it_was_used_was_away_all_the_time() -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    twice = (done("lb", "kill", "lb2", 5.0), done("lb", "kill", "lb2", 20.0))
+    assert judge(one, *twice, records=(record,), admitted=((35.0, "lb2"),)).verdict == "at_risk"
+    assert judge(one, *twice, records=(record,), admitted=((15.0, "lb2"), (35.0, "lb2"))).verdict == "broken"
 
 
 @pytest.mark.parametrize("lb", ["lb1", "lb3"])

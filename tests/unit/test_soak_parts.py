@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -254,6 +255,22 @@ def test_the_journal_gives_tables_of_tcp_admissions_and_verdicts() -> None:
     assert [(one.pool, one.t) for one in table_changes(events)] == [("web", 1.0)]
     assert admissions(events) == ((2.0, "lb1"),)
     assert notes(events)[-1] == (3.0, "event=verdict backend=s1 up=False")
+
+
+def test_a_table_is_written_when_the_slowest_switch_has_it() -> None:
+    def write(t: float, switch: str, ms: float) -> dict[str, Any]:
+        return {"t": t, "event": "converged", "switch": switch, "ms": ms}
+
+    events = [
+        {"t": 1.0, "event": "table", "pool": "web/tcp"},
+        write(1.1, "lb1", 200.0),  # of what was before
+        write(1.3, "lb2", 100.0),
+        write(4.5, "lb1", 300.0),
+        write(5.0, "lb2", 300.0),  # of what came after
+        write(9.0, "edge1", 10.0),
+    ]
+    assert [one.written for one in table_changes(events, ("lb1", "lb2"))] == [4.5]
+    assert [one.written for one in table_changes(events[:2], ("lb1", "lb2"))] == [1.0]
 
 
 # -- command

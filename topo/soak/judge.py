@@ -198,8 +198,10 @@ class Judge:
         """
         if path.gone:
             return not mine or path.lb in mine
-        left = [one.t for one in self._paths if one.gone and one.lb == path.lb and one.t < path.t]
-        return mine != {path.lb} and opened >= max(left, default=0.0) - self._settled
+        before = [one for one in self._paths if one.lb == path.lb and one.t < path.t]
+        used = max((one.t for one in before if not one.gone), default=0.0)
+        left = min((one.t for one in before if one.gone and one.t > used), default=used)
+        return mine != {path.lb} and opened >= left - self._settled
 
     def _unheard(
         self, connection: Connection, endpoint: Endpoint, path: PathChange, at: float
@@ -210,12 +212,13 @@ class Judge:
         """
         opened = connection.opened or 0.0
         for table in self._evidence.tables:
-            if table.t > at or opened > table.t + LONGEST_TRANSITION + self._settled:
+            if table.t > at or opened > self._while_away(table.t + LONGEST_TRANSITION) + self._settled:
                 continue
             pool = self._pool(endpoint, table)
             if pool is None or (opened < table.t and at < table.t + signals.seconds(pool["transition"])):
                 continue
-            if not self._heard(connection, table.t + self._settled, path.t - self._reported):
+            known = max(table.written, table.t) + self._settled
+            if not self._heard(connection, known, path.t - self._reported):
                 return table
         return None
 
@@ -235,6 +238,10 @@ class Judge:
 
     def _nobody(self, t: float) -> bool:
         return any(start - self._reported <= t <= end + self._settled for start, end in self._away)
+
+    def _while_away(self, t: float) -> float:
+        """When what is due at ``t`` is done: a controller ends windows, and one that is away does so on its return."""
+        return next((end for start, end in self._away if start - self._settled <= t <= end), t)
 
     def _suspects(self, last: float, at: float) -> tuple[str, ...]:
         seen = self._evidence

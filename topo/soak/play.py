@@ -304,7 +304,7 @@ class Soak:
             self._stage,
             start,
             done,
-            signals.table_changes(seen.events),
+            signals.table_changes(seen.events, self._stage.lbs),
             signals.admissions(seen.events),
             tuple(seen.away) if self._gone is None else (*seen.away, (self._gone, float("inf"))),
             signals.notes(seen.events),

@@ -6,7 +6,7 @@ that time passed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,9 @@ WITHDRAWN = "withdrawn"
 TURNED = "memory_turned"
 DRAINING = ("listener_drains", "listener_returned", "listener_gone")
 WRITTEN = "converged"
+
+LONGEST_WRITE = 10.0
+"""Seconds after a new table within which a switch begins to write it; what it begins later is of something else."""
 
 Event = Mapping[str, Any]
 
@@ -49,17 +52,29 @@ class TableChange:
     pool: str
     """Without its protocol."""
     t: float
+    written: float = 0.0
+    """When the last lb switch had it: later than ``t`` by a moment, or by seconds on a machine that is busy."""
 
 
-def table_changes(events: Iterable[Event]) -> tuple[TableChange, ...]:
-    """All of TCP."""
-    found = []
+def table_changes(events: Iterable[Event], lbs: Collection[str] = ()) -> tuple[TableChange, ...]:
+    """All of TCP. ``lbs``: the lb switches that tables are written to."""
+    found, events = [], tuple(events)
+    writes = [one for one in events if name(one) == WRITTEN and one.get("switch") in lbs]
     for event in events:
         if name(event) == TABLE:
             pool, _, protocol = str(event.get("pool")).partition("/")
             if protocol in ("", "tcp"):
-                found.append(TableChange(pool, when(event)))
+                found.append(TableChange(pool, when(event), _written(writes, when(event))))
     return tuple(found)
+
+
+def _written(writes: Iterable[Event], t: float) -> float:
+    """When the slowest switch ended the first write that it began after ``t``; some have nothing to write."""
+    first: dict[str, float] = {}
+    for one in writes:
+        if t <= when(one) - float(one.get("ms", 0.0)) / 1000.0 <= t + LONGEST_WRITE:
+            first.setdefault(str(one["switch"]), when(one))
+    return max(first.values(), default=t)
 
 
 def admissions(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
