@@ -112,7 +112,7 @@ class PinEnded:
 
 @dataclass(frozen=True)
 class Refused:
-    """The switch refused a message on the stream, for which nobody waits."""
+    """The switch refused a message on the stream whose answer is not awaited."""
 
     session: P4Session
     what: str
