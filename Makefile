@@ -12,7 +12,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --retries 5 --timeout 60
 IS_ROOT := $(filter 0,$(shell id -u))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fresh image compose-test bench docs coverage p4 shell lint types venv lab-packages \
+.PHONY: help demo test test-long soak fresh image compose-test bench docs coverage p4 shell lint types venv lab-packages \
   bench-packages root pins clean
 
 help:  ## this list
@@ -35,6 +35,22 @@ image:  ## the images evenkeel:runtime and evenkeel:lab (docs/docker.md)
 
 compose-test: venv  ## compose.yaml under load, an lb container killed: EVENKEEL_SWITCH=embedded or bmv2 (3 minutes)
 	$(BIN)/python -m tests.compose.trial
+
+SOAK_SEEDS = 1 2 3
+SOAK_KINDS = ovs embedded
+
+soak: root venv lab-packages  ## edits, deaths and clock steps at random: 3 x 5 and 15 minutes a kind of switch (1 h; root)
+	@failed=; for kind in $(SOAK_KINDS); do \
+	  for run in $(SOAK_SEEDS:%=%/5) 4/15; do \
+	    seed=$${run%/*} minutes=$${run#*/} out=out/soak/$$kind-$$seed; mkdir -p $$out; \
+	    echo "soak: $$kind, seed $$seed, $$minutes minutes: $$out"; \
+	    $(BIN)/evenkeel soak --seed $$seed --minutes $$minutes --switch $$kind --out $$out > $$out/output 2>&1 \
+	      || failed="$$failed $$kind/$$seed"; \
+	    grep -E '^(connections|counted|refused|suspects|broken beyond|not passed|soak)' $$out/output; \
+	  done; done; \
+	test -z "$$failed" || { echo "soak: did not pass:$$failed" >&2; exit 1; }
+
+test-long: lint types lab-packages shell soak  ## what takes too long for every change: the soak (root)
 
 bench: root venv lab-packages bench-packages  ## measure everything (root)
 	$(BIN)/evenkeel bench all

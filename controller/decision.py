@@ -18,9 +18,8 @@ import numpy as np
 from controller.hashes import SLOT_HASHES
 from controller.plan.pins import PinKey
 from controller.spec.slots import Pairs, SlotTable
-from controller.spec.switch import Duty, Fate, ListenerSpec
+from controller.spec.switch import STICKY_PORT, Duty, Fate, ListenerSpec
 from controller.spec.types import Address, Protocol
-from flows.stages.listener import STICKY_PORT
 
 MAX_PORT = 65_535
 

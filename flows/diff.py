@@ -71,7 +71,7 @@ def diff(placed: Placed, have: Target, want: Target, foreign: frozenset[FlowKey]
         surplus |= {key: body for key, body in here.items() if key not in there}
         for key, body in there.items():
             old = here.get(key)
-            if old == body:
+            if old is body or old == body:
                 continue
             if key in foreign and key.table == placed.entry:
                 out.conflicts.append(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+from controller.spec.icmp import ERRORS
 from controller.spec.switch import ListenerSpec
 from controller.spec.types import Switch
 from flows.fields import FIELDS
@@ -42,9 +43,9 @@ class Family:
         return 8 * FIELDS[self.src].size
 
 
-V4 = Family(4, ETH_IP, "ipv4_src", "ipv4_dst", PROTO_ICMP, "icmpv4_type", "icmpv4_code", (3, 11, 12), (8, 0))
+V4 = Family(4, ETH_IP, "ipv4_src", "ipv4_dst", PROTO_ICMP, "icmpv4_type", "icmpv4_code", ERRORS[4], (8, 0))
 V6 = Family(
-    6, ETH_IPV6, "ipv6_src", "ipv6_dst", PROTO_ICMP6, "icmpv6_type", "icmpv6_code", (1, 2, 3, 4), (128, 129)
+    6, ETH_IPV6, "ipv6_src", "ipv6_dst", PROTO_ICMP6, "icmpv6_type", "icmpv6_code", ERRORS[6], (128, 129)
 )
 FAMILIES = (V4, V6)
 

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from controller.spec.kinds import KINDS, Protocol
 from topo import hostprograms, intent, model, netns, ovs, process, state, wires
 from topo.errors import LabError
 from topo.plan import P4RUNTIME_PORT, Fabric, Host, plan
@@ -23,11 +24,11 @@ from topo.switches import SwitchProcess, missing, process_of
 
 def _check_kinds(topology: model.Topology) -> None:
     """Raise ``LabError`` unless switches of these kinds can be started here, with these settings."""
-    kinds = {switch.name: switch.kind or "ovs" for switch in topology.switches}
+    kinds = {switch.name: switch.kind or model.DEFAULT_KIND for switch in topology.switches}
     reason = missing(kinds.values())
     if reason is not None:
         raise LabError(reason)
-    p4 = [f"{name} is {kind}" for name, kind in kinds.items() if kind != "ovs"]
+    p4 = [f"{name} is {kind}" for name, kind in kinds.items() if KINDS[kind].protocol is Protocol.P4RUNTIME]
     if topology.tso and p4:
         raise LabError(f"tso is for labs of ovs switches: they finish what hosts leave undone; {p4[0]}")
 
@@ -104,7 +105,7 @@ class Lab:
         name: str | None = None,
         tso: bool | None = None,
         deadline: float = 30.0,
-        switch: model.SwitchKind = "ovs",
+        switch: model.SwitchKind = model.DEFAULT_KIND,
         temporary: bool = False,
     ) -> Lab:
         """Build a lab and return once every inter-switch link is alive.

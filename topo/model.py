@@ -22,6 +22,9 @@ TcpPort = Annotated[int, Field(ge=1, le=65535)]
 SwitchKind = Literal["ovs", "bmv2", "embedded"]
 KINDS: tuple[SwitchKind, ...] = get_args(SwitchKind)
 """What a switch can be: Open vSwitch, BMv2's simple_switch_grpc, or ``evenkeel switch``."""
+DEFAULT_KIND: SwitchKind = "ovs"
+SIMULATED_KIND: SwitchKind = "embedded"
+"""What can be run without privileges, over pipes in place of interfaces."""
 
 _RESERVED = {"net", "br0", "lo", "vx0", "tun0", "mgmt0", "segment"}
 SHIPPED = Path(__file__).parent / "topologies"

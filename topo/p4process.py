@@ -11,22 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from topo import netns, process, wires
+from topo.model import SwitchKind
+from topo.p4programs import PROGRAMS
 from topo.plan import CPU_PORT, P4RUNTIME_PORT, Fabric, Switch
 
-BMV2 = "simple_switch_grpc"
-EMBEDDED = (sys.executable, "-m", "controller", "switch")
 ROOT = Path(__file__).parents[1]
 DEADLINE = 30.0
 """Seconds from the start of the program to its open P4Runtime port."""
 PATIENCE = 5.0
 """Seconds that a switch which comes back waits for its controller."""
-_OWN_SYS = ("unshare", "--mount", "sh", "-c", 'mount -t sysfs none /sys && exec "$@"', "sh")
-"""BMv2 asks /sys after its interfaces, and the machine's /sys shows those of another namespace."""
-_SHARE = -10
-"""Niceness of an embedded switch. One in Python burns whole processors for seconds while its tables are written: with
-real-time priority, as the other kinds have it, a few of them would leave the controller only what the kernel keeps
-back (50 ms of each second, at a stretch), and its probes would time out. A share, however large, leaves the rest of
-every scheduling period to others."""
 
 
 def options(switch: Switch) -> list[str]:
@@ -37,15 +30,10 @@ def options(switch: Switch) -> list[str]:
     return [*ports, *identity, "--", *target]
 
 
-def missing(kind: str) -> str | None:
+def missing(kind: SwitchKind) -> str | None:
     """Why no switch of this kind can be started here; None if one can."""
-    if kind == "bmv2" and shutil.which(BMV2) is None:
-        return (
-            f"BMv2 is not installed ({BMV2} is not on PATH): install the p4lang-bmv2 package of the P4 "
-            "project, build https://github.com/p4lang/behavioral-model, or use --switch embedded, which "
-            "needs nothing"
-        )
-    return None
+    program = PROGRAMS[kind]
+    return program.absent if shutil.which(program.command[0]) is None else None
 
 
 class P4Switch:
@@ -58,6 +46,7 @@ class P4Switch:
         self.space = space
         self.pids = pids
         self.env: Mapping[str, str] = {}
+        self._program = PROGRAMS[switch.kind]
 
     def create(self, shared: Path) -> None:
         """Lay out the switch's directory."""
@@ -65,10 +54,9 @@ class P4Switch:
 
     def command(self) -> list[str]:
         """Its command line: a program comes over P4Runtime only."""
-        own = [*_OWN_SYS, BMV2]
-        if self.switch.kind == "embedded":
-            trace = ["--trace-socket", str(self.directory / "trace.sock")]
-            own = [*EMBEDDED, *trace]
+        own = [*self._program.within, *self._program.command]
+        if self._program.traces:
+            own += ["--trace-socket", str(self.directory / "trace.sock")]
         return [*own, *options(self.switch)]
 
     def start(self, shut: bool = False) -> None:
@@ -103,20 +91,20 @@ class P4Switch:
 
         At once, so that the threads it will have inherit it; no error where that is not allowed.
         """
-        if self.switch.kind != "embedded":
+        if self._program.niceness is None:
             process.favour(pid)
             return
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, pid, _SHARE)
+            os.setpriority(os.PRIO_PROCESS, pid, self._program.niceness)
 
     def _prefer_session(self, pid: int) -> None:
         """Where the kernel groups processes by session, it is the group's niceness that counts among sessions.
 
         Once it runs, not sooner: before that it may still be of our own session.
         """
-        if self.switch.kind == "embedded":
+        if self._program.niceness is not None:
             with suppress(OSError):
-                Path(f"/proc/{pid}/autogroup").write_text(str(_SHARE))
+                Path(f"/proc/{pid}/autogroup").write_text(str(self._program.niceness))
 
     def _listens(self) -> bool:
         with (

@@ -16,7 +16,8 @@ from ipaddress import (
 )
 from itertools import count
 
-from topo.model import HostSpec, SwitchKind, SwitchSpec, Topology
+from controller.spec.kinds import KINDS, Protocol
+from topo.model import DEFAULT_KIND, HostSpec, SwitchKind, SwitchSpec, Topology
 
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
@@ -76,7 +77,7 @@ class Switch:
     @property
     def p4(self) -> bool:
         """Whether it is run over P4Runtime, and so has no forwarding but the controller's."""
-        return self.kind != "ovs"
+        return KINDS[self.kind].protocol is Protocol.P4RUNTIME
 
     def port(self, neighbour: str) -> int:
         """OpenFlow number of the port towards a neighbour."""
@@ -175,17 +176,19 @@ def _switches(topology: Topology) -> dict[str, Switch]:
         while identity is None or (spec.id is None and identity in taken):
             identity = next(counters[spec.roles[0]])
         taken.add(identity)
+        kind = spec.kind or DEFAULT_KIND
+        has_tunnel_port = KINDS[kind].protocol is Protocol.OPENFLOW
         ordinal = next(lbs) if "lb" in spec.roles else None
         result[spec.name] = Switch(
             name=spec.name,
-            kind=spec.kind or "ovs",
+            kind=kind,
             id=identity,
             site=spec.site or topology.sites[0].name,
             roles=spec.roles,
             mac=f"02:45:56:01:{identity >> 8:02x}:{identity & 0xFF:02x}",
             control=CONTROL_NETWORK[identity],
             ports=_ports(topology, spec),
-            vtep=None if ordinal is None or spec.kind not in (None, "ovs") else TUNNEL_NETWORK[ordinal],
+            vtep=None if ordinal is None or not has_tunnel_port else TUNNEL_NETWORK[ordinal],
             local=()
             if ordinal is None
             else (ip_network(f"10.3.{ordinal}.0/28"), ip_network(f"fd00:0:0:3:{ordinal:x}::/80")),

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from topo import ovs, p4process
+from topo.model import SwitchKind
+from topo.p4programs import PROGRAMS
 from topo.plan import Fabric, Switch
 
 
@@ -53,7 +55,7 @@ def process_of(fabric: Fabric, switch: Switch, directory: Path, space: str, pids
     return kind(fabric, switch, directory, space, pids)
 
 
-def missing(kinds: Iterable[str]) -> str | None:
+def missing(kinds: Iterable[SwitchKind]) -> str | None:
     """Why switches of one of these kinds cannot be started here; None if all can."""
-    reasons = (p4process.missing(kind) if kind != "ovs" else ovs.missing() for kind in sorted(set(kinds)))
+    reasons = (p4process.missing(kind) if kind in PROGRAMS else ovs.missing() for kind in sorted(set(kinds)))
     return next((reason for reason in reasons if reason is not None), None)

@@ -11,6 +11,8 @@ from controller.frames.checksum import checksum, pseudo_header
 from controller.frames.packet import ip_frame, mac_bytes
 from topo.errors import LabError
 from topo.lab import Lab
+from topo.model import SwitchKind
+from topo.p4programs import PROGRAMS
 from topo.p4switch.story import tell
 from topo.p4switch.tracer import ask
 from topo.plan import Address, Host
@@ -77,9 +79,12 @@ def build(lab: Lab, sender: Host, to: Address, port: int, source_port: int, flag
     return ip_frame(mac_bytes(mac) + mac_bytes(sender.mac), source, destination, protocol, payload)
 
 
-def _ask(node: str, kind: str, socket: Path, port: int, frame: bytes) -> dict[str, Any]:
-    if kind != "embedded":
-        raise LabError(f"{node} is a {kind} switch: only embedded switches tell what they do with a packet")
+def _ask(node: str, kind: SwitchKind, socket: Path, port: int, frame: bytes) -> dict[str, Any]:
+    those = [known for known, program in PROGRAMS.items() if program.traces]
+    if kind not in those:
+        raise LabError(
+            f"{node} is a {kind} switch: only {' and '.join(those)} switches tell what they do with a packet"
+        )
     try:
         return ask(socket, port, frame)
     except OSError as error:

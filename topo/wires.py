@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, ip_interface
 from pyroute2 import IPRoute
 
 from topo import netns
+from topo.p4programs import PROGRAMS
 from topo.plan import (
     CONTROL_ADDRESS,
     CONTROL_NETWORK,
@@ -220,13 +221,13 @@ def set_up_tunnel(switch: Switch, gateway_mac: str) -> None:
 def plug(fabric: Fabric, spaces: Mapping[str, str], one: str, other: str, up: bool) -> None:
     """Plug or unplug a cable between two nodes; ``up``: the former. May be repeated.
 
-    Always the same end goes down, and never a host's, which would forget its IPv6 addresses and routes, nor BMv2's,
-    which would stop to receive from any port: between two such nodes the cable lets nothing through.
+    Always the same end goes down, and never a host's, which would forget its IPv6 addresses and routes, nor that of a
+    switch that would stop to receive from any port: between two such nodes the cable lets nothing through.
     """
     ends = {one: _interface(fabric, other, at=one), other: _interface(fabric, one, at=other)}
     for node, interface in ends.items():
         switch = fabric.switches.get(node)
-        if switch is not None and switch.kind != "bmv2":
+        if switch is not None and (not switch.p4 or PROGRAMS[switch.kind].may_lose_carrier):
             set_link(spaces[node], interface, up)
             return
     for node, interface in ends.items():

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from controller import maglev
@@ -14,7 +15,9 @@ from controller.clock import Clock, SystemClock
 from controller.core.admission import Admission
 from controller.core.announce import Announcer
 from controller.core.authority import Authority
+from controller.core.commands import commands
 from controller.core.conntrack import Conntrack
+from controller.core.control import ControlSocket
 from controller.core.controller import Controller, Parts
 from controller.core.directory import Directories
 from controller.core.fleet import AnyDriver, Fleet
@@ -94,7 +97,7 @@ class App:
         self.presence = presence = Presence(state.absent, state.admitted, state.intent, journal, clock)
         self.pinning = pinning = Pinning(pins, state.committed, fleet.wake)
         self.ownership = Ownership(state.owners, state.intent, state.tables)
-        make = health or (lambda take: HealthService(take, unix=clock.now))
+        make = health or partial(_health, journal, clock)
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
         self.intents = Intents(state.intent, pools, journal, refusals)
         self.hellos = Hellos(state.dead_links, state.intent, fleet, journal, state.secret, clock)
@@ -166,8 +169,8 @@ class App:
         await asyncio.to_thread(maglev.warm)
         await self.state.commit()
 
-    async def run(self, status: Path | None = None) -> None:
-        """Until cancelled. ``status``: the file to show ourselves in."""
+    async def run(self, status: Path | None = None, control: Path | None = None) -> None:
+        """Until cancelled. ``status``: the file to show ourselves in; ``control``: the socket that takes commands."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.state.run())
             group.create_task(self.fleet.run())
@@ -180,6 +183,9 @@ class App:
             group.create_task(self.hellos.run())
             if status is not None:
                 group.create_task(self._show(status))
+            if control is not None:
+                orders = commands(self.pools, self.state.commit)
+                group.create_task(ControlSocket(control, orders, self.journal).run())
 
     def snapshot(self) -> Snapshot:
         """What there is to show."""
@@ -219,6 +225,13 @@ class App:
             except Exception as error:  # what is shown must not end what is shown
                 self.journal.failure(error, file=str(path))
             await asyncio.sleep(STATUS_PERIOD)
+
+
+def _health(journal: Journal, clock: Clock, take: Callable[[list[Verdict]], None]) -> HealthService:
+    def problem(why: str) -> None:
+        journal.event("probing_problem", why=why)
+
+    return HealthService(take, unix=clock.now, on_problem=problem)
 
 
 def pool_slots(world: World) -> dict[int, int]:

@@ -22,6 +22,7 @@ from typing import Any
 
 from controller.app.assembly import App, open_file
 from controller.clock import SystemClock
+from controller.core.control import socket_beside
 from controller.core.journal import Journal, QueuedSink
 from controller.sites.base import StoreError
 from controller.sites.store import SqliteStore
@@ -80,6 +81,6 @@ class Guest(OpenFlowApp):
             OpenFlowApp.hub = hub
             app.journal.event("started", term=app.terms.now)
             self._begun.set()
-            await app.run(self._state.with_name("status.json"))
+            await app.run(self._state.with_name("status.json"), socket_beside(self._state))
         finally:
             hub.close()

@@ -1,7 +1,5 @@
-"""Exit codes of the commands, which scripts may rely on. The reference of exit codes is generated from this file;
-those of the embedded switch stand in ``topo/p4switch/main.py``.
-
-A command that SIGTERM or SIGHUP ends while it holds labs removes them and exits with 128 + the signal's number.
+"""Exit codes of the controller's commands, which scripts may rely on. The reference of exit codes is generated from
+this file; those of registered commands stand with what they run.
 """
 
 from __future__ import annotations
@@ -53,41 +51,28 @@ class Status(IntEnum):
     """There is no status beside the state file."""
 
 
-class Lab(IntEnum):
-    """``evenkeel lab``
-
-    ``lab exec`` returns the exit code of the program that it runs, and passes SIGTERM and SIGINT on to it.
-    """
+class Failback(IntEnum):
+    """``evenkeel failback``"""
 
     DONE = 0
-    """Done."""
-    FAILED = 2
-    """It could not be done; the reason was printed."""
+    """The backend is the writer, and that is stored."""
+    REFUSED = 1
+    """Refused; the reasons were printed, and nothing has changed."""
+    NO_ANSWER = 2
+    """No controller runs with this state file, or it gave no answer in time."""
+    NOT_STORED = 3
+    """Accepted, but not stored yet: it takes effect when the state file can be written again."""
 
 
-class Demo(IntEnum):
-    """``evenkeel demo``"""
+class Registered(IntEnum):
+    """A command that is not installed
 
-    HELD = 0
-    """Every promise held; with ``--sabotage``: exactly the one broken connection was reported."""
-    BROKEN = 1
-    """A promise did not hold."""
-    CANNOT_RUN = 2
-    """The demo could not be carried out."""
-    INTERRUPTED = 130
-    """Interrupted from the keyboard; the lab is removed."""
+    ``bench``, ``demo``, ``lab``, ``soak`` and ``switch`` come with other parts than the controller.
+    """
+
+    NOT_INSTALLED = 2
+    """Its part is not installed; the missing module was printed."""
 
 
-class Bench(IntEnum):
-    """``evenkeel bench``"""
-
-    MEASURED = 0
-    """All that was asked for was measured."""
-    CANNOT_RUN = 1
-    """A benchmark could not run; the reason was printed."""
-    UNKNOWN = 2
-    """There is no such benchmark, or no benchmarks, since this is no source tree."""
-
-
-COMMANDS: tuple[type[IntEnum], ...] = (Check, Decide, Run, Status, Lab, Demo, Bench)
+COMMANDS: tuple[type[IntEnum], ...] = (Check, Decide, Run, Status, Failback, Registered)
 """In the order of the reference."""

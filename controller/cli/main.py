@@ -1,6 +1,7 @@
 """The command ``evenkeel``: options of each subcommand, and where its work is done.
 
-Each function imports what it needs when it runs, so that ``--help`` does not wait for numba or os-ken.
+Each function imports what it needs when it runs, so that ``--help`` does not wait for numba or os-ken. Commands of
+other parts than the controller are registered by them (``controller.cli.registered``).
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from typing import Annotated
 
 import typer
 
+from controller.cli.registered import Commands
+
 COLLECT = (100_000, 50, 100)
 """When Python looks for cycles: seldom. Intents and plans are a million objects without any, and with its usual
 thresholds it spends more than half the time of reading a large file on them."""
 
 app = typer.Typer(
     name="evenkeel",
+    cls=Commands,
     help="Layer-4 load balancing in the switches a data centre already has.",
     no_args_is_help=True,
     add_completion=False,
@@ -86,79 +90,23 @@ def status(
     raise typer.Exit(show_status(state, json_out))
 
 
-@app.command(
-    add_help_option=False,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)
-def lab(context: typer.Context) -> None:
-    """Build, break, mend and remove a fabric of real switches: up, down, status, exec, fail, heal."""
-    from controller.cli.lab import app as lab_app
-
-    lab_app(args=context.args or ["--help"], prog_name="evenkeel lab")
-
-
-@app.command(
-    add_help_option=False,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)
-def switch(context: typer.Context) -> None:
-    """Run a P4 switch in place of simple_switch_grpc, with the same flags: -i PORT@IFACE, JSON or --no-p4."""
-    from controller.cli.switch import switch as run_switch
-
-    raise typer.Exit(run_switch(context.args))
-
-
 @app.command()
-def demo(
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where report.json and report.html are written.")
-    ] = Path("out"),
-    sabotage: Annotated[
-        bool,
-        typer.Option("--sabotage", help="Move one living connection by hand, which must be reported."),
-    ] = False,
-    seed: Annotated[
-        int, typer.Option(help="Chooses who is added, drained and killed, and what the load draws by chance.")
-    ] = 1,
-    connections: Annotated[
-        int | None,
-        typer.Option(help="Long-lived connections.", min=3, show_default="what fits the switches"),
-    ] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the lab up afterwards.")] = False,
-    switch: Annotated[
+def failback(
+    pool: Annotated[str, typer.Argument(metavar="POOL", help="A pool with failover.")],
+    backend: Annotated[
         str | None,
-        typer.Option(
-            metavar="KIND", help="What all switches are: ovs, bmv2 or embedded.", show_default="ovs"
+        typer.Argument(
+            metavar="BACKEND", help="Who takes over.", show_default="the preferred one that is up"
         ),
     ] = None,
-    short: Annotated[
-        bool, typer.Option("--short", help="Fewer events, shorter silences: less than a minute.")
-    ] = False,
-    simulate: Annotated[
-        bool,
-        typer.Option("--simulate", help="Embedded switches and simulated hosts; what you get without root."),
-    ] = False,
+    state: Annotated[
+        Path, typer.Option(metavar="FILE", help="The SQLite file that the controller was started with.")
+    ] = Path("evenkeel.db"),
 ) -> None:
-    """Break a fabric under load and count what was lost; exit code 0 only if every promise held."""
-    from controller.cli.demo import demo as run_demo
+    """Make another backend the one writer of POOL; connections of the former one are reset."""
+    from controller.cli.failback import failback as hand_over
 
-    raise typer.Exit(run_demo(out, sabotage, seed, connections, keep, switch, short, simulate))
-
-
-@app.command()
-def bench(
-    name: Annotated[
-        str | None,
-        typer.Argument(metavar="NAME", help="Which benchmark, or all; without a name they are listed."),
-    ] = None,
-    json_out: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object of figures and nothing else.")
-    ] = False,
-) -> None:
-    """Measure, and print the figures."""
-    from controller.cli.bench import bench as run_bench
-
-    raise typer.Exit(run_bench(name, json_out))
+    raise typer.Exit(hand_over(state, pool, backend))
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from controller.app.assembly import App, IntentRefused, open_file
 from controller.cli import codes
 from controller.clock import SystemClock
+from controller.core.control import socket_beside
 from controller.core.journal import Journal, QueuedSink
 from controller.model.errors import ConfigErrors
 from controller.sites.base import StoreError
@@ -91,7 +92,7 @@ async def _main(make: Callable[[], App], host: str, port: int, state: Path) -> N
         except OSError as error:
             raise _CannotListen(error) from error
         app.journal.event("started", listen=f"{host}:{port}", term=app.terms.now)
-        await app.run(state.with_name("status.json"))
+        await app.run(state.with_name("status.json"), socket_beside(state))
     except asyncio.CancelledError:
         app.journal.event("stopped")
     finally:

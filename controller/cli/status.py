@@ -82,6 +82,10 @@ def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
     title = f"pool {name}: revision {pool['revision']}, {pool['slots']} slots, {pool['moving']} moving"
     if pool["panicked"]:
         title += ", [red]health ignored (panic)[/red]"
+    if pool.get("writer"):
+        title += f", writer {pool['writer']}"
+    if pool.get("waits_for_command"):
+        title += f", [yellow]{pool['waits_for_command']} waits for evenkeel failback[/yellow]"
     table = Table("backend", "weight", "slots", "state", "health", "packets", title=title)
     for backend, row in pool["backends"].items():
         health = {True: "up", False: f"[red]down[/red] {row['reason']}", None: "unknown"}[row["up"]]

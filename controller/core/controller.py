@@ -181,7 +181,10 @@ class Controller:
         p.rollout.arrived(switch.name)
         p.presence.connecting(switch.name)
         p.journal.event("switch_up", switch=switch.name)
+        former = p.fleet.get(switch.name)
         p.fleet.connect(p.driver(switch, session), self)
+        if former is not None and former.switch.id != switch.id:
+            self._release(former.switch)  # another one has its name now: it is no longer ours
 
     def _disconnected(self, session: object) -> None:
         p = self._p
@@ -192,7 +195,7 @@ class Controller:
         p.fleet.disconnect(name)
         p.targets.forget(task.driver)
         p.journal.event("switch_down", switch=name)
-        if task.leaving:
+        if name in self._retiring:
             self._release(task.switch)
         else:
             self._gone(task.switch)
@@ -279,7 +282,10 @@ class Controller:
             switch = by_id.get(task.switch.id)
             if switch is None:
                 self._retire(task)
-            elif switch != task.driver.switch:
+                continue
+            if not task.leaving:
+                self._retiring.discard(task.switch.name)
+            if switch != task.driver.switch:
                 task.driver.switch = switch
         if renamed:
             p.fleet.rename(renamed)
@@ -307,15 +313,19 @@ class Controller:
         end = p.clock.now() + DRAIN_DEADLINE
         while p.clock.now() < end and any(_leads(t, name) and t.behind() for t in p.fleet if t is not task):
             await asyncio.sleep(_LOOK)
-        task.leaving = True
-        task.wake.set()
+        if task.switch.name in self._retiring:
+            task.leaving = True
+            task.wake.set()
 
     def _release(self, switch: Switch) -> None:
         self._retiring.discard(switch.name)
-        self.cookies.pop(switch.id, None)
+        intent = self._p.targets.world.intent
+        if all(each.id != switch.id for each in intent.switches):
+            self.cookies.pop(switch.id, None)
         if switch.of_kind.protocol is Speaks.P4RUNTIME and self.dialler is not None:
             self.dialler.release(switch.name)
             self._dialled.discard(switch.name)
+            self._dial(intent)  # the intent may name it again by now
         self.on_switches()
 
     def _claim(self) -> None:

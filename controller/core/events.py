@@ -45,6 +45,11 @@ _PINS = Field(
     int | None,
     "Pins that it was read to hold; null if its program keeps them in another way, so that they cannot be read.",
 )
+_FULLNAT = Field(
+    "fullnat",
+    list[str],
+    "fullnat listeners: their connections that come to another lb switch now end. Missing if there are none.",
+)
 _LINK = (
     Field("switch", str, "The switch that receives."),
     Field("port", int, "Its port."),
@@ -74,6 +79,7 @@ PROGRAM: Mapping[str, Event] = {
             Field("report", str, "Kind of the message from a switch that was being handled, if one was."),
             Field("part", str, "Part of the controller, if it was not about a switch or a file."),
             Field("file", str, "The file concerned, if one is."),
+            Field("command", str, "The command concerned, if one is."),
         ),
     ),
     "events_dropped": Event(
@@ -88,6 +94,30 @@ PROGRAM: Mapping[str, Event] = {
 }
 
 SERVICE: Mapping[str, Event] = {
+    "probing_problem": Event("Probing is disturbed: verdicts stand still.", (_WHY,)),
+    "writer": Event(
+        "Another backend is the one writer of a pool with `failover`.",
+        (
+            Field("pool", str, "Key of the pool."),
+            Field("backend", str | None, "The writer; null: none."),
+            Field("former", str | None, "The one before; null: none."),
+        ),
+    ),
+    "command": Event(
+        "A command came over the control socket, and was answered.",
+        (
+            Field("command", str, "Its name; empty if it could not be read."),
+            Field("ok", bool, "Whether it was carried out and stored."),
+            Field("refused", list[str], "Why it was refused, if it was."),
+            Field("not_stored", str, "Why it is not stored, if that failed."),
+            Field("writer", str, "Of `failback`: the writer now."),
+            Field("revision", int, "Of `failback`: the commit that holds it."),
+        ),
+    ),
+    "control_failed": Event(
+        "The control socket could not be made; the controller goes on without it.",
+        (Field("file", str, "The socket."), _ERROR),
+    ),
     "intent_accepted": Event(
         "The intent changed.",
         (Field("pools", int, "Pools that it has."), Field("vips", int, "VIPs that it has.")),
@@ -152,8 +182,10 @@ SWITCHES: Mapping[str, Event] = {
     "switch_up": Event("A control stream began.", (_SWITCH,)),
     "switch_down": Event("A control stream ended.", (_SWITCH,)),
     "synced": Event("The switch holds everything that it should.", (_SWITCH,)),
-    "admitted": Event("Edges use this lb switch from now on.", (_SWITCH,)),
-    "withdrawn": Event("Edges leave this lb switch out until it is admitted again.", (_SWITCH, _WHY)),
+    "admitted": Event("Edges use this lb switch from now on.", (_SWITCH, _FULLNAT)),
+    "withdrawn": Event(
+        "Edges leave this lb switch out until it is admitted again.", (_SWITCH, _WHY, _FULLNAT)
+    ),
     "held": Event("An lb switch is synced, and is admitted once no slot moves.", (_SWITCH, _WHY)),
     "links_down": Event(
         "Links of an lb switch to connected switches did not come up in time; it is admitted without them.",

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 from controller.clock import Clock
 from controller.core.journal import Journal
 from controller.core.targets import Targets
-from controller.plan.zones import Timeouts
 from controller.southbound.driver import Delta, Driver, Leases, Packet
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
+from controller.spec.switch import Timeouts
 from controller.spec.types import Role, Switch
 
 AUDIT = 2.0

@@ -54,7 +54,7 @@ class Intents:
         self._pools = pools
         self._journal = journal
         self._refusals = tuple(refusals)
-        self.on_change: Callable[[Change], None] = lambda change: None
+        self.on_change: Callable[[Change], None] = lambda _: None
         """Called after a proposal was accepted, before it is committed."""
         self.errors: tuple[str, ...] = ()
         """Why the last proposal was refused; empty: it was not."""

@@ -5,14 +5,19 @@ Nothing is planned from a step before it is committed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from controller.clock import Clock
 from controller.core.cells import Cell, Readable
 from controller.core.journal import Journal
 from controller.core.state import Links, Names
 from controller.plan import tables as rules
-from controller.plan.demand import shortages
+from controller.plan import writer
 from controller.plan.p4needs import grouped
+from controller.plan.places import shortages
 from controller.plan.tables import Tables, Verdicts
+from controller.plan.writer import HandoverRefused
 from controller.spec.types import Intent
 
 
@@ -62,6 +67,24 @@ class Pools:
         self._stepped = now
         self._put(self._with_groups(stepped, intent, now))
 
+    def hand_over(self, pool: str, backend: str | None) -> str:
+        """Make ``backend`` the one writer of a pool, or the most preferred one that lives; its name.
+
+        Raises HandoverRefused. The change is carried out once it is committed.
+        """
+        self.step()
+        intent, tables, now = self._intent.value, self._tables.value, self._clock.now()
+        known = next((each for each in intent.pools if each.name == pool), None)
+        if known is None:
+            names = ", ".join(each.name for each in intent.pools if each.failover is not None)
+            raise HandoverRefused(f'there is no pool "{pool}"; pools with failover: {names or "none"}')
+        health = self._verdicts.value.get(pool, {})
+        chosen = writer.handover(known, tables.writers.get(pool), backend, health)
+        changed = replace(tables, writers={**tables.writers, pool: chosen})
+        stepped = rules.advance(changed, intent, self._verdicts.value, now)
+        self._put(self._with_groups(stepped, intent, now))
+        return chosen
+
     def deadline(self) -> float | None:
         """When time alone changes the tables next; in the past if that was missed."""
         return rules.deadline(self._tables.value, self._intent.value, self._verdicts.value, self._stepped)
@@ -94,6 +117,7 @@ class Pools:
             if wanted is not None and wanted != len(state.now) and (old is None or old.name != state.name):
                 why = "what is remembered names slots of that many"
                 self._journal.event("pool_size_kept", pool=key, slots=len(state.now), why=why)
+        self._say_writers(before.writers, tables.writers)
         for name, turn in tables.turns.items():
             if name in before.turns and before.turns[name].number != turn.number:
                 self._journal.event("memory_turned", vip=name, generation=turn.number)
@@ -102,6 +126,11 @@ class Pools:
         for name in before.retained.keys() - tables.retained.keys():
             returned = name in {item.name for item in self._intent.value.listeners()}
             self._journal.event("listener_returned" if returned else "listener_gone", listener=name)
+
+    def _say_writers(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+        for pool in sorted(before.keys() | after.keys()):
+            if before.get(pool) != after.get(pool):
+                self._journal.event("writer", pool=pool, backend=after.get(pool), former=before.get(pool))
 
     def _say_table(self, key: str, tables: Tables) -> None:
         state = tables.pools[key]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from controller.clock import Clock
 from controller.core.cells import Cell, Readable
 from controller.core.journal import Journal
-from controller.spec.types import Intent, Role
+from controller.spec.types import Intent, Mode, Role
 
 DISCOVERY_WAIT = 9.0
 """Seconds after the start for which an absent switch may yet be heard of: an Open vSwitch tries every 8 s at least."""
@@ -46,9 +46,9 @@ class Presence:
         self._refused: Counter[str] = Counter()
         self._owed: dict[str, str] = {}
         """Why a switch is to be withdrawn that was the last one: it is, once another serves."""
-        self.waits: Callable[[str], bool] = lambda name: False
+        self.waits: Callable[[str], bool] = lambda _: False
         """Whether a switch waits for its push, and serves with what it holds; set by the rollout."""
-        self.connected: Callable[[str], bool] = lambda name: False
+        self.connected: Callable[[str], bool] = lambda _: False
         """Whether a switch's stream is up; set by the fleet's owner."""
 
     # -- what is asked ----------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ class Presence:
     def admit(self, name: str) -> None:
         """Edges may use an lb switch from now on."""
         if self._admitted.put(self._admitted.value | {name}):
-            self._journal.event("admitted", switch=name)
+            self._journal.event("admitted", switch=name, **self._moved(name))
         self._withdraw_owed()
 
     def withdraw(self, name: str, why: str) -> None:
@@ -137,11 +137,17 @@ class Presence:
             return
         self._owed.pop(name, None)
         self._admitted.put(self._admitted.value - {name})
-        self._journal.event("withdrawn", switch=name, why=why)
+        self._journal.event("withdrawn", switch=name, why=why, **self._moved(name))
 
     def _withdraw_owed(self) -> None:
         for name, why in list(self._owed.items()):
             self.withdraw(name, why)
+
+    def _moved(self, name: str) -> dict[str, list[str]]:
+        """Listeners whose connections do not outlive that others serve some of them: their ports are a switch's own."""
+        items = self._intent.value.listeners() if self._admitted.value - {name} else ()
+        names = [item.name for item in items if item.mode is Mode.FULLNAT]
+        return {"fullnat": names} if names else {}
 
     # -- another intent, and time ------------------------------------------------------------------------------
 

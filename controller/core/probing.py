@@ -76,8 +76,16 @@ class Probing:
         return len(self._service.pending())
 
     def problems(self) -> list[str]:
-        """Why some probes cannot be asked: their verdicts stand still."""
-        return sorted(self._service.errors())
+        """Why some verdicts stand still: probes that cannot be asked, or a place from where everything fails."""
+        status = self._service.status()
+        out = [f"{item.probe.address}: {item.reason}" for item in status.unasked]
+        if status.doubted is not None:
+            out.append(
+                f"all {status.doubted.servers} servers fail at once: this controller's own place is doubted"
+            )
+        if not status.probing:
+            out.append("no prober runs")
+        return out
 
     def _take(self, verdicts: list[Verdict]) -> None:
         for v in verdicts:

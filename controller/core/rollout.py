@@ -70,7 +70,7 @@ class Rollout:
         self._journal = journal
         self._clock = clock
         self._sleep = sleep
-        self.allow_push: Callable[[str], None] = lambda name: None
+        self.allow_push: Callable[[str], None] = lambda _: None
         """The driver's; set by the one who assembles."""
         self.turn: str | None = None
         """Whose turn it is."""

@@ -16,12 +16,13 @@ from controller.core.presence import Presence
 from controller.core.probing import Probing
 from controller.core.rollout import Rollout
 from controller.core.state import State
+from controller.plan import writer
 from controller.plan.demand import meter_name
 from controller.plan.duty import World
 from controller.plan.ids import Space
 from controller.plan.pool import PoolState
 from controller.southbound.driver import Counts
-from controller.spec.types import Listener, Role
+from controller.spec.types import Listener, Pool, Role
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,11 @@ class PoolStatus:
     """Health is ignored: too much of the pool is down."""
     without_slots: tuple[str, ...] = ()
     """Serving backends whose share of the table rounds to nothing."""
+    writer: str | None = None
+    """With ``failover``: the one backend that serves; null: all drain, or the pool has no ``failover``."""
+    waits_for_command: str | None = None
+    """With ``failback: manual``: a backend that lives and is preferred to the writer, and takes over with
+    ``evenkeel failback``."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +198,7 @@ def snapshot(of: Sources) -> Snapshot:
     assert world is not None, "nothing is shown before the first commit"
     moving = {key: pool.moving for key, pool in world.pools.items() if pool.moving}
     short = tuple(sorted(task.switch.name for task in of.fleet if task.memory_short))
+    rules = {pool.name: pool for pool in world.intent.pools if pool.failover is not None}
     reports: Counter[str] = Counter()
     for counts in of.reports():
         reports.update(counts)
@@ -203,7 +210,7 @@ def snapshot(of: Sources) -> Snapshot:
         intent_errors=of.intents.errors,
         switches=_switches(of, world),
         strangers=tuple(sorted(of.strangers())),
-        pools={key: _pool(of, pool) for key, pool in world.pools.items()},
+        pools={key: _pool(of, pool, rules) for key, pool in world.pools.items()},
         listeners=_listeners(of, world),
         pins=of.pinning.count,
         unsynced=of.pinning.unsynced(of.fleet.unsynced_version(Role.LB)),
@@ -250,7 +257,8 @@ def _problem(of: Sources, task: SwitchTask) -> str:
     return task.problem or task.links_shut or task.memory_short or of.hellos.problem(task.switch)
 
 
-def _pool(of: Sources, pool: PoolState) -> PoolStatus:
+def _pool(of: Sources, pool: PoolState, rules: Mapping[str, Pool]) -> PoolStatus:
+    """``rules``: pools with failover."""
     held = np.bincount(pool.now, minlength=1)
     backends = {}
     for member in pool.members:
@@ -268,8 +276,23 @@ def _pool(of: Sources, pool: PoolState) -> PoolStatus:
     serving = {each.name for each in pool.serving}
     without = tuple(name for name, each in backends.items() if name in serving and not each.slots)
     return PoolStatus(
-        backends, pool.revision, len(pool.now), pool.moving, len(pool.watched), pool.panicked, without
+        backends,
+        pool.revision,
+        len(pool.now),
+        pool.moving,
+        len(pool.watched),
+        pool.panicked,
+        without,
+        *_writer(of, rules.get(pool.name)),
     )
+
+
+def _writer(of: Sources, pool: Pool | None) -> tuple[str | None, str | None]:
+    """The writer, and who waits for a command."""
+    if pool is None:
+        return None, None
+    name = of.state.tables.value.writers.get(pool.name)
+    return name, writer.waiting(pool, name, of.state.verdicts.value.get(pool.name, {}))
 
 
 def _listeners(of: Sources, world: World) -> dict[str, ListenerStatus]:

@@ -163,6 +163,7 @@ class State:
             ("retained", tables.retained),
             ("former", tables.former),
             ("turns", tables.turns),
+            ("writers", tables.writers),
             ("admitted", self.admitted.value),
             ("absent", self.absent.value),
             ("dead_links", self.dead_links.value),
@@ -226,6 +227,7 @@ class _Stored:
             self._read("retained", partial(_mapping, Retained), {}),
             self._read("former", partial(_mapping, Pool), {}),
             self._read("turns", partial(_mapping, Turn), {}),
+            self._read("writers", json.loads, {}),
         )
         return later(made, self._late)
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from controller.frames.checksum import adjust, checksum
 from controller.frames.packet import ICMP, ICMP6, TCP, UDP, IpPacket, in_frame, ip_packet, mac_bytes
+from controller.spec.icmp import ERRORS
 from controller.spec.types import Address
-from flows.spec import V4, V6
 
 _ICMP_HEADER = 8
 _CHECKSUM_AT = {TCP: 16, UDP: 6}
@@ -95,8 +95,8 @@ def _error(frame: bytes) -> tuple[IpPacket, IpPacket] | None:
     outer = in_frame(frame)
     if outer is None or outer.fragment or not outer.has(_ICMP_HEADER):
         return None
-    protocol, errors = (ICMP, V4.errors) if outer.version == 4 else (ICMP6, V6.errors)
-    if outer.protocol != protocol or frame[outer.payload] not in errors:
+    protocol = ICMP if outer.version == 4 else ICMP6
+    if outer.protocol != protocol or frame[outer.payload] not in ERRORS[outer.version]:
         return None
     inner = ip_packet(frame[: outer.end], outer.payload + _ICMP_HEADER)
     if inner is None or inner.version != outer.version:

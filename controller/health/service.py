@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
@@ -41,7 +40,7 @@ class HealthService:
     ``set_targets`` for backends that begin as down: when ``set_targets`` returns, the caller knows them.
     ``on_problem`` gets one line when probing itself is disturbed (prober died; probes not permitted; every server
     fails at once), ``status`` shows it for as long as it lasts.
-    ``unix`` gives Unix seconds for ``Verdict.since``; judging uses the probes' own monotonic times.
+    ``unix`` gives seconds of the caller's clock for ``Verdict.since``; judging uses the probes' own monotonic times.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class HealthService:
         on_verdicts: Callable[[list[Verdict]], None],
         *,
         on_problem: Callable[[str], None] = log.warning,
-        unix: Callable[[], float] = time.time,
+        unix: Callable[[], float],
         prober: Callable[[Callable[[list[ProbeResult]], None], Callable[[str], None]], ProbeSource] = Prober,
     ) -> None:
         self._on_verdicts = on_verdicts

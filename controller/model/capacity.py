@@ -7,9 +7,10 @@ remember them (``lingering``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from controller.spec.kinds import Protocol as Speaks
 from controller.spec.types import Intent, Listener, Mode, Role, Switch, Vip
 from flows.tables import MOST_GUARDS, MOST_VIPS
 from p4src.sizes import MOST_VIPS as MOST_P4_VIPS
@@ -50,7 +51,7 @@ def needs(intent: Intent, lingering: Mapping[str, int] | None = None) -> Iterato
     """
     for switch in intent.switches:
         reckoning = _Reckoning(intent, switch, lingering or {})
-        yield from _openflow(reckoning) if switch.kind == "ovs" else _p4(reckoning)
+        yield from _RECKONED[switch.of_kind.protocol](reckoning)
 
 
 def too_much(intent: Intent, lingering: Mapping[str, int] | None = None) -> list[Need]:
@@ -165,3 +166,9 @@ def _spreading(of: _Reckoning) -> Iterator[tuple[str, int, str]]:
     if of.is_edge:
         yield "vip", len(of.vips), _FEWER_VIPS
         yield "listener", len(of.listeners), _FEWER_LISTENERS
+
+
+_RECKONED: Mapping[Speaks, Callable[[_Reckoning], Iterator[Need]]] = {
+    Speaks.OPENFLOW: _openflow,
+    Speaks.P4RUNTIME: _p4,
+}

@@ -7,6 +7,7 @@ from collections import defaultdict
 from controller.model.check_p4 import check_p4_local
 from controller.model.check_switches import local_capacity
 from controller.model.findings import Findings, Use
+from controller.spec.kinds import Protocol as Speaks
 from controller.spec.types import Address, Backend, Listener, Mode, Network, Pool, Protocol, Switch
 
 _BY_MAC = (Mode.NAT, Mode.FULLNAT)
@@ -101,7 +102,7 @@ def _check_next_hop(found: Findings, use: Use) -> None:
 
 
 def _check_tunnel(found: Findings, use: Use) -> None:
-    if all(switch.kind != "ovs" for switch in found.lbs(use.vip)):
+    if all(switch.of_kind.protocol is not Speaks.OPENFLOW for switch in found.lbs(use.vip)):
         return
     for backend in use.pool.backends:
         if backend.address(4) is None:
@@ -114,7 +115,7 @@ def _check_tunnel(found: Findings, use: Use) -> None:
             )
     for switch in found.lbs(use.vip):
         # P4 switches encapsulate in their own pipeline; only Open vSwitch has a port for it.
-        if switch.kind == "ovs" and switch.tunnel_port is None:
+        if switch.of_kind.protocol is Speaks.OPENFLOW and switch.tunnel_port is None:
             found.add(
                 switch,
                 "tunnel_port",
@@ -129,7 +130,7 @@ def _check_local(found: Findings) -> None:
     for use in found.uses:
         if use.listener.mode is Mode.FULLNAT:
             # A P4 switch shares four addresses among all listeners: a port stands for a connection there.
-            for switch in (each for each in found.lbs(use.vip) if each.kind == "ovs"):
+            for switch in (each for each in found.lbs(use.vip) if each.of_kind.protocol is Speaks.OPENFLOW):
                 wanted[switch.name, use.vip.address.version].append(use)
     switches = {switch.name: switch for switch in reversed(found.intent.switches)}
     for (name, version), uses in wanted.items():

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from controller.model.findings import Findings, Use
+from controller.spec.kinds import Protocol as Speaks
+from controller.spec.kinds import kinds_of
 from controller.spec.types import Backend, Mode, Switch
 
-DROP_PORT = 511
 LOCAL_ADDRESSES = 8
 """Four addresses after the first four, which stay clear of a network's own."""
 
@@ -15,9 +16,10 @@ LOCAL_ADDRESSES = 8
 def check_p4(found: Findings, switch: Switch) -> None:
     """Everything that concerns only P4 switches."""
     name = f'switch "{switch.name}"'
-    if switch.kind == "tofino":
-        message = f"{name} is a tofino, for which there is no program yet"
-        found.add(switch, "kind", message, "use bmv2 or embedded")
+    kind = switch.of_kind
+    if not kind.driven:
+        message = f"{name} is a {kind.name}, for which there is no program yet"
+        found.add(switch, "kind", message, f"use {kinds_of(kind.protocol)}")
     if switch.p4runtime is None:
         found.add(
             switch, "p4runtime", f"{name} does not say where it listens", "give it p4runtime: HOST:PORT"
@@ -25,10 +27,11 @@ def check_p4(found: Findings, switch: Switch) -> None:
     if switch.id >= 1 << 63:
         message = f"{name} has the id {switch.id}"
         found.add(switch, "id", message, "P4Runtime device ids end at 2^63 - 1")
+    end = kind.ports.stop
     for port in switch.ports:
-        if port.number >= DROP_PORT - 1:
+        if port.number not in kind.ports:
             message = f"port {port.number} of {name} is no port of a v1model switch"
-            found.add(port, (), message, f"use 0 to {DROP_PORT - 2}: 510 is the controller, 511 drops")
+            found.add(port, (), message, f"use 0 to {end - 1}: {end} is the controller, {end + 1} drops")
     _check_routes(found, switch, name)
     for index, network in enumerate(switch.local):
         if network.num_addresses < LOCAL_ADDRESSES:
@@ -45,7 +48,7 @@ def check_p4_local(found: Findings) -> None:
     """Fullnat and tunnels begin at an address of the switch: without a local prefix of the family nothing is served."""
     said: set[tuple[str, int]] = set()
     for use in found.uses:
-        for switch in (each for each in found.lbs(use.vip) if each.kind != "ovs"):
+        for switch in (each for each in found.lbs(use.vip) if each.of_kind.protocol is Speaks.P4RUNTIME):
             lack = _lacking(switch, use)
             if lack is not None and (switch.name, lack.version) not in said:
                 said.add((switch.name, lack.version))

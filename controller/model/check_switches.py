@@ -6,6 +6,8 @@ from collections import defaultdict
 
 from controller.model.check_p4 import check_p4
 from controller.model.findings import Findings
+from controller.spec.kinds import Protocol as Speaks
+from controller.spec.kinds import kinds_of
 from controller.spec.types import Network, Switch
 from flows.tables import COUNT as OWN_TABLES
 from flows.tables import MOST_VIPS, ZoneBase
@@ -21,22 +23,26 @@ def check_switches(found: Findings) -> None:
     _check_local(found)
     _check_zones_of_vips(found)
     for switch in found.intent.switches:
-        if switch.kind == "ovs":
+        if switch.of_kind.protocol is Speaks.OPENFLOW:
             _check_tables(found, switch)
             _check_zones(found, switch)
             for port in switch.ports:
-                if port.number == 0:
+                if port.number not in switch.of_kind.ports:
                     found.add(
-                        port, (), f'port 0 of switch "{switch.name}" does not exist on ovs', "count from 1"
+                        port,
+                        (),
+                        f'port {port.number} of switch "{switch.name}" does not exist on {switch.kind}',
+                        "count from 1",
                     )
-            _check_keys(found, switch, ("p4runtime", "routes"), "use kind bmv2 or embedded")
+            _check_keys(found, switch, ("p4runtime", "routes"), Speaks.P4RUNTIME)
         else:
-            _check_keys(found, switch, ("openflow", "ovsdb", "tunnel_port"), "use kind ovs")
+            _check_keys(found, switch, ("openflow", "ovsdb", "tunnel_port"), Speaks.OPENFLOW)
             check_p4(found, switch)
 
 
-def _check_keys(found: Findings, switch: Switch, keys: tuple[str, ...], right: str) -> None:
-    """Keys that this kind of switch has no use for."""
+def _check_keys(found: Findings, switch: Switch, keys: tuple[str, ...], others: Speaks) -> None:
+    """Keys that this kind of switch has no use for, but those of another protocol."""
+    right = f"use kind {kinds_of(others)}"
     for key in keys:
         if found.given(switch, key):
             message = f'"{key}" means nothing to the {switch.kind} switch "{switch.name}"'
@@ -119,7 +125,9 @@ def _check_zones(found: Findings, switch: Switch) -> None:
 def _check_zones_of_vips(found: Findings) -> None:
     """Their conntrack zones end where those of backends begin."""
     vips = found.intent.vips
-    if len(vips) > MOST_VIPS and any(switch.kind == "ovs" for switch in found.intent.switches):
+    if len(vips) > MOST_VIPS and any(
+        switch.of_kind.protocol is Speaks.OPENFLOW for switch in found.intent.switches
+    ):
         message = (
             f'vip "{vips[MOST_VIPS].name}" is one of {len(vips)}, and ovs switches have conntrack zones for'
         )

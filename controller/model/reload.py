@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from controller.clock import SystemClock
 from controller.model.errors import ConfigErrors, FileError
 from controller.model.load import load_intent
 from controller.model.sharing import sharing
@@ -29,13 +30,13 @@ class IntentFile:
     not taken before its end unless the writer pauses for so long.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic, quiet: float = QUIET) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] | None = None, quiet: float = QUIET) -> None:
         self.path = path
         self.intent: Intent | None = None
         """The last good intent; None until there was one."""
         self.errors: ConfigErrors | None = None
         """What is wrong with the file as it was last read; None if it is good."""
-        self._clock = clock
+        self._clock = clock or SystemClock().now
         self._quiet = quiet
         self._taken: tuple[_Signature | None] | None = None
         """The file that was read last (None within: there was none), or None before the first."""

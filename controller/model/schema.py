@@ -26,6 +26,7 @@ from controller.model.pools import MAX_TIMEOUT, NOWHERE, read_pool
 from controller.model.reader import Place, Record, each, things
 from controller.model.units import Wrong
 from controller.model.yaml_source import Mapping, Scalar
+from controller.spec.kinds import KINDS
 from controller.spec.types import (
     Affinity,
     Guard,
@@ -45,8 +46,6 @@ from controller.spec.types import (
 )
 from flows.tables import MOST_METERS
 
-KINDS = ("ovs", "bmv2", "embedded", "tofino")
-"""Kinds of switches."""
 MIN_AUTHORITY = 3.0
 """Shortest authority in seconds: flows time out in whole seconds, and one renewal may be lost."""
 _NO_LISTENERS: tuple[Listener, ...] = ()

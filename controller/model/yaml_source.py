@@ -138,7 +138,7 @@ def parse(text: str, name: str) -> tuple[Tree, list[ConfigError]]:
 class _BoundedScanner(RoundTripScanner):
     """Ends at lists and mappings that stand too deep in each other: what reads them takes time and stack by depth."""
 
-    def fetch_flow_collection_start(self, TokenClass: type, to_push: str) -> None:
+    def fetch_flow_collection_start(self, TokenClass: type, to_push: str) -> None:  # noqa: N803 - ruamel's name
         """At [ and {."""
         self._check_depth()
         super().fetch_flow_collection_start(TokenClass, to_push)

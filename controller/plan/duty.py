@@ -205,8 +205,10 @@ def _listener(world: World, switch: Switch, vip: VipSpec, item: Listener) -> Lis
     guards = []
     if item.guard.rate is not None:
         guards.append(GuardSpec(_meter(world, meter_name(item)), item.guard.rate))
-    for row in item.guard.prefixes:
-        guards.append(GuardSpec(_meter(world, meter_name(item, row.prefix)), row.rate, row.prefix))
+    guards += [
+        GuardSpec(_meter(world, meter_name(item, row.prefix)), row.rate, row.prefix)
+        for row in item.guard.prefixes
+    ]
     return ListenerSpec(
         listener_number(world, item),
         vip,

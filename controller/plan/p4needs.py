@@ -11,6 +11,7 @@ from controller.plan.paths import Ways, cables
 from controller.plan.pins import PinBook
 from controller.plan.segments import floods
 from controller.plan.tables import Tables, with_groups
+from controller.spec.kinds import Protocol as Speaks
 from controller.spec.switch import Duty
 from controller.spec.types import Intent, Switch
 from p4src.spec import FIRST_GROUP, UPLINKS, Group, P4Needs, RouteSpec, Secret
@@ -80,7 +81,7 @@ class Needs:
 
 def group_names(world: World) -> set[str]:
     """Names of all groups of next hops that P4 switches need now: they have ids before anything is planned."""
-    p4 = (switch for switch in world.intent.switches if switch.p4runtime is not None)
+    p4 = (switch for switch in world.intent.switches if switch.of_kind.protocol is Speaks.P4RUNTIME)
     return {name for switch in p4 for name in _Wanted.of(world, switch).groups.names().values()}
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from controller.plan.duty import World
+from controller.spec.kinds import Protocol as Speaks
 from controller.spec.types import Intent, Network, Role, Route, Switch
 
 
@@ -93,7 +94,7 @@ class Ways:
 
 def cables(intent: Intent) -> dict[End, str]:
     """Ports that lead from one P4 switch to another which has a port back, and where to."""
-    p4 = {s.name: s for s in intent.switches if s.p4runtime is not None}
+    p4 = {s.name: s for s in intent.switches if s.of_kind.protocol is Speaks.P4RUNTIME}
     leads = {name: {port.to for port in switch.ports} for name, switch in p4.items()}
     return {
         End(name, port.number): port.to

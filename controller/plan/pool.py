@@ -5,11 +5,14 @@
 
 A pool that serves TCP and UDP has a state for each, because they treat a backend's death differently. A member may
 come from another pool: the one that its listener was taken from. It drains here, by that pool's rules and verdicts.
+
+Where one writer serves, no table is in transition: connections of all others are reset, so that nothing but a SYN can
+reach another one. A listener that leaves such a pool drains as others do, for as long as the writer stays the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -114,6 +117,12 @@ class Origin(NamedTuple):
 
     pool: Pool
     health: Mapping[str, Health]
+    writer: str | None = None
+    """Of a pool with ``failover``: the backend that serves; None: none does."""
+
+    def refuses(self, name: str) -> bool:
+        """Whether a backend of that name is not the one writer."""
+        return self.pool.failover is not None and name != self.writer
 
 
 Origins = Mapping[str, Origin]
@@ -127,15 +136,17 @@ def step(
     now: float,
     generation: float = 0.0,
     origins: Origins | None = None,
+    writer: str | None = None,
 ) -> PoolState:
     """The state after all that happened up to ``now``: intent, verdicts and time.
 
     ``generation``: seconds of a generation of the memory, where it is longer than the pool's own timeout.
     ``origins``: of members that came from other pools, by pool. All backends of ``pool`` have ids already.
+    ``writer``: with ``failover``, the backend that serves.
     """
-    judged = _Judged(Origin(pool, health), origins or {}, now, generation)
+    judged = _Judged(Origin(pool, health, writer), origins or {}, now, generation)
     members = _members(state, pool, ids, judged)
-    serving, panicked = _serving(members, health, pool.panic_threshold)
+    serving, panicked = _serving(members, judged.own)
     calm = now if state.panicked and not panicked else state.calm_since
     state = replace(state, members=members, panicked=panicked, calm_since=calm)
     fates = {m.id: judged.fate(state, m) for m in members}
@@ -179,7 +190,9 @@ class _Judged(NamedTuple):
 
     def fate(self, state: PoolState, member: PoolMember) -> Fate:
         """What becomes of connections remembered for a backend: the graver of draining and being down."""
-        pool, health = self.of(member)
+        pool, health, _ = rules = self.of(member)
+        if self.own.refuses(member.backend.name) or rules.refuses(member.backend.name):
+            return Fate.RESET
         found = [Fate.NORMAL]
         if member.draining_since is not None:
             over = self.now >= member.draining_since + pool.drain_timeout
@@ -187,7 +200,8 @@ class _Judged(NamedTuple):
             if member.removed and self.now >= _leaves(member, pool):
                 found.append(Fate.MOVE)
         verdict = health.get(member.backend.name)
-        if verdict is not None and not verdict.up and not state.panicked:
+        heeded = not state.panicked and pool.failover is None
+        if verdict is not None and not verdict.up and heeded:
             policy = on_down(pool, state.protocol)
             found.append(_after(policy.then) if self.now >= _gives_up(state, verdict, policy) else Fate.DRAIN)
         return max(found, key=_GRAVITY.index)
@@ -200,7 +214,7 @@ class _Judged(NamedTuple):
     def deadlines(self, state: PoolState) -> Iterator[float]:
         """When fates change by themselves."""
         for member in state.members:
-            pool, health = self.of(member)
+            pool, health, _ = self.of(member)
             if member.draining_since is not None:
                 yield member.draining_since + pool.drain_timeout
                 if member.removed:
@@ -251,18 +265,25 @@ def _members(state: PoolState, pool: Pool, ids: IdAllocator, judged: _Judged) ->
     return state.members if made == state.members else made
 
 
-def _serving(
-    members: tuple[PoolMember, ...], health: Mapping[str, Health], threshold: float
-) -> tuple[tuple[maglev.Member, ...], bool]:
+def _serving(members: tuple[PoolMember, ...], rules: Origin) -> tuple[tuple[maglev.Member, ...], bool]:
+    """Who serves, and whether health is ignored for that."""
     able = [m for m in members if not m.removed and not m.backend.drain and m.backend.weight > 0]
+    if rules.pool.failover is not None:
+        return _table(m for m in able if m.backend.name == rules.writer), False
+    health = rules.health
     up = {m.backend.name: health[m.backend.name].up if m.backend.name in health else True for m in able}
     groups = sorted({m.backend.group for m in able})
     # A group of which nobody lives gives way to the next; panic is a matter of the group that serves.
     living = [g for g in groups if any(up[m.backend.name] for m in able if m.backend.group == g)]
     serves = [m for m in able if m.backend.group in (living or groups)[:1]]
-    usable, panicked = effective({m.backend.name: up[m.backend.name] for m in serves}, threshold)
-    chosen = [m for m in serves if m.backend.name in usable]
-    return tuple(sorted(maglev.Member(m.backend.name, m.id, m.backend.weight) for m in chosen)), panicked
+    usable, panicked = effective(
+        {m.backend.name: up[m.backend.name] for m in serves}, rules.pool.panic_threshold
+    )
+    return _table(m for m in serves if m.backend.name in usable), panicked
+
+
+def _table(members: Iterable[PoolMember]) -> tuple[maglev.Member, ...]:
+    return tuple(sorted(maglev.Member(m.backend.name, m.id, m.backend.weight) for m in members))
 
 
 def _rebuild(

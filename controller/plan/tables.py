@@ -19,7 +19,7 @@ from itertools import chain
 
 import numpy as np
 
-from controller.plan import turns
+from controller.plan import turns, writer
 from controller.plan.demand import demand
 from controller.plan.ids import IdAllocator, Space
 from controller.plan.pool import Health, Origin, Origins, PoolState, next_change, refit, shifted, step
@@ -65,6 +65,8 @@ class Tables:
     """Pools that the intent no longer names, of which members still drain; their probes name their ports."""
     turns: Mapping[str, Turn] = field(default_factory=dict)
     """By VIP name."""
+    writers: Mapping[str, str] = field(default_factory=dict)
+    """Pool with ``failover`` -> the backend that serves it; a pool of which all backends drain has none."""
 
 
 def shared_key(listener: Listener) -> str:
@@ -185,7 +187,18 @@ def accept(tables: Tables, old: Intent, new: Intent, now: float) -> Tables:
     for name, (_, item) in wanted.items():
         retained.pop(name, None)
         _bind(pools, bound, item, before.get(name), new.pool(item.pool))
-    return replace(tables, pools=pools, bound=bound, retained=retained, former=former)
+    writers = _inherited(tables.writers, new, {n: item.pool for n, (_, item) in before.items()})
+    return replace(tables, pools=pools, bound=bound, retained=retained, former=former, writers=writers)
+
+
+def _inherited(writers: Mapping[str, str], new: Intent, before: Mapping[str, str]) -> Mapping[str, str]:
+    """A pool under another name keeps its writer. ``before``: listener -> pool that served it."""
+    out = dict(writers)
+    for item in new.listeners():
+        writer = writers.get(before.get(item.name, ""))
+        if writer is not None and item.pool not in out:
+            out[item.pool] = writer
+    return writers if out == writers else out
 
 
 def renames(old: Intent, new: Intent) -> dict[str, str]:
@@ -315,6 +328,7 @@ def advance(tables: Tables, intent: Intent, verdicts: Verdicts, now: float) -> T
     tables = _forget_retained(tables, intent, now)
     tables = _complete(tables, intent)
     tables = _allocate(tables, intent, now)
+    tables = _choose_writers(tables, intent, verdicts, now)
     tables = _step_pools(tables, intent, verdicts, now)
     tables = _merge(tables, intent)
     tables = _turn(tables, intent, now)
@@ -329,7 +343,26 @@ def deadline(tables: Tables, intent: Intent, verdicts: Verdicts, stepped: float)
     ]
     ends = [_ends(each, _pool_of(tables, intent, each.listener.pool)) for each in tables.retained.values()]
     turning = [turns.due(turn) for turn in tables.turns.values()]
-    return min((t for t in chain(times, ends, turning) if t is not None), default=None)
+    writers = [
+        writer.due(pool, tables.writers.get(pool.name), verdicts.get(pool.name, {}), stepped)
+        for pool in intent.pools
+        if pool.failover is not None
+    ]
+    return min((t for t in chain(times, ends, turning, writers) if t is not None), default=None)
+
+
+def _choose_writers(tables: Tables, intent: Intent, verdicts: Verdicts, now: float) -> Tables:
+    """One for each pool, whatever listeners and protocols it has; a pool that only drains keeps the one it had."""
+    named = {pool.name for pool in intent.pools}
+    made = {
+        name: kept for name, kept in tables.writers.items() if name in tables.former and name not in named
+    }
+    for pool in intent.pools:
+        if pool.failover is not None:
+            found = writer.choose(pool, tables.writers.get(pool.name), verdicts.get(pool.name, {}), now)
+            if found is not None:
+                made[pool.name] = found
+    return tables if made == tables.writers else replace(tables, writers=made)
 
 
 def later(tables: Tables, seconds: float) -> Tables:
@@ -423,7 +456,10 @@ def _judged(
             if item.name not in drains:
                 live.add(key)
     policies = {**tables.former, **{pool.name: pool for pool in intent.pools}}
-    origins = {name: Origin(pool, verdicts.get(name, {})) for name, pool in policies.items()}
+    origins = {
+        name: Origin(pool, verdicts.get(name, {}), tables.writers.get(name))
+        for name, pool in policies.items()
+    }
     for key, state in tables.pools.items():
         pool = policies[state.name]
         yield state, pool if key in live else replace(pool, backends=()), lengths.get(key, 0.0), origins
@@ -435,7 +471,9 @@ def _step_pools(tables: Tables, intent: Intent, verdicts: Verdicts, now: float) 
         tables.pools, _judged(tables, intent, verdicts), strict=True
     ):
         health = verdicts.get(state.name, {})
-        stepped[key] = step(state, pool, health, tables.ids, now, length, origins)
+        stepped[key] = step(
+            state, pool, health, tables.ids, now, length, origins, tables.writers.get(state.name)
+        )
     if all(same(stepped[key], tables.pools[key]) for key in stepped):
         return tables
     kept = {k: tables.pools[k] if same(s, tables.pools[k]) else s for k, s in stepped.items()}

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from controller.plan.duty import World, vips_of
 from controller.plan.ids import Space
+from controller.spec.switch import Timeouts
 from controller.spec.types import Switch
 from flows import zones
 from flows.tables import Placed
-
-
-class Timeouts(NamedTuple):
-    """Conntrack zones of a VIP and how long they must remember."""
-
-    zones: tuple[int, ...]
-    seconds: int
 
 
 def zone_timeouts(world: World, switch: Switch) -> list[Timeouts]:

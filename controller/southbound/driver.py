@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from controller.plan.duty import World
-from controller.plan.zones import Timeouts
+from controller.spec.switch import Timeouts
 from controller.spec.types import Address, Switch
 
 TargetT = TypeVar("TargetT")

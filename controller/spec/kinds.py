@@ -24,6 +24,8 @@ class Kind:
     protocol: Protocol
     hash: str
     """Name of its tuple hash: all lb switches of a pool share one."""
+    ports: range
+    """Numbers that its ports may have."""
     needs_routes: bool = False
     """It has no forwarding but ours."""
     sees_bfd: bool = False
@@ -34,12 +36,36 @@ class Kind:
     """Whether this version can drive it."""
 
 
+V1MODEL_PORTS = range(510)
+"""The two numbers after these are the controller's and the one that drops."""
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("ovs", "Open vSwitch", Protocol.OPENFLOW, "ovs-jenkins", sees_bfd=True),
-        Kind("bmv2", "BMv2", Protocol.P4RUNTIME, "p4-crc", needs_routes=True, dialled=True),
-        Kind("embedded", "embedded P4", Protocol.P4RUNTIME, "p4-crc", needs_routes=True, dialled=True),
-        Kind("tofino", "Tofino", Protocol.P4RUNTIME, "p4-crc", needs_routes=True, dialled=True, driven=False),
+        Kind("ovs", "Open vSwitch", Protocol.OPENFLOW, "ovs-jenkins", range(1, 0xFF00), sees_bfd=True),
+        Kind("bmv2", "BMv2", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, needs_routes=True, dialled=True),
+        Kind(
+            "embedded",
+            "embedded P4",
+            Protocol.P4RUNTIME,
+            "p4-crc",
+            V1MODEL_PORTS,
+            needs_routes=True,
+            dialled=True,
+        ),
+        Kind(
+            "tofino",
+            "Tofino",
+            Protocol.P4RUNTIME,
+            "p4-crc",
+            V1MODEL_PORTS,
+            needs_routes=True,
+            dialled=True,
+            driven=False,
+        ),
     )
 }
+
+
+def kinds_of(protocol: Protocol) -> str:
+    """Names of the kinds that are driven with a protocol, to choose from: ``bmv2 or embedded``."""
+    return " or ".join(kind.name for kind in KINDS.values() if kind.driven and kind.protocol is protocol)

@@ -9,9 +9,12 @@ K = TypeVar("K")
 V = TypeVar("V")
 D = TypeVar("D")
 
-COUNT = 1024
-"""Shards, a power of two: of 100,000 entries, 100 are copied when one changes."""
-_MASK = COUNT - 1
+BITS = 5
+"""Of a hash that tell the branch, and as many more that tell the shard on it: of 100,000 entries, 100 are copied when
+one changes."""
+_BRANCH = 1 << BITS
+_MASK = _BRANCH - 1
+_SHARD = _BRANCH * _BRANCH - 1
 
 
 def differing(have: Mapping[K, V], want: Mapping[K, V]) -> Iterator[tuple[Mapping[K, V], Mapping[K, V]]]:
@@ -35,33 +38,36 @@ class Shards(Mapping[K, V]):
     So one entry among many is replaced, and two versions are compared, in a time that hardly grows with their size.
     """
 
-    __slots__ = ("_shards", "_size")
+    __slots__ = ("_branches", "_size")
 
     def __init__(self, content: Mapping[K, V] | None = None) -> None:
         empty: dict[K, V] = {}
-        self._shards = [empty] * COUNT
+        self._branches = [[empty] * _BRANCH] * _BRANCH
         self._size = 0
         if content:
             self._apply(content, ())
 
     def changed(self, put: Mapping[K, V], gone: Iterable[K] = ()) -> Shards[K, V]:
         """The next version: with ``put``, and without ``gone`` (those that are not there anyway do no harm)."""
-        made: Shards[K, V] = Shards()
-        made._shards = list(self._shards)
+        made: Shards[K, V] = Shards.__new__(Shards)
+        made._branches = list(self._branches)
         made._size = self._size
         made._apply(put, gone)
         return made
 
     def differing(self, other: Shards[K, V]) -> Iterator[tuple[Mapping[K, V], Mapping[K, V]]]:
         """Pairs of parts (ours, theirs) in which all differences are."""
-        for ours, theirs in zip(self._shards, other._shards, strict=True):
-            if ours is not theirs and ours != theirs:
-                yield ours, theirs
+        for mine, its in zip(self._branches, other._branches, strict=True):
+            if mine is its:
+                continue
+            for ours, theirs in zip(mine, its, strict=True):
+                if ours is not theirs and ours != theirs:
+                    yield ours, theirs
 
     def lacking(self, other: Mapping[K, V]) -> Iterator[tuple[Mapping[K, V], Mapping[K, V]]]:
         """The same, turned round (theirs, ours), for a mapping of another kind."""
         known = 0
-        for ours in self._shards:
+        for ours in self._shards():
             if ours.items() <= other.items():
                 known += len(ours)
                 continue
@@ -71,37 +77,51 @@ class Shards(Mapping[K, V]):
         if known < len(other):
             yield {key: value for key, value in other.items() if key not in self}, {}
 
+    def _shards(self) -> Iterator[dict[K, V]]:
+        for branch in self._branches:
+            yield from branch
+
+    def _shard(self, key: object) -> dict[K, V]:
+        place = hash(key)
+        return self._branches[place & _MASK][place >> BITS & _MASK]
+
     def _apply(self, put: Mapping[K, V], gone: Iterable[K]) -> None:
-        shards, own = self._shards, set[int]()
+        """For a version that nobody has seen."""
+        own, branches = dict[int, dict[K, V]](), set[int]()
 
         def mine(place: int) -> dict[K, V]:
-            if place not in own:
-                own.add(place)
-                shards[place] = dict(shards[place])
-            return shards[place]
+            """The shard of a hash, to be changed: a copy, on a branch that is one."""
+            which = place & _SHARD
+            shard = own.get(which)
+            if shard is None:
+                branch, twig = place & _MASK, which >> BITS
+                if branch not in branches:
+                    branches.add(branch)
+                    self._branches[branch] = list(self._branches[branch])
+                shard = own[which] = self._branches[branch][twig] = dict(self._branches[branch][twig])
+            return shard
 
         for key, value in put.items():
-            place = hash(key) & _MASK
-            known = shards[place].get(key)
+            shard = self._shard(key)
+            known = shard.get(key)
             if known is None:
-                self._size += key not in shards[place]
-            elif known == value:
+                self._size += key not in shard
+            elif known is value or known == value:
                 continue
-            mine(place)[key] = value
+            mine(hash(key))[key] = value
         for key in gone:
-            place = hash(key) & _MASK
-            if key in shards[place]:
+            if key in self._shard(key):
                 self._size -= 1
-                del mine(place)[key]
+                del mine(hash(key))[key]
 
     def __getitem__(self, key: K) -> V:
-        return self._shards[hash(key) & _MASK][key]
+        return self._shard(key)[key]
 
     def __contains__(self, key: object) -> bool:
-        return key in self._shards[hash(key) & _MASK]
+        return key in self._shard(key)
 
     def __iter__(self) -> Iterator[K]:
-        for shard in self._shards:
+        for shard in self._shards():
             yield from shard
 
     def __len__(self) -> int:

@@ -14,6 +14,10 @@ from typing import NamedTuple
 from controller.spec.slots import SlotTable
 from controller.spec.types import Address, Mode, Network, Protocol, Switch
 
+STICKY_PORT = 1
+"""Stands in for the source port while a sticky connection is looked up and remembered; the pool's number stands in
+for the destination port, so that two pools behind one VIP keep separate memories of a source."""
+
 
 class Fate(Enum):
     """What becomes of packets that memory or a pin gives to a backend."""
@@ -158,3 +162,10 @@ def pools_alone(old: Duty, new: Duty) -> bool:
         and old.switch.roles == new.switch.roles
         and old.pools.keys() == new.pools.keys()
     )
+
+
+class Timeouts(NamedTuple):
+    """Conntrack zones of a VIP and how long they must remember."""
+
+    zones: tuple[int, ...]
+    seconds: int

@@ -256,7 +256,8 @@ class Failover:
     """
 
     failback: Failback = Failback.MANUAL
-    """What happens when a preferred backend is up again: the one that serves goes on, or the preferred takes over."""
+    """Whether a preferred backend that lives again takes over by itself (``auto``), or once the one that serves fails
+    or is drained (``manual``)."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ SYN ─► prefix     other packets ─► pin     fragments ─► see fragment
 
 from __future__ import annotations
 
-from controller.spec.switch import ListenerSpec, VipSpec
+from controller.spec.switch import STICKY_PORT, ListenerSpec, VipSpec
 from flows.actions import Action, Bits, Load, Move, Set, whole
 from flows.entries import Flow
 from flows.fields import CT_INV, CT_TRK, TCP_ACK, TCP_SYN
@@ -30,9 +30,6 @@ from flows.zones import of_vip
 
 TRACKED = (CT_TRK, CT_TRK | CT_INV)
 """ct_state of a packet whose ct_* fields can be used."""
-STICKY_PORT = 1
-"""Stands in for the source port while a sticky connection is looked up and remembered; the pool's number stands in
-for the destination port, so that two pools behind one VIP keep separate memories of a source."""
 
 
 def flows(here: Here, listener: ListenerSpec) -> list[Flow]:

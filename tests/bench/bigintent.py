@@ -8,6 +8,8 @@ VIPS, POOLS, SERVERS = 1000, 500, 10
 """In all; servers are those of one pool."""
 EDGES, LBS, LEAFS = 8, 40, 16
 """In all; half of each are of either kind."""
+RACK = 8
+"""Servers behind one port of a leaf, which is named after the first of them."""
 SITES = ("east", "west")
 """Open vSwitch in the first, P4 in the second: a pool is served by switches of one kind."""
 
@@ -62,13 +64,13 @@ def _switches(n: int, site: str) -> Iterator[str]:
         mine = [
             (pool, place) for pool in range(POOLS // 2) for place in range(SERVERS) if _leaf(pool, place) == k
         ]
-        hosts = [server(pool, place, site) for pool, place in mine]
+        racks = [server(*first, site) for first in mine[::RACK]]
         routes = [
-            f'{{to: {_address(n, *each)}, via: [{host}], mac: "{_server_mac(n, *each)}"}}'
-            for each, host in zip(mine, hosts, strict=True)
+            f'{{to: {_address(n, *each)}, via: [{racks[count // RACK]}], mac: "{_server_mac(n, *each)}"}}'
+            for count, each in enumerate(mine)
         ]
         routes.append(_route("0.0.0.0/0", lbs))
-        yield from _switch(n, site, name, "leaf", 192 + k, [*lbs, *hosts], routes)
+        yield from _switch(n, site, name, "leaf", 192 + k, [*lbs, *racks], routes)
 
 
 def _switch(

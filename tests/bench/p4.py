@@ -36,7 +36,7 @@ from tests.bench.p4memory import occupancy
 from tests.bench.p4plot import svg
 from tests.bench.rig import ROOT
 from topo import netns, state
-from topo.p4process import BMV2
+from topo.p4programs import BMV2
 
 FLOWS = 1000
 ROUNDS = 3
@@ -159,7 +159,7 @@ def _switch(kind: str, program: str) -> Iterator[_Bench]:
 
 
 def _command(kind: str, program: str, address: str) -> list[str]:
-    own = [BMV2] if kind == "bmv2" else [sys.executable, "-m", "controller", "switch"]
+    own = [BMV2] if kind == "bmv2" else [sys.executable, "-m", "topo.p4switch"]
     ports = [word for port in PORTS for word in ("-i", f"{port}@near{port}")]
     what = ["--no-p4"] if program == "balancer" else [str(outputs(program)[0])]
     return [

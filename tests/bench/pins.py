@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 from tests.bench import pinloop
 from tests.bench.rig import Event, Journal, Rig, lab, require, topology
 from topo import model, netns
-from topo.p4process import BMV2
+from topo.p4programs import BMV2
 
 FLOWS = 150
 APART = 0.25

@@ -33,7 +33,7 @@ _ANSWERS = 8
 _GONE_WITHIN = 5.0
 COMMANDS = {
     "bmv2": ["simple_switch_grpc"],
-    "embedded": [sys.executable, "-m", "controller", "switch"],
+    "embedded": [sys.executable, "-m", "topo.p4switch"],
 }
 
 

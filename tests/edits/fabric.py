@@ -115,13 +115,13 @@ class Fabric:
         """The controller is away and returns, in the same boot (0) or in one whose clock is ``boot`` seconds off."""
         away = self.random.choice((0.5, 5.0, 30.0))
         self.log.append(f"{self.now:.1f} restart after {away:g} s, clock {boot:+g} s")
-        kept = _stored(self.tables)
+        kept = stored(self.tables)
         end = self.now + away
         for connection in list(self.connections):
             if connection.spoke + connection.silence < end + 1.0:
                 self._talk(connection)
         self.now = end
-        restored = _restored(kept)
+        restored = restored_tables(kept)
         # In another boot the clock counts from elsewhere: what had been stored is moved by the difference since.
         self.tables = later(restored, away) if boot else restored
         self.pins = _adopted(self.pins)
@@ -273,7 +273,7 @@ class Fabric:
         return connection.left is not None and self.now >= connection.left + connection.grace
 
 
-def _stored(tables: Tables) -> dict[str, object]:
+def stored(tables: Tables) -> dict[str, object]:
     """What the store would hold."""
     return {
         "ids": tables.ids.dump(),
@@ -282,10 +282,12 @@ def _stored(tables: Tables) -> dict[str, object]:
         "retained": json.dumps(encode(tables.retained)),
         "former": json.dumps(encode(tables.former)),
         "turns": json.dumps(encode(tables.turns)),
+        "writers": json.dumps(encode(tables.writers)),
     }
 
 
-def _restored(kept: dict[str, object]) -> Tables:
+def restored_tables(kept: dict[str, object]) -> Tables:
+    """The tables that were stored."""
     pools, ids = kept["pools"], kept["ids"]
     assert isinstance(pools, dict)
     assert isinstance(ids, str)
@@ -296,6 +298,7 @@ def _restored(kept: dict[str, object]) -> Tables:
         _each(Retained, kept["retained"]),
         _each(Pool, kept["former"]),
         _each(Turn, kept["turns"]),
+        _each(str, kept["writers"]),
     )
 
 

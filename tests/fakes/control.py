@@ -30,6 +30,8 @@ class Control:
 
     def __init__(self) -> None:
         self._cookies: dict[int, int] = {}
+        self.strangers: list[Stranger] = []
+        """Switches that are not ours, as they came and went."""
         self._events: defaultdict[int, queue.Queue[Event]] = defaultdict(queue.Queue)
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
@@ -72,8 +74,10 @@ class Control:
         threading.Thread(target=_accept, args=(listener,), daemon=True).start()
 
     def _note(self, event: Event) -> None:
-        number = event.id if isinstance(event, Stranger) else event.session.id
-        self._events[number].put(event)
+        if isinstance(event, Stranger):
+            self.strangers.append(event)
+        else:
+            self._events[event.session.id].put(event)
 
 
 @cache

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,7 +15,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from topo.demo.actors import Controller
+from topo.demo.actors import ROOT, Controller
 from topo.lab import Lab
 
 Event = dict[str, Any]
@@ -148,6 +150,13 @@ class Balanced:
         self.mark()
         draft.replace(self.lab.intent_path)
         return self.wait_event("intent_accepted", timeout)
+
+    def failback(self, pool: str, backend: str = "") -> int:
+        """``evenkeel failback``; its exit code."""
+        self.mark()
+        state = str(self._path / "state" / "evenkeel.db")
+        command = [sys.executable, "-m", "controller", "failback", pool, *filter(None, [backend])]
+        return subprocess.run([*command, "--state", state], cwd=ROOT, timeout=60, check=False).returncode
 
 
 def _writes(status: dict[str, Any]) -> int:

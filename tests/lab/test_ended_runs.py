@@ -143,7 +143,7 @@ def test_an_ended_demo_leaves_nothing_or_what_the_next_one_removes(
 DEMO = """
 import sys
 from functools import partial
-from controller.cli import demo
+from topo.cli import demo
 demo.Options = partial(demo.Options, lab=sys.argv[1])
 demo.demo(switch="embedded", short=True)
 """
@@ -175,7 +175,7 @@ def test_a_demo_s_real_lab_goes_with_it_or_with_the_next_run(
 BENCH = """
 import sys
 from pathlib import Path
-from controller.cli import bench
+from topo.cli import bench
 from tests.bench import rig
 
 def run(_name):

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from controller.cli.lab import app
 from tests.lab.conftest import MakeLab, eventually
+from topo.cli.lab import app
 from topo.errors import LabError
 from topo.lab import Lab
 from topo.ovs import MAX_IDLE_MS

@@ -186,8 +186,9 @@ class Scene:
             for version in (4, 6):
                 to = ip_network(server_address(number, version))
                 routes.append(RouteSpec(to, _group(server_port(number)), server_mac(number)))
-        for port in PORTS:
-            routes.append(RouteSpec(ip_network(f"198.51.100.{port}/32"), _group(port), probe_mac(port)))
+        routes += [
+            RouteSpec(ip_network(f"198.51.100.{port}/32"), _group(port), probe_mac(port)) for port in PORTS
+        ]
         return P4Needs(
             SECRET,
             tuple(groups),

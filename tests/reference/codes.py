@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from controller.cli.codes import COMMANDS
+from controller.cli.codes import COMMANDS as CONTROLLER
 from tests.reference.docstrings import field_docs, paragraphs, table
+from topo.codes import COMMANDS as LABS
 from topo.p4switch.main import ExitCode as SwitchCode
 
-ALL: tuple[type[IntEnum], ...] = (*COMMANDS, SwitchCode)
+ALL: tuple[type[IntEnum], ...] = (*CONTROLLER, *LABS, SwitchCode)
 
 
 def page() -> str:

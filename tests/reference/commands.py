@@ -6,17 +6,16 @@ import argparse
 from collections.abc import Iterator
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from controller.cli.lab import app as lab_app
 from controller.cli.main import app as main_app
 from tests.reference.docstrings import table
 from topo.p4switch.options import command_line
 
 HEADING = ("argument or option", "meaning")
-PASSED_ON = ("lab", "switch")
-"""Commands of the main application whose arguments another parser reads."""
+PASSED_ON = "switch"
+"""The command of the main application whose arguments another parser reads."""
 
 
 def page() -> str:
@@ -26,29 +25,42 @@ def page() -> str:
         "",
         "Generated from the code by `make docs`. Each command also prints this with `--help`. How they end:",
         "[Exit codes](exit-codes.md).",
-        *_application("evenkeel", main_app),
-        *_application("evenkeel lab", lab_app),
+        *_application(),
         *_switch(command_line()),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _application(prefix: str, application: typer.Typer) -> Iterator[str]:
-    group = get_command(application)
+def _application() -> Iterator[str]:
+    group = get_command(main_app)
     assert isinstance(group, TyperGroup)
-    root = typer.Context(group, info_name=prefix)
-    for name, command in group.commands.items():
-        if application is main_app and name in PASSED_ON:
-            continue
-        context = typer.Context(command, info_name=name, parent=root)
-        usage = " ".join(command.collect_usage_pieces(context)).translate(str.maketrans("", "", "{}"))
-        yield from ("", f"## {context.command_path}", "")
-        yield from (command.help or "", "", f"    {context.command_path} {usage}")
-        records = [each.get_help_record(context) for each in command.get_params(context)]
-        rows = [(f"`{record[0]}`", " ".join(record[1].split())) for record in records if record]
-        rows = [row for row in rows if "--help" not in row[0]]
-        if rows:
-            yield from ("", *table(HEADING, rows))
+    yield from _group(group, typer.Context(group, info_name="evenkeel"))
+
+
+def _group(group: TyperGroup, within: typer.Context) -> Iterator[str]:
+    """Its commands; those of groups in it after them."""
+    groups: list[tuple[TyperGroup, typer.Context]] = []
+    for name in group.list_commands(within):
+        command = group.get_command(within, name)
+        assert isinstance(command, TyperCommand | TyperGroup)
+        context = typer.Context(command, info_name=name, parent=within)
+        if isinstance(command, TyperGroup):
+            groups.append((command, context))
+        elif name != PASSED_ON:
+            yield from _command(command, context)
+    for each, context in groups:
+        yield from _group(each, context)
+
+
+def _command(command: TyperCommand, context: typer.Context) -> Iterator[str]:
+    usage = " ".join(command.collect_usage_pieces(context)).translate(str.maketrans("", "", "{}"))
+    yield from ("", f"## {context.command_path}", "")
+    yield from (command.help or "", "", f"    {context.command_path} {usage}")
+    records = [each.get_help_record(context) for each in command.get_params(context)]
+    rows = [(f"`{record[0]}`", " ".join(record[1].split())) for record in records if record]
+    rows = [row for row in rows if "--help" not in row[0]]
+    if rows:
+        yield from ("", *table(HEADING, rows))
 
 
 def _switch(parser: argparse.ArgumentParser) -> Iterator[str]:

@@ -18,7 +18,12 @@ from controller.core.journal import Journal
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(path for folder in ("controller", "flows", "p4src") for path in (ROOT / folder).rglob("*.py"))
-SPREAD = {"trial.finding": tuple(trial.finding("lb1", 4)), "fields": ()}
+SPREAD = {
+    "trial.finding": tuple(trial.finding("lb1", 4)),
+    "self._moved": ("fullnat",),
+    "answer": ("ok", "refused", "not_stored", "writer", "revision"),
+    "fields": (),
+}
 """Functions whose result is spread into an event, and its keys; ``Journal.failure`` hands on what it is given, which is
 counted where it is called."""
 MANY = 40

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from ipaddress import ip_address
+
 import pytest
 
 from controller.core.cells import Cell
 from controller.core.presence import DISCOVERY_WAIT, REFUSALS, Presence
 from controller.core.state import Names
-from controller.spec.types import Intent, Role, Site, Switch
+from controller.spec.types import Intent, Listener, Mode, Protocol, Role, Site, Switch, Vip
 from tests.fakes.core import SetClock, journal
 
 SWITCHES = tuple(
@@ -24,8 +27,8 @@ class Life:
         self.journal, self.said = journal()
         self.absent: Cell[Names] = Cell("absent", frozenset(absent.split()))
         self.admitted: Cell[Names] = Cell("admitted", frozenset(admitted.split()))
-        intent = Cell("intent", Intent((Site("east"),), SWITCHES, (), ()))
-        self.presence = Presence(self.absent, self.admitted, intent, self.journal, self.clock)
+        self.intent = Cell("intent", Intent((Site("east"),), SWITCHES, (), ()))
+        self.presence = Presence(self.absent, self.admitted, self.intent, self.journal, self.clock)
 
     def is_now(self, admitted: str, absent: str) -> None:
         assert (self.admitted.value, self.absent.value) == (
@@ -37,6 +40,30 @@ class Life:
         self.presence.connected = connected.__contains__
         self.clock.time += DISCOVERY_WAIT
         return self.presence.step()
+
+
+def test_the_journal_names_listeners_whose_connections_end_when_another_switch_serves_them() -> None:
+    """Fails on 2ad1e45: there the return of an lb switch ended fullnat connections, and nothing said so."""
+    it = Life("")
+    vip = Vip(
+        "shop",
+        ip_address("10.0.0.100"),
+        "02:45:56:00:01:01",
+        ("east",),
+        (_listener(80), _listener(81, Mode.FULLNAT)),
+    )
+    it.intent.put(replace(it.intent.value, vips=(vip,)))
+    for name in ("lb1", "lb2"):
+        it.presence.synced(name)
+        it.presence.admit(name)
+    it.presence.gone("lb1")
+    names = ["shop/tcp/81"]
+    assert it.said.of("admitted") == [{"switch": "lb1"}, {"switch": "lb2", "fullnat": names}]
+    assert it.said.of("withdrawn") == [{"switch": "lb1", "why": "control stream lost", "fullnat": names}]
+
+
+def _listener(port: int, mode: Mode = Mode.DR) -> Listener:
+    return Listener("shop", Protocol.TCP, port, "web", mode, port)
 
 
 def test_a_switch_that_refuses_twice_is_gone_and_once_is_not() -> None:

@@ -20,6 +20,8 @@ from tests.reference.records import event_page, record_page
 from tests.unit.spoil import DATA
 
 ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = sorted(file for folder in ("controller", "topo") for file in (ROOT / folder / "cli").glob("*.py"))
+"""Where exit codes are returned."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,7 @@ def test_every_exit_code_is_described() -> None:
         assert set(field_docs(kind)) == set(kind.__members__)
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "controller/cli").glob("*.py")), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", COMMANDS, ids=lambda file: str(file.relative_to(ROOT)))
 def test_commands_end_with_codes_of_the_catalogue(file: Path) -> None:
     literal = []
     for node in ast.walk(ast.parse(file.read_text())):
@@ -204,4 +206,4 @@ def test_commands_end_with_codes_of_the_catalogue(file: Path) -> None:
             value = node.args[0]
         if isinstance(value, ast.Constant) and type(value.value) is int:
             literal.append(f"{file.name}:{node.lineno}")  # type: ignore[attr-defined]
-    assert not literal, "exit codes belong in controller/cli/codes.py"
+    assert not literal, "exit codes belong in controller/cli/codes.py or topo/codes.py"

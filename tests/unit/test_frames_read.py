@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from controller.frames import (
@@ -74,6 +74,7 @@ def test_an_error_names_the_connection_it_is_about(version: int, protocol: int, 
 def test_a_redirected_error_is_what_the_router_would_have_sent_to_the_server(
     version: int, protocol: int, kept: int, port: int, data: st.DataObject
 ) -> None:
+    assume(kept != {TCP: 17, UDP: 7}[protocol])  # half a checksum cannot be kept right
     pack = st.integers(1, 2**32 - 2) if version == 4 else st.integers(1, 2**128 - 2)
     number = data.draw(pack)
     server = IPv4Address(number) if version == 4 else IPv6Address(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 
@@ -268,4 +269,4 @@ def test_doubt_is_reported_once_and_shown_while_it_lasts() -> None:
 
 
 def test_service_can_be_stopped_without_having_been_started() -> None:
-    asyncio.run(HealthService(lambda verdicts: None).stop())
+    asyncio.run(HealthService(lambda verdicts: None, unix=time.monotonic).stop())

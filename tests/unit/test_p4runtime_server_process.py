@@ -19,7 +19,7 @@ SECONDS = 60
 @contextmanager
 def switch(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A switch that serves."""
-    command = [sys.executable, "-m", "controller", "switch", *arguments]
+    command = [sys.executable, "-m", "topo.p4switch", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process

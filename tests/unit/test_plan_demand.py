@@ -14,8 +14,9 @@ from controller.core import intents as intents_module
 from controller.model.load import load_intent
 from controller.model.reload import IntentFile
 from controller.plan import ids as ids_module
-from controller.plan.demand import WORDS, demand, highest, shortages
+from controller.plan.demand import demand
 from controller.plan.ids import Given, IdAllocator, Resting, Space
+from controller.plan.places import WORDS, highest, shortages
 from controller.spec.types import (
     Guard,
     Intent,

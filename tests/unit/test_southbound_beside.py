@@ -102,6 +102,20 @@ def test_packets_of_a_switch_that_is_not_ours_go_to_others_whatever_their_cookie
         control().event(stranger.datapath_id, PacketIn, 0.1)
 
 
+def test_a_switch_that_is_not_ours_is_said_when_it_comes_and_when_it_goes() -> None:
+    stranger = FakeSwitch(next(_ids), control().port)
+    stranger.connect()
+
+    def said() -> list[bool]:
+        return [each.here for each in control().strangers if each.id == stranger.datapath_id]
+
+    eventually(said)
+    assert said() == [True]
+    stranger.hang_up()
+    eventually(lambda: said() == [True, False])
+    assert all(each.address.startswith("127.0.0.1:") for each in control().strangers)
+
+
 def test_cookies_of_ours_that_mean_nothing_are_ignored(switch: FakeSwitch, session: Session) -> None:
     switch.packet_in(OWN << 48 | 200 << 40, FIELDS["in_port"].tlv(1), FRAME)
     switch.packet_in(Cookie(OWN, Kind.RESET, 1).value, FIELDS["in_port"].tlv(1), FRAME)

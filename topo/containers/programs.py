@@ -7,6 +7,7 @@ from pathlib import Path
 
 from topo import hostprograms, intent, p4process
 from topo.errors import LabError
+from topo.p4programs import PROGRAMS
 from topo.plan import CONTROLLER, Fabric
 
 LOGS = Path("/var/log/evenkeel")
@@ -22,8 +23,7 @@ def commands(fabric: Fabric, node: str) -> list[list[str]]:
         reason = p4process.missing(switch.kind)
         if reason is not None:
             raise LabError(reason)
-        own = p4process.EMBEDDED if switch.kind == "embedded" else (p4process.BMV2,)
-        return [[*own, *p4process.options(switch)]]
+        return [[*PROGRAMS[switch.kind].command, *p4process.options(switch)]]
     if node == CONTROLLER:
         return [[sys.executable, "-m", "controller", "run", str(INTENT)]]
     if node not in fabric.hosts:

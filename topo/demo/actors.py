@@ -154,19 +154,26 @@ def write_specs(
 class Client:
     """One load generator in its client's namespace, and what it has logged so far."""
 
+    program = "topo.demo.load"
+    """The module that makes the load."""
+
     def __init__(self, lab: Stage, spec: Spec, directory: Path) -> None:
         self.spec = spec
         path = directory / f"{spec.client}.spec.json"
         path.write_text(spec.dump(), encoding="utf-8")
-        connections = {
-            one.id: Connection(one.id, spec.client, one.target.listener, one.kind) for one in spec.connections
-        }
-        self.log = ClientLog(spec.client, connections)
+        self.log = ClientLog(spec.client, self.records(spec))
         self._tail = Tail(Path(spec.log))
-        argv = [sys.executable, "-m", "topo.demo.load", str(path)]
+        argv = [sys.executable, "-m", self.program, str(path)]
         self._errors = directory / f"{spec.client}.err"
         with self._errors.open("wb") as err:
             self._process = lab.popen(spec.client, argv, stdin=subprocess.PIPE, stderr=err, cwd=ROOT)
+
+    @staticmethod
+    def records(spec: Spec) -> dict[str, Connection]:
+        """Where the log of its connections goes, by id."""
+        return {
+            one.id: Connection(one.id, spec.client, one.target.listener, one.kind) for one in spec.connections
+        }
 
     def read(self) -> None:
         """Take in what was logged since the last call. Raises ``DemoError`` if the program failed."""
@@ -176,6 +183,11 @@ class Client:
         if code:
             last = self._errors.read_text(errors="replace").strip().splitlines()[-1:] or ["(nothing)"]
             raise DemoError(f"the load generator of {self.spec.client} ended with code {code}: {last[0]}")
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
 
     def finish(self) -> None:
         """Ask for the final proofs and the end."""

@@ -110,7 +110,9 @@ Connect = Callable[[str, int], Awaitable[tuple[asyncio.StreamReader, asyncio.Str
 """How to connect: by sockets, or in a simulated host."""
 
 
-class _Failed(Exception):
+class Failed(Exception):
+    """A connection did not do what it should; ``kind`` is the log's word for it."""
+
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
         self.kind = kind
@@ -197,8 +199,8 @@ class Load:
                 if over:
                     break
             self._log("close", id=one.id, t=time.monotonic())
-        except (OSError, _Failed, TimeoutError) as error:
-            kind = error.kind if isinstance(error, _Failed) else failure_kind(error)
+        except (OSError, Failed, TimeoutError) as error:
+            kind = error.kind if isinstance(error, Failed) else failure_kind(error)
             self._log("fail", id=one.id, t=time.monotonic(), begin=begin, kind=kind, during=during)
         finally:
             if used is not None:
@@ -211,7 +213,7 @@ class Load:
         try:
             await asyncio.wait({heard, over}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if heard.done():
-                raise _Failed("garbled" if heard.result() else "eof")
+                raise Failed("garbled" if heard.result() else "eof")
             return over.done()
         finally:
             heard.cancel()
@@ -228,21 +230,21 @@ class Load:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> str:
-        """Send a line, await it behind the server's name; the name. OSError, TimeoutError, _Failed."""
+        """Send a line, await it behind the server's name; the name. OSError, TimeoutError, Failed."""
         payload = f"{id_}.{number}"
         sent = time.monotonic()
         writer.write(payload.encode() + b"\n")
         line = await asyncio.wait_for(reader.readline(), self._spec.echo_timeout)
         if not line:
-            raise _Failed("eof")
+            raise Failed("eof")
         text = line.decode(errors="replace").rstrip("\r\n")
         server = text.removesuffix(payload).rstrip(" :")
         if not text.endswith(payload) or not server:
-            raise _Failed("garbled")
+            raise Failed("garbled")
         rtt = time.monotonic() - sent
         self._log(event, id=id_, t=sent, rtt=round(rtt, 5), server=server)
         if expected and server != expected:
-            raise _Failed("misdirected")
+            raise Failed("misdirected")
         return server
 
     # -- short requests
@@ -309,10 +311,10 @@ def _watch_input(loop: asyncio.AbstractEventLoop, finish: asyncio.Event) -> None
         loop.call_soon_threadsafe(finish.set)
 
 
-async def run(spec: Spec, connect: Connect = asyncio.open_connection) -> None:
+async def run(spec: Spec, connect: Connect = asyncio.open_connection, program: type[Load] = Load) -> None:
     """Carry out a spec, until standard input says enough."""
-    with Path(spec.log).open("w", encoding="utf-8") as out:
-        load = Load(spec, out, connect)
+    with Path(spec.log).open("w", encoding="utf-8") as out:  # noqa: ASYNC230 - before anything else runs
+        load = program(spec, out, connect)
         watcher = threading.Thread(
             target=_watch_input, args=(asyncio.get_running_loop(), load.finish), daemon=True
         )

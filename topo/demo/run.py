@@ -14,8 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
-from controller.cli import codes
-from topo import state
+from topo import codes, state
 from topo.demo import html, live, report, sabotage, scoreboard
 from topo.demo.actors import (
     ACTIVE,

@@ -91,9 +91,11 @@ def _areas(outcome: Outcome, scale: Scale, top: float, height: float) -> list[st
 def _troubles(outcome: Outcome, scale: Scale, top: float, height: float) -> list[str]:
     parts = [_text(LEFT - 8, top + height - 3, "went wrong", "end")]
     wrong = [*outcome.before, *(one for event in outcome.events for one in event.wrong)]
-    for one in wrong[:MAX_TICKS]:
-        parts.append(_rect(scale.x(one.t), top, 1.0, height, BAD, f"{one.listener}: {one.what}"))
-    return parts
+    ticks = [
+        _rect(scale.x(one.t), top, 1.0, height, BAD, f"{one.listener}: {one.what}")
+        for one in wrong[:MAX_TICKS]
+    ]
+    return [*parts, *ticks]
 
 
 def _repairs(outcome: Outcome, scale: Scale, top: float, height: float) -> list[str]:

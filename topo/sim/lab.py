@@ -18,6 +18,7 @@ from typing import Any
 
 from topo import intent, model
 from topo.errors import LabError
+from topo.model import SIMULATED_KIND
 from topo.p4switch.main import READY
 from topo.p4switch.unixlink import PREFIX
 from topo.plan import CPU_PORT, Fabric, Host, Switch, plan
@@ -152,7 +153,7 @@ class SimLab:
             for port in switch.ports
             for word in ("-i", f"{port.number}@{PREFIX}{self.path / f'{switch.name}-{port.to}'}")
         ]
-        own = ["controller", "switch", *ports, "--no-p4", "--device-id", str(switch.id), "--"]
+        own = ["topo.p4switch", *ports, "--no-p4", "--device-id", str(switch.id), "--"]
         return [*own, "--grpc-server-addr", self._grpc(switch.name), "--cpu-port", str(CPU_PORT)]
 
     def _grpc(self, switch: str) -> str:
@@ -191,7 +192,7 @@ def _simulated(topology: model.Topology) -> model.Topology:
         if subnet.name in homes:
             prefixes = {**prefixes, 4: IPv4Network(LOOPBACK.format(number))}
         subnets.append(subnet.model_copy(update={"prefixes": tuple(prefixes.values())}))
-    every = tuple(one.model_copy(update={"kind": "embedded"}) for one in topology.switches)
+    every = tuple(one.model_copy(update={"kind": SIMULATED_KIND}) for one in topology.switches)
     return topology.model_copy(update={"subnets": tuple(subnets), "switches": every})
 
 

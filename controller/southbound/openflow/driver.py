@@ -8,7 +8,6 @@ from ipaddress import IPv4Address, IPv6Address
 
 from controller.plan.duty import World, duty
 from controller.plan.flowplan import FlowPlan
-from controller.plan.zones import Timeouts
 from controller.southbound.driver import (
     Counts,
     Driver,
@@ -21,6 +20,7 @@ from controller.southbound.driver import (
 )
 from controller.southbound.openflow.session import Session
 from controller.southbound.ovsdb import links, timeouts
+from controller.spec.switch import Timeouts
 from controller.spec.types import Address, Role, Switch
 from flows.actions import CONTROLLER, Output, pack_all
 from flows.diff import Changes, describe, diff, leases

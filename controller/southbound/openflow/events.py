@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from controller.southbound.openflow.session import Session
-    from flows.tables import Cookie
+from controller.southbound.openflow.session import Session
+from flows.tables import Cookie
 
 
 @dataclass(frozen=True)

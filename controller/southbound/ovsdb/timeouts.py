@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from controller.plan.zones import Timeouts
 from controller.southbound.ovsdb.client import vsctl
+from controller.spec.switch import Timeouts
 
 _STATES = ("tcp_syn_sent", "tcp_syn_recv", "tcp_established", "udp_first", "udp_single", "udp_multiple")
 _LINE = re.compile(r"Zone:(\d+), Timeout Policies: (.*)")

@@ -1,14 +1,17 @@
-"""What a P4 switch tells the controller."""
+"""What a P4 switch tells the controller: how its connection fares, and the reports of its session."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from controller.southbound.p4.session import P4Session
-    from p4src.target import P4Target
+from controller.southbound.p4.reports import PinEnded, Punted, Refused, Report
+from controller.southbound.p4.session import P4Session
+from p4src.target import P4Target
+
+__all__ = [
+    "Backup", "Connected", "Differs", "Disconnected", "Event", "Parted", "PinEnded", "Punted", "Refused", "Report",
+    "Unreachable",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,54 +71,6 @@ class Unreachable:
     why: str
     new: bool = True
     """Whether the reason is another one than the time before."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """One digest entry: something about a connection."""
-
-    session: P4Session
-    reason: int
-    """``p4src.ids.Reason``."""
-    listener: int
-    client: IPv4Address | IPv6Address
-    port: int
-    """The client's; 0 where all of a source's connections count as one."""
-    backend: int
-
-
-@dataclass(frozen=True)
-class Punted:
-    """A packet that needs the controller's answer."""
-
-    session: P4Session
-    reason: int
-    """``p4src.ids.Reason``."""
-    port: int
-    """Where it came in."""
-    listener: int
-    backend: int
-    time: int
-    """The switch's clock, microseconds."""
-    frame: bytes
-
-
-@dataclass(frozen=True)
-class PinEnded:
-    """A pin with an idle timeout was not used for that long. It is still there."""
-
-    session: P4Session
-    listener: int
-    client: IPv4Address | IPv6Address
-    port: int
-
-
-@dataclass(frozen=True)
-class Refused:
-    """The switch refused a message on the stream whose answer is not awaited."""
-
-    session: P4Session
-    what: str
 
 
 Event = (

@@ -17,8 +17,8 @@ from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout,
 from controller.southbound.p4 import read as p4read
 from controller.southbound.p4.batch import Batch, Wave, waves
 from controller.southbound.p4.channel import P4Channel, Stream, code_name
-from controller.southbound.p4.events import Event, PinEnded, Punted, Refused, Report
 from controller.southbound.p4.pipeline import Pipeline
+from controller.southbound.p4.reports import PinEnded, Punted, Refused, Report, SessionEvent
 from controller.southbound.p4.wire import Encoder, canonical
 from p4src.ids import Op, Reason
 from p4src.target import Changes, Found
@@ -55,7 +55,7 @@ class P4Session:
         pipeline: Pipeline,
         channel: P4Channel,
         stream: Stream,
-        on_event: Callable[[Event], None],
+        on_event: Callable[[SessionEvent], None],
         cut: Callable[[], None],
         pushed: bool,
     ) -> None:

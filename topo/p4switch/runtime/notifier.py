@@ -128,9 +128,8 @@ class Notifier:
         idle: list[p4r.TableEntry] = []
         for start in range(0, len(entries), SWEEP_SLICE):
             with pipeline.switch.lock:
-                for entry in entries[start : start + SWEEP_SLICE]:
-                    if _is_idle(entry, now):
-                        idle.append(table.identity(entry))
+                some = entries[start : start + SWEEP_SLICE]
+                idle += [table.identity(entry) for entry in some if _is_idle(entry, now)]
         for start in range(0, len(idle), SWEEP_SLICE):
             notice = p4r.IdleTimeoutNotification(
                 table_entry=idle[start : start + SWEEP_SLICE], timestamp=self._wall()

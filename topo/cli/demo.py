@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from controller.cli import codes
+from topo import codes
 from topo.demo.actors import DemoError
 from topo.demo.events import FULL, SHORT
 from topo.demo.intentfile import IntentError
@@ -15,6 +15,7 @@ from topo.demo.run import Options, run
 from topo.demo.sabotage import NoVictimError
 from topo.demo.scale import SCALES
 from topo.errors import LabError
+from topo.model import DEFAULT_KIND, SIMULATED_KIND
 from topo.process import ending
 
 
@@ -39,15 +40,15 @@ def demo(
     Interrupted it returns 130; told to end (SIGTERM) it raises ``SystemExit`` with 143; its lab is gone either way.
     """
     console = Console()
-    simulate = simulate or (os.geteuid() != 0 and switch in (None, "embedded"))
-    kind = switch or ("embedded" if simulate else "ovs")
+    simulate = simulate or (os.geteuid() != 0 and switch in (None, SIMULATED_KIND))
+    kind = switch or (SIMULATED_KIND if simulate else DEFAULT_KIND)
     scale = next((one for one in SCALES if one.switch == kind), None)
     if scale is None:
         known = ", ".join(one.switch for one in SCALES)
         console.print(f"demo: --switch {switch}: choose one of {known}", style="red", highlight=False)
         return codes.Demo.CANNOT_RUN
-    if simulate and (kind != "embedded" or keep):
-        what = "--keep" if kind == "embedded" else f"--switch {kind}"
+    if simulate and (kind != SIMULATED_KIND or keep):
+        what = "--keep" if kind == SIMULATED_KIND else f"--switch {kind}"
         console.print(f"demo: {what} needs a lab of namespaces: run as root, without --simulate", style="red")
         return codes.Demo.CANNOT_RUN
     try:

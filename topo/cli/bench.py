@@ -23,7 +23,7 @@ from typing import cast
 from rich.console import Console
 from rich.table import Table
 
-from controller.cli import codes
+from topo import codes
 from topo.process import ending
 from topo.state import sweep
 
@@ -58,7 +58,7 @@ def bench(name: str | None, json_out: bool) -> int:
     known = benches()
     if not known:
         return _complain(
-            f"no benchmarks in {FOLDER}: they are part of the source tree, run from a checkout",
+            f"benchmarks are part of the source tree, and there is no {FOLDER}: run it from a checkout",
             codes.Bench.UNKNOWN,
         )
     if name is None:

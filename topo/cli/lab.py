@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from controller.cli import codes
+from topo import codes
 from topo.errors import LabError
 
 app = typer.Typer(

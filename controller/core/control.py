@@ -1,0 +1,167 @@
+"""The control socket: commands to a running controller, from the machine it runs on and from its own user alone.
+
+    -> {"command": "failback", "pool": "db"}
+    <- {"ok": true, "writer": "db1", "revision": 42}
+    <- {"ok": false, "refused": ["pool \"db\" has no backend that is up and does not drain"]}
+    <- {"ok": false, "not_stored": "state.db: cannot be written: disk full"}
+
+A Unix socket beside the state file, mode 0600; one JSON object a line, an answer for each in turn. Lines, clients and
+times are bounded; what a client does wrong ends its own connection and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from controller.core.commands import Command, CommandRefused, NotStored, Result
+from controller.core.journal import Journal
+
+LINE = 4096
+"""Octets of a line, at most."""
+CLIENTS = 8
+"""Connections at a time; further ones are refused."""
+IDLE = 10.0
+"""Seconds for a client to send a line, or to take an answer."""
+CARRY_OUT = 20.0
+"""Seconds for which an answer is waited for: longer than a store waits for a reader of its file."""
+
+
+def socket_beside(state: Path) -> Path:
+    """Where the controller with this state file takes commands."""
+    return state.with_name(state.name + ".sock")
+
+
+@contextlib.contextmanager
+def reachable(path: Path) -> Iterator[str]:
+    """A name for a socket that fits into an address (107 octets), however long its path is. Raises OSError."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+class ControlSocket:
+    """Serves commands."""
+
+    def __init__(self, path: Path, commands: Sequence[Command], journal: Journal) -> None:
+        self._path = path
+        self._commands = {each.name: each for each in commands}
+        self._journal = journal
+        self._clients: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[Result]] = set()
+
+    async def run(self) -> None:
+        """Until cancelled. Where the socket cannot be made, that is said, and the controller goes on without it."""
+        try:
+            listening = _listen(self._path)
+        except OSError as error:
+            self._journal.event("control_failed", file=str(self._path), error=str(error))
+            return
+        server = await asyncio.start_unix_server(self._accept, sock=listening, limit=LINE)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            server.close()
+            for task in (*self._clients, *self._running):
+                task.cancel()
+            self._path.unlink(missing_ok=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._clients) >= CLIENTS:
+            writer.write(_line({"ok": False, "refused": [f"{CLIENTS} clients are connected already"]}))
+            writer.close()
+            return
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._clients.add(task)
+        task.add_done_callback(self._clients.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                async with asyncio.timeout(IDLE):
+                    line = await reader.readline()
+                if not line.endswith(b"\n"):
+                    return
+                writer.write(_line(await self._answer(line)))
+                async with asyncio.timeout(IDLE):
+                    await writer.drain()
+        except ValueError:
+            writer.write(_line({"ok": False, "refused": [f"a line is longer than {LINE} octets"]}))
+        except OSError:  # also a deadline: the client is gone, or stands still
+            pass
+        except Exception as error:  # a client must not end what serves the others
+            self._journal.failure(error, part="control")
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes) -> Result:
+        name = ""
+        try:
+            name, command, given = self._read(line)
+            result = await self._carry_out(command, given)
+        except CommandRefused as error:
+            answer: dict[str, object] = {"ok": False, "refused": list(error.reasons)}
+        except NotStored as error:
+            answer = {"ok": False, "not_stored": str(error)}
+        except TimeoutError:
+            answer = {"ok": False, "not_stored": f"not carried out within {CARRY_OUT:g} s"}
+        except Exception as error:  # a defect in one command
+            self._journal.failure(error, part="control", command=name)
+            answer = {"ok": False, "refused": [f"{type(error).__name__}: {error}"]}
+        else:
+            answer = {"ok": True, **result}
+        self._journal.event("command", command=name, **answer)
+        return answer
+
+    def _read(self, line: bytes) -> tuple[str, Command, Mapping[str, object]]:
+        try:
+            request = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise CommandRefused(f"a line is no JSON: {error}") from error
+        if not isinstance(request, dict) or not isinstance(request.get("command"), str):
+            raise CommandRefused('a line is no JSON object with "command": NAME')
+        name = request.pop("command")
+        command = self._commands.get(name)
+        if command is None:
+            raise CommandRefused(f'there is no command "{name}"; there are: {", ".join(self._commands)}')
+        return name, command, request
+
+    async def _carry_out(self, command: Command, given: Mapping[str, object]) -> Result:
+        """A commit that has begun is not cancelled with who waits for it. Raises TimeoutError too."""
+        task = asyncio.ensure_future(command.run(command.arguments(given)))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        async with asyncio.timeout(CARRY_OUT):
+            return await asyncio.shield(task)
+
+
+def _line(answer: Result) -> bytes:
+    return json.dumps(answer).encode() + b"\n"
+
+
+def _listen(path: Path) -> socket.socket:
+    """The socket, for its owner alone from the moment it has a name. Raises OSError.
+
+    One that is there was left by a controller that was killed: the lock of the state file says that none runs.
+    """
+    if path.exists() and not stat.S_ISSOCK(path.lstat().st_mode):
+        raise FileExistsError(f"{path} is no socket; remove it")
+    path.unlink(missing_ok=True)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        os.fchmod(made.fileno(), 0o600)
+        with reachable(path) as name:
+            made.bind(name)
+        made.setblocking(False)
+    except BaseException:
+        made.close()
+        raise
+    return made

@@ -1,0 +1,335 @@
+"""The soak's judge: which ends a stated fate explains, which were at risk, and that all others are broken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.soaking import (
+    DR,
+    FULLNAT,
+    NAT,
+    TUN,
+    Edits,
+    connection,
+    done,
+    judge,
+    served,
+    tables,
+)
+from topo.demo.records import Echo, Failure
+from topo.soak.fates import PathChange, path_changes
+from topo.soak.judge import REPORT_WINDOW
+from topo.soak.stage import DRAIN_TIMEOUT, MEMORY_TIMEOUT
+
+
+def proven(server: str = "s1") -> dict[str, Any]:
+    return {"failure": None, "proof": Echo(45.0, 0.01, server), "closed": 45.1}
+
+
+# -- nothing explains it
+
+
+def test_a_connection_that_was_proven_is_ok() -> None:
+    assert judge(connection(**proven())).verdict == "ok"
+
+
+@pytest.mark.parametrize("kind", ["reset", "eof", "timeout", "garbled", "unreachable"])
+def test_an_end_that_nothing_explains_is_broken(kind: str) -> None:
+    judged = judge(connection(failure=Failure(40.0, kind, "echo")))
+    assert (judged.verdict, judged.reason) == ("broken", "")
+
+
+@pytest.mark.parametrize("listener", [DR, NAT, TUN])
+def test_another_servers_answer_is_broken(listener: str) -> None:
+    one = connection(listener, failure=None, closed=45.1, proof=Echo(45.0, 0.01, "s2"))
+    judged = judge(one, records=(served(listener),))
+    assert (judged.verdict, judged.cause) == ("broken", "misdirected: accepted by s1, answered by s2")
+
+
+def test_a_misdirected_one_is_broken_although_its_server_had_died() -> None:
+    one = connection(failure=Failure(40.0, "misdirected", "echo"))
+    assert judge(one, done("server", "kill", "s1", 35.0)).verdict == "broken"
+
+
+def test_a_broken_one_names_what_happened_meanwhile_the_latest_first() -> None:
+    edits = Edits()(31.0, "weight", "web/s2", "5")(38.0, "transition", "web", "9s")
+    judged = judge(connection(), done("clock", "step", "controller", 35.0, "1800"), *edits.done)
+    assert judged.suspects == (
+        "2.0 s before: weights: transition of web to 9s",
+        "5.0 s before: clock: the controller's clock by 1800 s",
+        "9.0 s before: weights: weight of web/s2 to 5",
+    )
+
+
+def test_a_weight_a_clock_step_or_a_controllers_death_explains_nothing() -> None:
+    edits = Edits()(20.0, "weight", "web/s1", "5")(31.0, "rename_vip", "10.0.0.100", "shopx")
+    edits(33.0, "affinity", DR, "source")(34.0, "memory_timeout", "web", "40s")
+    others = [
+        done("clock", "step", "controller", 35.0, "1800"),
+        done("controller", "kill", "controller", 31.0),
+        done("controller", "start", "controller", 36.0),
+        done("pause", "pause", "controller", 37.0, "2", end=39.0),
+    ]
+    assert judge(connection(), *edits.done, *others, tables=tables("web", 20.3)).verdict == "broken"
+
+
+def test_a_connection_that_was_never_open_is_not_broken() -> None:
+    one = connection(opened=None, echoes=[], failure=Failure(15.0, "timeout", "connect"))
+    assert judge(one).verdict == "not_opened"
+
+
+def test_a_log_that_stops_proves_nothing() -> None:
+    assert judge(connection(failure=None)).verdict == "unproven"
+
+
+# -- servers
+
+
+def test_a_connection_may_end_when_its_server_was_killed() -> None:
+    assert judge(connection(), done("server", "kill", "s1", 39.9)).verdict == "server_died"
+
+
+@pytest.mark.parametrize(
+    ("server", "t"), [("s2", 39.0), ("s1", 5.0), ("s1", 41.0)], ids=["other server", "before", "after"]
+)
+def test_other_deaths_explain_nothing(server: str, t: float) -> None:
+    steps = [done("server", "kill", server, t), done("server", "heal", server, t + 1)]
+    assert judge(connection(), *steps).verdict == "broken"
+
+
+def test_a_server_that_was_cut_off_for_longer_than_it_is_kept_may_lose_its_connections() -> None:
+    cut = [done("cable", "cut", "s1-leaf1", 31.0), done("cable", "mend", "s1-leaf1", 42.0)]
+    assert judge(connection(), *cut, probe=(0.5, 2, 2)).verdict == "server_unreachable"
+
+
+def test_a_server_that_was_cut_off_for_a_moment_may_not() -> None:
+    cut = [done("cable", "cut", "s1-leaf1", 31.0), done("cable", "mend", "s1-leaf1", 32.0)]
+    assert judge(connection(), *cut, probe=(0.5, 2, 2)).verdict == "broken"
+
+
+def test_another_servers_cable_explains_nothing() -> None:
+    cut = [done("cable", "cut", "s2-leaf1", 20.0), done("cable", "mend", "s2-leaf1", 39.0)]
+    assert judge(connection(), *cut, probe=(0.5, 2, 2)).verdict == "broken"
+
+
+# -- edits
+
+
+def app(t: float = 40.0, **changes: object) -> object:
+    return connection(NAT, "s5", failure=Failure(t, "reset", "echo"), **changes)
+
+
+def test_draining_with_reset_may_end_a_connection_after_drain_timeout_and_not_before() -> None:
+    early = Edits()(40.0 - DRAIN_TIMEOUT + 0.5, "drain", "app/s5", "on").done
+    late = Edits()(40.0 - DRAIN_TIMEOUT - 0.5, "drain", "app/s5", "on").done
+    one = connection(NAT, "s5")
+    assert judge(one, *early).verdict == "broken"
+    assert judge(one, *late).verdict == "drained"
+
+
+def test_draining_with_keep_never_ends_a_connection() -> None:
+    assert judge(connection(), *Edits()(10.5, "drain", "web/s1", "on").done).verdict == "broken"
+
+
+def test_draining_by_weight_0_is_draining() -> None:
+    one = connection(NAT, "s5")
+    assert judge(one, *Edits()(28.0, "weight", "app/s5", "0").done).verdict == "drained"
+
+
+def test_a_drain_that_ended_before_the_connection_last_spoke_explains_nothing() -> None:
+    edits = Edits()(12.0, "drain", "app/s5", "on")(25.0, "drain", "app/s5", "off")
+    assert judge(connection(NAT, "s5"), *edits.done).verdict == "broken"
+
+
+def test_a_removed_backend_is_kept_for_memory_timeout_longer_where_it_keeps_what_drains() -> None:
+    beyond = 40.0 - DRAIN_TIMEOUT - MEMORY_TIMEOUT
+    one = connection()
+    assert judge(one, *Edits()(beyond + 0.5, "remove", "web/s1").done).verdict == "broken"
+    assert judge(one, *Edits()(beyond - 0.5, "remove", "web/s1").done).verdict == "drained"
+    assert judge(connection(NAT, "s5"), *Edits()(29.0, "remove", "app/s5").done).verdict == "drained"
+
+
+def test_another_pools_backend_of_that_name_explains_nothing() -> None:
+    one = connection(server="s3")
+    assert judge(one, *Edits()(11.0, "remove", "app/s3").done).verdict == "broken"
+
+
+def test_a_listener_with_another_pool_drains_those_that_only_the_old_one_has() -> None:
+    edits = Edits()(29.0, "repool", DR, "app").done
+    assert judge(connection(), *edits).verdict == "drained"
+    assert judge(connection(server="s3"), *edits).verdict == "broken"
+    assert judge(connection(), *Edits()(31.0, "repool", DR, "app").done).verdict == "broken"
+
+
+@pytest.mark.parametrize(("action", "target"), [("vip_off", "10.0.0.100"), ("listener_off", DR)])
+def test_a_service_that_is_off_may_lose_its_connections_after_drain_timeout(action: str, target: str) -> None:
+    assert judge(connection(), *Edits()(29.0, action, target).done).verdict == "service_removed"
+    assert judge(connection(), *Edits()(31.0, action, target).done).verdict == "broken"
+
+
+def test_a_service_that_is_back_in_time_may_not() -> None:
+    edits = Edits()(31.0, "vip_off", "10.0.0.100")(34.0, "vip_on", "10.0.0.100")
+    assert judge(connection(failure=Failure(44.0, "reset", "echo")), *edits.done).verdict == "broken"
+
+
+def test_an_edit_that_was_refused_changes_nothing() -> None:
+    edits = Edits()(20.0, "drain", "app/s5", "on", outcome="refused")
+    assert judge(connection(NAT, "s5"), *edits.done).verdict == "broken"
+
+
+def test_what_no_answer_came_to_is_not_explained_by_what_began_when_tcp_had_given_up() -> None:
+    off = Edits()(28.0, "vip_off", "10.0.0.100").done
+    assert judge(connection(failure=Failure(42.0, "timeout", "echo")), *off).verdict == "broken"
+    assert judge(connection(failure=Failure(46.0, "timeout", "echo")), *off).verdict == "service_removed"
+
+
+# -- risks
+
+
+KILL = done("lb", "kill", "lb1", 35.0)
+
+
+def test_one_that_was_not_heard_on_the_new_table_before_its_lb_switch_died_was_at_risk() -> None:
+    judged = judge(connection(), KILL, tables=tables("web", 32.0))
+    assert judged.verdict == "at_risk"
+    assert judged.reason.startswith(
+        "unheard: kill -9 lb1 5.0 s after its last answer, pool web changed 2.0 s"
+    )
+
+
+def test_the_table_may_change_after_the_death_too() -> None:
+    assert (
+        judge(connection(), done("lb", "kill", "lb1", 31.0), tables=tables("web", 34.0)).verdict == "at_risk"
+    )
+
+
+def test_one_that_was_heard_on_the_new_table_was_not() -> None:
+    assert judge(connection(), KILL, tables=tables("web", 25.0)).verdict == "broken"
+
+
+def test_another_pools_table_is_no_risk() -> None:
+    assert judge(connection(), KILL, tables=tables("app", 32.0)).verdict == "broken"
+
+
+def test_a_death_before_its_last_answer_is_no_risk() -> None:
+    assert (
+        judge(connection(), done("lb", "kill", "lb1", 28.0), tables=tables("web", 26.0)).verdict == "broken"
+    )
+
+
+def test_a_new_table_alone_is_no_risk() -> None:
+    assert judge(connection(), tables=tables("web", 32.0)).verdict == "broken"
+
+
+def test_within_the_window_every_switch_knows_the_former_owner_of_an_older_connection() -> None:
+    assert judge(connection(), KILL, tables=tables("web", 36.0)).verdict == "broken"
+
+
+def test_a_connection_that_was_reported_just_before_the_death_was_at_risk() -> None:
+    spoke = [Echo(10.0, 0.01, "s1"), Echo(35.0 - REPORT_WINDOW / 2, 0.01, "s1")]
+    assert judge(connection(echoes=spoke), KILL, tables=tables("web", 33.0)).verdict == "at_risk"
+
+
+def test_on_a_machine_that_is_late_reports_are_late_too() -> None:
+    spoke = [Echo(20.0, 0.01, "s1"), Echo(34.0, 0.01, "s1")]
+    one, changed = connection(echoes=spoke), tables("web", 32.5)
+    assert judge(one, KILL, tables=changed).verdict == "broken"
+    assert judge(one, KILL, tables=changed, lag=1.0).verdict == "at_risk"
+
+
+def test_one_that_was_opened_on_a_moving_slot_and_heard_since_was_not() -> None:
+    young: dict[str, Any] = {
+        "begin": 32.9,
+        "opened": 33.0,
+        "echoes": [Echo(33.1, 0.01, "s1"), Echo(34.0, 0.01, "s1")],
+    }
+    record = served(opened=32.95)
+    assert judge(connection(**young), KILL, records=(record,), tables=tables("web", 31.5)).verdict == "broken"
+
+
+def test_what_was_heard_while_no_controller_took_reports_was_not_heard() -> None:
+    one = connection(echoes=[Echo(20.0, 0.01, "s1"), Echo(32.0, 0.01, "s1")])
+    changed = tables("web", 30.5)
+    stopped = done("pause", "pause", "controller", 31.0, "3", end=34.0)
+    assert judge(one, KILL, tables=changed).verdict == "broken"
+    assert judge(one, KILL, tables=changed, away=((31.0, 34.0),)).verdict == "at_risk"
+    assert judge(one, KILL, stopped, tables=changed).verdict == "at_risk"
+
+
+@pytest.mark.parametrize(
+    ("what", "changes"),
+    [
+        (done("lb", "kill", "lb1", 35.0), ["kill -9 lb1"]),
+        (done("cable", "cut", "edge1-lb2", 35.0), ["cut edge1-lb2"]),
+        (done("pause", "pause", "lb3", 35.0, "2", end=37.0), ["stop lb3 for 2 s", "stop lb3 for 2 s: over"]),
+        (done("cable", "cut", "s1-leaf1", 35.0), []),
+        (done("server", "kill", "s1", 35.0), []),
+        (done("pause", "pause", "controller", 35.0, "2", end=37.0), []),
+    ],
+)
+def test_paths_change_when_lb_switches_die_stop_or_lose_cables(what: object, changes: list[str]) -> None:
+    from tests.unit.soaking import stage
+
+    found: list[PathChange] = path_changes(stage(), [what], [])  # type: ignore[list-item]
+    assert [one.what for one in found] == changes
+
+
+def test_the_return_of_an_lb_switch_is_when_edges_use_it_again() -> None:
+    judged = judge(connection(), tables=tables("web", 32.0), admitted=((36.0, "lb1"),))
+    assert judged.reason.startswith("unheard: lb1 was used again")
+
+
+def test_fullnat_ends_with_the_lb_switch_that_it_passed() -> None:
+    address = stage_address("lb1")
+    record = served(FULLNAT, peer=(address, 41000))
+    one = connection(FULLNAT)
+    assert judge(one, KILL, records=(record,)).reason.startswith("fullnat: kill -9 lb1")
+    assert judge(one, done("lb", "kill", "lb2", 35.0), records=(record,)).verdict == "broken"
+    assert judge(one, done("cable", "cut", "edge1-lb1", 35.0), records=(record,)).verdict == "at_risk"
+    assert judge(one, done("cable", "mend", "edge1-lb1", 35.0), records=(record,)).verdict == "broken"
+
+
+def test_fullnat_ends_when_an_lb_switch_returns_that_was_away_when_it_was_opened() -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    before, after = done("lb", "kill", "lb2", 5.0), done("lb", "kill", "lb2", 15.0)
+    used = ((35.0, "lb2x"),)
+    assert judge(one, before, records=(record,), admitted=used).reason.startswith(
+        "fullnat: lb2x was used again"
+    )
+    assert judge(one, after, records=(record,), admitted=used).verdict == "broken"
+    stopped = done("pause", "pause", "lb2", 9.0, "26", end=35.0)
+    assert judge(one, stopped, records=(record,)).reason.startswith("fullnat: stop lb2")
+
+
+@pytest.mark.parametrize("lb", ["lb1", "lb3"])
+def test_no_other_return_ends_fullnat(lb: str) -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    steps = (done("lb", "kill", "lb2", 5.0), done("lb", "kill", lb, 5.5))
+    used = ((6.5, lb), (7.0, "lb2"), (35.0, lb))
+    late = done("lb", "kill", lb, 33.0) if lb == "lb3" else steps[1]
+    assert judge(one, steps[0], late, records=(record,), admitted=used).verdict == "broken"
+
+
+def stage_address(lb: str) -> str:
+    from ipaddress import ip_network
+
+    from tests.unit.soaking import stage
+
+    network = next(each for each in map(ip_network, stage().local[lb]) if each.version == 4)
+    return str(next(network.hosts()))
+
+
+def test_a_proven_fullnat_connection_is_found_in_its_servers_log() -> None:
+    one = connection(FULLNAT, **proven())
+    record = served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    assert judge(one, records=(record,)).verdict == "ok"
+    assert judge(one, records=()).verdict == "broken"
+    closed = served(FULLNAT, peer=(stage_address("lb2"), 41001), closed=20.0, reason="eof")
+    assert judge(one, records=(closed, record)).verdict == "ok"
+
+
+def test_one_that_was_silent_for_longer_than_memory_lasts_was_at_risk() -> None:
+    quiet = [Echo(10.0, 0.01, "s1"), Echo(10.1 + MEMORY_TIMEOUT + 0.5, 0.01, "s1")]
+    assert judge(connection(echoes=quiet)).reason.startswith("too_silent")

@@ -1,0 +1,1 @@
+"""The commands of labs: demo, bench, lab and switch. Registered in ``pyproject.toml``."""

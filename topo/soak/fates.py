@@ -1,0 +1,198 @@
+"""The stated set: when which connections may end although nothing is wrong, and when which are at risk. Pure.
+
+Everything is built from what the soak did itself and from clients' logs; only that a pool's table changed is taken from
+the controller's journal, as evidence for a risk. Reasons, the keys of the report:
+
+``server_died``         its server was killed while it was open
+``server_unreachable``  its server was cut off for longer than a verdict and ``keep_for`` take
+``drained``             its backend drained, or was taken out of the pool or the listener, beyond ``drain_timeout``
+``service_removed``     its listener or VIP was off for longer than ``drain_timeout``
+
+At risk: ``unheard`` (its packets came to another lb switch before it was heard on the new table), ``fullnat`` (its lb
+switch died or was cut off, or another one came back that took it over: its source port was the former's own),
+``too_silent`` (for longer than ``memory_timeout``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from topo.demo.ledger import Endpoint
+from topo.soak.editor import Done
+from topo.soak.edits import Document
+from topo.soak.stage import DRAIN_TIMEOUT, KEEP_FOR, MEMORY_TIMEOUT, Stage
+from topo.soak.steps import EDITS
+
+SETTLE = 1.5
+"""Seconds from when the controller took a file until the last switch follows."""
+SLACK = 0.1
+"""Seconds by which time stamps of two processes may differ."""
+FOREVER = float("inf")
+
+
+@dataclass(frozen=True)
+class Window:
+    """A time in which connections of one listener and server may end. CLOCK_MONOTONIC seconds."""
+
+    reason: str
+    start: float
+    end: float
+    why: str
+
+
+@dataclass(frozen=True)
+class PathChange:
+    """Packets of some connections come to another lb switch."""
+
+    t: float
+    what: str
+    lb: str
+    gone: bool
+    """Packets no longer come to that lb switch; else they come to it again."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """A time in which the intent said the same."""
+
+    start: float
+    """When it was written."""
+    settled: float
+    """When all switches followed it."""
+    document: Document
+
+
+def periods(stage: Stage, start: float, done: Iterable[Done]) -> list[Period]:
+    """What was in force when. An edit that was refused or skipped changed nothing."""
+    found = [Period(start, start, stage.document)]
+    for one in done:
+        if one.document is not None and one.outcome in ("accepted", "unresolved"):
+            # Who took long to take it may have said so of the text before, and takes as long to carry it out.
+            resolved = one.end if one.resolved is None else one.resolved
+            settled = resolved + (resolved - one.end) + SETTLE
+            found.append(Period(one.start, max(settled, one.end), one.document))
+    return found
+
+
+def pool_of(document: Document, endpoint: Endpoint) -> dict[str, Any] | None:
+    """The pool behind a listener; None while there is no such listener."""
+    for vip in document["vips"]:
+        for row in vip["listeners"]:
+            if vip["address"] == endpoint.address and int(row["port"]) == endpoint.port:
+                pools: list[dict[str, Any]] = document["pools"]
+                return next(pool for pool in pools if pool["name"] == row["pool"])
+    return None
+
+
+def _state(document: Document, endpoint: Endpoint, server: str) -> str:
+    pool = pool_of(document, endpoint)
+    if pool is None:
+        return "off"
+    row = next((one for one in pool["backends"] if one["name"] == server), None)
+    if row is None:
+        return "gone"
+    return "draining" if row.get("drain") or not int(row.get("weight", 1)) else "serving"
+
+
+def _allowed_after(state: str, keeps: bool) -> float:
+    """Seconds after which a connection of a backend in such a state may end."""
+    if state == "draining" and keeps:
+        return FOREVER
+    return DRAIN_TIMEOUT + (MEMORY_TIMEOUT if state == "gone" and keeps else 0.0)
+
+
+_REASONS = {"draining": "drained", "gone": "drained", "off": "service_removed"}
+
+
+def intent_windows(spans: Sequence[Period], endpoint: Endpoint, server: str) -> list[Window]:
+    """When what was written lets connections of a server end; never, of one that has not served before."""
+    found: list[Window] = []
+    since: float | None = None
+    keeps, home = True, None
+    for number, span in enumerate(spans):
+        state, pool = _state(span.document, endpoint, server), pool_of(span.document, endpoint)
+        if pool is not None and state == "serving":
+            since, keeps, home = None, pool.get("drain_then", "keep") == "keep", pool["name"]
+        if home is None or state == "serving":
+            continue
+        since = span.start if since is None else since
+        moved = pool is not None and state == "gone" and pool["name"] != home
+        if state == "draining" and pool is not None:
+            keeps = pool.get("drain_then", "keep") == "keep"
+        start = since + _allowed_after(state, keeps and not moved) - SLACK
+        end = spans[number + 1].settled if number + 1 < len(spans) else FOREVER
+        if start < end:
+            found.append(Window(_REASONS[state], start, end, f"{server} {state}"))
+    return found
+
+
+def server_windows(
+    stage: Stage, done: Iterable[Done], server: str, probe: tuple[float, int, int]
+) -> list[Window]:
+    """When a server's cable was cut for so long that it counts as down and is given up."""
+    interval, rise, fall = probe
+    found, cut = [], None
+    for one in done:
+        if one.step.kind != "cable" or one.step.target != stage.server_cables[server]:
+            continue
+        if one.step.action == "cut":
+            cut = one.start
+        elif cut is not None:
+            up_again = one.end + (rise + 1) * interval
+            given_up = cut + (fall - 1) * interval + KEEP_FOR
+            if given_up < up_again:
+                end = up_again + 2 * SETTLE
+                found.append(Window("server_unreachable", given_up, end, f"{server} cut off"))
+            cut = None
+    return found
+
+
+def deaths(done: Iterable[Done]) -> Mapping[str, list[float]]:
+    """When each server was killed."""
+    found: dict[str, list[float]] = {}
+    for one in done:
+        if one.step.kind == "server" and one.step.action == "kill":
+            found.setdefault(one.step.target, []).append(one.start)
+    return found
+
+
+def path_changes(
+    stage: Stage, done: Iterable[Done], admitted: Iterable[tuple[float, str]]
+) -> list[PathChange]:
+    """Deaths, returns and pauses of lb switches, and what happened to cables between switches."""
+    found = [
+        PathChange(t, f"{switch} was used again", _known(stage, switch), False) for t, switch in admitted
+    ]
+    for one in done:
+        step = one.step
+        if step.kind == "lb" and step.action == "kill":
+            found.append(PathChange(one.start, step.title, step.target, True))
+        elif step.kind == "pause" and step.target in stage.lbs:
+            found += [
+                PathChange(one.start, step.title, step.target, True),
+                PathChange(one.end, f"{step.title}: over", step.target, False),
+            ]
+        elif step.kind == "cable" and step.target in stage.cables:
+            lb = next(end for end in step.target.split("-") if end in stage.lbs)
+            found.append(PathChange(one.start, step.title, lb, step.action == "cut"))
+    return sorted(found, key=lambda one: one.t)
+
+
+def _known(stage: Stage, switch: str) -> str:
+    """The name that an lb switch has in the stage: while it is renamed, the journal calls it otherwise."""
+    return max((name for name in stage.lbs if switch.startswith(name)), key=len, default=switch)
+
+
+def absences(done: Iterable[Done], away: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """When no controller took reports in: ``away``, or stopped."""
+    paused = [
+        (one.start, one.end) for one in done if one.step.kind == "pause" and one.step.target == "controller"
+    ]
+    return [*away, *paused]
+
+
+def edits_of(done: Iterable[Done]) -> list[Done]:
+    """Those that edited the file."""
+    return [one for one in done if one.step.kind in EDITS]

@@ -1,0 +1,111 @@
+"""Every name that the soak reads in the controller's journal and status, in one place; and what is counted from them.
+
+Nothing here decides whether a connection broke: tables that changed are evidence for why one was at risk, counts show
+that time passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from controller.model.units import parse_duration
+
+STARTED = "started"
+ACCEPTED = "intent_accepted"
+REFUSED = "intent_refused"
+TABLE = "table"
+ADMITTED = "admitted"
+FAILURE = "failure"
+VERDICT = "verdict"
+WITHDRAWN = "withdrawn"
+TURNED = "memory_turned"
+DRAINING = ("listener_drains", "listener_returned", "listener_gone")
+WRITTEN = "converged"
+
+Event = Mapping[str, Any]
+
+
+def name(event: Event) -> str:
+    """What happened."""
+    return str(event.get("event"))
+
+
+def when(event: Event) -> float:
+    """CLOCK_MONOTONIC seconds."""
+    return float(event.get("t", 0.0))
+
+
+def reasons(event: Event) -> str:
+    """Why an intent was refused, in one line."""
+    return "; ".join(str(one) for one in event.get("errors", ()))
+
+
+@dataclass(frozen=True)
+class TableChange:
+    """A pool got another table."""
+
+    pool: str
+    """Without its protocol."""
+    t: float
+
+
+def table_changes(events: Iterable[Event]) -> tuple[TableChange, ...]:
+    """All of TCP."""
+    found = []
+    for event in events:
+        if name(event) == TABLE:
+            pool, _, protocol = str(event.get("pool")).partition("/")
+            if protocol in ("", "tcp"):
+                found.append(TableChange(pool, when(event)))
+    return tuple(found)
+
+
+def admissions(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
+    """When edges began to use an lb switch again, and which, by its name at that time."""
+    return tuple((when(one), str(one.get("switch"))) for one in events if name(one) == ADMITTED)
+
+
+def seconds(value: Any) -> float:
+    """A duration as an intent file has it."""
+    return float(value) if isinstance(value, int | float) else parse_duration(str(value))
+
+
+def notes(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
+    """What people want to see beside a broken connection: verdicts, lb switches in and out of use, defects."""
+    return tuple(
+        (when(one), " ".join(f"{key}={value}" for key, value in one.items() if key not in ("t", "at")))
+        for one in events
+        if name(one) in (VERDICT, FAILURE, ADMITTED, WITHDRAWN, *DRAINING)
+    )
+
+
+@dataclass
+class Passing:
+    """Counts of what only time brings about, from the controller's journal and looks at its status."""
+
+    windows: int = 0
+    """Transition windows that ended."""
+    pins: int = 0
+    """Pins made: what their number grew by between two looks, so a few are missed."""
+    generations: int = 0
+    """Generations of a VIP's memory that ended."""
+    _moving: dict[str, int] = field(default_factory=dict)
+    _pins: int = 0
+
+    def event(self, event: Event) -> None:
+        """Take one event of the journal in."""
+        self.generations += name(event) == TURNED
+
+    def status(self, status: Mapping[str, Any]) -> None:
+        """Take the controller's status in; an empty one says nothing."""
+        if not status:
+            return
+        for key, pool in status.get("pools", {}).items():
+            moving = int(pool.get("moving", 0))
+            self.windows += moving == 0 and self._moving.get(key, 0) > 0
+            self._moving[key] = moving
+        pins = int(status.get("pins", 0))
+        self.pins += max(0, pins - self._pins)
+        self._pins = pins

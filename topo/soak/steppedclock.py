@@ -1,0 +1,108 @@
+"""Runs the controller with a wall clock that can be stepped: ``python -m topo.soak.steppedclock FILE -- ARGUMENTS``.
+
+FILE holds the seconds that are added to CLOCK_REALTIME as this process reads it; it may change at any time. ARGUMENTS
+are those of ``evenkeel``. Other clocks, and everybody else's, stay as they are.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+AGAIN = 0.02
+"""Seconds, monotonic, for which an offset that was read is taken for the present one."""
+
+
+class SteppedClock:
+    """CLOCK_REALTIME plus what the file says."""
+
+    def __init__(
+        self,
+        path: Path,
+        real: Callable[[], int] = time.time_ns,
+        passing: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = path
+        self._real = real
+        self._passing = passing
+        self._offset = 0
+        self._due = float("-inf")
+
+    def time_ns(self) -> int:
+        """In nanoseconds."""
+        now = self._passing()
+        if now >= self._due:
+            self._offset = read_offset(self._path, self._offset)
+            self._due = now + AGAIN
+        return self._real() + self._offset
+
+    def time(self) -> float:
+        """In seconds."""
+        return self.time_ns() / 1e9
+
+
+def read_offset(path: Path, otherwise: int = 0) -> int:
+    """Nanoseconds that the file holds as seconds; ``otherwise`` while there is none, or half of one."""
+    try:
+        return int(float(path.read_text(encoding="ascii")) * 1e9)
+    except (OSError, ValueError):
+        return otherwise
+
+
+def write_offset(path: Path, seconds: float) -> None:
+    """Step the clock of who watches ``path``, whole or not at all."""
+    draft = path.with_name(f".{path.name}.new")
+    draft.write_text(f"{seconds!r}\n", encoding="ascii")
+    draft.replace(path)
+
+
+def install(clock: SteppedClock) -> None:
+    """Let everybody in this process who asks for the wall clock ask ``clock``.
+
+    Before modules are imported that keep a reference to ``time.time``.
+    """
+    gettime, gettime_ns = time.clock_gettime, time.clock_gettime_ns
+
+    def stepped(which: int) -> float:
+        return clock.time() if which == time.CLOCK_REALTIME else gettime(which)
+
+    def stepped_ns(which: int) -> int:
+        return clock.time_ns() if which == time.CLOCK_REALTIME else gettime_ns(which)
+
+    time.time, time.time_ns = clock.time, clock.time_ns
+    time.clock_gettime, time.clock_gettime_ns = stepped, stepped_ns
+
+
+def spare_grpc(real: Callable[[], float]) -> None:
+    """Let gRPC's Python modules see the clock that its C part sees.
+
+    They add a timeout to the wall clock, and the C part takes the wall clock off again: on a machine whose clock is
+    stepped both see the same step. Here only one would, and every call would end at once or never.
+    """
+    import grpc._channel
+    import grpc.aio._utils
+
+    seen = SimpleNamespace(**{**vars(time), "time": real})
+    for module in (grpc._channel, grpc.aio._utils):
+        vars(module)["time"] = seen
+
+
+def main(argv: list[str]) -> None:
+    """Entry point; ends with the exit code of ``evenkeel``."""
+    if len(argv) < 3 or argv[1] != "--":
+        print("usage: python -m topo.soak.steppedclock FILE -- run INTENT ...", file=sys.stderr)
+        raise SystemExit(2)
+    real = time.time
+    install(SteppedClock(Path(argv[0])))
+    spare_grpc(real)
+    from controller.cli.main import main as evenkeel
+
+    sys.argv = ["evenkeel", *argv[2:]]
+    evenkeel()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
