@@ -1,4 +1,4 @@
-"""Time, injected once: durations from a clock that nobody can set, wall time for people's eyes only.
+"""Time, injected once: durations from a clock that cannot be set, wall time only to be shown.
 
 All deadlines of the tree are seconds of ``Clock.now``. They are stored together with the reading of that clock at the
 time (``Reading``): in the same boot they go on as they are, in another boot or on another machine they go on from

@@ -30,7 +30,7 @@ class DecidedBy(StrEnum):
     PIN = "pin"
     MEMORY = "memory"
     TRANSITION = "transition"
-    """The slot's former backend, for a packet that opens no connection and that nobody knows."""
+    """The slot's former backend, for a packet that opens no connection and is neither pinned nor remembered."""
     SLOT = "slot"
     NO_LISTENER = "no listener"
     NO_BACKEND = "no backend"
@@ -271,21 +271,21 @@ def _recall(
 def _fate(
     packet: Packet, listener: ListenerSpec, pool: LbPool, recalled: _Recalled, reasons: list[str]
 ) -> Decision | None:
-    """What the named backend's fate makes of it; None: decide anew."""
+    """What the named backend's fate makes of it; None: decide again."""
     name = pool.name(recalled.backend)
     fate = pool.fates.get(recalled.backend)
     if fate is None:
-        reasons.append(f"fate: {name} is none of this pool's backends; forgotten, decide anew")
+        reasons.append(f"fate: {name} is none of this pool's backends; forgotten, decide again")
         return None
     pinned = recalled.by is DecidedBy.PIN
     if fate is Fate.MOVE:
-        reasons.append(f"fate: {name} gives its connections away; decide anew")
+        reasons.append(f"fate: {name} gives its connections away; decide again")
         return None
     if fate is Fate.RESET and packet.syn:
-        reasons.append(f"fate: {name} has its connections reset, but this packet opens one; decide anew")
+        reasons.append(f"fate: {name} has its connections reset, but this packet opens one; decide again")
         return None
     if fate is Fate.DRAIN and packet.syn and not listener.sticky:
-        reasons.append(f"fate: {name} drains, and this packet opens a connection; decide anew")
+        reasons.append(f"fate: {name} drains, and this packet opens a connection; decide again")
         return None
     remember = Remember.NOTHING if pinned else Remember.KEPT
     if fate is Fate.RESET:

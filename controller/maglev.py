@@ -12,7 +12,7 @@ The definition, integers only:
 3. Its quota is weight x M / (sum of weights), rounded by largest remainder (ties: the first in order), so
    quotas sum to M and none is a whole slot away from its share.
 4. Turns go by cumulative credit. All start one short of the heaviest weight; in each round, in order, each
-   gains its own weight, and whoever reaches the heaviest weight pays that much and takes its most preferred
+   gains its own weight, and one that reaches the heaviest weight pays that much and takes its most preferred
    free slot, until its quota is met. So turn k (from 0) falls in round floor(k x heaviest / weight).
 """
 
@@ -246,7 +246,7 @@ def _kernel() -> _Kernel:
         except (RuntimeError, OSError) as error:
             # Neither the package's folder, nor the user's cache folder, nor NUMBA_CACHE_DIR can be written.
             log.warning(
-                "maglev: compiled code cannot be kept, so every start compiles anew for some seconds; "
+                "maglev: compiled code cannot be kept, so every start compiles again for some seconds; "
                 "set NUMBA_CACHE_DIR to a writable folder (%s)",
                 error,
             )

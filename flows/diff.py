@@ -60,7 +60,7 @@ _NAMED = 5
 def diff(placed: Placed, have: Target, want: Target, foreign: frozenset[FlowKey] = frozenset()) -> Changes:
     """What turns ``have`` into ``want``; nothing where they are equal.
 
-    In the entry table, which others use too, a place that somebody else's flow holds is left alone (a conflict); in
+    In the entry table, which others use too, a place that a foreign flow holds is left as it is (a conflict); in
     our own tables it is taken back.
     """
     first, stages, shield, base, entry, give_up, rest, last = (Phase() for _ in range(8))
@@ -106,7 +106,7 @@ def same_arrays(old: SlotTable | None, new: SlotTable | None) -> bool:
 
 
 def _slot_keys(placed: Placed, surplus: Iterable[FlowKey], want: Target) -> set[FlowKey]:
-    """Places of slots among these flows: somebody changed the flow there, and the slot's message replaces it."""
+    """Places of slots among these flows: another program changed the flow there, and the slot's message replaces it."""
     fields = [{name: value for name, value, _ in key.match} for key in surplus]
     pools = {each[POOL] for each in fields if POOL in each and SLOT in each}
     if not pools:

@@ -98,7 +98,7 @@ class Target:
     slots: Mapping[int, SlotTable] = field(default_factory=dict)
     """Slot table per pool id: too large to be flows in Python."""
     entry: Mapping[FlowKey, FlowBody] | None = field(default=None, compare=False, repr=False)
-    """Those of ``flows`` that are in the entry table, where all leases are; None: nobody has kept them apart."""
+    """Those of ``flows`` that are in the entry table, where all leases are; None: they were not kept apart."""
 
     def in_table(self, entry: int) -> Mapping[FlowKey, FlowBody]:
         """The flows of the entry table, which has this number."""

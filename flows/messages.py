@@ -74,7 +74,7 @@ def role_request(term: int) -> bytes:
 
 
 def flow_stats_request(table: int) -> bytes:
-    """All flows of one table, whoever wrote them."""
+    """All flows of one table, of all writers."""
     body = struct.pack("!B3xII4xQQ", table, ANY, ANY, 0, 0) + struct.pack("!HH4x", 1, 4)
     return _multipart(STATS_FLOW, body)
 

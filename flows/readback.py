@@ -106,7 +106,7 @@ class Reader:
             rows = np.concatenate(parts) if parts else np.empty(0, np.uint8)
             which, backends, regular = slots.absorb(self._placed, kind, pool, rows)
             if not regular.all():
-                # Somebody changed them: ordinary flows that the diff will see as strange and take away.
+                # Another program changed them: ordinary flows that the diff sees as unexpected and deletes.
                 for stat in messages.parse_flow_stats(rows[~regular].tobytes()):
                     self._flow(stat)
             found[kind] = which[regular], backends[regular]

@@ -29,7 +29,7 @@ class Family:
     icmp_type: str
     icmp_code: str
     errors: tuple[int, ...]
-    """ICMP types that are errors about somebody's packet."""
+    """ICMP types that are errors about a packet."""
     echo: tuple[int, int]
     """Echo request and reply types."""
 

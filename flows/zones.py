@@ -46,7 +46,7 @@ def fullnat_fragments(placed: Placed, vip: int) -> int:
 
 
 def to_backend(placed: Placed, backend: int) -> int:
-    """In which fragments get a backend's address, so that a connection that moves is translated anew."""
+    """In which fragments get a backend's address, so that a connection that moves is translated again."""
     return placed.place.zones_from + ZoneBase.BACKENDS + backend % BACKEND_ZONES
 
 

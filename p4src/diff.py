@@ -101,7 +101,7 @@ def _same_arrays(old: SlotTable, new: SlotTable) -> bool:
 def _multicast(
     have: P4Target, want: P4Target
 ) -> tuple[tuple[tuple[int, tuple[int, ...], bool], ...], tuple[int, ...]]:
-    """Groups to put, and groups that are nobody's."""
+    """Groups to put, and groups that are not wanted."""
     put = [
         (group, ports, group not in have.multicast)
         for group, ports in want.multicast.items()

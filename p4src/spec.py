@@ -67,6 +67,6 @@ class P4Needs:
     cells_mask: int = 0xFFFF
     """Cells of a way of the memory, less one."""
     floods: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
-    """Ports to which a frame for everybody goes, by the port where it came in."""
+    """Ports to which a broadcast frame goes, by the port where it came in."""
     neighbours: tuple[int, ...] = ()
     """Ports to other P4 switches: hellos are heard there."""

@@ -1,4 +1,4 @@
-"""A running lab: build it, look at it, break and mend parts of it, and leave nothing behind."""
+"""A running lab: build it, look at it, break and repair parts of it, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -318,7 +318,7 @@ class Lab:
         self._change(target, link, ill, mend=False)
 
     def heal(self, target: str) -> None:
-        """Mend everything about a part that ``fail`` can break; what is whole stays as it is."""
+        """Repair everything about a part that ``fail`` can break; what is whole stays as it is."""
         self._change(target, link=True, ill=True, mend=True)
 
     def _change(self, target: str, link: bool, ill: bool, mend: bool) -> None:

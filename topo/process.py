@@ -101,7 +101,7 @@ def detach(argv: Sequence[str], log: Path, cwd: Path) -> int:
 
     What it prints is added to ``log``; so is the reason if it cannot be started. Raises ``CommandError``.
     """
-    # A shell between, so that the program is nobody's child: not ours to wait for when it dies.
+    # A shell between, so that the program is not our child, to be waited for when it dies.
     script = 'log=$1; cd "$2"; shift 2; setsid "$@" >>"$log" 2>&1 </dev/null & echo $!'
     return int(run(["sh", "-c", script, "sh", str(log), str(cwd), *argv]))
 

@@ -1,7 +1,7 @@
 """What labs leave on the machine, by lab name: directory, namespaces, lock; whose it is; and removing all of it.
 
 What a process builds for itself alone (a test's lab, the demo's, a namespace) it claims. It removes that itself, and
-where it was killed, whoever sweeps next does. Labs that nobody claims stay until they are taken down.
+where it was killed, the next sweep does. Labs that no process claims stay until they are taken down.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def labs() -> list[str]:
 
 
 def remove(name: str) -> None:
-    """Remove a lab by name, whatever state it is in, once nobody else is changing it. May be repeated."""
+    """Remove a lab by name, whatever state it is in, once no other process is changing it. May be repeated."""
     with locked(name):
         clear(name)
 
@@ -93,7 +93,7 @@ def sweep() -> list[str]:
     for claimed in process.recall(CLAIMS):
         kind, _, name = claimed.name.partition(".")
         with _lock(_lock_of_lab(name) if kind == "lab" else _lock_of_space(name)):
-            # Asked again: it may have been removed, or made anew, before the lock was ours.
+            # Asked again: it may have been removed, or made again, before the lock was ours.
             if any(not each.alive for each in process.recall(CLAIMS) if each.name == claimed.name):
                 if kind == "lab":
                     clear(name)
@@ -107,7 +107,7 @@ def sweep() -> list[str]:
 def _claim(what: str) -> None:
     for _ in range(
         10
-    ):  # whoever gives up the last claim removes the folder, which may be between our two steps
+    ):  # the process that gives up the last claim removes the folder, which may be between our two steps
         with suppress(FileNotFoundError):
             process.remember(CLAIMS, what, os.getpid())
             return

@@ -53,7 +53,7 @@ def _flow(priority: int, match: str, actions: str) -> str:
 
 
 def _own(fabric: Fabric, switch: Switch) -> Iterator[str]:
-    """The switch's tunnel end on LOCAL, and the ARP answer that keeps its gateway resolved for ever."""
+    """The switch's tunnel end on LOCAL, and the ARP answer that keeps its gateway resolved permanently."""
     if switch.vtep is None:
         return
     mac = int(fabric.topology.gateway_mac.replace(":", ""), 16)

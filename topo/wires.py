@@ -245,7 +245,7 @@ def set_link(space: str, interface: str, up: bool) -> None:
 
 
 def _pass(space: str, interface: str, everything: bool) -> None:
-    """Let everything out of an interface, or nothing; whoever sends does not notice."""
+    """Let everything out of an interface, or nothing; senders do not notice."""
     with netns.enter(space), IPRoute() as route:
         index = route.link_lookup(ifname=interface)[0]
         closed = route.get_links(index)[0].get_attr("IFLA_QDISC") == _NOTHING_PASSES

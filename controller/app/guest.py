@@ -1,4 +1,4 @@
-"""Evenkeel as one application among others in somebody's os-ken process.
+"""Evenkeel as one application among others in an os-ken process.
 
 Load it like any application, by its module name: ``AppManager.run_apps(["their.application",
 "controller.app.guest"])``. It takes its settings from the environment:
@@ -43,7 +43,7 @@ class Guest(OpenFlowApp):
         self._refused: StoreError | None = None
 
     def start(self) -> None:
-        """Called by os-ken; returns once there is somebody to tell of switches. Raises StoreError."""
+        """Called by os-ken; returns once there is a controller to report switches to. Raises StoreError."""
         threading.Thread(target=self._live, name="evenkeel", daemon=True).start()
         self._begun.wait()
         if self._refused is not None:

@@ -42,7 +42,7 @@ class SwitchStatus:
     entries: int = 0
     """Flows or table entries, but for slots."""
     repairs: int = 0
-    """Audits that found something amiss and mended it."""
+    """Audits that found entries other than written, and repaired them."""
     writes: int = 0
     """Times that something was written."""
     unsent: int = 0
@@ -123,7 +123,7 @@ class AtRisk:
     pins_refused: int
     """Connections that found the book of pins full."""
     memory_short: tuple[str, ...]
-    """lb switches whose conntrack could not be told to remember."""
+    """lb switches whose conntrack timeouts could not be set."""
 
 
 @dataclass(frozen=True)

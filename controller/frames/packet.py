@@ -183,7 +183,7 @@ def ip_frame(
         first = b"\x60\x00\x00\x00" + len(payload).to_bytes(2, "big") + bytes((protocol, hops))
         return macs + _ETHER_TYPE[6] + first + source + destination + payload
     length = (_HEADER_V4 + len(payload)).to_bytes(2, "big")
-    # Nobody fragments it, so the identification need not be unique (RFC 6864).
+    # It is not fragmented, so the identification need not be unique (RFC 6864).
     head = b"\x45\x00" + length + b"\x00\x00" + _DONT_FRAGMENT.to_bytes(2, "big") + bytes((hops, protocol))
     sealed = checksum(head + source + destination).to_bytes(2, "big")
     return macs + _ETHER_TYPE[4] + head + sealed + source + destination + payload

@@ -125,7 +125,7 @@ class EchoAttempt(Attempt):
         self.holds = True
 
     def close(self) -> None:
-        """Nobody waits for the token any more."""
+        """The token is no longer awaited."""
         if self.owner is not None:
             del self.owner.waiting[self.token]
 

@@ -85,7 +85,7 @@ def _check_local(found: Findings) -> None:
             for address, whose in dict.fromkeys(addresses):
                 if address in prefix:
                     message = f'local prefix {prefix} of switch "{switch.name}" holds {address}, {whose}'
-                    found.add(switch, (place,), message, "choose a prefix that nobody else uses")
+                    found.add(switch, (place,), message, "choose a prefix that nothing else uses")
 
 
 def _check_tables(found: Findings, switch: Switch) -> None:
@@ -141,7 +141,7 @@ def local_capacity(switch: Switch) -> dict[int, int]:
     """How many local source addresses a switch has, per IP version (4, 6)."""
     count: dict[int, int] = defaultdict(int)
     for prefix in switch.local:
-        # Network and broadcast addresses of a v4 subnet are nobody's; a /31 or /32 has neither.
+        # Network and broadcast addresses of a v4 subnet belong to no host; a /31 or /32 has neither.
         unusable = 2 if prefix.version == 4 and prefix.prefixlen < 31 else 0
         count[prefix.version] += prefix.num_addresses - unusable
     return {4: count[4], 6: count[6]}

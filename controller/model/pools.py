@@ -138,7 +138,7 @@ def _policy(default: OnDown) -> Converter[OnDown]:
 
 def _policy_of(r: Record, default: OnDown) -> OnDown:
     keep_for = r.get("keep_for", f.duration(0, _DAY), default.keep_for)
-    # "keep" for good would send clients to a dead server for ever, so it is no choice here.
+    # "keep" for good would send clients to a dead server permanently, so it is no choice here.
     then = r.get("then", f.choice(Then, (Then.MOVE, Then.RESET)), default.then)
     return OnDown(keep_for, then)
 

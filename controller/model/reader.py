@@ -92,7 +92,7 @@ class Place:
 
 
 class Record:
-    """A mapping being read; ``close`` after the last key reports the keys nobody asked for."""
+    """A mapping being read; ``close`` after the last key reports the keys that were not asked for."""
 
     def __init__(self, place: Place, what: str) -> None:
         if not isinstance(place.node, Mapping):

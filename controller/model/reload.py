@@ -1,4 +1,4 @@
-"""Watches an intent file: one that is being written is let alone, a bad one is reported and the last good one stays."""
+"""Watches an intent file: one that is being written is not read, a bad one is reported and the last good one stays."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class IntentFile:
         return self.errors
 
     def _look(self, now: float) -> _Signature | None:
-        """The file as it is now; begins to wait anew if it is another than before."""
+        """The file as it is now; the wait begins again if it is another than before."""
         signature = self._signature()
         if signature != self._seen:
             self._seen, self._since = signature, now

@@ -10,8 +10,8 @@ _RIGHT = "put them back, or add allow_empty: true at the top of the file if this
 def removes_all(old: Intent, new: Intent) -> list[str]:
     """Why ``new`` is refused in place of ``old``, one sentence each; empty: it is not.
 
-    A file that was cut off, or the wrong file, is often a good intent with nothing in it. Without VIPs nobody
-    answers for them, and their connections end; so is it without listeners, pools or backends. With
+    A file that was cut off, or the wrong file, is often a good intent with nothing in it. Without VIPs no
+    switch answers for them, and their connections end; the same without listeners, pools or backends. With
     ``allow_empty`` an intent may do so; one that served nothing before may go on serving nothing.
     """
     if new.allow_empty:

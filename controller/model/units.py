@@ -140,7 +140,7 @@ def parse_mac(text: str) -> str:
     if int(mac[:2], 16) & 1:
         raise Wrong(f"is {mac}, which is multicast", "write a MAC whose first octet is even")
     if mac == "00:00:00:00:00:00":
-        raise Wrong(f"is {mac}, which is nobody's", "write the interface's MAC")
+        raise Wrong(f"is {mac}, which no interface has", "write the interface's MAC")
     return mac
 
 

@@ -23,7 +23,7 @@ class End(NamedTuple):
 
 
 class Ways:
-    """What is known now; to be made anew for every plan."""
+    """What is known now; to be made again for every plan."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -32,7 +32,7 @@ class Ways:
         self._routes: dict[str, dict[Network, Route]] = {}
 
     def living(self, switch: Switch, ports: tuple[int, ...], to: Network | None = None) -> tuple[int, ...]:
-        """Of these ports, those to use for packets to a prefix (None: to whoever is behind the ports)."""
+        """Of these ports, those to use for packets to a prefix (None: to what is behind the ports)."""
         here = tuple(port for port in ports if self._carries(switch, port))
         if to is None or not self._world.dead_links:
             return here or ports

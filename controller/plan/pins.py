@@ -123,7 +123,7 @@ class PinBook:
         return True
 
     def lost(self, switch: str, heirs: Iterable[str]) -> bool:
-        """A switch is gone: another one keeps the idle timer for its pins until somebody sees a packet."""
+        """A switch is gone: another one keeps the idle timer for its pins until a switch sees a packet."""
         if not self._reporters[switch]:
             return False
         heir = next(iter(sorted(heirs)), None)

@@ -23,7 +23,7 @@ def segment_ports(intent: Intent, switch: Switch) -> list[int]:
 
 
 def floods(intent: Intent, switch: Switch) -> dict[int, tuple[int, ...]]:
-    """Ports to which a frame for everybody goes, by the port where it came in.
+    """Ports to which a broadcast frame goes, by the port where it came in.
 
     That port may be among them: the switch leaves it out. Ports whose frames have nowhere to go are left out.
     """

@@ -30,7 +30,7 @@ class SqliteStore:
             try:
                 self._db = _open(path)
             except BaseException:
-                os.close(self._lock)  # this process may try again, with a file that was mended
+                os.close(self._lock)  # this process may try again, with a file that was repaired
                 raise
         except (sqlite3.Error, OSError) as error:
             raise StoreError(

@@ -26,7 +26,7 @@ class Fate(Enum):
     DRAIN = "drain"
     """SYNs are new connections, the rest stays."""
     MOVE = "move"
-    """Decide anew."""
+    """Decide again."""
     RESET = "reset"
     """Tell the controller, which resets the connection."""
 
@@ -46,7 +46,7 @@ class VipSpec:
 
 @dataclass(frozen=True)
 class GuardSpec:
-    """A limit on new connections and the sources it is for; no prefix: everybody."""
+    """A limit on new connections and the sources it is for; no prefix: all of them."""
 
     number: int
     """Among all guards, from 1."""

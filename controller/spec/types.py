@@ -117,7 +117,7 @@ SEGMENT, SHARED_SEGMENT = "segment", "segment-"
 
 
 def is_segment(name: str) -> bool:
-    """Whether a port that leads there leads to clients and routers, whoever they are."""
+    """Whether a port that leads there leads to clients and routers."""
     return name == SEGMENT or name.startswith(SHARED_SEGMENT)
 
 

@@ -66,7 +66,7 @@ def pool(here: Here, number: int, slots: int) -> list[Flow]:
     """Spread over the pool's ``slots``; a slot without backend drops and counts."""
     placed = here.placed
     this = Match.of(**{POOL: number})
-    # A pin left a mark above the slot's 16 bits; whoever comes here decides anew.
+    # A pin left a mark above the slot's 16 bits; what comes here is decided again.
     clear = Load(0, Bits(SLOT, 16, 16))
     spread = (clear, Multipath(HASH_ETH_SRC, BASIS_SLOT, slots, Bits(SLOT, 0, 16)), Pop(whole("eth_src")))
     return [

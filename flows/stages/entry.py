@@ -5,7 +5,7 @@
 
 VIPs live where the switch's untagged frames do. A priority tag says nothing of a VLAN (IEEE 802.1Q), so such a frame
 belongs there too; as a bridge does, the balancer takes the tag off and sends nothing tagged. A VLAN is another
-network, in which the same addresses may be somebody else's.
+network, in which the same addresses may be another host's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Fragments: conntrack collects a datagram, then every fragment goes the way of the first.
 
     entry ─► ct(now) ─► ct(new) ─► ct(before) ─miss─► gathered ─► first: unknown ─► hash ... commit ─► all: backend
-                └──────────┴────────────┴─hit─► fragment ─► fate ─► backend (or, to decide anew, hash ─► gathered)
+                └──────────┴────────────┴─hit─► fragment ─► fate ─► backend (or, to decide again, hash ─► gathered)
 
 Open vSwitch holds the fragments of a datagram at each conntrack action until all are there, and lets all of them go by
 the actions of the one that came last. A later fragment has no ports, not even in ct_tp_*. For a remembered connection
@@ -134,7 +134,7 @@ def listener(here: Here, item: ListenerSpec) -> list[Flow]:
 
 
 def _gather(here: Here, ip: Match) -> list[Flow]:
-    """Fragments of a connection to be decided anew are gathered in two passes, then the first decides."""
+    """Fragments of a connection to be decided again are gathered in two passes, then the first decides."""
     placed = here.placed
     zone = gathering(placed)
     cookie, drop = placed.cookie(Kind.STATIC), placed.cookie(Kind.DROP)

@@ -1,4 +1,4 @@
-"""`guard`: meters for new connections: by source prefix, by listener, and for packets that nobody remembers.
+"""`guard`: meters for new connections: by source prefix, by listener, and for packets that are not remembered.
 
     SYN ─► prefix ─► guard ─► pin ... memory finds nothing ─► unknown ─► hash
 

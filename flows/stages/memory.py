@@ -38,7 +38,7 @@ FROM_MARK: tuple[Action, ...] = (
     Set(SLOT, SLOT_IN_MARK),
 )
 """Take the backend from the mark. The slot stays there: a switch caches a decision for each value of what was looked
-at, so packets of all slots of a backend share one as long as nobody asks for the slot."""
+at, so packets of all slots of a backend share one as long as the slot is not asked for."""
 
 KEEP: tuple[Action, ...] = (
     Clone(

@@ -48,7 +48,7 @@ const bit<32> DROP_MEMORY = 6;         // no way has room: fullnat, whose port i
 const bit<32> DROP_LIMITED = 7;        // a packet-in over its rate
 const bit<32> DROP_ANSWER = 8;         // to a local address, but of no connection
 const bit<32> DROP_RESET = 9;          // reported, to be reset
-const bit<32> DROP_ERROR = 10;         // an ICMP error about nobody's connection
+const bit<32> DROP_ERROR = 10;         // an ICMP error about an unknown connection
 const bit<32> DROP_NO_AUTHORITY = 11;  // a question about a VIP that this site may not answer
 const bit<32> DROP_HELLO = 12;         // a hello where no neighbour is
 

@@ -104,7 +104,7 @@ struct local_t {
     bit<1> forward;      // not ours: routed
     bit<1> hop;          // the TTL counts
     bit<1> done;         // nothing left to decide
-    bit<1> flood;        // for everybody on its segment, if it came from one
+    bit<1> flood;        // for all on its segment, if it came from one
     bit<1> bridged;      // passed on as it is: never out of the port it came in
 
     // checksums: what is to be added to the transport's one's complement sum

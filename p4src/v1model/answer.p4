@@ -54,7 +54,7 @@ control Answer(inout headers_t hdr, inout local_t local) {
                     hdr.udp.sport = port;
                 } else if (local.is_error == 1) {
                     // The sum of an IPv4 header does not tell its addresses; over IPv6 both that are the VIP now count,
-                    // that outside whoever sent the error.
+                    // that outside the sender of the error.
                     if (hdr.inner4.isValid()) {
                         local.delta = 0;
                         hdr.inner4.dst = hdr.ipv4.src;

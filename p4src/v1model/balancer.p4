@@ -67,7 +67,7 @@ control Balance(inout headers_t hdr, inout local_t local, inout standard_metadat
             slot.apply(local);
             choose.apply(local, tell, punt, drop);
         }
-        // An error about a connection that nobody here knows. Only another lb switch can know a fullnat one, and may know
+        // An error about a connection that is unknown here. Only another lb switch can know a fullnat one, and may know
         // who has one whose slot moves: they are asked, and what is over the rate goes where the slot says. A switch
         // that was asked does not guess.
         if (local.done == 0 && local.is_error == 1 && local.known == 0 && local.pinned == 0) {

@@ -1,4 +1,4 @@
-// Checksums: IPv4 headers and neighbour solicitations are checked; IPv4 headers are summed anew, transport checksums get
+// Checksums: IPv4 headers and neighbour solicitations are checked; IPv4 headers are summed again, transport checksums get
 // what changed, neighbour advertisements are summed.
 
 control CheckSums(inout headers_t hdr, inout local_t local) {

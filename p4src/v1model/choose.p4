@@ -92,7 +92,7 @@ control Choose(inout local_t local, inout bit<8> tell, inout bit<8> punt, inout 
             }
             local.done = 1;
         } else if (!by_pin && !by_before && opens == 0 && local.fullnat == 0 && local.backend != local.slot_now) {
-            // Not of fullnat: no other switch could serve it, so there would be nobody to pin it for.
+            // Not of fullnat: no other switch could serve it, so there would be none to pin it for.
             tell = REASON_EXCEPTION;
         } else if (!by_pin && !by_before && opens == 0 && local.fullnat == 0 && local.slot_before != 0
                    && local.slot_before != local.backend) {

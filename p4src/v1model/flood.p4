@@ -1,4 +1,4 @@
-// Flood: what is for everybody, or for somebody that nobody here knows, goes on within its segment as a bridge would
+// Flood: what is for all hosts, or for one that is unknown here, goes on within its segment as a bridge would
 // send it. Only ports of the controller's choice flood; from all others (the fabric's) such a frame is dropped.
 //
 //   broadcast, multicast        ─┐
@@ -23,7 +23,7 @@ control Flood(inout headers_t hdr, inout local_t local, inout standard_metadata_
 
     apply {
         // What bridges keep for themselves (spanning tree, pause, LLDP) passes none; what is for this switch itself
-        // is for nobody else; and the controller says where its packets go.
+        // is for no other host; and the controller says where its packets go.
         if (hdr.ethernet.dst[47:4] != 0x0180c200000 && hdr.ethernet.dst != local.mac && !hdr.packet_out.isValid()) {
             segment.apply();
         }

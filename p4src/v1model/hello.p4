@@ -2,7 +2,7 @@
 //
 //   hello ─► neighbour ─hit─► to the controller, metered        miss: dropped, counted
 //
-// Whether a hello is genuine is the controller's to say; where no neighbour is, nobody gets to ask.
+// Whether a hello is genuine is the controller's to say; where no neighbour is, none gets that far.
 
 control Hello(inout local_t local, inout standard_metadata_t std, inout bit<8> punt, inout bit<32> drop) {
     action hear() {

@@ -7,7 +7,7 @@
 // The first packet of a connection, whatever it is, makes an embryo; the client's next one establishes it (as fast as a
 // meter allows), its FIN starts the end, RST is the end: no single packet, which may be forged, holds a cell for long.
 // RST is also one packet, and nothing here knows the sequence numbers by which the server tells a forged one: whatever
-// the client sends after it, but for a SYN or another RST, brings the connection back. What remains to somebody who
+// the client sends after it, but for a SYN or another RST, brings the connection back. What remains to an attacker who
 // guesses the four numbers of a connection: one that says nothing for `closed` after his RST, or for `closing` after his
 // FIN, is forgotten; after his RST and a SYN of his its next packets go where its slot says.
 // An established cell is never replaced before its time, nor is one of a fullnat connection in any state: its place, way
@@ -68,7 +68,7 @@ control Memory(inout local_t local) {
     bit<32> second;
 
     apply {
-        // Keyed by sums, whose carries nobody foresees who does not know the key; CRCs alone would be linear. No two words
+        // Keyed by sums, whose carries cannot be foreseen without the key; CRCs alone would be linear. No two words
         // stand equally far apart in two of the three orders: else one hash would follow from the other wherever only
         // those two words differ, as client and port do, and the digest would add nothing to the index.
         bit<32> w0 = local.client[31:0] + local.key[31:0];

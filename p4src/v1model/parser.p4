@@ -9,7 +9,7 @@
 //                                                                       └► inner4, inner6 ─► quoted
 //
 // VIPs live where untagged frames do. A tag that names no VLAN (VID 0) is taken off, as a bridge does; what is in a
-// VLAN is another network's, in which the same addresses may be somebody else's: it is not looked into.
+// VLAN is another network's, in which the same addresses may be another host's: it is not looked into.
 
 parser PacketParser(packet_in packet, out headers_t hdr, inout local_t local, inout standard_metadata_t std) {
     state start {
@@ -153,7 +153,7 @@ parser PacketParser(packet_in packet, out headers_t hdr, inout local_t local, in
         transition accept;
     }
 
-    // A quoted header with options is left alone: nobody opens connections with them.
+    // A quoted header with options is left as it is: connections are not opened with them.
     state parse_inner4 {
         packet.extract(hdr.inner4);
         transition select(hdr.inner4.ihl, hdr.inner4.offset, hdr.inner4.proto) {

@@ -31,7 +31,7 @@ control Respond(inout headers_t hdr, inout local_t local, inout standard_metadat
         back();
     }
 
-    // A host that probes an address has none itself: everybody is told.
+    // A host that probes an address has none itself: the answer goes to all.
     action answer_probe() {
         hdr.ethernet.src = 0x333300000001;
         hdr.ipv6.src = 0xff020000000000000000000000000001;
@@ -107,7 +107,7 @@ control Respond(inout headers_t hdr, inout local_t local, inout standard_metadat
         }
         if (question == 1) {
             authority.read(deadline, (bit<32>)local.vip & (VIPS - 1));
-            // A local address (no VIP) is this switch's own and needs nobody's leave.
+            // A local address (no VIP) is this switch's own and needs no authority.
             if (local.vip != 0 && (local.responds == 0 || deadline <= std.ingress_global_timestamp)) {
                 // Who has the VIP may be on the same segment, at another site: the question goes on. A ping does not.
                 drop = DROP_NO_AUTHORITY;

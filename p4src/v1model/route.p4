@@ -54,7 +54,7 @@ control Route(inout headers_t hdr, inout local_t local, inout bit<32> drop) {
         if (local.group == 0) {
             drop = DROP_NO_ROUTE;
             local.done = 1;
-            // Not what was balanced: a server that is not to be found is nobody else on the clients' segment.
+            // Not what was balanced: a server that is not to be found is no other host on the clients' segment.
             local.flood = local.forward;
         }
     }

@@ -57,7 +57,7 @@ PICTURE = Path(__file__).with_name("plots") / "memory.svg"
 
 
 def run() -> dict[str, object]:
-    """Measure every kind of switch that is here, both programs in turn on each; draws ``PICTURE`` anew."""
+    """Measure every kind of switch that is here, both programs in turn on each; draws ``PICTURE`` again."""
     if os.geteuid() != 0:
         raise RuntimeError("network namespaces need root")
     kinds = ["embedded", *(["bmv2"] if shutil.which(BMV2) else [])]

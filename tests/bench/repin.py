@@ -1,4 +1,4 @@
-"""Plan: what one new pin costs the controller for each P4 lb switch, and planning all anew, by pins already held.
+"""Plan: what one new pin costs the controller for each P4 lb switch, and planning all again, by pins already held.
 
 Neither the switch nor the network is in it: from the report that was understood to the changes that will be written.
 """

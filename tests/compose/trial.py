@@ -127,7 +127,7 @@ def judged(names: frozenset[str]) -> tuple[ClientLog, list[Judgement]]:
 
 
 def tell(client: ClientLog, verdicts: list[Judgement], killed: float, back: float) -> bool:
-    """Print what was seen; whether all is well."""
+    """Print what was seen; whether nothing broke."""
     bad = [each for each in verdicts if each.verdict is not Verdict.OK]
     lost = [each for each in client.requests if each.result != "ok"]
     for each in bad:

@@ -79,7 +79,7 @@ class Plane:
                 self.out.append(Wire(_NAMES[egress], sent))
 
     def _count(self) -> None:
-        """Count digests, whoever takes them."""
+        """Count digests, also those that are taken elsewhere."""
         assert self._engine is not None
         switch = self._engine.switch
         sink = switch.digest_sink

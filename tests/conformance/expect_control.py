@@ -79,7 +79,7 @@ def _arp_answer(asked: Question, frame: bytes, named: str) -> None:
 def _advertisement(asked: Question, frame: bytes, named: str) -> None:
     found = _message(frame)
     probe = asked.unspecified
-    # A host that only tries an address is told by the group of all nodes, and nobody solicited that (RFC 4861, 7.2.4).
+    # A host that only tries an address is answered at the group of all nodes, unsolicited (RFC 4861, 7.2.4).
     _wanted("destination", found.destination, ip_address("ff02::1") if probe else asked.asker)
     if probe:
         _wanted("destination MAC", frame[:6], mac("33:33:00:00:00:01"))
@@ -124,7 +124,7 @@ def _message(frame: bytes) -> Read:
 
 @dataclass(frozen=True)
 class Unanswered:
-    """Nobody answers for the VIP. (Whoever forwards for others may flood the question.)"""
+    """No switch answers for the VIP. (One that forwards for others may flood the question.)"""
 
     def check(self, gots: Sequence[Got], log: Log) -> dict[Connection, Delivered]:
         """See ``Expect``."""

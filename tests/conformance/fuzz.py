@@ -99,8 +99,8 @@ class Duel:
                 connection = say.connection
                 raise Mismatch(
                     f"event {number}: {connection.client}:{connection.port} to {connection.service}, flags "
-                    f"{say.flags:#x}: {self.target.name} sends it to {found or 'nobody'}, "
-                    f"the oracle to {should or 'nobody'}\n{self._told()}"
+                    f"{say.flags:#x}: {self.target.name} sends it to {found or 'no server'}, "
+                    f"the oracle to {should or 'no server'}\n{self._told()}"
                 )
         self._compare_reports(number, wanted.reports, heard.reports)
         self._heard += [report for report in wanted.reports if self._may_pin(report)]

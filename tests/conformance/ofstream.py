@@ -37,7 +37,7 @@ class Stream:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(DEADLINE)
         self._socket.connect(str(path))
-        # Without a length to send, such a connection would not be told of packets at all.
+        # Without a length to send, such a connection would get no packets at all.
         config = messages.message(_SET_CONFIG, struct.pack("!HH", 0, 0xFFFF))
         self._socket.sendall(messages.message(_HELLO, b"") + config)
         self.write([])

@@ -249,7 +249,7 @@ class OpenVSwitch:
     def _underlay(self) -> None:
         """What is for no server goes to the segment; and the frames by which the end of an exchange is known.
 
-        What comes from the segment and is nobody's is flooded, as by the NORMAL action of a switch in service.
+        What comes from the segment for an unknown host is flooded, as by the NORMAL action of a switch in service.
         """
         everywhere = ",".join(str(number) for number in PORTS.values())
         beside = {PORTS[name] for name in (SEGMENT, *NEIGHBOURS)}

@@ -1,6 +1,6 @@
 """A P4 switch as a target: the controller's own driver and link write it, and its reports are answered as by the core.
 
-The switch itself is somebody else's: see ``embedded.py``.
+The switch itself is made elsewhere: see ``embedded.py``.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class P4Controller:
         self._session._reading = None
 
     def forget(self) -> None:
-        """Key the memory's digests anew: nothing that is in it will be found again."""
+        """Give the memory's digests another key: nothing that is in it will be found again."""
         self._link._secret = _new_secret()
         if self._world is not None:
             self.apply(self._world)
@@ -180,7 +180,7 @@ class P4Controller:
         return any(item.affinity is Affinity.SOURCE for item in items if item.name == name)
 
     def close(self) -> None:
-        """Let go of the switch, and end the thread."""
+        """Release the switch, and end the thread."""
         self._run(self._driver.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

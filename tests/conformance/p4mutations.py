@@ -164,7 +164,7 @@ def _no_adjusting(program: Program) -> int:
 
 
 def _narrow(program: Program) -> int:
-    """Half of the slots serve everybody."""
+    """Half of the slots serve all."""
     primitives = [primitive for each in program["actions"] for primitive in each["primitives"]]
     masks = [
         node

@@ -256,7 +256,7 @@ def solicitation(
 
 
 def advertisement(sender: str, target: IPv6Address) -> bytes:
-    """A neighbour advertisement that nobody asked for, to all nodes."""
+    """An unsolicited neighbour advertisement, to all nodes."""
     rest = bytes((0x20, 0, 0, 0)) + target.packed + b"\x02\x01" + mac(sender)
     body = icmp(target, ip_address("ff02::1"), 136, 0, rest, ttl=255).build()
     return ethernet("33:33:00:00:00:01", sender, ETHER[6], body)

@@ -25,7 +25,7 @@ class Play:
     plant: Plant
     log: Log
     heard: list[Report] = field(default_factory=list)
-    """Reports that the controller has not yet been told of."""
+    """Reports that the controller has not got yet."""
 
     def plan(self, seconds: float = 0.0) -> None:
         """Let the plan move on, and tell the switch."""

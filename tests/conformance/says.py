@@ -216,7 +216,7 @@ class Question:
     unspecified: bool = False
     """Asked by a host that has no address yet."""
     operation: int = 1
-    """ARP's: 2 is an answer nobody asked for."""
+    """ARP's: 2 is an answer that was not asked for."""
     port: str = SEGMENT
     odd: Odd = USUAL
     source: Address | None = None
@@ -267,7 +267,7 @@ class Ping:
 
 @dataclass(frozen=True)
 class Stray:
-    """A packet of a client to a place where nobody listens."""
+    """A packet of a client to a place without a listener."""
 
     address: Address
     port: int = 9

@@ -92,7 +92,7 @@ def _compare(frame: bytes, say: ServerError, log: Log) -> None:
         destination=sent.destination,
         destination_port=sent.destination_port,
     )
-    # The sums of the transport are those of what the server got: nobody can check them against a quote.
+    # The sums of the transport are those of what the server got: they cannot be checked against a quote.
     length = 20 if inner.version == 4 else 40
     for what, is_, should in (
         ("header checksum is right", header_is_right(found.whole), True),

@@ -71,7 +71,7 @@ class Wire(NamedTuple):
 
 @dataclass(frozen=True)
 class Report:
-    """A connection that the switch told of."""
+    """A connection that the switch reported."""
 
     reason: Reason
     listener: int = 0

@@ -1,4 +1,4 @@
-"""Somebody else's os-ken application in the same process: notes every message that reaches it."""
+"""Another os-ken application in the same process: notes every message that reaches it."""
 
 from __future__ import annotations
 

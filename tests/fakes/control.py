@@ -62,7 +62,7 @@ class Control:
         return event
 
     def forget(self, datapath_id: int) -> None:
-        """Drop the events of a switch that nobody asked for."""
+        """Drop the events of a switch that were not asked for."""
         self._events.pop(datapath_id, None)
 
     def session(self, datapath_id: int) -> Session:

@@ -109,7 +109,7 @@ class Tables:
     limits: dict[int, int] = field(default_factory=dict)
     """Table -> how many flows fit."""
     ended: Callable[[Key, Entry, int], None] = lambda key, entry, reason: None
-    """Told of every flow that ends and asked for that, with the reason."""
+    """Called for every flow that ends and asked for that, with the reason."""
 
     def apply(self, message: bytes) -> Refusal | None:
         """Carry out a FLOW_MOD, GROUP_MOD or METER_MOD, or say why not (then nothing changed)."""

@@ -1,4 +1,4 @@
-"""What plans are made from, without a controller: an intent, its tables, and nothing that is amiss."""
+"""What plans are made from, without a controller: an intent, its tables, and nothing that is broken."""
 
 from __future__ import annotations
 

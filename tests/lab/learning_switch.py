@@ -1,4 +1,4 @@
-"""A plain learning switch, as somebody else's os-ken application, and a process that runs it beside others.
+"""A plain learning switch, as another os-ken application, and a process that runs it beside others.
 
 ``python -m tests.lab.learning_switch HOST PORT [MODULE ...]``. It prints a JSON line for every packet that a switch
 hands to it: the cookie of the flow that did, and the packet's addresses.
@@ -33,7 +33,7 @@ class LearningSwitch(OSKenApp):  # type: ignore[misc]
 
     @set_ev_cls(ofp_event.EventOFPSwitchFeatures, CONFIG_DISPATCHER)  # type: ignore[untyped-decorator]
     def switch_came(self, event: Any) -> None:
-        """Ask to be told of whatever no flow knows."""
+        """Ask for all packets that no flow matches."""
         path = event.msg.datapath
         to_us = path.ofproto_parser.OFPActionOutput(
             path.ofproto.OFPP_CONTROLLER, path.ofproto.OFPCML_NO_BUFFER

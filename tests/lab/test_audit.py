@@ -1,4 +1,4 @@
-"""The audit: whatever somebody deletes, changes or adds among our entries is repaired and named."""
+"""The audit: what others delete, change or add among our entries is repaired and named."""
 
 from __future__ import annotations
 

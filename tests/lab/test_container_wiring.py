@@ -77,7 +77,7 @@ def test_a_neighbour_keeps_its_port_while_a_container_is_replaced(panel: Panel) 
     panel.plug_in("edge1", _container("edge1"))
     panel.plug_in("lb1", _container("lb1"))
     before = _shown("edge1", "-o", "link", "show", "lb1").split(":")[0]
-    netns.remove(f"{BOX}lb1")  # the container is gone, its namespace known to nobody but the panel
+    netns.remove(f"{BOX}lb1")  # the container is gone, its namespace known to the panel only
     assert wires.links(f"{BOX}edge1")["lb1"], "the cable is still plugged in"
     panel.plug_in("lb1", _container("lb1"))
     assert _shown("edge1", "-o", "link", "show", "lb1").split(":")[0] == before

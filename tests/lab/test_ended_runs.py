@@ -93,7 +93,7 @@ def test_what_a_killed_test_run_left_the_next_one_removes_and_nothing_else(
     before = interfaces()
     run = start_pytest(tmp_path, lab_name, space)
     users = f"u{lab_name}"[:12]
-    netns.create(state.space_of(users, "c1"))  # as of `lab up`: nobody claimed it
+    netns.create(state.space_of(users, "c1"))  # as of `lab up`: no process claimed it
     try:
         with state.space(f"{space}-living"):
             subprocess.run(SWEEP, cwd=ROOT, check=True)

@@ -151,7 +151,7 @@ def test_a_connection_on_a_moved_slot_is_pinned_on_every_lb_switch_until_it_fall
 
 @contextmanager
 def _down(served: Balanced, server: str, ill: bool = False) -> Iterator[None]:
-    """A server is dead, or only judged so; afterwards it is well again."""
+    """A server is dead, or only judged so; afterwards it is up again."""
     served.mark()
     served.lab.fail(server, ill=ill)
     try:

@@ -73,7 +73,7 @@ def burst(lab: Lab, count: int, meanwhile: Callable[[], object]) -> tuple[int, f
             sender.send(craft.in_ethernet(packet, lab.fabric.hosts["c2"].mac))
             if number % GROUP == GROUP - 1:
                 meanwhile()
-                # A tap that nobody reads loses frames.
+                # A tap that is not read loses frames.
                 tap.frames(wanted, 0.02, 0.0)
         took = time.monotonic() - started
         arrived = tap.frames(wanted)

@@ -80,7 +80,7 @@ def is_error(seen: Seen) -> bool:
 
 
 def told(seen: Seen) -> Told:
-    """What the server is told. The checksums must be right, or it would not listen."""
+    """What the server gets. The checksums must be right, or it would drop it."""
     inside = unwrapped(seen)
     assert craft.sums_are_right(inside.frame), inside.frame.hex()
     outer = in_frame(inside.frame)

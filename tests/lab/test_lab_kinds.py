@@ -1,4 +1,4 @@
-"""Labs of P4 switches, and of P4 beside Open vSwitch: up, down, broken and mended like any other."""
+"""Labs of P4 switches, and of P4 beside Open vSwitch: up, down, broken and repaired like any other."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_ovs_switches_watch_each_other_by_bfd_and_p4_switches_by_their_cables(
     lab.fail("lb1")
     assert lab.switches["edge1"].liveness() == {"lb1": False, "lb2": True}
     assert "LINK_DOWN" in lab.ofctl("leaf1", "dump-ports-desc", "br0", "lb1")
-    # There is no controller that would make it forward: it is let in when the wait is over.
+    # There is no controller that would make it forward: it is admitted when the wait is over.
     monkeypatch.setattr(p4process, "PATIENCE", 0.5)
     lab.heal("lb1")
     assert lab.switches["edge1"].liveness() == {"lb1": True, "lb2": True}

@@ -1,4 +1,4 @@
-"""Parts of a lab are run in, broken, mended and reported one by one."""
+"""Parts of a lab are run in, broken, repaired and reported one by one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "own-switches.md"
 
 
 def get(lab: Lab, path: str, server: str = "10.1.0.11") -> bytes | None:
-    """Status line and body, or None when nobody answers."""
+    """Status line and body, or None when there is no answer."""
     try:
         with lab.socket("c1") as connection:
             connection.settimeout(0.5)

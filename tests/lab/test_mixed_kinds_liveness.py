@@ -1,4 +1,4 @@
-"""P4 switches beside Open vSwitch, where no BFD runs: a dead lb switch is noticed, a healed one let in in time."""
+"""P4 switches beside Open vSwitch, where no BFD runs: a dead lb switch is noticed, a healed one admitted in time."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ def test_arp_and_nd_name_the_virtual_mac_only_while_a_controller_renews_the_auth
     with connect(lab, "c1", Service("nat", 4), ECHO) as one:
         name = echo(one, b"before")
         balanced_pair.kill_controller()
-        eventually(lambda: answers() == {None}, "nobody answers for the VIPs", AUTHORITY + 10)
+        eventually(lambda: answers() == {None}, "no switch answers for the VIPs", AUTHORITY + 10)
         assert echo(one, b"after") == name
         assert get_by_known_mac(lab) in SERVERS
     balanced_pair.start_controller()

@@ -85,7 +85,7 @@ class Watch:
 
 
 class Newcomers:
-    """Opens connections from c2 all the time, each anew."""
+    """Opens connections from c2 all the time, each a new one."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab

@@ -129,7 +129,7 @@ def flood(
 def fill(box: Box, cells: int, excess: float = 0.2) -> Outcome:
     """Live connections, more than memory has cells; the pool changes twice while they open, and once more at the end.
 
-    In a transition everybody sends, and connections open.
+    In a transition all clients send, and connections open.
     """
     scene = Scene((SERVICE,), backends=(*_MANY, 121, 122), table=shared(_MANY, 16_384), cells_mask=cells - 1)
     keeper = Keeper([box], scene)

@@ -68,7 +68,7 @@ class Keeper:
         raise AssertionError(f"it did not come about; heard so far: {dict(self.heard)}")
 
     def sync(self, crowd: Crowd) -> None:
-        """Let everybody send until each connection has a pin that the slot table would take elsewhere."""
+        """Let all clients send until each connection has a pin that the slot table would take elsewhere."""
         table = self.scene.table.now
         wanted = {
             talk.key

@@ -104,7 +104,7 @@ def server_address(backend: int, version: int) -> Address:
 
 
 def probe_mac(port: int) -> str:
-    """MAC of nobody: frames to it leave by a port and show that all before them are dealt with."""
+    """MAC that no host has: frames to it leave by a port and show that all before them are dealt with."""
     return f"02:00:00:00:fe:{port:02x}"
 
 
@@ -177,7 +177,7 @@ class Scene:
         )
 
     def needs(self) -> P4Needs:
-        """The P4 half: a group for each port, routes to hosts and to everybody else, probes."""
+        """The P4 half: a group for each port, routes to hosts and to all others, probes."""
         groups = [Group(_group(port), (port,)) for port in PORTS]
         if self.role is Role.EDGE:
             groups.insert(0, Group(UPLINKS, SERVERS))

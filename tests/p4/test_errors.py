@@ -63,7 +63,7 @@ def test_an_error_about_a_connection_that_only_a_sibling_remembers_is_delivered_
     keeper.change(scene)
     assert _went(knows.send([talk.frame(SYN)])) == [now]
     error = _error(talk)
-    # The one that remembers needs nobody.
+    # The one that remembers needs no other.
     assert _went(knows.send([error])) == [now]
     assert asks.send([error]) == []
     assert _punts(asks) == [Punt(Reason.ERROR_UNKNOWN, CLIENTS, service.id, before, error[1])]

@@ -1,4 +1,4 @@
-"""Hellos never pass a switch: the controller hears those of neighbours, and nobody hears a host's."""
+"""Hellos never pass a switch: the controller gets those of neighbours, and those of hosts are dropped."""
 
 from __future__ import annotations
 

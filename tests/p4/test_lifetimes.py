@@ -207,7 +207,7 @@ def test_what_an_rst_closed_gives_way_before_any_embryo(embedded: EmbeddedBox) -
     "flags", [SYN, ACK, FIN | ACK, RST, SYN | FIN], ids=["syn", "ack", "fin", "rst", "syn-fin"]
 )
 def test_single_packets_of_whatever_kind_fill_no_memory(embedded: EmbeddedBox, flags: int) -> None:
-    """Spoofed packets come one of a kind: whoever is new afterwards must find room."""
+    """Spoofed packets come one of a kind: a new connection afterwards must find room."""
     Keeper([embedded], _scene(cells_mask=TINY))
     for talk in talks(SERVICE, 100):
         _send(embedded, talk, flags)
@@ -246,7 +246,7 @@ def test_with_affinity_the_end_of_one_connection_is_not_that_of_its_source(
 def test_a_forged_rst_is_made_up_for_by_the_clients_next_packet(
     embedded: EmbeddedBox, ended: tuple[int, ...]
 ) -> None:
-    """Nobody here checks sequence numbers, as the server does; who is reset indeed sends nothing more."""
+    """The switch checks no sequence numbers, as the server does; a client that is really reset sends no more."""
     keeper = Keeper([embedded], _scene())
     (talk,) = talks(SERVICE, 1)
     backend = _send(embedded, talk, SYN, *ended, RST)[0]

@@ -262,7 +262,7 @@ def _parts(numbers: Iterable[int]) -> Iterator[list[int]]:
 
 
 def syn_flood(service: Service, number: int, seed: int, batch: int = BATCH) -> Iterator[list[Frame]]:
-    """Bare SYNs from addresses and ports that nobody has (198.18.0.0/15), in batches; all different."""
+    """Bare SYNs from addresses and ports that no host has (198.18.0.0/15), in batches; all different."""
     assert service.version == 4
     assert service.protocol is Protocol.TCP
     model = from_client(Packet(IPv4Address(0), 0, service.vip, service.port, service.protocol, flags=SYN))[1]

@@ -102,7 +102,7 @@ class Run:
         self._replicate()
 
     def _replicate(self) -> None:
-        """Write groups and sessions anew: a session may follow a group that still grows."""
+        """Write groups and sessions again: a session may follow a group that still grows."""
         pre = self._switch.replication
         pre.groups.clear()
         pre.sessions.clear()

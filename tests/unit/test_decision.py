@@ -103,7 +103,7 @@ MOVING, SETTLED, EMPTY, EMPTIED = table(before=OTHER), table(), table(now=0), ta
 @pytest.mark.parametrize(
     ("packet", "switch", "expected"),
     [
-        # Nobody knows the connection: the slot decides.
+        # Neither pinned nor remembered: the slot decides.
         (SYN, state(SETTLED), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
         (ACK, state(SETTLED), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
         (UDP, state(SETTLED), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
@@ -144,13 +144,13 @@ MOVING, SETTLED, EMPTY, EMPTIED = table(before=OTHER), table(), table(now=0), ta
         (STICKY_SYN, state(SETTLED, Fate.DRAIN, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
         (SYN, state(SETTLED, Fate.DRAIN, pinned=OLD), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
         (ACK, state(SETTLED, Fate.DRAIN, pinned=OLD), Decision(OLD, PIN, None, False, NOTHING)),
-        # Moving: everything is decided anew, by the slot
+        # Moving: everything is decided again, by the slot
         (SYN, state(SETTLED, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
         (ACK, state(SETTLED, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
         # ... but its slot's former backend has nothing to do with what another one gave away,
         (ACK, state(MOVING, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
         (STICKY, state(MOVING, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SOURCE_SLOT, False, ANEW)),
-        # ... and may itself give away what nobody remembers.
+        # ... and may itself give away what is not remembered.
         (ACK, state(table(before=OLD), Fate.DRAIN), Decision(OLD, TRANSITION, SLOT, False, EMBRYO)),
         (SYN, state(table(before=OLD), Fate.DRAIN), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
         (ACK, state(table(before=OLD), Fate.MOVE), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),

@@ -1,4 +1,4 @@
-"""A plan that is continued is the plan made anew, whatever happened in between, and shares what stayed."""
+"""A plan that is continued is the plan made from scratch, whatever happened in between, and shares what stayed."""
 
 from __future__ import annotations
 

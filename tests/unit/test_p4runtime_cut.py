@@ -56,7 +56,7 @@ def listen(found: list[socket.socket]) -> None:
 def test_a_cut_network_is_noticed_while_the_switch_has_work_to_do(
     wire: socket.socket, tmp_path: Path
 ) -> None:
-    """A read is under way, so that no answer is no proof; bytes that nobody acknowledges are."""
+    """A read is under way, so that no answer is no proof; bytes that are not acknowledged are."""
     assert UNACKNOWLEDGED < 2 * BEAT_DEADLINE
 
     async def body() -> None:

@@ -1,4 +1,4 @@
-"""The driver against every P4Runtime server at hand: writing, reading, refusals."""
+"""The driver against every P4Runtime server that is installed: writing, reading, refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The driver against every P4Runtime server at hand: pipelines, terms, restarts, connections that go dead."""
+"""The driver against every P4Runtime server that is installed: pipelines, terms, restarts, connections that go dead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The driver against every P4Runtime server at hand: digests, packets, clock, authority, idle pins."""
+"""The driver against every P4Runtime server that is installed: digests, packets, clock, authority, idle pins."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ def test_a_window_that_is_over_ends_before_the_next_move_though_nobody_looked_in
 
 
 def test_a_slot_that_moves_back_stays_in_transition_for_a_window_more() -> None:
-    """An lb switch without memory does not know who was opened on it meanwhile, and must not be let in."""
+    """An lb switch without memory does not know what was opened on it meanwhile, and must not be used."""
     whole = pool("a", "b", "c")
     life = Life(whole)
     old = life.state.now

@@ -153,7 +153,7 @@ def test_more_frames_than_the_kernel_lets_wait_are_kept_and_come_in_order(tmp_pa
     got: list[bytes] = []
     for _ in range(1000):
         got += other.receive(64)
-        # Whoever has something waiting gets rid of it whenever it looks for frames itself.
+        # A host that has something waiting sends it whenever it looks for frames itself.
         one.receive(64)
     assert got == frames
     one.close()

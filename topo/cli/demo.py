@@ -36,7 +36,7 @@ def demo(
     ``seed`` chooses who is added, drained and killed; ``connections`` is the number of long-lived ones, by default
     what fits the kind of ``switch``; ``short`` takes less than a minute and leaves out some events; ``keep`` leaves
     the lab up (``evenkeel lab down demo`` removes it). ``simulate`` needs no privileges: embedded switches and
-    simulated hosts; whoever is not root and asks for no other kind of switch gets that.
+    simulated hosts; that is the default without root and without another kind of switch.
     Interrupted it returns 130; told to end (SIGTERM) it raises ``SystemExit`` with 143; its lab is gone either way.
     """
     console = Console()

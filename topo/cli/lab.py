@@ -1,4 +1,4 @@
-"""``evenkeel lab``: build a fabric on this machine, look at it, break and mend parts of it."""
+"""``evenkeel lab``: build a fabric on this machine, look at it, break and repair parts of it."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def fail(
 
 @app.command()
 def heal(target: Target, lab: LabName = None) -> None:
-    """Mend whatever fail broke about a part."""
+    """Repair what fail broke about a part."""
     from topo.lab import Lab
 
     with _told():

@@ -9,7 +9,7 @@ from topo.demo.ready import ask
 
 
 def main(arguments: list[str]) -> int:
-    """Entry point; 1 if nobody answers within a second."""
+    """Entry point; 1 if there is no answer within a second."""
     if len(arguments) not in (1, 2) or not all(port.isdigit() for port in arguments[1:]):
         print("usage: python -m topo.containers.get ADDRESS [PORT]", file=sys.stderr)
         return 2

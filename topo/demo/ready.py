@@ -16,7 +16,7 @@ from pathlib import Path
 from topo.demo.load import Target
 
 ROUND = 10
-"""Requests per listener and round; one with a failure or a stranger's answer starts the count anew."""
+"""Requests per listener and round; one with a failure or an answer of another server starts the count again."""
 ANSWER_WITHIN = 1.0
 
 
@@ -72,7 +72,7 @@ def problem(target: Target, servers: frozenset[str], seen: set[str], ask: Ask = 
 
 
 def wait(wanted: Wanted, ask: Ask = ask) -> str:
-    """Ask until all is well; what is still wrong when time is up, or nothing."""
+    """Ask until all answer as they should; what is still wrong when time is up, or nothing."""
     deadline = time.monotonic() + wanted.within
     for target in wanted.targets:
         seen: set[str] = set()

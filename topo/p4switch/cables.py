@@ -73,7 +73,7 @@ class Cable:
         self.a.peer, self.b.peer = self.b, self.a
 
     def set(self, up: bool) -> None:
-        """Cut or mend the cable and tell both ends."""
+        """Cut or repair the cable and notify both ends."""
         if self.up == up:
             return
         self.up = up

@@ -33,7 +33,7 @@ class DataPlane:
         self.ports = Ports()
         self.on_cpu: Callable[[bytes], None] = lambda _frame: None
         self.tap: Callable[[int, str, bytes], None] | None = None
-        """Told of every frame of every link: its port, "in" or "out", and the frame; for captures."""
+        """Called for every frame of every link: its port, "in" or "out", and the frame; for captures."""
         self.received = 0
         self.transmitted = 0
         self.dropped = 0
@@ -133,7 +133,7 @@ class DataPlane:
         return events
 
     def step(self, timeout: float | None = 0.0) -> int:
-        """Wait at most `timeout` seconds (None: for ever) and process what came; returns frames received."""
+        """Wait at most `timeout` seconds (None: without end) and process what came; returns frames received."""
         count = 0
         for key, _ in self._selector.select(timeout):
             if isinstance(key.data, LinkWatch):

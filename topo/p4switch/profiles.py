@@ -63,7 +63,7 @@ class Group:
         return live[value % len(live)] if live else None
 
     def refresh(self, port_up: Callable[[int], bool]) -> None:
-        """Compute `live` anew from the members and the ports' states."""
+        """Compute `live` again from the members and the ports' states."""
         self.live = [
             member
             for member, weight, port in self.choices
@@ -181,7 +181,7 @@ class Profile:
         yield from self._oneshots
 
     def refresh(self) -> None:
-        """Compute every group's live members anew, as after a port changed its state."""
+        """Compute every group's live members again, as after a port changed its state."""
         for group in self.all_groups():
             group.refresh(self._port_up)
 

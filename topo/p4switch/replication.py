@@ -11,7 +11,7 @@ DROP_PORT = 511
 
 
 class Ports:
-    """Which ports exist and whether their links are up. A port nobody added is down."""
+    """Which ports exist and whether their links are up. A port that was not added is down."""
 
     def __init__(self) -> None:
         """No port."""

@@ -17,7 +17,7 @@ class Table:
     """One table. The caller holds `Switch.lock` around every method.
 
     `definition` is what the program declares; `index` is what the data plane searches; `default` is the
-    default entry, the same object for ever (its `action` is -1 when there is none); `profile` is set for an
+    default entry, always the same object (its `action` is -1 when there is none); `profile` is set for an
     indirect table and `meter` describes the direct meter, if any; `no_member` stands for the member
     of a group whose members are all dead. Tables whose `uses_priority` is true take
     priorities >= 1 (the larger wins), all others priority 0.

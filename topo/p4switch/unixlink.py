@@ -21,7 +21,7 @@ class UnixLink:
     """One end of such a cable, a `links.Link`. Frames to an end that is not there are dropped."""
 
     def __init__(self, own: Path) -> None:
-        """Take the end with this file, whoever had it before. OSError when that cannot be."""
+        """Take the end with this file, also if another process had it before. OSError when that cannot be."""
         one, _, other = own.name.partition("-")
         self._peer = str(own.with_name(f"{other}-{one}"))
         self._waiting: deque[bytes] = deque()

@@ -45,7 +45,7 @@ class Inlet:
             except BlockingIOError:
                 return
             except OSError:
-                continue  # an ICMP error about somebody, or a packet that the kernel finds malformed
+                continue  # an ICMP error, or a packet that the kernel finds malformed
 
 
 def device(name: str) -> int:

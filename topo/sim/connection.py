@@ -44,7 +44,7 @@ class Connection(asyncio.Transport):
         send: Callable[[Segment], None],
         ended: Callable[[Connection], None],
     ) -> None:
-        """``start``: the first sequence number; ``send`` puts a segment on the way; ``ended`` is told of the end."""
+        """``start``: the first sequence number; ``send`` puts a segment on the way; ``ended`` is called at the end."""
         super().__init__({"sockname": local, "peername": peer})
         self.local, self.peer = local, peer
         self.state = State.CLOSED
@@ -208,5 +208,5 @@ class Connection(asyncio.Transport):
         return self._protocol
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Tell somebody else from now on."""
+        """Report to another callback from now on."""
         self._protocol = cast(asyncio.Protocol, protocol)

@@ -44,7 +44,7 @@ class HostSpec:
     """Socket file of its end."""
     mac: str
     address: str
-    """With prefix length; neighbours in the prefix are asked for by ARP, everybody else is behind the gateway."""
+    """With prefix length; neighbours in the prefix are asked for by ARP, all others are behind the gateway."""
     gateway_mac: str
     vips: tuple[str, ...] = ()
     """Further addresses, never told by ARP."""

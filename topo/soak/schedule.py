@@ -308,7 +308,7 @@ class _Writer:
     def _broken(
         self, t: float, until: float, kind: str, what: tuple[str, str], target: str, after: float
     ) -> Episode:
-        """A death and the healing; the lock lasts until all is well again."""
+        """A death and the healing; the lock lasts until all works again."""
         if self._fits(until):
             self._lock(until + after, "infra")
         return [Step(t, kind, what[0], target), Step(until, kind, what[1], target)]

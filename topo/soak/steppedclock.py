@@ -1,7 +1,7 @@
 """Runs the controller with a wall clock that can be stepped: ``python -m topo.soak.steppedclock FILE -- ARGUMENTS``.
 
 FILE holds the seconds that are added to CLOCK_REALTIME as this process reads it; it may change at any time. ARGUMENTS
-are those of ``evenkeel``. Other clocks, and everybody else's, stay as they are.
+are those of ``evenkeel``. Other clocks, and those of other processes, stay as they are.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def write_offset(path: Path, seconds: float) -> None:
 
 
 def install(clock: SteppedClock) -> None:
-    """Let everybody in this process who asks for the wall clock ask ``clock``.
+    """Let all code in this process that asks for the wall clock ask ``clock``.
 
     Before modules are imported that keep a reference to ``time.time``.
     """

@@ -1,6 +1,6 @@
 """OpenFlow driver on os-ken: accepts switches, turns their streams into sessions and events.
 
-It runs in a process of its own (``serve``) or inside somebody's os-ken process beside other applications (load
+It runs in a process of its own (``serve``) or inside another os-ken process beside other applications (load
 ``OpenFlowApp``): then it takes only messages that answer it or carry its cookies.
 """
 

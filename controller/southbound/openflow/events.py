@@ -45,7 +45,7 @@ class FlowEnded:
 
 @dataclass(frozen=True)
 class Refused:
-    """The switch refused a message of ours that nobody waits for any more."""
+    """The switch refused a message of ours whose answer is no longer awaited."""
 
     session: Session
     what: str

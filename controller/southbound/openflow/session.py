@@ -42,7 +42,7 @@ _NAMES = {FLOW_MOD: "flow", GROUP_MOD: "group", METER_MOD: "meter"}
 
 @dataclass
 class _Request:
-    """Somebody waits for the answer."""
+    """The answer is awaited."""
 
     future: asyncio.Future[bytes]
     parts: list[bytes] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Session:
     def __init__(
         self, datapath: Any, loop: asyncio.AbstractEventLoop, on_refused: Callable[[str], None]
     ) -> None:
-        """``on_refused`` is told of errors about messages that nobody waits for."""
+        """``on_refused`` gets errors about messages whose answer is not awaited."""
         self.datapath = datapath
         self.id: int = datapath.id
         self.alive = True
@@ -132,7 +132,7 @@ class Session:
             self.datapath.socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """The stream is gone: whoever waits gets SwitchGone."""
+        """The stream is gone: all that wait get SwitchGone."""
         self.alive = False
         for request in self._waiting.values():
             if not request.future.done():

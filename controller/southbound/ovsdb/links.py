@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from controller.southbound.ovsdb.client import vsctl
 
 MARK = "external_ids:evenkeel=shut-at-boot"
-"""On interfaces that whoever starts the switch has to shut first."""
+"""On interfaces that the start of the switch has to shut first."""
 
 
 async def open_links(address: str, interfaces: Iterable[str]) -> None:

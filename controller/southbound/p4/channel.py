@@ -1,6 +1,6 @@
 """One gRPC channel to a P4Runtime server: calls with deadlines, answers as bytes, errors of our own tree.
 
-Requests are handed over already encoded. A channel is used for one connection: whoever reconnects makes a new one, so
+Requests are handed over already encoded. A channel is used for one connection: a new connection makes a new one, so
 that gRPC's own backoff never stands in the way.
 """
 
@@ -42,7 +42,7 @@ _T = TypeVar("_T")
 
 
 class Stream:
-    """The stream to a switch: sends one message at a time, whoever asks."""
+    """The stream to a switch: sends one message at a time, whatever asks."""
 
     def __init__(self, name: str, call: Any) -> None:
         self._name = name
@@ -98,7 +98,7 @@ class P4Channel:
         await self._channel.close()
 
     def _open(self) -> None:
-        """gRPC takes a call on a closed channel for the caller's defect; here it is a race that anybody may lose."""
+        """gRPC takes a call on a closed channel for the caller's defect; here it is a race that any caller may lose."""
         if self._closed:
             raise SwitchGone(f"switch {self._name}: connection closed")
 

@@ -7,9 +7,9 @@ connect ─► claim ─┬► primary ─┬► ours runs ───────
 
 A heartbeat asks for the pipeline's cookie. It keeps bytes on their way, so that the kernel notices a half-open
 connection (gRPC's own pings would be too many: servers by default allow one in five minutes); a switch that is there
-but says nothing is given up when the cookie does not come; and a pipeline that somebody else pushed is noticed.
+but says nothing is given up when the cookie does not come; and a pipeline that another controller pushed is noticed.
 
-A push empties the switch: whoever runs another program forwards with what it holds until the core says when.
+A push empties the switch: one that runs another program forwards with what it holds until the core says when.
 
 The election id is (term, number of the connection): a newer controller comes before an older one, and a new connection
 before a dead one of ours that the switch still believes in.
@@ -135,7 +135,7 @@ class Link:
         """Make a connection; why it ended.
 
         It has a task of its own: a task group whose child fails while we are told to end would raise the child's error
-        and not our cancellation, and we would connect again for ever.
+        and not our cancellation, and we would connect again without end.
         """
         connection = asyncio.create_task(self._connection(), name=f"connection of {self.name}")
         try:
@@ -215,7 +215,7 @@ class Link:
                 continue
             missed = 0
             if session is self.session and (cookie or 0) != self._expected(cookie or 0):
-                raise SwitchError(f"switch {self.name}: somebody changed its pipeline")
+                raise SwitchError(f"switch {self.name}: another client changed its pipeline")
 
     def _expected(self, cookie: int) -> int:
         """The cookie that the switch has to show; any, while it is not ours."""
@@ -298,7 +298,7 @@ class Link:
         )
 
     async def _digests_on(self, channel: P4Channel, election: p4r.Uint128) -> None:
-        """The switch may have them on already: then they are set anew."""
+        """The switch may have them on already: then they are set again."""
         for kind in (p4r.Update.INSERT, p4r.Update.MODIFY):
             request = p4r.WriteRequest(device_id=self.device_id, election_id=election)
             update = request.updates.add(type=kind)

@@ -1,4 +1,4 @@
-"""P4Runtime driver: keeps a connection to every switch it is told of, and turns their streams into sessions and events.
+"""P4Runtime driver: keeps a connection to every switch that it is given, turns their streams into sessions and events.
 
 Of finsy it uses the protocol's messages and error details. Its ``Switch`` is not used: it changes its election id by
 itself to become primary, where ours is a term that fences older controllers off; and it builds an
@@ -72,13 +72,13 @@ class P4Runtime:
             known[1].add_done_callback(self._ending.discard)
 
     async def disconnect(self, name: str) -> None:
-        """Let go of a switch; its session, if any, ends with an event."""
+        """Release a switch; its session, if any, ends with an event."""
         known = self._links.pop(name, None)
         if known is not None:
             await _end(known[1])
 
     async def close(self) -> None:
-        """Let go of all switches."""
+        """Release all switches."""
         for name in list(self._links):
             await self.disconnect(name)
         for task in list(self._ending):

@@ -154,7 +154,7 @@ class P4Session:
     # -- what the connection tells ----------------------------------------------------------------------------
 
     def close(self) -> None:
-        """The switch is no longer ours: whoever waits gets SwitchGone."""
+        """The switch is no longer ours: all that wait get SwitchGone."""
         self.alive = False
         for future in self._clocks.values():
             if not future.done():

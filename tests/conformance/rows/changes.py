@@ -28,7 +28,7 @@ def _slot_moves(service: Service) -> Row:
     old, new, idle = _c(service), _c(service, 40_001), _c(service, 40_002)
     return Row(
         f"slot-moves-{service}",
-        "In the window a SYN takes the new backend; what nobody remembers may be an old connection and takes the old.",
+        "In the window a SYN takes the new backend; what is not remembered may be an old connection and takes the old.",
         web(_STANDBY),
         (
             In(old.syn(), To("b1")),
@@ -65,7 +65,7 @@ def _window_ends(service: Service) -> Row:
     old, idle = _c(service), _c(service, 40_001)
     return Row(
         f"window-ends-{service}",
-        "When the slot has settled unknown packets take the new backend; whoever is remembered stays.",
+        "When the slot has settled unknown packets take the new backend; remembered ones stay.",
         web(_STANDBY),
         (
             In(old.syn(), To("b1")),
@@ -127,7 +127,7 @@ def _young_until_settled() -> Row:
     new = _c(DR)
     return Row(
         "young-until-settled",
-        "What was opened in the window and is heard of only later is nobody's business any more.",
+        "What was opened in the window and is heard of only later is no longer reported.",
         web(_STANDBY),
         (
             Change(_BOTH),

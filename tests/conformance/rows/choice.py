@@ -151,7 +151,7 @@ _PANIC = (
         ("b1", "b2", "b3"),
         ("b4",),
         "panic-never",
-        "Who sets the threshold to 1 wants nobody but the living to serve, be it one.",
+        "With a threshold of 1 only backends that are up serve, and if it is one.",
     ),
     _panicking(
         0.0,
@@ -178,7 +178,7 @@ def _empty(service: Service) -> Row:
     c = Connection("c1", 40_000, service)
     return Row(
         f"empty-pool-{service}",
-        "Without any backend there is nobody to send to, and a packet must not find one by chance.",
+        "Without any backend there is none to send to, and a packet must not find one by chance.",
         web(),
         (In(c.syn(), Lost()), In(c.data(), Lost())),
     )

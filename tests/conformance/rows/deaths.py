@@ -64,7 +64,7 @@ def _dies_reset(service: Service) -> Row:
     policy = OnDown(5.0, Then.RESET)
     return Row(
         f"dies-then-reset-{service}",
-        "A client whose server is dead for good learns it from a reset in the VIP's name, and can connect anew.",
+        "A client whose server is dead for good learns it from a reset in the VIP's name, and can connect again.",
         web("b1", server("b2", group=1), on_down_tcp=policy),
         (
             In(old.syn(), To("b1")),
@@ -171,7 +171,7 @@ def _unknown_of_dead(then: Then) -> Row:
     members = ("b1", server("b2", group=1))
     return Row(
         f"dies-unknown-{then}",
-        "What nobody remembers is the dead server's for as long as that keeps its connections, and no longer.",
+        "What is not remembered is the dead server's for as long as that keeps its connections, and no longer.",
         web(*members, on_down_tcp=OnDown(10.0, then)),
         (
             Judge(down=("b1",)),
@@ -187,7 +187,7 @@ def _panic_keeps() -> Row:
     some = connections(32, DR)
     return Row(
         "panic-keeps-connections",
-        "In panic verdicts do not count, so they move nobody.",
+        "In panic verdicts do not count, so they move no connection.",
         web("b1", "b2", "b3", panic_threshold=0.5, keep_for=0.0),
         (
             In(opening(some), Spread("b1", "b2", "b3")),
@@ -202,7 +202,7 @@ def _last_one_dies() -> Row:
     old = _c(DR)
     return Row(
         "last-one-dies",
-        "When nobody is left, a kept connection still has its server, and afterwards there is none to move to.",
+        "When no backend is left, a kept connection still has its server, and afterwards there is none to move to.",
         web("b1"),
         (
             In(old.syn(), To("b1")),

@@ -60,7 +60,7 @@ def _of_unknown(service: Service) -> Row:
     c = _c(service)
     return Row(
         f"error-unknown-{service}",
-        "Where nobody remembers the connection, the table's server is the best guess.",
+        "Where no switch remembers the connection, the table's server is the best guess.",
         web("b2"),
         (In(c.error(), ErrorAt("b2"), reports=None),),
         needs=_NEEDS,
@@ -110,7 +110,7 @@ def _unknown_in_window(service: Service) -> Row:
     old = _c(service)
     return Row(
         f"error-unknown-in-window-{service}",
-        "Nobody remembers an idle connection; while its slot moves it belongs to the server that had the slot.",
+        "No switch remembers an idle connection; while its slot moves it belongs to the server that had the slot.",
         web(_STANDBY),
         (
             Change(pool(_STANDBY, "b2")),

@@ -84,7 +84,7 @@ def _alone(service: Service) -> Row:
     c = _c(service)
     return Row(
         f"later-alone-{service}",
-        "A later fragment whose first never came belongs to nobody, and must not go to anybody by chance.",
+        "A later fragment whose first never came belongs to no connection, and must not go to any server by chance.",
         web("b1"),
         (In(c.syn(size=_LARGE, fragments="2"), Lost()),),
         needs=_NEEDS,

@@ -44,7 +44,7 @@ def _midway(version: int) -> Row:
     guarded = Service(DR.mode, version, guard=_RATE)
     return Row(
         f"flood-midway-v{version}",
-        "Packets of connections that nobody knows are a flood as well, whatever their flags.",
+        "Packets of unknown connections are a flood as well, whatever their flags.",
         _setup(guarded),
         (_within_rate(guarded), In(going_on(connections(_FLOOD, guarded)), Between(0, _MOST))),
         needs=_NEEDS,
@@ -73,7 +73,7 @@ def _prefix(version: int) -> Row:
     guarded = Service(DR.mode, version, guard=own)
     return Row(
         f"flood-of-a-prefix-v{version}",
-        "A rate for one prefix holds back that prefix, and nobody else.",
+        "A rate for one prefix holds back that prefix, and no other.",
         _setup(guarded),
         (
             _within_rate(guarded),

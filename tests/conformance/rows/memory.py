@@ -112,7 +112,7 @@ def _outlives(service: Service) -> Row:
     c = _c(service)
     return Row(
         f"remembered-while-it-speaks-{service}",
-        "A connection that speaks now and then is remembered for ever, whichever way its packets pass.",
+        "A connection that speaks now and then is always remembered, whichever way its packets pass.",
         web(_STANDBY),
         (
             In(c.syn(), To("b1")),
@@ -194,7 +194,7 @@ def _only_moved() -> Row:
     old, new = _c(DR), _c(DR, 40_001)
     return Row(
         "exceptions-only",
-        "Connections that are where their slot says are nobody's business.",
+        "Connections that are where their slot says are not reported.",
         web(_STANDBY),
         (
             In(old.syn(), To("b1")),

@@ -63,7 +63,7 @@ ROWS = (
     ),
     _odd(
         "solicitation-with-an-empty-option",
-        "An option of no length would be read for ever; such a message is discarded whole.",
+        "An option of no length would be read without end; such a message is discarded whole.",
         Unanswered(),
         _nd(options=b"\x01\x00" + _MAC),
         _nd(options=b"\x0e\x00" + bytes(6)),

@@ -55,7 +55,7 @@ def _expires(version: int) -> Row:
     vip = VIPS[version]
     return Row(
         f"authority-runs-out-v{version}",
-        "A switch that nobody renews stops answering by itself, goes on with what is sent to it, and begins again.",
+        "A switch that is not renewed stops answering by itself, goes on with what is sent to it, and begins again.",
         _BRIEF,
         (
             In(Question(vip), Answered()),
@@ -93,7 +93,7 @@ def _rows(version: int) -> tuple[Row, ...]:
         ),
         _unanswered(
             f"who-has-another-v{version}",
-            "An answer for somebody else's address would take that host's traffic.",
+            "An answer for another host's address would take that host's traffic.",
             Question(other),
         ),
         _answered(
@@ -124,12 +124,12 @@ ROWS = (
     *_rows(6),
     _unanswered(
         "announcement-v4",
-        "An answer that nobody asked for is no question.",
+        "An answer that was not asked for is no question.",
         Question(VIPS[4], operation=2),
     ),
     Row(
         "ping-with-an-empty-pool",
-        "The VIP answers pings whether or not anybody serves: a router that checks it must not flap.",
+        "The VIP answers pings whether or not a backend serves: a router that checks it must not flap.",
         web(),
         (In(Ping(VIPS[4]), Answered()), In(Ping(VIPS[6]), Answered())),
         needs=_NEEDS,

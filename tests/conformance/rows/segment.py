@@ -1,4 +1,4 @@
-"""The segment: what is for everybody, or for somebody unknown, goes on as a bridge would pass it."""
+"""The segment: what is for all hosts, or for an unknown one, goes on as a bridge would pass it."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _rows(version: int) -> tuple[Row, ...]:
         ),
         _passes(
             f"unknown-host-v{version}",
-            "A host that the switch was not told of is found as behind any bridge; but fabrics have loops.",
+            "A host that the switch does not know is found as behind any bridge; but fabrics have loops.",
             (Frame(_NOBODY, away), _BESIDE),
             (Frame(_NOBODY, away, port=ANNEX), Crosses(SEGMENT, STRETCH)),
             (Frame(_NOBODY, away, port="b1"), Lost()),

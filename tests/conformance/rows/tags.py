@@ -1,4 +1,4 @@
-"""VLAN tags: VIPs live where untagged frames do. A priority alone (VID 0) is no VLAN; a VLAN is somebody else's."""
+"""VLAN tags: VIPs live where untagged frames do. A priority alone (VID 0) is no VLAN; a VLAN is another network."""
 
 from __future__ import annotations
 

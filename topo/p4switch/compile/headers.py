@@ -134,7 +134,7 @@ class Headers:
         self._trace_extract(header)
 
     def _trace_extract(self, header: str) -> None:
-        """Report the decoded fields; runs of bytes nobody looks into are left out."""
+        """Report the decoded fields; runs of bytes that are not looked into are left out."""
         pairs = []
         layout = self._c.names.layouts[self._c.program.headers[header].type.name]
         for item, owned in zip(layout, self._items(header), strict=True):

@@ -24,7 +24,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Opaque:
-    """Whole bytes nobody looks into, kept under the name of their first field."""
+    """Whole bytes that are not looked into, kept under the name of their first field."""
 
     name: str
     size: int

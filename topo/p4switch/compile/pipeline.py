@@ -124,7 +124,7 @@ class PipelineWriter:
             region(following)
 
     def _lookup(self, table: Table) -> None:
-        """Find the entry `e` and count the hit; `HIT` tells the two apart where somebody asks."""
+        """Find the entry `e` and count the hit; `HIT` tells the two apart where that is asked for."""
         writer, definition = self._c.writer, table.definition
         default = writer.bind("D", table.default)
         asked = definition.by_hit or self._c.traced

@@ -83,7 +83,7 @@ class Arbiter(Generic[Stream]):
         return [(stream, self._notice(role, election, stream))]
 
     def leave(self, stream: Stream) -> list[tuple[Stream, p4r.MasterArbitrationUpdate]]:
-        """Forget an ended stream; if it was primary nobody is, and all others of its role are told."""
+        """Forget an ended stream; if it was primary none is, and all others of its role are notified."""
         role = self._role_of.pop(stream, None)
         if role is None:
             return []
@@ -128,7 +128,7 @@ class Arbiter(Generic[Stream]):
             raise failed_precondition(f"this stream is for {current}; open another one for {role}")
         if message.role.HasField("config"):
             raise invalid(
-                f"role.config ({message.role.config.type_url}): no role scheme was agreed upon; leave it unset"
+                f"role.config ({message.role.config.type_url}): no role scheme was agreed on; leave it unset"
             )
         return role
 

@@ -136,7 +136,7 @@ def _inverse(update: p4r.Update, before: list[p4r.Entity]) -> list[tuple[int, p4
 
 
 def _told(error: Exception) -> P4Error:
-    """What the client is told of an exception."""
+    """What the client gets of an exception."""
     if isinstance(error, P4Error):
         return error
     if isinstance(error, StateError):

@@ -60,7 +60,7 @@ def exists(message: str) -> P4Error:
 
 
 def denied(message: str) -> P4Error:
-    """What this client may not do, or nobody may do to this entity."""
+    """What this client may not do, or no client may do to this entity."""
     return P4Error(grpc.StatusCode.PERMISSION_DENIED, message)
 
 

@@ -13,7 +13,7 @@ from topo.p4switch.runtime.tables import TableServer
 from topo.p4switch.state import DigestMessage, Entry
 
 MAX_WAITING = 65536
-"""Digests from the data plane that nobody has looked at yet; further ones are dropped and counted."""
+"""Digests from the data plane that have not been looked at yet; further ones are dropped and counted."""
 
 SWEEP_NS = 250_000_000
 """How often idle entries are looked for."""

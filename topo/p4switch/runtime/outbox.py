@@ -39,7 +39,7 @@ class Outbox:
             return True
 
     def insist(self, message: p4r.StreamMessageResponse) -> None:
-        """Queue a message that must not be lost, as arbitration is; a client that reads nothing is let go."""
+        """Queue a message that must not be lost, as arbitration is; a client that reads nothing is disconnected."""
         with self._changed:
             self._waiting.append(message)
             self._changed.notify()
