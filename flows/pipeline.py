@@ -154,7 +154,9 @@ class Builder:
             yield from _edge(here, duty)
         for item in duty.listeners:
             if item.mode is Mode.NAT:
-                yield _part(_answers, here.anywhere, _lasting(item), reach[item.pool], duty.bypass, name=item.id)
+                yield _part(
+                    _answers, here.anywhere, _lasting(item), reach[item.pool], duty.bypass, name=item.id
+                )
         if duty.pins:
             yield _part(_pins, here, duty.pins, name=0)
 
@@ -166,7 +168,9 @@ class Builder:
             if lb:
                 yield _part(_backends, here.anywhere, _lasting(item), reach[item.pool], name=item.id)
             if item.mode is Mode.NAT:
-                yield _part(_answers, here.anywhere, _lasting(item), reach[item.pool], duty.bypass, name=item.id)
+                yield _part(
+                    _answers, here.anywhere, _lasting(item), reach[item.pool], duty.bypass, name=item.id
+                )
         for number in changed if lb else ():
             yield from _pool(here, duty.pools[number], reach[number])
 

@@ -114,7 +114,9 @@ class _Reals:
             members = (member.backend for key in keys for member in world.pools[key].members)
             self._served[switch.site] = {(real.at, real.name) for real in members}
         to = {port.to for port in switch.ports}
-        named = {(at if at in to else None, name if name in to else None) for at, name in self._served[switch.site]}
+        named = {
+            (at if at in to else None, name if name in to else None) for at, name in self._served[switch.site]
+        }
         return {ports_towards(switch, *each) for each in named}
 
 
