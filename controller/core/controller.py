@@ -26,8 +26,8 @@ from controller.core.state import State
 from controller.core.targets import Targets
 from controller.core.terms import Terms
 from controller.core.twins import Twins
+from controller.plan.accept import switch_renames
 from controller.plan.duty import World
-from controller.plan.tables import switch_renames
 from controller.southbound.driver import HoldsPins
 from controller.southbound.openflow import events as openflow
 from controller.southbound.p4 import events as p4

@@ -14,7 +14,7 @@ from controller.core.journal import Journal
 from controller.core.pools import Pools
 from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
-from controller.plan.tables import switch_renames
+from controller.plan.accept import switch_renames
 from controller.spec.types import Intent
 
 POLL = 0.3

@@ -14,6 +14,7 @@ from controller.core.journal import Journal
 from controller.core.state import Links, Names
 from controller.plan import tables as rules
 from controller.plan import writer
+from controller.plan.accept import accept
 from controller.plan.p4needs import grouped
 from controller.plan.places import shortages
 from controller.plan.tables import Tables, Verdicts
@@ -53,7 +54,7 @@ class Pools:
     def would_be(self, intent: Intent) -> Tables:
         """The tables if this intent were accepted now. Raises whatever an intent that cannot be planned raises."""
         now = self._clock.now()
-        accepted = rules.accept(self._tables.value, self._intent.value, intent, now)
+        accepted = accept(self._tables.value, self._intent.value, intent, now)
         return self._with_groups(rules.advance(accepted, intent, self._verdicts.value, now), intent, now)
 
     def take(self, tables: Tables) -> None:

@@ -46,9 +46,9 @@ class Targets:
     async def in_turn(self, work: Callable[[], T]) -> T:
         """Plan or compare for one switch: many that do so at once alternate with everything else in the loop."""
         async with self._turn:
-            began = time.monotonic()
+            began = time.perf_counter()
             result = work()
-            if time.monotonic() - began > LONG:
+            if time.perf_counter() - began > LONG:
                 await asyncio.sleep(BREATH)
             return result
 

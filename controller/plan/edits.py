@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from controller.plan.tables import renames
+from controller.plan.accept import renames
 from controller.spec.types import Intent, Listener, Pool
 
 _HOW = "add a listener on another port or VIP and move clients there, or set accept_loss: true on it to break them"

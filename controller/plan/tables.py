@@ -22,7 +22,7 @@ import numpy as np
 from controller.plan import turns, writer
 from controller.plan.demand import demand
 from controller.plan.ids import IdAllocator, Space
-from controller.plan.pool import Health, Origin, Origins, PoolState, next_change, refit, shifted, step
+from controller.plan.pool import Health, Origin, Origins, PoolState, next_change, shifted, step
 from controller.plan.turns import Turn
 from controller.spec.types import Intent, Listener, Pool, Then, Vip
 
@@ -170,158 +170,6 @@ def vip_memory(intent: Intent, tables: Tables) -> dict[str, float]:
 def memory_of(intent: Intent, vip: Vip) -> float:
     """The longest memory that a pool behind the VIP asks for, seconds."""
     return max((intent.pool(item.pool).memory_timeout for item in vip.listeners), default=900.0)
-
-
-# -- another intent -------------------------------------------------------------------------------------------
-
-
-def accept(tables: Tables, old: Intent, new: Intent, now: float) -> Tables:
-    """The tables once ``new`` takes the place of ``old``; ``advance`` follows before they are used."""
-    was = served(old, tables)
-    tables = _rename(tables, was, new)
-    was = _renamed(was, renames(was, new))
-    wanted = {item.name: (vip, item) for vip in new.vips for item in vip.listeners}
-    before = {item.name: (vip, item) for vip in was.vips for item in vip.listeners}
-    pools, bound, retained = dict(tables.pools), dict(tables.bound), dict(tables.retained)
-    former = {**tables.former, **_resolved(was)}
-    for name, (vip, item) in before.items():
-        if name not in wanted and name not in retained:
-            retained[name] = Retained(replace(vip, listeners=(item,)), now)
-            _rebind(pools, bound, item, item, own_key(item), item.pool, None)
-    for name, (_, item) in wanted.items():
-        retained.pop(name, None)
-        _bind(pools, bound, item, before.get(name), new.pool(item.pool))
-    writers = _inherited(tables.writers, new, {n: item.pool for n, (_, item) in before.items()})
-    return replace(tables, pools=pools, bound=bound, retained=retained, former=former, writers=writers)
-
-
-def _inherited(writers: Mapping[str, str], new: Intent, before: Mapping[str, str]) -> Mapping[str, str]:
-    """A pool under another name keeps its writer. ``before``: listener -> pool that served it."""
-    out = dict(writers)
-    for item in new.listeners():
-        writer = writers.get(before.get(item.name, ""))
-        if writer is not None and item.pool not in out:
-            out[item.pool] = writer
-    return writers if out == writers else out
-
-
-def renames(old: Intent, new: Intent) -> dict[str, str]:
-    """VIPs of ``old`` that have another name in ``new`` (known by their address), or whose name is another's now."""
-    by_address = {vip.address: vip.name for vip in new.vips}
-    taken = {vip.name: vip.address for vip in new.vips}
-    out = {}
-    for vip in old.vips:
-        if vip.address in by_address:
-            if by_address[vip.address] != vip.name:
-                out[vip.name] = by_address[vip.address]
-        elif vip.name in taken:
-            out[vip.name] = f"{vip.name}~{vip.address}"
-    return out
-
-
-def switch_renames(old: Intent, new: Intent) -> dict[str, str]:
-    """Switches that have another name in ``new``, known by their ids."""
-    by_id = {switch.id: switch.name for switch in new.switches}
-    return {s.name: by_id[s.id] for s in old.switches if s.id in by_id and by_id[s.id] != s.name}
-
-
-def _rename(tables: Tables, old: Intent, new: Intent) -> Tables:
-    vips, switches = renames(old, new), switch_renames(old, new)
-    if not vips and not switches:
-        return tables
-    listeners = {
-        item.name: replace(item, vip=vips[vip.name]).name
-        for vip in old.vips
-        if vip.name in vips
-        for item in vip.listeners
-    }
-    ids = tables.ids.renamed(Space.VIP, vips)
-    for space in (Space.LISTENER, Space.LOCAL4, Space.LOCAL6):
-        ids = ids.renamed(space, listeners)
-    for space, names in ((Space.METER, listeners), (Space.GROUP, switches), (Space.POOL, listeners)):
-        ids = ids.renamed(space, _first_word(ids.ids(space), names))
-    pools = {_first(key, listeners): state for key, state in tables.pools.items()}
-    bound = {listeners.get(name, name): _first(key, listeners) for name, key in tables.bound.items()}
-    retained = {
-        listeners.get(name, name): replace(each, vip=_renamed_vip(each.vip, vips))
-        for name, each in tables.retained.items()
-    }
-    of_vips = {vips.get(name, name): turn for name, turn in tables.turns.items()}
-    return replace(tables, ids=ids, pools=pools, bound=bound, retained=retained, turns=of_vips)
-
-
-def _first_word(names: Mapping[str, int], words: Mapping[str, str]) -> dict[str, str]:
-    """Names that begin with one of these words, and how they are called now."""
-    out = {name: _first(name, words) for name in names}
-    return {old: new for old, new in out.items() if old != new}
-
-
-def _first(name: str, words: Mapping[str, str]) -> str:
-    head, space, rest = name.partition(" ")
-    return f"{words.get(head, head)}{space}{rest}" if space else name
-
-
-def _renamed(intent: Intent, names: Mapping[str, str]) -> Intent:
-    return replace(intent, vips=tuple(_renamed_vip(vip, names) for vip in intent.vips)) if names else intent
-
-
-def _renamed_vip(vip: Vip, names: Mapping[str, str]) -> Vip:
-    name = names.get(vip.name)
-    if name is None:
-        return vip
-    return replace(vip, name=name, listeners=tuple(replace(item, vip=name) for item in vip.listeners))
-
-
-def _resolved(intent: Intent) -> dict[str, Pool]:
-    """Pools whose probes name the port that they fell back to."""
-    out = {}
-    for pool in intent.pools:
-        ports = [(i.port, i.backend_port) for i in intent.listeners() if i.pool == pool.name]
-        check = pool.health
-        if check is not None and check.port is None and ports:
-            check = replace(check, port=min(ports)[1])
-        out[pool.name] = replace(pool, health=check)
-    return out
-
-
-def _bind(
-    pools: dict[str, PoolState],
-    bound: dict[str, str],
-    item: Listener,
-    before: tuple[Vip, Listener] | None,
-    pool: Pool,
-) -> None:
-    """Say which state serves a listener of the intent."""
-    shared = shared_key(item)
-    if before is None or item.name not in bound:
-        bound[item.name] = shared
-        return
-    was = before[1]
-    if was.pool == item.pool and pools[bound[item.name]].name == item.pool:
-        return
-    others = {key for name, key in bound.items() if name != item.name}
-    own = shared if shared not in pools and shared not in others else own_key(item)
-    _rebind(pools, bound, was, item, own, was.pool, pool)
-
-
-def _rebind(
-    pools: dict[str, PoolState],
-    bound: dict[str, str],
-    was: Listener,
-    item: Listener,
-    key: str,
-    origin: str,
-    pool: Pool | None,
-) -> None:
-    """Give a listener a state of its own that begins with what it has."""
-    old = bound.get(was.name)
-    state = pools.get(old or "")
-    if state is None:
-        return
-    pools[key] = refit(state, origin if pool is None else pool.name, origin)
-    bound[item.name] = key
-    if old is not None and old != key and old not in bound.values():
-        pools.pop(old, None)
 
 
 # -- time and verdicts ----------------------------------------------------------------------------------------
@@ -506,14 +354,14 @@ def _merge(tables: Tables, intent: Intent) -> Tables:
         if key == shared:
             continue
         if shared not in pools:
-            # The only one that wants that pool: its state is the shared one, under the id that it has.
+            # No other one wants that pool: its state is the shared one, under the id that it has.
             pools = {shared if each == key else each: state for each, state in pools.items()}
             ids = ids.renamed(Space.POOL, {key: shared})
-        elif not _settled_as(pools[key], pools[shared]):
-            continue
-        bound[item.name] = shared
-        if key in pools and key not in bound.values():
-            del pools[key]
+            bound = {name: shared if each == key else each for name, each in bound.items()}
+        elif _settled_as(pools[key], pools[shared]):
+            bound[item.name] = shared
+            if key not in bound.values():
+                del pools[key]
     if bound == tables.bound:
         return tables
     return replace(tables, bound=bound, pools=pools, ids=ids)

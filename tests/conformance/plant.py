@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import fields, replace
 
+from controller.plan.accept import accept
 from controller.plan.duty import kept_backends, world_of
 from controller.plan.ids import Space
 from controller.plan.p4needs import grouped
 from controller.plan.pins import PinBook, PinKey
 from controller.plan.pool import Health
-from controller.plan.tables import Tables, accept, advance, deadline, shared_key
+from controller.plan.tables import Tables, advance, deadline, shared_key
 from controller.spec.types import Backend, Intent, Pool, Protocol, Switch
 from tests.conformance.moment import START, Moment
 from tests.conformance.scenario import ELSEWHERE, SITE, Setup

@@ -16,20 +16,12 @@ from typing import TypeVar
 from controller.decision import Decision, LbState, Packet, after, decide, listener_of
 from controller.model.removal import removes_all
 from controller.plan import history
+from controller.plan.accept import accept, switch_renames
 from controller.plan.duty import World, duty, kept_backends, world_of
 from controller.plan.edits import breaking
 from controller.plan.ids import IdAllocator, Space
 from controller.plan.pins import PinBook, PinKey
-from controller.plan.tables import (
-    Retained,
-    Tables,
-    Verdicts,
-    accept,
-    advance,
-    deadline,
-    later,
-    switch_renames,
-)
+from controller.plan.tables import Retained, Tables, Verdicts, advance, deadline, later
 from controller.plan.turns import Turn
 from controller.spec.codec import decode, encode
 from controller.spec.types import Address, Intent, Pool, Protocol, Role, Switch

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from controller.plan.accept import accept
 from controller.plan.duty import World, world_of
 from controller.plan.p4needs import group_names
 from controller.plan.pins import PinBook
-from controller.plan.tables import Tables, Verdicts, accept, advance, with_groups
+from controller.plan.tables import Tables, Verdicts, advance, with_groups
 from controller.spec.types import Intent, Role
 
 NOTHING = Intent((), (), (), ())

@@ -9,10 +9,11 @@ from ipaddress import ip_address, ip_network
 import numpy as np
 import pytest
 
+from controller.plan.accept import accept
 from controller.plan.edits import breaking
 from controller.plan.ids import Space
 from controller.plan.pool import PoolState
-from controller.plan.tables import RESETS, Tables, accept, advance, deadline, probed, served
+from controller.plan.tables import RESETS, Tables, advance, deadline, probed, served
 from controller.spec.switch import Fate
 from controller.spec.types import (
     Affinity,

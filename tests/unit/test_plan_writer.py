@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.plan import writer
+from controller.plan.accept import accept
 from controller.plan.edits import breaking
 from controller.plan.pool import Health, PoolState
-from controller.plan.tables import Tables, accept, advance, deadline, later
+from controller.plan.tables import Tables, advance, deadline, later
 from controller.plan.writer import HandoverRefused
 from controller.spec.health import HealthCheck
 from controller.spec.switch import Fate
