@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from controller.cli import soak as soak_command
 from controller.cli.main import app
 from tests.unit.soaking import stage
+from topo.cli import soak as soak_command
 from topo.demo.actors import DemoError
 from topo.demo.load import Long, Spec, Target
 from topo.demo.records import ClientLog

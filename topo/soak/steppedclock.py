@@ -6,6 +6,7 @@ are those of ``evenkeel``. Other clocks, and everybody else's, stay as they are.
 
 from __future__ import annotations
 
+import runpy
 import sys
 import time
 from collections.abc import Callable
@@ -98,10 +99,9 @@ def main(argv: list[str]) -> None:
     real = time.time
     install(SteppedClock(Path(argv[0])))
     spare_grpc(real)
-    from controller.cli.main import main as evenkeel
-
     sys.argv = ["evenkeel", *argv[2:]]
-    evenkeel()
+    # As `python -m controller`: a program that is run, not a part that labs are made of.
+    runpy.run_module("controller", run_name="__main__")
 
 
 if __name__ == "__main__":
