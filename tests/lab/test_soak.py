@@ -84,7 +84,7 @@ def test_a_connection_that_is_moved_by_hand_is_found(soak_lab: str, tmp_path: Pa
 SOAK = """
 import sys
 from functools import partial
-from controller.cli import soak
+from topo.cli import soak
 soak.Options = partial(soak.Options, lab=sys.argv[1])
 sys.exit(soak.soak(minutes=5.0, switch="embedded", only="pause"))
 """

@@ -1,1 +1,1 @@
-"""The commands of labs: demo, bench, lab and switch. Registered in ``pyproject.toml``."""
+"""The commands of labs: bench, demo, lab, soak and switch. Registered in ``pyproject.toml``."""

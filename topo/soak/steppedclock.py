@@ -100,6 +100,7 @@ def main(argv: list[str]) -> None:
     install(SteppedClock(Path(argv[0])))
     spare_grpc(real)
     sys.argv = ["evenkeel", *argv[2:]]
+    # As `python -m controller`: a program that is run, not a part that labs are made of.
     runpy.run_module("controller", run_name="__main__")
 
 
