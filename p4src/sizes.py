@@ -11,7 +11,7 @@ TABLES = {
     "guard_source": 4096,
     "guard_listener": 8192,
     "slot": 1048576,
-    "fate": 8192,
+    "fate": 16384,
     "backend": 16384,
     "local_address": 4096,
     "answer_local": 16384,
