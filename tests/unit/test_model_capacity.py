@@ -229,7 +229,7 @@ PREFIXES = tuple(PrefixRate(ip_network((0x0A000000 + (n << 8), 24)), 5) for n in
         (base(vips=listeners(8193)), {"listener"}),
         (base(vips=listeners(1, guard=Guard(None, PREFIXES[:4096]))), set()),
         (base(vips=listeners(1, guard=Guard(None, PREFIXES))), {"guard_source"}),
-        (base(vips=one_each(40), pools=pools(40, 400)), {"fate"}),
+        (base(vips=one_each(40), pools=pools(40, 400)), set()),
         (base(vips=one_each(50), pools=pools(50, 400)), {"fate", "backend"}),
         (base(vips=one_each(16), pools=pools(16, 1, 655)), set()),
         (base(vips=one_each(17), pools=pools(17, 1, 655)), {"slot"}),
