@@ -18,7 +18,7 @@ import numpy as np
 from controller.hashes import SLOT_HASHES
 from controller.plan.pins import PinKey
 from controller.spec.slots import Pairs, SlotTable
-from controller.spec.switch import STICKY_PORT, Duty, Fate, ListenerSpec
+from controller.spec.switch import STICKY_PORT, Fate, ListenerSpec, SwitchSpec
 from controller.spec.types import Address, Protocol
 
 MAX_PORT = 65_535
@@ -152,7 +152,7 @@ class LbState:
     """Which of ``SLOT_HASHES`` the switch computes."""
 
     @staticmethod
-    def fresh(duty: Duty, names: Mapping[int, str] | None = None) -> LbState:
+    def fresh(duty: SwitchSpec, names: Mapping[int, str] | None = None) -> LbState:
         """A switch that holds what it should and has seen no connection; ``names`` of backend ids."""
         pools = {
             pool.id: LbPool(pool.table, {real.id: real.fate for real in pool.backends}, names or {})

@@ -43,7 +43,7 @@ _Kernel = Callable[[_I64, _I64, _U32, _U32, Table, int], Table]
 log = logging.getLogger(__name__)
 
 
-class Member(NamedTuple):
+class WeightedBackend(NamedTuple):
     """A backend as the table sees it."""
 
     name: str
@@ -54,7 +54,7 @@ class Member(NamedTuple):
     """0 (no slots) to 2^31 - 1."""
 
 
-def build(members: Sequence[Member], slots: int) -> Table:
+def build(members: Sequence[WeightedBackend], slots: int) -> Table:
     """Return the backend id of each slot: shape (``slots``,), dtype uint16, no zeros.
 
     The order of ``members`` does not matter, and members of weight 0 change nothing. Every backend gets its
@@ -105,7 +105,7 @@ def _valid(names: Sequence[str], ids: Sequence[int], weights: Sequence[int]) -> 
     return in_range and len(set(names)) == len(set(ids)) == len(names)
 
 
-def _fault(members: Sequence[Member]) -> str:
+def _fault(members: Sequence[WeightedBackend]) -> str:
     """Say what is wrong with members that are not valid."""
     names: set[str] = set()
     owners: dict[int, str] = {}

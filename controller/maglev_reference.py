@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from controller.maglev import Member
+from controller.maglev import WeightedBackend
 
 
-def build(members: Sequence[Member], slots: int) -> list[int]:
+def build(members: Sequence[WeightedBackend], slots: int) -> list[int]:
     """Return the backend id of each slot, step by step as the docstring of ``maglev.py`` defines it.
 
     ``members`` are valid in the sense of ``maglev.build``, with at least one positive weight.

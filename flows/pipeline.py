@@ -14,11 +14,11 @@ from typing import NamedTuple
 from controller.spec.slots import SlotTable
 from controller.spec.switch import (
     BackendSpec,
-    Duty,
     Fate,
     HeldPin,
     ListenerSpec,
     PoolSpec,
+    SwitchSpec,
     VipSpec,
     pools_alone,
 )
@@ -51,7 +51,7 @@ class PinPlace(NamedTuple):
     port: int
 
 
-def target(duty: Duty) -> Target:
+def target(duty: SwitchSpec) -> Target:
     """What the switch should hold."""
     return Builder().target(duty)
 
@@ -63,13 +63,13 @@ class Builder:
         self._here: Here | None = None
         self._part_here: Here | None = None
         """That all parts were made of."""
-        self._duty: Duty | None = None
+        self._duty: SwitchSpec | None = None
         self._parts = Parts(0)
         self._target = Target()
         self._reach: dict[int, tuple[PoolSpec, tuple[BackendSpec, ...]]] = {}
         """The backends of each pool without their fates, and what they were taken from."""
 
-    def target(self, duty: Duty) -> Target:
+    def target(self, duty: SwitchSpec) -> Target:
         """What the switch should hold: what ``duty`` says, and the pins that were put in one by one.
 
         Where its placement is another than before, all is made again, and pins have to be put in again.
@@ -92,7 +92,7 @@ class Builder:
         self._part_here = here
         return self._whole(here, duty)
 
-    def _whole(self, here: Here, duty: Duty) -> Target:
+    def _whole(self, here: Here, duty: SwitchSpec) -> Target:
         roles = duty.switch.roles
         groups: dict[int, Group] = {}
         meters: dict[int, Meter] = {}
@@ -142,7 +142,7 @@ class Builder:
         """Take single flows out: pins that are none any more."""
         self._parts.put({}, places)
 
-    def _wanted(self, here: Here, duty: Duty) -> Iterator[Part]:
+    def _wanted(self, here: Here, duty: SwitchSpec) -> Iterator[Part]:
         roles = duty.switch.roles
         reach = self._backends(duty.pools)
         if duty.responder:
@@ -160,7 +160,7 @@ class Builder:
         if duty.pins:
             yield _part(_pins, here, duty.pins, name=0)
 
-    def _of_pools(self, here: Here, duty: Duty, changed: Set[int]) -> Iterator[Part]:
+    def _of_pools(self, here: Here, duty: SwitchSpec, changed: Set[int]) -> Iterator[Part]:
         """The parts that are made of these pools, among others."""
         reach = self._backends(duty.pools)
         lb = Role.LB in duty.switch.roles
@@ -215,7 +215,7 @@ def _lasting(item: ListenerSpec) -> ListenerSpec:
     return replace(item, vip=replace(item.vip, generation=0, authority=0), guards=())
 
 
-def _lb(here: Here, duty: Duty, reach: Mapping[int, tuple[BackendSpec, ...]]) -> Iterator[Part]:
+def _lb(here: Here, duty: SwitchSpec, reach: Mapping[int, tuple[BackendSpec, ...]]) -> Iterator[Part]:
     yield _part(_static, here.anywhere, name=0)
     for vip in duty.vips:
         yield _part(_vip, here.anywhere, replace(vip, authority=0), name=vip.id)
@@ -283,7 +283,7 @@ def _keeps(here: Here, reals: tuple[BackendSpec, ...]) -> list[Flow]:
     return [fate.keeps(here, real) for real in reals]
 
 
-def _edge(here: Here, duty: Duty) -> Iterator[Part]:
+def _edge(here: Here, duty: SwitchSpec) -> Iterator[Part]:
     sticky: dict[int, list[ListenerSpec]] = {}
     for item in duty.listeners:
         if item.sticky:

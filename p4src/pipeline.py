@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 
-from controller.spec.switch import BackendSpec, Duty, Fate, HeldPin, ListenerSpec, PinRole
+from controller.spec.switch import BackendSpec, Fate, HeldPin, ListenerSpec, PinRole, SwitchSpec
 from controller.spec.types import Address, Mode, Network, Role
 from p4src.numbers import address, change, mac, prefix, ticks
 from p4src.spec import BUCKETS, UPLINKS, Group, P4Needs
@@ -33,7 +33,7 @@ _TUNNEL_LOCAL = 1
 _FATES = {Fate.NORMAL: "normal", Fate.DRAIN: "drain", Fate.MOVE: "move", Fate.RESET: "reset"}
 
 
-def target(duty: Duty, needs: P4Needs) -> P4Target:
+def target(duty: SwitchSpec, needs: P4Needs) -> P4Target:
     """What the switch should hold."""
     switch = duty.switch
     entries: dict[EntryKey, EntryBody] = {}
@@ -63,7 +63,7 @@ def target(duty: Duty, needs: P4Needs) -> P4Target:
     return P4Target(entries, configuration, limits, slots, groups)
 
 
-def of_pools(duty: Duty, needs: P4Needs) -> dict[EntryKey, EntryBody]:
+def of_pools(duty: SwitchSpec, needs: P4Needs) -> dict[EntryKey, EntryBody]:
     """What is made of pools and of the listeners that they serve: all that another pool may change."""
     entries = dict(answers(duty))
     if Role.LB in duty.switch.roles:
@@ -71,14 +71,14 @@ def of_pools(duty: Duty, needs: P4Needs) -> dict[EntryKey, EntryBody]:
     return entries
 
 
-def _lb(duty: Duty, needs: P4Needs) -> Iterator[Entry]:
+def _lb(duty: SwitchSpec, needs: P4Needs) -> Iterator[Entry]:
     yield from claims(duty, 0)
     yield from local_addresses(duty)
     yield from _serving(duty, needs)
     yield from pins(duty)
 
 
-def _serving(duty: Duty, needs: P4Needs) -> Iterator[Entry]:
+def _serving(duty: SwitchSpec, needs: P4Needs) -> Iterator[Entry]:
     owners = _owners(duty)
     for item in duty.listeners:
         yield listener(item, owners[item.id], duty, needs)
@@ -91,21 +91,21 @@ def _serving(duty: Duty, needs: P4Needs) -> Iterator[Entry]:
     yield from pins(duty)
 
 
-def _edge(duty: Duty) -> Iterator[Entry]:
+def _edge(duty: SwitchSpec) -> Iterator[Entry]:
     yield from claims(duty, UPLINKS)
     for item in duty.listeners:
         if item.sticky:
             yield _listener_key(item), EntryBody("by_source")
 
 
-def claims(duty: Duty, uplinks: int) -> Iterator[Entry]:
+def claims(duty: SwitchSpec, uplinks: int) -> Iterator[Entry]:
     """``vip``: what is for a virtual address, or asks about one."""
     for vip in duty.vips:
         params = (vip.id, mac(vip.mac), uplinks, int(duty.responder))
         yield EntryKey("vip", (address(vip.address),)), EntryBody("claim", params)
 
 
-def local_addresses(duty: Duty) -> Iterator[Entry]:
+def local_addresses(duty: SwitchSpec) -> Iterator[Entry]:
     """``local_address``, and ``vip`` for ARP: the switch's own addresses of fullnat."""
     own = mac(duty.switch.mac)
     for version in sorted({item.vip.address.version for item in duty.listeners if item.mode is Mode.FULLNAT}):
@@ -117,7 +117,7 @@ def local_addresses(duty: Duty) -> Iterator[Entry]:
             yield EntryKey("vip", (address(value),)), EntryBody("own", (own,))
 
 
-def listener(item: ListenerSpec, owner: int, duty: Duty, needs: P4Needs) -> Entry:
+def listener(item: ListenerSpec, owner: int, duty: SwitchSpec, needs: P4Needs) -> Entry:
     """``listener``: which pool serves, and how it is remembered."""
     mask = duty.pools[item.pool].slots - 1
     fullnat = item.mode is Mode.FULLNAT
@@ -131,7 +131,7 @@ def _listener_key(item: ListenerSpec) -> EntryKey:
     return EntryKey("listener", (address(item.vip.address), item.protocol.number, item.port))
 
 
-def _owners(duty: Duty) -> dict[int, int]:
+def _owners(duty: SwitchSpec) -> dict[int, int]:
     """By which number memory knows each listener: those of one VIP, pool and affinity ``source`` share the lowest."""
     shared: dict[tuple[int, str, int], int] = {}
     for item in duty.listeners:
@@ -155,7 +155,7 @@ def guards(item: ListenerSpec) -> Iterator[Entry]:
             yield key, EntryBody("limit_source", meter=body)
 
 
-def backend(duty: Duty, needs: P4Needs, item: ListenerSpec, real: BackendSpec) -> Iterator[Entry]:
+def backend(duty: SwitchSpec, needs: P4Needs, item: ListenerSpec, real: BackendSpec) -> Iterator[Entry]:
     """``backend`` (fullnat: and ``answer_local``): how a listener's packets reach a backend; none if they cannot."""
     key = EntryKey("backend", (item.id, real.id))
     way = (mac(real.mac), needs.ways.get(real.ports, 0))
@@ -167,7 +167,7 @@ def backend(duty: Duty, needs: P4Needs, item: ListenerSpec, real: BackendSpec) -
         yield from _translate(duty, key, way, item, real)
 
 
-def _tunnel(duty: Duty, key: EntryKey, way: tuple[int, int], real: BackendSpec) -> Iterator[Entry]:
+def _tunnel(duty: SwitchSpec, key: EntryKey, way: tuple[int, int], real: BackendSpec) -> Iterator[Entry]:
     for version in (4, 6):
         to, source = real.address(version), _local(duty, version, _TUNNEL_LOCAL)
         if to is not None and source is not None:
@@ -176,7 +176,7 @@ def _tunnel(duty: Duty, key: EntryKey, way: tuple[int, int], real: BackendSpec) 
 
 
 def _translate(
-    duty: Duty, key: EntryKey, way: tuple[int, int], item: ListenerSpec, real: BackendSpec
+    duty: SwitchSpec, key: EntryKey, way: tuple[int, int], item: ListenerSpec, real: BackendSpec
 ) -> Iterator[Entry]:
     vip = item.vip.address
     to = real.address(vip.version)
@@ -194,13 +194,13 @@ def _translate(
     yield back, EntryBody(f"undo_fullnat{vip.version}", (int(vip), item.port, change(to, vip)))
 
 
-def _local(duty: Duty, version: int, place: int) -> Address | None:
+def _local(duty: SwitchSpec, version: int, place: int) -> Address | None:
     """The switch's own address at a place in its first local prefix of an IP version."""
     networks: list[Network] = [n for n in duty.switch.local if n.version == version]
     return networks[0][place] if networks else None
 
 
-def pins(duty: Duty) -> Iterator[Entry]:
+def pins(duty: SwitchSpec) -> Iterator[Entry]:
     """``pin``: single connections, but for fullnat, which only the switch that has the port can serve."""
     fullnat = {item.id for item in duty.listeners if item.mode is Mode.FULLNAT}
     for held in duty.pins:
@@ -222,7 +222,7 @@ def pin_key(listener: int, source: Address, port: int) -> EntryKey:
     return EntryKey("pin", (listener, address(source), port))
 
 
-def answers(duty: Duty) -> Iterator[Entry]:
+def answers(duty: SwitchSpec) -> Iterator[Entry]:
     """``answer`` and ``bypass``: nat undone wherever the answer passes."""
     for network in duty.bypass:
         yield EntryKey("bypass", (prefix(network),)), EntryBody("direct")
@@ -237,7 +237,7 @@ def answers(duty: Duty) -> Iterator[Entry]:
                 yield key, EntryBody(f"undo_nat{vip.version}", (int(vip), item.port, change(server, vip)))
 
 
-def routes(duty: Duty, needs: P4Needs) -> Iterator[Entry]:
+def routes(duty: SwitchSpec, needs: P4Needs) -> Iterator[Entry]:
     """``address`` and ``frame``: everything that is not balanced."""
     gateway = mac(duty.switch.gateway_mac)
     for route in needs.routes:

@@ -1,4 +1,4 @@
-"""What a P4 switch is told beyond a ``Duty``: groups of next hops, routes, secrets."""
+"""What a P4 switch is told beyond a ``SwitchSpec``: groups of next hops, routes, secrets."""
 
 from __future__ import annotations
 

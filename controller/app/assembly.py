@@ -42,7 +42,7 @@ from controller.health.service import HealthService
 from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
 from controller.model.removal import removes_all
-from controller.plan.duty import World, pool_number
+from controller.plan.duty import PlanInput, pool_number
 from controller.plan.edits import breaking
 from controller.plan.pins import PinBook
 from controller.sites.base import Store
@@ -234,7 +234,7 @@ def _health(journal: Journal, clock: Clock, take: Callable[[list[Verdict]], None
     return HealthService(take, unix=clock.now, on_problem=problem)
 
 
-def pool_slots(world: World) -> dict[int, int]:
+def pool_slots(world: PlanInput) -> dict[int, int]:
     """Number of slots by pool number."""
     return {pool_number(world, key): len(state.now) for key, state in world.pools.items()}
 

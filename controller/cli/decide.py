@@ -14,7 +14,7 @@ from controller.decision import decide as decide_packet
 from controller.hashes import SLOT_HASHES
 from controller.model.errors import ConfigErrors
 from controller.model.load import load_intent
-from controller.plan.duty import duty_without_pins, world_of
+from controller.plan.duty import switch_spec_without_pins, world_of
 from controller.plan.ids import Space
 from controller.plan.pins import PinBook
 from controller.plan.tables import Tables, advance
@@ -98,7 +98,7 @@ def _decide(intent: Intent, packet: Packet) -> tuple[Decision, Listener | None, 
     switch = _switch(intent, listener)
     tables = advance(Tables(), intent, {}, 0.0)
     owners = {vip.name: switch.site for vip in intent.vips}
-    plan = duty_without_pins(world_of(intent, tables, PinBook(), frozenset(), owners), switch)
+    plan = switch_spec_without_pins(world_of(intent, tables, PinBook(), frozenset(), owners), switch)
     names = {number: name for name, number in tables.ids.ids(Space.BACKEND).items()}
     decision = decide_packet(packet, LbState.fresh(plan, names))
     return decision, listener, None if decision.backend is None else names[decision.backend]

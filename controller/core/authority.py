@@ -7,7 +7,7 @@ import asyncio
 from controller.clock import Clock
 from controller.core.cells import Readable
 from controller.core.fleet import Fleet
-from controller.plan.duty import World
+from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
 
 RENEWALS = 3
@@ -18,7 +18,7 @@ _LONGEST = 10.0
 class Authority:
     """Renews what switches may answer for. It ends by itself when this task does not run."""
 
-    def __init__(self, committed: Readable[World | None], fleet: Fleet, clock: Clock) -> None:
+    def __init__(self, committed: Readable[PlanInput | None], fleet: Fleet, clock: Clock) -> None:
         self._committed = committed
         self._fleet = fleet
         self._clock = clock
@@ -33,7 +33,7 @@ class Authority:
             shortest = min((vip.authority for vip in vips), default=_LONGEST * RENEWALS)
             await asyncio.sleep(min(shortest / RENEWALS, _LONGEST))
 
-    def until(self, world: World) -> dict[int, float]:
+    def until(self, world: PlanInput) -> dict[int, float]:
         """The deadline of each VIP that has an owner, by id."""
         now = self._clock.now()
         return {

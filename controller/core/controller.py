@@ -27,7 +27,7 @@ from controller.core.targets import Targets
 from controller.core.terms import Terms
 from controller.core.twins import Twins
 from controller.plan.accept import switch_renames
-from controller.plan.duty import World
+from controller.plan.duty import PlanInput
 from controller.southbound.driver import HoldsPins
 from controller.southbound.openflow import events as openflow
 from controller.southbound.p4 import events as p4
@@ -130,13 +130,13 @@ class Controller:
             case _:
                 self._not_ours(event)
 
-    def _not_ours(self, event: p4.Differs | p4.Parted | p4.Backup | p4.Unreachable) -> None:
+    def _not_ours(self, event: p4.PipelineMismatch | p4.MismatchEnded | p4.Backup | p4.Unreachable) -> None:
         """P4 switches that we dial and that are not ours, or not yet."""
         p = self._p
         match event:
-            case p4.Differs():
+            case p4.PipelineMismatch():
                 p.rollout.differs(event)
-            case p4.Parted():
+            case p4.MismatchEnded():
                 p.rollout.parted(event)
             case p4.Backup():
                 p.journal.event("backup", switch=event.name, primary=event.primary)
@@ -275,7 +275,7 @@ class Controller:
             self._follow_intent(world, renamed)
         self._p.fleet.wake()
 
-    def _follow_intent(self, world: World, renamed: Mapping[str, str]) -> None:
+    def _follow_intent(self, world: PlanInput, renamed: Mapping[str, str]) -> None:
         p = self._p
         by_id = {switch.id: switch for switch in world.intent.switches}
         for task in p.fleet:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.core.cells import Readable
-from controller.plan.duty import World
+from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
 from controller.spec.types import Address, Backend, Listener, Role, Switch
 
@@ -11,7 +11,7 @@ from controller.spec.types import Address, Backend, Listener, Role, Switch
 class Directory:
     """Indexes of one commit."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: PlanInput) -> None:
         self.world = world
         self._switches = {switch.id: switch for switch in world.intent.switches}
         numbers = world.ids.ids(Space.LISTENER)
@@ -59,7 +59,7 @@ class Directory:
 class Directories:
     """The directory of the last commit."""
 
-    def __init__(self, committed: Readable[World | None]) -> None:
+    def __init__(self, committed: Readable[PlanInput | None]) -> None:
         self._committed = committed
         self._made: Directory | None = None
 

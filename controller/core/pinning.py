@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from controller.core.cells import Readable
-from controller.plan.duty import World, kept_backends
+from controller.plan.duty import PlanInput, kept_backends
 from controller.plan.ids import Space
 from controller.plan.pins import LIMIT, PinBook, PinKey
 from controller.plan.young import Young
@@ -19,7 +19,9 @@ from controller.spec.types import Protocol
 class Pinning:
     """Every change of a pin wakes the switches' tasks."""
 
-    def __init__(self, book: PinBook, committed: Readable[World | None], wake: Callable[[], None]) -> None:
+    def __init__(
+        self, book: PinBook, committed: Readable[PlanInput | None], wake: Callable[[], None]
+    ) -> None:
         self._book = book
         self._committed = committed
         self._wake = wake
@@ -111,17 +113,17 @@ class Pinning:
 
     def switch_lost(self, switch: str, successors: Iterable[str]) -> None:
         """Another switch reports the end of its pins from now on."""
-        self._changed(self._book.lost(switch, successors))
+        self._changed(self._book.switch_lost(switch, successors))
 
     def assign_orphans(self, switch: str) -> None:
         """A switch reports the end of all pins whose reporter never came back."""
-        self._changed(self._book.settle(switch))
+        self._changed(self._book.assign_orphans(switch))
 
     def rename(self, names: Mapping[str, str]) -> None:
         """Switches are called otherwise now."""
         self._adopted = {names.get(name, name) for name in self._adopted}
         for old, new in names.items():
-            self._changed(self._book.lost(old, [new]))
+            self._changed(self._book.switch_lost(old, [new]))
 
     # -- another plan -----------------------------------------------------------------------------------------
 

@@ -98,7 +98,7 @@ class Rollout:
 
     # -- what happens ---------------------------------------------------------------------------------------
 
-    def differs(self, event: p4events.Differs) -> None:
+    def differs(self, event: p4events.PipelineMismatch) -> None:
         """A switch runs another program."""
         name = event.name
         pins = None if event.pins is None else len(event.pins.entries)
@@ -114,7 +114,7 @@ class Rollout:
             self._use_again(name, left.admitted)
         self._news.set()
 
-    def parted(self, event: p4events.Parted) -> None:
+    def parted(self, event: p4events.MismatchEnded) -> None:
         """A switch that waited does so no longer, or its push was refused."""
         self._waiting.pop(event.name, None)
         self._leave(event.name)

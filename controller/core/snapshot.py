@@ -18,7 +18,7 @@ from controller.core.rollout import Rollout
 from controller.core.state import State
 from controller.plan import writer
 from controller.plan.demand import meter_name
-from controller.plan.duty import World
+from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
 from controller.plan.pool import PoolState
 from controller.southbound.driver import Counts
@@ -224,7 +224,7 @@ def snapshot(of: Sources) -> Snapshot:
     )
 
 
-def _switches(of: Sources, world: World) -> dict[str, SwitchStatus]:
+def _switches(of: Sources, world: PlanInput) -> dict[str, SwitchStatus]:
     names = dict.fromkeys(switch.name for switch in world.intent.switches)
     names |= dict.fromkeys(task.switch.name for task in of.fleet)
     return {name: _switch(of, name) for name in names}
@@ -295,7 +295,7 @@ def _writer(of: Sources, pool: Pool | None) -> tuple[str | None, str | None]:
     return name, writer.waiting(pool, name, of.state.verdicts.value.get(pool.name, {}))
 
 
-def _listeners(of: Sources, world: World) -> dict[str, ListenerStatus]:
+def _listeners(of: Sources, world: PlanInput) -> dict[str, ListenerStatus]:
     totals: dict[tuple[int, int], tuple[int, int]] = {}
     for task in of.fleet:
         if Role.LB not in task.switch.roles or not isinstance(task.driver, Counts):
@@ -319,7 +319,7 @@ def _listeners(of: Sources, world: World) -> dict[str, ListenerStatus]:
     }
 
 
-def _guard(of: Sources, world: World) -> dict[str, int]:
+def _guard(of: Sources, world: PlanInput) -> dict[str, int]:
     counters = [task.driver for task in of.fleet if isinstance(task.driver, Counts)]
     out = {}
     for item in world.intent.listeners():

@@ -19,7 +19,7 @@ from controller.clock import Clock, Reading, shift
 from controller.core.cells import Cell, Readable
 from controller.core.journal import Journal
 from controller.plan import history
-from controller.plan.duty import World, world_of
+from controller.plan.duty import PlanInput, world_of
 from controller.plan.ids import IdAllocator
 from controller.plan.pins import PinBook
 from controller.plan.pool import Health
@@ -71,7 +71,7 @@ class State:
         self.secret = found.secret()
         """What P4 switches key their memory's digests with."""
         self._revision = Cell("revision", found.number("revision"))
-        self._committed: Cell[World | None] = Cell("committed", None)
+        self._committed: Cell[PlanInput | None] = Cell("committed", None)
         self._kept = found.kept({name: value for name, (value, _) in self._parts().items()})
         """What is stored, by name, as the objects that it was made from."""
         self._dirty = asyncio.Event()
@@ -83,7 +83,7 @@ class State:
         journal.change = lambda: self._revision.value
 
     @property
-    def committed(self) -> Readable[World | None]:
+    def committed(self) -> Readable[PlanInput | None]:
         """What plans are made from; None before the first commit."""
         return self._committed
 
@@ -137,7 +137,7 @@ class State:
             self.term,
         )
 
-    def _world(self) -> World:
+    def _world(self) -> PlanInput:
         return world_of(
             self.intent.value,
             self.tables.value,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from controller.core.cells import Readable
-from controller.plan.duty import World
+from controller.plan.duty import PlanInput
 from controller.plan.pins import PinBook
 from controller.southbound.driver import Delta, Driver, HoldsPins
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 class _Made(NamedTuple):
     driver: Driver[Any, Any]
-    world: World
+    world: PlanInput
     switch: object
     target: Any
     pins: int
@@ -30,14 +30,14 @@ class _Made(NamedTuple):
 class Targets:
     """Plans by committed revision. A new pin alone costs what the driver's ``with_pins`` does."""
 
-    def __init__(self, committed: Readable[World | None], pins: PinBook) -> None:
+    def __init__(self, committed: Readable[PlanInput | None], pins: PinBook) -> None:
         self._committed = committed
         self._pins = pins
         self._made: dict[object, _Made] = {}
         self._turn = asyncio.Lock()
 
     @property
-    def world(self) -> World:
+    def world(self) -> PlanInput:
         """What plans are made from now."""
         world = self._committed.value
         assert world is not None, "nothing is planned before the first commit"
@@ -73,7 +73,7 @@ class Targets:
         """A switch's stream ended."""
         self._made.pop(driver.session, None)
 
-    def preview(self, driver: Driver[Any, Any], world: World) -> Delta:
+    def preview(self, driver: Driver[Any, Any], world: PlanInput) -> Delta:
         """What a world that may never come would change on a switch."""
         have, _ = self.of(driver)
         delta: Delta = driver.diff(have, driver.preview(world))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from controller.health.damper import State, damp, forgive, remembered, undecided, unproven
 from controller.health.result import Outcome, ProbeResult
 from controller.health.status import Unasked
-from controller.health.targets import Member, Target, members_of
+from controller.health.targets import BackendRef, Target, members_of
 from controller.health.vantage import HOLD, Asked, Doubt, Vantage
 
 
@@ -33,7 +33,7 @@ class _Watched:
     def __init__(
         self,
         target: Target,
-        members: frozenset[Member],
+        members: frozenset[BackendRef],
         state: State,
         newest: ProbeResult | None = None,
     ) -> None:
@@ -63,21 +63,21 @@ class Judge:
         self.held = 0
         """Failures that did not count because the vantage point was doubted."""
         self._vantage = Vantage(hold)
-        self._verdicts: dict[Member, Verdict] = {}
+        self._verdicts: dict[BackendRef, Verdict] = {}
         self._watched: dict[Target, _Watched] = {}
         self._by_probe: dict[str, list[_Watched]] = {}
-        self._members: dict[Member, frozenset[Target]] = {}
+        self._members: dict[BackendRef, frozenset[Target]] = {}
         self._unasked: dict[str, Unasked] = {}
 
     def seed(self, verdicts: Iterable[Verdict]) -> None:
         """Begin with what was believed before; call before the first ``set_targets``."""
         self._verdicts.update({(v.pool, v.backend): v for v in verdicts})
 
-    def verdicts(self) -> dict[Member, Verdict]:
+    def verdicts(self) -> dict[BackendRef, Verdict]:
         """All present verdicts; a backend that is watched but missing here has had no result yet."""
         return dict(self._verdicts)
 
-    def pending(self) -> frozenset[Member]:
+    def pending(self) -> frozenset[BackendRef]:
         """Backends that are watched and have no verdict yet."""
         return frozenset(self._members.keys() - self._verdicts.keys())
 
@@ -90,7 +90,7 @@ class Judge:
         """Whether everything fails at once, so that no failure counts."""
         return self._vantage.doubt
 
-    def set_targets(self, targets: Mapping[Target, frozenset[Member]], unix: float) -> list[Verdict]:
+    def set_targets(self, targets: Mapping[Target, frozenset[BackendRef]], unix: float) -> list[Verdict]:
         """Watch exactly these from now on (``unix``: Unix seconds)."""
         judged = {pool for pool, _ in self._verdicts} | {pool for pool, _ in self._members}
         self._members = members_of(targets)
@@ -115,7 +115,7 @@ class Judge:
 
     def take(self, results: Iterable[ProbeResult], unix: float) -> list[Verdict]:
         """Judge a batch (``unix``: Unix seconds now). Time within the dampers is the results' own."""
-        touched: dict[Member, None] = {}
+        touched: dict[BackendRef, None] = {}
         for result in results:
             key = result.probe.key
             if result.outcome is Outcome.LOCAL:
@@ -165,10 +165,10 @@ class Judge:
         members = self._members_of(key)
         self._unasked[key] = Unasked(result.probe, members, result.reason, since, count + 1)
 
-    def _members_of(self, key: str) -> tuple[Member, ...]:
+    def _members_of(self, key: str) -> tuple[BackendRef, ...]:
         return tuple(sorted({member for item in self._by_probe[key] for member in item.members}))
 
-    def _beginning(self, target: Target, members: frozenset[Member], judged: set[str]) -> State:
+    def _beginning(self, target: Target, members: frozenset[BackendRef], judged: set[str]) -> State:
         """A target shared by several backends begins with the most favourable of their beginnings.
 
         Otherwise adding a server to a second pool would take it out of the first one.
@@ -184,7 +184,7 @@ class Judge:
             return undecided(target.policy)
         return unproven(target.policy)
 
-    def _settle(self, members: Iterable[Member], unix: float) -> list[Verdict]:
+    def _settle(self, members: Iterable[BackendRef], unix: float) -> list[Verdict]:
         changed: list[Verdict] = []
         for member in members:
             states = [self._watched[target].state for target in self._members[member]]

@@ -10,7 +10,7 @@ from controller.health.judge import Judge, Verdict
 from controller.health.prober import Prober, ProberStats
 from controller.health.result import ProbeResult
 from controller.health.status import HealthStatus
-from controller.health.targets import Member, Probe, Target
+from controller.health.targets import BackendRef, Probe, Target
 
 log = logging.getLogger(__name__)
 
@@ -74,18 +74,18 @@ class HealthService:
         """Stop probing; no verdict is reported after this returns."""
         await self._prober.stop()
 
-    def set_targets(self, targets: Mapping[Target, frozenset[Member]]) -> None:
+    def set_targets(self, targets: Mapping[Target, frozenset[BackendRef]]) -> None:
         """Watch exactly these (``targets_of``); targets that stay keep their state and schedule."""
         verdicts = self._judge.set_targets(targets, self._unix())
         self._prober.set_probes({target.probe for target in targets})
         if verdicts:
             self._on_verdicts(verdicts)
 
-    def verdicts(self) -> dict[Member, Verdict]:
+    def verdicts(self) -> dict[BackendRef, Verdict]:
         """All present verdicts by (pool, backend), for persisting and showing."""
         return self._judge.verdicts()
 
-    def pending(self) -> frozenset[Member]:
+    def pending(self) -> frozenset[BackendRef]:
         """Backends watched whose first result is still to come."""
         return self._judge.pending()
 

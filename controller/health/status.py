@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controller.health.targets import Member, Probe
+from controller.health.targets import BackendRef, Probe
 from controller.health.vantage import Doubt
 
 
@@ -13,7 +13,7 @@ class Unasked:
     """A probe that could not be asked the last time: the verdicts that hang on it stand still."""
 
     probe: Probe
-    members: tuple[Member, ...]
+    members: tuple[BackendRef, ...]
     """(pool, backend) pairs, sorted."""
     reason: str
     """E.g. ``cannot probe: network unreachable``."""

@@ -13,7 +13,7 @@ from controller.model.units import Wrong
 from controller.spec.health import HealthCheck, ProbeKind
 from controller.spec.types import Address, Intent, Listener, Pool, Protocol
 
-Member = tuple[str, str]
+BackendRef = tuple[str, str]
 """(pool, backend)."""
 
 
@@ -113,7 +113,7 @@ class Target:
         return hash(self.probe)
 
 
-def targets_of(intent: Intent) -> dict[Target, frozenset[Member]]:
+def targets_of(intent: Intent) -> dict[Target, frozenset[BackendRef]]:
     """Every target that ``intent`` needs, with the (pool, backend) pairs that depend on it.
 
     Pools without health, and pools that no listener uses, need none. A backend is probed in each address
@@ -125,7 +125,7 @@ def targets_of(intent: Intent) -> dict[Target, frozenset[Member]]:
     for vip in intent.vips:
         for listener in vip.listeners:
             users.setdefault(listener.pool, {}).setdefault(vip.address.version, []).append(listener)
-    found: dict[Target, set[Member]] = {}
+    found: dict[Target, set[BackendRef]] = {}
     for pool in intent.pools:
         if pool.health is None:
             continue
@@ -135,9 +135,9 @@ def targets_of(intent: Intent) -> dict[Target, frozenset[Member]]:
     return {target: frozenset(members) for target, members in found.items()}
 
 
-def members_of(targets: Mapping[Target, frozenset[Member]]) -> dict[Member, frozenset[Target]]:
+def members_of(targets: Mapping[Target, frozenset[BackendRef]]) -> dict[BackendRef, frozenset[Target]]:
     """The same relation seen from the backends."""
-    result: dict[Member, set[Target]] = {}
+    result: dict[BackendRef, set[Target]] = {}
     for target, members in targets.items():
         for member in members:
             result.setdefault(member, set()).add(target)
@@ -146,10 +146,10 @@ def members_of(targets: Mapping[Target, frozenset[Member]]) -> dict[Member, froz
 
 def _family(
     pool: Pool, check: HealthCheck, version: int, listeners: list[Listener]
-) -> list[tuple[Target, Member]]:
+) -> list[tuple[Target, BackendRef]]:
     port = 0 if check.kind is ProbeKind.ICMP else (check.port or _default_port(check, listeners))
     policy = Policy(check.rise, check.fall, check.flap_limit, check.flap_window)
-    pairs: list[tuple[Target, Member]] = []
+    pairs: list[tuple[Target, BackendRef]] = []
     for backend in pool.backends:
         address = backend.address(version)
         if address is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from controller.plan.duty import (
-    World,
+    PlanInput,
     bypass_of,
     listener_specs,
     pool_spec,
@@ -17,7 +17,7 @@ from controller.plan.duty import (
     vip_specs,
 )
 from controller.plan.pool import PoolState
-from controller.spec.switch import Duty, ListenerSpec, PoolSpec, VipSpec
+from controller.spec.switch import ListenerSpec, PoolSpec, SwitchSpec, VipSpec
 from controller.spec.types import Switch
 
 
@@ -38,11 +38,11 @@ class Duties:
         self._place: tuple[object, ...] = ()
         self._pools: dict[str, tuple[PoolState, PoolSpec]] = {}
 
-    def of(self, world: World, switch: Switch) -> Duty:
-        """What ``switch`` has to know besides pins, as ``duty_without_pins`` says."""
+    def of(self, world: PlanInput, switch: Switch) -> SwitchSpec:
+        """What ``switch`` has to know besides pins, as ``switch_spec_without_pins`` says."""
         served = self._serve(world, switch)
         pools = self._make_pools(world, switch, served.keys)
-        return Duty(
+        return SwitchSpec(
             switch,
             served.vips,
             served.listeners,
@@ -52,7 +52,7 @@ class Duties:
             responder=responds_here(world, switch),
         )
 
-    def _serve(self, world: World, switch: Switch) -> _Served:
+    def _serve(self, world: PlanInput, switch: Switch) -> _Served:
         intent = world.intent
         basis = (intent.vips, world.ids, world.bound, world.owners, world.generations, switch)
         if len(self._basis) == len(basis) and all(
@@ -72,7 +72,7 @@ class Duties:
         )
         return self._served
 
-    def _make_pools(self, world: World, switch: Switch, keys: tuple[str, ...]) -> dict[int, PoolSpec]:
+    def _make_pools(self, world: PlanInput, switch: Switch, keys: tuple[str, ...]) -> dict[int, PoolSpec]:
         place = (switch, world.intent.site(switch.site), world.ids)
         known = self._pools if all(map(_same, self._place, place)) and self._place else {}
         made = {}

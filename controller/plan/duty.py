@@ -14,7 +14,6 @@ from controller.plan.segments import responds
 from controller.plan.tables import Tables, remembered, served, shared_key, vip_memory
 from controller.spec.switch import (
     BackendSpec,
-    Duty,
     Fate,
     GuardSpec,
     HeldPin,
@@ -22,6 +21,7 @@ from controller.spec.switch import (
     PinRole,
     PinSpec,
     PoolSpec,
+    SwitchSpec,
     Uplink,
     VipSpec,
 )
@@ -41,7 +41,7 @@ from controller.spec.types import (
 
 
 @dataclass(frozen=True, eq=False)
-class World:
+class PlanInput:
     """All that planning needs to know besides the switch. Frozen but for the pins, which live on switches."""
 
     intent: Intent
@@ -87,9 +87,9 @@ def world_of(
     absent: frozenset[str] = frozenset(),
     dead_links: frozenset[tuple[str, int]] = frozenset(),
     revision: int = 0,
-) -> World:
+) -> PlanInput:
     """What planning needs, from the tables."""
-    return World(
+    return PlanInput(
         served(intent, tables),
         tables.ids,
         tables.pools,
@@ -109,7 +109,7 @@ def world_of(
 _KEPT = (Fate.NORMAL, Fate.DRAIN)
 
 
-def kept_backends(world: World) -> dict[int, frozenset[int]]:
+def kept_backends(world: PlanInput) -> dict[int, frozenset[int]]:
     """By the number of each listener: backends that keep its connections. Pins of others end."""
     return {
         listener_number(world, item): frozenset(
@@ -119,24 +119,24 @@ def kept_backends(world: World) -> dict[int, frozenset[int]]:
     }
 
 
-def listener_number(world: World, listener: Listener) -> int:
+def listener_number(world: PlanInput, listener: Listener) -> int:
     """Number of a listener."""
     return world.ids.id(Space.LISTENER, listener.name)
 
 
-def vips_of(world: World, switch: Switch) -> list[Vip]:
+def vips_of(world: PlanInput, switch: Switch) -> list[Vip]:
     """VIPs that a switch of this site serves."""
     return [vip for vip in world.intent.vips if switch.site in vip.owners]
 
 
-def duty(world: World, switch: Switch) -> Duty:
+def duty(world: PlanInput, switch: Switch) -> SwitchSpec:
     """What ``switch`` has to know now."""
-    made, idle = duty_without_pins(world, switch), idle_times(world, switch)
+    made, idle = switch_spec_without_pins(world, switch), idle_times(world, switch)
     pins = (entry for entry in world.pins.pins.values() if entry.key.listener in idle)
     return replace(made, pins=tuple(held_pin(entry, switch, idle[entry.key.listener]) for entry in pins))
 
 
-def idle_times(world: World, switch: Switch) -> dict[int, int]:
+def idle_times(world: PlanInput, switch: Switch) -> dict[int, int]:
     """Seconds without a packet after which a pin ends, by the number of each listener whose pins the switch holds."""
     if Role.LB not in switch.roles:
         return {}
@@ -154,12 +154,12 @@ def held_pin(entry: Pin, switch: Switch, idle: int) -> HeldPin:
     return HeldPin(spec, PinRole.REPORTER if entry.reporter == switch.name else PinRole.SIBLING, idle)
 
 
-def duty_without_pins(world: World, switch: Switch) -> Duty:
+def switch_spec_without_pins(world: PlanInput, switch: Switch) -> SwitchSpec:
     """What ``switch`` has to know besides pins, which are many and change one by one."""
     vips = vip_specs(world, switch)
     specs, keys = listener_specs(world, switch, vips)
     pools = [pool_spec(world, switch, key) for key in keys]
-    return Duty(
+    return SwitchSpec(
         switch,
         tuple(vips.values()),
         tuple(specs),
@@ -170,13 +170,13 @@ def duty_without_pins(world: World, switch: Switch) -> Duty:
     )
 
 
-def vip_specs(world: World, switch: Switch) -> dict[str, VipSpec]:
+def vip_specs(world: PlanInput, switch: Switch) -> dict[str, VipSpec]:
     """The VIPs that a switch serves, by name."""
     return {vip.name: _vip(world, switch, vip) for vip in vips_of(world, switch)}
 
 
 def listener_specs(
-    world: World, switch: Switch, vips: Mapping[str, VipSpec]
+    world: PlanInput, switch: Switch, vips: Mapping[str, VipSpec]
 ) -> tuple[list[ListenerSpec], list[str]]:
     """The listeners of these VIPs, and the keys of the states that serve them."""
     listeners = [item for vip in vips_of(world, switch) for item in vip.listeners]
@@ -184,24 +184,24 @@ def listener_specs(
     return specs, list(dict.fromkeys(world.state_key(item) for item in listeners))
 
 
-def bypass_of(world: World, switch: Switch) -> tuple[Network, ...]:
+def bypass_of(world: PlanInput, switch: Switch) -> tuple[Network, ...]:
     """Hosts whose packets no switch of the site rewrites."""
     return world.intent.site(switch.site).bypass
 
 
-def responds_here(world: World, switch: Switch) -> bool:
+def responds_here(world: PlanInput, switch: Switch) -> bool:
     """Whether the switch answers for its VIPs."""
     return responds(world.intent, switch, world.absent)
 
 
-def _vip(world: World, switch: Switch, vip: Vip) -> VipSpec:
+def _vip(world: PlanInput, switch: Switch, vip: Vip) -> VipSpec:
     mine = world.owners.get(vip.name) == switch.site
     number = world.ids.id(Space.VIP, vip.name)
     turn = world.generations.get(vip.name, 0)
     return VipSpec(number, vip.address, vip.mac, int(vip.authority) if mine else 0, turn)
 
 
-def _listener(world: World, switch: Switch, vip: VipSpec, item: Listener) -> ListenerSpec:
+def _listener(world: PlanInput, switch: Switch, vip: VipSpec, item: Listener) -> ListenerSpec:
     guards = []
     if item.guard.rate is not None:
         guards.append(GuardSpec(_meter(world, meter_name(item)), item.guard.rate))
@@ -223,16 +223,16 @@ def _listener(world: World, switch: Switch, vip: VipSpec, item: Listener) -> Lis
     )
 
 
-def pool_number(world: World, key: str) -> int:
+def pool_number(world: PlanInput, key: str) -> int:
     """Number of a pool's state."""
     return world.ids.id(Space.POOL, key)
 
 
-def _meter(world: World, name: str) -> int:
+def _meter(world: PlanInput, name: str) -> int:
     return world.ids.id(Space.METER, name)
 
 
-def local_address(world: World, switch: Switch, item: Listener, version: int) -> Address | None:
+def local_address(world: PlanInput, switch: Switch, item: Listener, version: int) -> Address | None:
     """What servers of a fullnat listener see as source from this switch; None if its range is too small."""
     space = Space.LOCAL4 if version == 4 else Space.LOCAL6
     index = world.ids.id(space, item.name) - 1
@@ -255,7 +255,7 @@ def _nth(network: Network, index: int) -> Address | None:
     return next(islice(hosts, index, None), None)
 
 
-def pool_spec(world: World, switch: Switch, key: str) -> PoolSpec:
+def pool_spec(world: PlanInput, switch: Switch, key: str) -> PoolSpec:
     """A pool as a switch reaches it."""
     state, site = world.pools[key], world.intent.site(switch.site)
     number = pool_number(world, key)
@@ -297,7 +297,7 @@ def _frame_to(switch: Switch, site: Site, real: Backend) -> str | None:
     return real.mac if near and real.mac else switch.gateway_mac
 
 
-def uplinks_of(world: World, switch: Switch) -> tuple[Uplink, ...]:
+def uplinks_of(world: PlanInput, switch: Switch) -> tuple[Uplink, ...]:
     """The lb switches behind an edge's ports."""
     lbs = {s.name for s in world.intent.switches if Role.LB in s.roles}
     ports = sorted((p for p in switch.ports if p.to in lbs), key=lambda p: p.number)

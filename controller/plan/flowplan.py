@@ -7,7 +7,7 @@ a pin changed ─► with_pins ─► the pins that changed since ─┴─► n
 from __future__ import annotations
 
 from controller.plan.duties import Duties
-from controller.plan.duty import World, idle_times
+from controller.plan.duty import PlanInput, idle_times
 from controller.plan.heldpins import PinFollower
 from controller.plan.pins import PinBook
 from controller.spec.types import Switch
@@ -26,7 +26,7 @@ class FlowPlan:
         self._pins = PinFollower()
         self._duties = Duties()
 
-    def target(self, world: World, switch: Switch) -> Target:
+    def target(self, world: PlanInput, switch: Switch) -> Target:
         """What the switch should hold."""
         known = self._switch
         if known is None or (known.placement, known.name) != (switch.placement, switch.name):
@@ -35,7 +35,7 @@ class FlowPlan:
         self._builder.target(self._duties.of(world, switch))
         return self._follow(world.pins, idle_times(world, switch))
 
-    def with_pins(self, world: World) -> Target:
+    def with_pins(self, world: PlanInput) -> Target:
         """The newest target with the pins of now; nothing else may have changed since."""
         return self._follow(world.pins)
 

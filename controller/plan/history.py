@@ -48,7 +48,7 @@ def load(data: bytes) -> PoolState:
     with np.load(io.BytesIO(data), allow_pickle=False) as kept:
         head = json.loads(kept["head"].tobytes())
         size = head["slots"]
-        serving = tuple(maglev.Member(*row) for row in head["serving"])
+        serving = tuple(maglev.WeightedBackend(*row) for row in head["serving"])
         before, until = np.zeros(size, np.uint16), np.zeros(size)
         before[kept["moving"]] = kept["before"]
         until[kept["moving"]] = kept["until"]

@@ -43,14 +43,14 @@ class Room(NamedTuple):
     """How many ids of a space there are."""
 
     free: int
-    given: int
-    resting: int
+    allocated: int
+    quarantined: int
     next_free: float | None
     """When the first of the quarantined ones is free again; None: none is quarantined."""
     limit: int
 
 
-class Given(NamedTuple):
+class Allocated(NamedTuple):
     """An id in use."""
 
     id: int
@@ -58,7 +58,7 @@ class Given(NamedTuple):
     """The longest time, in seconds, that a switch was asked to remember it."""
 
 
-class Resting(NamedTuple):
+class Quarantined(NamedTuple):
     """A quarantined id."""
 
     name: str
@@ -71,114 +71,117 @@ class Resting(NamedTuple):
 class IdAllocator:
     """Who has which id. Never changed in place."""
 
-    given: Mapping[str, Mapping[str, Given]] = field(default_factory=dict)
+    allocated: Mapping[str, Mapping[str, Allocated]] = field(default_factory=dict)
     """Space -> name -> id."""
-    resting: Mapping[str, Mapping[int, Resting]] = field(default_factory=dict)
+    quarantined: Mapping[str, Mapping[int, Quarantined]] = field(default_factory=dict)
     """Space -> quarantined id."""
 
     def id(self, space: Space, name: str) -> int:
         """The id of a name. Raises KeyError for a name that was not asked for when ids were allocated."""
         try:
-            return self.given[space][name].id
+            return self.allocated[space][name].id
         except KeyError:
             raise KeyError(f"no id was allocated for {space} {name!r}") from None
 
     def find(self, space: Space, name: str) -> int | None:
         """The id of a name, if it has one."""
-        found = self.given.get(space, {}).get(name)
+        found = self.allocated.get(space, {}).get(name)
         return None if found is None else found.id
 
     def ids(self, space: Space) -> dict[str, int]:
         """All ids of a space by name."""
-        return {name: each.id for name, each in self.given.get(space, {}).items()}
+        return {name: each.id for name, each in self.allocated.get(space, {}).items()}
 
     def name(self, space: Space, number: int) -> str | None:
         """Who has an id now."""
-        return next((n for n, each in self.given.get(space, {}).items() if each.id == number), None)
+        return next((n for n, each in self.allocated.get(space, {}).items() if each.id == number), None)
 
-    def quarantined(self, space: Space) -> set[str]:
+    def quarantined_names(self, space: Space) -> set[str]:
         """Names that would have their ids again if they returned now."""
-        return {each.name for each in self.resting.get(space, {}).values()}
+        return {each.name for each in self.quarantined.get(space, {}).values()}
 
     def step(self, demand: Demand, now: float) -> IdAllocator:
         """Ids for exactly these names; those of other names are quarantined. Raises IdsExhausted."""
-        given, resting = dict(self.given), dict(self.resting)
+        allocated, quarantined = dict(self.allocated), dict(self.quarantined)
         for space, names in demand.items():
-            given[space], resting[space] = _step(
-                space, given.get(space, {}), resting.get(space, {}), names, now
+            allocated[space], quarantined[space] = _step(
+                space, allocated.get(space, {}), quarantined.get(space, {}), names, now
             )
-        if all(given[s] is self.given.get(s) and resting[s] is self.resting.get(s) for s in demand):
+        if all(
+            allocated[s] is self.allocated.get(s) and quarantined[s] is self.quarantined.get(s)
+            for s in demand
+        ):
             return self
-        return IdAllocator(given, resting)
+        return IdAllocator(allocated, quarantined)
 
     def with_names(self, space: Space, names: Iterable[str], now: float = 0.0) -> IdAllocator:
         """Ids for these names as well."""
-        held = {name: each.memory for name, each in self.given.get(space, {}).items()}
+        held = {name: each.memory for name, each in self.allocated.get(space, {}).items()}
         return self.step({space: {**dict.fromkeys(names, 0.0), **held}}, now)
 
     def renamed(self, space: Space, names: Mapping[str, str]) -> IdAllocator:
         """Names changed, all at once: each new name has the id of its old one."""
-        old = self.given.get(space, {})
+        old = self.allocated.get(space, {})
         if not any(name in old for name in names):
             return self
         kept = {name: each for name, each in old.items() if name not in names}
         moved = {names[name]: old[name] for name in names if name in old}
-        return replace(self, given={**self.given, space: {**kept, **moved}})
+        return replace(self, allocated={**self.allocated, space: {**kept, **moved}})
 
     def room(self, space: Space, now: float, most: int | None = None) -> Room:
-        """How many names can be given an id now, none above ``most`` (None: whatever there is)."""
+        """How many names can be allocated an id now, none above ``most`` (None: whatever there is)."""
         limit = LIMIT if most is None else min(most, LIMIT)
-        given, resting = self.given.get(space, {}), self.resting.get(space, {})
-        waiting = [each.until for each in resting.values() if each.until > now]
-        rested = sum(each.until <= now and number <= limit for number, each in resting.items())
-        unused = limit - max((*(each.id for each in given.values()), *resting), default=0)
-        return Room(rested + max(unused, 0), len(given), len(waiting), min(waiting, default=None), limit)
+        allocated, quarantined = self.allocated.get(space, {}), self.quarantined.get(space, {})
+        waiting = [each.until for each in quarantined.values() if each.until > now]
+        rested = sum(each.until <= now and number <= limit for number, each in quarantined.items())
+        unused = limit - max((*(each.id for each in allocated.values()), *quarantined), default=0)
+        return Room(rested + max(unused, 0), len(allocated), len(waiting), min(waiting, default=None), limit)
 
     def shifted(self, seconds: float) -> IdAllocator:
         """The same with all deadlines later by ``seconds``."""
-        resting = {
+        quarantined = {
             space: {number: each._replace(until=each.until + seconds) for number, each in rows.items()}
-            for space, rows in self.resting.items()
+            for space, rows in self.quarantined.items()
         }
-        return replace(self, resting=resting)
+        return replace(self, quarantined=quarantined)
 
     def dump(self) -> str:
         """As JSON."""
-        return json.dumps({"given": self.given, "resting": self.resting})
+        return json.dumps({"allocated": self.allocated, "quarantined": self.quarantined})
 
     @staticmethod
     def load(text: str) -> IdAllocator:
         """Inverse of ``dump``. Raises ValueError, KeyError or TypeError for what is not."""
         data = json.loads(text)
-        given = {
-            space: {name: Given(*each) for name, each in rows.items()}
-            for space, rows in data["given"].items()
+        allocated = {
+            space: {name: Allocated(*each) for name, each in rows.items()}
+            for space, rows in data["allocated"].items()
         }
-        resting = {
-            space: {int(number): Resting(*each) for number, each in rows.items()}
-            for space, rows in data["resting"].items()
+        quarantined = {
+            space: {int(number): Quarantined(*each) for number, each in rows.items()}
+            for space, rows in data["quarantined"].items()
         }
-        return IdAllocator(given, resting)
+        return IdAllocator(allocated, quarantined)
 
 
 def _step(
     space: Space,
-    given: Mapping[str, Given],
-    resting: Mapping[int, Resting],
+    allocated: Mapping[str, Allocated],
+    quarantined: Mapping[int, Quarantined],
     names: Mapping[str, float],
     now: float,
-) -> tuple[Mapping[str, Given], Mapping[int, Resting]]:
-    if given.keys() == names.keys() and all(each.memory >= names[n] for n, each in given.items()):
-        return given, resting
-    made: dict[str, Given] = {}
-    waiting = dict(resting)
-    for name, each in given.items():
+) -> tuple[Mapping[str, Allocated], Mapping[int, Quarantined]]:
+    if allocated.keys() == names.keys() and all(each.memory >= names[n] for n, each in allocated.items()):
+        return allocated, quarantined
+    made: dict[str, Allocated] = {}
+    waiting = dict(quarantined)
+    for name, each in allocated.items():
         if name in names:
-            made[name] = Given(each.id, max(each.memory, names[name]))
+            made[name] = Allocated(each.id, max(each.memory, names[name]))
         else:
-            waiting[each.id] = Resting(name, now + QUARANTINE * each.memory, each.memory)
+            waiting[each.id] = Quarantined(name, now + QUARANTINE * each.memory, each.memory)
     former = {each.name: number for number, each in waiting.items()}
-    free = _Free(space, given, waiting, now)
+    free = _Free(space, allocated, waiting, now)
     for name, memory in names.items():
         if name in made:
             continue
@@ -189,7 +192,7 @@ def _step(
         else:
             memory = max(memory, waiting[number].memory)
         waiting.pop(number, None)
-        made[name] = Given(number, memory)
+        made[name] = Allocated(number, memory)
     return made, waiting
 
 
@@ -197,12 +200,12 @@ class _Free:
     """Ids to hand out: quarantined ones whose time is over first, then those never used."""
 
     def __init__(
-        self, space: Space, given: Mapping[str, Given], waiting: dict[int, Resting], now: float
+        self, space: Space, allocated: Mapping[str, Allocated], waiting: dict[int, Quarantined], now: float
     ) -> None:
         self._space = space
         self._waiting = waiting
         self._rested = sorted((n for n, each in waiting.items() if each.until <= now), reverse=True)
-        self._highest = max((*(each.id for each in given.values()), *waiting), default=0)
+        self._highest = max((*(each.id for each in allocated.values()), *waiting), default=0)
 
     def take(self) -> int:
         while self._rested:

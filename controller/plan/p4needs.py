@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from controller.plan.duty import World, pool_number, ports_towards, vips_of, world_of
+from controller.plan.duty import PlanInput, pool_number, ports_towards, vips_of, world_of
 from controller.plan.ids import Space
-from controller.plan.paths import Ways, cables
+from controller.plan.paths import Paths, cables
 from controller.plan.pins import PinBook
 from controller.plan.segments import floods
 from controller.plan.tables import Tables, with_groups
 from controller.spec.kinds import Protocol as Speaks
-from controller.spec.switch import Duty
+from controller.spec.switch import SwitchSpec
 from controller.spec.types import Intent, Switch
 from p4src.spec import FIRST_GROUP, UPLINKS, Group, P4Needs, RouteSpec, Secret
 
@@ -20,7 +20,7 @@ _Want = tuple[tuple[int, ...], tuple[int, ...]]
 """Ports, and those of them to use."""
 
 
-def p4_needs(world: World, switch: Switch, duty: Duty, secret: Secret) -> P4Needs:
+def p4_needs(world: PlanInput, switch: Switch, duty: SwitchSpec, secret: Secret) -> P4Needs:
     """The P4 half of a switch's duty."""
     wanted = _Wanted.of(_Reals(world), switch)
     numbers = {
@@ -32,7 +32,7 @@ def p4_needs(world: World, switch: Switch, duty: Duty, secret: Secret) -> P4Need
     made = sorted(Group(number, leading) for (_, leading), number in numbers.items())
     if duty.uplinks:
         admitted = tuple(up.port for up in duty.uplinks if up.admitted)
-        made.insert(0, Group(UPLINKS, Ways(world).uplinks(switch, admitted)))
+        made.insert(0, Group(UPLINKS, Paths(world).uplinks(switch, admitted)))
     keep = {pool_number(world, key): seconds for key, seconds in world.memory.items()}
     neighbours = tuple(end.port for end in cables(world.intent) if end.switch == switch.name)
     return P4Needs(
@@ -53,7 +53,7 @@ class Needs:
         self._basis: tuple[object, ...] = ()
         self._made: P4Needs | None = None
 
-    def of(self, world: World, switch: Switch, duty: Duty, secret: Secret) -> P4Needs:
+    def of(self, world: PlanInput, switch: Switch, duty: SwitchSpec, secret: Secret) -> P4Needs:
         """As ``p4_needs`` says."""
         intent = world.intent
         basis = (
@@ -79,7 +79,7 @@ class Needs:
         return self._made
 
 
-def group_names(world: World) -> set[str]:
+def group_names(world: PlanInput) -> set[str]:
     """Names of all groups of next hops that P4 switches need now: they have ids before anything is planned."""
     p4 = (switch for switch in world.intent.switches if switch.of_kind.protocol is Speaks.P4RUNTIME)
     reals = _Reals(world)
@@ -101,8 +101,8 @@ def grouped(
 class _Reals:
     """Where backends are, by the site whose switches lead to them: asked of all its switches."""
 
-    def __init__(self, world: World) -> None:
-        self.ways = Ways(world)
+    def __init__(self, world: PlanInput) -> None:
+        self.ways = Paths(world)
         self._world = world
         self._served: dict[str, set[tuple[str | None, str]]] = {}
 
@@ -140,9 +140,9 @@ class _Wanted:
         routes = []
         for route in switch.routes:
             ports = tuple(sorted(n for via in route.via for n in by_name.get(via, ())))
-            routes.append(groups.want(ports, known.living(switch, ports, route.to)))
+            routes.append(groups.want(ports, known.usable_ports(switch, ports, route.to)))
         leading = sorted(reals.seen_from(switch) - {()})
-        ways = {ports: groups.want(ports, known.living(switch, ports)) for ports in leading}
+        ways = {ports: groups.want(ports, known.usable_ports(switch, ports)) for ports in leading}
         return _Wanted(groups, routes, ways)
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import replace
 
-from controller.plan.duty import World
+from controller.plan.duty import PlanInput
 from controller.plan.heldpins import PinFollower
 from controller.plan.pins import PinBook
 from controller.spec.shards import Shards
-from controller.spec.switch import Duty, pools_alone
+from controller.spec.switch import SwitchSpec, pools_alone
 from controller.spec.types import Mode, Role
 from p4src import pipeline
 from p4src.spec import P4Needs
@@ -26,7 +26,7 @@ class P4Plan:
     def __init__(self) -> None:
         self.made: P4Target | None = None
         """The newest; None before the first."""
-        self._duty: Duty | None = None
+        self._duty: SwitchSpec | None = None
         self._needs: P4Needs | None = None
         self._fixed: P4Target = P4Target()
         """All but the entries."""
@@ -35,7 +35,7 @@ class P4Plan:
         self._entries: Shards[EntryKey, EntryBody] = Shards()
         self._pins = PinFollower()
 
-    def target(self, world: World, duty: Duty, needs: P4Needs) -> P4Target:
+    def target(self, world: PlanInput, duty: SwitchSpec, needs: P4Needs) -> P4Target:
         """What the switch should hold. ``duty`` without pins: they are those of ``world``."""
         old, idle = self._duty, _idle_times(duty, needs)
         if old is not None and needs == self._needs and pools_alone(old, duty):
@@ -51,7 +51,7 @@ class P4Plan:
         self._duty, self._needs = duty, needs
         return self._follow(duty, world.pins, idle)
 
-    def _follow_pools(self, old: Duty, new: Duty, needs: P4Needs) -> None:
+    def _follow_pools(self, old: SwitchSpec, new: SwitchSpec, needs: P4Needs) -> None:
         """Make what is made of pools that changed, once as it was and once as it is."""
         changed = {number for number, pool in new.pools.items() if old.pools[number] is not pool}
         if not changed:
@@ -64,12 +64,12 @@ class P4Plan:
         if self._fixed.slots and any(slots[n] is not table for n, table in self._fixed.slots.items()):
             self._fixed = replace(self._fixed, slots=slots)
 
-    def with_pins(self, world: World) -> P4Target:
+    def with_pins(self, world: PlanInput) -> P4Target:
         """The newest target with the pins of now; nothing else may have changed since."""
         assert self._duty is not None, "a plan begins with a target"
         return self._follow(self._duty, world.pins)
 
-    def _follow(self, duty: Duty, book: PinBook, idle: dict[int, int] | None = None) -> P4Target:
+    def _follow(self, duty: SwitchSpec, book: PinBook, idle: dict[int, int] | None = None) -> P4Target:
         changes = self._pins.follow(book, duty.switch, idle)
         put = dict(pipeline.pin(each) for each in changes.held)
         gone = {pipeline.pin_key(*key) for key in changes.ended}
@@ -80,7 +80,7 @@ class P4Plan:
         return self.made
 
 
-def _only(duty: Duty, pools: Set[int]) -> Duty:
+def _only(duty: SwitchSpec, pools: Set[int]) -> SwitchSpec:
     """A duty with these pools alone, and the listeners that they serve: what is made of it depends on nothing else."""
     return replace(
         duty,
@@ -89,7 +89,7 @@ def _only(duty: Duty, pools: Set[int]) -> Duty:
     )
 
 
-def _idle_times(duty: Duty, needs: P4Needs) -> dict[int, int]:
+def _idle_times(duty: SwitchSpec, needs: P4Needs) -> dict[int, int]:
     """None of fullnat, which only the switch that has the connection's port can serve."""
     if Role.LB not in duty.switch.roles:
         return {}

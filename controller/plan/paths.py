@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from controller.plan.duty import World
+from controller.plan.duty import PlanInput
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.types import Intent, Network, Role, Route, Switch
 
@@ -22,16 +22,18 @@ class End(NamedTuple):
     port: int
 
 
-class Ways:
+class Paths:
     """What is known now; to be made again for every plan."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: PlanInput) -> None:
         self._world = world
         self._switches = {s.name: s for s in world.intent.switches}
         self._behind = {s.name: {port.number: port.to for port in s.ports} for s in world.intent.switches}
         self._routes: dict[str, dict[Network, Route]] = {}
 
-    def living(self, switch: Switch, ports: tuple[int, ...], to: Network | None = None) -> tuple[int, ...]:
+    def usable_ports(
+        self, switch: Switch, ports: tuple[int, ...], to: Network | None = None
+    ) -> tuple[int, ...]:
         """Of these ports, those to use for packets to a prefix (None: to what is behind the ports)."""
         here = tuple(port for port in ports if self._carries(switch, port))
         if to is None or not self._world.dead_links:

@@ -122,23 +122,23 @@ class PinBook:
         self._put(Pin(number, key, protocol, backend, reporter))
         return True
 
-    def lost(self, switch: str, heirs: Iterable[str]) -> bool:
+    def switch_lost(self, switch: str, successors: Iterable[str]) -> bool:
         """A switch is gone: another one keeps the idle timer for its pins until a switch sees a packet."""
         if not self._reporters[switch]:
             return False
-        heir = next(iter(sorted(heirs)), None)
+        successor = next(iter(sorted(successors)), None)
         mine = [pin for pin in self.pins.values() if pin.reporter == switch]
         for pin in mine:
-            self._put(replace(pin, reporter=heir))
+            self._put(replace(pin, reporter=successor))
         return bool(mine)
 
-    def settle(self, heir: str) -> bool:
+    def assign_orphans(self, successor: str) -> bool:
         """Give every pin without a reporter to a switch that is here."""
         if not self._reporters[None]:
             return False
         orphans = [pin for pin in self.pins.values() if pin.reporter is None]
         for pin in orphans:
-            self._put(replace(pin, reporter=heir))
+            self._put(replace(pin, reporter=successor))
         return bool(orphans)
 
     def drop(self, keys: Iterable[PinKey]) -> bool:

@@ -48,13 +48,13 @@ def shortages(intent: Intent, ids: IdAllocator, now: float) -> list[str]:
     out = []
     for space, names in demand(intent).items():
         room = ids.room(space, now, highest(intent, space))
-        new = len(names.keys() - ids.ids(space).keys() - ids.quarantined(space))
+        new = len(names.keys() - ids.ids(space).keys() - ids.quarantined_names(space))
         if new <= room.free:
             continue
         wait = "" if room.next_free is None else f", the next for {max(room.next_free - now, 0):.0f} s"
         out.append(
             f"ids for {WORDS[space]}: {new} new ones are needed and {room.free} are free "
-            f"({room.given} in use, {room.resting} quarantined{wait}, {room.limit} in all): "
+            f"({room.allocated} in use, {room.quarantined} quarantined{wait}, {room.limit} in all): "
             "add fewer at a time; what is removed gives its ids back, once no switch can remember them"
         )
     return out

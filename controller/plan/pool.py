@@ -66,7 +66,7 @@ class PoolState:
     """The pool whose table it is."""
     protocol: Protocol
     members: tuple[PoolMember, ...]
-    serving: tuple[maglev.Member, ...]
+    serving: tuple[maglev.WeightedBackend, ...]
     """What ``now`` was built from."""
     now: Slots
     before: Slots
@@ -265,7 +265,9 @@ def _members(state: PoolState, pool: Pool, ids: IdAllocator, judged: _Judged) ->
     return state.members if made == state.members else made
 
 
-def _serving(members: tuple[PoolMember, ...], rules: Origin) -> tuple[tuple[maglev.Member, ...], bool]:
+def _serving(
+    members: tuple[PoolMember, ...], rules: Origin
+) -> tuple[tuple[maglev.WeightedBackend, ...], bool]:
     """Who serves, and whether health is ignored for that."""
     able = [m for m in members if not m.removed and not m.backend.drain and m.backend.weight > 0]
     if rules.pool.failover is not None:
@@ -282,12 +284,12 @@ def _serving(members: tuple[PoolMember, ...], rules: Origin) -> tuple[tuple[magl
     return _table(m for m in serves if m.backend.name in usable), panicked
 
 
-def _table(members: Iterable[PoolMember]) -> tuple[maglev.Member, ...]:
-    return tuple(sorted(maglev.Member(m.backend.name, m.id, m.backend.weight) for m in members))
+def _table(members: Iterable[PoolMember]) -> tuple[maglev.WeightedBackend, ...]:
+    return tuple(sorted(maglev.WeightedBackend(m.backend.name, m.id, m.backend.weight) for m in members))
 
 
 def _rebuild(
-    state: PoolState, serving: tuple[maglev.Member, ...], pool: Pool, now: float, memory: float
+    state: PoolState, serving: tuple[maglev.WeightedBackend, ...], pool: Pool, now: float, memory: float
 ) -> PoolState:
     """``memory``: the longest silence after which a connection may still be remembered."""
     size = len(state.now)

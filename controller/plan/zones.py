@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.plan.duty import World, vips_of
+from controller.plan.duty import PlanInput, vips_of
 from controller.plan.ids import Space
 from controller.spec.switch import Timeouts
 from controller.spec.types import Switch
@@ -10,7 +10,7 @@ from flows import zones
 from flows.tables import Placed
 
 
-def zone_timeouts(world: World, switch: Switch) -> list[Timeouts]:
+def zone_timeouts(world: PlanInput, switch: Switch) -> list[Timeouts]:
     """What conntrack has to be told: a generation's zone remembers for two generations."""
     placed = Placed(switch.placement)
     out = []

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from controller.plan.duty import World
+from controller.plan.duty import PlanInput
 from controller.spec.switch import Timeouts
 from controller.spec.types import Address, Switch
 
@@ -113,11 +113,11 @@ class Driver(ABC, Generic[TargetT, DeltaT]):
         """All that the switch holds of ours."""
 
     @abstractmethod
-    def plan(self, world: World) -> TargetT:
+    def plan(self, world: PlanInput) -> TargetT:
         """What the switch should hold."""
 
     @abstractmethod
-    def preview(self, world: World) -> TargetT:
+    def preview(self, world: PlanInput) -> TargetT:
         """The same for a world that may never come: nothing of it is remembered."""
 
     @abstractmethod
@@ -149,7 +149,7 @@ class HoldsPins(ABC, Generic[TargetT]):
     """A driver whose switch holds pins."""
 
     @abstractmethod
-    def with_pins(self, world: World) -> TargetT:
+    def with_pins(self, world: PlanInput) -> TargetT:
         """The last plan with the pins of now, when nothing else has changed."""
 
     @abstractmethod

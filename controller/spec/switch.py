@@ -138,7 +138,7 @@ class HeldPin(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Duty:
+class SwitchSpec:
     """Everything one switch has to know."""
 
     switch: Switch
@@ -152,7 +152,7 @@ class Duty:
     """Whether this switch answers ARP/ND for its segment."""
 
 
-def pools_alone(old: Duty, new: Duty) -> bool:
+def pools_alone(old: SwitchSpec, new: SwitchSpec) -> bool:
     """Whether two duties of a switch differ in their pools alone, and have the same ones."""
     return (
         old.vips is new.vips

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from controller import maglev
-from controller.maglev import Member
+from controller.maglev import WeightedBackend
 from controller.maglev_reference import quotas
 
 SOURCE = Path(__file__).with_name("maglev_reference.c")
@@ -116,12 +116,12 @@ def _row(slots: int, count: int, mixed: bool, contenders: Sequence[PlainC]) -> d
     }
 
 
-def _members(count: int, mixed: bool) -> list[Member]:
+def _members(count: int, mixed: bool) -> list[WeightedBackend]:
     """Equal weights, or 1 to 10 in a pattern that repeats every ten backends."""
-    return [Member(f"server-{i}", i + 1, 1 + i * 7 % 10 if mixed else 1) for i in range(count)]
+    return [WeightedBackend(f"server-{i}", i + 1, 1 + i * 7 % 10 if mixed else 1) for i in range(count)]
 
 
-def _as_c(members: Sequence[Member], slots: int) -> npt.NDArray[np.void]:
+def _as_c(members: Sequence[WeightedBackend], slots: int) -> npt.NDArray[np.void]:
     ordered = sorted(members)
     backends = np.zeros(len(ordered), BACKEND)
     due = quotas([member.weight for member in ordered], slots)
@@ -175,7 +175,7 @@ def _identities_ms(count: int) -> float:
     """What names cost when they are hashed for the first time (later builds remember the result)."""
 
     def build_seconds(prefix: str) -> float:
-        members = [Member(f"{prefix}-{i}", i + 1, 1) for i in range(count)]
+        members = [WeightedBackend(f"{prefix}-{i}", i + 1, 1) for i in range(count)]
         started = time.perf_counter()
         maglev.build(members, 1 << 16)
         return time.perf_counter() - started

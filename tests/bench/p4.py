@@ -226,7 +226,7 @@ async def _load(bench: _Bench, wanted: P4Target) -> None:
 
 async def _control(kind: str) -> dict[str, object]:
     """Entries a second from plan to switch, read-back, and reports that reach the controller."""
-    now = maglev.build([maglev.Member(f"b{n}", n, 1) for n in range(1, 101)], SLOTS)
+    now = maglev.build([maglev.WeightedBackend(f"b{n}", n, 1) for n in range(1, 101)], SLOTS)
     whole = replace(scene.target(REPORTS), slots={scene.POOL: SlotTable(now, np.zeros(SLOTS, np.uint16))})
     with _switch(kind, "balancer") as bench:
         own = _Driver()

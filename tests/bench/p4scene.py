@@ -10,12 +10,12 @@ from controller import maglev
 from controller.spec.slots import SlotTable
 from controller.spec.switch import (
     BackendSpec,
-    Duty,
     HeldPin,
     ListenerSpec,
     PinRole,
     PinSpec,
     PoolSpec,
+    SwitchSpec,
     VipSpec,
 )
 from controller.spec.types import Mode, Protocol, Role, Switch
@@ -55,13 +55,13 @@ def target(pinned: int = 0, cells: int = 1 << 16) -> P4Target:
     servers = tuple(
         BackendSpec(n, POOL, (ip_address(f"10.1.0.{n}"),), f"02:00:00:00:01:{n:02x}", (2,)) for n in _SERVERS
     )
-    now = maglev.build([maglev.Member(f"s{n}", n, 1) for n in _SERVERS], _SLOTS)
+    now = maglev.build([maglev.WeightedBackend(f"s{n}", n, 1) for n in _SERVERS], _SLOTS)
     pool = PoolSpec(POOL, _SLOTS, servers, SlotTable(now, np.zeros(_SLOTS, np.uint16)))
     pins = tuple(
         HeldPin(PinSpec(n, 1, Protocol.TCP, *source(n), _SERVERS[n % 10]), PinRole.SIBLING, 0)
         for n in range(pinned)
     )
-    duty = Duty(switch, (vip,), listeners, {POOL: pool}, pins=pins)
+    duty = SwitchSpec(switch, (vip,), listeners, {POOL: pool}, pins=pins)
     needs = P4Needs(
         Secret(1 << 100 | 12345, 777),
         (Group(GROUP, (2,)),),

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, TypeVar
 
-from controller.plan.duty import World, duty
+from controller.plan.duty import PlanInput, duty
 from controller.plan.p4needs import p4_needs
 from controller.southbound.openflow.driver import OpenFlowDriver
 from controller.southbound.p4.driver import P4Driver
@@ -76,7 +76,7 @@ def _openflow() -> dict[str, object]:
     return _figures("ovs", figures, at_once(), world)
 
 
-def _fill(fake: FakeSwitch, link: OpenFlowDriver, world: World) -> None:
+def _fill(fake: FakeSwitch, link: OpenFlowDriver, world: PlanInput) -> None:
     """Let the switch hold its plan; written over the stream, its tables would fill too slowly for a deadline."""
     for phase in link.diff(Target(), link.plan(world)).phases:
         for message in (*phase.messages, *(row.tobytes() for rows in phase.bulk for row in rows)):
@@ -107,7 +107,7 @@ async def _p4() -> dict[str, object]:
 
 
 def _figures(
-    kind: str, measured: dict[str, Any], at_once: Callable[[], object], world: World
+    kind: str, measured: dict[str, Any], at_once: Callable[[], object], world: PlanInput
 ) -> dict[str, object]:
     took = []
     for _ in range(WHOLE):
@@ -135,7 +135,7 @@ def _spread(seconds: list[float]) -> dict[str, float]:
     }
 
 
-async def _measure(link: _PinDriver, world: World) -> dict[str, Any]:
+async def _measure(link: _PinDriver, world: PlanInput) -> dict[str, Any]:
     """Bring a switch to its plan, then time pins in the thread of this loop."""
     have = await link.read()
     want = link.plan(world)
@@ -166,7 +166,7 @@ async def _measure(link: _PinDriver, world: World) -> dict[str, Any]:
 
 
 async def _one(
-    link: _PinDriver, world: World, have: Any, took: list[float], report: Callable[[], object]
+    link: _PinDriver, world: PlanInput, have: Any, took: list[float], report: Callable[[], object]
 ) -> Any:
     """From a report to the confirmed write: what it cost this thread."""
     began = time.thread_time()
@@ -210,12 +210,12 @@ def _steady() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _world(kind: model.SwitchKind) -> World:
+def _world(kind: model.SwitchKind) -> PlanInput:
     world = repin.lab_world(kind)
     for number in range(PINS):
         repin.report(world, number)
     return world
 
 
-def _switch(world: World) -> Switch:
+def _switch(world: PlanInput) -> Switch:
     return next(each for each in world.intent.switches if each.name == _LB)

@@ -176,7 +176,7 @@ def _connect(lab: Lab, listener: socket.socket) -> Bench:
 
 
 def _table(count: int) -> SlotTable:
-    members = [maglev.Member(f"server-{n}", n, 1) for n in range(1, count + 1)]
+    members = [maglev.WeightedBackend(f"server-{n}", n, 1) for n in range(1, count + 1)]
     return SlotTable(maglev.build(members, SLOTS), np.zeros(SLOTS, np.uint16))
 
 

@@ -11,7 +11,7 @@ from statistics import median
 from time import perf_counter
 
 from controller.model.load import load_text
-from controller.plan.duty import World, duty_without_pins, listener_number
+from controller.plan.duty import PlanInput, listener_number, switch_spec_without_pins
 from controller.plan.p4needs import p4_needs
 from controller.plan.p4plan import P4Plan
 from controller.plan.pins import PinBook, PinKey
@@ -66,7 +66,7 @@ def _measure(count: int) -> dict[str, object]:
     }
 
 
-def lab_world(kind: model.SwitchKind) -> World:
+def lab_world(kind: model.SwitchKind) -> PlanInput:
     """Pools of 65,536 slots in the demo's lab, with switches of a kind."""
     loaded = load_text(intent.dump(intent.intent(plan(model.load("demo").of_kind(kind)))), "demo")
     pools = tuple(replace(pool, max_backends=BACKENDS) for pool in loaded.pools)
@@ -74,13 +74,13 @@ def lab_world(kind: model.SwitchKind) -> World:
     return worlds.world(loaded, worlds.step(Tables(), worlds.NOTHING, loaded, {}, 0.0), PinBook())
 
 
-def _all(continued: P4Plan, world: World) -> P4Target:
+def _all(continued: P4Plan, world: PlanInput) -> P4Target:
     switch = next(each for each in world.intent.switches if each.name == "lb1")
-    what = duty_without_pins(world, switch)
+    what = switch_spec_without_pins(world, switch)
     return continued.target(world, what, p4_needs(world, switch, what, SECRET))
 
 
-def report(world: World, number: int) -> None:
+def report(world: PlanInput, number: int) -> None:
     """A switch tells an exception of a listener that lasts."""
     item = next(each for each in world.intent.listeners() if each.mode is Mode.DR)
     client = IPv4Address(0x0A000000 + number // 60_000)

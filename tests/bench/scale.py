@@ -21,7 +21,7 @@ from controller.cli.main import COLLECT
 from controller.model.load import load_text
 from controller.model.sharing import sharing
 from controller.plan.duties import Duties
-from controller.plan.duty import World
+from controller.plan.duty import PlanInput
 from controller.plan.flowplan import FlowPlan
 from controller.plan.p4needs import Needs
 from controller.plan.p4plan import P4Plan
@@ -119,7 +119,7 @@ class _Flows:
         self._placed = Placed(switch.placement)
         self._plan, self._have = FlowPlan(), Target()
 
-    def follow(self, world: World, switch: Switch) -> int:
+    def follow(self, world: PlanInput, switch: Switch) -> int:
         """How much would be written."""
         have, self._have = self._have, self._plan.target(world, switch)
         return len(flow_diff(self._placed, have, self._have))
@@ -135,7 +135,7 @@ class _Entries:
     def __init__(self) -> None:
         self._plan, self._duties, self._needs, self._have = P4Plan(), Duties(), Needs(), P4Target()
 
-    def follow(self, world: World, switch: Switch) -> int:
+    def follow(self, world: PlanInput, switch: Switch) -> int:
         """How much would be written."""
         what = self._duties.of(world, switch)
         needs = self._needs.of(world, switch, what, _SECRET)

@@ -6,9 +6,9 @@ from copy import deepcopy
 
 from controller.core.cells import Cell
 from controller.core.pinning import Pinning
-from controller.plan.duty import World
+from controller.plan.duty import PlanInput
 
 
-def pinning(world: World) -> Pinning:
+def pinning(world: PlanInput) -> Pinning:
     """On a copy of the world's pins."""
     return Pinning(deepcopy(world.pins), Cell("world", world), lambda: None)

@@ -9,7 +9,7 @@ from typing import Any
 from controller.core.directory import Directory
 from controller.core.openflow_reports import OpenFlowReports
 from controller.frames.tuple import tuple_of
-from controller.plan.duty import World
+from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
 from controller.southbound.openflow.driver import OpenFlowPacket
 from controller.southbound.openflow.events import PacketIn
@@ -34,7 +34,7 @@ class _Session:
 class Answering:
     """Answers reports in one world."""
 
-    def __init__(self, world: World, switch: Switch, stream: Stream) -> None:
+    def __init__(self, world: PlanInput, switch: Switch, stream: Stream) -> None:
         self._world = world
         self._switch = switch
         self._stream = stream

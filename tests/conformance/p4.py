@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from controller.core.directory import Directory
 from controller.core.p4_reports import P4Reports
 from controller.frames.tuple import tuple_of
-from controller.plan.duty import World
+from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
 from controller.plan.pins import PinKey
 from controller.southbound.p4.connections import P4Runtime
@@ -69,7 +69,7 @@ class P4Controller:
             self._run(p4marks.tell_at_once(self._session))
         self._link = P4Driver(switch, self._session, _new_secret(), _all_ports)
         self._have = P4Target()
-        self._world: World | None = None
+        self._world: PlanInput | None = None
         self._reports: P4Reports | None = None
         self._known: Directory
 
@@ -93,7 +93,7 @@ class P4Controller:
 
         self._session.packet_out = counting  # type: ignore[method-assign]
 
-    def apply(self, world: World) -> None:
+    def apply(self, world: PlanInput) -> None:
         """Write what differs, take authority back that is no more, and renew the other."""
         self._world = world
         self._reports = P4Reports(pinning(world))

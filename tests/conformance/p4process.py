@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from controller.plan.duty import World
+from controller.plan.duty import PlanInput
 from tests.conformance import p4marks
 from tests.conformance.embedded import LACKING
 from tests.conformance.p4 import P4Controller
@@ -92,7 +92,7 @@ class P4Process:
         """See ``Target``."""
         return what not in (*LACKING, Can.MEMORY_CLOCK)
 
-    def apply(self, world: World) -> None:
+    def apply(self, world: PlanInput) -> None:
         """See ``Target``."""
         self._controller.apply(world)
         self._controller.settle()

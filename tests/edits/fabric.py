@@ -17,7 +17,7 @@ from controller.decision import Decision, LbState, Packet, after, decide, listen
 from controller.model.removal import removes_all
 from controller.plan import history
 from controller.plan.accept import accept, switch_renames
-from controller.plan.duty import World, duty, kept_backends, world_of
+from controller.plan.duty import PlanInput, duty, kept_backends, world_of
 from controller.plan.edits import breaking
 from controller.plan.ids import IdAllocator, Space
 from controller.plan.pins import PinBook, PinKey
@@ -97,7 +97,7 @@ class Fabric:
             self.refused += 1
             return
         for old, renamed in switch_renames(self.intent, new).items():
-            self.pins.lost(old, [renamed])
+            self.pins.switch_lost(old, [renamed])
         self.tables = accept(self.tables, self.intent, new, self.now)
         self.intent = new
         self._advance()
@@ -191,7 +191,7 @@ class Fabric:
         for number, switch in lbs.items():
             self._states[number] = self._state(world, switch)
 
-    def _state(self, world: World, switch: Switch) -> LbState:
+    def _state(self, world: PlanInput, switch: Switch) -> LbState:
         ageing = self._ageing.setdefault(switch.id, Generations())
         old = self._states.get(switch.id)
         memory = ageing.passes({} if old is None else old.memory, self._world())

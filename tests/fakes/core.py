@@ -14,7 +14,7 @@ from controller.core.fleet import SwitchTask
 from controller.core.journal import Journal
 from controller.model.load import load_text
 from controller.model.reload import IntentFile
-from controller.plan.duty import World
+from controller.plan.duty import PlanInput
 from controller.sites.base import Batch, StoreError
 from controller.southbound.driver import Driver, Leases, Packet, Ports
 from controller.spec.types import Intent, Switch
@@ -136,7 +136,7 @@ class Whole(NamedTuple):
     clock: SetClock
 
     @property
-    def world(self) -> World:
+    def world(self) -> PlanInput:
         """What is planned from."""
         return self.app.targets.world
 
@@ -211,7 +211,7 @@ class Behaviour:
     """Packets are taken once this is set; None: at once."""
 
 
-def names_of_vips(world: World) -> Plain:
+def names_of_vips(world: PlanInput) -> Plain:
     """What a switch of plain values should hold unless the test says otherwise."""
     return frozenset(vip.name for vip in world.intent.vips)
 
@@ -219,7 +219,7 @@ def names_of_vips(world: World) -> Plain:
 class PlainDriver(Driver[Plain, Edits], Leases[Plain], Ports):
     """A driver whose switch holds words."""
 
-    def __init__(self, switch: Switch, wants: Callable[[World], Plain] = names_of_vips) -> None:
+    def __init__(self, switch: Switch, wants: Callable[[PlanInput], Plain] = names_of_vips) -> None:
         super().__init__(switch)
         self.stream = Stream(switch.id)
         self.does = Behaviour()
@@ -250,11 +250,11 @@ class PlainDriver(Driver[Plain, Edits], Leases[Plain], Ports):
         await _moment(self.does.reads)
         return self.does.holds
 
-    def plan(self, world: World) -> Plain:
+    def plan(self, world: PlanInput) -> Plain:
         """What it should hold."""
         return self.wants(world)
 
-    def preview(self, world: World) -> Plain:
+    def preview(self, world: PlanInput) -> Plain:
         """The same."""
         return self.wants(world)
 

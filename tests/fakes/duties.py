@@ -11,7 +11,6 @@ import numpy as np
 from controller.spec.slots import SlotTable
 from controller.spec.switch import (
     BackendSpec,
-    Duty,
     Fate,
     GuardSpec,
     HeldPin,
@@ -19,6 +18,7 @@ from controller.spec.switch import (
     PinRole,
     PinSpec,
     PoolSpec,
+    SwitchSpec,
     Uplink,
     VipSpec,
 )
@@ -84,14 +84,14 @@ def table(slots: int = 256, number: int = 5, moving: int = 20) -> SlotTable:
     return SlotTable(now, before, watched, young)
 
 
-def lb_duty(slots: SlotTable | None = None) -> Duty:
+def lb_duty(slots: SlotTable | None = None) -> SwitchSpec:
     """An lb switch that also answers ARP."""
     slots = slots or table()
     pins = tuple(
         HeldPin(PinSpec(7 + i, 3, Protocol.TCP, ip_address("10.0.0.1"), 1234 + i, 2), role, 900)
         for i, role in enumerate(PinRole)
     )
-    return Duty(
+    return SwitchSpec(
         switch(),
         VIPS,
         listeners(),
@@ -102,9 +102,9 @@ def lb_duty(slots: SlotTable | None = None) -> Duty:
     )
 
 
-def edge_duty() -> Duty:
+def edge_duty() -> SwitchSpec:
     """An edge of the same services, two uplinks, one of them not admitted."""
-    return Duty(
+    return SwitchSpec(
         switch(EDGE_PLACE, Role.EDGE),
         VIPS,
         listeners(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.plan.duty import World, world_of
+from controller.plan.duty import PlanInput, world_of
 from controller.plan.p4needs import grouped
 from controller.plan.pins import PinBook
 from controller.plan.tables import Tables, advance
@@ -23,7 +23,7 @@ class Planned:
         self.dead_links: frozenset[tuple[str, int]] = frozenset()
         self._tables = advance(Tables(), intent, {}, NOW)
 
-    def world(self) -> World:
+    def world(self) -> PlanInput:
         """What plans are made from, ids of next-hop groups allocated as the pools' owner does."""
         self._tables = grouped(self._tables, self.intent, NOW, self.absent, self.dead_links)
         owners = {vip.name: vip.owners[0] for vip in self.intent.vips}

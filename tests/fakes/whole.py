@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from controller.spec.switch import Duty
+from controller.spec.switch import SwitchSpec
 from controller.spec.types import Mode, Role
 from flows.entries import Flow, Group, Meter, Target
 from flows.spec import Here
@@ -24,7 +24,7 @@ from flows.stages import (
 )
 
 
-def target(duty: Duty) -> Target:
+def target(duty: SwitchSpec) -> Target:
     """What the switch should hold."""
     here, roles = Here.of(duty.switch), duty.switch.roles
     groups: dict[int, Group] = {}
@@ -39,7 +39,7 @@ def target(duty: Duty) -> Target:
     return Target(flows, groups, {m.id: m for m in meters}, slots)
 
 
-def _flows(here: Here, duty: Duty) -> Iterator[Flow]:
+def _flows(here: Here, duty: SwitchSpec) -> Iterator[Flow]:
     if duty.responder:
         for vip in duty.vips:
             yield from respond.flows(here, vip)
@@ -56,7 +56,7 @@ def _flows(here: Here, duty: Duty) -> Iterator[Flow]:
                 yield from answers.nat(here, item, real, duty.bypass)
 
 
-def _lb(here: Here, duty: Duty) -> Iterator[Flow]:
+def _lb(here: Here, duty: SwitchSpec) -> Iterator[Flow]:
     for static in (guard, pin, memory, choose, fate, icmp, fragment):
         yield from static.static(here)
     yield backend.too_big(here)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.plan.accept import accept
-from controller.plan.duty import World, world_of
+from controller.plan.duty import PlanInput, world_of
 from controller.plan.p4needs import group_names
 from controller.plan.pins import PinBook
 from controller.plan.tables import Tables, Verdicts, advance, with_groups
@@ -12,7 +12,7 @@ from controller.spec.types import Intent, Role
 NOTHING = Intent((), (), (), ())
 
 
-def world(intent: Intent, tables: Tables, pins: PinBook, admitted: frozenset[str] | None = None) -> World:
+def world(intent: Intent, tables: Tables, pins: PinBook, admitted: frozenset[str] | None = None) -> PlanInput:
     """The world of these tables, every VIP with its first owner; ``admitted`` None: all lb switches are."""
     if admitted is None:
         admitted = frozenset(s.name for s in intent.switches if Role.LB in s.roles)

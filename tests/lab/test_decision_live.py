@@ -26,13 +26,13 @@ from controller.plan.pins import PinKey
 from controller.spec.slots import SlotTable
 from controller.spec.switch import (
     BackendSpec,
-    Duty,
     Fate,
     HeldPin,
     ListenerSpec,
     PinRole,
     PinSpec,
     PoolSpec,
+    SwitchSpec,
     VipSpec,
 )
 from controller.spec.types import Mode, Protocol, Role, Switch
@@ -79,7 +79,7 @@ class Scene:
             for n, text in enumerate(("10.0.0.100", "fd00::100"), 1)
         ]
 
-    def duty(self) -> Duty:
+    def duty(self) -> SwitchSpec:
         vips = self.vips()
         listeners = tuple(
             ListenerSpec(1000 * vip.id + port, vip, protocol, port, port, POOL, Mode.DR, port == STICKY)
@@ -106,7 +106,7 @@ class Scene:
                 LAST_POOL, SLOTS, (replace(reals[0], pool=LAST_POOL, fate=Fate.NORMAL),), end
             ),
         }
-        return Duty(LB, tuple(vips), (*listeners, last), pools, pins=pins)
+        return SwitchSpec(LB, tuple(vips), (*listeners, last), pools, pins=pins)
 
     def target(self) -> Target:
         return pipeline.target(self.duty())

@@ -87,7 +87,7 @@ def live(switch: Live) -> Iterator[Live]:
 
 def large(count: int) -> SlotTable:
     """A table of 65,536 slots over this many backends."""
-    members = [maglev.Member(f"server-{n}", n, 1) for n in range(1, count + 1)]
+    members = [maglev.WeightedBackend(f"server-{n}", n, 1) for n in range(1, count + 1)]
     return SlotTable(maglev.build(members, LARGE), np.zeros(LARGE, np.uint16))
 
 

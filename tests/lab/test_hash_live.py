@@ -11,7 +11,7 @@ import pytest
 
 from controller.decision import LbState, Packet, decide
 from controller.spec.slots import SlotTable
-from controller.spec.switch import BackendSpec, Duty, ListenerSpec, PoolSpec, VipSpec
+from controller.spec.switch import BackendSpec, ListenerSpec, PoolSpec, SwitchSpec, VipSpec
 from controller.spec.types import Mode, Protocol, Role, Switch
 from flows import pipeline
 from flows.spec import Here
@@ -50,10 +50,10 @@ def listeners(vip: VipSpec) -> list[ListenerSpec]:
     ]
 
 
-def duty() -> Duty:
+def duty() -> SwitchSpec:
     vips = tuple(VipSpec(n, address, "02:45:56:00:01:01", 0) for n, address in enumerate(VIPS.values(), 1))
     specs = tuple(item for vip in vips for item in listeners(vip))
-    return Duty(LB, vips, specs, {n: pool(n, slots) for n, slots in enumerate(SIZES, 1)})
+    return SwitchSpec(LB, vips, specs, {n: pool(n, slots) for n, slots in enumerate(SIZES, 1)})
 
 
 DUTY = duty()

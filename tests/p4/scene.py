@@ -13,12 +13,12 @@ from controller import maglev
 from controller.spec.slots import SlotTable
 from controller.spec.switch import (
     BackendSpec,
-    Duty,
     Fate,
     GuardSpec,
     HeldPin,
     ListenerSpec,
     PoolSpec,
+    SwitchSpec,
     Uplink,
     VipSpec,
 )
@@ -113,7 +113,7 @@ def shared(backends: tuple[int, ...], slots: int) -> SlotTable:
     """The settled Maglev table of backends of one weight."""
     if not backends:
         return SlotTable.empty(slots)
-    members = [maglev.Member(f"backend {number}", number, 1) for number in backends]
+    members = [maglev.WeightedBackend(f"backend {number}", number, 1) for number in backends]
     return SlotTable(maglev.build(members, slots), np.zeros(slots, np.uint16))
 
 
@@ -152,7 +152,7 @@ class Scene:
         """By its listener number."""
         return next(each for each in self.services if each.id == number)
 
-    def duty(self) -> Duty:
+    def duty(self) -> SwitchSpec:
         """As the planner would put it."""
         switch = Switch(
             self.name,
@@ -167,7 +167,7 @@ class Scene:
         pools = {POOL: self._pool(POOL, self.backends, self.table)}
         for number, backends in self.others.items():
             pools[number] = self._pool(number, backends, shared(backends, 256))
-        return Duty(
+        return SwitchSpec(
             switch,
             tuple(VIPS.values()),
             tuple(each.spec() for each in self.services),

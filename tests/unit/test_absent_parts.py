@@ -8,7 +8,16 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from controller.spec.switch import BackendSpec, Duty, Fate, HeldPin, ListenerSpec, PinRole, PinSpec, PoolSpec
+from controller.spec.switch import (
+    BackendSpec,
+    Fate,
+    HeldPin,
+    ListenerSpec,
+    PinRole,
+    PinSpec,
+    PoolSpec,
+    SwitchSpec,
+)
 from controller.spec.types import Mode, Protocol, Role
 from flows.messages import parse_live_ports
 from flows.pipeline import Builder
@@ -147,12 +156,12 @@ def needs(floods: dict[int, tuple[int, ...]] | None = None) -> P4Needs:
     return made if floods is None else replace(made, floods=floods)
 
 
-def p4_duty(real: BackendSpec, *local: str) -> Duty:
+def p4_duty(real: BackendSpec, *local: str) -> SwitchSpec:
     at = replace(lb_duty().switch, local=tuple(map(ip_network, local)), gateway_mac="02:00:00:00:00:fe")
     return replace(lb_duty(), switch=at, pools={POOL: PoolSpec(POOL, 256, (real,), table(number=1))}, pins=())
 
 
-def p4_actions(duty: Duty, of: str) -> set[str]:
+def p4_actions(duty: SwitchSpec, of: str) -> set[str]:
     return {body.action for key, body in target(duty, needs()).entries.items() if key.table == of}
 
 

@@ -17,7 +17,7 @@ from controller.core.fleet import AnyDriver, Fleet, SwitchTask
 from controller.core.presence import DISCOVERY_WAIT, Presence
 from controller.core.state import Names
 from controller.core.targets import Targets
-from controller.plan.duty import World
+from controller.plan.duty import PlanInput
 from controller.plan.pins import PinBook
 from controller.plan.pool import PoolState
 from controller.plan.tables import Tables
@@ -81,7 +81,7 @@ class Core:
         self.absent: Cell[Names] = Cell("absent", frozenset())
         self.cell: Cell[Names] = Cell("admitted", frozenset(others))
         self.presence = Presence(self.absent, self.cell, self.intent, self.journal, self.clock)
-        committed: Cell[World | None] = Cell("committed", None)
+        committed: Cell[PlanInput | None] = Cell("committed", None)
         self.fleet = Fleet(Targets(committed, PinBook()), self.journal, self.clock)
         self.admission = Admission(
             self.intent, self.tables, self.presence, self.fleet, self.journal, self.clock, self._sleep

@@ -12,7 +12,7 @@ from controller.core.announce import Announcer, frame
 from controller.core.cells import Cell
 from controller.core.fleet import Fleet
 from controller.core.targets import Targets
-from controller.plan.duty import World, world_of
+from controller.plan.duty import PlanInput, world_of
 from controller.plan.pins import PinBook
 from controller.plan.tables import Tables
 from controller.southbound.driver import FramePacket
@@ -53,7 +53,7 @@ class _Fabric:
         edges = tuple(_edge(number, site) for number in (1, 2))
         self.intent = Intent((Site("east"), Site("west")), edges, (), vips)
         self.absent: frozenset[str] = frozenset()
-        self.committed: Cell[World | None] = Cell("committed", None)
+        self.committed: Cell[PlanInput | None] = Cell("committed", None)
         self.commit()
         self.drivers = {each.name: PlainDriver(each) for each in edges}
         targets = Targets(self.committed, PinBook())

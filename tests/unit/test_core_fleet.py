@@ -12,7 +12,7 @@ from controller.core import fleet as module
 from controller.core.cells import Cell
 from controller.core.fleet import OUTBOX, Fleet, SwitchTask
 from controller.core.targets import Targets
-from controller.plan.duty import World, world_of
+from controller.plan.duty import PlanInput, world_of
 from controller.plan.pins import PinBook
 from controller.plan.tables import Tables
 from controller.southbound.driver import Packet
@@ -32,7 +32,7 @@ class Two:
     def __init__(self) -> None:
         self.clock = SetClock()
         self.journal, self.said = journal()
-        self.committed: Cell[World | None] = Cell("committed", None)
+        self.committed: Cell[PlanInput | None] = Cell("committed", None)
         self.commit(SHOP)
         self.fleet = Fleet(Targets(self.committed, PinBook()), self.journal, self.clock)
         self.committed.subscribe(self.fleet.wake)

@@ -15,7 +15,7 @@ from controller.core.hello import Hellos
 from controller.core.state import Links
 from controller.core.targets import Targets
 from controller.frames.hello import Hello, hello_frame, key_of, read_hello
-from controller.plan.duty import World as PlanInput
+from controller.plan.duty import PlanInput
 from controller.plan.paths import End, cables
 from controller.plan.pins import PinBook
 from controller.southbound.errors import SwitchGone

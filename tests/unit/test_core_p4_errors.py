@@ -10,7 +10,7 @@ from controller.core.cells import Cell
 from controller.core.directory import Directory
 from controller.core.p4_reports import P4Reports
 from controller.core.pinning import Pinning
-from controller.plan.duty import World
+from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
 from controller.southbound.p4.driver import P4Packet
 from controller.southbound.p4.events import Punted
@@ -44,7 +44,7 @@ def _sent(service: Service, times: int = 1, here: tuple[str, ...] = LBS) -> list
     name = next(each.name for each in world.intent.listeners() if each.port == service.port)
     number = world.ids.id(Space.LISTENER, name)
     event = Punted(Session("lb1", 1), int(Reason.ERROR_UNKNOWN), PORT, number, 1, 0, FRAME)
-    committed: Cell[World | None] = Cell("committed", world)
+    committed: Cell[PlanInput | None] = Cell("committed", world)
     reports = P4Reports(Pinning(world.pins, committed, lambda: None))
     sends = [
         send

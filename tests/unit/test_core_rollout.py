@@ -18,11 +18,11 @@ from controller.core.roll import DISCOVERY_WAIT, Choice, View, choose
 from controller.core.rollout import DRAIN_DEADLINE, RETRY_AFTER, SYNC_DEADLINE, Rollout
 from controller.core.state import Names
 from controller.core.targets import Targets
-from controller.plan.duty import World, world_of
+from controller.plan.duty import PlanInput, world_of
 from controller.plan.pins import PinBook
 from controller.plan.tables import Tables
 from controller.southbound.driver import FoundPin
-from controller.southbound.p4.events import Differs, Parted
+from controller.southbound.p4.events import MismatchEnded, PipelineMismatch
 from controller.spec.types import Intent, Port, Role, Site, Switch
 from p4src.target import EntryBody, EntryKey, P4Target
 from tests.fakes.core import Plain, PlainDriver, SetClock, Watching, journal
@@ -178,7 +178,7 @@ class Fabric:
         self.admitteds: Cell[Names] = Cell("admitted", admitted)
         self.presence = Presence(self.absents, self.admitteds, self.intent, self.journal, self.clock)
         self.world = world_of(self.intent.value, Tables(), PinBook(), admitted, {})
-        committed: Cell[World | None] = Cell("committed", self.world)
+        committed: Cell[PlanInput | None] = Cell("committed", self.world)
         self.book = Pinned(self, committed)
         self.fleet = Fleet(Targets(committed, PinBook()), self.journal, self.clock)
         self.committed = committed
@@ -244,8 +244,8 @@ class Fabric:
         used_by = [task.switch.name for task in self.fleet if name in (task.have or ())]
         self.pushes.append(Push(name, self.now, self.admitted, self.absent, used_by, sorted(self.empty)))
         if name in self.refusing:
-            self.after(0.2, lambda: self.rollout.parted(Parted(name)))
-            self.after(0.4, lambda: self.rollout.differs(Differs(name, OLD, None)))
+            self.after(0.2, lambda: self.rollout.parted(MismatchEnded(name)))
+            self.after(0.4, lambda: self.rollout.differs(PipelineMismatch(name, OLD, None)))
         else:
             self.empty.add(name)
             self.after(0.4, lambda: self.connected(name))
@@ -280,7 +280,7 @@ class Fabric:
 
     def differ(self, *names: str) -> None:
         for name in names or self.names:
-            self.rollout.differs(Differs(name, OLD, None))
+            self.rollout.differs(PipelineMismatch(name, OLD, None))
 
     def roll(self, until: float = 1000.0) -> list[str]:
         """Let it run until no switch waits, or so much fake time has passed; who was pushed, in order."""
@@ -308,7 +308,7 @@ class Pinned(Pinning):
 
     held = 0
 
-    def __init__(self, fabric: Fabric, committed: Readable[World | None]) -> None:
+    def __init__(self, fabric: Fabric, committed: Readable[PlanInput | None]) -> None:
         super().__init__(PinBook(), committed, lambda: None)
         self._fabric = fabric
         self.adopted: list[str] = []
@@ -428,10 +428,10 @@ def test_a_waiting_switch_whose_stream_breaks_is_left_out_until_it_is_back_with_
 ) -> None:
     fabric = Fabric()
     fabric.differ()
-    fabric.rollout.parted(Parted("lb1"))
+    fabric.rollout.parted(MismatchEnded("lb1"))
     assert not fabric.rollout.waits("lb1")
     assert ("lb1" in fabric.admitted, "lb1" in fabric.absent) == (False, True)
-    fabric.rollout.differs(Differs("lb1", cookie, None))
+    fabric.rollout.differs(PipelineMismatch("lb1", cookie, None))
     assert ("lb1" in fabric.admitted, "lb1" not in fabric.absent) == (used, used)
 
 
@@ -439,15 +439,15 @@ def test_a_switch_that_goes_during_its_turn_is_not_pushed() -> None:
     fabric = Fabric(names=("lb1", "lb2", "edge1"))
     fabric.connected("edge1", synced=True)
     fabric.differ("lb1")
-    fabric.after(0.15, lambda: fabric.rollout.parted(Parted("lb1")))
+    fabric.after(0.15, lambda: fabric.rollout.parted(MismatchEnded("lb1")))
     assert fabric.roll() == []
 
 
 def test_pins_of_a_switch_that_waits_are_adopted_and_counted() -> None:
     fabric = Fabric()
     pins = P4Target({EntryKey("pin", (1, 0xFFFF0A000001, 1000)): EntryBody("pinned", (1,))})
-    fabric.rollout.differs(Differs("lb1", OLD, pins))
-    fabric.rollout.differs(Differs("lb2", OLD, None))
+    fabric.rollout.differs(PipelineMismatch("lb1", OLD, pins))
+    fabric.rollout.differs(PipelineMismatch("lb2", OLD, None))
     assert fabric.book.adopted == ["lb1 1000"]
     assert [(e["switch"], e["cookie"], e["pins"]) for e in fabric.events("pipeline_differs")] == [
         ("lb1", "0x0000000000000abc", 1),

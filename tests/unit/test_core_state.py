@@ -233,7 +233,7 @@ def test_pools_that_are_no_more_are_removed_from_the_store(file: IntentFile) -> 
     ("name", "data"),
     [
         ("ids", b"{"),
-        ("ids", b'{"given": 3, "resting": {}}'),
+        ("ids", b'{"allocated": 3, "quarantined": {}}'),
         ("intent", b"[]"),
         ("turns", b'{"shop": {}}'),
         ("term", b"soon"),

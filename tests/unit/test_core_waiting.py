@@ -9,7 +9,7 @@ import pytest
 
 from controller.core.presence import DISCOVERY_WAIT
 from controller.plan.duty import duty, listener_number
-from controller.southbound.p4.events import Differs, Parted
+from controller.southbound.p4.events import MismatchEnded, PipelineMismatch
 from controller.spec.types import Role
 from p4src.numbers import MAPPED
 from p4src.target import EntryBody, EntryKey, P4Target
@@ -33,7 +33,7 @@ def names(core: Whole) -> list[str]:
 
 
 def differ(core: Whole, name: str, pins: P4Target | None = None) -> None:
-    core.app.controller.handle(Differs(name, 7, pins))
+    core.app.controller.handle(PipelineMismatch(name, 7, pins))
 
 
 def discover(core: Whole) -> None:
@@ -87,7 +87,7 @@ def test_an_lb_is_withdrawn_while_others_wait_and_serve_but_the_last_one_is_not(
 def test_one_whose_stream_ends_while_it_waits_is_left_out(core: Whole) -> None:
     differ(core, "lb1")
     differ(core, "lb2")
-    core.app.controller.handle(Parted("lb1"))
+    core.app.controller.handle(MismatchEnded("lb1"))
     assert presence(core) == (frozenset({"lb1"}), LBS - {"lb1"})
 
 

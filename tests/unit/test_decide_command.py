@@ -10,7 +10,7 @@ import pytest
 
 from controller import maglev, ovs_hash
 from controller.cli.decide import decide
-from controller.maglev import Member
+from controller.maglev import WeightedBackend
 
 CONFIG = """
 sites:
@@ -47,7 +47,7 @@ vips:
 """
 SLOTS = 4096
 NAMES = {1: "s1", 2: "s2"}
-TABLE = maglev.build([Member("s1", 1, 3), Member("s2", 2, 1)], SLOTS)
+TABLE = maglev.build([WeightedBackend("s1", 1, 3), WeightedBackend("s2", 2, 1)], SLOTS)
 
 
 @pytest.fixture

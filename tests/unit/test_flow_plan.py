@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.model.sharing import sharing
-from controller.plan.duty import World, duty, listener_number
+from controller.plan.duty import PlanInput, duty, listener_number
 from controller.plan.flowplan import FlowPlan
 from controller.plan.pins import LOG, PinBook, PinKey
 from controller.plan.pool import Health
@@ -114,7 +114,7 @@ class Scene:
         self.tables = worlds.step(self.tables, self.before, intent, self.health, self.now)
         self.before = intent
 
-    def world(self) -> World:
+    def world(self) -> PlanInput:
         return worlds.world(self.intent(), self.tables, self.pins, frozenset({"lb1", "lb2"}) - self.absent)
 
     def switch(self, name: str) -> Switch:
@@ -163,7 +163,7 @@ def befall(site: Scene, what: str, detail: tuple[int, int, str]) -> None:
     changes: dict[str, Callable[[], object]] = {
         "pin": lambda: book.report(switch, key, item.protocol, number),
         "end": end,
-        "lost": lambda: book.lost(switch, ["lb1"]),
+        "lost": lambda: book.switch_lost(switch, ["lb1"]),
         "book": lambda: setattr(site, "pins", PinBook()),
         "down": lambda: site.health["web"].update({f"s{number}": Health(False, site.now)}),
         "up": lambda: site.health["web"].update({f"s{number}": Health(True, site.now)}),

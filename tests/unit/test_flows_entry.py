@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.spec.switch import Duty
+from controller.spec.switch import SwitchSpec
 from controller.spec.types import OpenFlowPlacement
 from flows.actions import instructions
 from flows.entries import FlowBody, FlowKey
@@ -19,7 +19,7 @@ from tests.fakes.duties import edge_duty, lb_duty
 each_duty = pytest.mark.parametrize("duty", [lb_duty(), edge_duty()], ids=["lb", "edge"])
 
 
-def entries(duty: Duty) -> dict[FlowKey, FlowBody]:
+def entries(duty: SwitchSpec) -> dict[FlowKey, FlowBody]:
     """The flows of its entry table."""
     flows = Builder().target(duty).flows
     found = {k: body for k, body in flows.items() if k.table == duty.switch.placement.entry_table}
@@ -28,14 +28,14 @@ def entries(duty: Duty) -> dict[FlowKey, FlowBody]:
 
 
 @each_duty
-def test_frames_of_a_vlan_are_none_of_ours(duty: Duty) -> None:
+def test_frames_of_a_vlan_are_none_of_ours(duty: SwitchSpec) -> None:
     """VID 0 is no VLAN; the tag's other bits do not matter."""
     others = [key for key in entries(duty) if ("vlan_vid", 0, 0x0FFF) not in key.match]
     assert others == []
 
 
 @each_duty
-def test_frames_that_we_take_lose_their_tag_before_anything_else_happens(duty: Duty) -> None:
+def test_frames_that_we_take_lose_their_tag_before_anything_else_happens(duty: SwitchSpec) -> None:
     passed = {instructions(()), instructions(hand_over(Placed(duty.switch.placement)))}
     first = instructions((UNTAG,))[8:]
     taken = [body for body in entries(duty).values() if body.instructions not in passed]
@@ -44,13 +44,13 @@ def test_frames_that_we_take_lose_their_tag_before_anything_else_happens(duty: D
 
 
 @each_duty
-def test_what_is_handed_to_flows_below_ours_does_not_meet_ours_again(duty: Duty) -> None:
+def test_what_is_handed_to_flows_below_ours_does_not_meet_ours_again(duty: SwitchSpec) -> None:
     place = replace(duty.switch.placement, next_table=None)
     below = replace(duty, switch=replace(duty.switch, placement=place))
     assert [key for key in entries(below) if (CLAIMED, 0, None) not in key.match] == []
 
 
 @each_duty
-def test_with_a_table_of_others_no_register_of_theirs_is_asked(duty: Duty) -> None:
+def test_with_a_table_of_others_no_register_of_theirs_is_asked(duty: SwitchSpec) -> None:
     assert isinstance(duty.switch.placement, OpenFlowPlacement)
     assert [key for key in entries(duty) if any(name == CLAIMED for name, _, _ in key.match)] == []

@@ -9,7 +9,7 @@ from itertools import combinations
 
 import pytest
 
-from controller.spec.switch import Duty, ListenerSpec
+from controller.spec.switch import ListenerSpec, SwitchSpec
 from controller.spec.types import Mode
 from flows.entries import FlowBody, FlowKey
 from flows.match import Match
@@ -20,7 +20,7 @@ ONE_PORT = 2000
 """A server may serve a nat and a fullnat listener from one port."""
 
 
-def apart(duty: Duty) -> Duty:
+def apart(duty: SwitchSpec) -> SwitchSpec:
     """The duty with local addresses of their own for all fullnat listeners, and one server port for all."""
     return replace(duty, listeners=tuple(_with_local(item) for item in duty.listeners))
 
@@ -59,7 +59,7 @@ def overlaps(flows: dict[FlowKey, FlowBody]) -> list[str]:
 
 
 @pytest.mark.parametrize("duty", [lb_duty(), edge_duty()], ids=["lb", "edge"])
-def test_no_packet_matches_two_flows_of_one_priority(duty: Duty) -> None:
+def test_no_packet_matches_two_flows_of_one_priority(duty: SwitchSpec) -> None:
     assert overlaps(dict(target(apart(duty)).flows)) == []
 
 

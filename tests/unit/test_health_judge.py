@@ -14,11 +14,11 @@ from controller.health.prober import ProberStats
 from controller.health.result import Outcome, ProbeResult
 from controller.health.service import HealthService
 from controller.health.status import HealthStatus, Unasked
-from controller.health.targets import Member, Policy, Probe, Target
+from controller.health.targets import BackendRef, Policy, Probe, Target
 from controller.spec.health import ProbeKind
 
 POLICY = Policy(rise=2, fall=2)
-Targets = dict[Target, frozenset[Member]]
+Targets = dict[Target, frozenset[BackendRef]]
 
 
 def target(address: str, policy: Policy = POLICY) -> Target:
@@ -48,11 +48,11 @@ class Bench:
         return [(verdict.backend, verdict.up) for verdict in verdicts]
 
     @property
-    def up(self) -> dict[Member, bool]:
+    def up(self) -> dict[BackendRef, bool]:
         return {member: verdict.up for member, verdict in self.judge.verdicts().items()}
 
 
-def only(of: Target, *members: Member) -> Targets:
+def only(of: Target, *members: BackendRef) -> Targets:
     return {of: frozenset(members)}
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from controller.health.judge import Judge
 from controller.health.result import Outcome, ProbeResult
-from controller.health.targets import Member, Policy, Probe, Target
+from controller.health.targets import BackendRef, Policy, Probe, Target
 from controller.health.vantage import HOLD
 from controller.spec.health import ProbeKind
 
@@ -24,7 +24,7 @@ def target(number: int, policy: Policy = CALM, interval: float = INTERVAL) -> Ta
 class Place:
     """Servers that are probed once per interval each, at times of their own within it."""
 
-    def __init__(self, targets: dict[Target, Member], hold: float = HOLD) -> None:
+    def __init__(self, targets: dict[Target, BackendRef], hold: float = HOLD) -> None:
         self.judge = Judge(hold)
         self.members = targets
         self.judge.set_targets({of: frozenset([member]) for of, member in targets.items()}, 0.0)
@@ -53,7 +53,7 @@ class Place:
         self.now = until
 
 
-def servers(count: int, fall: int = 3) -> dict[Target, Member]:
+def servers(count: int, fall: int = 3) -> dict[Target, BackendRef]:
     policy = Policy(rise=2, fall=fall, flap_limit=0)
     return {target(number, policy): ("web", f"s{number}") for number in range(count)}
 

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller import maglev, maglev_reference
-from controller.maglev import Member, build, moved
+from controller.maglev import WeightedBackend, build, moved
 
 TABLE_SIZES = st.sampled_from([256, 512, 1024, 2048, 4096])
 STEADY_WEIGHTS = st.integers(0, 20)
@@ -26,29 +26,31 @@ WILD_WEIGHTS = st.one_of(STEADY_WEIGHTS, st.integers(0, maglev.MAX_WEIGHT), st.s
 
 
 @st.composite
-def pools(draw: st.DrawFn, weights: st.SearchStrategy[int] = STEADY_WEIGHTS, least: int = 1) -> list[Member]:
+def pools(
+    draw: st.DrawFn, weights: st.SearchStrategy[int] = STEADY_WEIGHTS, least: int = 1
+) -> list[WeightedBackend]:
     """Members with distinct names and ids, at least ``least`` of them with a positive weight."""
     any_name = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
     names = draw(st.lists(any_name, unique=True, min_size=least, max_size=16))
     ids = draw(st.lists(st.integers(1, 65_535), unique=True, min_size=len(names), max_size=len(names)))
     drawn = draw(st.lists(weights, min_size=len(names), max_size=len(names)))
     drawn[:least] = [max(1, weight) for weight in drawn[:least]]
-    return [Member(*row) for row in zip(names, ids, drawn, strict=True)]
+    return [WeightedBackend(*row) for row in zip(names, ids, drawn, strict=True)]
 
 
-def equal_pool(count: int, weight: int = 100) -> list[Member]:
+def equal_pool(count: int, weight: int = 100) -> list[WeightedBackend]:
     """``count`` backends of one weight, named server0, server1, ..."""
-    return [Member(f"server{i}", i + 1, weight) for i in range(count)]
+    return [WeightedBackend(f"server{i}", i + 1, weight) for i in range(count)]
 
 
-def held(table: maglev.Table, members: list[Member]) -> list[int]:
+def held(table: maglev.Table, members: list[WeightedBackend]) -> list[int]:
     """How many slots each member has."""
     return [int(np.count_nonzero(table == member.id)) for member in members]
 
 
 @settings(deadline=None, max_examples=150)
 @given(pools(WILD_WEIGHTS), TABLE_SIZES)
-def test_compiled_table_equals_the_plain_definition(members: list[Member], slots: int) -> None:
+def test_compiled_table_equals_the_plain_definition(members: list[WeightedBackend], slots: int) -> None:
     assert build(members, slots).tolist() == maglev_reference.build(members, slots)
 
 
@@ -63,7 +65,7 @@ def interpreted(weight: Any, quota: Any, offset: Any, skip: Any, ids: Any, slots
 def test_compiled_code_does_what_its_source_says(
     weights: list[int], slots: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    members = [Member(f"server{i}", i + 1, weight) for i, weight in enumerate(weights)]
+    members = [WeightedBackend(f"server{i}", i + 1, weight) for i, weight in enumerate(weights)]
     compiled = build(members, slots)
     monkeypatch.setattr(maglev, "_kernel", lambda: interpreted)
     assert build(members, slots).tolist() == compiled.tolist()
@@ -79,13 +81,15 @@ def test_compiled_code_does_what_its_source_says(
     ],
 )
 def test_compiled_table_equals_the_plain_definition_for_a_hundred_backends(weights: list[int]) -> None:
-    members = [Member(f"10.0.0.{i}", 65_535 - i, weight) for i, weight in enumerate(weights)]
+    members = [WeightedBackend(f"10.0.0.{i}", 65_535 - i, weight) for i, weight in enumerate(weights)]
     assert build(members, 16_384).tolist() == maglev_reference.build(members, 16_384)
 
 
 @settings(deadline=None, max_examples=50)
 @given(pools(WILD_WEIGHTS), TABLE_SIZES)
-def test_every_backend_is_less_than_one_slot_from_its_share(members: list[Member], slots: int) -> None:
+def test_every_backend_is_less_than_one_slot_from_its_share(
+    members: list[WeightedBackend], slots: int
+) -> None:
     table = build(members, slots)
     total = sum(member.weight for member in members)
     counts = held(table, members)
@@ -96,20 +100,22 @@ def test_every_backend_is_less_than_one_slot_from_its_share(members: list[Member
 
 @pytest.mark.parametrize("slots", [256, 4096, 65_536, 1 << 19, 1 << 20])
 def test_weights_2_1_1_fill_exactly_2_1_1(slots: int) -> None:
-    members = [Member("a", 7, 2), Member("b", 8, 1), Member("c", 9, 1)]
+    members = [WeightedBackend("a", 7, 2), WeightedBackend("b", 8, 1), WeightedBackend("c", 9, 1)]
     assert held(build(members, slots), members) == [slots // 2, slots // 4, slots // 4]
 
 
 @settings(deadline=None, max_examples=50)
 @given(pools(), TABLE_SIZES, st.data())
-def test_order_of_members_does_not_matter(members: list[Member], slots: int, data: st.DataObject) -> None:
+def test_order_of_members_does_not_matter(
+    members: list[WeightedBackend], slots: int, data: st.DataObject
+) -> None:
     shuffled = data.draw(st.permutations(members))
     assert np.array_equal(build(members, slots), build(shuffled, slots))
 
 
 @settings(deadline=None, max_examples=50)
 @given(pools(), TABLE_SIZES)
-def test_weight_zero_gets_nothing_and_changes_nothing(members: list[Member], slots: int) -> None:
+def test_weight_zero_gets_nothing_and_changes_nothing(members: list[WeightedBackend], slots: int) -> None:
     table = build(members, slots)
     serving = [member for member in members if member.weight]
     assert np.array_equal(table, build(serving, slots))
@@ -118,14 +124,14 @@ def test_weight_zero_gets_nothing_and_changes_nothing(members: list[Member], slo
 
 @settings(deadline=None, max_examples=50)
 @given(pools(), TABLE_SIZES)
-def test_only_ratios_of_weights_matter(members: list[Member], slots: int) -> None:
+def test_only_ratios_of_weights_matter(members: list[WeightedBackend], slots: int) -> None:
     tenfold = [member._replace(weight=member.weight * 10) for member in members]
     assert np.array_equal(build(members, slots), build(tenfold, slots))
 
 
 @settings(deadline=None, max_examples=50)
 @given(pools(), TABLE_SIZES)
-def test_id_does_not_influence_which_slots_a_backend_gets(members: list[Member], slots: int) -> None:
+def test_id_does_not_influence_which_slots_a_backend_gets(members: list[WeightedBackend], slots: int) -> None:
     other = [member._replace(id=i + 1) for i, member in enumerate(members)]
     names = {member.id: member.name for member in members}
     new_names = {member.id: member.name for member in other}
@@ -135,7 +141,7 @@ def test_id_does_not_influence_which_slots_a_backend_gets(members: list[Member],
 
 @settings(deadline=None, max_examples=100)
 @given(pools(least=2))
-def test_removing_one_backend_moves_few_slots_of_the_others(members: list[Member]) -> None:
+def test_removing_one_backend_moves_few_slots_of_the_others(members: list[WeightedBackend]) -> None:
     before = build(members, 4096)
     after = build(members[1:], 4096)
     changed = moved(before, after)
@@ -146,7 +152,7 @@ def test_removing_one_backend_moves_few_slots_of_the_others(members: list[Member
 
 @settings(deadline=None, max_examples=30)
 @given(pools(least=2), TABLE_SIZES)
-def test_a_backend_that_comes_back_gets_its_old_slots(members: list[Member], slots: int) -> None:
+def test_a_backend_that_comes_back_gets_its_old_slots(members: list[WeightedBackend], slots: int) -> None:
     before = build(members, slots)
     assert moved(before, build(members[1:], slots)).size > 0
     assert np.array_equal(before, build([*members[1:], members[0]], slots))
@@ -191,7 +197,7 @@ def test_weight_100_to_90_disrupts_no_more_than_published() -> None:
 )
 def test_table_is_the_same_on_every_machine_and_in_every_release(slots: int, digest: str) -> None:
     """A controller of another release or byte order must not move connections by its mere start."""
-    table = build([Member(f"server-{i}", i, 1 + i % 4) for i in range(1, 41)], slots)
+    table = build([WeightedBackend(f"server-{i}", i, 1 + i % 4) for i in range(1, 41)], slots)
     assert hashlib.blake2b(table.astype("<u2").tobytes(), digest_size=16).hexdigest() == digest
 
 
@@ -204,7 +210,7 @@ def test_moved_names_exactly_the_slots_that_differ() -> None:
         moved(old, new[:3])
 
 
-A = Member("a", 1, 1)
+A = WeightedBackend("a", 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -216,15 +222,17 @@ A = Member("a", 1, 1)
         ([A], 1 << 21, "slots is 2097152;"),
         ([], 256, "no backend has a positive weight; a table needs at least one"),
         ([A._replace(weight=0)], 256, "no backend has a positive weight; a table needs at least one"),
-        ([A, Member("b", 0, 1)], 256, "backend 'b': id is 0; it must be from 1 to 65535"),
-        ([A, Member("b", 65_536, 1)], 256, "backend 'b': id is 65536; it must be from 1 to 65535"),
-        ([A, Member("b", 2, -1)], 256, "backend 'b': weight is -1; it must be from 0 to 2147483647"),
-        ([A, Member("b", 2, 1 << 31)], 256, "backend 'b': weight is 2147483648;"),
-        ([A, Member("a", 2, 0)], 256, "backend 'a' stands twice in the pool; names must differ"),
-        ([A, Member("b", 1, 0)], 256, "backends 'a' and 'b' share id 1; ids must differ"),
+        ([A, WeightedBackend("b", 0, 1)], 256, "backend 'b': id is 0; it must be from 1 to 65535"),
+        ([A, WeightedBackend("b", 65_536, 1)], 256, "backend 'b': id is 65536; it must be from 1 to 65535"),
+        ([A, WeightedBackend("b", 2, -1)], 256, "backend 'b': weight is -1; it must be from 0 to 2147483647"),
+        ([A, WeightedBackend("b", 2, 1 << 31)], 256, "backend 'b': weight is 2147483648;"),
+        ([A, WeightedBackend("a", 2, 0)], 256, "backend 'a' stands twice in the pool; names must differ"),
+        ([A, WeightedBackend("b", 1, 0)], 256, "backends 'a' and 'b' share id 1; ids must differ"),
     ],
 )
-def test_impossible_input_is_refused_with_the_reason(members: list[Member], slots: int, message: str) -> None:
+def test_impossible_input_is_refused_with_the_reason(
+    members: list[WeightedBackend], slots: int, message: str
+) -> None:
     with pytest.raises(ValueError, match="^" + re.escape(message)):
         build(members, slots)
 
@@ -236,9 +244,8 @@ def test_without_a_writable_cache_folder_tables_are_built_and_the_remedy_is_name
     shutil.copy(maglev.__file__, package / "maglev.py")
     (package / "__init__.py").touch()
     (package / "__pycache__").touch()
-    program = (
-        "from controller import maglev; print(*set(maglev.build([maglev.Member('a', 7, 1)], 256).tolist()))"
-    )
+    build = "maglev.build([maglev.WeightedBackend('a', 7, 1)], 256)"
+    program = f"from controller import maglev; print(*set({build}.tolist()))"
     nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR"), os.devnull)
     done = subprocess.run(
         [sys.executable, "-B", "-c", program],

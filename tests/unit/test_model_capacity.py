@@ -17,7 +17,7 @@ from controller.model.capacity import Need, needs, too_much
 from controller.model.errors import ConfigErrors
 from controller.model.load import load_text
 from controller.plan.demand import demand
-from controller.plan.duty import World, duty
+from controller.plan.duty import PlanInput, duty
 from controller.plan.ids import Space
 from controller.plan.p4needs import p4_needs
 from controller.plan.pins import PinBook
@@ -56,7 +56,7 @@ SECRET = Secret.of(bytes(20))
 P4INFO = Path(__file__).resolve().parents[2] / "p4src" / "build" / "balancer.p4info.txtpb"
 
 
-def world(intent: Intent, dead: bool) -> World:
+def world(intent: Intent, dead: bool) -> PlanInput:
     """All that planning needs; all backends are up, or all down."""
     health = {pool.name: {b.name: Health(not dead, 0.0) for b in pool.backends} for pool in intent.pools}
     tables = worlds.step(Tables(), worlds.NOTHING, intent, health, NOW)

@@ -35,7 +35,9 @@ def pool(*weights: int, groups: tuple[int, ...] = (), drains: tuple[int, ...] = 
 @given(st.lists(st.sampled_from([0, 1, 2, 3, 100, 257, 65535]), min_size=1, max_size=40).filter(any))
 def test_quotas_are_the_slots_that_the_table_gives(weights: list[int]) -> None:
     wanted = pool(*weights)
-    members = [maglev.Member(b.name, number + 1, b.weight) for number, b in enumerate(wanted.backends)]
+    members = [
+        maglev.WeightedBackend(b.name, number + 1, b.weight) for number, b in enumerate(wanted.backends)
+    ]
     counts = np.bincount(maglev.build(members, wanted.slots), minlength=len(members) + 1)
     table = {member.name: int(counts[member.id]) for member in members if member.weight}
     assert quotas(wanted, 0) == table

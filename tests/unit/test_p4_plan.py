@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from controller.model.sharing import sharing
 from controller.plan.duties import Duties
-from controller.plan.duty import World, duty, listener_number
+from controller.plan.duty import PlanInput, duty, listener_number
 from controller.plan.p4needs import Needs, p4_needs
 from controller.plan.p4plan import P4Plan
 from controller.plan.pins import LOG, PinBook, PinKey
@@ -85,7 +85,7 @@ class Scene:
         self.tables = worlds.step(self.tables, self.before, intent, self.health, NOW)
         self.before = intent
 
-    def world(self) -> World:
+    def world(self) -> PlanInput:
         return worlds.world(self.intent(), self.tables, self.pins)
 
     def number(self, place: int) -> int:
@@ -136,7 +136,7 @@ def _befall(site: Scene, what: str, pin: tuple[int, int, str, int]) -> bool:
     changes: dict[str, Callable[[], object]] = {
         "pin": lambda: book.report(switch, key, Protocol.TCP, backend),
         "end": end,
-        "lost": lambda: book.lost(switch, ["lb1"]),
+        "lost": lambda: book.switch_lost(switch, ["lb1"]),
         "book": lambda: setattr(site, "pins", PinBook()),
         "down": lambda: site.health["web"].update({f"s{backend}": Health(False, NOW)}),
         "weight": lambda: setattr(site, "weight", 1 + port),

@@ -9,7 +9,14 @@ import pytest
 from finsy.proto import p4r
 
 from controller.southbound.p4 import connection as p4link
-from controller.southbound.p4.events import Backup, Connected, Differs, Event, Parted, Unreachable
+from controller.southbound.p4.events import (
+    Backup,
+    Connected,
+    Event,
+    MismatchEnded,
+    PipelineMismatch,
+    Unreachable,
+)
 from controller.southbound.p4.pipeline import Pipeline, balancer, of
 from p4src.diff import diff
 from p4src.target import P4Target
@@ -39,9 +46,9 @@ async def held_by_another(switch: Startable) -> None:
         await session.write(diff(P4Target(), target()))
 
 
-async def waiting(it: Driven, switch: Startable, term: int = 8) -> Differs:
+async def waiting(it: Driven, switch: Startable, term: int = 8) -> PipelineMismatch:
     it.driver.connect(NAME, switch.address, DEVICE, term)
-    return await it.next(Differs)
+    return await it.next(PipelineMismatch)
 
 
 async def nothing_for(it: Driven, seconds: float) -> None:
@@ -128,13 +135,13 @@ def test_a_switch_that_dies_or_gets_another_primary_while_it_waits_is_told(switc
         async with driven() as it, driven(other()) as newer:
             await waiting(it, switch)
             await newer.session(switch, term=20)
-            assert await it.next(Parted) == Parted(NAME)
+            assert await it.next(MismatchEnded) == MismatchEnded(NAME)
             assert await it.next(Backup) == Backup(NAME, 20, 20)
             it.driver.connect(NAME, switch.address, DEVICE, 30)
-            await it.next(Differs)
+            await it.next(PipelineMismatch)
             await newer.driver.close()
             await asyncio.to_thread(switch.stop)
-            assert await it.next(Parted) == Parted(NAME)
+            assert await it.next(MismatchEnded) == MismatchEnded(NAME)
             await asyncio.to_thread(switch.start)
             assert (await it.next(Connected)).session.pushed, "it came back fresh"
 
@@ -155,7 +162,11 @@ def test_a_refused_push_leaves_the_switch_waiting_with_what_it_holds(switch: Sta
         async with driven(replace(bad, config=config, cookie=2)) as it:
             await waiting(it, switch)
             it.driver.allow_push(NAME)
-            said: list[Event] = [await it.next(Parted), await it.next(Unreachable), await it.next(Differs)]
+            said: list[Event] = [
+                await it.next(MismatchEnded),
+                await it.next(Unreachable),
+                await it.next(PipelineMismatch),
+            ]
             assert isinstance(said[1], Unreachable)
             assert "set pipeline" in said[1].why
             await nothing_for(it, 0.5)

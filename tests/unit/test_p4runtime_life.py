@@ -14,7 +14,14 @@ from finsy.proto import p4r, p4r_grpc
 from controller.southbound.errors import SwitchGone
 from controller.southbound.p4 import connection as p4link
 from controller.southbound.p4.channel import P4Channel, translated
-from controller.southbound.p4.events import Backup, Connected, Differs, Disconnected, Event, Unreachable
+from controller.southbound.p4.events import (
+    Backup,
+    Connected,
+    Disconnected,
+    Event,
+    PipelineMismatch,
+    Unreachable,
+)
 from controller.southbound.p4.pipeline import balancer
 from controller.southbound.p4.session import P4Session
 from controller.spec.slots import SlotTable
@@ -56,7 +63,7 @@ def test_a_pipeline_that_somebody_else_pushed_is_noticed_and_replaced_when_allow
             async with grpc.aio.insecure_channel(switch.address) as channel:
                 await p4r_grpc.P4RuntimeStub(channel).SetForwardingPipelineConfig(request, timeout=10)
             assert (await it.next(Disconnected)).session is session
-            assert (await it.next(Differs)).cookie == 1
+            assert (await it.next(PipelineMismatch)).cookie == 1
             it.driver.allow_push(NAME)
             assert (await it.next(Connected)).session.pushed
 
@@ -95,7 +102,7 @@ def test_calls_under_way_end_when_the_switch_dies(switch: Startable) -> None:
 
 def test_a_link_told_to_end_ends_although_its_connection_is_lost_at_that_moment() -> None:
     async def body() -> None:
-        link = p4link.Link(NAME, "unix:/nowhere", DEVICE, 1, balancer(), lambda _: None)
+        link = p4link.Connection(NAME, "unix:/nowhere", DEVICE, 1, balancer(), lambda _: None)
         up = asyncio.Event()
         again = asyncio.Event()
 

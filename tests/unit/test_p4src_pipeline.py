@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.spec.slots import SlotTable
-from controller.spec.switch import Duty
+from controller.spec.switch import SwitchSpec
 from controller.spec.types import Mode
 from p4src.compile import outputs
 from p4src.pipeline import nexthop, target
@@ -26,12 +26,12 @@ LOCAL = (ip_network("10.3.0.0/24"), ip_network("fd00:3::/64"))
 PORT_SETS = ((1,), (2,), (1, 2))
 
 
-def _with_addresses(duty: Duty) -> Duty:
+def _with_addresses(duty: SwitchSpec) -> SwitchSpec:
     switch = replace(duty.switch, local=LOCAL, gateway_mac="02:00:00:00:00:fe")
     return replace(duty, switch=switch)
 
 
-def _needs(duty: Duty) -> P4Needs:
+def _needs(duty: SwitchSpec) -> P4Needs:
     ways = {ports: FIRST_GROUP + n for n, ports in enumerate(PORT_SETS)}
     groups = [Group(number, ports) for ports, number in ways.items()]
     if duty.uplinks:
@@ -55,12 +55,12 @@ def _info() -> p4i.P4Info:
     return info
 
 
-def _made(duty: Duty) -> P4Target:
+def _made(duty: SwitchSpec) -> P4Target:
     return target(duty, _needs(duty))
 
 
 @EACH
-def test_every_entry_is_one_that_its_table_takes(duty: Duty) -> None:
+def test_every_entry_is_one_that_its_table_takes(duty: SwitchSpec) -> None:
     info = _info()
     tables = {table.preamble.alias: table for table in info.tables}
     actions = {action.preamble.id: action for action in info.actions}
@@ -95,13 +95,13 @@ def _check_match(key: EntryKey, field: p4i.MatchField, value: int | tuple[int, i
 
 
 @EACH
-def test_metered_tables_get_their_meter_and_no_other_does(duty: Duty) -> None:
+def test_metered_tables_get_their_meter_and_no_other_does(duty: SwitchSpec) -> None:
     for key, body in _made(duty).entries.items():
         assert (body.meter is not None) == key.table.startswith("guard_"), key
 
 
 @EACH
-def test_the_configuration_fits_its_action(duty: Duty) -> None:
+def test_the_configuration_fits_its_action(duty: SwitchSpec) -> None:
     configure = next(action for action in _info().actions if action.preamble.alias == "configure")
     configuration = _made(duty).configuration
     assert configuration is not None
@@ -117,7 +117,7 @@ def _rows(made: P4Target, table: str) -> Mapping[tuple[object, ...], tuple[int, 
 
 
 @EACH
-def test_groups_that_are_used_have_all_their_buckets(duty: Duty) -> None:
+def test_groups_that_are_used_have_all_their_buckets(duty: SwitchSpec) -> None:
     made = _made(duty)
     named = {params[0] for params in _rows(made, "address").values()}
     named |= {params[0] for params in _rows(made, "frame").values()}

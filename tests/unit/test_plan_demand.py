@@ -15,7 +15,7 @@ from controller.model.load import load_intent
 from controller.model.reload import IntentFile
 from controller.plan import ids as ids_module
 from controller.plan.demand import demand
-from controller.plan.ids import Given, IdAllocator, Resting, Space
+from controller.plan.ids import Allocated, IdAllocator, Quarantined, Space
 from controller.plan.places import WORDS, highest, shortages
 from controller.spec.types import (
     Guard,
@@ -50,8 +50,8 @@ def test_every_space_is_asked_for_but_the_one_that_no_intent_decides(file: Path)
 
 def full(space: Space, used: int, resting: int, memory: float = 20.0) -> IdAllocator:
     """``used`` ids in use, the next ``resting`` ones quarantined, each for a minute longer than the one before."""
-    given = {f"old{n}": Given(n, memory) for n in range(1, used + 1)}
-    waiting = {used + n: Resting(f"gone{n}", NOW + 60.0 * n, memory) for n in range(1, resting + 1)}
+    given = {f"old{n}": Allocated(n, memory) for n in range(1, used + 1)}
+    waiting = {used + n: Quarantined(f"gone{n}", NOW + 60.0 * n, memory) for n in range(1, resting + 1)}
     return IdAllocator({space: given}, {space: waiting})
 
 
@@ -76,8 +76,10 @@ def test_what_has_its_id_or_would_have_it_again_needs_none_and_what_has_rested_i
     wanted = load_intent(file)
     names = sorted(demand(wanted)[Space.BACKEND])
     last = ids_module.LIMIT
-    given = {f"old{n}": Given(n, 20.0) for n in range(len(names) + 1, last + 1)} | {names[0]: Given(1, 20.0)}
-    resting = {n: Resting(f"gone{n}", NOW, 20.0) for n in range(2, len(names))}
+    given = {f"old{n}": Allocated(n, 20.0) for n in range(len(names) + 1, last + 1)} | {
+        names[0]: Allocated(1, 20.0)
+    }
+    resting = {n: Quarantined(f"gone{n}", NOW, 20.0) for n in range(2, len(names))}
     ids = IdAllocator({Space.BACKEND: given}, {Space.BACKEND: resting | {len(names): _rests(names[1])}})
     assert len(names) == 3
     assert len(shortages(wanted, ids, NOW - 1)) == 1
@@ -89,14 +91,14 @@ def test_what_has_its_id_or_would_have_it_again_needs_none_and_what_has_rested_i
     assert set(made.ids(Space.BACKEND)) == set(names)
 
 
-def _rests(name: str) -> Resting:
-    return Resting(name, NOW + 1e6, 20.0)
+def _rests(name: str) -> Quarantined:
+    return Quarantined(name, NOW + 1e6, 20.0)
 
 
 def test_ids_of_vips_end_where_the_conntrack_zones_of_an_open_vswitch_do(file: Path) -> None:
     """Also while the VIPs that were removed rest: as many new ones would get ids beyond."""
     wanted = load_intent(file)
-    resting = {n: Resting(f"gone{n}", NOW + 60.0, 20.0) for n in range(1, MOST_VIPS - 2)}
+    resting = {n: Quarantined(f"gone{n}", NOW + 60.0, 20.0) for n in range(1, MOST_VIPS - 2)}
     ids = IdAllocator({}, {Space.VIP: resting})
     found = shortages(wanted, ids, NOW)
     assert len(found) == 1
@@ -117,7 +119,7 @@ def test_meters_leave_no_id_that_is_not_ours_however_often_guards_are_replaced()
 
 
 def test_meters_that_rest_are_not_given_to_others() -> None:
-    resting = {n: Resting(f"gone{n}", NOW + 60.0, 20.0) for n in range(1, 7201)}
+    resting = {n: Quarantined(f"gone{n}", NOW + 60.0, 20.0) for n in range(1, 7201)}
     ids = IdAllocator({}, {Space.METER: resting})
     found = shortages(guarded("10.9"), ids, NOW)
     assert len(found) == 1
@@ -186,6 +188,6 @@ def test_groups_of_a_switch_that_is_no_more_give_their_ids_back(tmp_path: Path) 
     assert core.app.intents.propose(replace(old, switches=rest)) == []
     after = tables.value.ids
     assert not any(name.startswith("lb2 ") for name in after.ids(Space.GROUP))
-    assert {number: after.resting[Space.GROUP][number].name for number in lb2.values()} == {
+    assert {number: after.quarantined[Space.GROUP][number].name for number in lb2.values()} == {
         number: name for name, number in lb2.items()
     }

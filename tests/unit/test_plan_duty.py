@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from controller.plan.duty import World, duty, world_of
+from controller.plan.duty import PlanInput, duty, world_of
 from controller.plan.pins import PinBook, PinKey
 from controller.plan.tables import Tables, advance
 from controller.plan.turns import due
@@ -56,7 +56,7 @@ NEAR = Backend("s1", (ip_address("10.0.0.11"),), "02:45:56:02:00:11", "leaf1")
 FAR = Backend("s4", (ip_address("10.2.0.11"),), "02:45:56:02:00:14", "leaf2")
 
 
-def world(generation: int = 0, site: str = "east") -> World:
+def world(generation: int = 0, site: str = "east") -> PlanInput:
     """One VIP with many fullnat listeners; two lb switches; one backend near and one behind a router."""
     listeners = tuple(
         Listener(

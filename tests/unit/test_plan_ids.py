@@ -58,7 +58,7 @@ def test_names_change_at_once_and_take_their_ids_along() -> None:
 def test_what_was_stored_is_the_same_and_another_boot_makes_it_rest_longer() -> None:
     ids = step(step(IdAllocator(), "abc"), "ac", 7.5)
     assert IdAllocator.load(ids.dump()) == ids
-    (before,), (after,) = ids.resting[REAL].values(), ids.shifted(100.0).resting[REAL].values()
+    (before,), (after,) = ids.quarantined[REAL].values(), ids.shifted(100.0).quarantined[REAL].values()
     assert after.until == before.until + 100.0
 
 

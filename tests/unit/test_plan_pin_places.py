@@ -43,6 +43,6 @@ def _happens(dice: Random, book: PinBook) -> None:
         case 2:
             book.adopt(None, key, Protocol.TCP, dice.choice(BACKENDS), None)
         case 3:
-            book.lost(switch, ["lb1", "lb2"])
+            book.switch_lost(switch, ["lb1", "lb2"])
         case _:
             book.report(switch, key, Protocol.TCP, dice.choice(BACKENDS))

@@ -70,18 +70,18 @@ def test_a_pin_to_another_backend_is_another_pin_and_no_id_comes_twice() -> None
 
 def test_pins_of_a_switch_that_is_gone_pass_to_another() -> None:
     made = book(("lb1", A, 7), ("lb2", B, 7))
-    assert made.lost("lb1", ["lb3", "lb2"])
+    assert made.switch_lost("lb1", ["lb3", "lb2"])
     assert (made.pins[A].reporter, made.pins[B].reporter) == ("lb2", "lb2")
-    assert not made.lost("lb1", ["lb2"])
+    assert not made.switch_lost("lb1", ["lb2"])
 
 
 def test_pins_that_nobody_is_left_to_report_wait_for_the_next_switch() -> None:
     made = book(("lb1", A, 7))
-    assert made.lost("lb1", [])
+    assert made.switch_lost("lb1", [])
     assert made.pins[A].reporter is None
-    assert made.settle("lb2")
+    assert made.assign_orphans("lb2")
     assert made.pins[A].reporter == "lb2"
-    assert not made.settle("lb3")
+    assert not made.assign_orphans("lb3")
 
 
 def test_pins_found_on_switches_are_taken_over_with_their_reporter() -> None:

@@ -9,7 +9,7 @@ from controller.model.load import load_text
 from controller.model.reload import IntentFile
 from controller.model.sharing import sharing
 from controller.plan.duties import Duties
-from controller.plan.duty import duty_without_pins
+from controller.plan.duty import switch_spec_without_pins
 from tests.unit.test_flow_plan import Scene, befall
 
 TEXT = (Path(__file__).parent / "data/good.yaml").read_text()
@@ -63,12 +63,12 @@ def test_duties_are_those_made_at_once_and_share_what_a_change_does_not_concern(
         befall(site, what, (number % 6, 1 + number % 3, "lb1"))
         for name, duties in kept.items():
             world, switch = site.world(), site.switch(name)
-            assert duties.of(world, switch) == duty_without_pins(world, switch)
+            assert duties.of(world, switch) == switch_spec_without_pins(world, switch)
     duties, switch = kept["lb1"], site.switch("lb1")
     old = duties.of(site.world(), switch)
     befall(site, "weight", (4, 3, "lb1"))
     new = duties.of(site.world(), switch)
-    assert new == duty_without_pins(site.world(), switch)
+    assert new == switch_spec_without_pins(site.world(), switch)
     assert new.vips is old.vips
     assert new.listeners is old.listeners
     shared = {number for number, pool in new.pools.items() if pool is old.pools[number]}

@@ -199,7 +199,7 @@ def test_a_vip_that_is_removed_drains_whole_and_then_gives_its_ids_back() -> Non
     assert life.tables.retained == {}
     assert served(life.intent, life.tables) is life.intent
     assert set(life.ids(Space.VIP)) == {"shop"}
-    assert life.tables.ids.quarantined(Space.VIP) == {"mail"}
+    assert life.tables.ids.quarantined_names(Space.VIP) == {"mail"}
     assert life.tables.turns.keys() == {"shop"}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from controller.plan.duty import World, duty
+from controller.plan.duty import PlanInput, duty
 from controller.plan.flowplan import FlowPlan
 from controller.southbound.driver import (
     Counts,
@@ -85,15 +85,15 @@ class OpenFlowDriver(Driver[Target, Changes], HoldsPins[Target], Leases[Target],
         self.packets = found.packets
         return found.target
 
-    def plan(self, world: World) -> Target:
+    def plan(self, world: PlanInput) -> Target:
         """What the switch should hold."""
         return self._plan.target(world, self.switch)
 
-    def with_pins(self, world: World) -> Target:
+    def with_pins(self, world: PlanInput) -> Target:
         """The last plan with the pins of now, in a time that does not grow with their number."""
         return self._plan.with_pins(world)
 
-    def preview(self, world: World) -> Target:
+    def preview(self, world: PlanInput) -> Target:
         """What the switch would hold."""
         return target(duty(world, self.switch))
 

@@ -2,7 +2,7 @@
 
 connect ─► claim ─┬► primary ─┬► ours runs ────────────────────────────────► digests on ─► Connected ─► messages ...
                   │           ├► none runs ──────────────────────────► push ─┘
-                  │           └► another: Differs, until allow_push ─► push ─┘
+                  │           └► another: PipelineMismatch, until allow_push ─► push ─┘
                   └► Backup, until promoted or claimed with a newer term
 
 A heartbeat asks for the pipeline's cookie. It keeps bytes on their way, so that the kernel notices a half-open
@@ -28,10 +28,10 @@ from controller.southbound.p4.channel import P4Channel, Stream, code_name
 from controller.southbound.p4.events import (
     Backup,
     Connected,
-    Differs,
     Disconnected,
     Event,
-    Parted,
+    MismatchEnded,
+    PipelineMismatch,
     Unreachable,
 )
 from controller.southbound.p4.foreign import pins_of
@@ -66,7 +66,7 @@ class _Order(Enum):
     """End this connection."""
 
 
-class Link:
+class Connection:
     """Owns the connection to one switch; ``run`` is its task."""
 
     def __init__(
@@ -287,7 +287,7 @@ class Link:
         pins = await pins_of(channel, self.device_id, running, self._pipeline)
         self._differs = running.cookie.cookie
         self._problem = ""
-        self._on_event(Differs(self.name, self._differs, pins))
+        self._on_event(PipelineMismatch(self.name, self._differs, pins))
 
     def _push_request(self, election: p4r.Uint128) -> p4r.SetForwardingPipelineConfigRequest:
         return p4r.SetForwardingPipelineConfigRequest(
@@ -319,4 +319,4 @@ class Link:
             self._on_event(Disconnected(session))
         differed, self._differs = self._differs, None
         if differed is not None:
-            self._on_event(Parted(self.name))
+            self._on_event(MismatchEnded(self.name))

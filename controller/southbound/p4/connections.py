@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 
-from controller.southbound.p4.connection import Link
+from controller.southbound.p4.connection import Connection
 from controller.southbound.p4.events import Event
 from controller.southbound.p4.pipeline import Pipeline
 from controller.southbound.p4.session import P4Session
@@ -24,7 +24,7 @@ class P4Runtime:
         """``on_event`` is called in the event loop and must not block."""
         self._on_event = on_event
         self._pipeline = pipeline
-        self._links: dict[str, tuple[Link, asyncio.Task[None]]] = {}
+        self._links: dict[str, tuple[Connection, asyncio.Task[None]]] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     def connect(self, name: str, address: str, device_id: int, term: int) -> None:
@@ -42,15 +42,15 @@ class P4Runtime:
             known[1].cancel()
             self._ending.add(known[1])
             known[1].add_done_callback(self._ending.discard)
-        link = Link(name, address, device_id, term, self._pipeline, self._on_event)
+        link = Connection(name, address, device_id, term, self._pipeline, self._on_event)
         task = asyncio.get_running_loop().create_task(link.run(), name=f"p4runtime {name}")
         self._links[name] = (link, task)
 
     def allow_push(self, name: str) -> None:
-        """Let a switch that runs another program (``p4events.Differs``) have ours now; what it holds is lost.
+        """Let a switch that runs another program (``p4events.PipelineMismatch``) have ours now; what it holds is lost.
 
         Holds for the connection that the switch waits in; does nothing if it does not wait. Followed by
-        ``Connected`` or ``Parted``.
+        ``Connected`` or ``MismatchEnded``.
         """
         known = self._links.get(name)
         if known is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from controller.plan.duties import Duties
-from controller.plan.duty import World, duty_without_pins
+from controller.plan.duty import PlanInput, switch_spec_without_pins
 from controller.plan.p4needs import Needs, p4_needs
 from controller.plan.p4plan import P4Plan
 from controller.southbound.aside import aside
@@ -84,23 +84,23 @@ class P4Driver(Driver[P4Target, Changes], HoldsPins[P4Target], Leases[P4Target],
         made = self._plan.made
         return found.target if made is None else await aside(share, found.target, made)
 
-    def plan(self, world: World) -> P4Target:
+    def plan(self, world: PlanInput) -> P4Target:
         """What the switch should hold."""
         what = self._duties.of(world, self.switch)
         held = {vip.id: float(vip.authority) for vip in what.vips if what.responder and vip.authority}
         self._authority = {**dict.fromkeys(self._given, 0.0), **held}
         return self._plan.target(world, what, self._needs.of(world, self.switch, what, self._secret))
 
-    def preview(self, world: World) -> P4Target:
+    def preview(self, world: PlanInput) -> P4Target:
         """What the switch would hold."""
-        what = duty_without_pins(world, self.switch)
+        what = switch_spec_without_pins(world, self.switch)
         return P4Plan().target(world, what, p4_needs(world, self.switch, what, self._secret))
 
     def empty(self) -> P4Target:
         """Nothing."""
         return P4Target()
 
-    def with_pins(self, world: World) -> P4Target:
+    def with_pins(self, world: PlanInput) -> P4Target:
         """The last plan with the pins of now, in a time that does not grow with their number."""
         return self._plan.with_pins(world)
 

@@ -9,7 +9,16 @@ from controller.southbound.p4.session import P4Session
 from p4src.target import P4Target
 
 __all__ = [
-    "Backup", "Connected", "Differs", "Disconnected", "Event", "Parted", "PinEnded", "Punted", "Refused", "Report",
+    "Backup",
+    "Connected",
+    "Disconnected",
+    "Event",
+    "MismatchEnded",
+    "PinEnded",
+    "PipelineMismatch",
+    "Punted",
+    "Refused",
+    "Report",
     "Unreachable",
 ]  # fmt: skip
 
@@ -43,10 +52,10 @@ class Backup:
 
 
 @dataclass(frozen=True)
-class Differs:
+class PipelineMismatch:
     """We are a switch's primary controller, but it runs another program than ours, and goes on with what it holds.
 
-    It waits for ``P4Runtime.allow_push``, or until ``Parted``.
+    It waits for ``P4Runtime.allow_push``, or until ``MismatchEnded``.
     """
 
     name: str
@@ -57,7 +66,7 @@ class Differs:
 
 
 @dataclass(frozen=True)
-class Parted:
+class MismatchEnded:
     """A switch that waited for its push does so no longer, and is not ours: gone, refused, or another controller's."""
 
     name: str
@@ -74,5 +83,14 @@ class Unreachable:
 
 
 Event = (
-    Connected | Disconnected | Backup | Differs | Parted | Unreachable | Report | Punted | PinEnded | Refused
+    Connected
+    | Disconnected
+    | Backup
+    | PipelineMismatch
+    | MismatchEnded
+    | Unreachable
+    | Report
+    | Punted
+    | PinEnded
+    | Refused
 )
