@@ -308,26 +308,26 @@ class Lab:
             )
         return found
 
-    def fail(self, target: str, link: bool = False, ill: bool = False) -> None:
+    def fail(self, target: str, link: bool = False, unhealthy: bool = False) -> None:
         """Break a part.
 
         A switch: its processes die by SIGKILL (and a P4 switch's cables to ovs switches, which see nothing else).
-        "A-B": that link is unplugged. A server: its program dies by SIGKILL; with ``ill`` it lives and /healthz
+        "A-B": that link is unplugged. A server: its program dies by SIGKILL; with ``unhealthy`` it lives and /healthz
         answers 503. Any host with ``link``: it is unplugged.
         """
-        self._change(target, link, ill, mend=False)
+        self._change(target, link, unhealthy, mend=False)
 
     def heal(self, target: str) -> None:
         """Repair everything about a part that ``fail`` can break; what is whole stays as it is."""
-        self._change(target, link=True, ill=True, mend=True)
+        self._change(target, link=True, unhealthy=True, mend=True)
 
-    def _change(self, target: str, link: bool, ill: bool, mend: bool) -> None:
+    def _change(self, target: str, link: bool, unhealthy: bool, mend: bool) -> None:
         with state.locked(self.name):
             one, dash, other = target.partition("-")
             if dash:
                 self._plug(one, other, mend)
             elif target in self.switches:
-                if (link or ill) and not mend:
+                if (link or unhealthy) and not mend:
                     raise LabError(f"{target} is a switch: it has several links, say {target}-NEIGHBOUR")
                 if not mend:
                     self._stop(target)
@@ -336,7 +336,7 @@ class Lab:
                     self.switches[target].start(shut=True)
                     self._open(target)
             elif target in self.fabric.hosts:
-                self._change_host(self.fabric.hosts[target], link, ill, mend)
+                self._change_host(self.fabric.hosts[target], link, unhealthy, mend)
             else:
                 raise LabError(
                     f"no {target!r} in lab {self.name}: name a node ({', '.join(self.nodes)}) "
@@ -373,7 +373,7 @@ class Lab:
             )
         wires.plug(self.fabric, self.spaces, *pair, up=up)
 
-    def _change_host(self, host: Host, link: bool, ill: bool, mend: bool) -> None:
+    def _change_host(self, host: Host, link: bool, unhealthy: bool, mend: bool) -> None:
         running = [each for each in process.recall(self._pids, host.name) if each.alive]
         if link:
             self._plug(host.name, host.attach, up=mend)
@@ -383,7 +383,7 @@ class Lab:
             return
         if mend and not running:
             self._serve(host)
-        elif ill:
+        elif unhealthy:
             for each in running:
                 os.kill(each.pid, signal.SIGUSR2 if mend else signal.SIGUSR1)
         elif not link:

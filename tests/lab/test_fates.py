@@ -150,10 +150,10 @@ def test_a_connection_on_a_moved_slot_is_pinned_on_every_lb_switch_until_it_fall
 
 
 @contextmanager
-def _down(served: Balanced, server: str, ill: bool = False) -> Iterator[None]:
+def _down(served: Balanced, server: str, unhealthy: bool = False) -> Iterator[None]:
     """A server is dead, or only judged so; afterwards it is up again."""
     served.mark()
-    served.lab.fail(server, ill=ill)
+    served.lab.fail(server, unhealthy=unhealthy)
     try:
         verdict = served.wait_event("verdict", backend=server, up=False)
         eventually(lambda: set(LBS) <= _written_since(served, verdict["t"]), "all lb switches know")
@@ -209,7 +209,7 @@ def test_a_falsely_judged_server_that_recovers_within_its_grace_loses_no_connect
 ) -> None:
     long.open(15)
     long.talk()
-    with _down(served, "s2", ill=True):
+    with _down(served, "s2", unhealthy=True):
         _left(long, "s2")
         long.speak()
     time.sleep(KEEP_FOR)
@@ -222,7 +222,7 @@ def test_connections_of_a_server_that_stays_down_are_moved_or_reset(
     served: Balanced, long: LongConnections, then: str
 ) -> None:
     served.edit_intent(pool(on_down={"keep_for": "3s", "then": then}))
-    _check_ended(served, long, "s2", then, _down(served, "s2", ill=True))
+    _check_ended(served, long, "s2", then, _down(served, "s2", unhealthy=True))
 
 
 @pytest.mark.parametrize("then", ["move", "reset", "keep"])

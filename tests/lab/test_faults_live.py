@@ -272,7 +272,7 @@ def test_a_controller_that_was_cut_off_resets_no_connection_of_a_living_server(
     served.mark()
     served.lab.fail("ctl", link=True)
     time.sleep(KEEP_FOR + 2.0)
-    served.lab.fail("s2", ill=True)  # lives, and will pass last
+    served.lab.fail("s2", unhealthy=True)  # lives, and will pass last
     served.lab.heal("ctl")
     served.wait_event("verdict", backend="s2", up=False)
     served.wait_status(lambda status: _backend(status, "s2")["state"] == "drain", "s2 has its grace")

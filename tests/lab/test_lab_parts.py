@@ -72,7 +72,7 @@ def test_a_killed_server_refuses_and_a_healed_one_answers(single_lab: Lab) -> No
 
 
 def test_an_ill_server_keeps_serving_all_but_its_health(single_lab: Lab) -> None:
-    single_lab.fail("s1", ill=True)
+    single_lab.fail("s1", unhealthy=True)
     eventually(lambda: get(single_lab, "/healthz") == b"HTTP/1.1 503 Service Unavailable ill\n", "ill")
     assert get(single_lab, "/") == b"HTTP/1.1 200 OK s1\n"
     single_lab.heal("s1")

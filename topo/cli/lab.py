@@ -182,15 +182,15 @@ def fail(
     link: Annotated[
         bool, typer.Option("--link", help="Unplug the host instead of killing its server.")
     ] = False,
-    ill: Annotated[
-        bool, typer.Option("--ill", help="The server lives, but its /healthz answers 503.")
+    unhealthy: Annotated[
+        bool, typer.Option("--unhealthy", help="The server lives, but its /healthz answers 503.")
     ] = False,
 ) -> None:
     """Break a part: SIGKILL for switches and servers, no carrier for links."""
     from topo.lab import Lab
 
     with _told():
-        Lab.load(lab).fail(target, link=link, ill=ill)
+        Lab.load(lab).fail(target, link=link, unhealthy=unhealthy)
 
 
 @app.command()
