@@ -20,7 +20,7 @@ from controller.core.conntrack import Conntrack
 from controller.core.control import ControlSocket
 from controller.core.controller import Controller, Parts
 from controller.core.directory import Directories
-from controller.core.fleet import AnyDriver, Fleet
+from controller.core.fleet import Fleet
 from controller.core.hello import Hellos
 from controller.core.intents import Change, Intents, follow_file
 from controller.core.journal import Journal, QueuedSink
@@ -46,6 +46,7 @@ from controller.plan.duty import PlanInput, pool_number
 from controller.plan.edits import breaking
 from controller.plan.pins import PinBook
 from controller.sites.base import Store
+from controller.southbound.driver import AnyDriver
 from controller.southbound.openflow.driver import OpenFlowDriver
 from controller.southbound.openflow.session import Session
 from controller.southbound.p4.driver import P4Driver

@@ -13,7 +13,7 @@ from controller.core.admission import Admission
 from controller.core.announce import Announcer
 from controller.core.conntrack import Conntrack
 from controller.core.directory import Directories
-from controller.core.fleet import AnyDriver, Fleet, SwitchTask
+from controller.core.fleet import Fleet, SwitchTask
 from controller.core.hello import Hellos
 from controller.core.intents import Change
 from controller.core.journal import Journal
@@ -28,7 +28,7 @@ from controller.core.terms import Terms
 from controller.core.twins import Twins
 from controller.plan.accept import switch_renames
 from controller.plan.duty import PlanInput
-from controller.southbound.driver import HoldsPins
+from controller.southbound.driver import AnyDriver, HoldsPins
 from controller.southbound.openflow import events as openflow
 from controller.southbound.p4 import events as p4
 from controller.spec.kinds import Protocol as Speaks

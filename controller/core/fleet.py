@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from controller.clock import Clock
 from controller.core.journal import Journal
 from controller.core.targets import Targets
-from controller.southbound.driver import Delta, Driver, Leases, Packet
+from controller.southbound.driver import AnyDriver, Delta, Leases, Packet
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
 from controller.spec.switch import Timeouts
 from controller.spec.types import Role, Switch
+
+T = TypeVar("T")
 
 AUDIT = 2.0
 """Seconds between audits."""
@@ -30,8 +32,6 @@ OUTBOX = 1024
 """Packets that wait for one switch; further ones are dropped and counted."""
 SEND_DEADLINE = 5.0
 """Seconds that a switch may take for one packet; after that its stream is cut."""
-
-AnyDriver = Driver[Any, Any]
 
 
 class Watcher(Protocol):
@@ -62,7 +62,7 @@ class SwitchTask:
     ) -> None:
         self.driver = driver
         self.wake = asyncio.Event()
-        self.have: Any = None
+        self.have: object = None
         """What it holds, in the words of its kind; None: to be read."""
         self.synced = False
         self.leaving = False
@@ -207,16 +207,16 @@ class SwitchTask:
             self.synced = True
             self._watcher.synced(self)
 
-    def _target(self) -> tuple[Any, int]:
+    def _target(self) -> tuple[object, int]:
         """What it should hold, and the version of the pins in it."""
         return self._targets.of(self.driver)
 
-    def _lacking(self) -> tuple[Any, int, Delta]:
+    def _lacking(self) -> tuple[object, int, Delta]:
         """The same, and what is to be written."""
         want, version = self._target()
         return want, version, self.driver.diff(self.have, want)
 
-    async def _write(self, changes: Delta, want: Any) -> None:
+    async def _write(self, changes: Delta, want: object) -> None:
         began = self._clock.now()
         self.writes += 1
         try:
@@ -371,8 +371,8 @@ class Fleet:
 
     def rename(self, names: Mapping[str, str]) -> None:
         """Switches are called otherwise now."""
-        for table in (self._tasks, self._running):
-            _rename(table, names)
+        _rename(self._tasks, names)
+        _rename(self._running, names)
 
     def wake(self) -> None:
         """Plans may have changed."""
@@ -395,6 +395,6 @@ class Fleet:
         return min((t.pins_version for t in self._tasks.values() if role in t.switch.roles), default=None)
 
 
-def _rename(table: dict[str, Any], names: Mapping[str, str]) -> None:
+def _rename(table: dict[str, T], names: Mapping[str, str]) -> None:
     moved = {names[name]: table.pop(name) for name in list(table) if name in names}
     table.update(moved)

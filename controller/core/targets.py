@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from controller.core.cells import Readable
 from controller.plan.duty import PlanInput
 from controller.plan.pins import PinBook
-from controller.southbound.driver import Delta, Driver, HoldsPins
+from controller.southbound.driver import AnyDriver, Delta, HoldsPins
 
 LONG = 0.005
 """Seconds of planning after which the loop's other work has its turn."""
@@ -20,10 +20,10 @@ T = TypeVar("T")
 
 
 class _Made(NamedTuple):
-    driver: Driver[Any, Any]
+    driver: AnyDriver
     world: PlanInput
     switch: object
-    target: Any
+    target: object
     pins: int
 
 
@@ -52,7 +52,7 @@ class Targets:
                 await asyncio.sleep(BREATH)
             return result
 
-    def of(self, driver: Driver[Any, Any]) -> tuple[Any, int]:
+    def of(self, driver: AnyDriver) -> tuple[object, int]:
         """What a switch should hold now, and the version of the pins in it."""
         world, pins, key = self.world, self._pins.version, driver.session
         made = self._made.get(key)
@@ -69,11 +69,11 @@ class Targets:
         self._made[key] = made
         return made.target, made.pins
 
-    def forget(self, driver: Driver[Any, Any]) -> None:
+    def forget(self, driver: AnyDriver) -> None:
         """A switch's stream ended."""
         self._made.pop(driver.session, None)
 
-    def preview(self, driver: Driver[Any, Any], world: PlanInput) -> Delta:
+    def preview(self, driver: AnyDriver, world: PlanInput) -> Delta:
         """What a world that may never come would change on a switch."""
         have, _ = self.of(driver)
         delta: Delta = driver.diff(have, driver.preview(world))

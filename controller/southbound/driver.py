@@ -14,7 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from controller.plan.duty import PlanInput
 from controller.spec.switch import Timeouts
@@ -143,6 +143,10 @@ class Driver(ABC, Generic[TargetT, DeltaT]):
     @abstractmethod
     def size(self, have: TargetT) -> int:
         """Entries, but for slots."""
+
+
+AnyDriver = Driver[Any, Any]
+"""A driver of whatever kind: what its targets are is its own affair."""
 
 
 class HoldsPins(ABC, Generic[TargetT]):

@@ -23,7 +23,7 @@ from ruamel.yaml import YAML
 
 from controller.app.assembly import App, open_file
 from controller.clock import SystemClock
-from controller.core.fleet import AUDIT, AnyDriver, SwitchTask
+from controller.core.fleet import AUDIT, SwitchTask
 from controller.core.journal import Journal
 from controller.core.state import State
 from controller.core.targets import Targets
@@ -33,6 +33,7 @@ from controller.health.result import Outcome, ProbeResult
 from controller.health.service import HealthService
 from controller.health.targets import Probe
 from controller.sites.store import SqliteStore
+from controller.southbound.driver import AnyDriver
 from controller.southbound.openflow import connection as openflow
 from controller.southbound.openflow import driver as openflow_driver
 from controller.southbound.openflow.session import Session

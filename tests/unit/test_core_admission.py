@@ -13,7 +13,7 @@ import pytest
 
 from controller.core.admission import LINKS, Admission
 from controller.core.cells import Cell
-from controller.core.fleet import AnyDriver, Fleet, SwitchTask
+from controller.core.fleet import Fleet, SwitchTask
 from controller.core.presence import DISCOVERY_WAIT, Presence
 from controller.core.state import Names
 from controller.core.targets import Targets
@@ -21,6 +21,7 @@ from controller.plan.duty import PlanInput
 from controller.plan.pins import PinBook
 from controller.plan.pool import PoolState
 from controller.plan.tables import Tables
+from controller.southbound.driver import AnyDriver
 from controller.southbound.errors import SwitchGone
 from controller.southbound.openflow.driver import OpenFlowDriver
 from controller.southbound.ovsdb import links

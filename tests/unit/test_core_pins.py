@@ -47,6 +47,12 @@ def report(core: Whole, port: int) -> None:
     core.app.pinning.exception("lb1", key, Protocol.TCP, core.world.state_of(item).members[0].id)
 
 
+def wanted(core: Whole, driver: P4Driver) -> tuple[P4Target, int]:
+    target, version = core.app.targets.of(driver)
+    assert isinstance(target, P4Target)
+    return target, version
+
+
 def copied(target: P4Target) -> P4Target:
     """The same as a switch would be read to hold it."""
     slots = {pool: SlotTable(table.now.copy(), table.before.copy()) for pool, table in target.slots.items()}
@@ -55,20 +61,20 @@ def copied(target: P4Target) -> P4Target:
 
 def test_a_report_changes_the_pin_in_the_target_and_nothing_else_is_made_anew(core: Whole) -> None:
     driver = driver_of(core, Session())
-    have, _ = core.app.targets.of(driver)
+    have, _ = wanted(core, driver)
     report(core, 7)
-    want, version = core.app.targets.of(driver)
+    want, version = wanted(core, driver)
     changes = driver.diff(have, want)
     assert [key.table for key, _, _ in changes.put] == ["pin"]
     assert len(changes) == 1
     assert version == core.world.pins.version
     assert want.slots is have.slots
-    assert core.app.targets.of(driver)[0] is want
+    assert wanted(core, driver)[0] is want
 
 
 def test_what_else_changed_is_in_the_target_too(core: Whole) -> None:
     driver = driver_of(core, Session())
-    have, _ = core.app.targets.of(driver)
+    have, _ = wanted(core, driver)
     report(core, 7)
     old = core.world.intent
     assert core.app.intents.propose(replace(old, vips=old.vips[:1])) == []
@@ -76,7 +82,7 @@ def test_what_else_changed_is_in_the_target_too(core: Whole) -> None:
     core.clock.time += 1e6
     core.app.pools.step()
     asyncio.run(core.app.state.commit())
-    want, _ = core.app.targets.of(driver)
+    want, _ = wanted(core, driver)
     gone = {key.table for key in driver.diff(have, want).gone}
     assert {"vip", "listener"} <= gone
     assert [key.table for key, _, new in driver.diff(have, want).put if new] == ["pin"]
@@ -88,7 +94,7 @@ def test_a_switch_that_holds_its_plan_is_read_as_that_plan_and_one_that_does_not
     session = Session()
     driver = driver_of(core, session)
     report(core, 7)
-    want, _ = core.app.targets.of(driver)
+    want, _ = wanted(core, driver)
     session.holds = copied(want)
     assert asyncio.run(driver.read()) is want
     assert isinstance(want.entries, Shards)

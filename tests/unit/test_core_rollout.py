@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -241,7 +241,9 @@ class Fabric:
         await asyncio.sleep(0)
 
     def push(self, name: str) -> None:
-        used_by = [task.switch.name for task in self.fleet if name in (task.have or ())]
+        used_by = [
+            task.switch.name for task in self.fleet if name in cast(frozenset[str], task.have or frozenset())
+        ]
         self.pushes.append(Push(name, self.now, self.admitted, self.absent, used_by, sorted(self.empty)))
         if name in self.refusing:
             self.after(0.2, lambda: self.rollout.parted(MismatchEnded(name)))
