@@ -1,7 +1,7 @@
 """A lab whose controller has a wall clock that can be stepped.
 
 ``python -m tests.lab.stepped FILE run ...`` is ``evenkeel run ...`` whose CLOCK_REALTIME is later by the seconds that
-FILE holds; other clocks, and those of all others, stay as they are.
+FILE holds, or stands at the time that it holds after a "="; other clocks, and those of all others, stay as they are.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ def _install(path: Path) -> None:
     real = time.time_ns
 
     def stepped_ns() -> int:
-        return real() + int(float(path.read_text(encoding="ascii")) * 1e9)
+        text = path.read_text(encoding="ascii")
+        seconds = int(float(text.removeprefix("=")) * 1e9)
+        return seconds if text.startswith("=") else real() + seconds
 
     def stepped() -> float:
         return stepped_ns() / 1e9
@@ -52,8 +54,15 @@ class Stepped(Balanced):
 
     def step_clock(self, seconds: float) -> None:
         """Set its wall clock so many seconds ahead of ours."""
+        self._write(str(seconds))
+
+    def stop_clock(self, at: float) -> None:
+        """Let its wall clock stand still at a time, until it is stepped."""
+        self._write(f"={at}")
+
+    def _write(self, text: str) -> None:
         draft = self._controller.clock.with_suffix(".new")
-        draft.write_text(str(seconds), encoding="ascii")
+        draft.write_text(text, encoding="ascii")
         draft.replace(self._controller.clock)
 
 

@@ -256,3 +256,21 @@ def test_a_dead_server_leaves_soon_after_the_store_can_be_written_again(core: Co
     play(story, core.app.state.run)
     assert time.monotonic() - began[0] < SOON
     assert core.app.snapshot().store == ""
+
+
+def test_an_intent_that_makes_planning_fail_is_refused_and_the_last_good_one_stays(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FAULTS 6.3: what check let pass and a later part could not bear ended the controller, again at every start."""
+
+    def bears_no(intent: Intent) -> None:
+        raise RuntimeError(f"no more than {len(intent.pools)} pools")
+
+    before = core.intent
+    monkeypatch.setattr(core.app.pools, "would_be", bears_no)
+    (why,) = core.app.intents.propose(replace(core.intent, pools=(core.pool(),)))
+    assert "no more than 1 pools" in why
+    assert core.intent is before
+    assert core.app.snapshot().intent_errors == (why,)
+    (failure,) = core.said.of("failure")
+    assert failure["place"].startswith("test_faults_core.py:"), "where it arose"
