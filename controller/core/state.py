@@ -11,7 +11,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import TypeVar
 
@@ -53,6 +53,7 @@ class State:
         self._clock = clock
         self._journal = journal
         self._pins = pins
+        self._intent_text = _IntentText()
         found = _Stored(store, clock)
         self.intent: Cell[Intent] = Cell("intent", found.intent())
         self.tables: Cell[Tables] = Cell("tables", found.tables())
@@ -158,7 +159,6 @@ class State:
         for name, value in (
             ("format", FORMAT),
             ("term", self.term.value),
-            ("intent", self.intent.value),
             ("bound", tables.bound),
             ("retained", tables.retained),
             ("former", tables.former),
@@ -170,6 +170,8 @@ class State:
             ("owners", self.owners.value),
         ):
             out[name] = (value, partial(_json, value))
+        intent = self.intent.value
+        out["intent"] = (intent, partial(self._intent_text.of, intent))
         for key, state in tables.pools.items():
             out[_POOL + key] = (state, partial(history.dump, state))
         for pool, verdicts in self.verdicts.value.items():
@@ -198,6 +200,32 @@ def _alike(one: object, other: object) -> bool:
 
 def _json(value: object) -> bytes:
     return json.dumps(encode(value)).encode()
+
+
+class _IntentText:
+    """The intent as JSON: a large one is mostly what it was, and that is not encoded again."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[object, str]] = {}
+        """By the identity of what was encoded, which is kept so that it has no other."""
+
+    def of(self, intent: Intent) -> bytes:
+        """As ``encode`` has it."""
+        known, self._known = self._known, {}
+        parts = []
+        for each in fields(intent):
+            value = getattr(intent, each.name)
+            if isinstance(value, tuple):
+                text = f"[{', '.join(self._part(known, one) for one in value)}]"
+            else:
+                text = json.dumps(encode(value))
+            parts.append(f"{json.dumps(each.name)}: {text}")
+        return f"{{{', '.join(parts)}}}".encode()
+
+    def _part(self, known: Mapping[int, tuple[object, str]], part: object) -> str:
+        made = known.get(id(part)) or (part, json.dumps(encode(part)))
+        self._known[id(part)] = made
+        return made[1]
 
 
 class _Stored:

@@ -328,11 +328,15 @@ def _watch(state: PoolState, pairs: Pairs, until: float) -> tuple[Pairs, Times]:
 
 def _end_windows(state: PoolState, gone: set[int], now: float) -> PoolState:
     """Transitions and watches whose time is over, or whose backend gives its connections away, end."""
-    over = (state.until <= now) | np.isin(state.before, list(gone))
+    over = state.until <= now
+    if gone:
+        over |= np.isin(state.before, list(gone))
     if np.any(over & (state.before != 0)):
         before, until = state.before.copy(), state.until.copy()
         before[over], until[over] = 0, 0.0
         state = replace(state, before=before, until=until)
+    if not len(state.watched):
+        return state
     alive = (state.watched_until > now) & ~np.isin(state.watched >> 16, list(gone))
     if not alive.all():
         state = replace(state, watched=state.watched[alive], watched_until=state.watched_until[alive])
