@@ -331,6 +331,14 @@ def test_an_lb_switch_that_died_again_before_it_was_used_was_away_all_the_time()
     assert judge(one, *twice, records=(record,), admitted=((15.0, "lb2"), (35.0, "lb2"))).verdict == "broken"
 
 
+@pytest.mark.parametrize("lb", ["lb2", "edge1"])
+def test_a_cable_between_p4_switches_is_used_again_when_hellos_arrive(lb: str) -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    steps = (done("cable", "cut", "edge1-lb2", 5.0), done("cable", "mend", "edge1-lb2", 28.0))
+    judged = judge(one, *steps, records=(record,), admitted=((30.5, lb),))
+    assert judged.verdict == ("at_risk" if lb == "lb2" else "broken")
+
+
 @pytest.mark.parametrize("lb", ["lb1", "lb3"])
 def test_no_other_return_ends_fullnat(lb: str) -> None:
     one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))

@@ -162,8 +162,9 @@ def path_changes(
     stage: Stage, done: Iterable[Done], admitted: Iterable[tuple[float, str]]
 ) -> list[PathChange]:
     """Deaths, returns and pauses of lb switches, and what happened to cables between switches."""
+    used = [(t, switch, _known(stage, switch)) for t, switch in admitted]
     found = [
-        PathChange(t, f"{switch} was used again", _known(stage, switch), False) for t, switch in admitted
+        PathChange(t, f"{switch} was used again", lb, False) for t, switch, lb in used if lb in stage.lbs
     ]
     for one in done:
         step = one.step

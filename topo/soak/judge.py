@@ -42,6 +42,8 @@ begins later does not explain that nothing came back."""
 SETTLED = 1.0
 """Seconds from a new table until every switch has it; from a path's change until packets take the new one.
 ``Evidence.lag`` is added."""
+ONE_RETURN = 5.0
+"""Seconds within which a cable that is mended and the hellos that arrive again are one return."""
 KILLING = 0.5
 """Seconds from when a kill is noted until the server is dead."""
 NEAR = 0.3
@@ -199,7 +201,7 @@ class Judge:
         if path.gone:
             return not mine or path.lb in mine
         before = [one for one in self._paths if one.lb == path.lb and one.t < path.t]
-        used = max((one.t for one in before if not one.gone), default=0.0)
+        used = max((one.t for one in before if not one.gone and one.t < path.t - ONE_RETURN), default=0.0)
         left = min((one.t for one in before if one.gone and one.t > used), default=used)
         return mine != {path.lb} and opened >= left - self._settled
 

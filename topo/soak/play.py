@@ -305,7 +305,7 @@ class Soak:
             start,
             done,
             signals.table_changes(seen.events, self._stage.lbs),
-            signals.admissions(seen.events),
+            signals.returns(seen.events),
             tuple(seen.away) if self._gone is None else (*seen.away, (self._gone, float("inf"))),
             signals.notes(seen.events),
             self._probe(),

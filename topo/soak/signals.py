@@ -17,6 +17,7 @@ ACCEPTED = "intent_accepted"
 REFUSED = "intent_refused"
 TABLE = "table"
 ADMITTED = "admitted"
+LINKED = "link_up"
 FAILURE = "failure"
 VERDICT = "verdict"
 WITHDRAWN = "withdrawn"
@@ -79,7 +80,16 @@ def _written(writes: Iterable[Event], t: float) -> float:
 
 def admissions(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
     """When edges began to use an lb switch again, and which, by its name at that time."""
-    return tuple((when(one), str(one.get("switch"))) for one in events if name(one) == ADMITTED)
+    return _said_of(events, ADMITTED)
+
+
+def returns(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
+    """The same, and between P4 switches also when hellos arrive again: either end of a cable says so, by its name."""
+    return _said_of(events, ADMITTED, LINKED)
+
+
+def _said_of(events: Iterable[Event], *names: str) -> tuple[tuple[float, str], ...]:
+    return tuple((when(one), str(one.get("switch"))) for one in events if name(one) in names)
 
 
 def seconds(value: Any) -> float:
