@@ -22,7 +22,7 @@ import numpy as np
 from controller.plan import turns, writer
 from controller.plan.demand import demand
 from controller.plan.ids import IdAllocator, Space
-from controller.plan.pool import Health, Origin, Origins, PoolState, next_change, shifted, step
+from controller.plan.pool import Health, Origin, Origins, PoolMember, PoolState, next_change, shifted, step
 from controller.plan.turns import Turn
 from controller.spec.types import Intent, Listener, Pool, Then, Vip
 
@@ -368,14 +368,22 @@ def _merge(tables: Tables, intent: Intent) -> Tables:
 
 
 def _settled_as(own: PoolState, shared: PoolState) -> bool:
-    alike = {(m.id, m.removed) for m in own.members} <= {(m.id, m.removed) for m in shared.members}
+    theirs = {member.id: member for member in shared.members}
     return (
-        alike
+        all(m.id in theirs and _kept_as_long(m, theirs[m.id]) for m in own.members)
         and not own.moving
         and not len(own.watched)
         and own.panicked == shared.panicked
         and np.array_equal(own.now, shared.now)
     )
+
+
+def _kept_as_long(member: PoolMember, shared: PoolMember) -> bool:
+    """What drains is not given up earlier by the shared state, which may drain it for longer than a listener has."""
+    if (member.removed, member.origin) != (shared.removed, shared.origin):
+        return False
+    mine, theirs = member.draining_since, shared.draining_since
+    return mine is None or theirs is None or theirs >= mine
 
 
 def _turn(tables: Tables, intent: Intent, now: float) -> Tables:

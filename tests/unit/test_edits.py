@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from tests.edits.fabric import Fabric, Moved
 from tests.edits.generator import EDITS
 from tests.edits.sequence import play
@@ -33,3 +35,9 @@ def test_a_planner_that_forgets_a_listeners_past_is_found_out() -> None:
     finally:
         Fabric.edit.__globals__["accept"] = accept
     assert found > 0
+
+
+@pytest.mark.parametrize("seed", [1386])
+def test_what_once_moved_a_connection_moves_none(seed: int) -> None:
+    """1386: a listener's own state was given up for a pool's that had drained the same server for longer."""
+    play(seed)
