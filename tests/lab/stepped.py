@@ -1,34 +1,13 @@
-"""A lab whose controller has a wall clock that can be stepped.
-
-``python -m tests.lab.stepped FILE run ...`` is ``evenkeel run ...`` whose CLOCK_REALTIME is later by the seconds that
-FILE holds, or stands at the time that it holds after a "="; other clocks, and those of all others, stay as they are.
-"""
+"""A lab whose controller has a wall clock that can be stepped, and stopped; all other clocks stay as they are."""
 
 from __future__ import annotations
 
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from tests.lab.balanced import Balanced
 from topo.demo import actors
 from topo.lab import Lab
-
-
-def _install(path: Path) -> None:
-    """Before modules are imported that keep a reference to ``time.time``."""
-    real = time.time_ns
-
-    def stepped_ns() -> int:
-        text = path.read_text(encoding="ascii")
-        seconds = int(float(text.removeprefix("=")) * 1e9)
-        return seconds if text.startswith("=") else real() + seconds
-
-    def stepped() -> float:
-        return stepped_ns() / 1e9
-
-    time.time_ns, time.time = stepped_ns, stepped
 
 
 class _Controller(actors.Controller):
@@ -42,7 +21,7 @@ class _Controller(actors.Controller):
     def argv(self) -> list[str]:
         """Its command line."""
         python, _, _, *rest = super().argv()
-        return [python, "-m", __name__, str(self.clock), *rest]
+        return [python, "-m", "tests.lab.clocked", str(self.clock), *rest]
 
 
 class Stepped(Balanced):
@@ -64,10 +43,3 @@ class Stepped(Balanced):
         draft = self._controller.clock.with_suffix(".new")
         draft.write_text(text, encoding="ascii")
         draft.replace(self._controller.clock)
-
-
-if __name__ == "__main__":
-    _install(Path(sys.argv.pop(1)))
-    from controller.cli.main import main
-
-    main()

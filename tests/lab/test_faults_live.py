@@ -100,8 +100,10 @@ def test_steps_of_the_wall_clock_forget_nobody(served: Stepped, long: LongConnec
     for seconds in (62.0 * MEMORY, -119.0 * MEMORY):  # what was computed of it jumped by two, among three
         served.step_clock(seconds)
         _wait_clock(served, time.time() + seconds)
+        served.edit_intent(shift(served, "web"))  # it plans, at the time that it sees now
     served.settle()
     _all_well(long)
+    served.step_clock(0.0)
 
 
 def _wait_clock(served: Stepped, at: float) -> None:
