@@ -158,12 +158,12 @@ def remembered(intent: Intent, tables: Tables) -> dict[str, float]:
 
 
 def vip_memory(intent: Intent, tables: Tables) -> dict[str, float]:
-    """The same by VIP name, for what is remembered of all its listeners together."""
+    """The same by VIP name, for what is remembered of all its listeners together: half of what an entry lasts."""
     whole = served(intent, tables)
     out = {}
     for vip in whole.vips:
         turn, asked = tables.turns.get(vip.name), memory_of(whole, vip)
-        out[vip.name] = asked if turn is None else max(asked, turn.period)
+        out[vip.name] = asked if turn is None else max(asked, turns.lasting(turn) / 2)
     return out
 
 

@@ -1,8 +1,9 @@
 """Generations of a VIP's memory on Open vSwitch: a stored counter that moves by one, never computed from a clock. Pure.
 
-Connections are remembered in the zone of the present generation and looked up in it and in the one before. A
-generation lasts at least as long as the longest ``memory_timeout`` that was asked for while it, or the one before, was
-present: what spoke within ``memory_timeout`` is found, also across an edit of it. After a long absence it turns once.
+Connections are remembered in the zone of the present generation and looked up in it and in the one before. conntrack
+does not renew an entry that sees one direction only: it lasts for twice the memory that held when it was made. So
+another ``memory_timeout`` begins with a generation: a longer one with the next, a shorter one as soon as no entry of
+a longer one is left. After a long absence the counter moves once.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ class Turn:
     since: float
     """When it began, seconds of the clock."""
     period: float
-    """How long it lasts, seconds."""
+    """How long it lasts, seconds; what speaks in it may be silent for as long, unless less is asked for."""
     asked: float
-    """The longest memory that was asked for since it began."""
+    """The longest memory that was asked for since it began: entries made in it last twice that, or the period."""
 
 
 def first(memory: float, now: float) -> Turn:
@@ -31,14 +32,17 @@ def first(memory: float, now: float) -> Turn:
 
 def advance(turn: Turn, memory: float, now: float) -> Turn:
     """The turn at ``now`` for a VIP that asks for so many seconds of ``memory``: at most one generation later."""
-    asked, period = max(turn.asked, memory), max(turn.period, memory)
-    if now >= turn.since + period:
+    asked = max(turn.asked, memory)
+    if now >= due(turn):
         return Turn(turn.number + 1, now, asked, memory)
-    if (asked, period) == (turn.asked, turn.period):
-        return turn
-    return replace(turn, asked=asked, period=period)
+    return turn if asked == turn.asked else replace(turn, asked=asked)
 
 
 def due(turn: Turn) -> float:
     """When the next generation begins."""
     return turn.since + turn.period
+
+
+def lasting(turn: Turn) -> float:
+    """For how long an entry is needed that is made now, seconds."""
+    return 2 * max(turn.asked, turn.period)

@@ -230,8 +230,12 @@ class Fabric:
         return self.tables.ids.name(Space.BACKEND, number) or f"id {number}"
 
     def _memory(self, connection: Connection) -> float:
+        """A longer memory holds from the next generation on."""
         pool = self._pool(connection)
-        return pool.memory_timeout if pool is not None else 10.0
+        vip = next((v.name for v in self.intent.vips if v.address == connection.vip), "")
+        if pool is None or vip not in self.tables.turns:
+            return 10.0
+        return min(pool.memory_timeout, self.tables.turns[vip].period)
 
     def _pool(self, connection: Connection) -> Pool | None:
         for vip in self.intent.vips:

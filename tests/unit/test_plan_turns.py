@@ -1,11 +1,11 @@
-"""What spoke within ``memory_timeout`` is found, across any sequence of edits and absences; one generation a step."""
+"""What spoke within the memory that held is found, across any sequence of edits and absences; one generation a step."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.plan.turns import Turn, advance, due, first
+from controller.plan.turns import Turn, advance, due, first, lasting
 
 MEMORIES = st.sampled_from([1.0, 10.0, 60.0, 900.0])
 STEPS = st.lists(st.tuples(MEMORIES, st.floats(0, 3000)), max_size=40)
@@ -22,18 +22,39 @@ def test_a_generation_lasts_as_long_as_the_memory_and_then_the_next_begins() -> 
     assert advance(turn, 10.0, 10.0) == Turn(1, 10.0, 10.0, 10.0)
 
 
-def test_a_longer_memory_holds_for_the_present_generation_and_a_shorter_one_from_after_the_next() -> None:
+def test_another_memory_begins_with_a_generation_a_shorter_one_with_the_second() -> None:
     turn = advance(first(10.0, 0.0), 60.0, 5.0)
-    assert due(turn) == 60.0
+    assert due(turn) == 10.0, "what was made at 0.0 lasts until 20.0, and must be copied before"
+    assert lasting(turn) == 120.0
     turn = advance(turn, 10.0, 6.0)
-    assert due(turn) == 60.0, "what was promised is kept"
-    turn = advance(turn, 10.0, 60.0)
-    assert (turn.number, due(turn)) == (1, 120.0), "it is looked up in the generation before for as long"
-    assert due(advance(turn, 10.0, 120.0)) == 130.0
+    assert lasting(turn) == 120.0, "what was promised is kept"
+    turn = advance(turn, 10.0, 10.0)
+    assert (turn.number, due(turn)) == (1, 70.0), "it is looked up in the generation before for as long"
+    assert due(advance(turn, 10.0, 70.0)) == 80.0
 
 
 def test_a_long_absence_turns_once() -> None:
     assert advance(first(10.0, 0.0), 10.0, 1e6) == Turn(1, 1e6, 10.0, 10.0)
+
+
+@given(MEMORIES, st.lists(st.tuples(st.one_of(st.none(), MEMORIES), st.floats(0.01, 0.99)), max_size=60))
+def test_entries_that_conntrack_does_not_renew_outlast_what_was_promised(
+    memory: float, steps: list[tuple[float | None, float]]
+) -> None:
+    """Three zones in turn; a packet makes an entry where the present one has none. The memory grows now and then."""
+    turn, now = first(memory, 0.0), 0.0
+    ends = {0: lasting(turn)}
+    for asked, share in steps:
+        memory = max(memory, asked or 0.0)
+        turn = advance(turn, memory, now)
+        end = now + share * min(memory, turn.period)
+        while due(turn) <= end:
+            turn = advance(turn, memory, due(turn))
+        now = end
+        here, before = turn.number % 3, (turn.number - 1) % 3
+        if ends.get(here, 0.0) <= now:
+            assert ends.get(before, 0.0) > now, f"forgotten at {now} in {turn}"
+            ends[here] = now + lasting(turn)
 
 
 @given(MEMORIES, STEPS)
@@ -42,7 +63,7 @@ def test_what_spoke_within_the_memory_that_was_promised_then_is_found(
 ) -> None:
     """A packet is remembered in the present generation's zone, and found while that is the present or the last one."""
     turn, now = first(memory, 0.0), 0.0
-    spoke = [(now, turn.number, memory)]
+    spoke = [(now, turn.number, min(memory, turn.period))]
     for asked, wait in steps:
         end = now + wait
         # A controller that lives steps at every deadline; the present memory is what was asked for last.
@@ -55,7 +76,7 @@ def test_what_spoke_within_the_memory_that_was_promised_then_is_found(
         before, turn = turn, advance(turn, memory, now)
         assert turn.number - before.number <= 1
         _all_found(spoke, turn.number, now)
-        spoke.append((now, turn.number, memory))
+        spoke.append((now, turn.number, min(memory, turn.period)))
 
 
 def _all_found(spoke: list[tuple[float, int, float]], number: int, now: float) -> None:
@@ -71,10 +92,10 @@ def test_nothing_is_forgotten_early_by_a_controller_that_was_away(
     memory: float, steps: list[tuple[float, float]]
 ) -> None:
     turn, now = first(memory, 0.0), 0.0
-    spoke = [(now, turn.number, memory)]
+    spoke = [(now, turn.number, min(memory, turn.period))]
     for asked, wait in steps:
         now, memory = now + wait, asked
         before, turn = turn, advance(turn, memory, now)
         assert turn.number - before.number in (0, 1)
         _all_found(spoke, turn.number, now)
-        spoke.append((now, turn.number, memory))
+        spoke.append((now, turn.number, min(memory, turn.period)))
