@@ -26,6 +26,7 @@ LISTENER = PLACED.priority(Priority.LISTENER)
 OURS = PLACED.cookie(Kind.STATIC)
 STRANGER = 0x77
 WITHIN = 5.0
+UNTAGGED = "vlan_tci=0x0000/0x0fff"
 _ZONE = re.compile(r"set_field:0x[0-9a-f]+(/0x[0-9a-f]+)?->reg[89]\b")
 
 
@@ -49,9 +50,9 @@ def held(lab: Lab, switch: str) -> dict[str, set[str]]:
     }
 
 
-DR = f"table=0,priority={LISTENER},tcp,nw_dst=10.0.0.100,tp_dst=7000,ip_frag=no"
-NAT = f"table=0,priority={LISTENER},tcp,nw_dst=10.0.0.101,tp_dst=7000,ip_frag=no"
-UDP = f"table=0,priority={LISTENER},udp,nw_dst=10.0.0.100,tp_dst=7001,ip_frag=no"
+DR = f"table=0,priority={LISTENER},tcp,{UNTAGGED},nw_dst=10.0.0.100,tp_dst=7000,ip_frag=no"
+NAT = f"table=0,priority={LISTENER},tcp,{UNTAGGED},nw_dst=10.0.0.101,tp_dst=7000,ip_frag=no"
+UDP = f"table=0,priority={LISTENER},udp,{UNTAGGED},nw_dst=10.0.0.100,tp_dst=7001,ip_frag=no"
 STRANGE_GROUP = f"group_id={GROUP},type=select,bucket=output:1"
 SLOW_METER = f"meter={METER},pktps,band=type=drop,rate=7"
 IN_OURS = f"table={BACKEND},priority=99"
