@@ -18,7 +18,8 @@ _UNUSABLE: tuple[tuple[Network, str], ...] = tuple(
     (ip_network(prefix), why)
     for prefix, why in (
         ("0.0.0.0/8", "which is no host's address"),
-        ("127.0.0.0/8", "a loopback address, which never leaves its host"),
+        # The rest of 127.0.0.0/8 is what hosts of a network that is simulated on one machine have.
+        ("127.0.0.0/16", "a loopback address, which never leaves its host"),
         ("169.254.0.0/16", "a link-local address, which no router forwards"),
         ("224.0.0.0/4", "a multicast address"),
         ("255.255.255.255/32", "the broadcast address"),
