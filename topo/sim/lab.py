@@ -187,7 +187,7 @@ def _simulated(topology: model.Topology) -> model.Topology:
     """The same of embedded switches, its servers at loopback addresses."""
     homes = {host.subnet for host in topology.hosts if host.kind == "server"}
     subnets = []
-    for number, subnet in enumerate(topology.subnets):
+    for number, subnet in enumerate(topology.subnets, start=1):
         prefixes: Mapping[int, Any] = {prefix.version: prefix for prefix in subnet.prefixes}
         if subnet.name in homes:
             prefixes = {**prefixes, 4: IPv4Network(LOOPBACK.format(number))}
