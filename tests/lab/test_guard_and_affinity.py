@@ -47,6 +47,10 @@ def as_it_was(balanced_pair: Balanced) -> Iterator[None]:
     """Each test starts with the lab's own intent."""
     original = balanced_pair.lab.intent_path.read_text(encoding="utf-8")
     yield
+    # The way back would be refused as well.
+    balanced_pair.edit_intent(
+        lambda document: listener(document).update(affinity="connection", accept_loss=True)
+    )
     balanced_pair.mark()
     balanced_pair.lab.intent_path.write_text(original, encoding="utf-8")
     balanced_pair.wait_event("intent_accepted")
@@ -128,7 +132,7 @@ def test_a_source_with_affinity_keeps_its_server_through_a_change_of_weights(bal
     lab = balanced_pair.lab
 
     def sticky(document: Any) -> None:
-        listener(document)["affinity"] = "source"
+        listener(document).update(affinity="source", accept_loss=True)
 
     balanced_pair.edit_intent(sticky)
     balanced_pair.settle()
