@@ -22,6 +22,8 @@ class Authority:
         self._committed = committed
         self._fleet = fleet
         self._clock = clock
+        self._changed = asyncio.Event()
+        committed.subscribe(self._changed.set)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -29,9 +31,27 @@ class Authority:
             world = self._committed.value
             if world is not None:
                 self._fleet.renew(self.until(world))
-            vips = () if world is None else world.intent.vips
-            shortest = min((vip.authority for vip in vips), default=_LONGEST * RENEWALS)
-            await asyncio.sleep(min(shortest / RENEWALS, _LONGEST))
+            await self._wait(self._interval())
+
+    async def _wait(self, interval: float) -> None:
+        """For so many seconds, or until an authority is shorter than it was."""
+        end = self._clock.now() + interval
+        while (left := end - self._clock.now()) > 0:
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(left):
+                    await self._changed.wait()
+            except TimeoutError:
+                return
+            if self._interval() < interval:
+                return
+
+    def _interval(self) -> float:
+        """Seconds between two renewals."""
+        world = self._committed.value
+        vips = () if world is None else world.intent.vips
+        shortest = min((vip.authority for vip in vips), default=_LONGEST * RENEWALS)
+        return min(shortest / RENEWALS, _LONGEST)
 
     def until(self, world: PlanInput) -> dict[int, float]:
         """The deadline of each VIP that has an owner, by id."""

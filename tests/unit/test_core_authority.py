@@ -1,0 +1,56 @@
+"""Authority is renewed three times before it ends, also when an edit makes it shorter."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from controller.clock import SystemClock
+from controller.core.authority import Authority
+from controller.core.cells import Cell
+from controller.core.fleet import Fleet
+from controller.plan.duty import PlanInput
+from tests.fakes.core import intent_file, whole
+
+
+class Renewed:
+    """A fleet that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[int, float]] = []
+        self.again = asyncio.Event()
+
+    def renew(self, until: dict[int, float]) -> None:
+        self.told.append(until)
+        self.again.set()
+
+
+class Still(SystemClock):
+    """A clock that stands."""
+
+    def now(self) -> float:
+        return 100.0
+
+
+def test_a_shorter_authority_is_renewed_at_once_and_not_when_the_longer_one_was_due(tmp_path: Path) -> None:
+    core = whole(intent_file(tmp_path / "intent.yaml", "demo", "embedded"))
+    world = core.world
+    vips = tuple(replace(vip, authority=3600.0) for vip in world.intent.vips)
+    cell: Cell[PlanInput | None] = Cell("committed", replace(world, intent=replace(world.intent, vips=vips)))
+
+    async def play() -> list[dict[int, float]]:
+        fleet = Renewed()
+        task = asyncio.create_task(Authority(cell, cast(Fleet, fleet), Still()).run())
+        await fleet.again.wait()
+        fleet.again.clear()
+        short = tuple(replace(vip, authority=3.0) for vip in vips)
+        cell.put(replace(world, intent=replace(world.intent, vips=short)))
+        await asyncio.wait_for(fleet.again.wait(), 5)
+        task.cancel()
+        return fleet.told
+
+    first, second = asyncio.run(play())
+    assert set(first.values()) == {3700.0}
+    assert set(second.values()) == {103.0}
