@@ -20,7 +20,7 @@ from flows.entries import Flow, flow
 from flows.match import Match
 from flows.tables import (
     BACKEND,
-    FLAG_GIVEN_AWAY,
+    FLAG_RELEASED,
     FLAG_SYN,
     FLAGS,
     POOL,
@@ -53,7 +53,7 @@ def _model(placed: Placed, kind: Kind, pool: int, slot: int, backend: int) -> Fl
         )
     place = Match.of(**{POOL: pool, SLOT: slot})
     # What a backend gave away was none of the slot's former backend's either.
-    match = place if kind is Kind.SLOT else place.plus(**{FLAGS: (0, FLAG_SYN | FLAG_GIVEN_AWAY)})
+    match = place if kind is Kind.SLOT else place.plus(**{FLAGS: (0, FLAG_SYN | FLAG_RELEASED)})
     chosen = (Load(backend, Bits(BACKEND)),)
     return flow(
         placed.table(Stage.SLOT),

@@ -76,8 +76,8 @@ SLOT_IN_MARK = 0x20000
 """In SLOT: the backend came from memory, and ct_mark names the slot."""
 
 FLAG_SYN, FLAG_STICKY, FLAG_FORGET, FLAG_LARGE = 1, 2, 4, 8
-FLAG_RETRACTED, FLAG_GATHERED, FLAG_GIVEN_AWAY, FLAG_TRIAL = 16, 32, 64, 128
-"""GIVEN_AWAY stands with FORGET, which has the decision replace what was remembered: the connection's backend gave it
+FLAG_RETRACTED, FLAG_GATHERED, FLAG_RELEASED, FLAG_TRIAL = 16, 32, 64, 128
+"""RELEASED stands with FORGET, which has the decision replace what was remembered: the connection's backend gave it
 away, so it is none of those that the slot's former backend still has."""
 
 ZONE_NOW = Bits("reg8", 0, 16)

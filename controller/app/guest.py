@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.app.assembly import App, open_file
-from controller.clock import SystemClock
+from controller.clock import Clock, SystemClock
 from controller.core.control import socket_beside
 from controller.core.journal import Journal, QueuedSink
 from controller.sites.base import StoreError
@@ -57,9 +57,10 @@ class Guest(OpenFlowApp):
             self._refused = error
             self._begun.set()
             return
-        sink = QueuedSink(sys.stdout)
+        clock = SystemClock()
+        sink = QueuedSink(sys.stdout, wall=clock.wall)
         try:
-            asyncio.run(self._run(store, sink))
+            asyncio.run(self._run(store, Journal(sink, clock.wall), clock))
         except StoreError as error:
             self._refused = error
         except Exception:
@@ -70,9 +71,8 @@ class Guest(OpenFlowApp):
             store.close()
             sink.close()
 
-    async def _run(self, store: SqliteStore, sink: QueuedSink) -> None:
-        clock = SystemClock()
-        app = App(self._file, store, Journal(sink, clock.wall), clock)
+    async def _run(self, store: SqliteStore, journal: Journal, clock: Clock) -> None:
+        app = App(self._file, store, journal, clock)
         core = app.controller
         hub = Hub(asyncio.get_running_loop(), core.handle, core.cookies, lambda: app.terms.now)
         core.on_switches = hub.switches_changed

@@ -30,8 +30,8 @@ class _CannotRead(Exception):
 
 def run(config: Path, state: Path, listen: str) -> int:
     """Run until SIGTERM or SIGINT; SIGHUP: look at the intent file now. Returns an exit code."""
-    sink = QueuedSink(sys.stdout)
     clock = SystemClock()
+    sink = QueuedSink(sys.stdout, wall=clock.wall)
     try:
         file = open_file(config)
         host, port = _address(listen)

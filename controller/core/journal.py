@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -42,14 +42,7 @@ class Journal:
 
     def event(self, name: str, **fields: object) -> None:
         """Write one event; never blocks, never raises."""
-        row = {
-            "t": round(time.monotonic(), 6),
-            "at": round(self._wall(), 3),
-            "change": self.change(),
-            "event": name,
-            **fields,
-        }
-        self.sink.write(json.dumps(row, default=str) + "\n")
+        self.sink.write(_line(self._wall(), {"change": self.change(), "event": name, **fields}))
 
 
 class QueuedSink:
@@ -59,10 +52,13 @@ class QueuedSink:
     that went away ends the log.
     """
 
-    def __init__(self, stream: IO[str], backlog: int = BACKLOG) -> None:
+    def __init__(
+        self, stream: IO[str], backlog: int = BACKLOG, wall: Callable[[], float] = time.time
+    ) -> None:
         self._full = self._failed = 0
         """Lines lost, as each of the two threads counts them."""
         self._stream = stream
+        self._wall = wall
         self._lines: queue.Queue[str | None] = queue.Queue(backlog)
         self._said = 0
         self._closed = False
@@ -112,11 +108,9 @@ class QueuedSink:
 
     def _say(self) -> None:
         count = self.dropped
-        row = {
-            "t": round(time.monotonic(), 6),
-            "at": round(time.time(), 3),
-            "event": "events_dropped",
-            "count": count,
-        }
-        if self._out(json.dumps(row) + "\n"):
+        if self._out(_line(self._wall(), {"event": "events_dropped", "count": count})):
             self._said = count
+
+
+def _line(wall: float, fields: Mapping[str, object]) -> str:
+    return json.dumps({"t": round(time.monotonic(), 6), "at": round(wall, 3), **fields}, default=str) + "\n"

@@ -83,7 +83,7 @@ class PoolState:
 
     @staticmethod
     def new(name: str, protocol: Protocol, slots: int) -> PoolState:
-        """A pool nobody has served yet."""
+        """A pool that has not been served yet."""
         empty = np.zeros(slots, np.uint16)
         return PoolState(
             name, protocol, (), (), empty, empty, np.zeros(slots), np.empty(0, np.uint32), np.empty(0)
@@ -275,7 +275,7 @@ def _serving(
     health = rules.health
     up = {m.backend.name: health[m.backend.name].up if m.backend.name in health else True for m in able}
     groups = sorted({m.backend.group for m in able})
-    # A group of which nobody lives gives way to the next; panic is a matter of the group that serves.
+    # A group without a living backend gives way to the next; panic is a matter of the group that serves.
     living = [g for g in groups if any(up[m.backend.name] for m in able if m.backend.group == g)]
     serves = [m for m in able if m.backend.group in (living or groups)[:1]]
     usable, panicked = effective(

@@ -86,7 +86,7 @@ class Shards(Mapping[K, V]):
         return self._branches[place & _MASK][place >> BITS & _MASK]
 
     def _apply(self, put: Mapping[K, V], gone: Iterable[K]) -> None:
-        """For a version that nobody has seen."""
+        """For a version that is held nowhere yet."""
         own, branches = dict[int, dict[K, V]](), set[int]()
 
         def mine(place: int) -> dict[K, V]:

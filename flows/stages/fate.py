@@ -21,7 +21,7 @@ from flows.spec import Here
 from flows.tables import BACKEND, FLAG_STICKY, FLAG_SYN, FLAGS, POOL, Kind, Meters, Stage
 
 _FORGET = (Load(1, Bits(FLAGS, 2, 1)),)
-_GIVEN_AWAY = (*_FORGET, Load(1, Bits(FLAGS, 6, 1)))
+_RELEASED = (*_FORGET, Load(1, Bits(FLAGS, 6, 1)))
 
 
 def static(here: Here) -> list[Flow]:
@@ -48,14 +48,14 @@ def special(here: Here, backend: BackendSpec) -> list[Flow]:
     static_cookie = placed.cookie(Kind.STATIC)
     if backend.fate is Fate.DRAIN:
         syn = this.plus(**{FLAGS: (FLAG_SYN, FLAG_SYN | FLAG_STICKY)})
-        return [flow(table, 30, syn, _GIVEN_AWAY, cookie=static_cookie, goto=anew)]
+        return [flow(table, 30, syn, _RELEASED, cookie=static_cookie, goto=anew)]
     if backend.fate is Fate.MOVE:
-        return [flow(table, 30, this, _GIVEN_AWAY, cookie=static_cookie, goto=anew)]
+        return [flow(table, 30, this, _RELEASED, cookie=static_cookie, goto=anew)]
     if backend.fate is Fate.RESET:
         syn = this.plus(**{FLAGS: (FLAG_SYN, FLAG_SYN)})
         tell = (Report(placed.meter(Meters.RESETS)),)
         return [
-            flow(table, 31, syn, _GIVEN_AWAY, cookie=static_cookie, goto=anew),
+            flow(table, 31, syn, _RELEASED, cookie=static_cookie, goto=anew),
             flow(table, 30, this, tell, cookie=placed.cookie(Kind.RESET, backend.id)),
         ]
     return []

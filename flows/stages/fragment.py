@@ -142,14 +142,14 @@ def _gather(here: Here, ip: Match) -> list[Flow]:
     once, twice = Conntrack(zone, gathered), Conntrack(zone + 1, gathered)
     ungathered = ip.plus(ip_frag=FRAG_ANY, **{FLAGS: (0, FLAG_GATHERED)})
     first, later = ip.plus(ip_frag=FRAG_FIRST), ip.plus(ip_frag=FRAG_LATER)
-    to_nobody = first.plus(**{LISTENER: 0})
+    to_no_listener = first.plus(**{LISTENER: 0})
     return [
         flow(deciding, 40, ungathered, (Load(1, Bits(FLAGS, 5, 1)), once), cookie=cookie),
         flow(gathered, 42, first.plus(ct_zone=zone), (twice,), cookie=cookie),
         flow(gathered, 41, later.plus(ct_zone=zone), (_wait(here, ZONE_NOW), twice), cookie=cookie),
         flow(gathered, 30, later, cookie=cookie),
         # To no listener: calls off the copies that wait.
-        flow(gathered, 10, to_nobody, (_wait(here, ZONE_NEW),), cookie=drop),
+        flow(gathered, 10, to_no_listener, (_wait(here, ZONE_NEW),), cookie=drop),
         flow(gathered, 0, first, cookie=cookie, goto=deciding),
     ]
 

@@ -248,9 +248,9 @@ class Connection:
             raise SwitchError(f"switch {self.name} refused (arbitration): {what}")
         self._lose()
         self._problem = ""
-        nobody = update.status.code == rpc_code.NOT_FOUND
+        without = update.status.code == rpc_code.NOT_FOUND
         highest = update.election_id.high
-        self._on_event(Backup(self.name, None if nobody else highest, highest))
+        self._on_event(Backup(self.name, None if without else highest, highest))
 
     async def _activate(self, channel: P4Channel, stream: Stream, allowed: bool = False) -> None:
         """We are primary: see to the pipeline and the digests; ``allowed``: also where another program runs."""

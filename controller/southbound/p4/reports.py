@@ -58,7 +58,7 @@ class PinEnded:
 
 @dataclass(frozen=True)
 class Refused:
-    """The switch refused a message on the stream, for which nobody waits."""
+    """The switch refused a message on the stream, which answers no request."""
 
     session: SessionRef
     what: str
