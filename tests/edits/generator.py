@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from random import Random
@@ -167,8 +167,15 @@ def _vip_on(random: Random, intent: Intent) -> Intent | None:
     return None
 
 
+def _unused(random: Random, kind: str, named: Iterable[Vip | Switch | Pool]) -> str:
+    """A name that none of these has: two of one name are refused by ``check``."""
+    taken = {one.name for one in named}
+    name = f"{kind}{random.randrange(1000)}"
+    return name if name not in taken else _unused(random, kind, named)
+
+
 def _vip_renamed(random: Random, intent: Intent) -> Intent | None:
-    chosen, name = random.choice(intent.vips), f"vip{random.randrange(1000)}"
+    chosen, name = random.choice(intent.vips), _unused(random, "vip", intent.vips)
     made = replace(chosen, name=name, listeners=tuple(replace(i, vip=name) for i in chosen.listeners))
     return replace(intent, vips=tuple(made if v is chosen else v for v in intent.vips))
 
@@ -192,7 +199,7 @@ def _vips_swapped(random: Random, intent: Intent) -> Intent | None:
 
 def _switch_renamed(random: Random, intent: Intent) -> Intent | None:
     chosen = random.choice([s for s in intent.switches if Role.LB in s.roles])
-    name = f"sw{random.randrange(1000)}"
+    name = _unused(random, "sw", intent.switches)
 
     def renamed(switch: Switch) -> Switch:
         ports = tuple(replace(p, to=name) if p.to == chosen.name else p for p in switch.ports)
@@ -206,7 +213,7 @@ def _split(random: Random, intent: Intent) -> Intent | None:
     chosen = random.choice(intent.pools)
     if len(intent.pools) > 3 or not chosen.backends:
         return None
-    name = f"pool{random.randrange(1000)}"
+    name = _unused(random, "pool", intent.pools)
     some = tuple(random.sample(chosen.backends, max(1, len(chosen.backends) // 2)))
     moved = {i.name for i in intent.listeners() if i.pool == chosen.name and random.random() < 0.5}
     vips = tuple(
