@@ -97,21 +97,24 @@ def test_memory_is_carried_from_generation_to_generation(trio: Lab, without: str
     balanced = Unprotected(trio, without) if without else Balanced(trio)
     tune(trio, pool("vault", memory_timeout=f"{GENERATION:g}s"))
     with balanced, LongConnections(trio) as long:
-        _next_generation()
+        _next_generation(balanced)
         long.open(30, ["vault"])
         long.speak()
-        _next_generation()
+        _next_generation(balanced)
         long.speak()
         balanced.edit_intent(weights("vault", s1=6))
-        _next_generation()
+        _next_generation(balanced)
         _forget_openings(trio)
         long.speak()
         assert (long.broken() == []) is unharmed
 
 
-def _next_generation() -> None:
-    """Wait until the next one has begun and the switches know."""
-    time.sleep(GENERATION - time.time() % GENERATION + 0.6)
+def _next_generation(balanced: Balanced) -> None:
+    """Wait until the next one has begun and every lb switch knows."""
+    balanced.mark()
+    balanced.wait_event("memory_turned", 4 * GENERATION, vip="vault")
+    for switch in LBS:
+        balanced.wait_event("converged", 2 * GENERATION, switch=switch)
 
 
 def test_a_connection_on_a_moved_slot_is_pinned_on_every_lb_switch_until_it_falls_silent(
@@ -196,7 +199,7 @@ def _broken(long: LongConnections, dead: str = "") -> list[Connection]:
 def test_new_connections_leave_a_dead_server_and_only_its_own_connections_end(
     served: Balanced, long: LongConnections
 ) -> None:
-    mine = _of("s3", long.open(12))
+    mine = _of("s3", long.open(60))
     with _down(served, "s3"):
         _left(long, "s3")
     long.speak()
@@ -237,7 +240,7 @@ def _check_ended(
     served: Balanced, long: LongConnections, server: str, then: str, trouble: AbstractContextManager[None]
 ) -> None:
     """In trouble a server's connections live for their grace, then end as said; all others live on."""
-    mine = _of(server, long.open(12))
+    mine = _of(server, long.open(60))
     resets = _resets(served.status())
     with trouble:
         served.wait_status(lambda status: _state(status, server) == "drain", "the server's grace begins")
