@@ -232,7 +232,7 @@ def _health(journal: Journal, clock: Clock, take: Callable[[list[Verdict]], None
     def problem(why: str) -> None:
         journal.event("probing_problem", why=why)
 
-    return HealthService(take, unix=clock.now, on_problem=problem)
+    return HealthService(take, now=clock.now, on_problem=problem)
 
 
 def pool_slots(world: PlanInput) -> dict[int, int]:

@@ -40,7 +40,7 @@ class HealthService:
     ``set_targets`` for backends that begin as down: when ``set_targets`` returns, the caller knows them.
     ``on_problem`` gets one line when probing itself is disturbed (prober died; probes not permitted; every server
     fails at once), ``status`` shows it for as long as it lasts.
-    ``unix`` gives seconds of the caller's clock for ``Verdict.since``; judging uses the probes' own monotonic times.
+    ``now`` gives seconds of the caller's clock for ``Verdict.since``; judging uses the probes' own monotonic times.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class HealthService:
         on_verdicts: Callable[[list[Verdict]], None],
         *,
         on_problem: Callable[[str], None] = log.warning,
-        unix: Callable[[], float],
+        now: Callable[[], float],
         prober: Callable[[Callable[[list[ProbeResult]], None], Callable[[str], None]], ProbeSource] = Prober,
     ) -> None:
         self._on_verdicts = on_verdicts
         self._on_problem = on_problem
-        self._unix = unix
+        self._now = now
         self._judge = Judge()
         self._prober = prober(self._take, on_problem)
         self._reported: frozenset[str] = frozenset()
@@ -76,7 +76,7 @@ class HealthService:
 
     def set_targets(self, targets: Mapping[Target, frozenset[BackendRef]]) -> None:
         """Watch exactly these (``targets_of``); targets that stay keep their state and schedule."""
-        verdicts = self._judge.set_targets(targets, self._unix())
+        verdicts = self._judge.set_targets(targets, self._now())
         self._prober.set_probes({target.probe for target in targets})
         if verdicts:
             self._on_verdicts(verdicts)
@@ -104,7 +104,7 @@ class HealthService:
         return self._prober.stats()
 
     def _take(self, results: list[ProbeResult]) -> None:
-        verdicts = self._judge.take(results, self._unix())
+        verdicts = self._judge.take(results, self._now())
         errors = self.errors()
         for why in sorted(errors - self._reported):
             self._on_problem(f"health: {why}")

@@ -84,7 +84,7 @@ async def _ours(count: int, port: int) -> dict[str, object]:
 
         return Prober(timed, problem)
 
-    service = HealthService(changes.extend, prober=prober, unix=time.monotonic)
+    service = HealthService(changes.extend, prober=prober, now=time.monotonic)
     await service.start()
     try:
         service.set_targets(

@@ -273,7 +273,7 @@ async def _work(intent: Path, store: Path) -> dict[str, object]:
         clock = SystemClock()
 
         def health(take: Callable[[list[Verdict]], None]) -> HealthService:
-            return HealthService(take, unix=clock.now, prober=prober)
+            return HealthService(take, now=clock.now, prober=prober)
 
         spans = Spans()
         spans.watch()

@@ -80,7 +80,7 @@ class Judged(HealthService):
     """Verdicts as a test wants them."""
 
     def __init__(self, take: Callable[[list[Verdict]], None]) -> None:
-        super().__init__(take, unix=SystemClock().now, prober=lambda results, problem: _NoProbes())
+        super().__init__(take, now=SystemClock().now, prober=lambda results, problem: _NoProbes())
         self._said: dict[tuple[str, str], Verdict] = {}
 
     def seed(self, verdicts: Any) -> None:

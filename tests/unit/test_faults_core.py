@@ -79,7 +79,7 @@ class Core:
         self.prober: Prober
 
         def make(take: Any) -> HealthService:
-            return HealthService(take, unix=self.clock.now, prober=self._prober)
+            return HealthService(take, now=self.clock.now, prober=self._prober)
 
         self.app = App(file, self.store, Journal(self.said, self.clock.wall), self.clock, make)
         asyncio.run(self.app.begin())

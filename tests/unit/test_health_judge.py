@@ -199,7 +199,7 @@ def service() -> tuple[HealthService, FakeProber, list[Verdict], list[str]]:
         probers.append(FakeProber(results, problem))
         return probers[0]
 
-    made = HealthService(verdicts.extend, on_problem=problems.append, unix=lambda: 7.0, prober=make)
+    made = HealthService(verdicts.extend, on_problem=problems.append, now=lambda: 7.0, prober=make)
     return made, probers[0], verdicts, problems
 
 
@@ -269,4 +269,4 @@ def test_doubt_is_reported_once_and_shown_while_it_lasts() -> None:
 
 
 def test_service_can_be_stopped_without_having_been_started() -> None:
-    asyncio.run(HealthService(lambda verdicts: None, unix=time.monotonic).stop())
+    asyncio.run(HealthService(lambda verdicts: None, now=time.monotonic).stop())

@@ -63,7 +63,7 @@ def test_server_that_goes_and_returns_is_judged_down_and_up() -> None:
     async def main() -> None:
         seen: list[tuple[bool, str]] = []
         health = HealthService(
-            lambda verdicts: seen.extend((v.up, v.reason) for v in verdicts), unix=time.monotonic
+            lambda verdicts: seen.extend((v.up, v.reason) for v in verdicts), now=time.monotonic
         )
         server, port = await listen()
         health.set_targets({Target(tcp(port), Policy(2, 3)): frozenset({("web", "s1")})})
