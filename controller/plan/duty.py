@@ -11,7 +11,7 @@ from controller.plan.ids import IdAllocator, Space
 from controller.plan.pins import Pin, PinBook
 from controller.plan.pool import PoolState
 from controller.plan.segments import responds
-from controller.plan.tables import Tables, remembered, served, shared_key, vip_memory
+from controller.plan.tables import Tables, entry_lives, remembered, served, shared_key
 from controller.spec.switch import (
     BackendSpec,
     Fate,
@@ -64,8 +64,8 @@ class PlanInput:
     """VIP name -> number of its memory's generation."""
     memory: Mapping[str, float] = field(default_factory=dict)
     """State key -> seconds for which silent connections are remembered."""
-    vip_memory: Mapping[str, float] = field(default_factory=dict)
-    """VIP name -> the longest of its listeners'."""
+    entry_lives: Mapping[str, float] = field(default_factory=dict)
+    """VIP name -> seconds that Open vSwitch keeps an entry of a generation of its memory."""
     revision: int = 0
     """Of the commit; every event and write that follows from it carries it as change id."""
 
@@ -101,7 +101,7 @@ def world_of(
         tables.bound,
         {name: turn.number for name, turn in tables.turns.items()},
         remembered(intent, tables),
-        vip_memory(intent, tables),
+        entry_lives(intent, tables),
         revision,
     )
 

@@ -136,12 +136,6 @@ def _leading_to(intent: Intent, users: Mapping[str, set[str]]) -> tuple[Vip, ...
     return tuple(out)
 
 
-def generation(tables: Tables, vip: str) -> int:
-    """Number of a VIP's generation of memory."""
-    turn = tables.turns.get(vip)
-    return 0 if turn is None else turn.number
-
-
 def remembered(intent: Intent, tables: Tables) -> dict[str, float]:
     """How long switches have to remember silent connections, seconds by state key.
 
@@ -157,13 +151,14 @@ def remembered(intent: Intent, tables: Tables) -> dict[str, float]:
     return out
 
 
-def vip_memory(intent: Intent, tables: Tables) -> dict[str, float]:
-    """The same by VIP name, for what is remembered of all its listeners together: half of what an entry lasts."""
+def entry_lives(intent: Intent, tables: Tables) -> dict[str, float]:
+    """How long Open vSwitch has to keep an entry that is made now, seconds by VIP name."""
     whole = served(intent, tables)
     out = {}
     for vip in whole.vips:
-        turn, asked = tables.turns.get(vip.name), memory_of(whole, vip)
-        out[vip.name] = asked if turn is None else max(asked, turns.lasting(turn) / 2)
+        asked = memory_of(whole, vip)
+        turn = tables.turns.get(vip.name, turns.first(asked, 0.0))
+        out[vip.name] = turns.lasting(replace(turn, asked=max(turn.asked, asked)))
     return out
 
 

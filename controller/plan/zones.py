@@ -16,5 +16,5 @@ def zone_timeouts(world: PlanInput, switch: Switch) -> list[Timeouts]:
     out = []
     for vip in vips_of(world, switch):
         number = world.ids.id(Space.VIP, vip.name)
-        out.append(Timeouts(zones.lasting(placed, number), int(2 * world.vip_memory[vip.name])))
+        out.append(Timeouts(zones.lasting(placed, number), int(world.entry_lives[vip.name])))
     return out
