@@ -370,8 +370,11 @@ def test_clients_are_bounded_and_those_that_stand_still_are_left(
             async with asyncio.timeout(SECONDS):
                 assert json.loads(await reader.readline())["ok"] is True
                 assert await reader.read() == b""
-        answer = await asyncio.to_thread(ask, path, {"command": "echo", "word": "on"})
-        assert answer["ok"] is True
+        # The next one may be slow to speak, and the places are free a moment after both were left.
+        monkeypatch.setattr(control, "IDLE", SECONDS)
+        async with asyncio.timeout(SECONDS):
+            while answer["ok"] is not True:
+                answer = await asyncio.to_thread(ask, path, {"command": "echo", "word": "on"})
 
     served(path, body)
 
