@@ -86,6 +86,19 @@ class Send(NamedTuple):
     packet: Packet
 
 
+class Stream(Protocol):
+    """A switch's control stream."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is up."""
+        ...
+
+    def abort(self) -> None:
+        """Cut it."""
+        ...
+
+
 class Driver(ABC, Generic[TargetT, DeltaT]):
     """One connected switch. Every method that waits has a deadline and raises SwitchError."""
 
@@ -96,17 +109,17 @@ class Driver(ABC, Generic[TargetT, DeltaT]):
 
     @property
     @abstractmethod
-    def session(self) -> object:
+    def session(self) -> Stream:
         """The stream, as events name it."""
 
     @property
-    @abstractmethod
     def alive(self) -> bool:
         """Whether the stream is up."""
+        return self.session.alive
 
-    @abstractmethod
     def abort(self) -> None:
         """Cut a stream that does not answer; the switch connects again, or is connected to."""
+        self.session.abort()
 
     @abstractmethod
     async def read(self) -> TargetT:

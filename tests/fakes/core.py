@@ -194,6 +194,13 @@ class Stream:
 
     id: int
     alive: bool = True
+    aborted: int = 0
+    """Times that it was cut."""
+
+    def abort(self) -> None:
+        """Cut it."""
+        self.aborted += 1
+        self.alive = False
 
 
 @dataclass
@@ -224,26 +231,20 @@ class PlainDriver(Driver[Plain, Edits], Leases[Plain], Ports):
         self.stream = Stream(switch.id)
         self.does = Behaviour()
         self.wants = wants
-        self.aborted = 0
         self.sent: list[Packet] = []
         self.renewed: list[dict[int, float]] = []
         self.live: Set[int] | None = None
         """Ports that can be used; None: all."""
 
     @property
-    def session(self) -> object:
+    def session(self) -> Stream:
         """The stream."""
         return self.stream
 
     @property
-    def alive(self) -> bool:
-        """Whether the stream is up."""
-        return self.stream.alive
-
-    def abort(self) -> None:
-        """Cut the stream."""
-        self.aborted += 1
-        self.stream.alive = False
+    def aborted(self) -> int:
+        """Times that the stream was cut."""
+        return self.stream.aborted
 
     async def read(self) -> Plain:
         """What it holds."""

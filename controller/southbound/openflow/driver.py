@@ -64,15 +64,6 @@ class OpenFlowDriver(Driver[Target, Changes], HoldsPins[Target], Leases[Target],
         """The pipeline as placed on this switch."""
         return Placed(self.switch.placement)
 
-    @property
-    def alive(self) -> bool:
-        """Whether the stream is up."""
-        return self._session.alive
-
-    def abort(self) -> None:
-        """Cut the stream."""
-        self._session.abort()
-
     async def read(self) -> Target:
         """Everything in our tables, all groups and meters, and the counters on the way.
 

@@ -64,15 +64,6 @@ class P4Driver(Driver[P4Target, Changes], HoldsPins[P4Target], Leases[P4Target],
         """The stream."""
         return self._session
 
-    @property
-    def alive(self) -> bool:
-        """Whether the stream is up."""
-        return self._session.alive
-
-    def abort(self) -> None:
-        """Cut the stream."""
-        self._session.abort()
-
     async def read(self) -> P4Target:
         """Every table and meter, and the counters on the way.
 
