@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 
 from controller.plan.duties import Duties
 from controller.plan.duty import PlanInput, switch_spec_without_pins
@@ -21,11 +20,10 @@ from controller.southbound.driver import (
     Packet,
     Ports,
 )
-from controller.southbound.p4.session import P4Session
-from controller.spec.types import Address, Switch
+from controller.southbound.p4.session import P4Session, pin_place
+from controller.spec.types import Switch
 from p4src.diff import diff, share
 from p4src.ids import Drop, Op
-from p4src.numbers import MAPPED
 from p4src.spec import Secret
 from p4src.target import Changes, P4Target
 
@@ -155,12 +153,5 @@ def pins_in(have: P4Target) -> Iterator[FoundPin]:
     """The pins among entries."""
     for key, body in have.entries.items():
         if key.table == "pin":
-            listener, client, port = (value for value in key.match if isinstance(value, int))
-            yield FoundPin(
-                None, listener, client_address(client), port, body.params[0], body.action == "pinned"
-            )
-
-
-def client_address(value: int) -> Address:
-    """The address that 128 bits of a key stand for."""
-    return IPv4Address(value & 0xFFFFFFFF) if value >> 32 == MAPPED >> 32 else IPv6Address(value)
+            listener, client, port = pin_place(key)
+            yield FoundPin(None, listener, client, port, body.params[0], body.action == "pinned")

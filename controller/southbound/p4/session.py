@@ -20,8 +20,10 @@ from controller.southbound.p4.channel import P4Channel, Stream, code_name
 from controller.southbound.p4.pipeline import Pipeline
 from controller.southbound.p4.reports import PinEnded, Punted, Refused, Report, SessionEvent
 from controller.southbound.p4.wire import Encoder, canonical
+from controller.spec.types import Address
 from p4src.ids import Op, Reason
-from p4src.target import Changes, Found
+from p4src.numbers import MAPPED
+from p4src.target import Changes, EntryKey, Found
 
 IN_FLIGHT = 2
 """Writes under way at a time, of those that do not depend on each other: one is encoded while one is carried out."""
@@ -202,8 +204,7 @@ class P4Session:
         for entry in notice.table_entry:
             key = p4read.entry_key(self._pipeline, entry)
             if key is not None and key.table == "pin":
-                listener, client, port = (value for value in key.match if isinstance(value, int))
-                self._on_event(PinEnded(self, listener, address(client), port))
+                self._on_event(PinEnded(self, *pin_place(key)))
 
     # -- inside -------------------------------------------------------------------------------------------------
 
@@ -248,7 +249,12 @@ class P4Session:
         raise SwitchTimeout(f"switch {self.name} did not tell its clock, asked {_ASKED} times")
 
 
-def address(number: int) -> IPv4Address | IPv6Address:
+def pin_place(key: EntryKey) -> tuple[int, Address, int]:
+    """Listener, client and the client's port of an entry of table ``pin``."""
+    listener, client, port = (value for value in key.match if isinstance(value, int))
+    return listener, address(client), port
+
+
+def address(number: int) -> Address:
     """An address as the pipeline carries it: IPv4 as ::ffff:a.b.c.d."""
-    found = IPv6Address(number)
-    return found.ipv4_mapped or found
+    return IPv4Address(number & 0xFFFFFFFF) if number >> 32 == MAPPED >> 32 else IPv6Address(number)
