@@ -311,7 +311,7 @@ class Controller:
     async def _leave(self, task: SwitchTask) -> None:
         p, name = self._p, task.switch.name
         end = p.clock.now() + DRAIN_DEADLINE
-        while p.clock.now() < end and any(_leads(t, name) and t.behind() for t in p.fleet if t is not task):
+        while p.clock.now() < end and any(t.may_use(name) for t in p.fleet if t is not task):
             await asyncio.sleep(_LOOK)
         if task.switch.name in self._retiring:
             task.leaving = True
@@ -344,7 +344,3 @@ class Controller:
         for name in self._dialled - wanted - staying:
             self.dialler.release(name)
         self._dialled = wanted | staying
-
-
-def _leads(task: SwitchTask, name: str) -> bool:
-    return any(port.to == name for port in task.switch.ports)

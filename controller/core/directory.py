@@ -51,9 +51,9 @@ class Directory:
         members = self.world.state_of(listener).members
         return next((m.backend for m in members if m.id == number), None)
 
-    def lbs(self, site: str | None = None) -> list[Switch]:
-        """The lb switches, of one site if named."""
-        return [s for s in self.world.intent.switches if Role.LB in s.roles and site in (None, s.site)]
+    def lbs(self, site: str) -> list[Switch]:
+        """The lb switches of a site."""
+        return [s for s in self.world.intent.switches if Role.LB in s.roles and s.site == site]
 
 
 class Directories:

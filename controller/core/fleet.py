@@ -109,9 +109,11 @@ class SwitchTask:
         self._until = until
         self._lease.set()
 
-    def behind(self) -> bool:
-        """Whether it may hold another plan than the present one."""
-        want, _ = self._targets.of(self.driver)
+    def may_use(self, name: str) -> bool:
+        """Whether it may still send to a switch: it leads there, and may hold another plan than the present one."""
+        if all(port.to != name for port in self.switch.ports):
+            return False
+        want, _ = self._target()
         return self.have is None or len(self.driver.diff(self.have, want)) > 0
 
     async def run(self) -> None:
@@ -339,10 +341,8 @@ class Fleet:
 
     def synced(self, role: Role | None = None) -> list[SwitchTask]:
         """Switches that hold their targets, in the order of their names."""
-        found = (t for t in self._tasks.values() if self.is_synced(t.switch.name))
-        return sorted(
-            (t for t in found if role is None or role in t.switch.roles), key=lambda t: t.switch.name
-        )
+        found = (t for name, t in self._tasks.items() if self.is_synced(name))
+        return sorted((t for t in found if role in (None, *t.switch.roles)), key=lambda t: t.switch.name)
 
     def connect(self, driver: AnyDriver, watcher: Watcher) -> SwitchTask:
         """Begin with a switch whose stream is up; an older stream of it is cut."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from controller.clock import Clock
 from controller.core.cells import Readable
-from controller.core.fleet import Fleet, SwitchTask
+from controller.core.fleet import Fleet
 from controller.core.journal import Journal
 from controller.core.pinning import Pinning
 from controller.core.presence import Presence
@@ -227,7 +227,7 @@ class Rollout:
 
     def _users(self, name: str) -> list[str]:
         """Connected switches that may still send to one, for they have not written yet what they should hold."""
-        return sorted(task.switch.name for task in self._fleet if _leads(task, name) and task.behind())
+        return sorted(task.switch.name for task in self._fleet if task.may_use(name))
 
     def _unsynced(self) -> int:
         """Pins that an lb switch under our program does not hold yet; those that wait hold what they did."""
@@ -247,7 +247,3 @@ class Rollout:
 
     def _switch(self, name: str) -> Switch | None:
         return next((s for s in self._intent.value.switches if s.name == name), None)
-
-
-def _leads(task: SwitchTask, name: str) -> bool:
-    return any(port.to == name for port in task.switch.ports)

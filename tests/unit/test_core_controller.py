@@ -258,7 +258,7 @@ def test_a_removed_switch_is_not_emptied_before_the_others_have_left_it_out(
         await core.synced("edge1", "lb1", "lb2", "leaf1")
         edge = core.task("edge1")
         behind = True
-        monkeypatch.setattr(edge, "behind", lambda: behind)
+        monkeypatch.setattr(edge, "may_use", lambda _: behind)
         # The port stays declared: the intent forgets the switch, not the cable.
         core.propose(replace(core.intent, switches=tuple(s for s in core.intent.switches if s.name != "lb2")))
         await until(lambda: core.it.said.of("switch_leaves"), "it leaves")
@@ -276,7 +276,7 @@ def test_a_removed_switch_that_others_never_leave_is_emptied_after_the_bound(
     async def body() -> None:
         core.connect("edge1", "lb1", "lb2", "leaf1")
         await core.synced("edge1", "lb1", "lb2", "leaf1")
-        monkeypatch.setattr(core.task("edge1"), "behind", lambda: True)
+        monkeypatch.setattr(core.task("edge1"), "may_use", lambda _: True)
         core.propose(replace(core.intent, switches=tuple(s for s in core.intent.switches if s.name != "lb2")))
         await until(lambda: core.it.said.of("switch_leaves"), "it leaves")
         core.it.clock.time += DRAIN_DEADLINE
@@ -309,7 +309,7 @@ def test_a_removed_switch_whose_stream_ends_before_it_is_emptied_is_a_stranger_w
     async def body() -> None:
         core.connect("edge1", "lb1", "lb2", "leaf1")
         await core.synced("edge1", "lb1", "lb2", "leaf1")
-        monkeypatch.setattr(core.task("edge1"), "behind", lambda: True)
+        monkeypatch.setattr(core.task("edge1"), "may_use", lambda _: True)
         number = core.switch("lb2").id
         core.propose(replace(core.intent, switches=tuple(s for s in core.intent.switches if s.name != "lb2")))
         await until(lambda: core.it.said.of("switch_leaves"), "it leaves")
@@ -326,7 +326,7 @@ def test_a_switch_that_is_named_again_before_it_is_emptied_stays(
     async def body() -> None:
         core.connect("edge1", "lb1", "lb2", "leaf1")
         await core.synced("edge1", "lb1", "lb2", "leaf1")
-        monkeypatch.setattr(core.task("edge1"), "behind", lambda: True)
+        monkeypatch.setattr(core.task("edge1"), "may_use", lambda _: True)
         old = core.intent
         core.propose(replace(old, switches=tuple(s for s in old.switches if s.name != "lb2")))
         await until(lambda: core.it.said.of("switch_leaves"), "it leaves")
