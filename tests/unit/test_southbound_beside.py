@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from controller.southbound.openflow import hook as oskenhook
+from controller.southbound.openflow import hook
 from controller.southbound.openflow.connection import OpenFlowApp
 from controller.southbound.openflow.events import Disconnected, FlowEnded, PacketIn
 from controller.southbound.openflow.session import Session
@@ -168,10 +168,10 @@ def test_other_applications_do_not_number_their_messages_like_ours(switch: FakeS
     datapath = session.datapath
     switch.hang_up()
     control().event(switch.datapath_id, Disconnected)
-    datapath.xid = oskenhook.OWN_XID << 24 | 5
+    datapath.xid = hook.OWN_XID << 24 | 5
     assert OpenFlowApp.hub is not None
     OpenFlowApp.hub.up(datapath)
-    assert datapath.xid >> 24 != oskenhook.OWN_XID
+    assert datapath.xid >> 24 != hook.OWN_XID
 
 
 def test_the_hook_gives_os_ken_back_as_it_was() -> None:
@@ -183,6 +183,6 @@ def test_the_hook_gives_os_ken_back_as_it_was() -> None:
     def refuse(datapath: object, kind: int, xid: int, message: bytes) -> bool:
         return False
 
-    oskenhook.install(refuse)
-    oskenhook.remove(refuse)
+    hook.install(refuse)
+    hook.remove(refuse)
     assert (dict(parser._MSG_PARSERS), Datapath._recv_loop) == hooked

@@ -17,7 +17,7 @@ from os_ken.controller import ofp_event
 from os_ken.controller.handler import DEAD_DISPATCHER, MAIN_DISPATCHER, set_ev_cls
 from os_ken.ofproto import ofproto_v1_3
 
-from controller.southbound.openflow import hook as oskenhook
+from controller.southbound.openflow import hook
 from controller.southbound.openflow.events import (
     Connected,
     Disconnected,
@@ -53,16 +53,16 @@ class Hub:
         self._sessions: dict[Any, Session] = {}
         self._strangers: set[Any] = set()
         """Connected switches that are not ours (yet)."""
-        oskenhook.install(self._take)
+        hook.install(self._take)
 
     def close(self) -> None:
-        """Give up all sessions."""
-        oskenhook.remove(self._take)
+        """Leave all messages to os-ken again; sessions end with their streams."""
+        hook.remove(self._take)
 
     def up(self, datapath: Any) -> None:
         """A switch finished its handshake (os-ken's thread)."""
         # os-ken counts from a random number: not among those by which answers to us are known.
-        if datapath.xid >> 24 == oskenhook.OWN_XID:
+        if datapath.xid >> 24 == hook.OWN_XID:
             datapath.xid = 0
         self._loop.call_soon_threadsafe(self._greet, datapath)
 
@@ -103,8 +103,8 @@ class Hub:
             self._on_event(Disconnected(session))
 
     def _take(self, datapath: Any, kind: int, xid: int, message: bytes) -> bool:
-        if kind in (oskenhook.PACKET_IN, oskenhook.FLOW_REMOVED):
-            cookie = oskenhook.cookie_of(kind, message)
+        if kind in (hook.PACKET_IN, hook.FLOW_REMOVED):
+            cookie = hook.cookie_of(kind, message)
             if cookie >> COOKIE_SHIFT != self._cookies.get(datapath.id):
                 return False
             self._loop.call_soon_threadsafe(self._report, datapath, kind, cookie, message)
@@ -119,7 +119,7 @@ class Hub:
         session, cookie = self._sessions.get(datapath), Cookie.parse(value)
         if session is None or cookie is None:
             return
-        if kind == oskenhook.FLOW_REMOVED:
+        if kind == hook.FLOW_REMOVED:
             self._on_event(FlowEnded(session, cookie, idle=message[18] == _IDLE_TIMEOUT))
             return
         fields, end = known_fields(message, 24)

@@ -1,4 +1,4 @@
-"""What a switch tells the controller, whatever its protocol."""
+"""What an Open vSwitch tells the controller: how its stream fares, and what its flows report."""
 
 from __future__ import annotations
 

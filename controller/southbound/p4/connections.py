@@ -47,7 +47,7 @@ class P4Runtime:
         self._links[name] = (link, task)
 
     def allow_push(self, name: str) -> None:
-        """Let a switch that runs another program (``p4events.PipelineMismatch``) have ours now; what it holds is lost.
+        """Let a switch that runs another program (``PipelineMismatch``) have ours now; what it holds is lost.
 
         Holds for the connection that the switch waits in; does nothing if it does not wait. Followed by
         ``Connected`` or ``MismatchEnded``.
