@@ -113,6 +113,3 @@ def _lock(path: Path) -> int:
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     return lock
-
-
-__all__ = ["SqliteStore", "StoreError"]

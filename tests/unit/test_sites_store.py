@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.sites.store import SqliteStore, StoreError
+from controller.sites.base import StoreError
+from controller.sites.store import SqliteStore
 
 
 @pytest.fixture

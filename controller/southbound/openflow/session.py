@@ -24,9 +24,9 @@ from controller.southbound.openflow.hook import ERROR, OWN_XID
 from controller.spec.slots import Bytes
 from flows import messages
 from flows.diff import Changes, Phase, describe
-from flows.entries import Target
+from flows.entries import FlowKey, Target
 from flows.match import unpack_match
-from flows.messages import BARRIER_REPLY, FLOW_MOD, GROUP_MOD, METER_MOD, MULTIPART_REPLY
+from flows.messages import FLOW_MOD, GROUP_MOD, METER_MOD, MULTIPART_REPLY
 from flows.readback import Readback, Reader
 from flows.tables import Placed
 
@@ -262,8 +262,6 @@ def describe_message(message: bytes) -> str:
         match, _ = unpack_match(message, 48)
     except (KeyError, struct.error):
         return "flow (truncated)"
-    from flows.entries import FlowKey
-
     return f"flow {describe(FlowKey(message[24], int.from_bytes(message[30:32], 'big'), match))}"
 
 
@@ -283,6 +281,3 @@ def error_name(kind: int, code: int) -> str:
     """An OpenFlow 1.3 error in words."""
     words = _CODES.get((kind, code))
     return f"{_ERRORS.get(kind, f'error type {kind}')} ({words or f'code {code}'})"
-
-
-__all__ = ["BARRIER_REPLY", "DEADLINE", "Session", "describe_message", "error_name"]
