@@ -133,32 +133,31 @@ class P4Channel:
 
     async def cookie(self, device_id: int, deadline: float = DEADLINE) -> int | None:
         """The cookie of the switch's pipeline; None: it has none. Raises SwitchError."""
+        what = p4r.GetForwardingPipelineConfigRequest.COOKIE_ONLY
+        config = await self._config(device_id, what, deadline)
+        return config.cookie.cookie if config is not None and config.HasField("cookie") else None
+
+    async def described(self, device_id: int) -> p4r.ForwardingPipelineConfig | None:
+        """P4Info and cookie of the switch's pipeline; None: it has none. Raises SwitchError."""
+        what = p4r.GetForwardingPipelineConfigRequest.P4INFO_AND_COOKIE
+        config = await self._config(device_id, what, DEADLINE)
+        return config if config is not None and config.ByteSize() else None
+
+    async def _config(
+        self,
+        device_id: int,
+        what: p4r.GetForwardingPipelineConfigRequest.ResponseType.ValueType,
+        deadline: float,
+    ) -> p4r.ForwardingPipelineConfig | None:
         self._open()
-        request = p4r.GetForwardingPipelineConfigRequest(
-            device_id=device_id, response_type=p4r.GetForwardingPipelineConfigRequest.COOKIE_ONLY
-        )
+        request = p4r.GetForwardingPipelineConfigRequest(device_id=device_id, response_type=what)
         try:
             answer = await _cancellable(self._name, self._get(request, timeout=deadline))
         except grpc.aio.AioRpcError as error:
             if error.code() in _NO_PIPELINE:
                 return None
             raise translated(self._name, "get pipeline", error, deadline) from None
-        return cast(int, answer.config.cookie.cookie) if answer.config.HasField("cookie") else None
-
-    async def described(self, device_id: int) -> p4r.ForwardingPipelineConfig | None:
-        """P4Info and cookie of the switch's pipeline; None: it has none. Raises SwitchError."""
-        self._open()
-        request = p4r.GetForwardingPipelineConfigRequest(
-            device_id=device_id, response_type=p4r.GetForwardingPipelineConfigRequest.P4INFO_AND_COOKIE
-        )
-        try:
-            answer = await _cancellable(self._name, self._get(request, timeout=DEADLINE))
-        except grpc.aio.AioRpcError as error:
-            if error.code() in _NO_PIPELINE:
-                return None
-            raise translated(self._name, "get pipeline", error) from None
-        config = cast(p4r.ForwardingPipelineConfig, answer.config)
-        return config if config.ByteSize() else None
+        return cast(p4r.ForwardingPipelineConfig, answer.config)
 
     async def push(self, request: p4r.SetForwardingPipelineConfigRequest) -> None:
         """Give the switch a pipeline. Raises SwitchError."""
