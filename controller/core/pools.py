@@ -54,8 +54,7 @@ class Pools:
     def would_be(self, intent: Intent) -> Tables:
         """The tables if this intent were accepted now. Raises whatever an intent that cannot be planned raises."""
         now = self._clock.now()
-        accepted = accept(self._tables.value, self._intent.value, intent, now)
-        return self._with_groups(rules.advance(accepted, intent, self._verdicts.value, now), intent, now)
+        return self._advanced(accept(self._tables.value, self._intent.value, intent, now), intent, now)
 
     def take(self, tables: Tables) -> None:
         """Take the tables of an intent that is accepted in the same breath."""
@@ -63,10 +62,10 @@ class Pools:
 
     def step(self) -> None:
         """Bring the tables up to now."""
-        now, intent = self._clock.now(), self._intent.value
-        stepped = rules.advance(self._tables.value, intent, self._verdicts.value, now)
+        now = self._clock.now()
+        stepped = self._advanced(self._tables.value, self._intent.value, now)
         self._stepped = now
-        self._put(self._with_groups(stepped, intent, now))
+        self._put(stepped)
 
     def hand_over(self, pool: str, backend: str | None) -> str:
         """Make ``backend`` the one writer of a pool, or the most preferred one that lives; its name.
@@ -82,13 +81,15 @@ class Pools:
         health = self._verdicts.value.get(pool, {})
         chosen = writer.handover(known, tables.writers.get(pool), backend, health)
         changed = replace(tables, writers={**tables.writers, pool: chosen})
-        stepped = rules.advance(changed, intent, self._verdicts.value, now)
-        self._put(self._with_groups(stepped, intent, now))
+        self._put(self._advanced(changed, intent, now))
         return chosen
 
     def deadline(self) -> float | None:
         """When time alone changes the tables next; in the past if that was missed."""
         return rules.deadline(self._tables.value, self._intent.value, self._verdicts.value, self._stepped)
+
+    def _advanced(self, tables: Tables, intent: Intent, now: float) -> Tables:
+        return self._with_groups(rules.advance(tables, intent, self._verdicts.value, now), intent, now)
 
     def _with_groups(self, tables: Tables, intent: Intent, now: float) -> Tables:
         basis = (
