@@ -71,7 +71,7 @@ class State:
         """Claims switches; a greater one comes before any that they have seen."""
         self.secret = found.secret()
         """What P4 switches key their memory's digests with."""
-        self._revision = Cell("revision", found.number("revision"))
+        self._revision = found.number("revision")
         self._committed: Cell[PlanInput | None] = Cell("committed", None)
         self._kept = found.kept({name: value for name, (value, _) in self._parts().items()})
         """What is stored, by name, as the objects that it was made from."""
@@ -81,7 +81,7 @@ class State:
         """Why the store cannot be written; empty: it can."""
         for cell in self._cells():
             cell.subscribe(self._dirty.set)
-        journal.change = lambda: self._revision.value
+        journal.change = lambda: self._revision
 
     @property
     def committed(self) -> Readable[PlanInput | None]:
@@ -91,7 +91,7 @@ class State:
     @property
     def revision(self) -> int:
         """Of the last commit."""
-        return self._revision.value
+        return self._revision
 
     async def run(self) -> None:
         """Commit whenever something has changed; until cancelled."""
@@ -118,13 +118,13 @@ class State:
                     self._dirty.set()
                     raise
                 self._kept = {name: value for name, (value, _) in parts.items()}
-                self._revision.put(self._revision.value + 1)
+                self._revision += 1
             if self.problem:
                 self.problem = ""
                 self._journal.event("store_recovered")
             if batch or self._committed.value is None:
-                self._committed.put(replace(world, revision=self._revision.value))
-            return self._revision.value
+                self._committed.put(replace(world, revision=self._revision))
+            return self._revision
 
     def _cells(self) -> tuple[Readable[object], ...]:
         return (
@@ -189,7 +189,7 @@ class State:
         if batch:
             reading = Reading(self._clock.boot, self._clock.now())
             batch["clock"] = _json(reading)
-            batch["revision"] = str(self._revision.value + 1).encode()
+            batch["revision"] = str(self._revision + 1).encode()
         return batch
 
 
