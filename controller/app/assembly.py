@@ -22,7 +22,7 @@ from controller.core.controller import Controller, Parts
 from controller.core.directory import Directories
 from controller.core.fleet import Fleet
 from controller.core.hello import Hellos
-from controller.core.intents import Change, Intents, follow_file
+from controller.core.intents import Intents, follow_file
 from controller.core.journal import Journal, QueuedSink
 from controller.core.openflow_reports import OpenFlowReports
 from controller.core.ownership import Ownership
@@ -141,7 +141,7 @@ class App:
         )
         for cell in (state.tables, state.intent, state.verdicts, state.term):
             cell.subscribe(self.timers.wake)
-        self.intents.on_change = self._changed
+        self.intents.on_change = self.controller.accepted
         self._begin(file)
 
     def _begin(self, file: IntentFile) -> None:
@@ -151,9 +151,6 @@ class App:
         if why and not self.state.intent.value.vips:
             raise IntentRefused(why)
         self.pools.step()
-
-    def _changed(self, change: Change) -> None:
-        self.controller.accepted(change)
 
     def _discover(self) -> None:
         if self.presence.step():
