@@ -44,8 +44,6 @@ class Table:
     fields: tuple[Field, ...]
     metered: bool
     """Whether it has a direct meter."""
-    counted: bool
-    """Whether it has a direct counter."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,6 @@ def _table(info: p4i.P4Info, table: p4i.Table) -> Table:
         table.preamble.id,
         tuple(_field(table, field) for field in table.match_fields),
         any(meter.preamble.id in resources for meter in info.direct_meters),
-        any(counter.preamble.id in resources for counter in info.direct_counters),
     )
 
 
