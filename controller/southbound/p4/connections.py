@@ -39,9 +39,7 @@ class P4Runtime:
             if (known[0].address, known[0].device_id) == (address, device_id):
                 known[0].claim(term)
                 return
-            known[1].cancel()
-            self._ending.add(known[1])
-            known[1].add_done_callback(self._ending.discard)
+            self.release(name)
         link = Connection(name, address, device_id, term, self._pipeline, self._on_event)
         task = asyncio.get_running_loop().create_task(link.run(), name=f"p4runtime {name}")
         self._links[name] = (link, task)
