@@ -164,12 +164,12 @@ class Rollout:
         why = await self._outcome(switch, began)
         if not why:
             self._pushed.discard(name)
-        elif name in self._waiting:
+            return
+        if name in self._waiting:
             self._waiting[name] = self._clock.now() + RETRY_AFTER
         else:
             self._pushed.add(name)
-        if why:
-            self._journal.event("push_given_up", switch=name, why=why)
+        self._journal.event("push_given_up", switch=name, why=why)
 
     async def _empty_soon(self, switch: Switch) -> tuple[list[str], int]:
         """Take a switch out of use; who still uses it after all, and how many pins are not where they have to be."""
