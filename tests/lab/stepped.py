@@ -8,6 +8,7 @@ from typing import Any
 from tests.lab.balanced import Balanced
 from topo.demo import actors
 from topo.lab import Lab
+from topo.soak import steppedclock
 
 
 class _Controller(actors.Controller):
@@ -16,12 +17,12 @@ class _Controller(actors.Controller):
     def __init__(self, lab: Lab, directory: Path) -> None:
         super().__init__(lab, directory)
         self.clock = directory / "clock"
-        self.clock.write_text("0", encoding="ascii")
+        steppedclock.step(self.clock, 0)
 
     def argv(self) -> list[str]:
         """Its command line."""
         python, _, _, *rest = super().argv()
-        return [python, "-m", "tests.lab.clocked", str(self.clock), *rest]
+        return [python, "-m", "topo.soak.steppedclock", str(self.clock), "--", *rest]
 
 
 class Stepped(Balanced):
@@ -33,13 +34,8 @@ class Stepped(Balanced):
 
     def step_clock(self, seconds: float) -> None:
         """Set its wall clock so many seconds ahead of ours."""
-        self._write(str(seconds))
+        steppedclock.step(self._controller.clock, seconds)
 
     def stop_clock(self, at: float) -> None:
         """Let its wall clock stand still at a time, until it is stepped."""
-        self._write(f"={at}")
-
-    def _write(self, text: str) -> None:
-        draft = self._controller.clock.with_suffix(".new")
-        draft.write_text(text, encoding="ascii")
-        draft.replace(self._controller.clock)
+        steppedclock.stop(self._controller.clock, at)

@@ -30,7 +30,7 @@ from topo.soak.load import Load
 from topo.soak.options import Options
 from topo.soak.signals import Passing, admissions, notes, returns, table_changes
 from topo.soak.stage import SCALES, SILENT
-from topo.soak.steppedclock import SteppedClock, read_offset, write_offset
+from topo.soak.steppedclock import Setting, SteppedClock, read_setting, step, stop
 from topo.soak.steps import KINDS
 
 ROOT = Path(__file__).parents[2]
@@ -111,24 +111,27 @@ def test_places_go_round_clients_listeners_and_kinds(tmp_path: Path) -> None:
 # -- clock
 
 
-def test_the_clock_is_the_real_one_and_what_the_file_says(tmp_path: Path) -> None:
+def test_the_clock_is_the_real_one_and_what_the_file_says_or_stands(tmp_path: Path) -> None:
     file, now = tmp_path / "clock", [0.0]
     clock = SteppedClock(file, lambda: 5_000_000_000, lambda: now[0])
     assert clock.time() == 5.0
-    write_offset(file, -3.5)
+    step(file, -3.5)
     now[0] = 1.0
     assert clock.time_ns() == 1_500_000_000
+    stop(file, 7.5)
+    now[0] = 2.0
+    assert clock.time() == 7.5
 
 
-@pytest.mark.parametrize("text", ["", "12 minutes"])
+@pytest.mark.parametrize("text", ["", "=", "12 minutes"])
 def test_a_file_without_a_number_changes_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "clock").write_text(text)
-    assert read_offset(tmp_path / "clock", 7) == 7
+    assert read_setting(tmp_path / "clock", Setting(7)) == Setting(7)
 
 
 def test_a_program_under_it_sees_a_wall_clock_that_steps_and_others_that_do_not(tmp_path: Path) -> None:
     file = tmp_path / "clock"
-    write_offset(file, 86_400.0)
+    step(file, 86_400.0)
     script = (
         "import json, sys, time; from pathlib import Path; from topo.soak.steppedclock import SteppedClock, install;"
         "install(SteppedClock(Path(sys.argv[1])));"
@@ -146,7 +149,7 @@ def test_a_program_under_it_sees_a_wall_clock_that_steps_and_others_that_do_not(
 
 def test_timeouts_of_grpc_are_what_they_are_on_a_machine_whose_clock_is_stepped(tmp_path: Path) -> None:
     """Its C part sees the machine's clock: calls ended at once when the clock went back, or never."""
-    write_offset(tmp_path / "clock", -86_400.0)
+    step(tmp_path / "clock", -86_400.0)
     script = (
         "import sys, time; from pathlib import Path; from topo.soak.steppedclock import *; real = time.time;"
         "install(SteppedClock(Path(sys.argv[1]))); spare_grpc(real);"

@@ -13,8 +13,8 @@ from topo.demo import actors as demo
 from topo.demo.load import Long, Spec, Target
 from topo.demo.records import Connection
 from topo.lab import Lab
+from topo.soak import steppedclock
 from topo.soak.stage import SILENT, Scale, Stage
-from topo.soak.steppedclock import write_offset
 
 ACTIVE, BRIEF = (0.5, 1.5), (0.3, 1.2)
 """Seconds between echoes."""
@@ -91,7 +91,7 @@ class Controller(demo.Controller):
     def step_clock(self, seconds: float) -> None:
         """Its wall clock jumps by so much."""
         self._offset += seconds
-        write_offset(self._clock, self._offset)
+        steppedclock.step(self._clock, self._offset)
 
     @property
     def running(self) -> bool:

@@ -1,7 +1,8 @@
 """Runs the controller with a wall clock that can be stepped: ``python -m topo.soak.steppedclock FILE -- ARGUMENTS``.
 
-FILE holds the seconds that are added to CLOCK_REALTIME as this process reads it; it may change at any time. ARGUMENTS
-are those of ``evenkeel``. Other clocks, and those of other processes, stay as they are.
+FILE holds the seconds that are added to CLOCK_REALTIME as this process reads it, or "=" and the time at which it stands
+still; it may change at any time. ARGUMENTS are those of ``evenkeel``. Other clocks, and those of other processes, stay
+as they are.
 """
 
 from __future__ import annotations
@@ -12,13 +13,22 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 AGAIN = 0.02
-"""Seconds, monotonic, for which an offset that was read is taken for the present one."""
+"""Seconds, monotonic, for which what was read is taken for the present."""
+
+
+class Setting(NamedTuple):
+    """What the file says."""
+
+    nanoseconds: int
+    """Added to the real time; of a clock that stands, its time."""
+    stands: bool = False
 
 
 class SteppedClock:
-    """CLOCK_REALTIME plus what the file says."""
+    """CLOCK_REALTIME plus what the file says, or the time at which it stands."""
 
     def __init__(
         self,
@@ -29,34 +39,45 @@ class SteppedClock:
         self._path = path
         self._real = real
         self._passing = passing
-        self._offset = 0
+        self._setting = Setting(0)
         self._due = float("-inf")
 
     def time_ns(self) -> int:
         """In nanoseconds."""
         now = self._passing()
         if now >= self._due:
-            self._offset = read_offset(self._path, self._offset)
+            self._setting = read_setting(self._path, self._setting)
             self._due = now + AGAIN
-        return self._real() + self._offset
+        nanoseconds, stands = self._setting
+        return nanoseconds if stands else self._real() + nanoseconds
 
     def time(self) -> float:
         """In seconds."""
         return self.time_ns() / 1e9
 
 
-def read_offset(path: Path, otherwise: int = 0) -> int:
-    """Nanoseconds that the file holds as seconds; ``otherwise`` while there is none, or half of one."""
+def read_setting(path: Path, otherwise: Setting) -> Setting:
+    """What the file says; ``otherwise`` while there is none, or half of one."""
     try:
-        return int(float(path.read_text(encoding="ascii")) * 1e9)
+        text = path.read_text(encoding="ascii")
+        return Setting(int(float(text.removeprefix("=")) * 1e9), text.startswith("="))
     except (OSError, ValueError):
         return otherwise
 
 
-def write_offset(path: Path, seconds: float) -> None:
-    """Step the clock of who watches ``path``, whole or not at all."""
+def step(path: Path, seconds: float) -> None:
+    """Let the clock of who watches ``path`` be so many seconds ahead of the real one, whole or not at all."""
+    _write(path, f"{seconds!r}\n")
+
+
+def stop(path: Path, at: float) -> None:
+    """Let the clock of who watches ``path`` stand still at a time, until it is stepped."""
+    _write(path, f"={at!r}\n")
+
+
+def _write(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.new")
-    draft.write_text(f"{seconds!r}\n", encoding="ascii")
+    draft.write_text(text, encoding="ascii")
     draft.replace(path)
 
 

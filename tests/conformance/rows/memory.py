@@ -6,7 +6,7 @@ from random import Random
 
 from controller.spec.types import Mode, Protocol
 from tests.conformance.expect import Same, To
-from tests.conformance.row import Change, Do, Forget, Hear, In, Judge, Miss, Pass, Row
+from tests.conformance.row import Change, Do, Forget, Hear, In, Judge, Miss, Pass, Row, Step
 from tests.conformance.says import Connection, connections, going_on, opening
 from tests.conformance.scenario import DR, EVERY_MODE, STICKY, Service, pool, server, web
 from tests.conformance.target import Can, Reason
@@ -24,6 +24,21 @@ def _c(service: Service, port: int = 40_000) -> Connection:
 def _both(**policies: float) -> Change:
     """b2 takes every slot; b1 lives on."""
     return Change(pool(_STANDBY, "b2", **policies))  # type: ignore[arg-type]
+
+
+def _moved_away() -> tuple[Step, ...]:
+    """b2 takes every slot, and no slot moves any more."""
+    return _both(transition=10.0), Pass(10)
+
+
+def _known_to_b1(c: Connection) -> tuple[Step, ...]:
+    """Two packets, so that no switch takes the connection for one that only began."""
+    return In(c.syn(), To("b1")), In(c.data(), To("b1"))
+
+
+def _pinned_to_b1(c: Connection) -> tuple[Step, ...]:
+    """A connection of b1 becomes an exception, is reported, and has its pin."""
+    return *_known_to_b1(c), *_moved_away(), In(c.data(), To("b1"), reports=EXCEPTION), Hear(pins=1)
 
 
 def _syn_again(service: Service) -> Row:
@@ -44,8 +59,7 @@ def _unknown_remembered(service: Service) -> Row:
         web(_STANDBY),
         (
             In(c.data(), To("b1")),
-            _both(transition=10.0),
-            Pass(10),
+            *_moved_away(),
             In(c.data(), To("b1"), reports=EXCEPTION),
             In(c.data(), To("b1"), reports=EXCEPTION),
         ),
@@ -59,11 +73,9 @@ def _half_closed() -> Row:
         "A client that has closed its side still acknowledges what it gets, to the same server.",
         web(_STANDBY),
         (
-            In(c.syn(), To("b1")),
-            In(c.data(), To("b1")),
+            *_known_to_b1(c),
             In(c.fin(), To("b1")),
-            _both(transition=10.0),
-            Pass(10),
+            *_moved_away(),
             In(c.data(), To("b1"), reports=EXCEPTION),
         ),
     )
@@ -77,8 +89,7 @@ def _separate() -> Row:
         web(_STANDBY),
         (
             In(tcp.syn(), To("b1")),
-            _both(transition=10.0),
-            Pass(10),
+            *_moved_away(),
             In(udp.data(), To("b2")),
             In(six.syn(), To("b2")),
             In(Connection("c2", 40_000, DR).syn(), To("b2")),
@@ -101,8 +112,7 @@ def _many() -> Row:
         web(_STANDBY),
         (
             *(In(send(some), To("b1")) for some in old for send in (opening, going_on)),
-            _both(transition=10.0),
-            Pass(10),
+            *_moved_away(),
             *(In(opening(some), To("b2")) for some in new),
         ),
     )
@@ -115,8 +125,7 @@ def _outlives(service: Service) -> Row:
         "A connection that speaks now and then is always remembered, whichever way its packets pass.",
         web(_STANDBY),
         (
-            In(c.syn(), To("b1")),
-            In(c.data(), To("b1")),
+            *_known_to_b1(c),
             _both(),
             Pass(600),
             In(c.data(), To("b1"), reports=EXCEPTION),
@@ -138,8 +147,7 @@ def _forgotten(service: Service) -> Row:
         "What is silent for more than two memory timeouts is forgotten, or memory would never end.",
         web(_STANDBY),
         (
-            In(c.syn(), To("b1")),
-            In(c.data(), To("b1")),
+            *_known_to_b1(c),
             _both(),
             Pass(1_801),
             In(c.data(), To("b2")),
@@ -155,12 +163,7 @@ def _pinned(service: Service) -> Row:
         "What was reported is pinned, and then stays where it is without the switch's memory, and is reported no more.",
         web(_STANDBY),
         (
-            In(c.syn(), To("b1")),
-            In(c.data(), To("b1")),
-            _both(transition=10.0),
-            Pass(10),
-            In(c.data(), To("b1"), reports=EXCEPTION),
-            Hear(pins=1),
+            *_pinned_to_b1(c),
             In(c.data(), To("b1")),
             Forget(),
             In(c.data(), To("b1")),
@@ -199,8 +202,7 @@ def _only_moved() -> Row:
         (
             In(old.syn(), To("b1")),
             In(old.data(), To("b1")),
-            _both(transition=10.0),
-            Pass(10),
+            *_moved_away(),
             In(new.syn(), To("b2")),
             In(new.data(), To("b2")),
             In(new.data(), To("b2")),
@@ -237,12 +239,7 @@ def _port_again(service: Service) -> Row:
         "A new connection with the ports of a pinned one is new, at once and once the controller has heard of it.",
         web(_STANDBY),
         (
-            In(c.syn(), To("b1")),
-            In(c.data(), To("b1")),
-            _both(transition=10.0),
-            Pass(10),
-            In(c.data(), To("b1"), reports=EXCEPTION),
-            Hear(pins=1),
+            *_pinned_to_b1(c),
             Forget(),
             In(c.syn(), To("b2"), reports=STALE),
             In(c.data(), To("b2"), reports=STALE),
@@ -261,12 +258,7 @@ def _pinned_again(service: Service) -> Row:
         "Nothing hides the pin of the new connection: it is reported until that is there, and then no more.",
         web(_STANDBY),
         (
-            In(c.syn(), To("b1")),
-            In(c.data(), To("b1")),
-            _both(transition=10.0),
-            Pass(10),
-            In(c.data(), To("b1"), reports=EXCEPTION),
-            Hear(pins=1),
+            *_pinned_to_b1(c),
             Forget(),
             # The new connection is b2's, and becomes an exception while the controller has not heard of it.
             In(c.syn(), To("b2"), reports=STALE),
@@ -298,12 +290,7 @@ def _unheard_retraction() -> Row:
         "A controller that missed the SYN and hears only of the exception gives the new connection a pin of its own.",
         web(_STANDBY),
         (
-            In(c.syn(), To("b1")),
-            In(c.data(), To("b1")),
-            _both(transition=10.0),
-            Pass(10),
-            In(c.data(), To("b1"), reports=EXCEPTION),
-            Hear(pins=1),
+            *_pinned_to_b1(c),
             Forget(),
             In(c.syn(), To("b2"), reports=STALE),
             Miss(),
@@ -326,12 +313,7 @@ def _pin_of_source(service: Service) -> Row:
         "With affinity the whole source is pinned: its new connections go there too.",
         web(_STANDBY),
         (
-            In(c.syn(), To("b1")),
-            In(c.data(), To("b1")),
-            _both(transition=10.0),
-            Pass(10),
-            In(c.data(), To("b1"), reports=EXCEPTION),
-            Hear(pins=1),
+            *_pinned_to_b1(c),
             Forget(),
             In(_c(service, 40_001).syn(), To("b1")),
             In(c.data(), To("b1")),
@@ -349,8 +331,7 @@ def _pin_seen() -> Row:
         web(_STANDBY),
         (
             In(c.syn(), To("b1")),
-            _both(transition=10.0),
-            Pass(10),
+            *_moved_away(),
             In(c.data(), To("b1"), reports=EXCEPTION),
             Hear(pins=1),
             Forget(),
@@ -370,8 +351,7 @@ def _pin_drains() -> Row:
         "A pin keeps its connection while the server drains; it opens no new one there.",
         web("b1", transition=10.0),
         (
-            In(c.syn(), To("b1")),
-            In(c.data(), To("b1")),
+            *_known_to_b1(c),
             Change(pool(server("b1", drain=True), "b2", transition=10.0)),
             Pass(10),
             In(c.data(), To("b1"), reports=EXCEPTION),
@@ -390,12 +370,7 @@ def _pin_dies() -> Row:
         "Pins follow the fate of their server: kept, and then over.",
         web(_STANDBY, transition=10.0),
         (
-            In(c.syn(), To("b1")),
-            In(c.data(), To("b1")),
-            _both(transition=10.0),
-            Pass(10),
-            In(c.data(), To("b1"), reports=EXCEPTION),
-            Hear(pins=1),
+            *_pinned_to_b1(c),
             Judge(down=("b1",)),
             Pass(9),
             In(c.data(), To("b1")),

@@ -32,6 +32,11 @@ def _row(name: str, why: str, *steps: In, needs: frozenset[Can] = _NONE) -> Row:
     return Row(name, why, _WEB, steps, needs=needs)
 
 
+def _opened(name: str, why: str, c: Connection, *steps: In, needs: frozenset[Can] = _NONE) -> Row:
+    """What an untagged connection, which b1 has, sees then."""
+    return _row(f"{name}-{c.service}", why, In(c.syn(), To("b1")), *steps, needs=needs)
+
+
 def _priority(service: Service) -> Row:
     c = _c(service)
     return _row(
@@ -45,10 +50,10 @@ def _priority(service: Service) -> Row:
 
 def _answer(service: Service) -> Row:
     c = _c(service)
-    return _row(
-        f"priority-tagged-answer-{service}",
+    return _opened(
+        "priority-tagged-answer",
         "What a server sends with a priority is the VIP's answer like any other.",
-        In(c.syn(), To("b1")),
+        c,
         In(c.answer(), Home(), tag=_PRIORITY),
         In(c.answer(), Home()),
         needs=frozenset({Can.ANSWERS}),
@@ -85,10 +90,10 @@ def _vlan(service: Service) -> Row:
 
 def _vlan_answer(service: Service) -> Row:
     c = _c(service)
-    return _row(
-        f"vlan-answer-{service}",
+    return _opened(
+        "vlan-answer",
         "A host of a VLAN that has a server's address and port does not speak for the VIP.",
-        In(c.syn(), To("b1")),
+        c,
         In(c.answer(), NotOurs(), tag=Tag(100)),
         In(c.answer(), Home()),
         needs=frozenset({Can.ANSWERS}),
@@ -97,10 +102,10 @@ def _vlan_answer(service: Service) -> Row:
 
 def _vlan_fragments(service: Service) -> Row:
     c = _c(service)
-    return _row(
-        f"vlan-fragments-{service}",
+    return _opened(
+        "vlan-fragments",
         "Fragments of a VLAN must not be taken for those of a connection outside it.",
-        In(c.syn(), To("b1")),
+        c,
         In(c.data(size=_LARGE, fragments="12"), NotOurs(), tag=Tag(100)),
         In(c.data(size=_LARGE, fragments="12"), Same()),
         needs=frozenset({Can.FRAGMENTS}),
@@ -109,10 +114,10 @@ def _vlan_fragments(service: Service) -> Row:
 
 def _error(service: Service) -> Row:
     c = _c(service)
-    return _row(
-        f"tagged-error-{service}",
+    return _opened(
+        "tagged-error",
         "A router may send its errors with a priority; those of a VLAN are about other connections.",
-        In(c.syn(), To("b1")),
+        c,
         In(c.error(), NotOurs(), tag=Tag(100)),
         In(c.error(), ErrorAt("b1"), reports=None, tag=_PRIORITY),
         needs=frozenset({Can.ICMP_ERRORS}),
