@@ -61,8 +61,6 @@ class Builder:
 
     def __init__(self) -> None:
         self._here: Here | None = None
-        self._part_here: Here | None = None
-        """That all parts were made of."""
         self._duty: SwitchSpec | None = None
         self._parts = Parts(0)
         self._target = Target()
@@ -74,22 +72,21 @@ class Builder:
 
         Where its placement is another than before, all is made again, and pins have to be put in again.
         """
-        here = _here(duty.switch)
-        if self._here is None or self._here.placed != here.placed:
+        here, before = _here(duty.switch), self._here
+        if before is None or before.placed != here.placed:
             self._parts = Parts(here.placed.entry)
-        elif self._here == here:
+        elif before == here:
             # What is made of it is compared with it.
-            here = self._here
+            here = before
         self._here = here
         last, self._duty = self._duty, duty
-        if last is not None and self._part_here is here and pools_alone(last, duty):
+        if last is not None and here is before and pools_alone(last, duty):
             changed = {n for n, pool in duty.pools.items() if last.pools[n] is not pool}
             self._parts.again(self._of_pools(here, duty, changed))
             slots = {number: pool.table for number, pool in duty.pools.items()}
             if Role.LB not in duty.switch.roles or _alike(self._target.slots, slots):
                 slots = dict(self._target.slots)
             return self._new(self._target.groups, self._target.meters, slots)
-        self._part_here = here
         return self._whole(here, duty)
 
     def _whole(self, here: Here, duty: SwitchSpec) -> Target:

@@ -9,7 +9,8 @@ from controller.spec.types import Intent, Listener, Mode, Network
 def demand(intent: Intent) -> Demand:
     """Names by space, and for how many seconds a switch may remember each.
 
-    Groups of next hops are not among them: which are needed depends on what is broken.
+    Groups of next hops are not among them: which are needed depends on what is broken. The order is that of the intent,
+    since ids are given in it: the same intents give the same ids in each run.
     """
     memory = {pool.name: pool.memory_timeout for pool in intent.pools}
     out: dict[Space, dict[str, float]] = {space: {} for space in Space if space is not Space.GROUP}
@@ -28,7 +29,7 @@ def demand(intent: Intent) -> Demand:
                 want(Space.LOCAL4 if vip.address.version == 4 else Space.LOCAL6, item.name, seconds)
             for name in _meters(item):
                 want(Space.METER, name, 0.0)
-    for pool in {item.pool for item in intent.listeners()}:
+    for pool in dict.fromkeys(item.pool for item in intent.listeners()):
         for real in intent.pool(pool).backends:
             want(Space.BACKEND, real.name, memory[pool])
     return out

@@ -8,7 +8,7 @@ has the same id again.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
@@ -113,11 +113,6 @@ class IdAllocator:
         ):
             return self
         return IdAllocator(allocated, quarantined)
-
-    def with_names(self, space: Space, names: Iterable[str], now: float = 0.0) -> IdAllocator:
-        """Ids for these names as well."""
-        held = {name: each.memory for name, each in self.allocated.get(space, {}).items()}
-        return self.step({space: {**dict.fromkeys(names, 0.0), **held}}, now)
 
     def renamed(self, space: Space, names: Mapping[str, str]) -> IdAllocator:
         """Names changed, all at once: each new name has the id of its old one."""

@@ -90,11 +90,6 @@ class PoolState:
         )
 
     @property
-    def key(self) -> str:
-        """Identity of pool and protocol."""
-        return f"{self.name}/{self.protocol}"
-
-    @property
     def moving(self) -> int:
         """Slots in transition."""
         return int(np.count_nonzero(self.before))

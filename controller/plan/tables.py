@@ -276,7 +276,7 @@ def _allocate(tables: Tables, intent: Intent, now: float) -> Tables:
 
 def with_groups(tables: Tables, names: Set[str], now: float) -> Tables:
     """The tables with ids for exactly these groups of next hops."""
-    return _with_ids(tables, tables.ids.step({Space.GROUP: dict.fromkeys(names, GROUP_RESTS)}, now))
+    return _with_ids(tables, tables.ids.step({Space.GROUP: dict.fromkeys(sorted(names), GROUP_RESTS)}, now))
 
 
 def _with_ids(tables: Tables, ids: IdAllocator) -> Tables:

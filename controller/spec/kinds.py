@@ -19,15 +19,11 @@ class Kind:
 
     name: str
     """As the intent writes it."""
-    words: str
-    """What to call it in messages."""
     protocol: Protocol
     hash: str
     """Name of its tuple hash: all lb switches of a pool share one."""
     ports: range
     """Numbers that its ports may have."""
-    needs_routes: bool = False
-    """It has no forwarding but ours."""
     sees_bfd: bool = False
     """It sees by itself that a neighbour is gone."""
     dialled: bool = False
@@ -41,27 +37,10 @@ V1MODEL_PORTS = range(510)
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("ovs", "Open vSwitch", Protocol.OPENFLOW, "ovs-jenkins", range(1, 0xFF00), sees_bfd=True),
-        Kind("bmv2", "BMv2", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, needs_routes=True, dialled=True),
-        Kind(
-            "embedded",
-            "embedded P4",
-            Protocol.P4RUNTIME,
-            "p4-crc",
-            V1MODEL_PORTS,
-            needs_routes=True,
-            dialled=True,
-        ),
-        Kind(
-            "tofino",
-            "Tofino",
-            Protocol.P4RUNTIME,
-            "p4-crc",
-            V1MODEL_PORTS,
-            needs_routes=True,
-            dialled=True,
-            driven=False,
-        ),
+        Kind("ovs", Protocol.OPENFLOW, "ovs-jenkins", range(1, 0xFF00), sees_bfd=True),
+        Kind("bmv2", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True),
+        Kind("embedded", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True),
+        Kind("tofino", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, driven=False),
     )
 }
 

@@ -88,6 +88,46 @@ class Generations(Never):
         self._turns.clear()
 
 
+class OneWay(Generations):
+    """As conntrack's timer has it, too: an entry lasts for twice the memory that held when it was made.
+
+    It is not renewed, since conntrack sees one direction only. Not for real switches: their clock is not the suite's.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lasts: dict[int, float] = {}
+        """How long what is made now lasts, by VIP."""
+        self._ends: dict[ConnectionKey, tuple[int, float]] = {}
+        """The generation in which an entry was made, and when it ends."""
+
+    def passes(self, memory: Memory, world: Moment) -> Memory:
+        """See ``Ageing``."""
+        ends = {}
+        for key, found in memory.items():
+            known, turn = self._ends.get(key), self._turns.get(key.vip, 0)
+            if found.generation is Generation.NOW and (known is None or known[0] != turn):
+                known = turn, self._now + self._lasts[key.vip]
+            if known is not None:
+                ends[key] = known
+        left = super().passes(memory, world)
+        for vip in world.intent.vips:
+            self._lasts[world.ids.id(Space.VIP, vip.name)] = 2 * world.vip_memory[vip.name]
+        out = {key: found for key, found in left.items() if key not in ends or world.now < ends[key][1]}
+        self._ends = {key: end for key, end in ends.items() if key in out}
+        return out
+
+    def later(self, seconds: float) -> None:
+        """What was made until now ends so much later."""
+        self._now += seconds
+        self._ends = {key: (turn, end + seconds) for key, (turn, end) in self._ends.items()}
+
+    def forget(self) -> None:
+        """See ``Ageing``."""
+        super().forget()
+        self._ends.clear()
+
+
 class Cells:
     """Each packet that is delivered renews its cell; a SYN that comes again establishes none."""
 

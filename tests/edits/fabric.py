@@ -1,8 +1,8 @@
 """Established connections, lb switches with memories, and a controller that plans: what an edit does to them.
 
-Switches are the oracle's (``controller.decision``) with Open vSwitch's generations of memory. Each connection meets one
-lb switch, which changes now and then. A connection that is judged must reach the server that it was opened to, for as
-long as that server is a member of its listener's pool, and from then on for ``drain_timeout``.
+Switches are the oracle's (``controller.decision``) with Open vSwitch's generations of memory and conntrack's timers.
+Each connection meets one lb switch, which changes now and then. A connection that is judged must reach the server that
+it was opened to, for as long as that server is a member of its listener's pool, and from then on for ``drain_timeout``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from controller.plan.tables import Retained, Tables, Verdicts, advance, deadline
 from controller.plan.turns import Turn
 from controller.spec.codec import decode, encode
 from controller.spec.types import Address, Intent, Pool, Protocol, Role, Switch
-from tests.conformance.ageing import Generations
+from tests.conformance.ageing import OneWay
 from tests.conformance.moment import Moment
 
 _T = TypeVar("_T")
@@ -84,7 +84,7 @@ class Fabric:
         self.judged = 0
         self._number = 0
         self._states: dict[int, LbState] = {}
-        self._ageing: dict[int, Generations] = {}
+        self._ageing: dict[int, OneWay] = {}
         self._put()
 
     # -- what an operator does ----------------------------------------------------------------------------------
@@ -116,6 +116,9 @@ class Fabric:
         restored = restored_tables(kept)
         # In another boot the clock counts from elsewhere: what had been stored is moved by the difference since.
         self.tables = later(restored, away) if boot else restored
+        for ageing in self._ageing.values() if boot else ():
+            # Then a generation lasts longer than its entries may: what a reboot that takes long costs is left out.
+            ageing.later(away)
         self.pins = _adopted(self.pins)
         self._advance()
 
@@ -128,7 +131,7 @@ class Fabric:
         number = self.random.choice(list(self._states))
         self.log.append(f"{self.now:.1f} switch {number:#x} loses its memory")
         self._states[number] = replace(self._states[number], memory={})
-        self._ageing[number] = Generations()
+        self._ageing[number] = OneWay()
         self._put()
         for connection in list(self.connections):
             self._talk(connection)
@@ -192,7 +195,7 @@ class Fabric:
             self._states[number] = self._state(world, switch)
 
     def _state(self, world: PlanInput, switch: Switch) -> LbState:
-        ageing = self._ageing.setdefault(switch.id, Generations())
+        ageing = self._ageing.setdefault(switch.id, OneWay())
         old = self._states.get(switch.id)
         memory = ageing.passes({} if old is None else old.memory, self._world())
         pins = {key: pin.backend for key, pin in self.pins.pins.items()}

@@ -17,7 +17,9 @@ from controller.plan import ids as ids_module
 from controller.plan.demand import demand
 from controller.plan.ids import Allocated, IdAllocator, Quarantined, Space
 from controller.plan.places import WORDS, highest, shortages
+from controller.plan.tables import Tables, with_groups
 from controller.spec.types import (
+    Backend,
     Guard,
     Intent,
     Listener,
@@ -46,6 +48,21 @@ def file(tmp_path: Path) -> Path:
 def test_every_space_is_asked_for_but_the_one_that_no_intent_decides(file: Path) -> None:
     assert set(demand(load_intent(file))) == set(Space) - {Space.GROUP}
     assert set(WORDS) == set(Space)
+
+
+def test_the_same_intent_gives_the_same_ids_in_each_run() -> None:
+    """In the order of the intent, or of names: strings of a set come in another order each time Python starts."""
+    names = [f"pool{n}" for n in range(20)]
+    pools = tuple(
+        Pool(name, (Backend(f"{name}-s", (ip_address("10.1.0.1"),), None, "lb1"),)) for name in names
+    )
+    items = tuple(Listener("v", Protocol.TCP, 80 + n, name, Mode.DR, 80) for n, name in enumerate(names))
+    vip = Vip("v", ip_address("10.0.0.100"), "02:45:56:00:01:01", ("east",), items)
+    wanted = demand(Intent((Site("east"),), (), pools, (vip,)))
+    assert list(wanted[Space.BACKEND]) == [f"{name}-s" for name in names]
+    groups = with_groups(Tables(), set(names), NOW).ids.ids(Space.GROUP)
+    assert list(groups) == sorted(names)
+    assert list(groups.values()) == list(range(1, 21))
 
 
 def full(space: Space, used: int, resting: int, memory: float = 20.0) -> IdAllocator:

@@ -17,7 +17,7 @@ def step(ids: IdAllocator, names: str, now: float = 0.0, memory: float = 10.0) -
 
 
 def test_a_name_keeps_its_id_and_spaces_count_apart() -> None:
-    ids = step(step(IdAllocator(), "ab"), "abc").with_names(Space.VIP, ["b"])
+    ids = step(step(IdAllocator(), "ab"), "abc").step({Space.VIP: {"b": 0.0}}, 0.0)
     assert ids.ids(REAL) == {"a": 1, "b": 2, "c": 3}
     assert ids.id(Space.VIP, "b") == 1
     assert (ids.name(REAL, 2), ids.name(REAL, 9), ids.find(REAL, "z")) == ("b", None, None)

@@ -60,7 +60,8 @@ class Life:
         self.pool = pool or self.pool
         self.health = self.health if health is None else health
         self.now = now
-        self.ids = self.ids.with_names(Space.BACKEND, [real.name for real in self.pool.backends])
+        names = (*self.ids.ids(Space.BACKEND), *(real.name for real in self.pool.backends))
+        self.ids = self.ids.step({Space.BACKEND: dict.fromkeys(names, 0.0)}, now)
         self.state = step(self.state, self.pool, self.health, self.ids, now)
         return self.state
 
