@@ -89,7 +89,7 @@ class Generations(Never):
 
 
 class OneWay(Generations):
-    """As conntrack's timer has it, too: an entry lasts for twice the memory that held when it was made.
+    """As conntrack's timer has it, too: an entry lasts for as long as held when it was made.
 
     It is not renewed, since conntrack sees one direction only. Not for real switches: their clock is not the suite's.
     """
@@ -112,7 +112,7 @@ class OneWay(Generations):
                 ends[key] = known
         left = super().passes(memory, world)
         for vip in world.intent.vips:
-            self._lasts[world.ids.id(Space.VIP, vip.name)] = 2 * world.vip_memory[vip.name]
+            self._lasts[world.ids.id(Space.VIP, vip.name)] = world.entry_lives[vip.name]
         out = {key: found for key, found in left.items() if key not in ends or world.now < ends[key][1]}
         self._ends = {key: end for key, end in ends.items() if key in out}
         return out

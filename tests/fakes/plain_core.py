@@ -10,6 +10,7 @@ from controller.core.fleet import SwitchTask
 from controller.southbound.openflow import events as openflow
 from controller.spec.types import Intent, Switch
 from tests.fakes.core import PlainDriver, Stream, Whole, intent_file, play, until, whole
+from topo.model import SwitchKind
 
 
 class Dialler:
@@ -102,6 +103,6 @@ class Core:
         play(story, self.app.state.run, self.app.fleet.run, self.app.timers.run)  # type: ignore[arg-type]
 
 
-def core_of_pair(folder: Path, kind: str = "ovs") -> Core:
+def core_of_pair(folder: Path, kind: SwitchKind = "ovs") -> Core:
     """One edge, two lb switches and a leaf of a kind, none of which is connected; the intent file is in ``folder``."""
     return Core(whole(intent_file(folder / "intent.yaml", "pair", kind)))

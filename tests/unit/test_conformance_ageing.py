@@ -19,7 +19,7 @@ INTENT = Intent((), (), (), (Vip("v", ip_address("10.0.0.100"), "02:45:56:00:01:
 NOW, BEFORE = Remembered(1, 7, Generation.NOW), Remembered(1, 7, Generation.BEFORE)
 
 
-def moment(now: float, turn: int, memory: float = 10.0) -> Moment:
+def moment(now: float, turn: int, lives: float = 20.0) -> Moment:
     return Moment(
         INTENT,
         IDS,
@@ -28,7 +28,7 @@ def moment(now: float, turn: int, memory: float = 10.0) -> Moment:
         frozenset(),
         {},
         generations={"v": turn},
-        vip_memory={"v": memory},
+        entry_lives={"v": lives},
         now=now,
     )
 
@@ -61,10 +61,10 @@ def test_an_entry_that_is_not_copied_ends_by_the_timer(ageing: OneWay, turn: int
 
 def test_another_memory_is_that_of_entries_made_from_then_on(ageing: OneWay) -> None:
     other = KEY._replace(source_port=1025)
-    assert ageing.passes({KEY: NOW}, moment(105.0, 4, memory=50.0)) == {KEY: NOW}
-    assert ageing.passes({KEY: NOW, other: NOW}, moment(120.0, 4, memory=50.0)) == {other: NOW}
-    assert ageing.passes({other: NOW}, moment(204.0, 4, memory=50.0)) == {other: NOW}
-    assert ageing.passes({other: NOW}, moment(205.0, 4, memory=50.0)) == {}
+    assert ageing.passes({KEY: NOW}, moment(105.0, 4, lives=100.0)) == {KEY: NOW}
+    assert ageing.passes({KEY: NOW, other: NOW}, moment(120.0, 4, lives=100.0)) == {other: NOW}
+    assert ageing.passes({other: NOW}, moment(204.0, 4, lives=100.0)) == {other: NOW}
+    assert ageing.passes({other: NOW}, moment(205.0, 4, lives=100.0)) == {}
 
 
 def test_what_was_made_until_now_ends_later(ageing: OneWay) -> None:

@@ -40,7 +40,7 @@ async def lb2_leaves(
 ) -> None:
     """lb2 is no longer named, and cannot be emptied while the edge is ``behind``: it may still send there."""
     await all_synced(core)
-    monkeypatch.setattr(core.task("edge1"), "behind", behind)
+    monkeypatch.setattr(core.task("edge1"), "may_use", lambda _: behind())
     # The port stays declared: the intent forgets the switch, not the cable.
     core.propose(replace(core.intent, switches=tuple(s for s in core.intent.switches if s.name != "lb2")))
     await until(lambda: core.it.said.of("switch_leaves"), "it leaves")
