@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -67,12 +68,15 @@ class Hellos:
         journal: Journal,
         secret: Secret,
         clock: Clock,
+        others: Callable[[], Links] = frozenset,
     ) -> None:
+        """``others``: ports that are dead by other evidence."""
         self._dead_links = dead_links
         self._wanted = intent
         self._fleet = fleet
         self._journal = journal
         self._clock = clock
+        self._others = others
         self._judge = HelloJudge(End(*each) for each in dead_links.value)
         self._key = key_of(secret.octets())
         self._run = secrets.randbits(64)
@@ -249,7 +253,7 @@ class Hellos:
             what = "link_up" if up else "link_down"
             to = self._leads[end]
             self._journal.event(what, switch=end.switch, port=end.port, to=to, missed=missed)
-        self._dead_links.put(frozenset(self._judge.dead()))
+        self._dead_links.put(frozenset(self._judge.dead()) | self._others())
 
     def _switch(self, number: int) -> Switch | None:
         return next((s for s in self._wanted.value.switches if s.id == number), None)
