@@ -10,7 +10,8 @@ the controller's journal, as evidence for a risk. Reasons, the keys of the repor
 
 At risk: ``unheard`` (its packets came to another lb switch before it was heard on the new table), ``fullnat`` (its lb
 switch died or was cut off, or another one came back that took it over: its source port was the former's own),
-``too_silent`` (for longer than ``memory_timeout``).
+``too_silent`` (for longer than ``memory_timeout``), ``unnoticed`` (its packets led over a cable that was cut while no
+controller ran, and every repetition of one was sent before there was one that could know, or the cable was mended).
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ SETTLE = 1.5
 SLACK = 0.1
 """Seconds by which time stamps of two processes may differ."""
 FOREVER = float("inf")
+RECONNECT = 9.0
+"""Seconds from a controller's start within which a switch that lives connects: an Open vSwitch tries every 8 s."""
+NOTICE = 3.0
+"""Seconds from when the last switch connected until edges go around a cable, on a busy machine: it is read first."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,19 @@ class PathChange:
     lb: str
     gone: bool
     """Packets no longer come to that lb switch; else they come to it again."""
+
+
+@dataclass(frozen=True)
+class Outage:
+    """A cable was cut that only a controller can know of, and there was none."""
+
+    start: float
+    """When it was cut."""
+    end: float
+    """When it was mended, or a controller went around it at the latest."""
+    ends: frozenset[str]
+    """The switches at its ends."""
+    what: str
 
 
 @dataclass(frozen=True)
@@ -159,9 +177,16 @@ def deaths(done: Iterable[Done]) -> Mapping[str, list[float]]:
 
 
 def path_changes(
-    stage: Stage, done: Iterable[Done], admitted: Iterable[tuple[float, str]]
+    stage: Stage,
+    done: Sequence[Done],
+    admitted: Iterable[tuple[float, str]],
+    left: Iterable[tuple[float, str]] = (),
 ) -> list[PathChange]:
-    """Deaths, returns and pauses of lb switches, and what happened to cables between switches."""
+    """Deaths, returns and pauses of lb switches, and what happened to cables between switches.
+
+    ``left``: when a controller found that cables carry nothing. Long after the cut, if it was away meanwhile; where
+    none is cut, it means nothing.
+    """
     used = [(t, switch, _known(stage, switch)) for t, switch in admitted]
     found = [
         PathChange(t, f"{switch} was used again", lb, False) for t, switch, lb in used if lb in stage.lbs
@@ -178,7 +203,23 @@ def path_changes(
         elif step.kind == "cable" and step.target in stage.cables:
             lb = next(end for end in step.target.split("-") if end in stage.lbs)
             found.append(PathChange(one.start, step.title, lb, step.action == "cut"))
+    for t, switch in left:
+        lb = _known(stage, switch)
+        if any(lb in target.split("-") and start <= t <= end for target, start, end in _cuts(stage, done)):
+            found.append(PathChange(t, f"{switch} was left out", lb, True))
     return sorted(found, key=lambda one: one.t)
+
+
+def _cuts(stage: Stage, done: Sequence[Done]) -> list[tuple[str, float, float]]:
+    """Cables between switches, and from when to when they were cut."""
+    found = []
+    for one in done:
+        if one.step.kind == "cable" and one.step.action == "cut" and one.step.target in stage.cables:
+            later = (
+                each.end for each in done if each.step.target == one.step.target and each.start > one.start
+            )
+            found.append((one.step.target, one.start, min(later, default=FOREVER)))
+    return found
 
 
 def _known(stage: Stage, switch: str) -> str:
@@ -192,6 +233,39 @@ def absences(done: Iterable[Done], away: Iterable[tuple[float, float]]) -> list[
         (one.start, one.end) for one in done if one.step.kind == "pause" and one.step.target == "controller"
     ]
     return [*away, *paused]
+
+
+def outages(
+    stage: Stage,
+    done: Sequence[Done],
+    absent: Sequence[tuple[float, float]],
+    connected: Sequence[tuple[float, str]],
+    late: float,
+) -> list[Outage]:
+    """Cables between switches that were cut while no controller took anything in, and that no switch watches itself.
+
+    ``absent``: as ``absences`` says; ``connected``: when switches connected; ``late``: what is added to ``NOTICE``.
+    """
+    found = []
+    for target, start, mended in _cuts(stage, done):
+        ends = frozenset(target.split("-"))
+        if stage.kind == "ovs" and ends & set(stage.edges.values()):
+            continue  # edges watch it by BFD
+        for gone, back in absent:
+            reached = _reached(back, connected)
+            if gone - SETTLE <= start <= reached:
+                end = min(mended, reached + NOTICE + late)
+                found.append(Outage(start, end, ends, f"cut {target}"))
+    return found
+
+
+def _reached(back: float, connected: Sequence[tuple[float, str]]) -> float:
+    """When a controller that is back at that time has all switches that live."""
+    first: dict[str, float] = {}
+    for t, switch in connected:
+        if back <= t <= back + RECONNECT:
+            first.setdefault(switch, t)
+    return max(first.values(), default=back)
 
 
 def edits_of(done: Iterable[Done]) -> list[Done]:

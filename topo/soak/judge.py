@@ -18,6 +18,7 @@ from topo.soak import signals
 from topo.soak.actors import ECHO_TIMEOUT
 from topo.soak.editor import Done
 from topo.soak.fates import (
+    Outage,
     PathChange,
     Period,
     Window,
@@ -25,6 +26,7 @@ from topo.soak.fates import (
     deaths,
     edits_of,
     intent_windows,
+    outages,
     path_changes,
     periods,
     pool_of,
@@ -51,7 +53,7 @@ NEAR = 0.3
 LONGEST_TRANSITION = 9.0
 """Seconds: the schedule's longest."""
 FATES = ("server_died", "server_unreachable", "drained", "service_removed")
-RISKS = ("unheard", "fullnat", "too_silent")
+RISKS = ("unheard", "fullnat", "too_silent", "unnoticed")
 VERDICTS = ("ok", *FATES, "at_risk", "broken", "not_opened", "unproven")
 """Every verdict, as the report counts them."""
 
@@ -88,8 +90,12 @@ class Evidence:
     tables: tuple[TableChange, ...] = ()
     admitted: tuple[tuple[float, str], ...] = ()
     """When edges began to use an lb switch again, and which."""
+    left: tuple[tuple[float, str], ...] = ()
+    """When the controller found that a cable of a switch carries nothing, and which switch."""
     away: tuple[tuple[float, float], ...] = ()
     """When there was no controller: from its death until the next one said that it had started."""
+    connected: tuple[tuple[float, str], ...] = ()
+    """When switches connected to a controller, and which."""
     notes: tuple[tuple[float, str], ...] = ()
     """Things the controller said that people want to see beside a broken connection."""
     probe: tuple[float, int, int] = (1.0, 2, 3)
@@ -108,8 +114,9 @@ class Judge:
         self._index = FullnatIndex(served, stage.long)
         self._periods: list[Period] = periods(stage, evidence.start, edits_of(done))
         self._deaths = deaths(done)
-        self._paths = path_changes(stage, done, evidence.admitted)
+        self._paths = path_changes(stage, done, evidence.admitted, evidence.left)
         self._away = absences(done, evidence.away)
+        self._outages = outages(stage, done, self._away, evidence.connected, evidence.lag)
         self._windows: dict[tuple[str, str], list[Window]] = {}
         self._reported = REPORT_WINDOW + evidence.lag
         self._settled = SETTLED + evidence.lag
@@ -147,8 +154,9 @@ class Judge:
     ) -> tuple[str, str]:
         """A verdict and the evidence for it."""
         endpoint = self._endpoints[connection.listener]
-        if cause.startswith("timeout"):
-            at -= ECHO_TIMEOUT - RETRIES
+        sent = at - ECHO_TIMEOUT if cause.startswith("timeout") else None
+        if sent is not None:
+            at = sent + RETRIES
         if "misdirected" in cause:
             return "broken", ""
         if server is not None:
@@ -162,6 +170,8 @@ class Judge:
                         f"{window.why} for {at - window.start:.1f} s longer than is promised",
                     )
         risk = self._risk(connection, endpoint, last, at)
+        if not risk and sent is not None:
+            risk = self._unnoticed(connection, server, sent)
         return ("at_risk", risk) if risk else ("broken", "")
 
     def _fates(self, endpoint: Endpoint, server: str) -> list[Window]:
@@ -192,6 +202,19 @@ class Judge:
                     f"pool {table.pool} changed {table.t - last:.1f} s after it"
                 )
         return ""
+
+    def _unnoticed(self, connection: Connection, server: str | None, sent: float) -> str:
+        """Whether a packet sent then, and all its repetitions, may be lost on a cable that nothing knew was cut."""
+        for one in self._outages:
+            if self._leads_over(connection, server, one) and one.start - SETTLED <= sent <= one.end - RETRIES:
+                return f"unnoticed: {one.what} {sent - one.start:.1f} s before, and no controller to know"
+        return ""
+
+    def _leads_over(self, connection: Connection, server: str | None, outage: Outage) -> bool:
+        """Whether the way to its server, or back to its client, may lead over a cable."""
+        stage = self._evidence.stage
+        cable = stage.server_cables.get(server or "", "")
+        return bool(outage.ends & {cable.rpartition("-")[2], stage.edges.get(connection.client, "")})
 
     def _takes(self, path: PathChange, mine: set[str], opened: float) -> bool:
         """Whether a change takes a connection away from its lb switch.

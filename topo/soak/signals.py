@@ -17,7 +17,9 @@ ACCEPTED = "intent_accepted"
 REFUSED = "intent_refused"
 TABLE = "table"
 ADMITTED = "admitted"
+CONNECTED = "switch_up"
 LINKED = "link_up"
+UNLINKED = "link_down"
 FAILURE = "failure"
 VERDICT = "verdict"
 WITHDRAWN = "withdrawn"
@@ -84,8 +86,18 @@ def admissions(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
 
 
 def returns(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
-    """The same, and between P4 switches also when hellos arrive again: either end of a cable says so, by its name."""
+    """The same, and also when a cable carries again: switches at its ends say so, by their names."""
     return _said_of(events, ADMITTED, LINKED)
+
+
+def departures(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
+    """When a cable was found to carry nothing, and by which switch at its ends."""
+    return _said_of(events, UNLINKED)
+
+
+def connections(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
+    """When switches connected, and which, by their names at that time."""
+    return _said_of(events, CONNECTED)
 
 
 def _said_of(events: Iterable[Event], *names: str) -> tuple[tuple[float, str], ...]:
