@@ -82,12 +82,16 @@ def served(listener: str = DR, server: str = "s1", **changes: Any) -> Served:
 
 
 def judge(
-    one: Connection, *steps: Done, records: tuple[Served, ...] | None = None, **evidence: Any
+    one: Connection,
+    *steps: Done,
+    records: tuple[Served, ...] | None = None,
+    kind: str = "ovs",
+    **evidence: Any,
 ) -> Judged:
-    """Judged by what was done."""
+    """Judged by what was done, on switches of that kind."""
     if records is None:
         records = (served(one.listener, one.server or "s1"),)
-    facts = Evidence(stage(), 0.0, tuple(sorted(steps, key=lambda each: each.start)), **evidence)
+    facts = Evidence(stage(kind), 0.0, tuple(sorted(steps, key=lambda each: each.start)), **evidence)
     return Judge(facts, records).judge(one)
 
 

@@ -332,11 +332,45 @@ def test_an_lb_switch_that_died_again_before_it_was_used_was_away_all_the_time()
     assert judge(one, *twice, records=(record,), admitted=((15.0, "lb2"), (35.0, "lb2"))).verdict == "broken"
 
 
+@pytest.mark.parametrize(
+    ("steps", "evidence"),
+    [
+        ((done("pause", "pause", "lb2", 15.0, "2", end=17.0),), {}),
+        ((done("cable", "cut", "edge1-lb2", 15.0), done("cable", "mend", "edge1-lb2", 17.0)), {}),
+        ((), {"linked": ((17.0, "lb2"), (29.5, "lb2"))}),
+    ],
+    ids=["goes on after a pause", "cable mended", "hellos arrive"],
+)
+def test_an_lb_switch_that_died_is_used_again_when_it_is_admitted_and_not_before(
+    steps: tuple[Done, ...], evidence: dict[str, Any]
+) -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    died = done("lb", "kill", "lb2", 5.0)
+    judged = judge(one, died, *steps, records=(record,), admitted=((36.0, "lb2"),), **evidence)
+    assert (judged.verdict, judged.reason.partition(" 4.0 s")[0]) == (
+        "at_risk",
+        "fullnat: lb2 was used again",
+    )
+
+
+def test_nothing_that_happens_to_an_lb_switch_that_is_out_of_use_changes_a_path() -> None:
+    from tests.unit.soaking import stage
+
+    steps = [
+        done("lb", "kill", "lb1", 5.0),
+        done("pause", "pause", "lb1", 8.0, "2", end=10.0),
+        done("cable", "cut", "edge1-lb1", 11.0),
+        done("pause", "pause", "lb1", 25.0, "2", end=27.0),
+    ]
+    found = path_changes(stage(), steps, [(20.0, "lb1")], linked=[(19.0, "lb1")])
+    assert [one.t for one in found] == [5.0, 20.0, 25.0, 27.0]
+
+
 @pytest.mark.parametrize("lb", ["lb2", "edge1"])
 def test_a_cable_between_p4_switches_is_used_again_when_hellos_arrive(lb: str) -> None:
     one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
     steps = (done("cable", "cut", "edge1-lb2", 5.0), done("cable", "mend", "edge1-lb2", 28.0))
-    judged = judge(one, *steps, records=(record,), admitted=((30.5, lb),))
+    judged = judge(one, *steps, records=(record,), linked=((30.5, lb),))
     assert judged.verdict == ("at_risk" if lb == "lb2" else "broken")
 
 
@@ -402,6 +436,72 @@ def test_a_switch_that_connects_late_learns_late_of_a_cut_cable() -> None:
     connected = ((39.5, "lb1"), (46.0, "edge1"), (46.5, "lb1"))
     judged = judge(connection(failure=LOST), CUT, mended(60.0), away=((37.0, 39.0),), connected=connected)
     assert judged.verdict == "at_risk"
+
+
+# -- P4 lb switches that die while no controller runs
+
+DIED = done("lb", "kill", "lb1", 38.0)
+
+
+@pytest.mark.parametrize(
+    ("steps", "evidence"),
+    [
+        ((DIED,), {"away": ((37.0, 44.0),)}),
+        ((DIED, done("lb", "heal", "lb1", 41.0)), {"away": ((37.0, 44.0),)}),
+        ((DIED,), {"away": ((37.0, 41.0), (42.0, 44.0))}),
+        ((DIED, done("pause", "pause", "controller", 37.0, "7", end=44.0)), {}),
+        ((done("lb", "kill", "lb1", 5.0), DIED), {"away": ((37.0, 44.0),), "admitted": ((20.0, "lb1"),)}),
+    ],
+    ids=["away", "comes back empty", "one that was killed as it started", "stopped", "after its return"],
+)
+def test_what_a_p4_lb_switch_that_died_while_no_controller_ran_lost_was_at_risk(
+    steps: tuple[Done, ...], evidence: dict[str, Any]
+) -> None:
+    judged = judge(connection(failure=LOST), *steps, kind="embedded", **evidence)
+    assert (judged.verdict, judged.reason) == (
+        "at_risk",
+        "unnoticed: kill -9 lb1 2.0 s before, and no controller to know",
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps", "evidence"),
+    [
+        ({}, (DIED,), {"away": ((37.0, 44.0),), "kind": "ovs"}),
+        ({}, (DIED,), {}),
+        ({}, (DIED,), {"away": ((20.0, 34.0),)}),
+        ({}, (DIED,), {"away": ((37.0, 42.0),)}),
+        ({}, (DIED,), {"away": ((37.0, 39.0), (46.0, 60.0))}),
+        ({"failure": Failure(52.0, "reset", "echo")}, (DIED,), {"away": ((37.0, 60.0),)}),
+        ({"failure": Failure(48.0, "timeout", "echo")}, (DIED,), {"away": ((37.0, 60.0),)}),
+        ({}, (done("lb", "kill", "lb1", 20.0), DIED), {"away": ((37.0, 60.0),)}),
+        ({}, (done("pause", "pause", "lb1", 38.0, "20", end=58.0),), {"away": ((37.0, 60.0),)}),
+    ],
+    ids=[
+        "edges see that by BFD",
+        "a controller ran",
+        "one ran again",
+        "back in time",
+        "gone again after it had led edges around",
+        "a reset",
+        "sent before",
+        "not used when it died",
+        "stopped, not dead",
+    ],
+)
+def test_other_deaths_times_and_ends_explain_no_silence(
+    changes: dict[str, Any], steps: tuple[Done, ...], evidence: dict[str, Any]
+) -> None:
+    one = connection(**{"failure": LOST, **changes})
+    assert judge(one, *steps, **{"kind": "embedded", **evidence}).verdict == "broken"
+
+
+@pytest.mark.parametrize(("lb", "verdict"), [("lb1", "at_risk"), ("lb2", "broken")])
+def test_a_fullnat_connection_loses_nothing_when_another_lb_switch_dies(lb: str, verdict: str) -> None:
+    record = served(FULLNAT, peer=(stage_address(lb), 41000))
+    one = connection(FULLNAT, failure=LOST)
+    judged = judge(one, DIED, records=(record,), kind="embedded", away=((37.0, 44.0),))
+    assert judged.verdict == verdict
 
 
 @pytest.mark.parametrize("lb", ["lb1", "lb3"])

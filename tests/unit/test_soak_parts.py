@@ -258,7 +258,7 @@ def test_the_journal_gives_tables_of_tcp_admissions_and_verdicts() -> None:
     ]
     assert [(one.pool, one.t) for one in table_changes(events)] == [("web", 1.0)]
     assert admissions(events) == ((2.0, "lb1"),)
-    assert returns(events) == ((2.0, "lb1"), (5.0, "lb2"))
+    assert returns(events) == ((5.0, "lb2"),)
     assert notes(events)[-1] == (3.0, "event=verdict backend=s1 up=False")
 
 

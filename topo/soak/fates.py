@@ -10,8 +10,9 @@ the controller's journal, as evidence for a risk. Reasons, the keys of the repor
 
 At risk: ``unheard`` (its packets came to another lb switch before it was heard on the new table), ``fullnat`` (its lb
 switch died or was cut off, or another one came back that took it over: its source port was the former's own),
-``too_silent`` (for longer than ``memory_timeout``), ``unnoticed`` (its packets led over a cable that was cut while no
-controller ran, and every repetition of one was sent before there was one that could know, or the cable was mended).
+``too_silent`` (for longer than ``memory_timeout``), ``unnoticed`` (its packets led over a cable that was cut, or to a P4
+lb switch that died, while no controller ran, and every repetition of one was sent before there was one that could know,
+or the cable was mended).
 """
 
 from __future__ import annotations
@@ -33,8 +34,11 @@ SLACK = 0.1
 FOREVER = float("inf")
 RECONNECT = 9.0
 """Seconds from a controller's start within which a switch that lives connects: an Open vSwitch tries every 8 s."""
+DIALLED = 2.0
+"""The same for a P4 switch, which the controller dials."""
 NOTICE = 3.0
-"""Seconds from when the last switch connected until edges go around a cable, on a busy machine: it is read first."""
+"""Seconds from when the last switch connected until edges go around a cable or an lb switch, on a busy machine: all are
+read first."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +64,14 @@ class PathChange:
 
 @dataclass(frozen=True)
 class Outage:
-    """A cable was cut that only a controller can know of, and there was none."""
+    """A cable was cut, or an lb switch died, that only a controller can know of, and there was none."""
 
     start: float
-    """When it was cut."""
+    """When that was."""
     end: float
-    """When it was mended, or a controller went around it at the latest."""
+    """When a cable was mended, or a controller went around it at the latest."""
     ends: frozenset[str]
-    """The switches at its ends."""
+    """The switches at its ends, or the one that died."""
     what: str
 
 
@@ -181,21 +185,17 @@ def path_changes(
     done: Sequence[Done],
     admitted: Iterable[tuple[float, str]],
     left: Iterable[tuple[float, str]] = (),
+    linked: Iterable[tuple[float, str]] = (),
 ) -> list[PathChange]:
     """Deaths, returns and pauses of lb switches, and what happened to cables between switches.
 
     ``left``: when a controller found that cables carry nothing. Long after the cut, if it was away meanwhile; where
-    none is cut, it means nothing.
+    none is cut, it means nothing. ``linked``: when it found that they carry again.
     """
-    used = [(t, switch, _known(stage, switch)) for t, switch in admitted]
-    found = [
-        PathChange(t, f"{switch} was used again", lb, False) for t, switch, lb in used if lb in stage.lbs
-    ]
+    found = _used_again(stage, linked)
     for one in done:
         step = one.step
-        if step.kind == "lb" and step.action == "kill":
-            found.append(PathChange(one.start, step.title, step.target, True))
-        elif step.kind == "pause" and step.target in stage.lbs:
+        if step.kind == "pause" and step.target in stage.lbs:
             found += [
                 PathChange(one.start, step.title, step.target, True),
                 PathChange(one.end, f"{step.title}: over", step.target, False),
@@ -207,7 +207,39 @@ def path_changes(
         lb = _known(stage, switch)
         if any(lb in target.split("-") and start <= t <= end for target, start, end in _cuts(stage, done)):
             found.append(PathChange(t, f"{switch} was left out", lb, True))
-    return sorted(found, key=lambda one: one.t)
+    kills = [
+        PathChange(one.start, one.step.title, one.step.target, True)
+        for one in done
+        if one.step.kind == "lb" and one.step.action == "kill"
+    ]
+    return _while_used(found, kills, _used_again(stage, admitted))
+
+
+def _used_again(stage: Stage, said: Iterable[tuple[float, str]]) -> list[PathChange]:
+    return [
+        PathChange(t, f"{switch} was used again", _known(stage, switch), False)
+        for t, switch in said
+        if _known(stage, switch) in stage.lbs
+    ]
+
+
+def _while_used(
+    others: Sequence[PathChange], kills: Sequence[PathChange], admitted: Sequence[PathChange]
+) -> list[PathChange]:
+    """All of them in order, without what happened to an lb switch that was killed and is not used again yet.
+
+    No packets come there, so none change their path when it is stopped and goes on, or its cable is cut and mended.
+    """
+    found, out = [], set[str]()
+    ranked = [(one.t, rank, one) for rank, each in enumerate((kills, admitted, others)) for one in each]
+    for _, rank, one in sorted(ranked, key=lambda each: each[:2]):
+        if rank == 0:
+            out.add(one.lb)
+        elif rank == 1:
+            out.discard(one.lb)
+        if rank < 2 or one.lb not in out:
+            found.append(one)
+    return found
 
 
 def _cuts(stage: Stage, done: Sequence[Done]) -> list[tuple[str, float, float]]:
@@ -241,31 +273,64 @@ def outages(
     absent: Sequence[tuple[float, float]],
     connected: Sequence[tuple[float, str]],
     late: float,
+    admitted: Iterable[tuple[float, str]] = (),
 ) -> list[Outage]:
-    """Cables between switches that were cut while no controller took anything in, and that no switch watches itself.
+    """Cables between switches that were cut, and P4 lb switches that died, while no controller took anything in.
 
-    ``absent``: as ``absences`` says; ``connected``: when switches connected; ``late``: what is added to ``NOTICE``.
+    Not those that a switch watches itself. ``absent``: as ``absences`` says; ``connected``: when switches connected;
+    ``late``: what is added to ``NOTICE``; ``admitted``: when edges began to use an lb switch again.
     """
-    found = []
-    for target, start, mended in _cuts(stage, done):
-        ends = frozenset(target.split("-"))
-        if stage.kind == "ovs" and ends & set(stage.edges.values()):
-            continue  # edges watch it by BFD
-        for gone, back in absent:
-            reached = _reached(back, connected)
-            if gone - SETTLE <= start <= reached:
-                end = min(mended, reached + NOTICE + late)
-                found.append(Outage(start, end, ends, f"cut {target}"))
+    lost = [
+        (start, mended, frozenset(target.split("-")), f"cut {target}")
+        for target, start, mended in _cuts(stage, done)
+        if stage.kind != "ovs" or not set(target.split("-")) & set(stage.edges.values())
+    ]
+    if stage.kind != "ovs":  # what comes back is empty: it drops as before
+        lost += [(t, FOREVER, frozenset({lb}), f"kill -9 {lb}") for t, lb in _deaths(stage, done, admitted)]
+    within = RECONNECT if stage.kind == "ovs" else DIALLED + late
+    return [
+        Outage(start, min(mended, reached + NOTICE + late), ends, what)
+        for gone, reached in _unled(absent, connected, within, NOTICE + late)
+        for start, mended, ends, what in lost
+        if gone - SETTLE <= start <= reached
+    ]
+
+
+def _deaths(
+    stage: Stage, done: Sequence[Done], admitted: Iterable[tuple[float, str]]
+) -> list[tuple[float, str]]:
+    """When lb switches were killed that edges used until then."""
+    kills = [
+        PathChange(one.start, "", one.step.target, True)
+        for one in done
+        if one.step.kind == "lb" and one.step.action == "kill"
+    ]
+    found, out = [], set[str]()
+    for one in _while_used((), kills, _used_again(stage, admitted)):
+        if one.gone and one.lb not in out:
+            found.append((one.t, one.lb))
+        out = out | {one.lb} if one.gone else out - {one.lb}
     return found
 
 
-def _reached(back: float, connected: Sequence[tuple[float, str]]) -> float:
-    """When a controller that is back at that time has all switches that live."""
-    first: dict[str, float] = {}
-    for t, switch in connected:
-        if back <= t <= back + RECONNECT:
-            first.setdefault(switch, t)
-    return max(first.values(), default=back)
+def _unled(
+    absent: Sequence[tuple[float, float]], connected: Sequence[tuple[float, str]], within: float, takes: float
+) -> list[tuple[float, float]]:
+    """When there was no controller, until one has all switches that live and is not gone again before it did its work.
+
+    ``within``: seconds from its start until a switch connects; ``takes``: seconds from then until its work is done.
+    """
+    found: list[tuple[float, float]] = []
+    for gone, back in sorted(absent):
+        first: dict[str, float] = {}
+        for t, switch in connected:
+            if back <= t <= back + within:
+                first.setdefault(switch, t)
+        reached = max(first.values(), default=back)
+        if found and gone <= found[-1][1] + takes:
+            gone, reached = found[-1][0], max(reached, found.pop()[1])
+        found.append((gone, reached))
+    return found
 
 
 def edits_of(done: Iterable[Done]) -> list[Done]:

@@ -92,6 +92,8 @@ class Evidence:
     """When edges began to use an lb switch again, and which."""
     left: tuple[tuple[float, str], ...] = ()
     """When the controller found that a cable of a switch carries nothing, and which switch."""
+    linked: tuple[tuple[float, str], ...] = ()
+    """When it found that one carries again, and which switch."""
     away: tuple[tuple[float, float], ...] = ()
     """When there was no controller: from its death until the next one said that it had started."""
     connected: tuple[tuple[float, str], ...] = ()
@@ -114,9 +116,11 @@ class Judge:
         self._index = FullnatIndex(served, stage.long)
         self._periods: list[Period] = periods(stage, evidence.start, edits_of(done))
         self._deaths = deaths(done)
-        self._paths = path_changes(stage, done, evidence.admitted, evidence.left)
+        self._paths = path_changes(stage, done, evidence.admitted, evidence.left, evidence.linked)
         self._away = absences(done, evidence.away)
-        self._outages = outages(stage, done, self._away, evidence.connected, evidence.lag)
+        self._outages = outages(
+            stage, done, self._away, evidence.connected, evidence.lag, evidence.admitted
+        )
         self._windows: dict[tuple[str, str], list[Window]] = {}
         self._reported = REPORT_WINDOW + evidence.lag
         self._settled = SETTLED + evidence.lag
@@ -204,15 +208,18 @@ class Judge:
         return ""
 
     def _unnoticed(self, connection: Connection, server: str | None, sent: float) -> str:
-        """Whether a packet sent then, and all its repetitions, may be lost on a cable that nothing knew was cut."""
+        """Whether a packet sent then, and all its repetitions, may be lost where nothing knew that all is lost."""
         for one in self._outages:
             if self._leads_over(connection, server, one) and one.start - SETTLED <= sent <= one.end - RETRIES:
                 return f"unnoticed: {one.what} {sent - one.start:.1f} s before, and no controller to know"
         return ""
 
     def _leads_over(self, connection: Connection, server: str | None, outage: Outage) -> bool:
-        """Whether the way to its server, or back to its client, may lead over a cable."""
+        """Whether the way to its server, or back to its client, may lead over a cable or an lb switch."""
         stage = self._evidence.stage
+        if outage.ends <= set(stage.lbs):
+            mine = self._index.lb_switches(connection, stage)  # known in mode fullnat alone
+            return not mine or bool(outage.ends & mine)
         cable = stage.server_cables.get(server or "", "")
         return bool(outage.ends & {cable.rpartition("-")[2], stage.edges.get(connection.client, "")})
 

@@ -86,8 +86,8 @@ def admissions(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
 
 
 def returns(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
-    """The same, and also when a cable carries again: switches at its ends say so, by their names."""
-    return _said_of(events, ADMITTED, LINKED)
+    """When a cable was found to carry again: switches at its ends say so, by their names."""
+    return _said_of(events, LINKED)
 
 
 def departures(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
