@@ -335,7 +335,7 @@ def test_an_lb_switch_that_died_again_before_it_was_used_was_away_all_the_time()
 @pytest.mark.parametrize("lb", ["lb2", "edge1"])
 def test_a_cable_between_p4_switches_is_used_again_when_hellos_arrive(lb: str) -> None:
     one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
-    steps = (done("cable", "cut", "edge1-lb2", 5.0), done("cable", "mend", "edge1-lb2", 28.0))
+    steps = (done("cable", "cut", "edge1-lb2", 5.0), done("cable", "mend", "edge1-lb2", 26.0))
     judged = judge(one, *steps, records=(record,), admitted=((30.5, lb),))
     assert judged.verdict == ("at_risk" if lb == "lb2" else "broken")
 
@@ -402,6 +402,13 @@ def test_a_switch_that_connects_late_learns_late_of_a_cut_cable() -> None:
     connected = ((39.5, "lb1"), (46.0, "edge1"), (46.5, "lb1"))
     judged = judge(connection(failure=LOST), CUT, mended(60.0), away=((37.0, 39.0),), connected=connected)
     assert judged.verdict == "at_risk"
+
+
+@pytest.mark.parametrize(("mended", "verdict"), [(27.0, "at_risk"), (26.0, "broken")])
+def test_a_cable_that_is_mended_is_used_again_when_bfd_says_so(mended: float, verdict: str) -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    steps = (done("cable", "cut", "edge1-lb2", 9.5), done("cable", "mend", "edge1-lb2", mended))
+    assert judge(one, *steps, records=(record,)).verdict == verdict
 
 
 @pytest.mark.parametrize("lb", ["lb1", "lb3"])

@@ -31,6 +31,9 @@ SETTLE = 1.5
 SLACK = 0.1
 """Seconds by which time stamps of two processes may differ."""
 FOREVER = float("inf")
+BFD_UP = 2.5
+"""Seconds from when a cable carries again until BFD says so: while it is down each end speaks once a second, by RFC
+5880, and each has to hear the other twice."""
 RECONNECT = 9.0
 """Seconds from a controller's start within which a switch that lives connects: an Open vSwitch tries every 8 s."""
 NOTICE = 3.0
@@ -56,6 +59,8 @@ class PathChange:
     lb: str
     gone: bool
     """Packets no longer come to that lb switch; else they come to it again."""
+    takes: float = 0.0
+    """Seconds that may pass until they do, besides what switches take to be written."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +207,9 @@ def path_changes(
             ]
         elif step.kind == "cable" and step.target in stage.cables:
             lb = next(end for end in step.target.split("-") if end in stage.lbs)
-            found.append(PathChange(one.start, step.title, lb, step.action == "cut"))
+            gone = step.action == "cut"
+            takes = 0.0 if gone or stage.kind != "ovs" else BFD_UP
+            found.append(PathChange(one.start, step.title, lb, gone, takes))
     for t, switch in left:
         lb = _known(stage, switch)
         if any(lb in target.split("-") and start <= t <= end for target, start, end in _cuts(stage, done)):

@@ -188,7 +188,7 @@ class Judge:
     def _risk(self, connection: Connection, endpoint: Endpoint, last: float, at: float) -> str:
         if at - last > MEMORY_TIMEOUT + ECHO_TIMEOUT or connection.longest_silence() > MEMORY_TIMEOUT:
             return f"too_silent: {max(at - last, connection.longest_silence()):.1f} s without a packet"
-        recent = [one for one in self._paths if last - self._settled <= one.t <= at]
+        recent = [one for one in self._paths if last - self._settled - one.takes <= one.t <= at]
         if endpoint.mode == "fullnat":
             mine = self._index.lb_switches(connection, self._evidence.stage)
             for one in recent:
