@@ -353,6 +353,27 @@ def test_an_lb_switch_that_died_is_used_again_when_it_is_admitted_and_not_before
     )
 
 
+@pytest.mark.parametrize(
+    ("steps", "evidence", "verdict"),
+    [
+        ((), {"away": ((21.0, 38.0),)}, "at_risk"),
+        ((done("pause", "pause", "controller", 21.0, "17", end=38.0),), {}, "at_risk"),
+        ((), {"away": ((21.0, 30.0), (31.0, 38.0))}, "at_risk"),
+        ((), {"away": ((21.0, 26.0),)}, "broken"),
+        ((), {"away": ((24.0, 38.0),)}, "broken"),
+        ((), {}, "broken"),
+    ],
+    ids=["killed", "stopped", "killed twice", "the next one wrote it", "written before", "not gone"],
+)
+def test_an_admission_that_a_controller_did_not_live_to_write_is_written_by_the_next_one(
+    steps: tuple[Done, ...], evidence: dict[str, Any], verdict: str
+) -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    died = done("lb", "kill", "lb2", 5.0)
+    judged = judge(one, died, *steps, records=(record,), admitted=((20.5, "lb2"),), **evidence)
+    assert judged.verdict == verdict
+
+
 def test_nothing_that_happens_to_an_lb_switch_that_is_out_of_use_changes_a_path() -> None:
     from tests.unit.soaking import stage
 
@@ -369,7 +390,7 @@ def test_nothing_that_happens_to_an_lb_switch_that_is_out_of_use_changes_a_path(
 @pytest.mark.parametrize("lb", ["lb2", "edge1"])
 def test_a_cable_between_p4_switches_is_used_again_when_hellos_arrive(lb: str) -> None:
     one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
-    steps = (done("cable", "cut", "edge1-lb2", 5.0), done("cable", "mend", "edge1-lb2", 28.0))
+    steps = (done("cable", "cut", "edge1-lb2", 5.0), done("cable", "mend", "edge1-lb2", 26.0))
     judged = judge(one, *steps, records=(record,), linked=((30.5, lb),))
     assert judged.verdict == ("at_risk" if lb == "lb2" else "broken")
 
@@ -436,6 +457,13 @@ def test_a_switch_that_connects_late_learns_late_of_a_cut_cable() -> None:
     connected = ((39.5, "lb1"), (46.0, "edge1"), (46.5, "lb1"))
     judged = judge(connection(failure=LOST), CUT, mended(60.0), away=((37.0, 39.0),), connected=connected)
     assert judged.verdict == "at_risk"
+
+
+@pytest.mark.parametrize(("mended", "verdict"), [(27.0, "at_risk"), (26.0, "broken")])
+def test_a_cable_that_is_mended_is_used_again_when_bfd_says_so(mended: float, verdict: str) -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    steps = (done("cable", "cut", "edge1-lb2", 9.5), done("cable", "mend", "edge1-lb2", mended))
+    assert judge(one, *steps, records=(record,)).verdict == verdict
 
 
 # -- P4 lb switches that die while no controller runs

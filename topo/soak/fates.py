@@ -10,9 +10,9 @@ the controller's journal, as evidence for a risk. Reasons, the keys of the repor
 
 At risk: ``unheard`` (its packets came to another lb switch before it was heard on the new table), ``fullnat`` (its lb
 switch died or was cut off, or another one came back that took it over: its source port was the former's own),
-``too_silent`` (for longer than ``memory_timeout``), ``unnoticed`` (its packets led over a cable that was cut, or to a P4
-lb switch that died, while no controller ran, and every repetition of one was sent before there was one that could know,
-or the cable was mended).
+``too_silent`` (for longer than ``memory_timeout``), ``unnoticed`` (its packets led over a cable that was cut, or to a
+P4 lb switch that died, while no controller ran, and every repetition of one was sent before there was one that could
+know, or the cable was mended).
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ SETTLE = 1.5
 SLACK = 0.1
 """Seconds by which time stamps of two processes may differ."""
 FOREVER = float("inf")
+BFD_UP = 2.5
+"""Seconds from when a cable carries again until BFD says so: while it is down each end speaks once a second, by RFC
+5880, and each has to hear the other twice."""
 RECONNECT = 9.0
 """Seconds from a controller's start within which a switch that lives connects: an Open vSwitch tries every 8 s."""
 DIALLED = 2.0
@@ -60,6 +63,19 @@ class PathChange:
     lb: str
     gone: bool
     """Packets no longer come to that lb switch; else they come to it again."""
+    takes: float = 0.0
+    """Seconds that may pass until they do, besides what switches take to be written."""
+
+
+@dataclass(frozen=True)
+class Unled:
+    """A time without a controller."""
+
+    gone: float
+    reached: float
+    """When the next one had all switches that live."""
+    acted: float
+    """When these followed it at the latest."""
 
 
 @dataclass(frozen=True)
@@ -186,13 +202,15 @@ def path_changes(
     admitted: Iterable[tuple[float, str]],
     left: Iterable[tuple[float, str]] = (),
     linked: Iterable[tuple[float, str]] = (),
+    unled: Sequence[Unled] = (),
 ) -> list[PathChange]:
     """Deaths, returns and pauses of lb switches, and what happened to cables between switches.
 
     ``left``: when a controller found that cables carry nothing. Long after the cut, if it was away meanwhile; where
-    none is cut, it means nothing. ``linked``: when it found that they carry again.
+    none is cut, it means nothing. ``linked``: when it found that they carry again. ``unled``: what it decided just
+    before it was gone is written by the next one.
     """
-    found = _used_again(stage, linked)
+    found = _used_again(stage, linked, unled)
     for one in done:
         step = one.step
         if step.kind == "pause" and step.target in stage.lbs:
@@ -202,7 +220,9 @@ def path_changes(
             ]
         elif step.kind == "cable" and step.target in stage.cables:
             lb = next(end for end in step.target.split("-") if end in stage.lbs)
-            found.append(PathChange(one.start, step.title, lb, step.action == "cut"))
+            gone = step.action == "cut"
+            takes = 0.0 if gone or stage.kind != "ovs" else BFD_UP
+            found.append(PathChange(one.start, step.title, lb, gone, takes))
     for t, switch in left:
         lb = _known(stage, switch)
         if any(lb in target.split("-") and start <= t <= end for target, start, end in _cuts(stage, done)):
@@ -212,15 +232,22 @@ def path_changes(
         for one in done
         if one.step.kind == "lb" and one.step.action == "kill"
     ]
-    return _while_used(found, kills, _used_again(stage, admitted))
+    return _while_used(found, kills, _used_again(stage, admitted, unled))
 
 
-def _used_again(stage: Stage, said: Iterable[tuple[float, str]]) -> list[PathChange]:
+def _used_again(
+    stage: Stage, said: Iterable[tuple[float, str]], unled: Sequence[Unled] = ()
+) -> list[PathChange]:
     return [
-        PathChange(t, f"{switch} was used again", _known(stage, switch), False)
+        PathChange(t, f"{switch} was used again", _known(stage, switch), False, _takes(t, unled))
         for t, switch in said
         if _known(stage, switch) in stage.lbs
     ]
+
+
+def _takes(t: float, unled: Sequence[Unled]) -> float:
+    """Seconds until what a controller decided at ``t`` is written, if it was gone before it was done with it."""
+    return next((one.acted - t for one in unled if t <= one.gone <= t + SETTLE), 0.0)
 
 
 def _while_used(
@@ -268,17 +295,11 @@ def absences(done: Iterable[Done], away: Iterable[tuple[float, float]]) -> list[
 
 
 def outages(
-    stage: Stage,
-    done: Sequence[Done],
-    absent: Sequence[tuple[float, float]],
-    connected: Sequence[tuple[float, str]],
-    late: float,
-    admitted: Iterable[tuple[float, str]] = (),
+    stage: Stage, done: Sequence[Done], unled: Sequence[Unled], admitted: Iterable[tuple[float, str]] = ()
 ) -> list[Outage]:
     """Cables between switches that were cut, and P4 lb switches that died, while no controller took anything in.
 
-    Not those that a switch watches itself. ``absent``: as ``absences`` says; ``connected``: when switches connected;
-    ``late``: what is added to ``NOTICE``; ``admitted``: when edges began to use an lb switch again.
+    Not those that a switch watches itself. ``admitted``: when edges began to use an lb switch again.
     """
     lost = [
         (start, mended, frozenset(target.split("-")), f"cut {target}")
@@ -287,12 +308,11 @@ def outages(
     ]
     if stage.kind != "ovs":  # what comes back is empty: it drops as before
         lost += [(t, FOREVER, frozenset({lb}), f"kill -9 {lb}") for t, lb in _deaths(stage, done, admitted)]
-    within = RECONNECT if stage.kind == "ovs" else DIALLED + late
     return [
-        Outage(start, min(mended, reached + NOTICE + late), ends, what)
-        for gone, reached in _unled(absent, connected, within, NOTICE + late)
+        Outage(start, min(mended, one.acted), ends, what)
+        for one in unled
         for start, mended, ends, what in lost
-        if gone - SETTLE <= start <= reached
+        if one.gone - SETTLE <= start <= one.reached
     ]
 
 
@@ -313,23 +333,25 @@ def _deaths(
     return found
 
 
-def _unled(
-    absent: Sequence[tuple[float, float]], connected: Sequence[tuple[float, str]], within: float, takes: float
-) -> list[tuple[float, float]]:
-    """When there was no controller, until one has all switches that live and is not gone again before it did its work.
+def leaderless(
+    stage: Stage, absent: Sequence[tuple[float, float]], connected: Sequence[tuple[float, str]], late: float
+) -> list[Unled]:
+    """When there was no controller, until one is back that is not gone again before it did its work.
 
-    ``within``: seconds from its start until a switch connects; ``takes``: seconds from then until its work is done.
+    ``absent``: as ``absences`` says; ``connected``: when switches connected; ``late``: what everything takes longer.
     """
-    found: list[tuple[float, float]] = []
+    within = RECONNECT if stage.kind == "ovs" else DIALLED + late
+    found: list[Unled] = []
     for gone, back in sorted(absent):
         first: dict[str, float] = {}
         for t, switch in connected:
             if back <= t <= back + within:
                 first.setdefault(switch, t)
         reached = max(first.values(), default=back)
-        if found and gone <= found[-1][1] + takes:
-            gone, reached = found[-1][0], max(reached, found.pop()[1])
-        found.append((gone, reached))
+        if found and gone <= found[-1].acted:
+            before = found.pop()
+            gone, reached = before.gone, max(reached, before.reached)
+        found.append(Unled(gone, reached, reached + NOTICE + late))
     return found
 
 

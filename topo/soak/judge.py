@@ -26,6 +26,7 @@ from topo.soak.fates import (
     deaths,
     edits_of,
     intent_windows,
+    leaderless,
     outages,
     path_changes,
     periods,
@@ -116,11 +117,10 @@ class Judge:
         self._index = FullnatIndex(served, stage.long)
         self._periods: list[Period] = periods(stage, evidence.start, edits_of(done))
         self._deaths = deaths(done)
-        self._paths = path_changes(stage, done, evidence.admitted, evidence.left, evidence.linked)
         self._away = absences(done, evidence.away)
-        self._outages = outages(
-            stage, done, self._away, evidence.connected, evidence.lag, evidence.admitted
-        )
+        unled = leaderless(stage, self._away, evidence.connected, evidence.lag)
+        self._paths = path_changes(stage, done, evidence.admitted, evidence.left, evidence.linked, unled)
+        self._outages = outages(stage, done, unled, evidence.admitted)
         self._windows: dict[tuple[str, str], list[Window]] = {}
         self._reported = REPORT_WINDOW + evidence.lag
         self._settled = SETTLED + evidence.lag
@@ -192,7 +192,7 @@ class Judge:
     def _risk(self, connection: Connection, endpoint: Endpoint, last: float, at: float) -> str:
         if at - last > MEMORY_TIMEOUT + ECHO_TIMEOUT or connection.longest_silence() > MEMORY_TIMEOUT:
             return f"too_silent: {max(at - last, connection.longest_silence()):.1f} s without a packet"
-        recent = [one for one in self._paths if last - self._settled <= one.t <= at]
+        recent = [one for one in self._paths if last - self._settled - one.takes <= one.t <= at]
         if endpoint.mode == "fullnat":
             mine = self._index.lb_switches(connection, self._evidence.stage)
             for one in recent:
