@@ -61,6 +61,9 @@ STATUS_PERIOD = 1.0
 PIN_BITS = 30
 """Ids of pins begin anywhere below 2 to this: registers of switches hold 32 bits."""
 
+LOOK = 0.1
+"""Seconds between looks at whether switches hold what they should."""
+
 MakeHealth = Callable[[Callable[[list[Verdict]], None]], HealthService]
 
 
@@ -169,7 +172,6 @@ class App:
 
     async def begin(self) -> None:
         """Store what we start with. Raises StoreError. Until then no switch may be ours."""
-        await asyncio.to_thread(maglev.warm)
         await self.state.commit()
 
     async def run(self, status: Path | None = None, control: Path | None = None) -> None:
@@ -184,11 +186,23 @@ class App:
             group.create_task(self.authority.run())
             group.create_task(self.rollout.run())
             group.create_task(self.hellos.run())
+            group.create_task(self.prepare())
             if status is not None:
                 group.create_task(self._show(status))
             if control is not None:
                 orders = commands(self.pools, self.state.commit)
                 group.create_task(ControlSocket(control, orders, self.journal).run())
+
+    async def prepare(self) -> None:
+        """Have tables built soon when that is needed. It takes the processor: switches that wait for us come first."""
+        while self.presence.deadline() is not None and not self._all_synced():
+            await asyncio.sleep(LOOK)
+        await asyncio.to_thread(maglev.warm)
+
+    def _all_synced(self) -> bool:
+        """Whether every switch that is not known to be gone holds what it should."""
+        named = {switch.name for switch in self.state.intent.value.switches}
+        return all(self.fleet.is_synced(name) for name in named - self.presence.absent)
 
     def snapshot(self) -> Snapshot:
         """What there is to show."""

@@ -1,20 +1,26 @@
 """A pool's state as bytes: what a restarted controller must know to change nothing.
 
-The table itself is not kept: it follows from who serves. Transitions and watches are kept as they are sparse.
+The table is kept although it follows from who serves: a controller that starts reads it at once, and needs the code
+that builds tables, which takes longer to load than all the rest, only when something changed meanwhile.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import zlib
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from controller import maglev
 from controller.plan.pool import NEVER, PoolMember, PoolState
 from controller.spec.types import Backend, Protocol
+
+_STORED = np.dtype("<u2")
 
 
 def dump(state: PoolState) -> bytes:
@@ -34,6 +40,7 @@ def dump(state: PoolState) -> bytes:
     np.savez(
         out,
         head=np.frombuffer(json.dumps(head).encode(), np.uint8),
+        table=np.frombuffer(zlib.compress(state.now.astype(_STORED).tobytes(), 1), np.uint8),
         moving=moving,
         before=state.before[moving],
         until=state.until[moving],
@@ -57,7 +64,7 @@ def load(data: bytes) -> PoolState:
             Protocol(head["protocol"]),
             tuple(_load_member(m) for m in head["members"]),
             serving,
-            maglev.build(serving, size) if serving else np.zeros(size, np.uint16),
+            _table(kept, serving, size),
             before,
             until,
             kept["watched"],
@@ -66,6 +73,17 @@ def load(data: bytes) -> PoolState:
             head["panicked"],
             NEVER if head.get("calm_since") is None else head["calm_since"],
         )
+
+
+def _table(
+    kept: Mapping[str, npt.NDArray[Any]], serving: tuple[maglev.WeightedBackend, ...], size: int
+) -> maglev.Table:
+    if "table" not in kept:  # an earlier version kept none
+        return maglev.build(serving, size) if serving else np.zeros(size, np.uint16)
+    table = np.frombuffer(zlib.decompress(kept["table"].tobytes()), _STORED).astype(np.uint16)
+    if len(table) != size:
+        raise ValueError(f"a table of {len(table)} slots; it should have {size}")
+    return table
 
 
 def _member(member: PoolMember) -> dict[str, Any]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from controller import maglev
+from controller.app import assembly
 from controller.core import state as module
+from controller.core.presence import DISCOVERY_WAIT
 from controller.core.state import State
 from controller.model.reload import IntentFile
 from controller.plan.ids import IdAllocator, Space
@@ -17,8 +22,21 @@ from controller.plan.pins import PinBook
 from controller.plan.pool import Health
 from controller.plan.tables import Tables, deadline
 from controller.sites.base import StoreError
+from controller.southbound.errors import SwitchError
 from controller.spec.types import Intent
-from tests.fakes.core import MemoryStore, SetClock, Whole, intent_file, journal, loaded, play, until, whole
+from tests.fakes.core import (
+    MemoryStore,
+    PlainDriver,
+    SetClock,
+    Watching,
+    Whole,
+    intent_file,
+    journal,
+    loaded,
+    play,
+    until,
+    whole,
+)
 
 
 def opened(store: MemoryStore, clock: SetClock | None = None) -> State:
@@ -224,6 +242,93 @@ def test_pools_that_are_no_more_are_removed_from_the_store(file: IntentFile) -> 
     asyncio.run(it.app.state.commit())
     assert not any(gone in name for name in it.store.values if name.startswith("pool/"))
     assert opened(it.store, it.clock).tables.value.pools.keys() == it.world.pools.keys()
+
+
+# -- tables that are stored -----------------------------------------------------------------------------------------
+
+
+def _unwanted(*_: object) -> None:
+    raise AssertionError("nothing changed: no table has to be built")
+
+
+def test_a_controller_that_starts_again_builds_no_table(
+    file: IntentFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails on 2ad1e45: loading what builds tables was a third of a start, and P4 edges wait for that."""
+    it = whole(file)
+    monkeypatch.setattr(maglev, "_kernel", _unwanted)
+    again = whole(file, it.store, it.clock)
+    alike(it.app.state.tables.value, again.app.state.tables.value)
+    assert "table" not in again.said.names()
+
+
+def test_what_builds_tables_is_loaded_once_switches_have_what_they_wait_for(
+    file: IntentFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = whole(file)
+    loaded: list[bool] = []
+    monkeypatch.setattr(maglev, "warm", lambda: loaded.append(True))
+    fleet, switches = it.app.fleet, it.app.state.intent.value.switches
+    last = PlainDriver(switches[-1])
+    last.does.reads = [SwitchError("busy")]
+
+    async def story() -> None:
+        for switch in switches[:-1]:
+            fleet.connect(PlainDriver(switch), Watching())
+        await until(lambda: len(fleet.synced()) == len(switches) - 1)
+        await asyncio.sleep(3 * assembly.LOOK)  # as often as it looks
+        assert not loaded
+        fleet.connect(last, Watching())
+        await until(lambda: loaded)
+        assert fleet.is_synced(last.switch.name)
+
+    play(story, fleet.run, it.app.prepare)
+
+
+def test_what_builds_tables_is_loaded_when_no_more_switches_are_waited_for(
+    file: IntentFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = whole(file)
+    loaded: list[bool] = []
+    monkeypatch.setattr(maglev, "warm", lambda: loaded.append(True))
+
+    async def story() -> None:
+        await asyncio.sleep(3 * assembly.LOOK)
+        assert not loaded
+        it.clock.time += DISCOVERY_WAIT
+        it.app.presence.step()
+        await until(lambda: loaded)
+
+    play(story, it.app.prepare)
+
+
+def _without_table(data: bytes) -> bytes:
+    return _with_table(data, None)
+
+
+def _with_table(data: bytes, table: bytes | None) -> bytes:
+    out = io.BytesIO()
+    with np.load(io.BytesIO(data)) as kept:
+        values = {name: kept[name] for name in kept if name != "table"}
+    if table is not None:
+        values["table"] = np.frombuffer(zlib.compress(table), np.uint8)
+    np.savez(out, **values)
+    return out.getvalue()
+
+
+def test_what_an_earlier_version_stored_without_tables_is_read(lived: Whole) -> None:
+    values = {
+        name: _without_table(data) if name.startswith("pool/") else data
+        for name, data in lived.store.values.items()
+    }
+    assert values != lived.store.values
+    alike(lived.app.state.tables.value, opened(MemoryStore(values), lived.clock).tables.value)
+
+
+def test_a_stored_table_of_another_size_is_damage(lived: Whole) -> None:
+    data = _with_table(lived.store.values["pool/web/tcp"], bytes(2 * 256))
+    with pytest.raises(StoreError, match=r"pool/web/tcp.*a table of 256 slots; it should have"):
+        opened(MemoryStore({**lived.store.values, "pool/web/tcp": data}))
 
 
 # -- stores that cannot be read -------------------------------------------------------------------------------------
