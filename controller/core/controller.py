@@ -32,6 +32,7 @@ from controller.plan.duty import PlanInput
 from controller.southbound.driver import AnyDriver, HoldsPins
 from controller.southbound.openflow import events as openflow
 from controller.southbound.p4 import events as p4
+from controller.southbound.p4.session import P4Session
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.types import Intent, Role, Switch
 from flows.tables import Kind
@@ -185,6 +186,8 @@ class Controller:
         p.rollout.arrived(switch.name)
         p.presence.connecting(switch.name)
         p.journal.event("switch_up", switch=switch.name)
+        if isinstance(session, P4Session) and session.pushed:
+            p.presence.stale(switch.name)  # it was empty: others wait for that, and reading it takes a while
         former = p.fleet.get(switch.name)
         p.fleet.connect(p.driver(switch, session), self)
         if former is not None and former.switch.id != switch.id:

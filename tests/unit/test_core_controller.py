@@ -14,7 +14,7 @@ from controller.southbound.openflow import events as openflow
 from controller.southbound.p4 import events as p4
 from controller.southbound.p4.session import P4Session
 from p4src.ids import Reason
-from tests.fakes.core import Stream, until
+from tests.fakes.core import Stream, intent_file, until, whole
 from tests.fakes.plain_core import Core, core_of_pair
 
 
@@ -31,8 +31,8 @@ def p4core(tmp_path: Path) -> Core:
 class Session(P4Session):
     """A P4 switch's stream without a switch."""
 
-    def __init__(self, number: int) -> None:
-        self.name, self.id, self.alive = "lb1", number, True
+    def __init__(self, number: int, pushed: bool = False) -> None:
+        self.name, self.id, self.alive, self.pushed = "lb1", number, True, pushed
 
 
 # -- events ---------------------------------------------------------------------------------------------------------
@@ -87,6 +87,20 @@ def test_a_p4_switch_that_cannot_be_reached_is_said_once_and_gone_after_two_refu
     assert core.it.said.of("unreachable") == [{"switch": "lb1", "why": "refused"}]
     assert core.app.presence.absent == {"lb1"}
     assert core.app.presence.admitted == {"lb2"}
+
+
+@pytest.mark.parametrize("pushed", [True, False])
+def test_a_p4_switch_that_came_back_without_its_program_is_withdrawn_before_it_is_read(
+    tmp_path: Path, pushed: bool
+) -> None:
+    """Fails on 2ad1e45: until all was read, seconds on a busy machine, edges went on sending there."""
+    it = whole(intent_file(tmp_path / "intent.yaml", "pair", "embedded"))
+    it.app.state.admitted.put(frozenset({"lb1", "lb2"}))
+    number = next(each.id for each in it.app.state.intent.value.switches if each.name == "lb1")
+    it.app.controller.handle(p4.Connected(Session(number, pushed)))
+    assert it.said.of("failure") == []
+    assert it.app.presence.admitted == ({"lb2"} if pushed else {"lb1", "lb2"})
+    assert it.app.presence.absent == ({"lb1"} if pushed else set())
 
 
 def test_two_switches_with_one_id_are_said(core: Core) -> None:
