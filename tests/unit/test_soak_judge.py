@@ -359,13 +359,24 @@ def test_an_lb_switch_that_died_is_used_again_when_it_is_admitted_and_not_before
         ((), {"away": ((21.0, 38.0),)}, "at_risk"),
         ((done("pause", "pause", "controller", 21.0, "17", end=38.0),), {}, "at_risk"),
         ((), {"away": ((21.0, 30.0), (31.0, 38.0))}, "at_risk"),
+        ((), {"away": ((15.0, 20.0),), "connected": ((20.4, "lb2"), (27.0, "edge1"))}, "at_risk"),
+        ((), {"away": ((15.0, 20.0),), "connected": ((20.4, "lb2"), (30.0, "edge1"))}, "broken"),
         ((), {"away": ((21.0, 26.0),)}, "broken"),
         ((), {"away": ((24.0, 38.0),)}, "broken"),
         ((), {}, "broken"),
     ],
-    ids=["killed", "stopped", "killed twice", "the next one wrote it", "written before", "not gone"],
+    ids=[
+        "killed",
+        "stopped",
+        "killed twice",
+        "an edge connects later",
+        "an edge that was lost meanwhile",
+        "the next one wrote it",
+        "written before",
+        "not gone",
+    ],
 )
-def test_an_admission_that_a_controller_did_not_live_to_write_is_written_by_the_next_one(
+def test_an_admission_is_written_by_a_controller_that_lives_and_has_the_edges(
     steps: tuple[Done, ...], evidence: dict[str, Any], verdict: str
 ) -> None:
     one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))

@@ -208,7 +208,7 @@ def path_changes(
 
     ``left``: when a controller found that cables carry nothing. Long after the cut, if it was away meanwhile; where
     none is cut, it means nothing. ``linked``: when it found that they carry again. ``unled``: what it decided just
-    before it was gone is written by the next one.
+    before it was gone is written by the next one, and what this one decides at first, once all switches connected.
     """
     found = _used_again(stage, linked, unled)
     for one in done:
@@ -246,8 +246,8 @@ def _used_again(
 
 
 def _takes(t: float, unled: Sequence[Unled]) -> float:
-    """Seconds until what a controller decided at ``t`` is written, if it was gone before it was done with it."""
-    return next((one.acted - t for one in unled if t <= one.gone <= t + SETTLE), 0.0)
+    """Seconds until what a controller decided at ``t`` is written: it was gone too soon, or lacks switches yet."""
+    return next((one.acted - t for one in unled if one.gone - SETTLE <= t <= one.reached), 0.0)
 
 
 def _while_used(
