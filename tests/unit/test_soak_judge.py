@@ -350,6 +350,16 @@ def test_a_fullnat_connection_ends_when_a_controller_that_returns_leaves_its_lb_
     assert judged.verdict == verdict
 
 
+def test_an_edge_that_connects_late_follows_late() -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    steps = (done("cable", "cut", "lb1-leaf2", 15.0), done("cable", "mend", "lb1-leaf2", 44.0))
+    facts: dict[str, Any] = {"records": (record,), "left": ((20.0, "lb1"),), "away": ((21.0, 28.0),)}
+    assert judge(one, *steps, **facts).verdict == "broken"
+    for written, verdict in ((28.0, "broken"), (36.0, "at_risk"), (39.9, "broken")):
+        edges = ((18.0, "edge1"), (written, "edge1"), (50.0, "edge1"))
+        assert judge(one, *steps, written=edges, **facts).verdict == verdict
+
+
 # -- cables that are cut while no controller runs
 
 LOST = Failure(52.0, "timeout", "echo")

@@ -186,15 +186,20 @@ def path_changes(
     done: Sequence[Done],
     admitted: Iterable[tuple[float, str]],
     left: Iterable[tuple[float, str]] = (),
+    written: Sequence[tuple[float, str]] = (),
+    absent: Sequence[tuple[float, float]] = (),
 ) -> list[PathChange]:
     """Deaths, returns and pauses of lb switches, and what happened to cables between switches.
 
     ``left``: when a controller found that cables carry nothing. Long after the cut, if it was away meanwhile; where
-    none is cut, it means nothing.
+    none is cut, it means nothing. ``written``: when edges were; an edge that is not connected, or whose
+    controller is ``absent``, follows later.
     """
     used = [(t, switch, _known(stage, switch)) for t, switch in admitted]
     found = [
-        PathChange(t, f"{switch} was used again", lb, False) for t, switch, lb in used if lb in stage.lbs
+        PathChange(t, f"{switch} was used again", lb, False, _followed(t, written, absent))
+        for t, switch, lb in used
+        if lb in stage.lbs
     ]
     for one in done:
         step = one.step
@@ -213,8 +218,21 @@ def path_changes(
     for t, switch in left:
         lb = _known(stage, switch)
         if any(lb in target.split("-") and start <= t <= end for target, start, end in _cuts(stage, done)):
-            found.append(PathChange(t, f"{switch} was left out", lb, True))
+            found.append(PathChange(t, f"{switch} was left out", lb, True, _followed(t, written, absent)))
     return sorted(found, key=lambda one: one.t)
+
+
+def _followed(t: float, written: Sequence[tuple[float, str]], absent: Sequence[tuple[float, float]]) -> float:
+    """Seconds from ``t`` until each edge was written for the first time since, as a controller gets round to it."""
+    latest = t + RECONNECT + SETTLE
+    for gone, back in sorted(absent):
+        if t <= back and gone <= latest:
+            latest = back + RECONNECT + SETTLE
+    first: dict[str, float] = {}
+    for when, edge in written:
+        if t <= when <= latest:
+            first.setdefault(edge, when)
+    return max(first.values(), default=t) - t
 
 
 def _cuts(stage: Stage, done: Sequence[Done]) -> list[tuple[str, float, float]]:

@@ -94,6 +94,8 @@ class Evidence:
     """When the controller found that a cable of a switch carries nothing, and which switch."""
     away: tuple[tuple[float, float], ...] = ()
     """When there was no controller: from its death until the next one said that it had started."""
+    written: tuple[tuple[float, str], ...] = ()
+    """When edges had been written, and which: packets follow an lb switch's return or absence no later."""
     connected: tuple[tuple[float, str], ...] = ()
     """When switches connected to a controller, and which."""
     notes: tuple[tuple[float, str], ...] = ()
@@ -114,8 +116,10 @@ class Judge:
         self._index = FullnatIndex(served, stage.long)
         self._periods: list[Period] = periods(stage, evidence.start, edits_of(done))
         self._deaths = deaths(done)
-        self._paths = path_changes(stage, done, evidence.admitted, evidence.left)
         self._away = absences(done, evidence.away)
+        self._paths = path_changes(
+            stage, done, evidence.admitted, evidence.left, evidence.written, self._away
+        )
         self._outages = outages(stage, done, self._away, evidence.connected, evidence.lag)
         self._windows: dict[tuple[str, str], list[Window]] = {}
         self._reported = REPORT_WINDOW + evidence.lag

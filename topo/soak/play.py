@@ -308,6 +308,7 @@ class Soak:
             signals.returns(seen.events),
             signals.departures(seen.events),
             tuple(seen.away) if self._gone is None else (*seen.away, (self._gone, float("inf"))),
+            signals.writes(seen.events, set(self._stage.edges.values())),
             signals.connections(seen.events),
             signals.notes(seen.events),
             self._probe(),

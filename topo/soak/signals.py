@@ -100,6 +100,11 @@ def connections(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
     return _said_of(events, CONNECTED)
 
 
+def writes(events: Iterable[Event], switches: Collection[str]) -> tuple[tuple[float, str], ...]:
+    """When these switches had been written, and which."""
+    return tuple(one for one in _said_of(events, WRITTEN) if one[1] in switches)
+
+
 def _said_of(events: Iterable[Event], *names: str) -> tuple[tuple[float, str], ...]:
     return tuple((when(one), str(one.get("switch"))) for one in events if name(one) in names)
 
