@@ -336,8 +336,16 @@ def test_an_lb_switch_that_died_again_before_it_was_used_was_away_all_the_time()
 def test_a_cable_between_p4_switches_is_used_again_when_hellos_arrive(lb: str) -> None:
     one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
     steps = (done("cable", "cut", "edge1-lb2", 5.0), done("cable", "mend", "edge1-lb2", 26.0))
-    judged = judge(one, *steps, records=(record,), admitted=((30.5, lb),))
+    judged = judge(one, *steps, records=(record,), relinked=((30.5, lb),))
     assert judged.verdict == ("at_risk" if lb == "lb2" else "broken")
+
+
+def test_a_cable_that_nobody_cut_is_no_return() -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    steps = (done("lb", "kill", "lb2", 5.0), done("lb", "heal", "lb2", 12.0))
+    facts: dict[str, Any] = {"records": (record,), "relinked": ((14.0, "lb2"),)}
+    assert judge(one, *steps, admitted=((31.0, "lb2"),), **facts).verdict == "at_risk"
+    assert judge(one, *steps, **facts).verdict == "broken"
 
 
 @pytest.mark.parametrize(("cut", "verdict"), [("lb1-leaf2", "at_risk"), ("lb2-leaf2", "broken")])

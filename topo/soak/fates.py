@@ -64,6 +64,17 @@ class PathChange:
 
 
 @dataclass(frozen=True)
+class Links:
+    """What a controller says of cables, and when edges were written. Each: seconds, and which switch."""
+
+    left: Sequence[tuple[float, str]] = ()
+    """A cable of it carries nothing."""
+    relinked: Sequence[tuple[float, str]] = ()
+    """It carries again."""
+    written: Sequence[tuple[float, str]] = ()
+
+
+@dataclass(frozen=True)
 class Outage:
     """A cable was cut that only a controller can know of, and there was none."""
 
@@ -185,19 +196,19 @@ def path_changes(
     stage: Stage,
     done: Sequence[Done],
     admitted: Iterable[tuple[float, str]],
-    left: Iterable[tuple[float, str]] = (),
-    written: Sequence[tuple[float, str]] = (),
+    links: Links | None = None,
     absent: Sequence[tuple[float, float]] = (),
 ) -> list[PathChange]:
     """Deaths, returns and pauses of lb switches, and what happened to cables between switches.
 
-    ``left``: when a controller found that cables carry nothing. Long after the cut, if it was away meanwhile; where
-    none is cut, it means nothing. ``written``: when edges were; an edge that is not connected, or whose
-    controller is ``absent``, follows later.
+    What a controller says of cables comes long after the cut, if it was away meanwhile; where no cable was cut it means
+    nothing: a switch that starts has none at first. An edge that is not connected, or whose controller is ``absent``,
+    follows later.
     """
+    links = links or Links()
     used = [(t, switch, _known(stage, switch)) for t, switch in admitted]
     found = [
-        PathChange(t, f"{switch} was used again", lb, False, _followed(t, written, absent))
+        PathChange(t, f"{switch} was used again", lb, False, _followed(t, links.written, absent))
         for t, switch, lb in used
         if lb in stage.lbs
     ]
@@ -215,24 +226,33 @@ def path_changes(
             gone = step.action == "cut"
             takes = 0.0 if gone or stage.kind != "ovs" else BFD_UP
             found.append(PathChange(one.start, step.title, lb, gone, takes))
-    for t, switch in left:
-        lb = _known(stage, switch)
-        if any(lb in target.split("-") and start <= t <= end for target, start, end in _cuts(stage, done)):
-            found.append(PathChange(t, f"{switch} was left out", lb, True, _followed(t, written, absent)))
+    for said, gone in ((links.left, True), (links.relinked, False)):
+        for t, switch in said:
+            lb = _known(stage, switch)
+            what = f"{switch} was {'left out' if gone else 'used again'}"
+            for target, start, mended in _cuts(stage, done):
+                if lb in target.split("-") and start <= t <= (mended if gone else _latest(mended, absent)):
+                    found.append(PathChange(t, what, lb, gone, _followed(t, links.written, absent)))
     return sorted(found, key=lambda one: one.t)
 
 
 def _followed(t: float, written: Sequence[tuple[float, str]], absent: Sequence[tuple[float, float]]) -> float:
     """Seconds from ``t`` until each edge was written for the first time since, as a controller gets round to it."""
-    latest = t + RECONNECT + SETTLE
-    for gone, back in sorted(absent):
-        if t <= back and gone <= latest:
-            latest = back + RECONNECT + SETTLE
+    latest = _latest(t, absent)
     first: dict[str, float] = {}
     for when, edge in written:
         if t <= when <= latest:
             first.setdefault(edge, when)
     return max(first.values(), default=t) - t
+
+
+def _latest(t: float, absent: Sequence[tuple[float, float]]) -> float:
+    """When a controller has got round to what happened at ``t``: it has its switches, and has not been away since."""
+    latest = t + RECONNECT + SETTLE
+    for gone, back in sorted(absent):
+        if t <= back and gone <= latest:
+            latest = back + RECONNECT + SETTLE
+    return latest
 
 
 def _cuts(stage: Stage, done: Sequence[Done]) -> list[tuple[str, float, float]]:

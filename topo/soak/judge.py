@@ -18,6 +18,7 @@ from topo.soak import signals
 from topo.soak.actors import ECHO_TIMEOUT
 from topo.soak.editor import Done
 from topo.soak.fates import (
+    Links,
     Outage,
     PathChange,
     Period,
@@ -92,6 +93,8 @@ class Evidence:
     """When edges began to use an lb switch again, and which."""
     left: tuple[tuple[float, str], ...] = ()
     """When the controller found that a cable of a switch carries nothing, and which switch."""
+    relinked: tuple[tuple[float, str], ...] = ()
+    """When it found that a cable of a switch carries again, and which switch."""
     away: tuple[tuple[float, float], ...] = ()
     """When there was no controller: from its death until the next one said that it had started."""
     written: tuple[tuple[float, str], ...] = ()
@@ -118,7 +121,11 @@ class Judge:
         self._deaths = deaths(done)
         self._away = absences(done, evidence.away)
         self._paths = path_changes(
-            stage, done, evidence.admitted, evidence.left, evidence.written, self._away
+            stage,
+            done,
+            evidence.admitted,
+            Links(evidence.left, evidence.relinked, evidence.written),
+            self._away,
         )
         self._outages = outages(stage, done, self._away, evidence.connected, evidence.lag)
         self._windows: dict[tuple[str, str], list[Window]] = {}

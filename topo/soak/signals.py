@@ -85,9 +85,9 @@ def admissions(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
     return _said_of(events, ADMITTED)
 
 
-def returns(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
-    """The same, and also when a cable carries again: switches at its ends say so, by their names."""
-    return _said_of(events, ADMITTED, LINKED)
+def relinked(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
+    """When a cable was found to carry again, and by which switch at its ends."""
+    return _said_of(events, LINKED)
 
 
 def departures(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
