@@ -329,6 +329,8 @@ def test_an_lb_switch_that_died_again_before_it_was_used_was_away_all_the_time()
     one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
     twice = (done("lb", "kill", "lb2", 5.0), done("lb", "kill", "lb2", 20.0))
     assert judge(one, *twice, records=(record,), admitted=((35.0, "lb2"),)).verdict == "at_risk"
+    assert judge(one, *twice, records=(record,), admitted=((15.0, "lb2"), (35.0, "lb2"))).verdict == "at_risk"
+    one.echoes.insert(2, Echo(17.0, 0.01, "s1"))
     assert judge(one, *twice, records=(record,), admitted=((15.0, "lb2"), (35.0, "lb2"))).verdict == "broken"
 
 
@@ -338,6 +340,15 @@ def test_a_cable_between_p4_switches_is_used_again_when_hellos_arrive(lb: str) -
     steps = (done("cable", "cut", "edge1-lb2", 5.0), done("cable", "mend", "edge1-lb2", 26.0))
     judged = judge(one, *steps, records=(record,), relinked=((30.5, lb),))
     assert judged.verdict == ("at_risk" if lb == "lb2" else "broken")
+
+
+def test_a_mended_cable_is_not_used_before_a_controller_has_found_it() -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    steps = (done("cable", "cut", "lb2-leaf1", 1.0), done("cable", "mend", "lb2-leaf1", 4.0))
+    away = ((2.0, 28.0),)
+    for relinked, verdict in (((), "broken"), (((31.0, "lb2"),), "at_risk")):
+        judged = judge(one, *steps, records=(record,), relinked=relinked, away=away)
+        assert judged.verdict == verdict
 
 
 def test_a_cable_that_nobody_cut_is_no_return() -> None:

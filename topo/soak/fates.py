@@ -225,13 +225,23 @@ def path_changes(
             lb = next(end for end in step.target.split("-") if end in stage.lbs)
             gone = step.action == "cut"
             takes = 0.0 if gone or stage.kind != "ovs" else BFD_UP
+            if not gone:  # what a controller has to find is used when it has
+                latest = _latest(one.start, absent)
+                known = [
+                    t for t, by in links.relinked if _known(stage, by) == lb and one.start <= t <= latest
+                ]
+                takes = max([takes, *(t - one.start for t in known)])
             found.append(PathChange(one.start, step.title, lb, gone, takes))
     for said, gone in ((links.left, True), (links.relinked, False)):
         for t, switch in said:
             lb = _known(stage, switch)
             what = f"{switch} was {'left out' if gone else 'used again'}"
             for target, start, mended in _cuts(stage, done):
-                if lb in target.split("-") and start <= t <= (mended if gone else _latest(mended, absent)):
+                if (
+                    lb in stage.lbs
+                    and lb in target.split("-")
+                    and start <= t <= (mended if gone else _latest(mended, absent))
+                ):
                     found.append(PathChange(t, what, lb, gone, _followed(t, links.written, absent)))
     return sorted(found, key=lambda one: one.t)
 
