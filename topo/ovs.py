@@ -25,9 +25,6 @@ BRIDGE = "br0"
 MAX_IDLE_MS = 1500
 """How long a switch caches an unused decision (its own default: 10,000). Every new connection takes one that is used
 a few times, and those waiting to be thrown away are looked through again and again."""
-_BACKOFF_BEFORE_MS, _BACKOFF_MS = 8000, 1000
-"""Longest wait before another attempt to reach the controller: what ovs-vswitchd has by itself, and ours. It follows
-this setting only when it changes while it runs; what it finds at its start it does not follow."""
 _SMALLEST_FRAGMENT = "400"
 """Octets of a frame that is a fragment, not the last: the least that the userspace datapath can be told. By itself it
 drops fragments below 1,200 octets of IPv4 and 1,280 of IPv6, at conntrack; a narrow path makes them all the time."""
@@ -82,7 +79,6 @@ class OpenVSwitch:
             )
             self._configure(shut)
             self._daemon("ovs-vswitchd", self.socket)
-            self.vsctl("set", "controller", BRIDGE, f"max_backoff={_BACKOFF_MS}")
             self._forward()
 
     def _daemon(self, program: str, *arguments: str) -> None:
@@ -181,7 +177,7 @@ class OpenVSwitch:
             "controller",
             BRIDGE,
             "connection_mode=out-of-band",
-            f"max_backoff={_BACKOFF_BEFORE_MS}",
+            "max_backoff=1000",
             "inactivity_probe=5000",
         ]
         self.vsctl(*command)
