@@ -20,7 +20,7 @@ from tests.unit.soaking import (
 )
 from topo.demo.records import Echo, Failure
 from topo.soak.editor import Done
-from topo.soak.fates import PathChange, path_changes
+from topo.soak.fates import Links, PathChange, path_changes
 from topo.soak.judge import REPORT_WINDOW
 from topo.soak.signals import TableChange
 from topo.soak.stage import DRAIN_TIMEOUT, MEMORY_TIMEOUT
@@ -329,6 +329,8 @@ def test_an_lb_switch_that_died_again_before_it_was_used_was_away_all_the_time()
     one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
     twice = (done("lb", "kill", "lb2", 5.0), done("lb", "kill", "lb2", 20.0))
     assert judge(one, *twice, records=(record,), admitted=((35.0, "lb2"),)).verdict == "at_risk"
+    assert judge(one, *twice, records=(record,), admitted=((15.0, "lb2"), (35.0, "lb2"))).verdict == "at_risk"
+    one.echoes.insert(2, Echo(17.0, 0.01, "s1"))
     assert judge(one, *twice, records=(record,), admitted=((15.0, "lb2"), (35.0, "lb2"))).verdict == "broken"
 
 
@@ -337,7 +339,7 @@ def test_an_lb_switch_that_died_again_before_it_was_used_was_away_all_the_time()
     [
         ((done("pause", "pause", "lb2", 15.0, "2", end=17.0),), {}),
         ((done("cable", "cut", "edge1-lb2", 15.0), done("cable", "mend", "edge1-lb2", 17.0)), {}),
-        ((), {"linked": ((17.0, "lb2"), (29.5, "lb2"))}),
+        ((), {"relinked": ((17.0, "lb2"), (29.5, "lb2"))}),
     ],
     ids=["goes on after a pause", "cable mended", "hellos arrive"],
 )
@@ -359,29 +361,19 @@ def test_an_lb_switch_that_died_is_used_again_when_it_is_admitted_and_not_before
         ((), {"away": ((21.0, 38.0),)}, "at_risk"),
         ((done("pause", "pause", "controller", 21.0, "17", end=38.0),), {}, "at_risk"),
         ((), {"away": ((21.0, 30.0), (31.0, 38.0))}, "at_risk"),
-        ((), {"away": ((15.0, 20.0),), "connected": ((20.4, "lb2"), (27.0, "edge1"))}, "at_risk"),
-        ((), {"away": ((15.0, 20.0),), "connected": ((20.4, "lb2"), (30.0, "edge1"))}, "broken"),
-        ((), {"away": ((21.0, 26.0),)}, "broken"),
+        ((), {"away": ((21.0, 38.0),), "written": ((20.6, "edge1"),)}, "broken"),
         ((), {"away": ((24.0, 38.0),)}, "broken"),
         ((), {}, "broken"),
     ],
-    ids=[
-        "killed",
-        "stopped",
-        "killed twice",
-        "an edge connects later",
-        "an edge that was lost meanwhile",
-        "the next one wrote it",
-        "written before",
-        "not gone",
-    ],
+    ids=["killed", "stopped", "killed twice", "nothing was left to write", "written before", "not gone"],
 )
-def test_an_admission_is_written_by_a_controller_that_lives_and_has_the_edges(
+def test_what_a_controller_wrote_a_part_of_is_written_by_the_next_one(
     steps: tuple[Done, ...], evidence: dict[str, Any], verdict: str
 ) -> None:
     one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
     died = done("lb", "kill", "lb2", 5.0)
-    judged = judge(one, died, *steps, records=(record,), admitted=((20.5, "lb2"),), **evidence)
+    written = {"written": ((20.6, "edge1"), (38.5, "edge1"))}
+    judged = judge(one, died, *steps, records=(record,), admitted=((20.5, "lb2"),), **{**written, **evidence})
     assert judged.verdict == verdict
 
 
@@ -394,7 +386,7 @@ def test_nothing_that_happens_to_an_lb_switch_that_is_out_of_use_changes_a_path(
         done("cable", "cut", "edge1-lb1", 11.0),
         done("pause", "pause", "lb1", 25.0, "2", end=27.0),
     ]
-    found = path_changes(stage(), steps, [(20.0, "lb1")], linked=[(19.0, "lb1")])
+    found = path_changes(stage(), steps, [(20.0, "lb1")], Links(relinked=[(19.0, "lb1")]))
     assert [one.t for one in found] == [5.0, 20.0, 25.0, 27.0]
 
 
@@ -402,8 +394,25 @@ def test_nothing_that_happens_to_an_lb_switch_that_is_out_of_use_changes_a_path(
 def test_a_cable_between_p4_switches_is_used_again_when_hellos_arrive(lb: str) -> None:
     one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
     steps = (done("cable", "cut", "edge1-lb2", 5.0), done("cable", "mend", "edge1-lb2", 26.0))
-    judged = judge(one, *steps, records=(record,), linked=((30.5, lb),))
+    judged = judge(one, *steps, records=(record,), relinked=((30.5, lb),))
     assert judged.verdict == ("at_risk" if lb == "lb2" else "broken")
+
+
+def test_a_mended_cable_is_not_used_before_a_controller_has_found_it() -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    steps = (done("cable", "cut", "lb2-leaf1", 1.0), done("cable", "mend", "lb2-leaf1", 4.0))
+    away = ((2.0, 28.0),)
+    for relinked, verdict in (((), "broken"), (((31.0, "lb2"),), "at_risk")):
+        judged = judge(one, *steps, records=(record,), relinked=relinked, away=away)
+        assert judged.verdict == verdict
+
+
+def test_a_cable_that_nobody_cut_is_no_return() -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    steps = (done("lb", "kill", "lb2", 5.0), done("lb", "heal", "lb2", 12.0))
+    facts: dict[str, Any] = {"records": (record,), "relinked": ((14.0, "lb2"),)}
+    assert judge(one, *steps, admitted=((31.0, "lb2"),), **facts).verdict == "at_risk"
+    assert judge(one, *steps, **facts).verdict == "broken"
 
 
 @pytest.mark.parametrize(("cut", "verdict"), [("lb1-leaf2", "at_risk"), ("lb2-leaf2", "broken")])
@@ -414,6 +423,16 @@ def test_a_fullnat_connection_ends_when_a_controller_that_returns_leaves_its_lb_
     steps = (done("cable", "cut", cut, 25.0), done("cable", "mend", cut, 44.0))
     judged = judge(one, *steps, records=(record,), left=((39.0, "lb1"),), away=((20.0, 38.0),))
     assert judged.verdict == verdict
+
+
+def test_an_edge_that_connects_late_follows_late() -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    steps = (done("cable", "cut", "lb1-leaf2", 15.0), done("cable", "mend", "lb1-leaf2", 44.0))
+    facts: dict[str, Any] = {"records": (record,), "left": ((20.0, "lb1"),), "away": ((21.0, 28.0),)}
+    assert judge(one, *steps, **facts).verdict == "broken"
+    for written, verdict in ((28.0, "broken"), (36.0, "at_risk"), (39.9, "broken")):
+        edges = ((18.0, "edge1"), (written, "edge1"), (50.0, "edge1"))
+        assert judge(one, *steps, written=edges, **facts).verdict == verdict
 
 
 # -- cables that are cut while no controller runs

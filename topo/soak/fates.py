@@ -37,11 +37,6 @@ BFD_UP = 2.5
 5880, and each has to hear the other twice."""
 RECONNECT = 9.0
 """Seconds from a controller's start within which a switch that lives connects: an Open vSwitch tries every 8 s."""
-DIALLED = 2.0
-"""The same for a P4 switch, which the controller dials."""
-NOTICE = 3.0
-"""Seconds from when the last switch connected until edges go around a cable or an lb switch, on a busy machine: all are
-read first."""
 
 
 @dataclass(frozen=True)
@@ -68,27 +63,14 @@ class PathChange:
 
 
 @dataclass(frozen=True)
-class Unled:
-    """A time without a controller."""
+class Links:
+    """What a controller says of cables, and when edges were written. Each: seconds, and which switch."""
 
-    gone: float
-    reached: float
-    """When the next one had all switches that live."""
-    acted: float
-    """When these followed it at the latest."""
-
-
-@dataclass(frozen=True)
-class Outage:
-    """A cable was cut, or an lb switch died, that only a controller can know of, and there was none."""
-
-    start: float
-    """When that was."""
-    end: float
-    """When a cable was mended, or a controller went around it at the latest."""
-    ends: frozenset[str]
-    """The switches at its ends, or the one that died."""
-    what: str
+    left: Sequence[tuple[float, str]] = ()
+    """A cable of it carries nothing."""
+    relinked: Sequence[tuple[float, str]] = ()
+    """It carries again."""
+    written: Sequence[tuple[float, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -200,17 +182,17 @@ def path_changes(
     stage: Stage,
     done: Sequence[Done],
     admitted: Iterable[tuple[float, str]],
-    left: Iterable[tuple[float, str]] = (),
-    linked: Iterable[tuple[float, str]] = (),
-    unled: Sequence[Unled] = (),
+    links: Links | None = None,
+    absent: Sequence[tuple[float, float]] = (),
 ) -> list[PathChange]:
     """Deaths, returns and pauses of lb switches, and what happened to cables between switches.
 
-    ``left``: when a controller found that cables carry nothing. Long after the cut, if it was away meanwhile; where
-    none is cut, it means nothing. ``linked``: when it found that they carry again. ``unled``: what it decided just
-    before it was gone is written by the next one, and what this one decides at first, once all switches connected.
+    What a controller says of cables comes long after the cut, if it was away meanwhile; where no cable was cut it means
+    nothing: a switch that starts has none at first. An edge that is not connected, or whose controller is ``absent``,
+    follows later.
     """
-    found = _used_again(stage, linked, unled)
+    links = links or Links()
+    found: list[PathChange] = []
     for one in done:
         step = one.step
         if step.kind == "pause" and step.target in stage.lbs:
@@ -222,35 +204,43 @@ def path_changes(
             lb = next(end for end in step.target.split("-") if end in stage.lbs)
             gone = step.action == "cut"
             takes = 0.0 if gone or stage.kind != "ovs" else BFD_UP
+            if not gone:  # what a controller has to find is used when it has
+                latest = _latest(one.start, absent)
+                known = [
+                    t for t, by in links.relinked if _known(stage, by) == lb and one.start <= t <= latest
+                ]
+                takes = max([takes, *(t - one.start for t in known)])
             found.append(PathChange(one.start, step.title, lb, gone, takes))
-    for t, switch in left:
-        lb = _known(stage, switch)
-        if any(lb in target.split("-") and start <= t <= end for target, start, end in _cuts(stage, done)):
-            found.append(PathChange(t, f"{switch} was left out", lb, True))
+    for said, gone in ((links.left, True), (links.relinked, False)):
+        for t, switch in said:
+            lb = _known(stage, switch)
+            what = f"{switch} was {'left out' if gone else 'used again'}"
+            for target, start, mended in cuts(stage, done):
+                if (
+                    lb in stage.lbs
+                    and lb in target.split("-")
+                    and start <= t <= (mended if gone else _latest(mended, absent))
+                ):
+                    found.append(PathChange(t, what, lb, gone, _followed(t, links.written, absent)))
     kills = [
         PathChange(one.start, one.step.title, one.step.target, True)
         for one in done
         if one.step.kind == "lb" and one.step.action == "kill"
     ]
-    return _while_used(found, kills, _used_again(stage, admitted, unled))
-
-
-def _used_again(
-    stage: Stage, said: Iterable[tuple[float, str]], unled: Sequence[Unled] = ()
-) -> list[PathChange]:
-    return [
-        PathChange(t, f"{switch} was used again", _known(stage, switch), False, _takes(t, unled))
-        for t, switch in said
-        if _known(stage, switch) in stage.lbs
+    used = [
+        PathChange(t, f"{switch} was used again", lb, False, _followed(t, links.written, absent))
+        for t, switch, lb in of_lbs(stage, admitted)
     ]
+    return while_used(found, kills, used)
 
 
-def _takes(t: float, unled: Sequence[Unled]) -> float:
-    """Seconds until what a controller decided at ``t`` is written: it was gone too soon, or lacks switches yet."""
-    return next((one.acted - t for one in unled if one.gone - SETTLE <= t <= one.reached), 0.0)
+def of_lbs(stage: Stage, said: Iterable[tuple[float, str]]) -> list[tuple[float, str, str]]:
+    """What was said of lb switches, and their names in the stage."""
+    found = [(t, switch, _known(stage, switch)) for t, switch in said]
+    return [each for each in found if each[2] in stage.lbs]
 
 
-def _while_used(
+def while_used(
     others: Sequence[PathChange], kills: Sequence[PathChange], admitted: Sequence[PathChange]
 ) -> list[PathChange]:
     """All of them in order, without what happened to an lb switch that was killed and is not used again yet.
@@ -269,7 +259,29 @@ def _while_used(
     return found
 
 
-def _cuts(stage: Stage, done: Sequence[Done]) -> list[tuple[str, float, float]]:
+def _followed(t: float, written: Sequence[tuple[float, str]], absent: Sequence[tuple[float, float]]) -> float:
+    """Seconds from ``t`` until each edge was written for the first time since, as a controller gets round to it."""
+    latest, since = _latest(t, absent), t
+    for gone, back in sorted(absent):
+        if since <= gone <= since + SETTLE:  # it may have written a part
+            since = back
+    first: dict[str, float] = {}
+    for when, edge in written:
+        if since <= when <= latest:
+            first.setdefault(edge, when)
+    return max(first.values(), default=t) - t
+
+
+def _latest(t: float, absent: Sequence[tuple[float, float]]) -> float:
+    """When a controller has got round to what happened at ``t``: it has its switches, and has not been away since."""
+    latest = t + RECONNECT + SETTLE
+    for gone, back in sorted(absent):
+        if t <= back and gone <= latest:
+            latest = back + RECONNECT + SETTLE
+    return latest
+
+
+def cuts(stage: Stage, done: Sequence[Done]) -> list[tuple[str, float, float]]:
     """Cables between switches, and from when to when they were cut."""
     found = []
     for one in done:
@@ -292,67 +304,6 @@ def absences(done: Iterable[Done], away: Iterable[tuple[float, float]]) -> list[
         (one.start, one.end) for one in done if one.step.kind == "pause" and one.step.target == "controller"
     ]
     return [*away, *paused]
-
-
-def outages(
-    stage: Stage, done: Sequence[Done], unled: Sequence[Unled], admitted: Iterable[tuple[float, str]] = ()
-) -> list[Outage]:
-    """Cables between switches that were cut, and P4 lb switches that died, while no controller took anything in.
-
-    Not those that a switch watches itself. ``admitted``: when edges began to use an lb switch again.
-    """
-    lost = [
-        (start, mended, frozenset(target.split("-")), f"cut {target}")
-        for target, start, mended in _cuts(stage, done)
-        if stage.kind != "ovs" or not set(target.split("-")) & set(stage.edges.values())
-    ]
-    if stage.kind != "ovs":  # what comes back is empty: it drops as before
-        lost += [(t, FOREVER, frozenset({lb}), f"kill -9 {lb}") for t, lb in _deaths(stage, done, admitted)]
-    return [
-        Outage(start, min(mended, one.acted), ends, what)
-        for one in unled
-        for start, mended, ends, what in lost
-        if one.gone - SETTLE <= start <= one.reached
-    ]
-
-
-def _deaths(
-    stage: Stage, done: Sequence[Done], admitted: Iterable[tuple[float, str]]
-) -> list[tuple[float, str]]:
-    """When lb switches were killed that edges used until then."""
-    kills = [
-        PathChange(one.start, "", one.step.target, True)
-        for one in done
-        if one.step.kind == "lb" and one.step.action == "kill"
-    ]
-    found, out = [], set[str]()
-    for one in _while_used((), kills, _used_again(stage, admitted)):
-        if one.gone and one.lb not in out:
-            found.append((one.t, one.lb))
-        out = out | {one.lb} if one.gone else out - {one.lb}
-    return found
-
-
-def leaderless(
-    stage: Stage, absent: Sequence[tuple[float, float]], connected: Sequence[tuple[float, str]], late: float
-) -> list[Unled]:
-    """When there was no controller, until one is back that is not gone again before it did its work.
-
-    ``absent``: as ``absences`` says; ``connected``: when switches connected; ``late``: what everything takes longer.
-    """
-    within = RECONNECT if stage.kind == "ovs" else DIALLED + late
-    found: list[Unled] = []
-    for gone, back in sorted(absent):
-        first: dict[str, float] = {}
-        for t, switch in connected:
-            if back <= t <= back + within:
-                first.setdefault(switch, t)
-        reached = max(first.values(), default=back)
-        if found and gone <= found[-1].acted:
-            before = found.pop()
-            gone, reached = before.gone, max(reached, before.reached)
-        found.append(Unled(gone, reached, reached + NOTICE + late))
-    return found
 
 
 def edits_of(done: Iterable[Done]) -> list[Done]:

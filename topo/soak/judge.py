@@ -18,7 +18,7 @@ from topo.soak import signals
 from topo.soak.actors import ECHO_TIMEOUT
 from topo.soak.editor import Done
 from topo.soak.fates import (
-    Outage,
+    Links,
     PathChange,
     Period,
     Window,
@@ -26,13 +26,12 @@ from topo.soak.fates import (
     deaths,
     edits_of,
     intent_windows,
-    leaderless,
-    outages,
     path_changes,
     periods,
     pool_of,
     server_windows,
 )
+from topo.soak.outages import Outage, leaderless, outages
 from topo.soak.signals import TableChange
 from topo.soak.stage import MEMORY_TIMEOUT, Stage
 
@@ -93,10 +92,12 @@ class Evidence:
     """When edges began to use an lb switch again, and which."""
     left: tuple[tuple[float, str], ...] = ()
     """When the controller found that a cable of a switch carries nothing, and which switch."""
-    linked: tuple[tuple[float, str], ...] = ()
-    """When it found that one carries again, and which switch."""
+    relinked: tuple[tuple[float, str], ...] = ()
+    """When it found that a cable of a switch carries again, and which switch."""
     away: tuple[tuple[float, float], ...] = ()
     """When there was no controller: from its death until the next one said that it had started."""
+    written: tuple[tuple[float, str], ...] = ()
+    """When edges had been written, and which: packets follow an lb switch's return or absence no later."""
     connected: tuple[tuple[float, str], ...] = ()
     """When switches connected to a controller, and which."""
     notes: tuple[tuple[float, str], ...] = ()
@@ -118,8 +119,14 @@ class Judge:
         self._periods: list[Period] = periods(stage, evidence.start, edits_of(done))
         self._deaths = deaths(done)
         self._away = absences(done, evidence.away)
+        self._paths = path_changes(
+            stage,
+            done,
+            evidence.admitted,
+            Links(evidence.left, evidence.relinked, evidence.written),
+            self._away,
+        )
         unled = leaderless(stage, self._away, evidence.connected, evidence.lag)
-        self._paths = path_changes(stage, done, evidence.admitted, evidence.left, evidence.linked, unled)
         self._outages = outages(stage, done, unled, evidence.admitted)
         self._windows: dict[tuple[str, str], list[Window]] = {}
         self._reported = REPORT_WINDOW + evidence.lag
@@ -196,7 +203,7 @@ class Judge:
         if endpoint.mode == "fullnat":
             mine = self._index.lb_switches(connection, self._evidence.stage)
             for one in recent:
-                if self._takes(one, mine, connection.opened or 0.0):
+                if self._takes(one, mine, connection):
                     return f"fullnat: {one.what} {at - one.t:.1f} s before"
         for one in recent:
             table = self._unheard(connection, endpoint, one, at)
@@ -223,17 +230,39 @@ class Judge:
         cable = stage.server_cables.get(server or "", "")
         return bool(outage.ends & {cable.rpartition("-")[2], stage.edges.get(connection.client, "")})
 
-    def _takes(self, path: PathChange, mine: set[str], opened: float) -> bool:
+    def _takes(self, path: PathChange, mine: set[str], connection: Connection) -> bool:
         """Whether a change takes a connection away from its lb switch.
 
         Edges hash by rendezvous: a switch that comes back gets what was opened while it was away, and nothing else.
         """
         if path.gone:
             return not mine or path.lb in mine
-        before = [one for one in self._paths if one.lb == path.lb and one.t < path.t]
-        used = max((one.t for one in before if not one.gone and one.t < path.t - ONE_RETURN), default=0.0)
-        left = min((one.t for one in before if one.gone and one.t > used), default=used)
-        return mine != {path.lb} and opened >= left - self._settled
+        opened = connection.opened or 0.0
+        spans = self._absences_of(path)
+        ends = [left for left, _ in spans[1:]] + [path.t]
+        return mine != {path.lb} and any(
+            left - self._settled <= opened <= used + self._settled and not self._spoke(connection, used, end)
+            for (left, used), end in zip(spans, ends, strict=True)
+        )
+
+    def _spoke(self, connection: Connection, start: float, end: float) -> bool:
+        """Whether it lived on in that time, as one does that an lb switch has not taken over."""
+        return any(start + self._settled < echo.t < end - self._settled for echo in connection.echoes)
+
+    def _absences_of(self, path: PathChange) -> list[tuple[float, float]]:
+        """From when to when edges did not use an lb switch, the last time until a return."""
+        found: list[tuple[float, float]] = []
+        left: float | None = None
+        for one in (each for each in self._paths if each.lb == path.lb and each.t <= path.t):
+            used = one.t + one.takes
+            if one.gone:
+                left = one.t if left is None else left
+            elif left is not None:
+                found.append((left, used))
+                left = None
+            elif found and one.t <= found[-1][1] + ONE_RETURN:
+                found[-1] = (found[-1][0], used)
+        return found
 
     def _unheard(
         self, connection: Connection, endpoint: Endpoint, path: PathChange, at: float

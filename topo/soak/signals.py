@@ -85,8 +85,8 @@ def admissions(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
     return _said_of(events, ADMITTED)
 
 
-def returns(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
-    """When a cable was found to carry again: switches at its ends say so, by their names."""
+def relinked(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
+    """When a cable was found to carry again, and by which switch at its ends."""
     return _said_of(events, LINKED)
 
 
@@ -98,6 +98,11 @@ def departures(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
 def connections(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
     """When switches connected, and which, by their names at that time."""
     return _said_of(events, CONNECTED)
+
+
+def writes(events: Iterable[Event], switches: Collection[str]) -> tuple[tuple[float, str], ...]:
+    """When these switches had been written, and which."""
+    return tuple(one for one in _said_of(events, WRITTEN) if one[1] in switches)
 
 
 def _said_of(events: Iterable[Event], *names: str) -> tuple[tuple[float, str], ...]:
