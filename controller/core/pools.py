@@ -5,7 +5,7 @@ Nothing is planned from a step before it is committed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from controller.clock import Clock
@@ -20,6 +20,9 @@ from controller.plan.places import shortages
 from controller.plan.tables import Tables, Verdicts
 from controller.plan.writer import HandoverRefused
 from controller.spec.types import Intent
+
+LATE = 0.1
+"""Seconds that a decision may take; one that took longer, as the first that builds a table does, is made again."""
 
 
 class Pools:
@@ -53,8 +56,8 @@ class Pools:
 
     def would_be(self, intent: Intent) -> Tables:
         """The tables if this intent were accepted now. Raises whatever an intent that cannot be planned raises."""
-        now = self._clock.now()
-        return self._advanced(accept(self._tables.value, self._intent.value, intent, now), intent, now)
+        tables, old = self._tables.value, self._intent.value
+        return self._decided(lambda now: self._advanced(accept(tables, old, intent, now), intent, now))
 
     def take(self, tables: Tables) -> None:
         """Take the tables of an intent that is accepted in the same breath."""
@@ -62,10 +65,13 @@ class Pools:
 
     def step(self) -> None:
         """Bring the tables up to now."""
-        now = self._clock.now()
-        stepped = self._advanced(self._tables.value, self._intent.value, now)
-        self._stepped = now
-        self._put(stepped)
+        tables, intent = self._tables.value, self._intent.value
+
+        def decide(now: float) -> Tables:
+            self._stepped = now
+            return self._advanced(tables, intent, now)
+
+        self._put(self._decided(decide))
 
     def hand_over(self, pool: str, backend: str | None) -> str:
         """Make ``backend`` the one writer of a pool, or the most preferred one that lives; its name.
@@ -73,7 +79,7 @@ class Pools:
         Raises HandoverRefused. The change is carried out once it is committed.
         """
         self.step()
-        intent, tables, now = self._intent.value, self._tables.value, self._clock.now()
+        intent, tables = self._intent.value, self._tables.value
         known = next((each for each in intent.pools if each.name == pool), None)
         if known is None:
             names = ", ".join(each.name for each in intent.pools if each.failover is not None)
@@ -81,12 +87,22 @@ class Pools:
         health = self._verdicts.value.get(pool, {})
         chosen = writer.handover(known, tables.writers.get(pool), backend, health)
         changed = replace(tables, writers={**tables.writers, pool: chosen})
-        self._put(self._advanced(changed, intent, now))
+        self._put(self._decided(lambda now: self._advanced(changed, intent, now)))
         return chosen
 
     def deadline(self) -> float | None:
         """When time alone changes the tables next; in the past if that was missed."""
         return rules.deadline(self._tables.value, self._intent.value, self._verdicts.value, self._stepped)
+
+    def _decided(self, decide: Callable[[float], Tables]) -> Tables:
+        """What is decided now. Windows begin when their tables are there, not when building them began."""
+        began = self._clock.now()
+        tables = decide(began)
+        ended = self._clock.now()
+        if ended - began <= LATE:
+            return tables
+        self._group_basis = ()
+        return decide(ended)
 
     def _advanced(self, tables: Tables, intent: Intent, now: float) -> Tables:
         return self._with_groups(rules.advance(tables, intent, self._verdicts.value, now), intent, now)

@@ -302,6 +302,27 @@ def test_what_builds_tables_is_loaded_when_no_more_switches_are_waited_for(
     play(story, it.app.prepare)
 
 
+def test_a_window_begins_when_its_table_is_there_though_building_it_took_long(
+    file: IntentFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = whole(file)
+    asyncio.run(it.app.state.commit())
+    again = whole(file, it.store, it.clock)
+    build, loading = maglev.build, [3.0]
+
+    def slowly(*given: object) -> maglev.Table:
+        it.clock.time += loading.pop() if loading else 0.0
+        return build(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(maglev, "build", slowly)
+    intent = again.app.state.intent.value
+    assert again.app.intents.propose(less(intent, "s2")) == []
+    moving = [state.until[state.before != 0] for state in again.app.state.tables.value.pools.values()]
+    ends = {float(end) for each in moving for end in each}
+    assert not loading
+    assert ends == {it.clock.now() + intent.pools[0].transition}
+
+
 def _without_table(data: bytes) -> bytes:
     return _with_table(data, None)
 
