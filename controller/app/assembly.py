@@ -107,7 +107,7 @@ class App:
         self.announcer = Announcer(targets, fleet, clock)
         self.authority = Authority(state.committed, fleet, clock)
         self.rollout = Rollout(
-            state.intent, state.tables, state.absent, presence, fleet, pinning, journal, clock, state.commit
+            state.committed, state.tables, presence, fleet, pinning, journal, clock, state.commit
         )
         self._reports = (OpenFlowReports(pinning), P4Reports(pinning))
         parts = Parts(
@@ -213,7 +213,7 @@ class App:
         """Where P4 switches lead to the servers, none answers before they know the way."""
         switches = self.state.intent.value.switches
         p4 = (s for s in switches if s.of_kind.protocol is Protocol.P4RUNTIME)
-        return all(self.fleet.is_synced(switch.name) for switch in p4)
+        return all(self.fleet.is_synced(switch.id) for switch in p4)
 
     async def _show(self, path: Path) -> None:
         while True:

@@ -40,20 +40,20 @@ class Announcer:
         self._targets = targets
         self._fleet = fleet
         self._clock = clock
-        self._due: dict[str, dict[str, float]] = {}
+        self._due: dict[int, dict[str, float]] = {}
         """Switch -> VIP that it answers for -> when it announces it next."""
 
     def begin(self, task: SwitchTask) -> None:
         """A responder is ready: it announces all that it answers for."""
-        self._due.pop(task.switch.name, None)
+        self._due.pop(task.switch.id, None)
         self._say(task)
 
     async def run(self) -> None:
         """Announce what a switch has begun to answer for, and all of it again and again. Until cancelled."""
         while True:
             await asyncio.sleep(LOOK)
-            for name in self._due.keys() - self._fleet.names():
-                del self._due[name]
+            for number in self._due.keys() - self._fleet.ids():
+                del self._due[number]
             for task in self._fleet:
                 self._say(task)
 
@@ -61,12 +61,12 @@ class Announcer:
         world, switch = self._targets.world, task.switch
         ports = announced_on(world.intent, switch, world.absent) if task.synced and not task.leaving else []
         if not ports:
-            self._due.pop(switch.name, None)
+            self._due.pop(switch.id, None)
             return
         mine = [vip for vip in world.intent.vips if world.owners.get(vip.name) == switch.site]
-        now, known = self._clock.now(), self._due.get(switch.name, {})
+        now, known = self._clock.now(), self._due.get(switch.id, {})
         due = {vip.name: known.get(vip.name, now) for vip in mine}
         for vip in [vip for vip in mine if due[vip.name] <= now][:BURST]:
             task.send(FramePacket(frame(vip), ports))
             due[vip.name] = now + PERIOD
-        self._due[switch.name] = due
+        self._due[switch.id] = due

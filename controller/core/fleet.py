@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator, Mapping
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from controller.clock import Clock
 from controller.core.journal import Journal
@@ -19,8 +19,6 @@ from controller.southbound.driver import AnyDriver, Delta, Leases, Packet
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
 from controller.spec.switch import Timeouts
 from controller.spec.types import Role, Switch
-
-T = TypeVar("T")
 
 AUDIT = 2.0
 """Seconds between audits."""
@@ -65,8 +63,10 @@ class SwitchTask:
         self.have: object = None
         """What it holds, in the words of its kind; None: to be read."""
         self.synced = False
+        self.retiring = False
+        """Whether the intent no longer names it: it is emptied once no other switch sends there."""
         self.leaving = False
-        """Whether the intent no longer names it: it is emptied."""
+        """Whether it is emptied."""
         self.pins_version = -1
         self.repairs = 0
         self.writes = 0
@@ -299,22 +299,22 @@ class SwitchTask:
 
 
 class Fleet:
-    """All connected switches, by name."""
+    """All connected switches, by id; their names are those of the intent that they follow."""
 
     def __init__(self, targets: Targets, journal: Journal, clock: Clock) -> None:
         self._targets = targets
         self._journal = journal
         self._clock = clock
-        self._tasks: dict[str, SwitchTask] = {}
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[int, SwitchTask] = {}
+        self._running: dict[int, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
         """Own the switches' tasks; until cancelled."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            for name in self._tasks:
-                self._start(name)
+            for number in self._tasks:
+                self._start(number)
             try:
                 await asyncio.Event().wait()
             finally:
@@ -323,43 +323,52 @@ class Fleet:
     def __iter__(self) -> Iterator[SwitchTask]:
         return iter(list(self._tasks.values()))
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._tasks
+    def __contains__(self, number: object) -> bool:
+        return number in self._tasks
 
-    def get(self, name: str) -> SwitchTask | None:
+    def get(self, number: int) -> SwitchTask | None:
         """A connected switch."""
-        return self._tasks.get(name)
+        return self._tasks.get(number)
 
-    def names(self) -> set[str]:
+    def named(self, name: str) -> SwitchTask | None:
+        """The connected switch of that name that the intent names."""
+        return next((t for t in self._tasks.values() if t.switch.name == name and not t.retiring), None)
+
+    def ids(self) -> set[int]:
         """Of all connected switches."""
         return set(self._tasks)
 
-    def is_synced(self, name: str) -> bool:
+    def names(self) -> set[str]:
+        """Of all connected switches."""
+        return {task.switch.name for task in self._tasks.values()}
+
+    def is_synced(self, number: int) -> bool:
         """Whether a switch is here and holds its target."""
-        task = self._tasks.get(name)
+        task = self._tasks.get(number)
         return task is not None and task.synced and not task.leaving
 
     def synced(self, role: Role | None = None) -> list[SwitchTask]:
         """Switches that hold their targets, in the order of their names."""
-        found = (t for name, t in self._tasks.items() if self.is_synced(name))
+        found = (t for number, t in self._tasks.items() if self.is_synced(number))
         return sorted((t for t in found if role in (None, *t.switch.roles)), key=lambda t: t.switch.name)
 
     def connect(self, driver: AnyDriver, watcher: Watcher) -> SwitchTask:
         """Begin with a switch whose stream is up; an older stream of it is cut."""
-        name = driver.switch.name
-        self.disconnect(name, abort=True)
+        number = driver.switch.id
+        self.disconnect(number, abort=True)
         task = SwitchTask(driver, self._targets, watcher, self._journal, self._clock)
-        self._tasks[name] = task
-        self._start(name)
+        self._tasks[number] = task
+        self._start(number)
         return task
 
-    def _start(self, name: str) -> None:
+    def _start(self, number: int) -> None:
         if self._group is not None:
-            self._running[name] = self._group.create_task(self._tasks[name].run(), name=f"switch {name}")
+            task = self._tasks[number]
+            self._running[number] = self._group.create_task(task.run(), name=f"switch {task.switch.name}")
 
-    def disconnect(self, name: str, *, abort: bool = False) -> None:
+    def disconnect(self, number: int, *, abort: bool = False) -> None:
         """Forget a switch whose stream ended; ``abort``: end it."""
-        task, running = self._tasks.pop(name, None), self._running.pop(name, None)
+        task, running = self._tasks.pop(number, None), self._running.pop(number, None)
         if running is not None:
             running.cancel()
         if task is not None and abort:
@@ -369,11 +378,6 @@ class Fleet:
         """The switch with a stream."""
         return next((t for t in self._tasks.values() if t.driver.session is session), None)
 
-    def rename(self, names: Mapping[str, str]) -> None:
-        """Switches are called otherwise now."""
-        _rename(self._tasks, names)
-        _rename(self._running, names)
-
     def wake(self) -> None:
         """Plans may have changed."""
         for task in self._tasks.values():
@@ -381,7 +385,7 @@ class Fleet:
 
     def send(self, name: str, packet: Packet) -> None:
         """Send a packet to a switch, if it is here."""
-        task = self._tasks.get(name)
+        task = self.named(name)
         if task is not None and task.driver.alive:
             task.send(packet)
 
@@ -393,8 +397,3 @@ class Fleet:
     def unsynced_version(self, role: Role) -> int | None:
         """The oldest version of the pins that a switch of a role holds; None: there is no such switch."""
         return min((t.pins_version for t in self._tasks.values() if role in t.switch.roles), default=None)
-
-
-def _rename(table: dict[str, T], names: Mapping[str, str]) -> None:
-    moved = {names[name]: table.pop(name) for name in list(table) if name in names}
-    table.update(moved)

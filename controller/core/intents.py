@@ -34,7 +34,7 @@ class Change(NamedTuple):
 
     @property
     def removed(self) -> list[str]:
-        """Switches that are no longer named, by their new names if they were renamed before."""
+        """Switches that are no longer named."""
         left = {switch.id for switch in self.new.switches}
         return [switch.name for switch in self.old.switches if switch.id not in left]
 

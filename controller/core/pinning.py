@@ -122,8 +122,7 @@ class Pinning:
     def rename(self, names: Mapping[str, str]) -> None:
         """Switches are called otherwise now."""
         self._adopted = {names.get(name, name) for name in self._adopted}
-        for old, new in names.items():
-            self._changed(self._book.switch_lost(old, [new]))
+        self._changed(self._book.rename(names))
 
     # -- another plan -----------------------------------------------------------------------------------------
 

@@ -225,14 +225,14 @@ def snapshot(of: Sources) -> Snapshot:
 
 
 def _switches(of: Sources, world: PlanInput) -> dict[str, SwitchStatus]:
-    names = dict.fromkeys(switch.name for switch in world.intent.switches)
-    names |= dict.fromkeys(task.switch.name for task in of.fleet)
-    return {name: _switch(of, name) for name in names}
+    ids = {task.switch.name: task.switch.id for task in of.fleet}
+    ids |= {switch.name: switch.id for switch in world.intent.switches}
+    return {name: _switch(of, number) for name, number in ids.items()}
 
 
-def _switch(of: Sources, name: str) -> SwitchStatus:
-    task, push = of.fleet.get(name), of.rollout.shown(name)
-    admitted = of.presence.is_admitted(name)
+def _switch(of: Sources, number: int) -> SwitchStatus:
+    task, push = of.fleet.get(number), of.rollout.shown(number)
+    admitted = of.presence.is_admitted(number)
     if task is None:
         return SwitchStatus(push == "waiting", admitted, False, push)
     driver = task.driver

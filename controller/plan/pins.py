@@ -132,6 +132,14 @@ class PinBook:
             self._put(replace(pin, reporter=successor))
         return bool(mine)
 
+    def rename(self, names: Mapping[str, str]) -> bool:
+        """Switches are called otherwise, all at once: two of them may have changed names."""
+        found = ((pin, names.get(str(pin.reporter))) for pin in list(self.pins.values()))
+        named = [(pin, name) for pin, name in found if name is not None]
+        for pin, name in named:
+            self._put(replace(pin, reporter=name))
+        return bool(named)
+
     def assign_orphans(self, successor: str) -> bool:
         """Give every pin without a reporter to a switch that is here."""
         if not self._reporters[None]:

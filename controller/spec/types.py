@@ -389,6 +389,10 @@ class Intent:
         """The site of that name."""
         return self._sites[name]
 
+    def switch(self, number: int) -> Switch | None:
+        """The switch with an id."""
+        return self._switches.get(number)
+
     def listeners(self) -> tuple[Listener, ...]:
         """All listeners of all VIPs, in file order."""
         return self._listeners
@@ -400,6 +404,10 @@ class Intent:
     @cached_property
     def _sites(self) -> dict[str, Site]:
         return {site.name: site for site in reversed(self.sites)}
+
+    @cached_property
+    def _switches(self) -> dict[int, Switch]:
+        return {switch.id: switch for switch in reversed(self.switches)}
 
     @cached_property
     def _listeners(self) -> tuple[Listener, ...]:

@@ -49,7 +49,7 @@ def test_an_event_that_raises_is_said_and_ends_nothing(core: Core) -> None:
         assert "250" in said["error"]
         core.connect("lb2")
         await core.synced("lb2")
-        assert core.app.fleet.is_synced("lb1")
+        assert core.is_synced("lb1")
 
     core.play(body)
 
@@ -82,8 +82,8 @@ def test_a_stranger_is_said_once_shown_while_it_is_here_and_forgotten_when_it_go
 def test_a_p4_switch_that_cannot_be_reached_is_said_once_and_gone_after_two_refusals(p4core: Core) -> None:
     core = p4core
     core.app.state.admitted.put(frozenset({"lb1", "lb2"}))
-    core.core.handle(p4.Unreachable("lb1", "refused", True))
-    core.core.handle(p4.Unreachable("lb1", "refused", False))
+    core.core.handle(p4.Unreachable(core.switch("lb1").id, "lb1", "refused", True))
+    core.core.handle(p4.Unreachable(core.switch("lb1").id, "lb1", "refused", False))
     assert core.it.said.of("unreachable") == [{"switch": "lb1", "why": "refused"}]
     assert core.app.presence.absent == {"lb1"}
     assert core.app.presence.admitted == {"lb2"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -182,7 +183,7 @@ def test_a_switch_that_goes_or_answers_no_more_ends_its_own_stream(error: Switch
         it.drivers["lb1"].does.reads.append(error)
         one, other = it.both()
         await it.synced(other)
-        await until(lambda: it.fleet._running["lb1"].done(), "its task ends")
+        await until(lambda: it.fleet._running[LB1.id].done(), "its task ends")
         assert (it.drivers["lb1"].aborted, one.synced) == (aborts, False)
         assert bool(it.said.of("switch_error")) is bool(aborts)
         assert it.said.of("failure") == []
@@ -208,7 +209,7 @@ def test_what_runs_beside_a_stream_ends_with_it_and_ends_it_if_it_fails() -> Non
         await it.synced(one, other)
         one.spawn(beside())
         await asyncio.sleep(0)
-        it.fleet.disconnect("lb1")
+        it.fleet.disconnect(LB1.id)
         await until(lambda: ended == ["beside"], "it ends")
         one.spawn(beside())
         other.spawn(fails())
@@ -275,7 +276,7 @@ def test_a_newer_stream_takes_the_place_of_an_older_one_which_is_cut() -> None:
         await it.synced(it.connect("lb1"))
         old = it.drivers["lb1"]
         again = it.reconnect("lb1")
-        assert (old.aborted, it.fleet.get("lb1")) == (1, again)
+        assert (old.aborted, it.fleet.named("lb1")) == (1, again)
         await it.synced(again)
         assert it.fleet.of_session(old.stream) is None
 
@@ -288,11 +289,11 @@ def test_a_renamed_switch_keeps_its_stream_and_its_task() -> None:
     async def body() -> None:
         one, other = it.both()
         await it.synced(one, other)
-        it.fleet.rename({"lb1": "lb2", "lb2": "lb1"})
-        assert (it.fleet.get("lb2"), it.fleet.get("lb1")) == (one, other)
+        one.driver.switch, other.driver.switch = replace(LB1, name="lb2"), replace(LB2, name="lb1")
+        assert (it.fleet.named("lb2"), it.fleet.named("lb1")) == (one, other)
         it.fleet.send("lb2", PACKET)
         await until(lambda: it.drivers["lb1"].sent, "sent")
-        it.fleet.disconnect("lb2")
+        it.fleet.disconnect(LB1.id)
         await until(lambda: not one._beside, "the right task ends")
         assert it.drivers["lb2"].alive
 

@@ -68,11 +68,11 @@ def test_a_switch_with_another_program_keeps_its_entries_until_the_push_is_allow
             assert (await (await before.session(switch, term=9)).read()).target == target()
         async with driven() as it:
             await waiting(it, switch, term=10)
-            it.driver.allow_push(NAME)
+            it.driver.allow_push(DEVICE)
             session = (await it.next(Connected)).session
             assert session.pushed
             assert (await session.read()).target == P4Target()
-            it.driver.allow_push(NAME)
+            it.driver.allow_push(DEVICE)
             await nothing_for(it, 0.5)
 
     asyncio.run(body())
@@ -123,7 +123,7 @@ def test_a_newer_term_is_claimed_while_waiting_and_the_switch_waits_on(switch: S
             await waiting(it, switch)
             it.driver.connect(NAME, switch.address, DEVICE, 12)
             await nothing_for(it, 0.5)
-            it.driver.allow_push(NAME)
+            it.driver.allow_push(DEVICE)
             assert (await it.next(Connected)).session.term == 12
 
     asyncio.run(body())
@@ -135,13 +135,13 @@ def test_a_switch_that_dies_or_gets_another_primary_while_it_waits_is_told(switc
         async with driven() as it, driven(other()) as newer:
             await waiting(it, switch)
             await newer.session(switch, term=20)
-            assert await it.next(MismatchEnded) == MismatchEnded(NAME)
+            assert await it.next(MismatchEnded) == MismatchEnded(DEVICE, NAME)
             assert await it.next(Backup) == Backup(NAME, 20, 20)
             it.driver.connect(NAME, switch.address, DEVICE, 30)
             await it.next(PipelineMismatch)
             await newer.driver.close()
             await asyncio.to_thread(switch.stop)
-            assert await it.next(MismatchEnded) == MismatchEnded(NAME)
+            assert await it.next(MismatchEnded) == MismatchEnded(DEVICE, NAME)
             await asyncio.to_thread(switch.start)
             assert (await it.next(Connected)).session.pushed, "it came back fresh"
 
@@ -161,7 +161,7 @@ def test_a_refused_push_leaves_the_switch_waiting_with_what_it_holds(switch: Sta
         config.cookie.cookie = 2
         async with driven(replace(bad, config=config, cookie=2)) as it:
             await waiting(it, switch)
-            it.driver.allow_push(NAME)
+            it.driver.allow_push(DEVICE)
             said: list[Event] = [
                 await it.next(MismatchEnded),
                 await it.next(Unreachable),

@@ -64,7 +64,7 @@ def test_a_pipeline_that_somebody_else_pushed_is_noticed_and_replaced_when_allow
                 await p4r_grpc.P4RuntimeStub(channel).SetForwardingPipelineConfig(request, timeout=10)
             assert (await it.next(Disconnected)).session is session
             assert (await it.next(PipelineMismatch)).cookie == 1
-            it.driver.allow_push(NAME)
+            it.driver.allow_push(DEVICE)
             assert (await it.next(Connected)).session.pushed
 
     asyncio.run(body())
@@ -329,7 +329,7 @@ def test_disconnect_lets_go_of_one_switch(switch: Startable) -> None:
         async with driven() as it:
             session = await it.session(switch)
             assert it.driver.sessions() == {NAME: session}
-            await it.driver.disconnect(NAME)
+            await it.driver.disconnect(DEVICE)
             assert (await it.next(Disconnected)).session is session
             assert it.driver.sessions() == {}
             await asyncio.sleep(0.2)

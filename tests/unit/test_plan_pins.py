@@ -138,3 +138,11 @@ def test_what_changed_since_a_version_is_known() -> None:
     assert made.newer_than(version) == 1
     made.seen("lb2", made.pins[A].id)
     assert made.newer_than(version) == 2
+
+
+def test_two_switches_that_change_names_keep_their_pins() -> None:
+    """Fails on 2ad1e45: one after the other was renamed, and both had all of them."""
+    made = book(("lb1", A, 7), ("lb2", B, 8))
+    assert made.rename({"lb1": "lb2", "lb2": "lb1"})
+    assert (made.pins[A].reporter, made.pins[B].reporter) == ("lb2", "lb1")
+    assert not made.rename({"lb3": "lb4"})
