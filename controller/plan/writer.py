@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from controller.plan.pool import Health
+from controller.plan.pool import UNCONFIRMED, Health
 from controller.spec.types import Backend, Failback, Pool
 
 HOLD = 10.0
@@ -115,7 +115,8 @@ def _up(names: list[str], health: Mapping[str, Health]) -> Iterator[str]:
 
 
 def _is_down(name: str, health: Mapping[str, Health]) -> bool:
-    return name in health and not health[name].up
+    """What a controller was only told by the store moves no writer."""
+    return name in health and not health[name].up and health[name].confirmed < UNCONFIRMED
 
 
 def _list(names: list[str]) -> str:
