@@ -198,8 +198,7 @@ class App:
                 self.intents,
                 lambda: [each.counts for each in self._reports],
                 self.controller.strangers,
-                self.clock.now,
-                self.clock.wall,
+                self.clock,
                 self._dropped,
             )
         )

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from controller.southbound.p4.connection import Connection
 from controller.southbound.p4.events import Event
 from controller.southbound.p4.pipeline import Pipeline
-from controller.southbound.p4.session import P4Session
 
 
 class P4Runtime:
@@ -62,32 +61,17 @@ class P4Runtime:
         self._links.update(moved)
 
     def release(self, name: str) -> None:
-        """The same as ``disconnect``, without waiting for its end."""
+        """Let go of a switch; its session, if any, ends with an event."""
         known = self._links.pop(name, None)
         if known is not None:
             known[1].cancel()
             self._ending.add(known[1])
             known[1].add_done_callback(self._ending.discard)
 
-    async def disconnect(self, name: str) -> None:
-        """Release a switch; its session, if any, ends with an event."""
-        known = self._links.pop(name, None)
-        if known is not None:
-            await _end(known[1])
-
     async def close(self) -> None:
-        """Release all switches."""
+        """Release all switches, and wait for their end."""
         for name in list(self._links):
-            await self.disconnect(name)
+            self.release(name)
         for task in list(self._ending):
-            await _end(task)
-
-    def sessions(self) -> dict[str, P4Session]:
-        """The switches that are ours now, by name."""
-        return {name: link.session for name, (link, _) in self._links.items() if link.session is not None}
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
