@@ -133,11 +133,11 @@ class Hellos:
     def heard(self, event: Punted) -> None:
         """A switch punted a hello."""
         hello = read_hello(event.frame, self._key)
-        at = self._switch(event.session.id)
+        at = self._wanted.value.switch(event.session.id)
         if hello is None or hello.run != self._run:
             self.counts["unauthenticated"] += hello is None
             return
-        sent, by = self._times.get(hello.number), self._switch(hello.switch)
+        sent, by = self._times.get(hello.number), self._wanted.value.switch(hello.switch)
         if at is None or by is None or sent is None:
             return
         here, there = End(at.name, event.port), End(by.name, hello.port)
@@ -196,8 +196,8 @@ class Hellos:
         for end in ends:
             ports.setdefault(end.switch, []).append(end.port)
         for name, numbers in ports.items():
-            if name not in self._busy:
-                switch = next(s for s in self._wanted.value.switches if s.name == name)
+            switch = self._wanted.value.switch_named(name)
+            if switch is not None and name not in self._busy:
                 task = self._group.create_task(self._round(name, self._sessions[name], switch.mac, numbers))
                 self._busy[name] = task
                 task.add_done_callback(partial(_finished, self._busy, name))
@@ -250,9 +250,6 @@ class Hellos:
             to = self._leads[end]
             self._journal.event(what, switch=end.switch, port=end.port, to=to, missed=missed)
         self._dead_links.put(frozenset(self._judge.dead()))
-
-    def _switch(self, number: int) -> Switch | None:
-        return next((s for s in self._wanted.value.switches if s.id == number), None)
 
 
 def _session(member: SwitchTask) -> P4Session | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from random import Random
 
+from controller.spec.policy import Then
 from controller.spec.types import (
     Affinity,
     Backend,
@@ -20,7 +21,6 @@ from controller.spec.types import (
     Site,
     Subnet,
     Switch,
-    Then,
     Vip,
 )
 
