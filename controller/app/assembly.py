@@ -64,11 +64,10 @@ MakeHealth = Callable[[Callable[[list[Verdict]], None]], HealthService]
 
 
 class IntentRefused(ValueError):
-    """The intent that the controller was started with cannot be carried out."""
+    """The intent that the controller was started with cannot be carried out: the file and why, a line each."""
 
-    def __init__(self, why: list[str]) -> None:
-        super().__init__("\n".join(why))
-        self.why = why
+    def __init__(self, file: Path, why: list[str]) -> None:
+        super().__init__("\n".join(f"{file}: {each}" for each in why))
 
 
 class App:
@@ -149,7 +148,7 @@ class App:
         assert file.intent is not None, "an intent file is read before a controller is made of it"
         why = self.intents.propose(file.intent)
         if why and not self.state.intent.value.vips:
-            raise IntentRefused(why)
+            raise IntentRefused(file.path, why)
         self.pools.step()
 
     def _discover(self) -> None:
@@ -199,8 +198,7 @@ class App:
                 self.intents,
                 lambda: [each.counts for each in self._reports],
                 self.controller.strangers,
-                self.clock.now,
-                self.clock.wall,
+                self.clock,
                 self._dropped,
             )
         )

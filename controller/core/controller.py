@@ -271,12 +271,11 @@ class Controller:
 
     def _follow_intent(self, world: PlanInput, renamed: Mapping[str, str]) -> None:
         p = self._p
-        by_id = {switch.id: switch for switch in world.intent.switches}
         for task in p.fleet:
-            if task.switch.id not in by_id:
+            if world.intent.switch(task.switch.id) is None:
                 self._retire(task)
         for task in p.fleet:
-            switch = by_id.get(task.switch.id)
+            switch = world.intent.switch(task.switch.id)
             if switch is not None:
                 task.retiring = task.leaving
                 if switch != task.driver.switch:
@@ -285,7 +284,7 @@ class Controller:
             p.pinning.rename(renamed)
         for task in p.fleet:
             task.spawn(p.conntrack.follow(task))
-        leaving = {t.switch.id: t.switch.placement.cookie for t in p.fleet if t.switch.id not in by_id}
+        leaving = {t.switch.id: t.switch.placement.cookie for t in p.fleet if t.retiring}
         self.cookies.clear()
         self.cookies.update({s.id: s.placement.cookie for s in world.intent.switches} | leaving)
         self._dial(world.intent)
@@ -311,7 +310,7 @@ class Controller:
 
     def _release(self, switch: Switch) -> None:
         intent = self._p.targets.world.intent
-        if all(each.id != switch.id for each in intent.switches):
+        if intent.switch(switch.id) is None:
             self.cookies.pop(switch.id, None)
         if switch.of_kind.protocol is Speaks.P4RUNTIME and self.dialler is not None:
             self.dialler.release(switch.id)

@@ -35,8 +35,7 @@ class Change(NamedTuple):
     @property
     def removed(self) -> list[str]:
         """Switches that are no longer named."""
-        left = {switch.id for switch in self.new.switches}
-        return [switch.name for switch in self.old.switches if switch.id not in left]
+        return [switch.name for switch in self.old.switches if self.new.switch(switch.id) is None]
 
 
 class Intents:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from controller.clock import Clock
 from controller.core.fleet import Fleet, SwitchTask
 from controller.core.hello import Hellos, LinkStatus
 from controller.core.intents import Intents
@@ -186,9 +187,7 @@ class Sources:
     intents: Intents
     reports: Callable[[], Iterable[Mapping[str, int]]]
     strangers: Callable[[], Iterable[str]]
-    now: Callable[[], float]
-    """Seconds of the clock."""
-    wall: Callable[[], float]
+    clock: Clock
     dropped: Callable[[], int]
 
 
@@ -203,7 +202,7 @@ def snapshot(of: Sources) -> Snapshot:
     for counts in of.reports():
         reports.update(counts)
     return Snapshot(
-        at=of.wall(),
+        at=of.clock.wall(),
         term=of.state.term.value,
         revision=of.state.revision,
         store=of.state.problem,
@@ -271,7 +270,7 @@ def _pool(of: Sources, pool: PoolState, rules: Mapping[str, Pool]) -> PoolStatus
             "removed" if member.removed else pool.fates[member.id].value,
             None if verdict is None else verdict.up,
             "" if verdict is None else verdict.reason,
-            None if verdict is None else round(of.now() - verdict.since, 1),
+            None if verdict is None else round(of.clock.now() - verdict.since, 1),
         )
     serving = {each.name for each in pool.serving}
     without = tuple(name for name, each in backends.items() if name in serving and not each.slots)

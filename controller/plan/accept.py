@@ -64,8 +64,8 @@ def renames(old: Intent, new: Intent) -> dict[str, str]:
 
 def switch_renames(old: Intent, new: Intent) -> dict[str, str]:
     """Switches that have another name in ``new``, known by their ids."""
-    by_id = {switch.id: switch.name for switch in new.switches}
-    return {s.name: by_id[s.id] for s in old.switches if s.id in by_id and by_id[s.id] != s.name}
+    pairs = ((switch.name, new.switch(switch.id)) for switch in old.switches)
+    return {name: now.name for name, now in pairs if now is not None and now.name != name}
 
 
 def _rename(tables: Tables, old: Intent, new: Intent) -> Tables:

@@ -23,9 +23,10 @@ import numpy.typing as npt
 from controller import maglev
 from controller.health.panic import effective
 from controller.plan.ids import IdAllocator, Space
+from controller.spec.policy import OnDown, Then
 from controller.spec.slots import Pairs, Slots, SlotTable
 from controller.spec.switch import Fate
-from controller.spec.types import Backend, OnDown, Pool, Protocol, Then
+from controller.spec.types import Backend, Pool, Protocol
 
 LINGERS = 2
 """Memory timeouts until who is silent is forgotten: Open vSwitch's entries last into the generation after theirs.

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from controller.plan.pool import UNCONFIRMED, Health
-from controller.spec.types import Backend, Failback, Pool
+from controller.spec.policy import Failback
+from controller.spec.types import Backend, Pool
 
 HOLD = 10.0
 """Seconds for which a preferred backend is up, at the least, before it takes over by itself."""

@@ -56,7 +56,7 @@ def test_an_event_that_raises_is_said_and_ends_nothing(core: Core) -> None:
 
 def test_reports_of_switches_that_are_not_ours_are_dropped(core: Core) -> None:
     core.core.handle(p4.PinEnded(Session(0xDEAD), 1, 1, 1))  # type: ignore[arg-type]
-    core.core.handle(p4.Punted(Session(0xDEAD), int(Reason.HELLO), 1, 0, 0, 0, b"no hello"))
+    core.core.handle(p4.Punted(Session(0xDEAD), int(Reason.HELLO), 1, 0, 0, b"no hello"))
     assert core.it.said.of("failure") == []
     assert core.app.hellos.counts["unauthenticated"] == 1
 

@@ -123,7 +123,7 @@ class World:
             self.arrive(other, frame)
 
     def arrive(self, at: End, frame: bytes) -> None:
-        event = Punted(self._made[at.switch], Reason.HELLO, at.port, 0, 0, 0, frame)
+        event = Punted(self._made[at.switch], Reason.HELLO, at.port, 0, 0, frame)
         asyncio.get_running_loop().call_soon(self.hellos.heard, event)
 
     def names(self) -> list[str]:

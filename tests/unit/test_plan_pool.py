@@ -14,8 +14,9 @@ from controller import maglev
 from controller.plan.history import dump, load
 from controller.plan.ids import IdAllocator, Space
 from controller.plan.pool import UNCONFIRMED, Health, PoolState, next_change, step
+from controller.spec.policy import OnDown, Then
 from controller.spec.switch import Fate
-from controller.spec.types import Backend, OnDown, Pool, Protocol, Then
+from controller.spec.types import Backend, Pool, Protocol
 
 W, MEMORY = 120.0, 900.0
 SLOTS = 4096

@@ -18,18 +18,9 @@ from controller.plan.pool import UNCONFIRMED, Health, PoolState
 from controller.plan.tables import Tables, advance, deadline, later
 from controller.plan.writer import HandoverRefused
 from controller.spec.health import HealthCheck
+from controller.spec.policy import Failback, Failover
 from controller.spec.switch import Fate
-from controller.spec.types import (
-    Backend,
-    Failback,
-    Failover,
-    Intent,
-    Listener,
-    Mode,
-    Pool,
-    Protocol,
-    Vip,
-)
+from controller.spec.types import Backend, Intent, Listener, Mode, Pool, Protocol, Vip
 from tests.edits.fabric import restored_tables, stored
 
 NAMES = ("a", "b", "c")

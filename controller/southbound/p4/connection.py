@@ -257,8 +257,7 @@ class Connection:
         election = self._election
         self._activating = True
         try:
-            pushed = await channel.cookie(self.device_id) != self._pipeline.cookie
-            if pushed:
+            if await channel.cookie(self.device_id) != self._pipeline.cookie:
                 running = None if allowed else await channel.described(self.device_id)
                 if running is not None:
                     await self._wait(channel, running)
@@ -277,7 +276,6 @@ class Connection:
             stream,
             self._on_event,
             self.cut,
-            pushed,
         )
         self._problem = ""
         self._on_event(Connected(self.session))

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from controller.southbound.p4.connection import Connection
 from controller.southbound.p4.events import Event
 from controller.southbound.p4.pipeline import Pipeline
-from controller.southbound.p4.session import P4Session
 
 
 class P4Runtime:
@@ -56,32 +55,17 @@ class P4Runtime:
             known[0].allow_push()
 
     def release(self, device_id: int) -> None:
-        """The same as ``disconnect``, without waiting for its end."""
+        """Let go of a switch; its session, if any, ends with an event."""
         known = self._links.pop(device_id, None)
         if known is not None:
             known[1].cancel()
             self._ending.add(known[1])
             known[1].add_done_callback(self._ending.discard)
 
-    async def disconnect(self, device_id: int) -> None:
-        """Release a switch; its session, if any, ends with an event."""
-        known = self._links.pop(device_id, None)
-        if known is not None:
-            await _end(known[1])
-
     async def close(self) -> None:
-        """Release all switches."""
+        """Release all switches, and wait for their end."""
         for device_id in list(self._links):
-            await self.disconnect(device_id)
+            self.release(device_id)
         for task in list(self._ending):
-            await _end(task)
-
-    def sessions(self) -> dict[str, P4Session]:
-        """The switches that are ours now, by name."""
-        return {link.name: link.session for link, _ in self._links.values() if link.session is not None}
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
