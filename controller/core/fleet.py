@@ -143,7 +143,11 @@ class SwitchTask:
         if self._group is None:
             work.close()
             return
-        task = self._group.create_task(work)
+        try:
+            task = self._group.create_task(work)
+        except RuntimeError:  # another task of the stream has just failed: it ends in the loop's next round
+            work.close()
+            return
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
 

@@ -218,6 +218,29 @@ def test_what_runs_beside_a_stream_ends_with_it_and_ends_it_if_it_fails() -> Non
     it.run(body)
 
 
+def test_nothing_that_is_run_beside_a_stream_in_the_moment_when_it_fails_harms_who_ran_it() -> None:
+    """A commit runs things beside every stream: one that ends just then would have ended the controller."""
+    it = Two()
+
+    async def beside() -> None:
+        await asyncio.Event().wait()
+
+    async def fails() -> None:
+        raise SwitchTimeout("it takes no packet")
+
+    async def body() -> None:
+        one = it.connect("lb1")
+        await it.synced(one)
+        one.spawn(fails())
+        while not it.drivers["lb1"].aborted:
+            one.spawn(beside())  # in every round of the loop, so also in those between the failure and the end
+            await asyncio.sleep(0)
+        one.spawn(beside())
+        assert it.said.of("switch_error")[0]["error"] == "it takes no packet"
+
+    it.run(body)
+
+
 def test_an_audit_repairs_and_names_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     it = Two()
     monkeypatch.setattr(module, "AUDIT", 0.0)
