@@ -173,17 +173,18 @@ class _InMemory(P4Session):
         self._arrive = arrive
         self.cables: dict[int, tuple[P4Session, int]] = {}
         """The session and the port at the other end of each port that leads to another switch."""
-        self.holds = P4Target()
+        self._holds = P4Target()
 
     async def read(self) -> Found:
         """What it was told last."""
-        return Found(self.holds, {}, {})
+        return Found(self._holds, {}, {})
 
     async def write(self, changes: Changes) -> None:
         """Encode it."""
         for wave in waves(self._pipeline, self._encoder, changes):
             for _ in wave:
                 await asyncio.sleep(0)
+        self._holds = _changed(self._holds, changes)
 
     async def packet_out(self, frame: bytes, *, port: int = 0, **_: Any) -> None:
         """What leaves by a port arrives at the other end; only hellos do."""
@@ -200,6 +201,24 @@ class _InMemory(P4Session):
 
     def abort(self) -> None:
         """There is no stream."""
+
+
+def _changed(holds: P4Target, changes: Changes) -> P4Target:
+    """What a switch holds once it was told."""
+    entries, slots, multicast = dict(holds.entries), dict(holds.slots), dict(holds.multicast)
+    entries |= {key: body for key, body, _ in changes.put}
+    multicast |= {group: ports for group, ports, _ in changes.multicast}
+    for pool, _, table in changes.slots:
+        if table is None:
+            slots.pop(pool, None)
+        else:
+            slots[pool] = table
+    for key in changes.gone:
+        del entries[key]
+    for group in changes.multicast_gone:
+        del multicast[group]
+    configuration = changes.configuration or holds.configuration
+    return P4Target(entries, configuration, {**holds.limits, **changes.limits}, slots, multicast)
 
 
 def _soon(loop: asyncio.AbstractEventLoop, app: App, event: Event) -> None:
