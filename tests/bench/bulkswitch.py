@@ -92,7 +92,8 @@ class BulkSwitch(FakeSwitch):
             length = rows.shape[1]
             entries = rows.copy()
             entries[:, :_BODY] = np.frombuffer(
-                _STATS.pack(length, at, 7, 9, priority, 0, 0, 0, int.from_bytes(cookie, "big"), 0, 0), np.uint8
+                _STATS.pack(length, at, 7, 9, priority, 0, 0, 0, int.from_bytes(cookie, "big"), 0, 0),
+                np.uint8,
             )
             most = self.most // length
             for start in range(0, len(entries), most):
