@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import resource
+import socket
 import subprocess
 import sys
 import time
@@ -46,7 +47,6 @@ from tests.bench.verdict import SilentProber
 
 FLOCK = 16
 """Open vSwitches of one child."""
-PORT = 26653
 DEADLINE = 240.0
 """Seconds for what takes some tens of them."""
 QUIET = 3.0
@@ -82,8 +82,9 @@ async def _measure(folder: Path) -> dict[str, object]:
     await app.begin()
     planned = time.monotonic() - began
     assert file.intent is not None
-    with _flocks(file.intent):
-        openflow.serve("127.0.0.1", PORT)
+    port = _free_port()
+    with _flocks(file.intent, port):
+        openflow.serve("127.0.0.1", port)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(app.run(folder / "status.json"))]
             holdups = _HoldUps()
@@ -240,11 +241,17 @@ def _connect_p4(app: App, intent: Intent) -> None:
         app.controller.handle(Connected(session))
 
 
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
 @contextmanager
-def _flocks(intent: Intent) -> Iterator[None]:
+def _flocks(intent: Intent, port: int) -> Iterator[None]:
     """Open vSwitches in processes of their own; they connect once something listens, and end with us."""
     ids = [str(switch.id) for switch in intent.switches if switch.p4runtime is None]
-    command = [sys.executable, "-m", "tests.bench.scaleflock", str(PORT)]
+    command = [sys.executable, "-m", "tests.bench.scaleflock", str(port)]
     children = [
         subprocess.Popen([*command, *ids[at : at + FLOCK]], stdin=subprocess.PIPE)
         for at in range(0, len(ids), FLOCK)
