@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import ItemsView
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,14 +19,14 @@ from controller.core.fleet import Fleet
 from controller.core.snapshot import Snapshot
 from controller.core.state import Links
 from controller.core.targets import Targets
-from controller.plan import p4needs
+from controller.plan import accept, p4needs
 from controller.plan.duty import PlanInput, ports_towards, world_of
 from controller.plan.ids import Space
 from controller.plan.paths import cables
 from controller.plan.pins import PinBook
 from controller.plan.tables import Tables
 from controller.spec.kinds import Protocol
-from controller.spec.types import Intent, Port, Role, Site, Switch
+from controller.spec.types import Intent, Listener, Port, Role, Site, Switch
 from tests.fakes.core import PlainDriver, SetClock, Watching, intent_file, journal, play, until, whole
 
 
@@ -164,3 +165,49 @@ def test_what_is_shown_becomes_text_beside_the_loop_and_the_rarer_the_longer_it_
     assert threading.get_ident() not in threads
     assert threads
     assert json.loads(path.read_text()) == {"revision": 1}
+
+
+def test_an_edit_looks_at_all_listeners_as_often_whatever_their_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Listeners that stay where they are, and the ports of pools, are not looked for among all others."""
+    core = whole(intent_file(tmp_path / "intent.yaml"))
+    intent = core.app.state.intent.value
+    pool = intent.pools[0]
+    listed = Intent.listeners
+    asked = 0
+
+    def counted(of: Intent) -> tuple[Listener, ...]:
+        nonlocal asked
+        asked += 1
+        return listed(of)
+
+    class Bound(dict[str, str]):
+        looked = 0
+
+        def items(self) -> ItemsView[str, str]:
+            Bound.looked += 1
+            return super().items()
+
+    monkeypatch.setattr(Intent, "listeners", counted)
+    monkeypatch.setattr(accept, "dict", Bound, raising=False)
+    counts = []
+    for many in (1, 40):
+        pools_ = tuple(replace(pool, name=f"{pool.name}{n}") for n in range(many))
+        larger = replace(intent, pools=(*intent.pools, *pools_))
+        items = listed(intent)
+        spread = replace(
+            larger,
+            vips=tuple(
+                replace(
+                    vip, listeners=tuple(replace(items[0], vip=vip.name, port=80 + n) for n in range(many))
+                )
+                for vip in intent.vips
+            ),
+        )
+        tables = pools.rules.advance(Tables(), spread, {}, 0.0)
+        asked = Bound.looked = 0
+        made = accept.accept(tables, spread, replace(spread), 1.0)
+        assert made.bound == tables.bound
+        counts.append((asked, Bound.looked))
+    assert counts[0] == counts[1]
