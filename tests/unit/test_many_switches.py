@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import ItemsView
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from controller.app import assembly
-from controller.core import announce, pools
+from controller.core import announce
 from controller.core.announce import Announcer
 from controller.core.cells import Cell
-from controller.core.fleet import Fleet
+from controller.core.fleet import Fleet, SwitchTask
 from controller.core.snapshot import Snapshot
 from controller.core.state import Links
 from controller.core.targets import Targets
-from controller.plan import accept, p4needs
+from controller.plan import accept, p4needs, segments
+from controller.plan import tables as rules
 from controller.plan.duty import PlanInput, ports_towards, world_of
 from controller.plan.ids import Space
 from controller.plan.paths import cables
@@ -34,13 +35,13 @@ def test_who_goes_and_comes_steps_no_pool_and_gets_its_groups_their_ids(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     core = whole(intent_file(tmp_path / "intent.yaml", "demo", "embedded"))
-    advance, steps = pools.rules.advance, []
+    advance, steps = rules.advance, []
 
-    def counted(*args: object) -> Tables:
-        steps.append(args)
-        return advance(*args)  # type: ignore[arg-type]
+    def counted(tables: Tables, intent: Intent, verdicts: rules.Verdicts, now: float) -> Tables:
+        steps.append(now)
+        return advance(tables, intent, verdicts, now)
 
-    monkeypatch.setattr(pools.rules, "advance", counted)
+    monkeypatch.setattr(rules, "advance", counted)
     state = core.app.state
     before = state.tables.value.ids.ids(Space.GROUP).keys()
 
@@ -87,7 +88,7 @@ def test_where_to_announce_is_found_once_until_the_intent_or_who_is_here_changes
     commit(intent)
     asked: list[frozenset[str]] = []
     looks = 0
-    find = announce.announced_on
+    find = segments.announced_on
 
     def counted(of: Intent, switch: Switch, absent: frozenset[str]) -> list[int]:
         asked.append(absent)
@@ -100,7 +101,7 @@ def test_where_to_announce_is_found_once_until_the_intent_or_who_is_here_changes
     announcer = Announcer(targets, fleet, SetClock())
     say = announcer._say
 
-    def look(task: announce.SwitchTask) -> None:
+    def look(task: SwitchTask) -> None:
         nonlocal looks
         looks += 1
         say(task)
@@ -149,7 +150,7 @@ def test_what_is_shown_becomes_text_beside_the_loop_and_the_rarer_the_longer_it_
 
     monkeypatch.setattr(core.app, "snapshot", take)
     monkeypatch.setattr(Snapshot, "as_json", text)
-    monkeypatch.setattr(assembly.asyncio, "sleep", pause)
+    monkeypatch.setattr(asyncio, "sleep", pause)
     path = tmp_path / "status.json"
 
     async def show() -> None:
@@ -185,7 +186,7 @@ def test_an_edit_looks_at_all_listeners_as_often_whatever_their_number(
     class Bound(dict[str, str]):
         looked = 0
 
-        def items(self) -> ItemsView[str, str]:
+        def items(self) -> Any:
             Bound.looked += 1
             return super().items()
 
@@ -205,7 +206,7 @@ def test_an_edit_looks_at_all_listeners_as_often_whatever_their_number(
                 for vip in intent.vips
             ),
         )
-        tables = pools.rules.advance(Tables(), spread, {}, 0.0)
+        tables = rules.advance(Tables(), spread, {}, 0.0)
         asked = Bound.looked = 0
         made = accept.accept(tables, spread, replace(spread), 1.0)
         assert made.bound == tables.bound
