@@ -1,7 +1,8 @@
 """Reading a switch for an audit, beside all else: few switches at a time, and no change waits until one is read.
 
 What much is read from takes seconds. A change that is written meanwhile makes what was read worthless: it is read again
-later, and then to the end, so that a switch that changes all the time is audited too.
+later, and then to the end, so that a switch that changes all the time is audited too. The session of a P4 switch reads
+and writes one after the other: there the change is written when the read under way has ended.
 """
 
 from __future__ import annotations
