@@ -56,6 +56,8 @@ from controller.spec.types import Intent, Switch
 
 STATUS_PERIOD = 1.0
 """Seconds between writes of ``status.json``."""
+STATUS_PAUSE_FACTOR = 20.0
+"""What took long to show is shown again after so many times as long: the loop has other work."""
 
 PIN_BITS = 30
 """Ids of pins begin anywhere below 2 to this: registers of switches hold 32 bits."""
@@ -215,12 +217,15 @@ class App:
 
     async def _show(self, path: Path) -> None:
         while True:
+            began = self.clock.now()
+            took = 0.0
             try:
-                text = json.dumps(self.snapshot().as_json(), indent=1)
-                await asyncio.to_thread(_replace, path, text)
+                shown = self.snapshot()
+                took = self.clock.now() - began
+                await asyncio.to_thread(_replace, path, shown)
             except Exception as error:  # what is shown must not end what is shown
                 self.journal.failure(error, file=str(path))
-            await asyncio.sleep(STATUS_PERIOD)
+            await asyncio.sleep(max(STATUS_PERIOD, STATUS_PAUSE_FACTOR * took))
 
 
 def _health(journal: Journal, clock: Clock, take: Callable[[list[Verdict]], None]) -> HealthService:
@@ -244,7 +249,8 @@ def open_file(path: Path) -> IntentFile:
     return file
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, shown: Snapshot) -> None:
+    """Nothing in a snapshot changes once it is taken: it becomes text beside the event loop."""
     fresh = path.with_suffix(".new")
-    fresh.write_text(text)
+    fresh.write_text(json.dumps(shown.as_json(), indent=1))
     os.replace(fresh, path)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator, Mapping
-from typing import Protocol
 
 from controller.clock import Clock
+from controller.core.audits import AuditReader, AuditTurns
 from controller.core.journal import Journal
 from controller.core.targets import Targets
+from controller.core.watcher import Watcher
 from controller.southbound.driver import AnyDriver, Delta, Leases, Packet
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
 from controller.spec.switch import Timeouts
@@ -32,31 +33,17 @@ SEND_DEADLINE = 5.0
 """Seconds that a switch may take for one packet; after that its stream is cut."""
 
 
-class Watcher(Protocol):
-    """Who is told what becomes of switches. Called in the event loop; must not block."""
-
-    def found(self, task: SwitchTask) -> None:
-        """It was read for the first time in this session."""
-        ...
-
-    def stale(self, switch: Switch) -> None:
-        """It came without what it needs: nothing may be sent there yet."""
-        ...
-
-    def synced(self, task: SwitchTask) -> None:
-        """It holds its target."""
-        ...
-
-    def emptied(self, switch: Switch) -> None:
-        """It is ours no longer, and holds nothing of ours."""
-        ...
-
-
 class SwitchTask:
     """A connected switch and what is known of it."""
 
     def __init__(
-        self, driver: AnyDriver, targets: Targets, watcher: Watcher, journal: Journal, clock: Clock
+        self,
+        driver: AnyDriver,
+        targets: Targets,
+        watcher: Watcher[SwitchTask],
+        journal: Journal,
+        clock: Clock,
+        turns: AuditTurns,
     ) -> None:
         self.driver = driver
         self.wake = asyncio.Event()
@@ -87,6 +74,7 @@ class SwitchTask:
         self._journal = journal
         self._clock = clock
         self._outbox: asyncio.Queue[Packet] = asyncio.Queue(OUTBOX)
+        self._reader = AuditReader(turns)
         self._lease = asyncio.Event()
         self._until: Mapping[int, float] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -143,7 +131,11 @@ class SwitchTask:
         if self._group is None:
             work.close()
             return
-        task = self._group.create_task(work)
+        try:
+            task = self._group.create_task(work)
+        except RuntimeError:  # another task of the stream has just failed: it ends in the loop's next round
+            work.close()
+            return
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
 
@@ -188,8 +180,7 @@ class SwitchTask:
                 next_audit = ended + max(AUDIT, AUDIT_PAUSE_FACTOR * (ended - began))
 
     async def _first_read(self) -> None:
-        have = await self.driver.read()
-        self.have = have
+        have = self.have = await self.driver.read()
         if self.synced or self.leaving:
             return
         self._watcher.found(self)
@@ -245,8 +236,8 @@ class SwitchTask:
 
     async def _audit(self) -> None:
         believed = self.have
-        found = await self.driver.read()
-        if believed is not self.have or self.leaving:
+        found = await self._reader.read(self.driver.read, self.wake, self._changed)
+        if found is None or believed is not self.have or self.leaving:
             return
         self.have = found
         want, _, unexpected = await self._targets.in_turn(self._lacking)
@@ -261,6 +252,13 @@ class SwitchTask:
             unexpected=unexpected.deleted,
             what=unexpected.touched,
         )
+
+    async def _changed(self) -> bool:
+        """Follow the plan; whether the switch is another one now."""
+        believed = self.have
+        if not self.leaving:
+            await self._converge()
+        return self.leaving or self.have is not believed
 
     def _say_conflicts(self) -> None:
         names = self.driver.conflicts
@@ -308,6 +306,7 @@ class Fleet:
         self._tasks: dict[int, SwitchTask] = {}
         self._running: dict[int, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._turns = AuditTurns()
 
     async def run(self) -> None:
         """Own the switches' tasks; until cancelled."""
@@ -352,11 +351,11 @@ class Fleet:
         found = (t for number, t in self._tasks.items() if self.is_synced(number))
         return sorted((t for t in found if role in (None, *t.switch.roles)), key=lambda t: t.switch.name)
 
-    def connect(self, driver: AnyDriver, watcher: Watcher) -> SwitchTask:
+    def connect(self, driver: AnyDriver, watcher: Watcher[SwitchTask]) -> SwitchTask:
         """Begin with a switch whose stream is up; an older stream of it is cut."""
         number = driver.switch.id
         self.disconnect(number, abort=True)
-        task = SwitchTask(driver, self._targets, watcher, self._journal, self._clock)
+        task = SwitchTask(driver, self._targets, watcher, self._journal, self._clock, self._turns)
         self._tasks[number] = task
         self._start(number)
         return task

@@ -234,10 +234,8 @@ class Hellos:
     def _forget(self) -> None:
         """Numbers grow with time: the oldest come first."""
         old = self._clock.now() - _KEPT
-        for number, sent in list(self._times.items()):
-            if sent > old:
-                break
-            del self._times[number]
+        while self._times and self._times[first := next(iter(self._times))] <= old:
+            del self._times[first]
 
     def _ask(self, number: int) -> None:
         until = self._clock.now() - SLACK
