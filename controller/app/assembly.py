@@ -29,6 +29,7 @@ from controller.core.ownership import Ownership
 from controller.core.p4_reports import P4Reports
 from controller.core.pinning import Pinning
 from controller.core.pools import Pools
+from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
 from controller.core.probing import Probing
 from controller.core.rollout import Rollout
@@ -102,7 +103,10 @@ class App:
         make = health or partial(_health, journal, clock)
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
         self.intents = Intents(state.intent, pools, journal, refusals)
-        self.hellos = Hellos(state.dead_links, state.intent, fleet, journal, state.secret, clock)
+        self.ports = PortWatch(state.intent, journal, clock, state.dead_links.value)
+        self.hellos = Hellos(
+            state.dead_links, state.intent, fleet, journal, state.secret, clock, self.ports.dead
+        )
         self.terms = Terms(state.term, clock)
         self.admission = Admission(state.intent, state.tables, presence, fleet, journal, clock)
         self.announcer = Announcer(targets, fleet, clock)
@@ -123,6 +127,7 @@ class App:
             Conntrack(targets, journal),
             self.rollout,
             self.hellos,
+            self.ports,
             self.terms,
             *self._reports,
             journal,
@@ -197,6 +202,7 @@ class App:
                 self.pinning,
                 self.probing,
                 self.hellos,
+                self.ports,
                 self.intents,
                 lambda: [each.counts for each in self._reports],
                 self.controller.strangers,

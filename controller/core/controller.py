@@ -20,6 +20,7 @@ from controller.core.journal import Journal
 from controller.core.openflow_reports import OpenFlowReports
 from controller.core.p4_reports import P4Reports
 from controller.core.pinning import Pinning
+from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
 from controller.core.rollout import DRAIN_DEADLINE, Rollout
 from controller.core.state import State
@@ -67,6 +68,7 @@ class Parts:
     conntrack: Conntrack
     rollout: Rollout
     hellos: Hellos
+    ports: PortWatch
     terms: Terms
     openflow_reports: OpenFlowReports
     p4_reports: P4Reports
@@ -118,6 +120,8 @@ class Controller:
                 self._connected(event.session, event.session.id)
             case openflow.Disconnected() | p4.Disconnected():
                 self._disconnected(event.session)
+            case openflow.PortsChanged():
+                self._p.ports.changed(event.session.id)
             case openflow.Stranger():
                 self._stranger(event)
             case openflow.Refused() | p4.Refused():
@@ -216,6 +220,7 @@ class Controller:
         """Read for the first time: its pins outlived us."""
         if isinstance(task.driver, HoldsPins):
             self._p.pinning.adopt(task.switch.name, task.driver.pins(task.have))
+        task.spawn(self._p.ports.follow(task))
 
     def stale(self, switch: Switch) -> None:
         """It came back without its entries."""

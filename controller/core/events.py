@@ -54,7 +54,11 @@ _LINK = (
     Field("switch", str, "The switch that receives."),
     Field("port", int, "Its port."),
     Field("to", str, "The switch at the other end."),
-    Field("missed", int, "Hellos in a row that did not arrive."),
+    Field(
+        "missed",
+        int | None,
+        "Hellos in a row that did not arrive; null at an Open vSwitch, which says itself that its port is not live.",
+    ),
 )
 
 PROGRAM: Mapping[str, Event] = {
@@ -279,8 +283,16 @@ P4: Mapping[str, Event] = {
             ),
         ),
     ),
-    "link_down": Event("Hellos between two P4 switches get lost. One event for each end.", _LINK),
-    "link_up": Event("Hellos between two P4 switches arrive again. One event for each end.", _LINK),
+    "link_down": Event(
+        "Hellos between two P4 switches get lost: one event for each end. Or a port of an Open vSwitch lb switch "
+        "towards servers is not live (link or BFD down). Edges leave out an lb switch that does not reach all servers.",
+        _LINK,
+    ),
+    "link_up": Event(
+        "Hellos between two P4 switches arrive again: one event for each end. Or such a port of an Open vSwitch has "
+        "been live again for a second.",
+        _LINK,
+    ),
     "link_miswired": Event(
         "A hello arrived where the intent has no such cable.",
         (

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -68,12 +68,15 @@ class Hellos:
         journal: Journal,
         secret: Secret,
         clock: Clock,
+        others: Callable[[], Links] = frozenset,
     ) -> None:
+        """``others``: ports that are dead by other evidence."""
         self._dead_links = dead_links
         self._wanted = intent
         self._fleet = fleet
         self._journal = journal
         self._clock = clock
+        self._others = others
         self._judge = HelloJudge(End(*each) for each in dead_links.value)
         self._key = key_of(secret.octets())
         self._run = secrets.randbits(64)
@@ -262,7 +265,7 @@ class Hellos:
             what = "link_up" if up else "link_down"
             to = self._leads[end]
             self._journal.event(what, switch=end.switch, port=end.port, to=to, missed=missed)
-        self._dead_links.put(frozenset(self._judge.dead()))
+        self._dead_links.put(frozenset(self._judge.dead()) | self._others())
 
 
 def _session(member: SwitchTask) -> P4Session | None:

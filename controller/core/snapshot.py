@@ -13,6 +13,7 @@ from controller.core.fleet import Fleet, SwitchTask
 from controller.core.hello import Hellos, LinkStatus
 from controller.core.intents import Intents
 from controller.core.pinning import Pinning
+from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
 from controller.core.probing import Probing
 from controller.core.rollout import Rollout
@@ -184,6 +185,7 @@ class Sources:
     pinning: Pinning
     probing: Probing
     hellos: Hellos
+    ports: PortWatch
     intents: Intents
     reports: Callable[[], Iterable[Mapping[str, int]]]
     strangers: Callable[[], Iterable[str]]
@@ -253,7 +255,13 @@ def _switch(of: Sources, number: int) -> SwitchStatus:
 
 
 def _problem(of: Sources, task: SwitchTask) -> str:
-    return task.problem or task.links_shut or task.memory_short or of.hellos.problem(task.switch)
+    return (
+        task.problem
+        or task.links_shut
+        or task.memory_short
+        or of.hellos.problem(task.switch)
+        or of.ports.problem(task.switch)
+    )
 
 
 def _pool(of: Sources, pool: PoolState, rules: Mapping[str, Pool]) -> PoolStatus:

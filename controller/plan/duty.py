@@ -8,6 +8,7 @@ from itertools import islice
 
 from controller.plan.demand import meter_name
 from controller.plan.ids import IdAllocator, Space
+from controller.plan.paths import Paths
 from controller.plan.pins import Pin, PinBook
 from controller.plan.pool import PoolState
 from controller.plan.segments import responds
@@ -298,7 +299,9 @@ def _frame_to(switch: Switch, site: Site, real: Backend) -> str | None:
 
 
 def uplinks_of(world: PlanInput, switch: Switch) -> tuple[Uplink, ...]:
-    """The lb switches behind an edge's ports."""
+    """The lb switches behind an edge's ports; those that do not reach all servers count as not admitted."""
     lbs = {s.name for s in world.intent.switches if Role.LB in s.roles}
     ports = sorted((p for p in switch.ports if p.to in lbs), key=lambda p: p.number)
-    return tuple(Uplink(p.number, p.to in world.admitted) for p in ports)
+    admitted = tuple(p.number for p in ports if p.to in world.admitted)
+    used = Paths(world).uplinks(switch, admitted) if world.dead_links else admitted
+    return tuple(Uplink(p.number, p.number in used) for p in ports)

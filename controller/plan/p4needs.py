@@ -31,8 +31,7 @@ def p4_needs(world: PlanInput, switch: Switch, duty: SwitchSpec, secret: Secret)
     ]
     made = sorted(Group(number, leading) for (_, leading), number in numbers.items())
     if duty.uplinks:
-        admitted = tuple(up.port for up in duty.uplinks if up.admitted)
-        made.insert(0, Group(UPLINKS, Paths(world).uplinks(switch, admitted)))
+        made.insert(0, Group(UPLINKS, tuple(up.port for up in duty.uplinks if up.admitted)))
     keep = {pool_number(world, key): seconds for key, seconds in world.memory.items()}
     neighbours = tuple(end.port for end in cables(world.intent) if end.switch == switch.name)
     return P4Needs(

@@ -8,9 +8,8 @@ is more likely we who see nothing.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from controller.plan.duty import PlanInput
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.types import Intent, Network, Role, Route, Switch
 
@@ -22,10 +21,29 @@ class End(NamedTuple):
     port: int
 
 
+class Known(Protocol):
+    """What paths are made from."""
+
+    @property
+    def intent(self) -> Intent:
+        """The switches, and where servers are."""
+        ...
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """Switches that are gone."""
+        ...
+
+    @property
+    def dead_links(self) -> frozenset[tuple[str, int]]:
+        """Ports whose cables carry nothing."""
+        ...
+
+
 class Paths:
     """What is known now; to be made again for every plan."""
 
-    def __init__(self, world: PlanInput) -> None:
+    def __init__(self, world: Known) -> None:
         self._world = world
         self._behind = {s.name: {port.number: port.to for port in s.ports} for s in world.intent.switches}
         self._routes: dict[str, dict[Network, Route]] = {}

@@ -24,6 +24,7 @@ class Bystander(OSKenApp):  # type: ignore[misc]
     @set_ev_cls(ofp_event.EventOFPBarrierReply, _ALWAYS)  # type: ignore[untyped-decorator]
     @set_ev_cls(ofp_event.EventOFPFlowStatsReply, _ALWAYS)  # type: ignore[untyped-decorator]
     @set_ev_cls(ofp_event.EventOFPErrorMsg, _ALWAYS)  # type: ignore[untyped-decorator]
+    @set_ev_cls(ofp_event.EventOFPPortStatus, _ALWAYS)  # type: ignore[untyped-decorator]
     def note(self, event: Any) -> None:
         """Keep a message."""
         self.seen.append(event.msg)

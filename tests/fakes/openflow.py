@@ -15,13 +15,14 @@ from tests.fakes.tables import FLOW_MOD, GROUP_MOD, METER_MOD, Entry, Key, Refus
 VERSION = 4
 HELLO, ERROR, ECHO_REQUEST, ECHO_REPLY = 0, 1, 2, 3
 FEATURES_REQUEST, FEATURES_REPLY, CONFIG_REQUEST, CONFIG_REPLY, SET_CONFIG = 5, 6, 7, 8, 9
-PACKET_IN, FLOW_REMOVED, PACKET_OUT = 10, 11, 13
+PACKET_IN, FLOW_REMOVED, PORT_STATUS, PACKET_OUT = 10, 11, 12, 13
 MULTIPART_REQUEST, MULTIPART_REPLY, BARRIER_REQUEST, BARRIER_REPLY = 18, 19, 20, 21
 ROLE_REQUEST, ROLE_REPLY = 24, 25
 STATS_FLOW, STATS_GROUP_DESC, STATS_METER, STATS_METER_CONFIG, STATS_PORTS = 1, 7, 9, 10, 13
 BAD_TYPE, BAD_MULTIPART, STALE = Refusal(1, 1), Refusal(1, 2), Refusal(11, 0)
 MODS = (FLOW_MOD, GROUP_MOD, METER_MOD)
 MORE = 1
+_MODIFIED = 2
 
 
 class PacketOut(NamedTuple):
@@ -98,6 +99,11 @@ class FakeSwitch:
         """Report a packet; ``tlvs`` are the match fields."""
         body = struct.pack("!IHBBQ", 0xFFFFFFFF, len(frame), 1, table, cookie)
         self._send(PACKET_IN, 0, body + match_struct(tlvs) + bytes(2) + frame)
+
+    def port_status(self, number: int, state: int) -> None:
+        """Say that a port has changed."""
+        port = struct.pack("!I4x6s2x16sII24x", number, bytes(6), b"leaf1", 0, state)
+        self._send(PORT_STATUS, 0, struct.pack("!B7x", _MODIFIED) + port)
 
     def expire(self, key: Key, reason: int) -> None:
         """Let a flow time out."""

@@ -25,8 +25,12 @@ LBS = {"lb1", "lb2", "lb3"}
 @pytest.fixture
 def state(tmp_path: Path) -> Planned:
     """Of the demo's fabric, all lb switches admitted."""
+    return planned(tmp_path, "embedded")
+
+
+def planned(tmp_path: Path, kind: model.SwitchKind) -> Planned:
     path = tmp_path / "intent.yaml"
-    path.write_text(intent.dump(intent.intent(plan(model.load("demo").of_kind("embedded")))))
+    path.write_text(intent.dump(intent.intent(plan(model.load("demo").of_kind(kind)))))
     file = IntentFile(path)
     file.poll()
     assert file.intent is not None
@@ -92,6 +96,16 @@ def test_an_lb_that_does_not_reach_all_servers_is_left_out(state: Planned) -> No
     assert routed(state, "edge1", SERVER4) == LBS - {"lb2"}
     assert routed(state, "leaf2", CLIENT1) == LBS - {"lb2"}
     assert routed(state, "leaf1", CLIENT1) == LBS
+
+
+def test_an_edge_of_open_vswitch_leaves_out_an_lb_that_does_not_reach_all_servers(tmp_path: Path) -> None:
+    state = planned(tmp_path, "ovs")
+    switch = switch_of(state, "edge1")
+    names = {port.number: port.to for port in switch.ports}
+    port = next(port.number for port in switch_of(state, "lb2").ports if port.to == "leaf2")
+    for dead, used in (({("lb2", port)}, LBS - {"lb2"}), ({(lb, port) for lb in LBS}, LBS), (set(), LBS)):
+        state.dead_links = frozenset(dead)
+        assert {names[up.port] for up in duty(state.world(), switch).uplinks if up.admitted} == used
 
 
 def test_where_no_lb_reaches_all_servers_those_serve_whose_cables_carry(state: Planned) -> None:

@@ -19,6 +19,7 @@ from tests.unit.soaking import (
     tables,
 )
 from topo.demo.records import Echo, Failure
+from topo.soak.editor import Done
 from topo.soak.fates import PathChange, path_changes
 from topo.soak.judge import REPORT_WINDOW
 from topo.soak.signals import TableChange
@@ -328,15 +329,115 @@ def test_an_lb_switch_that_died_again_before_it_was_used_was_away_all_the_time()
     one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
     twice = (done("lb", "kill", "lb2", 5.0), done("lb", "kill", "lb2", 20.0))
     assert judge(one, *twice, records=(record,), admitted=((35.0, "lb2"),)).verdict == "at_risk"
+    assert judge(one, *twice, records=(record,), admitted=((15.0, "lb2"), (35.0, "lb2"))).verdict == "at_risk"
+    one.echoes.insert(2, Echo(17.0, 0.01, "s1"))
     assert judge(one, *twice, records=(record,), admitted=((15.0, "lb2"), (35.0, "lb2"))).verdict == "broken"
 
 
 @pytest.mark.parametrize("lb", ["lb2", "edge1"])
 def test_a_cable_between_p4_switches_is_used_again_when_hellos_arrive(lb: str) -> None:
     one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
-    steps = (done("cable", "cut", "edge1-lb2", 5.0), done("cable", "mend", "edge1-lb2", 28.0))
-    judged = judge(one, *steps, records=(record,), admitted=((30.5, lb),))
+    steps = (done("cable", "cut", "edge1-lb2", 5.0), done("cable", "mend", "edge1-lb2", 26.0))
+    judged = judge(one, *steps, records=(record,), relinked=((30.5, lb),))
     assert judged.verdict == ("at_risk" if lb == "lb2" else "broken")
+
+
+def test_a_mended_cable_is_not_used_before_a_controller_has_found_it() -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    steps = (done("cable", "cut", "lb2-leaf1", 1.0), done("cable", "mend", "lb2-leaf1", 4.0))
+    away = ((2.0, 28.0),)
+    for relinked, verdict in (((), "broken"), (((31.0, "lb2"),), "at_risk")):
+        judged = judge(one, *steps, records=(record,), relinked=relinked, away=away)
+        assert judged.verdict == verdict
+
+
+def test_a_cable_that_nobody_cut_is_no_return() -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    steps = (done("lb", "kill", "lb2", 5.0), done("lb", "heal", "lb2", 12.0))
+    facts: dict[str, Any] = {"records": (record,), "relinked": ((14.0, "lb2"),)}
+    assert judge(one, *steps, admitted=((31.0, "lb2"),), **facts).verdict == "at_risk"
+    assert judge(one, *steps, **facts).verdict == "broken"
+
+
+@pytest.mark.parametrize(("cut", "verdict"), [("lb1-leaf2", "at_risk"), ("lb2-leaf2", "broken")])
+def test_a_fullnat_connection_ends_when_a_controller_that_returns_leaves_its_lb_switch_out(
+    cut: str, verdict: str
+) -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    steps = (done("cable", "cut", cut, 25.0), done("cable", "mend", cut, 44.0))
+    judged = judge(one, *steps, records=(record,), left=((39.0, "lb1"),), away=((20.0, 38.0),))
+    assert judged.verdict == verdict
+
+
+def test_an_edge_that_connects_late_follows_late() -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    steps = (done("cable", "cut", "lb1-leaf2", 15.0), done("cable", "mend", "lb1-leaf2", 44.0))
+    facts: dict[str, Any] = {"records": (record,), "left": ((20.0, "lb1"),), "away": ((21.0, 28.0),)}
+    assert judge(one, *steps, **facts).verdict == "broken"
+    for written, verdict in ((28.0, "broken"), (36.0, "at_risk"), (39.9, "broken")):
+        edges = ((18.0, "edge1"), (written, "edge1"), (50.0, "edge1"))
+        assert judge(one, *steps, written=edges, **facts).verdict == verdict
+
+
+# -- cables that are cut while no controller runs
+
+LOST = Failure(52.0, "timeout", "echo")
+"""Of what was sent at 40, for the last time about 46."""
+CUT = done("cable", "cut", "lb2-leaf1", 38.0)
+
+
+def mended(t: float) -> Done:
+    return done("cable", "mend", "lb2-leaf1", t)
+
+
+def test_what_is_lost_on_a_cable_that_was_cut_while_no_controller_ran_was_at_risk() -> None:
+    judged = judge(connection(failure=LOST), CUT, mended(46.0), away=((37.0, 50.0),))
+    assert (judged.verdict, judged.reason.partition(":")[0]) == ("at_risk", "unnoticed")
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps", "evidence"),
+    [
+        ({}, (CUT, mended(46.0)), {}),
+        ({}, (CUT, mended(46.0)), {"away": ((20.0, 34.0),)}),
+        ({}, (CUT, mended(45.0)), {"away": ((37.0, 50.0),)}),
+        ({}, (CUT, mended(60.0)), {"away": ((37.0, 41.0),)}),
+        ({}, (CUT, mended(60.0)), {"away": ((37.0, 39.0),), "connected": ((39.5, "lb1"), (42.0, "edge1"))}),
+        ({"failure": Failure(52.0, "reset", "echo")}, (CUT, mended(60.0)), {"away": ((37.0, 60.0),)}),
+        ({"failure": Failure(48.0, "timeout", "echo")}, (CUT, mended(60.0)), {"away": ((37.0, 60.0),)}),
+        ({"server": "s4"}, (CUT, mended(60.0)), {"away": ((37.0, 60.0),)}),
+        ({}, (done("cable", "cut", "edge1-lb2", 38.0),), {"away": ((37.0, 60.0),)}),
+    ],
+    ids=[
+        "a controller ran",
+        "one ran again",
+        "mended in time",
+        "back in time",
+        "all switches connected in time",
+        "a reset",
+        "sent before",
+        "another leaf",
+        "edges see that by BFD",
+    ],
+)
+def test_other_cables_times_and_ends_explain_nothing(
+    changes: dict[str, Any], steps: tuple[Done, ...], evidence: dict[str, Any]
+) -> None:
+    one = connection(**{"failure": LOST, **changes})
+    assert judge(one, *steps, **evidence).verdict == "broken"
+
+
+def test_a_switch_that_connects_late_learns_late_of_a_cut_cable() -> None:
+    connected = ((39.5, "lb1"), (46.0, "edge1"), (46.5, "lb1"))
+    judged = judge(connection(failure=LOST), CUT, mended(60.0), away=((37.0, 39.0),), connected=connected)
+    assert judged.verdict == "at_risk"
+
+
+@pytest.mark.parametrize(("mended", "verdict"), [(27.0, "at_risk"), (26.0, "broken")])
+def test_a_cable_that_is_mended_is_used_again_when_bfd_says_so(mended: float, verdict: str) -> None:
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    steps = (done("cable", "cut", "edge1-lb2", 9.5), done("cable", "mend", "edge1-lb2", mended))
+    assert judge(one, *steps, records=(record,)).verdict == verdict
 
 
 @pytest.mark.parametrize("lb", ["lb1", "lb3"])

@@ -28,7 +28,7 @@ from topo.soak import load as soak_load
 from topo.soak.actors import ACTIVE, ECHO_TIMEOUT, Pauses, Records, descendants, write_specs
 from topo.soak.load import Load
 from topo.soak.options import Options
-from topo.soak.signals import Passing, admissions, notes, returns, table_changes
+from topo.soak.signals import Passing, admissions, departures, notes, relinked, table_changes
 from topo.soak.stage import SCALES, SILENT
 from topo.soak.steppedclock import Setting, SteppedClock, read_setting, step, stop
 from topo.soak.steps import KINDS
@@ -255,10 +255,12 @@ def test_the_journal_gives_tables_of_tcp_admissions_and_verdicts() -> None:
         {"t": 3.0, "at": 7.0, "event": "verdict", "backend": "s1", "up": False},
         {"t": 4.0, "at": 8.0, "event": "converged", "switch": "lb1"},
         {"t": 5.0, "at": 9.0, "event": "link_up", "switch": "lb2", "port": 1, "to": "edge1"},
+        {"t": 6.0, "at": 9.5, "event": "link_down", "switch": "lb3", "port": 1, "to": "edge1"},
     ]
     assert [(one.pool, one.t) for one in table_changes(events)] == [("web", 1.0)]
     assert admissions(events) == ((2.0, "lb1"),)
-    assert returns(events) == ((2.0, "lb1"), (5.0, "lb2"))
+    assert relinked(events) == ((5.0, "lb2"),)
+    assert departures(events) == ((6.0, "lb3"),)
     assert notes(events)[-1] == (3.0, "event=verdict backend=s1 up=False")
 
 

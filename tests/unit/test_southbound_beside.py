@@ -12,7 +12,7 @@ import pytest
 
 from controller.southbound.openflow import hook
 from controller.southbound.openflow.connection import OpenFlowApp
-from controller.southbound.openflow.events import Disconnected, FlowEnded, PacketIn
+from controller.southbound.openflow.events import Disconnected, FlowEnded, PacketIn, PortsChanged
 from controller.southbound.openflow.session import Session
 from flows import messages
 from flows.diff import diff
@@ -155,6 +155,13 @@ def test_answers_to_others_reach_them_while_we_read(switch: FakeSwitch, session:
     control().run(session.read(PLACED, {}))
     eventually(lambda: seen("OFPFlowStatsReply", switch) and seen("OFPBarrierReply", switch))
     assert len(seen("OFPBarrierReply", switch)) == 1
+
+
+def test_a_port_that_changed_is_told_to_us_and_to_others(switch: FakeSwitch, session: Session) -> None:
+    switch.port_status(7, 4)
+    assert control().event(switch.datapath_id, PortsChanged) == PortsChanged(session)
+    eventually(lambda: seen("OFPPortStatus", switch))
+    assert [m.desc.port_no for m in seen("OFPPortStatus", switch)] == [7]  # type: ignore[attr-defined]
 
 
 def test_errors_about_messages_of_others_reach_them(switch: FakeSwitch, session: Session) -> None:

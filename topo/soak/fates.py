@@ -10,7 +10,8 @@ the controller's journal, as evidence for a risk. Reasons, the keys of the repor
 
 At risk: ``unheard`` (its packets came to another lb switch before it was heard on the new table), ``fullnat`` (its lb
 switch died or was cut off, or another one came back that took it over: its source port was the former's own),
-``too_silent`` (for longer than ``memory_timeout``).
+``too_silent`` (for longer than ``memory_timeout``), ``unnoticed`` (its packets led over a cable that was cut while no
+controller ran, and every repetition of one was sent before there was one that could know, or the cable was mended).
 """
 
 from __future__ import annotations
@@ -30,6 +31,13 @@ SETTLE = 1.5
 SLACK = 0.1
 """Seconds by which time stamps of two processes may differ."""
 FOREVER = float("inf")
+BFD_UP = 2.5
+"""Seconds from when a cable carries again until BFD says so: while it is down each end speaks once a second, by RFC
+5880, and each has to hear the other twice."""
+RECONNECT = 9.0
+"""Seconds from a controller's start within which a switch that lives connects: an Open vSwitch tries every 8 s."""
+NOTICE = 3.0
+"""Seconds from when the last switch connected until edges go around a cable, on a busy machine: it is read first."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,32 @@ class PathChange:
     lb: str
     gone: bool
     """Packets no longer come to that lb switch; else they come to it again."""
+    takes: float = 0.0
+    """Seconds that may pass until they do, besides what switches take to be written."""
+
+
+@dataclass(frozen=True)
+class Links:
+    """What a controller says of cables, and when edges were written. Each: seconds, and which switch."""
+
+    left: Sequence[tuple[float, str]] = ()
+    """A cable of it carries nothing."""
+    relinked: Sequence[tuple[float, str]] = ()
+    """It carries again."""
+    written: Sequence[tuple[float, str]] = ()
+
+
+@dataclass(frozen=True)
+class Outage:
+    """A cable was cut that only a controller can know of, and there was none."""
+
+    start: float
+    """When it was cut."""
+    end: float
+    """When it was mended, or a controller went around it at the latest."""
+    ends: frozenset[str]
+    """The switches at its ends."""
+    what: str
 
 
 @dataclass(frozen=True)
@@ -159,12 +193,24 @@ def deaths(done: Iterable[Done]) -> Mapping[str, list[float]]:
 
 
 def path_changes(
-    stage: Stage, done: Iterable[Done], admitted: Iterable[tuple[float, str]]
+    stage: Stage,
+    done: Sequence[Done],
+    admitted: Iterable[tuple[float, str]],
+    links: Links | None = None,
+    absent: Sequence[tuple[float, float]] = (),
 ) -> list[PathChange]:
-    """Deaths, returns and pauses of lb switches, and what happened to cables between switches."""
+    """Deaths, returns and pauses of lb switches, and what happened to cables between switches.
+
+    What a controller says of cables comes long after the cut, if it was away meanwhile; where no cable was cut it means
+    nothing: a switch that starts has none at first. An edge that is not connected, or whose controller is ``absent``,
+    follows later.
+    """
+    links = links or Links()
     used = [(t, switch, _known(stage, switch)) for t, switch in admitted]
     found = [
-        PathChange(t, f"{switch} was used again", lb, False) for t, switch, lb in used if lb in stage.lbs
+        PathChange(t, f"{switch} was used again", lb, False, _followed(t, links.written, absent))
+        for t, switch, lb in used
+        if lb in stage.lbs
     ]
     for one in done:
         step = one.step
@@ -177,8 +223,58 @@ def path_changes(
             ]
         elif step.kind == "cable" and step.target in stage.cables:
             lb = next(end for end in step.target.split("-") if end in stage.lbs)
-            found.append(PathChange(one.start, step.title, lb, step.action == "cut"))
+            gone = step.action == "cut"
+            takes = 0.0 if gone or stage.kind != "ovs" else BFD_UP
+            if not gone:  # what a controller has to find is used when it has
+                latest = _latest(one.start, absent)
+                known = [
+                    t for t, by in links.relinked if _known(stage, by) == lb and one.start <= t <= latest
+                ]
+                takes = max([takes, *(t - one.start for t in known)])
+            found.append(PathChange(one.start, step.title, lb, gone, takes))
+    for said, gone in ((links.left, True), (links.relinked, False)):
+        for t, switch in said:
+            lb = _known(stage, switch)
+            what = f"{switch} was {'left out' if gone else 'used again'}"
+            for target, start, mended in _cuts(stage, done):
+                if (
+                    lb in stage.lbs
+                    and lb in target.split("-")
+                    and start <= t <= (mended if gone else _latest(mended, absent))
+                ):
+                    found.append(PathChange(t, what, lb, gone, _followed(t, links.written, absent)))
     return sorted(found, key=lambda one: one.t)
+
+
+def _followed(t: float, written: Sequence[tuple[float, str]], absent: Sequence[tuple[float, float]]) -> float:
+    """Seconds from ``t`` until each edge was written for the first time since, as a controller gets round to it."""
+    latest = _latest(t, absent)
+    first: dict[str, float] = {}
+    for when, edge in written:
+        if t <= when <= latest:
+            first.setdefault(edge, when)
+    return max(first.values(), default=t) - t
+
+
+def _latest(t: float, absent: Sequence[tuple[float, float]]) -> float:
+    """When a controller has got round to what happened at ``t``: it has its switches, and has not been away since."""
+    latest = t + RECONNECT + SETTLE
+    for gone, back in sorted(absent):
+        if t <= back and gone <= latest:
+            latest = back + RECONNECT + SETTLE
+    return latest
+
+
+def _cuts(stage: Stage, done: Sequence[Done]) -> list[tuple[str, float, float]]:
+    """Cables between switches, and from when to when they were cut."""
+    found = []
+    for one in done:
+        if one.step.kind == "cable" and one.step.action == "cut" and one.step.target in stage.cables:
+            later = (
+                each.end for each in done if each.step.target == one.step.target and each.start > one.start
+            )
+            found.append((one.step.target, one.start, min(later, default=FOREVER)))
+    return found
 
 
 def _known(stage: Stage, switch: str) -> str:
@@ -192,6 +288,39 @@ def absences(done: Iterable[Done], away: Iterable[tuple[float, float]]) -> list[
         (one.start, one.end) for one in done if one.step.kind == "pause" and one.step.target == "controller"
     ]
     return [*away, *paused]
+
+
+def outages(
+    stage: Stage,
+    done: Sequence[Done],
+    absent: Sequence[tuple[float, float]],
+    connected: Sequence[tuple[float, str]],
+    late: float,
+) -> list[Outage]:
+    """Cables between switches that were cut while no controller took anything in, and that no switch watches itself.
+
+    ``absent``: as ``absences`` says; ``connected``: when switches connected; ``late``: what is added to ``NOTICE``.
+    """
+    found = []
+    for target, start, mended in _cuts(stage, done):
+        ends = frozenset(target.split("-"))
+        if stage.kind == "ovs" and ends & set(stage.edges.values()):
+            continue  # edges watch it by BFD
+        for gone, back in absent:
+            reached = _reached(back, connected)
+            if gone - SETTLE <= start <= reached:
+                end = min(mended, reached + NOTICE + late)
+                found.append(Outage(start, end, ends, f"cut {target}"))
+    return found
+
+
+def _reached(back: float, connected: Sequence[tuple[float, str]]) -> float:
+    """When a controller that is back at that time has all switches that live."""
+    first: dict[str, float] = {}
+    for t, switch in connected:
+        if back <= t <= back + RECONNECT:
+            first.setdefault(switch, t)
+    return max(first.values(), default=back)
 
 
 def edits_of(done: Iterable[Done]) -> list[Done]:

@@ -18,6 +18,8 @@ from topo.soak import signals
 from topo.soak.actors import ECHO_TIMEOUT
 from topo.soak.editor import Done
 from topo.soak.fates import (
+    Links,
+    Outage,
     PathChange,
     Period,
     Window,
@@ -25,6 +27,7 @@ from topo.soak.fates import (
     deaths,
     edits_of,
     intent_windows,
+    outages,
     path_changes,
     periods,
     pool_of,
@@ -51,7 +54,7 @@ NEAR = 0.3
 LONGEST_TRANSITION = 9.0
 """Seconds: the schedule's longest."""
 FATES = ("server_died", "server_unreachable", "drained", "service_removed")
-RISKS = ("unheard", "fullnat", "too_silent")
+RISKS = ("unheard", "fullnat", "too_silent", "unnoticed")
 VERDICTS = ("ok", *FATES, "at_risk", "broken", "not_opened", "unproven")
 """Every verdict, as the report counts them."""
 
@@ -88,8 +91,16 @@ class Evidence:
     tables: tuple[TableChange, ...] = ()
     admitted: tuple[tuple[float, str], ...] = ()
     """When edges began to use an lb switch again, and which."""
+    left: tuple[tuple[float, str], ...] = ()
+    """When the controller found that a cable of a switch carries nothing, and which switch."""
+    relinked: tuple[tuple[float, str], ...] = ()
+    """When it found that a cable of a switch carries again, and which switch."""
     away: tuple[tuple[float, float], ...] = ()
     """When there was no controller: from its death until the next one said that it had started."""
+    written: tuple[tuple[float, str], ...] = ()
+    """When edges had been written, and which: packets follow an lb switch's return or absence no later."""
+    connected: tuple[tuple[float, str], ...] = ()
+    """When switches connected to a controller, and which."""
     notes: tuple[tuple[float, str], ...] = ()
     """Things the controller said that people want to see beside a broken connection."""
     probe: tuple[float, int, int] = (1.0, 2, 3)
@@ -108,8 +119,15 @@ class Judge:
         self._index = FullnatIndex(served, stage.long)
         self._periods: list[Period] = periods(stage, evidence.start, edits_of(done))
         self._deaths = deaths(done)
-        self._paths = path_changes(stage, done, evidence.admitted)
         self._away = absences(done, evidence.away)
+        self._paths = path_changes(
+            stage,
+            done,
+            evidence.admitted,
+            Links(evidence.left, evidence.relinked, evidence.written),
+            self._away,
+        )
+        self._outages = outages(stage, done, self._away, evidence.connected, evidence.lag)
         self._windows: dict[tuple[str, str], list[Window]] = {}
         self._reported = REPORT_WINDOW + evidence.lag
         self._settled = SETTLED + evidence.lag
@@ -147,8 +165,9 @@ class Judge:
     ) -> tuple[str, str]:
         """A verdict and the evidence for it."""
         endpoint = self._endpoints[connection.listener]
-        if cause.startswith("timeout"):
-            at -= ECHO_TIMEOUT - RETRIES
+        sent = at - ECHO_TIMEOUT if cause.startswith("timeout") else None
+        if sent is not None:
+            at = sent + RETRIES
         if "misdirected" in cause:
             return "broken", ""
         if server is not None:
@@ -162,6 +181,8 @@ class Judge:
                         f"{window.why} for {at - window.start:.1f} s longer than is promised",
                     )
         risk = self._risk(connection, endpoint, last, at)
+        if not risk and sent is not None:
+            risk = self._unnoticed(connection, server, sent)
         return ("at_risk", risk) if risk else ("broken", "")
 
     def _fates(self, endpoint: Endpoint, server: str) -> list[Window]:
@@ -178,11 +199,11 @@ class Judge:
     def _risk(self, connection: Connection, endpoint: Endpoint, last: float, at: float) -> str:
         if at - last > MEMORY_TIMEOUT + ECHO_TIMEOUT or connection.longest_silence() > MEMORY_TIMEOUT:
             return f"too_silent: {max(at - last, connection.longest_silence()):.1f} s without a packet"
-        recent = [one for one in self._paths if last - self._settled <= one.t <= at]
+        recent = [one for one in self._paths if last - self._settled - one.takes <= one.t <= at]
         if endpoint.mode == "fullnat":
             mine = self._index.lb_switches(connection, self._evidence.stage)
             for one in recent:
-                if self._takes(one, mine, connection.opened or 0.0):
+                if self._takes(one, mine, connection):
                     return f"fullnat: {one.what} {at - one.t:.1f} s before"
         for one in recent:
             table = self._unheard(connection, endpoint, one, at)
@@ -193,17 +214,52 @@ class Judge:
                 )
         return ""
 
-    def _takes(self, path: PathChange, mine: set[str], opened: float) -> bool:
+    def _unnoticed(self, connection: Connection, server: str | None, sent: float) -> str:
+        """Whether a packet sent then, and all its repetitions, may be lost on a cable that nothing knew was cut."""
+        for one in self._outages:
+            if self._leads_over(connection, server, one) and one.start - SETTLED <= sent <= one.end - RETRIES:
+                return f"unnoticed: {one.what} {sent - one.start:.1f} s before, and no controller to know"
+        return ""
+
+    def _leads_over(self, connection: Connection, server: str | None, outage: Outage) -> bool:
+        """Whether the way to its server, or back to its client, may lead over a cable."""
+        stage = self._evidence.stage
+        cable = stage.server_cables.get(server or "", "")
+        return bool(outage.ends & {cable.rpartition("-")[2], stage.edges.get(connection.client, "")})
+
+    def _takes(self, path: PathChange, mine: set[str], connection: Connection) -> bool:
         """Whether a change takes a connection away from its lb switch.
 
         Edges hash by rendezvous: a switch that comes back gets what was opened while it was away, and nothing else.
         """
         if path.gone:
             return not mine or path.lb in mine
-        before = [one for one in self._paths if one.lb == path.lb and one.t < path.t]
-        used = max((one.t for one in before if not one.gone and one.t < path.t - ONE_RETURN), default=0.0)
-        left = min((one.t for one in before if one.gone and one.t > used), default=used)
-        return mine != {path.lb} and opened >= left - self._settled
+        opened = connection.opened or 0.0
+        spans = self._absences_of(path)
+        ends = [left for left, _ in spans[1:]] + [path.t]
+        return mine != {path.lb} and any(
+            left - self._settled <= opened <= used + self._settled and not self._spoke(connection, used, end)
+            for (left, used), end in zip(spans, ends, strict=True)
+        )
+
+    def _spoke(self, connection: Connection, start: float, end: float) -> bool:
+        """Whether it lived on in that time, as one does that an lb switch has not taken over."""
+        return any(start + self._settled < echo.t < end - self._settled for echo in connection.echoes)
+
+    def _absences_of(self, path: PathChange) -> list[tuple[float, float]]:
+        """From when to when edges did not use an lb switch, the last time until a return."""
+        found: list[tuple[float, float]] = []
+        left: float | None = None
+        for one in (each for each in self._paths if each.lb == path.lb and each.t <= path.t):
+            used = one.t + one.takes
+            if one.gone:
+                left = one.t if left is None else left
+            elif left is not None:
+                found.append((left, used))
+                left = None
+            elif found and one.t <= found[-1][1] + ONE_RETURN:
+                found[-1] = (found[-1][0], used)
+        return found
 
     def _unheard(
         self, connection: Connection, endpoint: Endpoint, path: PathChange, at: float

@@ -17,7 +17,9 @@ ACCEPTED = "intent_accepted"
 REFUSED = "intent_refused"
 TABLE = "table"
 ADMITTED = "admitted"
+CONNECTED = "switch_up"
 LINKED = "link_up"
+UNLINKED = "link_down"
 FAILURE = "failure"
 VERDICT = "verdict"
 WITHDRAWN = "withdrawn"
@@ -83,9 +85,24 @@ def admissions(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
     return _said_of(events, ADMITTED)
 
 
-def returns(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
-    """The same, and between P4 switches also when hellos arrive again: either end of a cable says so, by its name."""
-    return _said_of(events, ADMITTED, LINKED)
+def relinked(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
+    """When a cable was found to carry again, and by which switch at its ends."""
+    return _said_of(events, LINKED)
+
+
+def departures(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
+    """When a cable was found to carry nothing, and by which switch at its ends."""
+    return _said_of(events, UNLINKED)
+
+
+def connections(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
+    """When switches connected, and which, by their names at that time."""
+    return _said_of(events, CONNECTED)
+
+
+def writes(events: Iterable[Event], switches: Collection[str]) -> tuple[tuple[float, str], ...]:
+    """When these switches had been written, and which."""
+    return tuple(one for one in _said_of(events, WRITTEN) if one[1] in switches)
 
 
 def _said_of(events: Iterable[Event], *names: str) -> tuple[tuple[float, str], ...]:

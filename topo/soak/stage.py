@@ -61,6 +61,8 @@ class Stage:
     server_cables: dict[str, str]
     """Server: its cable."""
     clients: tuple[str, ...]
+    edges: dict[str, str]
+    """Client: the switch that it is at."""
     long: tuple[Endpoint, ...]
     """TCP listeners that echo."""
     short: tuple[Endpoint, ...]
@@ -84,6 +86,7 @@ def stage_of(topology: Topology, scale: Scale) -> Stage:
         cables=tuple(f"{one}-{other}" for one, other in fabric.links if {one, other} & set(lbs)),
         server_cables={name: f"{name}-{fabric.hosts[name].attach}" for name in _servers(fabric, document)},
         clients=clients[:2],
+        edges={name: fabric.hosts[name].attach for name in clients[:2]},
         long=_endpoints(document, set(ports.echo)),
         short=_endpoints(document, set(ports.http)),
         local={name: tuple(str(each) for each in fabric.switches[name].local) for name in lbs},

@@ -24,6 +24,7 @@ from controller.southbound.openflow.events import (
     Event,
     FlowEnded,
     PacketIn,
+    PortsChanged,
     Refused,
     Stranger,
 )
@@ -103,6 +104,9 @@ class Hub:
             self._on_event(Disconnected(session))
 
     def _take(self, datapath: Any, kind: int, xid: int, message: bytes) -> bool:
+        if kind == hook.PORT_STATUS:
+            self._loop.call_soon_threadsafe(self._ports_changed, datapath)
+            return False
         if kind in (hook.PACKET_IN, hook.FLOW_REMOVED):
             cookie = hook.cookie_of(kind, message)
             if cookie >> COOKIE_SHIFT != self._cookies.get(datapath.id):
@@ -114,6 +118,11 @@ class Hub:
             return False
         session.take(kind, xid, message)
         return True
+
+    def _ports_changed(self, datapath: Any) -> None:
+        session = self._sessions.get(datapath)
+        if session is not None:
+            self._on_event(PortsChanged(session))
 
     def _report(self, datapath: Any, kind: int, value: int, message: bytes) -> None:
         session, cookie = self._sessions.get(datapath), Cookie.parse(value)

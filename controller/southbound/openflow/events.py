@@ -44,6 +44,13 @@ class FlowEnded:
 
 
 @dataclass(frozen=True)
+class PortsChanged:
+    """Something changed about a switch's ports; what, it says when it is asked."""
+
+    session: Session
+
+
+@dataclass(frozen=True)
 class Refused:
     """The switch refused a message of ours whose answer is no longer awaited."""
 
@@ -62,4 +69,4 @@ class Stranger:
     here: bool
 
 
-Event = Stranger | Connected | Disconnected | PacketIn | FlowEnded | Refused
+Event = Stranger | Connected | Disconnected | PacketIn | FlowEnded | PortsChanged | Refused

@@ -2,7 +2,8 @@
 
 os-ken builds Python objects for every entry of a reply and hands every message to every application. Ours are
 recognised by their transaction id (answers) or cookie (packet-ins, ended flows), are passed on as bytes, and are
-never seen by other applications of the same process; everything else goes the ordinary way.
+never seen by other applications of the same process; everything else goes the ordinary way. That a port changed
+concerns everybody: it is passed on, and goes the ordinary way too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from os_ken.ofproto import ofproto_v1_3_parser as parser
 
 from flows.messages import BARRIER_REPLY, MULTIPART_REPLY
 
-ERROR, PACKET_IN, FLOW_REMOVED = 1, 10, 11
+ERROR, PACKET_IN, FLOW_REMOVED, PORT_STATUS = 1, 10, 11, 12
 OWN_XID = 0x45
 """Uppermost byte of the transaction ids of our messages."""
 
@@ -31,7 +32,7 @@ _receive = Datapath._recv_loop
 def install(taker: Taker) -> None:
     """Offer messages to ``taker`` first, from now on."""
     if not _originals:
-        for kind in (ERROR, PACKET_IN, FLOW_REMOVED, BARRIER_REPLY, MULTIPART_REPLY):
+        for kind in (ERROR, PACKET_IN, FLOW_REMOVED, PORT_STATUS, BARRIER_REPLY, MULTIPART_REPLY):
             _originals[kind] = parser._MSG_PARSERS[kind]
             parser._MSG_PARSERS[kind] = _parse
         Datapath._recv_loop = _receive_to_the_end
@@ -67,7 +68,7 @@ def _receive_to_the_end(datapath: Any) -> None:
 
 
 def _parse(datapath: Any, version: int, kind: int, length: int, xid: int, buffer: bytes) -> Any:
-    if (kind in _COOKIE_AT or xid >> 24 == OWN_XID) and any(
+    if (kind in _COOKIE_AT or kind == PORT_STATUS or xid >> 24 == OWN_XID) and any(
         taker(datapath, kind, xid, bytes(buffer[:length])) for taker in list(_takers)
     ):
         return None
