@@ -53,7 +53,7 @@ from controller.southbound.openflow.session import Session
 from controller.southbound.p4.driver import P4Driver
 from controller.southbound.p4.session import P4Session
 from controller.spec.kinds import Protocol
-from controller.spec.types import Intent, Switch
+from controller.spec.types import Intent, Role, Switch
 
 STATUS_PERIOD = 1.0
 """Seconds between writes of ``status.json``."""
@@ -136,6 +136,7 @@ class App:
         )
         self.controller = Controller(parts)
         presence.connected = fleet.__contains__
+        pinning.heard_since = lambda: {t.switch.name: t.since for t in fleet if Role.LB in t.switch.roles}
         self.timers = Timers(
             [
                 Rule("pools", pools.deadline, pools.step),

@@ -115,7 +115,7 @@ class Controller:
             case openflow.PacketIn() | p4.Report() | p4.Punted() | p4.PinEnded():
                 self._reported(event)
             case openflow.FlowEnded():
-                self._p.openflow_reports.ended(event, self._p.directories.now)
+                self._p.openflow_reports.ended(event, self._p.directories.now, self._p.clock.now())
             case openflow.Connected() | p4.Connected():
                 self._connected(event.session, event.session.id)
             case openflow.Disconnected() | p4.Disconnected():

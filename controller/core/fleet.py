@@ -50,6 +50,8 @@ class SwitchTask:
         self.have: object = None
         """What it holds, in the words of its kind; None: to be read."""
         self.synced = False
+        self.since = clock.now()
+        """When its stream came up, seconds of the clock."""
         self.retiring = False
         """Whether the intent no longer names it: it is emptied once no other switch sends there."""
         self.leaving = False

@@ -43,7 +43,7 @@ class P4Reports:
             return []
         if isinstance(event, PinEnded):
             self._count("pin_ended")
-            self._pinning.idle_by_key(switch.name, PinKey(event.listener, event.client, event.port))
+            self._pinning.idle_by_key(switch.name, PinKey(event.listener, event.client, event.port), now)
             return []
         reason = Reason(event.reason)
         self._count(reason.name.lower())

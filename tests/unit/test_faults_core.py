@@ -270,10 +270,29 @@ def test_a_switch_that_connects_again_brings_no_pin_back(core: Core) -> None:
     found = [FoundPin(7, number, CLIENT, 1000, backend, True)]
     core.app.pinning.adopt("lb1", found)
     assert core.app.pinning.count == 1
-    core.app.pinning.idle("lb1", 7)
+    core.app.pinning.idle("lb1", 7, core.clock.now())
     assert core.app.pinning.count == 0
     core.app.pinning.adopt("lb1", found)
     assert core.app.pinning.count == 0
+
+
+def test_a_pin_whose_connection_spoke_elsewhere_while_no_controller_ran_does_not_end(core: Core) -> None:
+    """Fails on 2ad1e45: another switch had seen it and could not say so, and the reporter's timer ended it.
+
+    Found by the soak, on both kinds of switch.
+    """
+    item = next(i for i in core.intent.listeners() if i.mode is Mode.DR)
+    number = listener_number(core.app.targets.world, item)
+    memory = core.app.targets.world.memory[core.app.targets.world.state_key(item)]
+    backend = core.app.targets.world.state_of(item).members[0].id
+    key = PinKey(number, CLIENT, 1000)
+    core.app.pinning.adopt("lb1", [FoundPin(7, number, CLIENT, 1000, backend, True)])
+    pinning, up = core.app.pinning, core.clock.now()
+    pinning.heard_since = lambda: {"lb1": up, "lb2": up}
+    pinning.idle("lb1", 7, up + memory - 1)
+    assert pinning.backend(key) == backend
+    pinning.idle("lb2", 7, up + 2 * memory - 1)
+    assert pinning.backend(key) is None, "lb2 was heard, and had not seen it for as long"
 
 
 def test_a_dead_server_leaves_soon_after_the_store_can_be_written_again(core: Core) -> None:
