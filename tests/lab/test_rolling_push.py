@@ -199,7 +199,9 @@ def test_one_switch_at_a_time_is_empty_and_no_edge_sends_to_an_empty_lb(rolled: 
     spans = {name: rolled.empty(name) for name in SWITCHES}
     unseen = [name for name in LBS if not spans[name]]
     if unseen:
-        pytest.skip(f"{', '.join(unseen)} was empty for less time than a look takes: this machine is too busy")
+        pytest.skip(
+            f"{', '.join(unseen)} was empty for less time than a look takes: this machine is too busy"
+        )
     known = sorted((seen[0][0], seen[-1][1], name) for name, seen in spans.items() if seen)
     for (_, ended, one), (began, _, other) in itertools.pairwise(known):
         assert ended <= began, f"{one} and {other} were empty together"
