@@ -53,10 +53,12 @@ from controller.southbound.openflow.session import Session
 from controller.southbound.p4.driver import P4Driver
 from controller.southbound.p4.session import P4Session
 from controller.spec.kinds import Protocol
-from controller.spec.types import Intent, Switch
+from controller.spec.types import Intent, Role, Switch
 
 STATUS_PERIOD = 1.0
 """Seconds between writes of ``status.json``."""
+STATUS_PAUSE_FACTOR = 20.0
+"""What took long to show is shown again after so many times as long: the loop has other work."""
 
 PIN_BITS = 30
 """Ids of pins begin anywhere below 2 to this: registers of switches hold 32 bits."""
@@ -68,11 +70,10 @@ MakeHealth = Callable[[Callable[[list[Verdict]], None]], HealthService]
 
 
 class IntentRefused(ValueError):
-    """The intent that the controller was started with cannot be carried out."""
+    """The intent that the controller was started with cannot be carried out: the file and why, a line each."""
 
-    def __init__(self, why: list[str]) -> None:
-        super().__init__("\n".join(why))
-        self.why = why
+    def __init__(self, file: Path, why: list[str]) -> None:
+        super().__init__("\n".join(f"{file}: {each}" for each in why))
 
 
 class App:
@@ -114,7 +115,7 @@ class App:
         self.announcer = Announcer(targets, fleet, clock)
         self.authority = Authority(state.committed, fleet, clock)
         self.rollout = Rollout(
-            state.intent, state.tables, state.absent, presence, fleet, pinning, journal, clock, state.commit
+            state.committed, state.tables, presence, fleet, pinning, journal, clock, state.commit
         )
         self._reports = (OpenFlowReports(pinning), P4Reports(pinning))
         parts = Parts(
@@ -138,6 +139,7 @@ class App:
         )
         self.controller = Controller(parts)
         presence.connected = fleet.__contains__
+        pinning.heard_since = lambda: {t.switch.name: t.since for t in fleet if Role.LB in t.switch.roles}
         self.timers = Timers(
             [
                 Rule("pools", pools.deadline, pools.step),
@@ -157,7 +159,7 @@ class App:
         assert file.intent is not None, "an intent file is read before a controller is made of it"
         why = self.intents.propose(file.intent)
         if why and not self.state.intent.value.vips:
-            raise IntentRefused(why)
+            raise IntentRefused(file.path, why)
         self.pools.step()
 
     def _discover(self) -> None:
@@ -201,8 +203,8 @@ class App:
 
     def _all_synced(self) -> bool:
         """Whether every switch that is not known to be gone holds what it should."""
-        named = {switch.name for switch in self.state.intent.value.switches}
-        return all(self.fleet.is_synced(name) for name in named - self.presence.absent)
+        living = (s for s in self.state.intent.value.switches if s.name not in self.presence.absent)
+        return all(self.fleet.is_synced(switch.id) for switch in living)
 
     def snapshot(self) -> Snapshot:
         """What there is to show."""
@@ -219,8 +221,7 @@ class App:
                 self.intents,
                 lambda: [each.counts for each in self._reports],
                 self.controller.strangers,
-                self.clock.now,
-                self.clock.wall,
+                self.clock,
                 self._dropped,
             )
         )
@@ -233,16 +234,19 @@ class App:
         """Where P4 switches lead to the servers, none answers before they know the way."""
         switches = self.state.intent.value.switches
         p4 = (s for s in switches if s.of_kind.protocol is Protocol.P4RUNTIME)
-        return all(self.fleet.is_synced(switch.name) for switch in p4)
+        return all(self.fleet.is_synced(switch.id) for switch in p4)
 
     async def _show(self, path: Path) -> None:
         while True:
+            began = self.clock.now()
+            took = 0.0
             try:
-                text = json.dumps(self.snapshot().as_json(), indent=1)
-                await asyncio.to_thread(_replace, path, text)
+                shown = self.snapshot()
+                took = self.clock.now() - began
+                await asyncio.to_thread(_replace, path, shown)
             except Exception as error:  # what is shown must not end what is shown
                 self.journal.failure(error, file=str(path))
-            await asyncio.sleep(STATUS_PERIOD)
+            await asyncio.sleep(max(STATUS_PERIOD, STATUS_PAUSE_FACTOR * took))
 
 
 def _health(journal: Journal, clock: Clock, take: Callable[[list[Verdict]], None]) -> HealthService:
@@ -266,7 +270,8 @@ def open_file(path: Path) -> IntentFile:
     return file
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, shown: Snapshot) -> None:
+    """Nothing in a snapshot changes once it is taken: it becomes text beside the event loop."""
     fresh = path.with_suffix(".new")
-    fresh.write_text(text)
+    fresh.write_text(json.dumps(shown.as_json(), indent=1))
     os.replace(fresh, path)

@@ -7,8 +7,9 @@ EVENKEEL_CONFIG   intent file (needed)
 EVENKEEL_STATE    SQLite file of what outlives the process; ``status.json`` is written beside it. Default: evenkeel.db
 
 The address that switches connect to is the process's own (``ofp_listen_host``, ``ofp_tcp_listen_port``). Other
-applications see neither answers to our messages nor packets that our flows report. A bad intent file, or a store that
-cannot be opened, stops the loading with its message; what goes wrong later is logged and leaves the process alone.
+applications see neither answers to our messages nor packets that our flows report. A bad intent file, an intent that
+cannot be carried out, a store that cannot be opened, and whatever else keeps the controller from its start stop the
+loading with their message; what goes wrong later is logged and leaves the process alone.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import asyncio
 import os
 import sys
 import threading
+from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,6 @@ from controller.app.assembly import App, open_file
 from controller.clock import Clock, SystemClock
 from controller.core.control import socket_beside
 from controller.core.journal import Journal, QueuedSink
-from controller.sites.base import StoreError
 from controller.sites.store import SqliteStore
 from controller.southbound.openflow.connection import Hub, OpenFlowApp
 
@@ -39,37 +41,34 @@ class Guest(OpenFlowApp):
         super().__init__(*args, **kwargs)
         self._file = open_file(Path(os.environ[CONFIG]))
         self._state = Path(os.environ.get(STATE, "evenkeel.db"))
-        self._begun = threading.Event()
-        self._refused: StoreError | None = None
+        self._begun: Future[None] = Future()
+        """Done once there is a controller to report switches to, or with what kept it from its start."""
 
     def start(self) -> None:
-        """Called by os-ken; returns once there is a controller to report switches to. Raises StoreError."""
+        """Called by os-ken; returns once there is a controller to report switches to.
+
+        Raises StoreError, IntentRefused, and whatever else happened before there was one.
+        """
         threading.Thread(target=self._live, name="evenkeel", daemon=True).start()
-        self._begun.wait()
-        if self._refused is not None:
-            raise self._refused
+        self._begun.result()
         super().start()
 
     def _live(self) -> None:
         try:
-            store = SqliteStore(self._state)
-        except StoreError as error:
-            self._refused = error
-            self._begun.set()
-            return
+            self._serve()
+        except BaseException as error:  # start() waits: what is not handed to it leaves it waiting
+            if self._begun.done():
+                self.logger.exception("evenkeel has ended; its flows stay as they are")
+            else:
+                self._begun.set_exception(error)
+
+    def _serve(self) -> None:
         clock = SystemClock()
-        sink = QueuedSink(sys.stdout, wall=clock.wall)
-        try:
+        with (
+            closing(SqliteStore(self._state)) as store,
+            closing(QueuedSink(sys.stdout, wall=clock.wall)) as sink,
+        ):
             asyncio.run(self._run(store, Journal(sink, clock.wall), clock))
-        except StoreError as error:
-            self._refused = error
-        except Exception:
-            self.logger.exception("evenkeel has ended; its flows stay as they are")
-        finally:
-            OpenFlowApp.hub = None
-            self._begun.set()
-            store.close()
-            sink.close()
 
     async def _run(self, store: SqliteStore, journal: Journal, clock: Clock) -> None:
         app = App(self._file, store, journal, clock)
@@ -80,7 +79,8 @@ class Guest(OpenFlowApp):
             await app.begin()
             OpenFlowApp.hub = hub
             app.journal.event("started", term=app.terms.now)
-            self._begun.set()
+            self._begun.set_result(None)
             await app.run(self._state.with_name("status.json"), socket_beside(self._state))
         finally:
+            OpenFlowApp.hub = None
             hub.close()

@@ -43,11 +43,9 @@ def run(config: Path, state: Path, listen: str) -> int:
     code = codes.Run.STOPPED
     try:
         asyncio.run(_main(lambda: App(file, store, Journal(sink, clock.wall), clock), host, port, state))
-    except* IntentRefused as errors:
-        code = _refuse(f"{config}: {each}" for e in errors.exceptions for each in e.args[0].splitlines())
     except* _CannotListen as errors:
         code = _refuse(f"--listen {listen}: {e}" for e in errors.exceptions)
-    except* _CannotRead as errors:
+    except* (_CannotRead, IntentRefused) as errors:
         code = _refuse(str(e) for e in errors.exceptions)
     except* StoreError as errors:
         _refuse(str(e) for e in errors.exceptions)

@@ -49,38 +49,38 @@ class Admission:
         self._journal = journal
         self._clock = clock
         self._sleep = sleep
-        self._waiting: dict[str, float] = {}
+        self._waiting: dict[int, float] = {}
         tables.subscribe(self.review)
 
     async def seek(self, task: SwitchTask) -> None:
         """A switch holds its target and wants traffic; ends when its links are open, or its stream ends."""
-        name = task.switch.name
-        if not self._presence.is_admitted(name):
-            if self._presence.others(name):
+        number = task.switch.id
+        if not self._presence.is_admitted(number):
+            if self._presence.others(number):
                 await self._links_up(task)
-            self._waiting[name] = self._clock.now()
+            self._waiting[number] = self._clock.now()
             self.review()
-            if name in self._waiting:
+            if number in self._waiting:
                 why = "slots are moving, and it does not know who is on them"
-                self._journal.event("held", switch=name, why=why)
-            while name in self._waiting:
+                self._journal.event("held", switch=task.switch.name, why=why)
+            while number in self._waiting:
                 await self._sleep(_LOOK)
                 self.review()
         await self._open_links(task)
 
     def review(self) -> None:
         """Admit all that need not wait any longer."""
-        for name, since in list(self._waiting.items()):
-            if not self._presence.is_synced(name):
-                del self._waiting[name]
-            elif self._may_serve(name, since):
-                del self._waiting[name]
-                self._presence.admit(name)
+        for number, since in list(self._waiting.items()):
+            if not self._presence.is_synced(number):
+                del self._waiting[number]
+            elif self._may_serve(number, since):
+                del self._waiting[number]
+                self._presence.admit(number)
 
-    def _may_serve(self, name: str, since: float) -> bool:
+    def _may_serve(self, number: int, since: float) -> bool:
         moving = any(pool.moving for pool in self._tables.value.pools.values())
         window = max((pool.transition for pool in self._intent.value.pools), default=0.0)
-        return not moving or not self._presence.others(name) or self._clock.now() >= since + 2 * window
+        return not moving or not self._presence.others(number) or self._clock.now() >= since + 2 * window
 
     async def _open_links(self, task: SwitchTask) -> None:
         """Let edges use the links of an admitted switch; again and again while its OVSDB refuses."""
@@ -89,7 +89,7 @@ class Admission:
         ports = {port.number for port in switch.ports if port.to in edges}
         if not ports or not isinstance(driver, Doors):
             return
-        while driver.alive and self._presence.is_admitted(task.switch.name):
+        while driver.alive and self._presence.is_admitted(switch.id):
             try:
                 await driver.open_links(ports)
             except (OvsdbError, SwitchError) as error:
@@ -126,7 +126,7 @@ class Admission:
         if task.switch.of_kind.sees_bfd:
             return True
         for name in {port.to for port in task.switch.ports}:
-            neighbour = self._fleet.get(name)
+            neighbour = self._fleet.named(name)
             if neighbour is None or not neighbour.switch.of_kind.sees_bfd:
                 continue
             towards = {port.number for port in neighbour.switch.ports if port.to == task.switch.name}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from ipaddress import IPv4Address
+from typing import NamedTuple
 
 from controller.clock import Clock
 from controller.core.fleet import Fleet, SwitchTask
@@ -16,7 +17,7 @@ from controller.core.targets import Targets
 from controller.frames import gratuitous_arp, unsolicited_na
 from controller.plan.segments import announced_on
 from controller.southbound.driver import FramePacket
-from controller.spec.types import Vip
+from controller.spec.types import Intent, Switch, Vip
 
 PERIOD = 30.0
 """Seconds between announcements; forwarding entries commonly live for 300 s."""
@@ -40,33 +41,59 @@ class Announcer:
         self._targets = targets
         self._fleet = fleet
         self._clock = clock
-        self._due: dict[str, dict[str, float]] = {}
+        self._due: dict[int, dict[str, float]] = {}
         """Switch -> VIP that it answers for -> when it announces it next."""
+        self._known: dict[int, _Ports] = {}
 
     def begin(self, task: SwitchTask) -> None:
         """A responder is ready: it announces all that it answers for."""
-        self._due.pop(task.switch.name, None)
+        self._due.pop(task.switch.id, None)
         self._say(task)
 
     async def run(self) -> None:
         """Announce what a switch has begun to answer for, and all of it again and again. Until cancelled."""
         while True:
             await asyncio.sleep(LOOK)
-            for name in self._due.keys() - self._fleet.names():
-                del self._due[name]
+            for number in self._due.keys() - self._fleet.ids():
+                del self._due[number]
+            for number in self._known.keys() - self._fleet.ids():
+                del self._known[number]
             for task in self._fleet:
                 self._say(task)
 
     def _say(self, task: SwitchTask) -> None:
         world, switch = self._targets.world, task.switch
-        ports = announced_on(world.intent, switch, world.absent) if task.synced and not task.leaving else []
+        ports = self._ports(task) if task.synced and not task.leaving else []
         if not ports:
-            self._due.pop(switch.name, None)
+            self._due.pop(switch.id, None)
             return
         mine = [vip for vip in world.intent.vips if world.owners.get(vip.name) == switch.site]
-        now, known = self._clock.now(), self._due.get(switch.name, {})
+        now, known = self._clock.now(), self._due.get(switch.id, {})
         due = {vip.name: known.get(vip.name, now) for vip in mine}
         for vip in [vip for vip in mine if due[vip.name] <= now][:BURST]:
             task.send(FramePacket(frame(vip), ports))
             due[vip.name] = now + PERIOD
-        self._due[switch.name] = due
+        self._due[switch.id] = due
+
+    def _ports(self, task: SwitchTask) -> list[int]:
+        """Where it announces: asked every second, and the same until the intent or who is absent changes."""
+        world, switch = self._targets.world, task.switch
+        known = self._known.get(switch.id)
+        if (
+            known is None
+            or known.intent is not world.intent
+            or known.switch is not switch
+            or known.absent != world.absent
+        ):
+            made = announced_on(world.intent, switch, world.absent)
+            known = self._known[switch.id] = _Ports(world.intent, switch, world.absent, made)
+        return known.ports
+
+
+class _Ports(NamedTuple):
+    """Where a switch announces, and what that follows from."""
+
+    intent: Intent
+    switch: Switch
+    absent: frozenset[str]
+    ports: list[int]

@@ -32,7 +32,6 @@ from controller.plan.duty import PlanInput
 from controller.southbound.driver import AnyDriver, HoldsPins
 from controller.southbound.openflow import events as openflow
 from controller.southbound.p4 import events as p4
-from controller.southbound.p4.session import P4Session
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.types import Intent, Role, Switch
 from flows.tables import Kind
@@ -46,14 +45,10 @@ class Dialler(Protocol):
     """Connects to the P4 switches that it is told of."""
 
     def connect(self, name: str, address: str, device_id: int, term: int) -> None:
-        """Connect to a switch, or claim it with another term."""
+        """Connect to a switch; or claim it with another term, and call it by another name."""
         ...
 
-    def rename(self, names: Mapping[str, str]) -> None:
-        """Switches are called otherwise now; their connections stay."""
-        ...
-
-    def release(self, name: str) -> None:
+    def release(self, device_id: int) -> None:
         """Let go of a switch."""
         ...
 
@@ -96,9 +91,8 @@ class Controller:
         """Called when other switches are ours than before."""
         self._strangers: dict[int, str] = {}
         self._twins = Twins(parts.clock)
-        self._dialled: set[str] = set()
+        self._dialled: set[int] = set()
         self._followed: Intent | None = None
-        self._retiring: set[str] = set()
         parts.state.committed.subscribe(self._committed)
         parts.terms.on_change = self._claim
 
@@ -121,9 +115,11 @@ class Controller:
             case openflow.PacketIn() | p4.Report() | p4.Punted() | p4.PinEnded():
                 self._reported(event)
             case openflow.FlowEnded():
-                self._p.openflow_reports.ended(event, self._p.directories.now)
+                self._p.openflow_reports.ended(event, self._p.directories.now, self._p.clock.now())
             case openflow.Connected() | p4.Connected():
-                self._connected(event.session, event.session.id)
+                self._connected(
+                    event.session, event.session.id, isinstance(event, p4.Connected) and event.empty
+                )
             case openflow.Disconnected() | p4.Disconnected():
                 self._disconnected(event.session)
             case openflow.PortsChanged():
@@ -150,7 +146,7 @@ class Controller:
             case p4.Unreachable():
                 if event.new:
                     p.journal.event("unreachable", switch=event.name, why=event.why)
-                p.presence.refused(event.name)
+                p.presence.refused(event.id)
 
     def _reported(self, event: openflow.PacketIn | p4.Report | p4.Punted | p4.PinEnded) -> None:
         p = self._p
@@ -174,45 +170,45 @@ class Controller:
         switch = self._p.directories.now.switch(number)
         return f"{number:#x}" if switch is None else switch.name
 
-    def _connected(self, session: object, number: int) -> None:
+    def _connected(self, session: object, number: int, empty: bool) -> None:
         p = self._p
-        switch = next((s for s in p.targets.world.intent.switches if s.id == number), None)
+        switch = p.targets.world.intent.switch(number)
         if switch is None:
             return
         self._strangers.pop(number, None)
-        if self._twins.connected(switch.name, p.fleet.get(switch.name) is not None):
+        if self._twins.connected(number, number in p.fleet):
             why = "two switches with this id take turns, or one connects again and again"
             p.journal.event("switch_twice", switch=switch.name, id=f"{number:#x}", why=why)
-        p.rollout.arrived(switch.name)
-        p.presence.connecting(switch.name)
+        p.rollout.arrived(number)
+        p.presence.connecting(number)
         p.journal.event("switch_up", switch=switch.name)
-        if isinstance(session, P4Session) and session.pushed:
-            p.presence.stale(switch.name)  # it was empty: others wait for that, and reading it takes a while
-        former = p.fleet.get(switch.name)
+        if empty:  # others wait for that, and reading it takes a while
+            p.presence.stale(number)
         p.fleet.connect(p.driver(switch, session), self)
-        if former is not None and former.switch.id != switch.id:
-            self._release(former.switch)  # another one has its name now: it is no longer ours
 
     def _disconnected(self, session: object) -> None:
         p = self._p
         task = p.fleet.of_session(session)
         if task is None:
             return
-        name = task.switch.name
-        p.fleet.disconnect(name)
+        p.fleet.disconnect(task.switch.id)
         p.targets.forget(task.driver)
-        p.journal.event("switch_down", switch=name)
-        if name in self._retiring:
+        p.journal.event("switch_down", switch=task.switch.name)
+        if task.retiring:
             self._release(task.switch)
         else:
             self._gone(task.switch)
 
     def _gone(self, switch: Switch) -> None:
         """Nothing is sent to a switch, and others report in its place."""
-        p = self._p
-        p.presence.gone(switch.name)
+        self._p.presence.gone(switch.id)
+        self._succeed(switch)
+
+    def _succeed(self, switch: Switch) -> None:
+        """Others report the end of an lb switch's pins from now on."""
         if Role.LB in switch.roles:
-            p.pinning.switch_lost(switch.name, [t.switch.name for t in p.fleet.synced(Role.LB)])
+            here = [t.switch.name for t in self._p.fleet.synced(Role.LB) if not t.retiring]
+            self._p.pinning.switch_lost(switch.name, here)
 
     def _stranger(self, event: openflow.Stranger) -> None:
         if not event.here:
@@ -232,17 +228,17 @@ class Controller:
 
     def stale(self, switch: Switch) -> None:
         """It came back without its entries."""
-        self._p.presence.stale(switch.name)
+        self._p.presence.stale(switch.id)
 
     def synced(self, task: SwitchTask) -> None:
         """It holds its target: edges may use it, once that can do no harm."""
         p, switch = self._p, task.switch
         p.journal.event("synced", switch=switch.name)
-        p.presence.synced(switch.name)
+        p.presence.synced(switch.id)
         p.announcer.begin(task)
         if Role.LB in switch.roles:
             lbs = p.directories.now.lbs(switch.site)
-            if all(p.fleet.is_synced(each.name) for each in lbs):
+            if all(p.fleet.is_synced(each.id) for each in lbs):
                 p.pinning.assign_orphans(switch.name)
             if switch.of_kind.protocol is Speaks.OPENFLOW:
                 for packet in trial.packets(switch):
@@ -255,8 +251,8 @@ class Controller:
 
     def emptied(self, switch: Switch) -> None:
         """It is ours no longer, and holds nothing of ours."""
-        task = self._p.fleet.get(switch.name)
-        self._p.fleet.disconnect(switch.name, abort=True)
+        task = self._p.fleet.get(switch.id)
+        self._p.fleet.disconnect(switch.id, abort=True)
         if task is not None:
             self._p.targets.forget(task.driver)
         self._release(switch)
@@ -265,9 +261,8 @@ class Controller:
 
     def accepted(self, change: Change) -> None:
         """Another intent will be committed: who is called otherwise, and who goes."""
-        self._p.presence.rename(change.renamed)
-        for name in change.removed:
-            self._p.presence.remove(name)
+        self._p.presence.follow(change.renamed, change.removed)
+        self._p.hellos.rename(change.renamed)
 
     def discovered(self) -> None:
         """The wait for switches after the start is over: those that reported pins and are not here are gone."""
@@ -285,25 +280,20 @@ class Controller:
 
     def _follow_intent(self, world: PlanInput, renamed: Mapping[str, str]) -> None:
         p = self._p
-        by_id = {switch.id: switch for switch in world.intent.switches}
         for task in p.fleet:
-            switch = by_id.get(task.switch.id)
-            if switch is None:
+            if world.intent.switch(task.switch.id) is None:
                 self._retire(task)
-                continue
-            if not task.leaving:
-                self._retiring.discard(task.switch.name)
-            if switch != task.driver.switch:
-                task.driver.switch = switch
+        for task in p.fleet:
+            switch = world.intent.switch(task.switch.id)
+            if switch is not None:
+                task.retiring = task.leaving
+                if switch != task.driver.switch:
+                    task.driver.switch = switch
         if renamed:
-            p.fleet.rename(renamed)
             p.pinning.rename(renamed)
-            self._dialled = {renamed.get(name, name) for name in self._dialled}
-            if self.dialler is not None:
-                self.dialler.rename(renamed)
         for task in p.fleet:
             task.spawn(p.conntrack.follow(task))
-        leaving = {t.switch.id: t.switch.placement.cookie for t in p.fleet if t.switch.id not in by_id}
+        leaving = {t.switch.id: t.switch.placement.cookie for t in p.fleet if t.retiring}
         self.cookies.clear()
         self.cookies.update({s.id: s.placement.cookie for s in world.intent.switches} | leaving)
         self._dial(world.intent)
@@ -311,28 +301,29 @@ class Controller:
 
     def _retire(self, task: SwitchTask) -> None:
         """The intent names a switch no longer: it is emptied once no other one sends to it."""
-        if task.switch.name not in self._retiring:
-            self._retiring.add(task.switch.name)
-            self._p.journal.event("switch_leaves", switch=task.switch.name)
-            task.spawn(self._leave(task))
+        if task.retiring:
+            return
+        task.retiring = True
+        self._p.journal.event("switch_leaves", switch=task.switch.name)
+        self._succeed(task.switch)
+        task.spawn(self._leave(task))
 
     async def _leave(self, task: SwitchTask) -> None:
         p, name = self._p, task.switch.name
         end = p.clock.now() + DRAIN_DEADLINE
         while p.clock.now() < end and any(t.may_use(name) for t in p.fleet if t is not task):
             await asyncio.sleep(_LOOK)
-        if task.switch.name in self._retiring:
+        if task.retiring:
             task.leaving = True
             task.wake.set()
 
     def _release(self, switch: Switch) -> None:
-        self._retiring.discard(switch.name)
         intent = self._p.targets.world.intent
-        if all(each.id != switch.id for each in intent.switches):
+        if intent.switch(switch.id) is None:
             self.cookies.pop(switch.id, None)
         if switch.of_kind.protocol is Speaks.P4RUNTIME and self.dialler is not None:
-            self.dialler.release(switch.name)
-            self._dialled.discard(switch.name)
+            self.dialler.release(switch.id)
+            self._dialled.discard(switch.id)
             self._dial(intent)  # the intent may name it again by now
         self.on_switches()
 
@@ -347,8 +338,8 @@ class Controller:
         for switch in intent.switches:
             if switch.p4runtime is not None and switch.of_kind.dialled:
                 self.dialler.connect(switch.name, switch.p4runtime, switch.id, self._p.terms.now)
-        wanted = {switch.name for switch in intent.switches if switch.of_kind.dialled}
-        staying = {task.switch.name for task in self._p.fleet if task.switch.name in self._retiring}
-        for name in self._dialled - wanted - staying:
-            self.dialler.release(name)
+        wanted = {switch.id for switch in intent.switches if switch.of_kind.dialled}
+        staying = {t.switch.id for t in self._p.fleet if t.retiring and t.switch.of_kind.dialled}
+        for number in self._dialled - wanted - staying:
+            self.dialler.release(number)
         self._dialled = wanted | staying

@@ -13,7 +13,6 @@ class Directory:
 
     def __init__(self, world: PlanInput) -> None:
         self.world = world
-        self._switches = {switch.id: switch for switch in world.intent.switches}
         numbers = world.ids.ids(Space.LISTENER)
         self._listeners = {
             numbers[item.name]: item for item in world.intent.listeners() if item.name in numbers
@@ -28,7 +27,7 @@ class Directory:
 
     def switch(self, number: int) -> Switch | None:
         """By datapath or device id."""
-        return self._switches.get(number)
+        return self.world.intent.switch(number)
 
     def listener(self, number: int) -> Listener | None:
         """By its number on switches."""

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator, Mapping
-from typing import Protocol, TypeVar
 
 from controller.clock import Clock
+from controller.core.audits import AuditReader, AuditTurns
 from controller.core.journal import Journal
 from controller.core.targets import Targets
+from controller.core.watcher import Watcher
 from controller.southbound.driver import AnyDriver, Delta, Leases, Packet
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
 from controller.spec.switch import Timeouts
 from controller.spec.types import Role, Switch
-
-T = TypeVar("T")
 
 AUDIT = 2.0
 """Seconds between audits."""
@@ -34,39 +33,29 @@ SEND_DEADLINE = 5.0
 """Seconds that a switch may take for one packet; after that its stream is cut."""
 
 
-class Watcher(Protocol):
-    """Who is told what becomes of switches. Called in the event loop; must not block."""
-
-    def found(self, task: SwitchTask) -> None:
-        """It was read for the first time in this session."""
-        ...
-
-    def stale(self, switch: Switch) -> None:
-        """It came without what it needs: nothing may be sent there yet."""
-        ...
-
-    def synced(self, task: SwitchTask) -> None:
-        """It holds its target."""
-        ...
-
-    def emptied(self, switch: Switch) -> None:
-        """It is ours no longer, and holds nothing of ours."""
-        ...
-
-
 class SwitchTask:
     """A connected switch and what is known of it."""
 
     def __init__(
-        self, driver: AnyDriver, targets: Targets, watcher: Watcher, journal: Journal, clock: Clock
+        self,
+        driver: AnyDriver,
+        targets: Targets,
+        watcher: Watcher[SwitchTask],
+        journal: Journal,
+        clock: Clock,
+        turns: AuditTurns,
     ) -> None:
         self.driver = driver
         self.wake = asyncio.Event()
         self.have: object = None
         """What it holds, in the words of its kind; None: to be read."""
         self.synced = False
+        self.since = clock.now()
+        """When its stream came up, seconds of the clock."""
+        self.retiring = False
+        """Whether the intent no longer names it: it is emptied once no other switch sends there."""
         self.leaving = False
-        """Whether the intent no longer names it: it is emptied."""
+        """Whether it is emptied."""
         self.pins_version = -1
         self.repairs = 0
         self.writes = 0
@@ -87,6 +76,7 @@ class SwitchTask:
         self._journal = journal
         self._clock = clock
         self._outbox: asyncio.Queue[Packet] = asyncio.Queue(OUTBOX)
+        self._reader = AuditReader(turns)
         self._lease = asyncio.Event()
         self._until: Mapping[int, float] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -143,7 +133,11 @@ class SwitchTask:
         if self._group is None:
             work.close()
             return
-        task = self._group.create_task(work)
+        try:
+            task = self._group.create_task(work)
+        except RuntimeError:  # another task of the stream has just failed: it ends in the loop's next round
+            work.close()
+            return
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
 
@@ -188,8 +182,7 @@ class SwitchTask:
                 next_audit = ended + max(AUDIT, AUDIT_PAUSE_FACTOR * (ended - began))
 
     async def _first_read(self) -> None:
-        have = await self.driver.read()
-        self.have = have
+        have = self.have = await self.driver.read()
         if self.synced or self.leaving:
             return
         self._watcher.found(self)
@@ -245,8 +238,8 @@ class SwitchTask:
 
     async def _audit(self) -> None:
         believed = self.have
-        found = await self.driver.read()
-        if believed is not self.have or self.leaving:
+        found = await self._reader.read(self.driver.read, self.wake, self._changed)
+        if found is None or believed is not self.have or self.leaving:
             return
         self.have = found
         want, _, unexpected = await self._targets.in_turn(self._lacking)
@@ -261,6 +254,13 @@ class SwitchTask:
             unexpected=unexpected.deleted,
             what=unexpected.touched,
         )
+
+    async def _changed(self) -> bool:
+        """Follow the plan; whether the switch is another one now."""
+        believed = self.have
+        if not self.leaving:
+            await self._converge()
+        return self.leaving or self.have is not believed
 
     def _say_conflicts(self) -> None:
         names = self.driver.conflicts
@@ -299,22 +299,23 @@ class SwitchTask:
 
 
 class Fleet:
-    """All connected switches, by name."""
+    """All connected switches, by id; their names are those of the intent that they follow."""
 
     def __init__(self, targets: Targets, journal: Journal, clock: Clock) -> None:
         self._targets = targets
         self._journal = journal
         self._clock = clock
-        self._tasks: dict[str, SwitchTask] = {}
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[int, SwitchTask] = {}
+        self._running: dict[int, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._turns = AuditTurns()
 
     async def run(self) -> None:
         """Own the switches' tasks; until cancelled."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            for name in self._tasks:
-                self._start(name)
+            for number in self._tasks:
+                self._start(number)
             try:
                 await asyncio.Event().wait()
             finally:
@@ -323,43 +324,52 @@ class Fleet:
     def __iter__(self) -> Iterator[SwitchTask]:
         return iter(list(self._tasks.values()))
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._tasks
+    def __contains__(self, number: object) -> bool:
+        return number in self._tasks
 
-    def get(self, name: str) -> SwitchTask | None:
+    def get(self, number: int) -> SwitchTask | None:
         """A connected switch."""
-        return self._tasks.get(name)
+        return self._tasks.get(number)
 
-    def names(self) -> set[str]:
+    def named(self, name: str) -> SwitchTask | None:
+        """The connected switch of that name that the intent names."""
+        return next((t for t in self._tasks.values() if t.switch.name == name and not t.retiring), None)
+
+    def ids(self) -> set[int]:
         """Of all connected switches."""
         return set(self._tasks)
 
-    def is_synced(self, name: str) -> bool:
+    def names(self) -> set[str]:
+        """Of all connected switches."""
+        return {task.switch.name for task in self._tasks.values()}
+
+    def is_synced(self, number: int) -> bool:
         """Whether a switch is here and holds its target."""
-        task = self._tasks.get(name)
+        task = self._tasks.get(number)
         return task is not None and task.synced and not task.leaving
 
     def synced(self, role: Role | None = None) -> list[SwitchTask]:
         """Switches that hold their targets, in the order of their names."""
-        found = (t for name, t in self._tasks.items() if self.is_synced(name))
+        found = (t for number, t in self._tasks.items() if self.is_synced(number))
         return sorted((t for t in found if role in (None, *t.switch.roles)), key=lambda t: t.switch.name)
 
-    def connect(self, driver: AnyDriver, watcher: Watcher) -> SwitchTask:
+    def connect(self, driver: AnyDriver, watcher: Watcher[SwitchTask]) -> SwitchTask:
         """Begin with a switch whose stream is up; an older stream of it is cut."""
-        name = driver.switch.name
-        self.disconnect(name, abort=True)
-        task = SwitchTask(driver, self._targets, watcher, self._journal, self._clock)
-        self._tasks[name] = task
-        self._start(name)
+        number = driver.switch.id
+        self.disconnect(number, abort=True)
+        task = SwitchTask(driver, self._targets, watcher, self._journal, self._clock, self._turns)
+        self._tasks[number] = task
+        self._start(number)
         return task
 
-    def _start(self, name: str) -> None:
+    def _start(self, number: int) -> None:
         if self._group is not None:
-            self._running[name] = self._group.create_task(self._tasks[name].run(), name=f"switch {name}")
+            task = self._tasks[number]
+            self._running[number] = self._group.create_task(task.run(), name=f"switch {task.switch.name}")
 
-    def disconnect(self, name: str, *, abort: bool = False) -> None:
+    def disconnect(self, number: int, *, abort: bool = False) -> None:
         """Forget a switch whose stream ended; ``abort``: end it."""
-        task, running = self._tasks.pop(name, None), self._running.pop(name, None)
+        task, running = self._tasks.pop(number, None), self._running.pop(number, None)
         if running is not None:
             running.cancel()
         if task is not None and abort:
@@ -369,11 +379,6 @@ class Fleet:
         """The switch with a stream."""
         return next((t for t in self._tasks.values() if t.driver.session is session), None)
 
-    def rename(self, names: Mapping[str, str]) -> None:
-        """Switches are called otherwise now."""
-        _rename(self._tasks, names)
-        _rename(self._running, names)
-
     def wake(self) -> None:
         """Plans may have changed."""
         for task in self._tasks.values():
@@ -381,7 +386,7 @@ class Fleet:
 
     def send(self, name: str, packet: Packet) -> None:
         """Send a packet to a switch, if it is here."""
-        task = self._tasks.get(name)
+        task = self.named(name)
         if task is not None and task.driver.alive:
             task.send(packet)
 
@@ -393,8 +398,3 @@ class Fleet:
     def unsynced_version(self, role: Role) -> int | None:
         """The oldest version of the pins that a switch of a role holds; None: there is no such switch."""
         return min((t.pins_version for t in self._tasks.values() if role in t.switch.roles), default=None)
-
-
-def _rename(table: dict[str, T], names: Mapping[str, str]) -> None:
-    moved = {names[name]: table.pop(name) for name in list(table) if name in names}
-    table.update(moved)

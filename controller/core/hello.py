@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -88,10 +88,10 @@ class Hellos:
         self._leads: dict[End, str] = {}
         """Its cables."""
         self._sessions: dict[str, P4Session] = {}
-        """Of the switches that take part now."""
-        self._busy: dict[str, asyncio.Task[None]] = {}
-        """Sends hellos to a switch."""
-        self._asking: dict[str, asyncio.Task[None]] = {}
+        """Of the switches that take part now, by the names that the accepted intent gives them."""
+        self._busy: dict[int, asyncio.Task[None]] = {}
+        """Sends hellos to a switch, by its id."""
+        self._asking: dict[int, asyncio.Task[None]] = {}
         """Waits for a switch's clock."""
         self._group: asyncio.TaskGroup
         self._miswired: set[tuple[End, End]] = set()
@@ -101,19 +101,19 @@ class Hellos:
 
     def live(self, switch: Switch) -> set[int]:
         """Ports that can be used: all but those to connected P4 switches from where no hello comes through."""
-        switches = self._wanted.value.switches
-        here = {s.name for s in switches if s.of_kind.protocol is Protocol.P4RUNTIME} & self._fleet.names()
+        switches, name = self._wanted.value.switches, self._called(switch)
+        p4 = {s.name for s in switches if s.of_kind.protocol is Protocol.P4RUNTIME and s.id in self._fleet}
         return {
             port.number
             for port in switch.ports
-            if port.to not in here or self._judge.is_live(End(switch.name, port.number))
+            if port.to not in p4 or self._judge.is_live(End(name, port.number))
         }
 
     def shown(self, switch: Switch) -> dict[str, LinkStatus]:
         """The switch's watched ports by number."""
         out: dict[str, LinkStatus] = {}
         for port in switch.ports:
-            end = End(switch.name, port.number)
+            end = End(self._called(switch), port.number)
             if end in self._judge.followed():
                 peer = self._judge.peer(end)
                 out[str(port.number)] = LinkStatus(
@@ -127,21 +127,33 @@ class Hellos:
 
     def problem(self, switch: Switch) -> str:
         """Which of the switch's cables carry nothing, in words; empty: all do."""
-        dead = [
-            f"{p.number} ({p.to})" for p in switch.ports if self._judge.is_dead(End(switch.name, p.number))
-        ]
+        name = self._called(switch)
+        dead = [f"{p.number} ({p.to})" for p in switch.ports if self._judge.is_dead(End(name, p.number))]
         return f"hellos get lost at port {', '.join(dead)}" if dead else ""
 
+    def _called(self, switch: Switch) -> str:
+        """The name that the accepted intent gives a switch: its driver has the one of the last commit."""
+        named = self._wanted.value.switch(switch.id)
+        return switch.name if named is None else named.name
+
     # -- what happens ---------------------------------------------------------------------------------------
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """An intent was accepted that calls switches otherwise: what is known of their cables stays."""
+        self._judge.rename(names)
+        self._sessions = {names.get(name, name): session for name, session in self._sessions.items()}
+        self._dead_links.put(
+            frozenset((names.get(name, name), port) for name, port in self._dead_links.value)
+        )
 
     def heard(self, event: Punted) -> None:
         """A switch punted a hello."""
         hello = read_hello(event.frame, self._key)
-        at = self._switch(event.session.id)
+        at = self._wanted.value.switch(event.session.id)
         if hello is None or hello.run != self._run:
             self.counts["unauthenticated"] += hello is None
             return
-        sent, by = self._times.get(hello.number), self._switch(hello.switch)
+        sent, by = self._times.get(hello.number), self._wanted.value.switch(hello.switch)
         if at is None or by is None or sent is None:
             return
         here, there = End(at.name, event.port), End(by.name, hello.port)
@@ -184,7 +196,7 @@ class Hellos:
             self._intent = intent
             self._leads = cables(intent)
             self._judge.follow(self._leads)
-        now = {t.switch.name: s for t in self._fleet if (s := _session(t)) is not None}
+        now = {self._called(t.switch): s for t in self._fleet if (s := _session(t)) is not None}
         for name, session in list(self._sessions.items()):
             if now.get(name) is not session:
                 self._judge.end(name)
@@ -200,19 +212,20 @@ class Hellos:
         for end in ends:
             ports.setdefault(end.switch, []).append(end.port)
         for name, numbers in ports.items():
-            if name not in self._busy:
-                switch = next(s for s in self._wanted.value.switches if s.name == name)
-                task = self._group.create_task(self._round(name, self._sessions[name], switch.mac, numbers))
-                self._busy[name] = task
-                task.add_done_callback(partial(_finished, self._busy, name))
+            session = self._sessions[name]
+            switch = self._wanted.value.switch(session.id)
+            if switch is not None and session.id not in self._busy:
+                task = self._group.create_task(self._round(switch, session, numbers))
+                self._busy[session.id] = task
+                task.add_done_callback(partial(_finished, self._busy, session.id))
         self._forget()
 
-    async def _round(self, name: str, session: P4Session, mac: str, ports: list[int]) -> None:
+    async def _round(self, switch: Switch, session: P4Session, ports: list[int]) -> None:
         for port in ports:
-            end = End(name, port)
+            end = End(self._called(switch), port)
             self._number = number = self._number + 1
             self._times[number] = self._clock.now()
-            frame = hello_frame(Hello(session.id, port, self._run, number), mac, self._key)
+            frame = hello_frame(Hello(session.id, port, self._run, number), switch.mac, self._key)
             self._judge.sent(end, number)
             try:
                 await session.packet_out(frame, op=Op.SEND, port=port)
@@ -224,28 +237,27 @@ class Hellos:
     def _forget(self) -> None:
         """Numbers grow with time: the oldest come first."""
         old = self._clock.now() - _KEPT
-        for number, sent in list(self._times.items()):
-            if sent > old:
-                break
-            del self._times[number]
+        while self._times and self._times[first := next(iter(self._times))] <= old:
+            del self._times[first]
 
     def _ask(self, number: int) -> None:
         until = self._clock.now() - SLACK
         for name in self._judge.doubtful(number, until):
             session = self._sessions.get(name)
-            if session is not None and name not in self._asking:
-                task = self._group.create_task(self._ask_clock(name, session))
-                self._asking[name] = task
-                task.add_done_callback(partial(_finished, self._asking, name))
+            if session is not None and session.id not in self._asking:
+                task = self._group.create_task(self._ask_clock(session))
+                self._asking[session.id] = task
+                task.add_done_callback(partial(_finished, self._asking, session.id))
 
-    async def _ask_clock(self, name: str, session: P4Session) -> None:
+    async def _ask_clock(self, session: P4Session) -> None:
         number, asked = self._number, self._clock.now()
         self.counts["asked"] += 1
         try:
             await session.clock()
         except SwitchError:
             return
-        if self._sessions.get(name) is session:
+        name = next((name for name, known in self._sessions.items() if known is session), None)
+        if name is not None:
             self._judge.answered(name, number, asked, self._clock.now())
 
     def _look(self) -> None:
@@ -255,9 +267,6 @@ class Hellos:
             self._journal.event(what, switch=end.switch, port=end.port, to=to, missed=missed)
         self._dead_links.put(frozenset(self._judge.dead()) | self._others())
 
-    def _switch(self, number: int) -> Switch | None:
-        return next((s for s in self._wanted.value.switches if s.id == number), None)
-
 
 def _session(member: SwitchTask) -> P4Session | None:
     """Of a P4 switch that holds what it should."""
@@ -265,5 +274,5 @@ def _session(member: SwitchTask) -> P4Session | None:
     return session if member.synced and isinstance(session, P4Session) and session.alive else None
 
 
-def _finished(tasks: dict[str, asyncio.Task[None]], name: str, _: asyncio.Task[None]) -> None:
-    tasks.pop(name, None)
+def _finished(tasks: dict[int, asyncio.Task[None]], number: int, _: asyncio.Task[None]) -> None:
+    tasks.pop(number, None)

@@ -34,9 +34,8 @@ class Change(NamedTuple):
 
     @property
     def removed(self) -> list[str]:
-        """Switches that are no longer named, by their new names if they were renamed before."""
-        left = {switch.id for switch in self.new.switches}
-        return [switch.name for switch in self.old.switches if switch.id not in left]
+        """Switches that are no longer named."""
+        return [switch.name for switch in self.old.switches if self.new.switch(switch.id) is None]
 
 
 class Intents:

@@ -130,6 +130,20 @@ class HelloJudge:
             if len(found) == len(back) == 1:
                 self._pairs[found[0]] = back[0]
 
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Switches are called otherwise: what is known of their cables stays."""
+
+        def at(end: End) -> End:
+            return End(names.get(end.switch, end.switch), end.port)
+
+        self._before = frozenset(map(at, self._before))
+        self._said = set(map(at, self._said))
+        for way in self._ways.values():
+            way.to = names.get(way.to, way.to)
+        self._ways = {at(end): way for end, way in self._ways.items()}
+        self._pairs = {at(a): at(b) for a, b in self._pairs.items()}
+        self._proofs = {names.get(name, name): proof for name, proof in self._proofs.items()}
+
     def begin(self, switch: str) -> None:
         """A switch is ours and holds what it should: hellos can be sent and heard there."""
         self._proofs[switch] = _Proof()

@@ -41,11 +41,11 @@ class OpenFlowReports:
         self.counts: dict[str, int] = {}
         """Packet-ins so far, by kind."""
 
-    def ended(self, event: FlowEnded, known: Directory) -> None:
-        """A flow with an idle timeout ended."""
+    def ended(self, event: FlowEnded, known: Directory, now: float) -> None:
+        """A flow with an idle timeout ended, ``now``: seconds of the clock."""
         switch = known.switch(event.session.id)
         if switch is not None and event.cookie.kind is Kind.PIN and event.idle:
-            self._pinning.idle(switch.name, event.cookie.id)
+            self._pinning.idle(switch.name, event.cookie.id, now)
 
     def handle(self, event: PacketIn, known: Directory, here: Set[str], now: float) -> list[Send]:
         """What to send for one reported packet; malformed ones are counted and dropped.

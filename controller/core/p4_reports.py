@@ -43,7 +43,7 @@ class P4Reports:
             return []
         if isinstance(event, PinEnded):
             self._count("pin_ended")
-            self._pinning.idle_by_key(switch.name, PinKey(event.listener, event.client, event.port))
+            self._pinning.idle_by_key(switch.name, PinKey(event.listener, event.client, event.port), now)
             return []
         reason = Reason(event.reason)
         self._count(reason.name.lower())
@@ -53,7 +53,11 @@ class P4Reports:
         if isinstance(event, Report):
             self._connection(switch, reason, event, listener, now)
             return []
-        return list(self._answers(switch, reason, event, listener, known, here, now))
+        if reason is Reason.ERROR_UNKNOWN:
+            return list(self._ask(switch, event, listener, known, here, now))
+        frame = _answer(reason, event, listener, known)
+        # As if it came in where it has to go out: it is routed like any other packet.
+        return [] if frame is None else [Send(switch.name, P4Packet(frame, Op.INJECT, event.port))]
 
     def _count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
@@ -71,28 +75,6 @@ class P4Reports:
             self._pinning.seen_by_key(switch.name, key)
         elif reason is Reason.PIN_STALE:
             self._pinning.replaced_by_key(key, event.backend)
-
-    def _answers(
-        self,
-        switch: Switch,
-        reason: Reason,
-        event: Punted,
-        listener: Listener,
-        known: Directory,
-        here: Set[str],
-        now: float,
-    ) -> Iterator[Send]:
-        frame: bytes | None = None
-        if reason is Reason.RESET:
-            frame = tcp_reset(event.frame, known.mac(listener), None)
-        elif reason is Reason.TOO_BIG:
-            mtu = TUNNEL_MTU[_outer(known, listener, event.backend)]
-            frame = packet_too_big(event.frame, mtu, known.mac(listener))
-        elif reason is Reason.ERROR_UNKNOWN:
-            yield from self._ask(switch, event, listener, known, here, now)
-        if frame is not None:
-            # As if it came in where it has to go out: it is routed like any other packet.
-            yield Send(switch.name, P4Packet(frame, Op.INJECT, event.port))
 
     def _ask(
         self,
@@ -119,6 +101,16 @@ class P4Reports:
             asked = other.name != switch.name and other.name in here
             if asked and other.of_kind.protocol is Protocol.P4RUNTIME:
                 yield Send(other.name, P4Packet(event.frame, Op.ASK, event.port))
+
+
+def _answer(reason: Reason, event: Punted, listener: Listener, known: Directory) -> bytes | None:
+    """What a client or server is told in the VIP's name; None: nothing."""
+    if reason is Reason.RESET:
+        return tcp_reset(event.frame, known.mac(listener), None)
+    if reason is Reason.TOO_BIG:
+        mtu = TUNNEL_MTU[_outer(known, listener, event.backend)]
+        return packet_too_big(event.frame, mtu, known.mac(listener))
+    return None
 
 
 def _outer(known: Directory, listener: Listener, backend: int) -> int:

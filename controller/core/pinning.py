@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from controller.core.cells import Readable
-from controller.plan.duty import PlanInput, kept_backends
+from controller.plan.duty import PlanInput, kept_backends, memory_times
 from controller.plan.ids import Space
 from controller.plan.pins import LIMIT, PinBook, PinKey
 from controller.plan.young import Young
@@ -29,6 +29,10 @@ class Pinning:
         self._adopted: set[str] = set()
         """Switches whose pins were taken over since we started."""
         self._kept: Mapping[int, frozenset[int]] = {}
+        self._idle: Mapping[int, float] = {}
+        """Seconds without a packet after which a pin ends, by listener."""
+        self.heard_since: Callable[[], Mapping[str, float]] = dict
+        """Since when each lb switch is heard without a gap, seconds of the clock; set by the one who assembles."""
         committed.subscribe(self._follow)
 
     @property
@@ -82,15 +86,26 @@ class Pinning:
         if pin is not None and pin.backend != backend:
             self.replaced(pin.id)
 
-    def idle(self, switch: str, number: int) -> None:
+    def idle(self, switch: str, number: int, now: float) -> None:
         """The reporter saw no packet for the pin's idle time."""
-        self._changed(self._book.idle(switch, number))
+        pin = self._book.numbered(number)
+        if pin is not None:
+            self._changed(self._book.idle(switch, number, self._unheard(switch, pin.key.listener, now)))
 
-    def idle_by_key(self, switch: str, key: PinKey) -> None:
+    def idle_by_key(self, switch: str, key: PinKey, now: float) -> None:
         """The same, from a switch that keeps no numbers."""
         pin = self._book.pins.get(key)
         if pin is not None:
-            self.idle(switch, pin.id)
+            self.idle(switch, pin.id, now)
+
+    def _unheard(self, reporter: str, listener: int, now: float) -> str | None:
+        """Another lb switch that may have seen a connection while it could not be heard; the one heard for least long.
+
+        While no controller ran, or a stream was down, a switch that saw the connection could not become the reporter.
+        """
+        others = {name: since for name, since in self.heard_since().items() if name != reporter}
+        last = max(others, key=lambda name: (others[name], name), default=None)
+        return last if last is not None and others[last] > now - self._idle.get(listener, 0.0) else None
 
     # -- switches come and go ---------------------------------------------------------------------------------
 
@@ -122,8 +137,7 @@ class Pinning:
     def rename(self, names: Mapping[str, str]) -> None:
         """Switches are called otherwise now."""
         self._adopted = {names.get(name, name) for name in self._adopted}
-        for old, new in names.items():
-            self._changed(self._book.switch_lost(old, [new]))
+        self._changed(self._book.rename(names))
 
     # -- another plan -----------------------------------------------------------------------------------------
 
@@ -131,6 +145,7 @@ class Pinning:
         """Pins end of listeners that are no more, and of backends that give that listener's connections away."""
         world = self._committed.value
         assert world is not None
+        self._idle = memory_times(world)
         kept = kept_backends(world)
         if kept == self._kept:
             return

@@ -47,8 +47,9 @@ class Pools:
         self._clock = clock
         self._stepped = clock.now()
         self._group_basis: tuple[object, ...] = ()
-        for cell in (verdicts, absent, dead_links):
-            cell.subscribe(self.step)
+        verdicts.subscribe(self.step)
+        for cell in (absent, dead_links):
+            cell.subscribe(self._regroup)
 
     def refusal(self, intent: Intent) -> list[str]:
         """Why an intent cannot be carried out now, though it is well written; empty: it can."""
@@ -72,6 +73,10 @@ class Pools:
             return self._advanced(tables, intent, now)
 
         self._put(self._decided(decide))
+
+    def _regroup(self) -> None:
+        """Switches or links came or went: it is groups of next hops that need ids, pools are as they were."""
+        self._put(self._with_groups(self._tables.value, self._intent.value, self._clock.now()))
 
     def hand_over(self, pool: str, backend: str | None) -> str:
         """Make ``backend`` the one writer of a pool, or the most preferred one that lives; its name.

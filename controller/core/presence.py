@@ -9,7 +9,7 @@ P4 switch is dialled, and one that refuses twice is gone; an Open vSwitch dials 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from controller.clock import Clock
 from controller.core.cells import Cell, Readable
@@ -25,7 +25,11 @@ Names = frozenset[str]
 
 
 class Presence:
-    """Who is here, who serves. ``withdrawn`` and ``admitted`` are the only ways in and out of use."""
+    """Who is here, who serves. ``withdrawn`` and ``admitted`` are the only ways in and out of use.
+
+    Switches are told by their ids, for their names may change at any time; the cells hold the names of the accepted
+    intent. What is said of a switch that the intent no longer names changes nothing.
+    """
 
     def __init__(
         self,
@@ -42,24 +46,28 @@ class Presence:
         self._clock = clock
         self._started = clock.now()
         self._discovered = False
-        self._synced: set[str] = set()
-        self._refused: Counter[str] = Counter()
-        self._owed: dict[str, str] = {}
+        self._synced: set[int] = set()
+        self._refused: Counter[int] = Counter()
+        self._owed: dict[int, str] = {}
         """Why a switch is to be withdrawn that was the last one: it is, once another serves."""
-        self.waits: Callable[[str], bool] = lambda _: False
+        self.waits: Callable[[int], bool] = lambda _: False
         """Whether a switch waits for its push, and serves with what it holds; set by the rollout."""
-        self.connected: Callable[[str], bool] = lambda _: False
+        self.connected: Callable[[int], bool] = lambda _: False
         """Whether a switch's stream is up; set by the fleet's owner."""
 
     # -- what is asked ----------------------------------------------------------------------------------------
 
-    def is_synced(self, name: str) -> bool:
+    def is_synced(self, number: int) -> bool:
         """Whether a switch is here and holds its target."""
-        return name in self._synced
+        return number in self._synced
 
-    def is_admitted(self, name: str) -> bool:
+    def is_admitted(self, number: int) -> bool:
         """Whether edges may use an lb switch."""
-        return name in self._admitted.value
+        return self._name(number) in self._admitted.value
+
+    def is_absent(self, number: int) -> bool:
+        """Whether nothing is sent to a switch."""
+        return self._name(number) in self._absent.value
 
     @property
     def admitted(self) -> Names:
@@ -71,77 +79,87 @@ class Presence:
         """Switches that nothing is sent to."""
         return self._absent.value
 
-    def awaited(self, name: str) -> bool:
+    def awaited(self, number: int) -> bool:
         """Whether a switch that is not synced may yet turn out to be well."""
-        if name in self._synced:
+        if number in self._synced:
             return False
-        return self.waits(name) or (not self._discovered and self._refused[name] < REFUSALS)
+        return self.waits(number) or (not self._discovered and self._refused[number] < REFUSALS)
 
-    def others(self, name: str) -> list[str]:
+    def others(self, number: int) -> list[str]:
         """Those that serve, or are not known to be gone, when this one does not."""
-        rest = (n for n in self._admitted.value if n != name)
-        return [n for n in rest if n in self._synced or self.awaited(n)]
+        rest = (s for s in self._intent.value.switches if s.name in self._admitted.value and s.id != number)
+        return [s.name for s in rest if s.id in self._synced or self.awaited(s.id)]
+
+    def _name(self, number: int) -> str | None:
+        switch = self._intent.value.switch(number)
+        return None if switch is None else switch.name
 
     # -- what happens -----------------------------------------------------------------------------------------
 
-    def synced(self, name: str) -> None:
+    def synced(self, number: int) -> None:
         """A switch holds its target."""
-        self._synced.add(name)
-        self._refused.pop(name, None)
-        self.set_present(name)
+        if self._name(number) is None:
+            return
+        self._synced.add(number)
+        self._refused.pop(number, None)
+        self.set_present(number)
         self._withdraw_owed()
 
-    def connecting(self, name: str) -> None:
+    def connecting(self, number: int) -> None:
         """A switch's stream is up."""
-        self._refused.pop(name, None)
+        self._refused.pop(number, None)
 
-    def stale(self, name: str) -> None:
+    def stale(self, number: int) -> None:
         """A switch came back without its entries."""
-        self.set_absent(name)
-        self.withdraw(name, "came back empty")
+        self.set_absent(number)
+        self.withdraw(number, "came back empty")
 
-    def gone(self, name: str, why: str = "control stream lost") -> None:
+    def gone(self, number: int, why: str = "control stream lost") -> None:
         """A switch's stream ended: nothing is sent there."""
-        self._synced.discard(name)
-        self.set_absent(name)
-        self.withdraw(name, why)
+        self._synced.discard(number)
+        self.set_absent(number)
+        self.withdraw(number, why)
 
-    def refused(self, name: str) -> None:
+    def refused(self, number: int) -> None:
         """A P4 switch refused a connection."""
-        self._refused[name] += 1
-        if self._refused[name] == REFUSALS and name not in self._synced and not self.waits(name):
-            self.set_absent(name)
-            self.withdraw(name, "refuses connections")
+        self._refused[number] += 1
+        if self._refused[number] == REFUSALS and number not in self._synced and not self.waits(number):
+            self.set_absent(number)
+            self.withdraw(number, "refuses connections")
 
-    def set_absent(self, name: str) -> None:
+    def set_absent(self, number: int) -> None:
         """Nothing is sent to a switch from now on."""
-        self._absent.put(self._absent.value | {name})
+        name = self._name(number)
+        if name is not None:
+            self._absent.put(self._absent.value | {name})
 
-    def set_present(self, name: str) -> None:
+    def set_present(self, number: int) -> None:
         """A switch is back with all that it held."""
-        self._owed.pop(name, None)
-        self._absent.put(self._absent.value - {name})
+        self._owed.pop(number, None)
+        self._absent.put(frozenset(n for n in self._absent.value if n != self._name(number)))
 
-    def admit(self, name: str) -> None:
+    def admit(self, number: int) -> None:
         """Edges may use an lb switch from now on."""
-        if self._admitted.put(self._admitted.value | {name}):
+        name = self._name(number)
+        if name is not None and self._admitted.put(self._admitted.value | {name}):
             self._journal.event("admitted", switch=name, **self._moved(name))
         self._withdraw_owed()
 
-    def withdraw(self, name: str, why: str) -> None:
+    def withdraw(self, number: int, why: str) -> None:
         """Edges leave a switch out until it is admitted again; the last one only once another serves."""
+        name = self._name(number)
         if name not in self._admitted.value:
             return
-        if not self.others(name):
-            self._owed[name] = why
+        if not self.others(number):
+            self._owed[number] = why
             return
-        self._owed.pop(name, None)
+        self._owed.pop(number, None)
         self._admitted.put(self._admitted.value - {name})
         self._journal.event("withdrawn", switch=name, why=why, **self._moved(name))
 
     def _withdraw_owed(self) -> None:
-        for name, why in list(self._owed.items()):
-            self.withdraw(name, why)
+        for number, why in list(self._owed.items()):
+            self.withdraw(number, why)
 
     def _moved(self, name: str) -> dict[str, list[str]]:
         """Listeners whose connections do not outlive that others serve some of them: their ports are a switch's own."""
@@ -151,20 +169,14 @@ class Presence:
 
     # -- another intent, and time ------------------------------------------------------------------------------
 
-    def rename(self, names: Mapping[str, str]) -> None:
-        """Switches are called otherwise now."""
+    def follow(self, renamed: Mapping[str, str], removed: Collection[str]) -> None:
+        """Another intent was accepted: the cells hold its names. ``removed``: by their former names."""
         for cell in (self._absent, self._admitted):
-            cell.put(frozenset(names.get(name, name) for name in cell.value))
-        self._synced = {names.get(name, name) for name in self._synced}
-        self._owed = {names.get(name, name): why for name, why in self._owed.items()}
-
-    def remove(self, name: str) -> None:
-        """The intent names a switch no longer."""
-        self._synced.discard(name)
-        self._admitted.put(self._admitted.value - {name})
-        self._absent.put(self._absent.value - {name})
-        self._refused.pop(name, None)
-        self._owed.pop(name, None)
+            cell.put(frozenset(renamed.get(name, name) for name in cell.value.difference(removed)))
+        left = {switch.id for switch in self._intent.value.switches}
+        self._synced &= left
+        self._refused = Counter({number: n for number, n in self._refused.items() if number in left})
+        self._owed = {number: why for number, why in self._owed.items() if number in left}
 
     def deadline(self) -> float | None:
         """When those of whom nothing was heard since the start count as gone."""
@@ -176,10 +188,10 @@ class Presence:
             return False
         self._discovered = True
         named = list(self._intent.value.switches)
-        lost = {s.name for s in named if not self.connected(s.name) and not self.waits(s.name)}
-        kept = {name for name in self._absent.value if name not in self._synced}
-        self._absent.put(frozenset(lost | kept) & {s.name for s in named})
-        for switch in named:
-            if Role.LB in switch.roles and switch.name in lost:
-                self.withdraw(switch.name, "absent")
+        lost = [s for s in named if not self.connected(s.id) and not self.waits(s.id)]
+        kept = {s.name for s in named if s.name in self._absent.value and s.id not in self._synced}
+        self._absent.put(frozenset(s.name for s in lost) | kept)
+        for switch in lost:
+            if Role.LB in switch.roles:
+                self.withdraw(switch.id, "absent")
         return True

@@ -89,13 +89,15 @@ class Probing:
 
     def _take(self, verdicts: list[Verdict]) -> None:
         for v in verdicts:
-            self._journal.event("verdict", pool=v.pool, backend=v.backend, up=v.up, reason=v.reason)
+            known = self._verdicts.value.get(v.pool, {}).get(v.backend)
+            if known is None or known.up is not v.up:
+                self._journal.event("verdict", pool=v.pool, backend=v.backend, up=v.up, reason=v.reason)
         self._keep(self._service.verdicts().values())
 
     def _keep(self, verdicts: Iterable[Verdict]) -> None:
         made: dict[str, dict[str, Health]] = {}
         for v in verdicts:
-            made.setdefault(v.pool, {})[v.backend] = Health(v.up, v.since, v.reason)
+            made.setdefault(v.pool, {})[v.backend] = Health(v.up, v.since, v.reason, v.confirmed)
         old: Verdicts = self._verdicts.value
         kept: Mapping[str, Mapping[str, Health]] = {
             pool: old[pool] if pool in old and old[pool] == rows else rows for pool, rows in made.items()

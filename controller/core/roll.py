@@ -23,11 +23,11 @@ class View:
 
     switches: Sequence[Switch]
     """All that the intent names, in its order."""
-    waiting: Mapping[str, float]
-    """When each of those that run another program may have its turn."""
-    serving: frozenset[str]
+    waiting: Mapping[int, float]
+    """When each of those that run another program may have its turn, by id."""
+    serving: frozenset[int]
     """Switches that are used: here, with their entries or their old ones, and lb switches admitted."""
-    broken: frozenset[str]
+    broken: frozenset[int]
     """Switches that were pushed and are not synced."""
     unheard: bool = False
     """Whether there are P4 switches of which nothing is known yet."""
@@ -38,7 +38,7 @@ class View:
 class Choice(NamedTuple):
     """Who is next; None: none is."""
 
-    name: str | None
+    switch: Switch | None
     held: str = ""
     """Why the one whose turn it is has to wait."""
 
@@ -47,25 +47,25 @@ def choose(view: View, now: float) -> Choice:
     """Who is emptied next. Pure."""
     if view.unheard and now < view.since + DISCOVERY_WAIT:
         return Choice(None)
-    ready = [s for s in view.switches if s.name in view.waiting and view.waiting[s.name] <= now]
+    ready = [s for s in view.switches if s.id in view.waiting and view.waiting[s.id] <= now]
     first = min(ready, key=lambda s: _rank(s, view.serving), default=None)
     if first is None:
         return Choice(None)
     why = _needed(first, view)
-    return Choice(None, f"{first.name} {why}") if why else Choice(first.name)
+    return Choice(None, f"{first.name} {why}") if why else Choice(first)
 
 
-def _rank(switch: Switch, serving: frozenset[str]) -> tuple[bool, bool, bool]:
-    return Role.LB in switch.roles, Role.EDGE not in switch.roles, switch.name in serving
+def _rank(switch: Switch, serving: frozenset[int]) -> tuple[bool, bool, bool]:
+    return Role.LB in switch.roles, Role.EDGE not in switch.roles, switch.id in serving
 
 
 def _needed(switch: Switch, view: View) -> str:
     """Why a switch must not be emptied now; empty: it may be."""
-    if switch.name not in view.serving:
+    if switch.id not in view.serving:
         return ""
     for role in sorted(switch.roles):
-        peers = {s.name for s in view.switches if role in s.roles and s.site == switch.site} - {switch.name}
-        sick = sorted(peers & view.broken)
-        if sick and not peers & view.serving:
+        peers = [s for s in view.switches if role in s.roles and s.site == switch.site and s.id != switch.id]
+        sick = sorted(s.name for s in peers if s.id in view.broken)
+        if sick and not any(s.id in view.serving for s in peers):
             return f"is the last {role} that serves, and {sick[0]} was not synced under the new program"
     return ""

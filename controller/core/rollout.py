@@ -19,7 +19,7 @@ from controller.core.journal import Journal
 from controller.core.pinning import Pinning
 from controller.core.presence import Presence
 from controller.core.roll import View, choose
-from controller.core.state import Names
+from controller.plan.duty import PlanInput
 from controller.plan.tables import Tables
 from controller.southbound.p4 import events as p4events
 from controller.southbound.p4.driver import pins_in
@@ -48,9 +48,8 @@ class Rollout:
 
     def __init__(
         self,
-        intent: Readable[Intent],
+        committed: Readable[PlanInput | None],
         tables: Readable[Tables],
-        absent: Readable[Names],
         presence: Presence,
         fleet: Fleet,
         pinning: Pinning,
@@ -61,23 +60,22 @@ class Rollout:
     ) -> None:
         """``commit``: waits until what was decided is what is planned from."""
         self._commit = commit
-        self._intent = intent
+        self._committed = committed
         self._tables = tables
-        self._absent = absent
         self._presence = presence
         self._fleet = fleet
         self._pinning = pinning
         self._journal = journal
         self._clock = clock
         self._sleep = sleep
-        self.allow_push: Callable[[str], None] = lambda _: None
+        self.allow_push: Callable[[int], None] = lambda _: None
         """The driver's; set by the one who assembles."""
-        self.turn: str | None = None
-        """Whose turn it is."""
-        self._waiting: dict[str, float] = {}
-        self._cookies: dict[str, int] = {}
-        self._left: dict[str, _Left] = {}
-        self._pushed: set[str] = set()
+        self.turn: int | None = None
+        """Whose turn it is, by its id, as everything here: names may change meanwhile."""
+        self._waiting: dict[int, float] = {}
+        self._cookies: dict[int, int] = {}
+        self._left: dict[int, _Left] = {}
+        self._pushed: set[int] = set()
         """Who was given up on after its push."""
         self._since = 0.0
         self._held = ""
@@ -86,46 +84,45 @@ class Rollout:
 
     # -- what others ask ------------------------------------------------------------------------------------
 
-    def waits(self, name: str) -> bool:
+    def waits(self, number: int) -> bool:
         """Whether a switch runs another program, and serves with what it holds."""
-        return name in self._waiting
+        return number in self._waiting
 
-    def shown(self, name: str) -> str:
+    def shown(self, number: int) -> str:
         """For the status: ``waiting`` for its push, ``turn`` (being emptied), or nothing."""
-        if name == self.turn:
+        if number == self.turn:
             return "turn"
-        return "waiting" if name in self._waiting else ""
+        return "waiting" if number in self._waiting else ""
 
     # -- what happens ---------------------------------------------------------------------------------------
 
     def differs(self, event: p4events.PipelineMismatch) -> None:
         """A switch runs another program."""
-        name = event.name
+        number, name = event.id, event.name
         pins = None if event.pins is None else len(event.pins.entries)
         self._journal.event("pipeline_differs", switch=name, cookie=f"{event.cookie:#018x}", pins=pins)
         if event.pins is not None:
             self._pinning.adopt(name, pins_in(event.pins))
         if not self._waiting and self.turn is None:
             self._since = self._clock.now()
-        self._waiting[name] = self._clock.now()
-        self._cookies[name] = event.cookie
-        left = self._left.pop(name, None)
+        self._waiting[number] = self._clock.now()
+        self._cookies[number] = event.cookie
+        left = self._left.pop(number, None)
         if left is not None and left.cookie == event.cookie:
-            self._use_again(name, left.admitted)
+            self._use_again(number, left.admitted)
         self._news.set()
 
     def parted(self, event: p4events.MismatchEnded) -> None:
         """A switch that waited does so no longer, or its push was refused."""
-        self._waiting.pop(event.name, None)
-        self._leave(event.name)
+        self._waiting.pop(event.id, None)
+        self._leave(event.id)
         self._journal.event("switch_down", switch=event.name)
-        if self._switch(event.name) is not None:
-            self._presence.gone(event.name)
+        self._presence.gone(event.id)
 
-    def arrived(self, name: str) -> None:
+    def arrived(self, number: int) -> None:
         """A switch runs our program."""
-        self._waiting.pop(name, None)
-        self._left.pop(name, None)
+        self._waiting.pop(number, None)
+        self._left.pop(number, None)
 
     # -- life -----------------------------------------------------------------------------------------------
 
@@ -139,64 +136,64 @@ class Rollout:
             if choice.held and choice.held != self._held:
                 self._journal.event("push_held", why=choice.held)
             self._held = choice.held
-            if choice.name is None:
+            if choice.switch is None:
                 await self._sleep(_LOOK)
                 continue
-            self.turn = choice.name
+            self.turn = choice.switch.id
             try:
-                await self._roll(choice.name)
+                await self._roll(choice.switch)
             finally:
                 self.turn = None
 
-    async def _roll(self, name: str) -> None:
+    async def _roll(self, switch: Switch) -> None:
         """One switch's turn."""
-        switch = self._switch(name)
-        if switch is None:
-            return
+        number = switch.id
         late, unsynced = await self._empty_soon(switch)
-        if name not in self._waiting:
+        if number not in self._waiting:
             return
-        del self._waiting[name]
+        del self._waiting[number]
         began = self._clock.now()
         moving = sum(pool.moving for pool in self._tables.value.pools.values())
-        self._journal.event("push_granted", switch=name, late=late, unsynced=unsynced, moving=moving)
-        self.allow_push(name)
+        self._journal.event(
+            "push_granted", switch=self._name(number), late=late, unsynced=unsynced, moving=moving
+        )
+        self.allow_push(number)
         why = await self._outcome(switch, began)
         if not why:
-            self._pushed.discard(name)
+            self._pushed.discard(number)
             return
-        if name in self._waiting:
-            self._waiting[name] = self._clock.now() + RETRY_AFTER
+        if number in self._waiting:
+            self._waiting[number] = self._clock.now() + RETRY_AFTER
         else:
-            self._pushed.add(name)
-        self._journal.event("push_given_up", switch=name, why=why)
+            self._pushed.add(number)
+        self._journal.event("push_given_up", switch=self._name(number), why=why)
 
     async def _empty_soon(self, switch: Switch) -> tuple[list[str], int]:
         """Take a switch out of use; who still uses it after all, and how many pins are not where they have to be."""
-        name = switch.name
-        self._leave(name)
+        number = switch.id
+        self._leave(number)
         if Role.LB in switch.roles:
-            self._presence.withdraw(name, "gets another program")
-        self._presence.set_absent(name)
+            self._presence.withdraw(number, "gets another program")
+        self._presence.set_absent(number)
         await self._commit()
-        await self._until(lambda: not self._users(name) or name not in self._waiting, DRAIN_DEADLINE)
+        await self._until(lambda: not self._users(number) or number not in self._waiting, DRAIN_DEADLINE)
         if Role.LB in switch.roles:
-            await self._until(lambda: not self._unsynced() or name not in self._waiting, DRAIN_DEADLINE)
-        return self._users(name), self._unsynced()
+            await self._until(lambda: not self._unsynced() or number not in self._waiting, DRAIN_DEADLINE)
+        return self._users(number), self._unsynced()
 
     async def _outcome(self, switch: Switch, began: float) -> str:
         """Wait until a switch is in use again; why it is not, or nothing."""
-        name, fleet = switch.name, self._fleet
-        await self._until(lambda: fleet.is_synced(name) or name in self._waiting, SYNC_DEADLINE)
-        if name in self._waiting:
+        number = switch.id
+        await self._until(lambda: self._fleet.is_synced(number) or number in self._waiting, SYNC_DEADLINE)
+        if number in self._waiting:
             return "its push was refused, it goes on with what it holds"
-        if not fleet.is_synced(name):
+        if not self._fleet.is_synced(number):
             return f"not synced within {SYNC_DEADLINE:g} s"
-        self._journal.event("pushed", switch=name, seconds=round(self._clock.now() - began, 3))
+        self._journal.event("pushed", switch=self._name(number), seconds=round(self._clock.now() - began, 3))
         if Role.LB not in switch.roles:
             return ""
-        window = max((pool.transition for pool in self._intent.value.pools), default=0.0)
-        if not await self._until(lambda: self._presence.is_admitted(name), SYNC_DEADLINE + 2 * window):
+        window = max((pool.transition for pool in self._intent.pools), default=0.0)
+        if not await self._until(lambda: self._presence.is_admitted(number), SYNC_DEADLINE + 2 * window):
             return "not admitted"
         return ""
 
@@ -211,39 +208,48 @@ class Rollout:
     # -- inside ---------------------------------------------------------------------------------------------
 
     def _view(self) -> View:
-        switches, fleet = self._intent.value.switches, self._fleet
-        here = {s.name for s in switches if fleet.is_synced(s.name) or s.name in self._waiting}
-        serving = frozenset(s.name for s in switches if s.name in here and self._serves(s))
-        named = {s.name for s in switches}
-        self._pushed = {name for name in self._pushed if name in named and not fleet.is_synced(name)}
-        p4 = {s.name for s in switches if s.of_kind.protocol is Protocol.P4RUNTIME}
-        unheard = bool(p4 - self._waiting.keys() - fleet.names())
+        switches = self._intent.switches
+        here = {s.id for s in switches if self._fleet.is_synced(s.id) or s.id in self._waiting}
+        serving = frozenset(s.id for s in switches if s.id in here and self._serves(s))
+        named = {s.id for s in switches}
+        self._pushed = {each for each in self._pushed if each in named and not self._fleet.is_synced(each)}
+        p4 = {s.id for s in switches if s.of_kind.protocol is Protocol.P4RUNTIME}
+        unheard = bool(p4 - self._waiting.keys() - self._fleet.ids())
         return View(switches, self._waiting, serving, frozenset(self._pushed), unheard, self._since)
 
     def _serves(self, switch: Switch) -> bool:
         if Role.LB in switch.roles:
-            return self._presence.is_admitted(switch.name)
-        return switch.name not in self._absent.value
+            return self._presence.is_admitted(switch.id)
+        return not self._presence.is_absent(switch.id)
 
-    def _users(self, name: str) -> list[str]:
+    def _users(self, number: int) -> list[str]:
         """Connected switches that may still send to one, for they have not written yet what they should hold."""
-        return sorted(task.switch.name for task in self._fleet if task.may_use(name))
+        return sorted(task.switch.name for task in self._fleet if task.may_use(self._name(number)))
 
     def _unsynced(self) -> int:
         """Pins that an lb switch under our program does not hold yet; those that wait hold what they did."""
         version = self._fleet.unsynced_version(Role.LB)
         return 0 if version is None else self._pinning.unsynced(version)
 
-    def _leave(self, name: str) -> None:
+    def _leave(self, number: int) -> None:
         """Note how a switch was used; what was noted first holds."""
-        if name in self._cookies:
-            self._left.setdefault(name, _Left(self._cookies[name], self._presence.is_admitted(name)))
+        if number in self._cookies:
+            used = self._presence.is_admitted(number)
+            self._left.setdefault(number, _Left(self._cookies[number], used))
 
-    def _use_again(self, name: str, admitted: bool) -> None:
+    def _use_again(self, number: int, admitted: bool) -> None:
         """A switch is back with all that it held."""
-        self._presence.set_present(name)
+        self._presence.set_present(number)
         if admitted:
-            self._presence.admit(name)
+            self._presence.admit(number)
 
-    def _switch(self, name: str) -> Switch | None:
-        return next((s for s in self._intent.value.switches if s.name == name), None)
+    def _name(self, number: int) -> str:
+        switch = self._intent.switch(number)
+        return f"{number:#x}" if switch is None else switch.name
+
+    @property
+    def _intent(self) -> Intent:
+        """The intent that switches are planned from: an accepted one whose commit is under way is not theirs yet."""
+        world = self._committed.value
+        assert world is not None, "no switch is ours before the first commit"
+        return world.intent

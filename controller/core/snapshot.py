@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from controller.clock import Clock
 from controller.core.fleet import Fleet, SwitchTask
 from controller.core.hello import Hellos, LinkStatus
 from controller.core.intents import Intents
@@ -188,9 +189,7 @@ class Sources:
     intents: Intents
     reports: Callable[[], Iterable[Mapping[str, int]]]
     strangers: Callable[[], Iterable[str]]
-    now: Callable[[], float]
-    """Seconds of the clock."""
-    wall: Callable[[], float]
+    clock: Clock
     dropped: Callable[[], int]
 
 
@@ -205,7 +204,7 @@ def snapshot(of: Sources) -> Snapshot:
     for counts in of.reports():
         reports.update(counts)
     return Snapshot(
-        at=of.wall(),
+        at=of.clock.wall(),
         term=of.state.term.value,
         revision=of.state.revision,
         store=of.state.problem,
@@ -227,14 +226,14 @@ def snapshot(of: Sources) -> Snapshot:
 
 
 def _switches(of: Sources, world: PlanInput) -> dict[str, SwitchStatus]:
-    names = dict.fromkeys(switch.name for switch in world.intent.switches)
-    names |= dict.fromkeys(task.switch.name for task in of.fleet)
-    return {name: _switch(of, name) for name in names}
+    ids = {task.switch.name: task.switch.id for task in of.fleet}
+    ids |= {switch.name: switch.id for switch in world.intent.switches}
+    return {name: _switch(of, number) for name, number in ids.items()}
 
 
-def _switch(of: Sources, name: str) -> SwitchStatus:
-    task, push = of.fleet.get(name), of.rollout.shown(name)
-    admitted = of.presence.is_admitted(name)
+def _switch(of: Sources, number: int) -> SwitchStatus:
+    task, push = of.fleet.get(number), of.rollout.shown(number)
+    admitted = of.presence.is_admitted(number)
     if task is None:
         return SwitchStatus(push == "waiting", admitted, False, push)
     driver = task.driver
@@ -279,7 +278,7 @@ def _pool(of: Sources, pool: PoolState, rules: Mapping[str, Pool]) -> PoolStatus
             "removed" if member.removed else pool.fates[member.id].value,
             None if verdict is None else verdict.up,
             "" if verdict is None else verdict.reason,
-            None if verdict is None else round(of.now() - verdict.since, 1),
+            None if verdict is None else round(of.clock.now() - verdict.since, 1),
         )
     serving = {each.name for each in pool.serving}
     without = tuple(name for name, each in backends.items() if name in serving and not each.slots)

@@ -22,7 +22,7 @@ from controller.plan import history
 from controller.plan.duty import PlanInput, world_of
 from controller.plan.ids import IdAllocator
 from controller.plan.pins import PinBook
-from controller.plan.pool import Health
+from controller.plan.pool import UNCONFIRMED, Health
 from controller.plan.tables import Retained, Tables, Verdicts, later
 from controller.plan.turns import Turn
 from controller.sites.base import Store, StoreError
@@ -175,7 +175,7 @@ class State:
         for key, state in tables.pools.items():
             out[_POOL + key] = (state, partial(history.dump, state))
         for pool, verdicts in self.verdicts.value.items():
-            out[_VERDICTS + pool] = (verdicts, partial(_json, verdicts))
+            out[_VERDICTS + pool] = (verdicts, partial(_told, verdicts))
         return out
 
     def _batch(self, parts: Mapping[str, tuple[object, Callable[[], bytes]]]) -> dict[str, bytes | None]:
@@ -200,6 +200,11 @@ def _alike(one: object, other: object) -> bool:
 
 def _json(value: object) -> bytes:
     return json.dumps(encode(value)).encode()
+
+
+def _told(verdicts: Mapping[str, Health]) -> bytes:
+    """What a later controller is told: not by whom it was confirmed."""
+    return _json({name: {"up": v.up, "since": v.since, "reason": v.reason} for name, v in verdicts.items()})
 
 
 class _IntentText:
@@ -261,12 +266,15 @@ class _Stored:
 
     def verdicts(self) -> Verdicts:
         found = self._under(_VERDICTS, partial(_mapping, Health))
-        if not self._late:
-            return found
         return {
-            pool: {name: replace(each, since=each.since + self._late) for name, each in rows.items()}
-            for pool, rows in found.items()
+            pool: {name: self._believed(each) for name, each in rows.items()} for pool, rows in found.items()
         }
+
+    def _believed(self, told: Health) -> Health:
+        """A backend may have come back while no controller looked."""
+        return replace(
+            told, since=told.since + self._late, confirmed=told.confirmed if told.up else UNCONFIRMED
+        )
 
     def names(self, name: str) -> Names:
         return self._read(name, lambda data: frozenset(json.loads(data)), frozenset())

@@ -17,13 +17,13 @@ class Twins:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._replaced: dict[str, deque[float]] = {}
+        self._replaced: dict[int, deque[float]] = {}
 
-    def connected(self, name: str, was_up: bool) -> bool:
+    def connected(self, number: int, was_up: bool) -> bool:
         """A switch has a new stream, while the old one was up; whether that happens too often, said once."""
         if not was_up:
             return False
-        now, times = self._clock.now(), self._replaced.setdefault(name, deque(maxlen=TURNS))
+        now, times = self._clock.now(), self._replaced.setdefault(number, deque(maxlen=TURNS))
         times.append(now)
         if len(times) == TURNS and times[0] > now - WITHIN:
             times.clear()

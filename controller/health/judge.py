@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,8 @@ class Verdict:
     """Unix seconds of the change."""
     reason: str
     """E.g. ``connect refused``, ``timeout after 500 ms while connecting``, ``passed 2 times in a row``."""
+    confirmed: float = -math.inf
+    """When a probe of ours failed as well, of a server that was remembered as down; infinity: none did yet."""
 
 
 class _Watched:
@@ -70,8 +73,12 @@ class Judge:
         self._unasked: dict[str, Unasked] = {}
 
     def seed(self, verdicts: Iterable[Verdict]) -> None:
-        """Begin with what was believed before; call before the first ``set_targets``."""
-        self._verdicts.update({(v.pool, v.backend): v for v in verdicts})
+        """Begin with what was believed before; call before the first ``set_targets``.
+
+        That a server is down is not ``confirmed`` before one of our probes fails: it may have come back meanwhile.
+        """
+        for v in verdicts:
+            self._verdicts[v.pool, v.backend] = v if v.up else replace(v, confirmed=math.inf)
 
     def verdicts(self) -> dict[BackendRef, Verdict]:
         """All present verdicts; a backend that is watched but missing here has had no result yet."""
@@ -116,6 +123,7 @@ class Judge:
     def take(self, results: Iterable[ProbeResult], unix: float) -> list[Verdict]:
         """Judge a batch (``unix``: Unix seconds now). Time within the dampers is the results' own."""
         touched: dict[BackendRef, None] = {}
+        confirmed: list[Verdict] = []
         for result in results:
             key = result.probe.key
             if result.outcome is Outcome.LOCAL:
@@ -130,10 +138,19 @@ class Judge:
                 new = damp(old, result, result.finished)
                 if result.outcome is Outcome.FAIL and self._is_held(old, new, result.finished):
                     continue
+                if result.outcome is Outcome.FAIL and old.up is False:
+                    confirmed += self._confirm(item.members, unix)
                 item.state = new
                 if new is not old and (new.up is not old.up or new.held_since != old.held_since):
                     touched.update(dict.fromkeys(item.members))
-        return self._settle(touched, unix) if touched else []
+        return confirmed + (self._settle(touched, unix) if touched else [])
+
+    def _confirm(self, members: Iterable[BackendRef], unix: float) -> list[Verdict]:
+        """A probe of ours failed too: those that were only remembered as down are."""
+        told = (self._verdicts.get(member) for member in members)
+        found = [replace(v, confirmed=unix) for v in told if v is not None and v.confirmed == math.inf]
+        self._verdicts.update({(v.pool, v.backend): v for v in found})
+        return found
 
     def _is_held(self, old: State, new: State, now: float) -> bool:
         """Whether a failure does not count, because everything fails at once."""

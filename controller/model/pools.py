@@ -7,7 +7,8 @@ from ipaddress import IPv4Address
 from controller.model import fields as f
 from controller.model.reader import Converter, Place, Record, each, things
 from controller.spec.health import HealthCheck, ProbeKind
-from controller.spec.types import Address, Backend, Failback, Failover, OnDown, Pool, Then
+from controller.spec.policy import Failback, Failover, OnDown, Then
+from controller.spec.types import Address, Backend, Pool
 
 MAX_BACKENDS = 655
 """The largest ``max_backends``: 100 slots each, in a table of at most 65,536."""

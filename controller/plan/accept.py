@@ -64,8 +64,8 @@ def renames(old: Intent, new: Intent) -> dict[str, str]:
 
 def switch_renames(old: Intent, new: Intent) -> dict[str, str]:
     """Switches that have another name in ``new``, known by their ids."""
-    by_id = {switch.id: switch.name for switch in new.switches}
-    return {s.name: by_id[s.id] for s in old.switches if s.id in by_id and by_id[s.id] != s.name}
+    pairs = ((switch.name, new.switch(switch.id)) for switch in old.switches)
+    return {name: now.name for name, now in pairs if now is not None and now.name != name}
 
 
 def _rename(tables: Tables, old: Intent, new: Intent) -> Tables:
@@ -117,12 +117,14 @@ def _renamed_vip(vip: Vip, names: Mapping[str, str]) -> Vip:
 
 def _resolved(intent: Intent) -> dict[str, Pool]:
     """Pools whose probes name the port that they fell back to."""
+    ports: dict[str, list[tuple[int, int]]] = {}
+    for item in intent.listeners():
+        ports.setdefault(item.pool, []).append((item.port, item.backend_port))
     out = {}
     for pool in intent.pools:
-        ports = [(i.port, i.backend_port) for i in intent.listeners() if i.pool == pool.name]
         check = pool.health
-        if check is not None and check.port is None and ports:
-            check = replace(check, port=min(ports)[1])
+        if check is not None and check.port is None and pool.name in ports:
+            check = replace(check, port=min(ports[pool.name])[1])
         out[pool.name] = replace(pool, health=check)
     return out
 
@@ -145,9 +147,11 @@ def _bind(
         bound[item.name] = shared
         return
     was, old = before[1], bound[item.name]
-    others = {key for name, key in bound.items() if name != item.name}
     stays = was.pool == item.pool and pools[old].name == item.pool
-    if stays and not (returns and old in others):
+    if stays and not returns:
+        return
+    others = {key for name, key in bound.items() if name != item.name}
+    if stays and old not in others:
         return
     own = shared if shared not in pools and shared not in others else own_key(item)
     _rebind(pools, bound, was, item, keys.setdefault((old, item.pool), own), was.pool)

@@ -148,6 +148,13 @@ def idle_times(world: PlanInput, switch: Switch) -> dict[int, int]:
     }
 
 
+def memory_times(world: PlanInput) -> dict[int, float]:
+    """Seconds without a packet after which a pin ends, by the number of each listener."""
+    return {
+        listener_number(world, item): world.memory[world.state_key(item)] for item in world.intent.listeners()
+    }
+
+
 def held_pin(entry: Pin, switch: Switch, idle: int) -> HeldPin:
     """A pin as ``switch`` holds it."""
     key = entry.key

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from controller import maglev
 from controller.plan.pool import NEVER, PoolMember, PoolState
+from controller.spec.switch import Fate
 from controller.spec.types import Backend, Protocol
 
 _STORED = np.dtype("<u2")
@@ -34,6 +35,7 @@ def dump(state: PoolState) -> bytes:
         "revision": state.revision,
         "panicked": state.panicked,
         "calm_since": state.calm_since if state.calm_since > NEVER else None,
+        "fates": {number: fate.value for number, fate in state.fates.items() if fate is not Fate.NORMAL},
     }
     moving = np.flatnonzero(state.before)
     out = io.BytesIO()
@@ -72,6 +74,7 @@ def load(data: bytes) -> PoolState:
             head["revision"],
             head["panicked"],
             NEVER if head.get("calm_since") is None else head["calm_since"],
+            {int(number): Fate(fate) for number, fate in head.get("fates", {}).items()},
         )
 
 

@@ -103,7 +103,8 @@ class _Reals:
     def __init__(self, world: PlanInput) -> None:
         self.ways = Paths(world)
         self._world = world
-        self._served: dict[str, set[tuple[str | None, str]]] = {}
+        self._served: dict[str, dict[str | None, set[str]]] = {}
+        """Names of servers by the switch that they are at."""
 
     def seen_from(self, switch: Switch) -> set[tuple[int, ...]]:
         """Sets of ports that lead to the backends of what a switch serves."""
@@ -111,11 +112,16 @@ class _Reals:
             world = self._world
             keys = {world.state_key(item) for vip in vips_of(world, switch) for item in vip.listeners}
             members = (member.backend for key in keys for member in world.pools[key].members)
-            self._served[switch.site] = {(real.at, real.name) for real in members}
+            served = self._served[switch.site] = {}
+            for real in members:
+                served.setdefault(real.at, set()).add(real.name)
         to = {port.to for port in switch.ports}
-        named = {
-            (at if at in to else None, name if name in to else None) for at, name in self._served[switch.site]
-        }
+        named: set[tuple[str | None, str | None]] = set()
+        for at, names in self._served[switch.site].items():
+            behind, direct = at if at in to else None, names & to
+            named |= {(behind, name) for name in direct}
+            if len(direct) < len(names):
+                named.add((behind, None))
         return {ports_towards(switch, *each) for each in named}
 
 

@@ -45,7 +45,6 @@ class Paths:
 
     def __init__(self, world: Known) -> None:
         self._world = world
-        self._switches = {s.name: s for s in world.intent.switches}
         self._behind = {s.name: {port.number: port.to for port in s.ports} for s in world.intent.switches}
         self._routes: dict[str, dict[Network, Route]] = {}
 
@@ -75,7 +74,7 @@ class Paths:
 
     def _leads(self, name: str, to: Network, seen: set[str]) -> bool:
         """Whether a neighbour has a way on; hosts are there, and who names no route knows better."""
-        switch = self._switches.get(name)
+        switch = self._world.intent.switch_named(name)
         route = self._route(switch, to) if switch is not None else None
         if switch is None or route is None:
             return True
@@ -101,8 +100,9 @@ class Paths:
 
     def _reaches_servers(self, name: str) -> bool:
         """Whether an lb switch has a cable that carries to each server, or to the switch where it is."""
-        switch = self._switches[name]
-        if Role.LB not in switch.roles or not any(dead == name for dead, _ in self._world.dead_links):
+        switch = self._world.intent.switch_named(name)
+        cut = any(dead == name for dead, _ in self._world.dead_links)
+        if switch is None or Role.LB not in switch.roles or not cut:
             return True
         sets = {
             tuple(port.number for port in switch.ports if port.to in (real.at, real.name))

@@ -1,7 +1,8 @@
 """Pins: who has one, who reports its end, and how the reporter changes. No I/O.
 
 switch reports an exception ─► pin: reporter = that switch, siblings hold it too
-a sibling sees the connection ─► it becomes the reporter          reporter falls idle ─► pin ends everywhere
+a sibling sees the connection ─► it becomes the reporter          reporter falls idle ─► pin ends everywhere,
+                                                                  or a sibling that was not heard meanwhile is asked
 """
 
 from __future__ import annotations
@@ -88,13 +89,24 @@ class PinBook:
         self._put(replace(self.pins[key], reporter=switch))
         return True
 
-    def idle(self, switch: str, number: int) -> bool:
-        """The reporter's entry timed out: the pin ends everywhere, unless another switch reports by now."""
+    def idle(self, switch: str, number: int, heir: str | None = None) -> bool:
+        """The reporter's entry timed out: the pin ends everywhere, unless another switch reports by now.
+
+        ``heir``: a switch that may have seen the connection and could not say so: it keeps the idle timer from now on.
+        """
         key = self._by_id.get(number)
         if key is None or self.pins[key].reporter not in (switch, None):
             return False
-        self._drop(key)
+        if heir is None:
+            self._drop(key)
+        else:
+            self._put(replace(self.pins[key], reporter=heir))
         return True
+
+    def numbered(self, number: int) -> Pin | None:
+        """The pin with an id."""
+        key = self._by_id.get(number)
+        return None if key is None else self.pins[key]
 
     def stale(self, number: int) -> bool:
         """A new connection uses the tuple: the pin ends everywhere."""
@@ -131,6 +143,14 @@ class PinBook:
         for pin in mine:
             self._put(replace(pin, reporter=successor))
         return bool(mine)
+
+    def rename(self, names: Mapping[str, str]) -> bool:
+        """Switches are called otherwise, all at once: two of them may have changed names."""
+        found = ((pin, names.get(str(pin.reporter))) for pin in list(self.pins.values()))
+        named = [(pin, name) for pin, name in found if name is not None]
+        for pin, name in named:
+            self._put(replace(pin, reporter=name))
+        return bool(named)
 
     def assign_orphans(self, successor: str) -> bool:
         """Give every pin without a reporter to a switch that is here."""

@@ -23,9 +23,10 @@ import numpy.typing as npt
 from controller import maglev
 from controller.health.panic import effective
 from controller.plan.ids import IdAllocator, Space
+from controller.spec.policy import OnDown, Then
 from controller.spec.slots import Pairs, Slots, SlotTable
 from controller.spec.switch import Fate
-from controller.spec.types import Backend, OnDown, Pool, Protocol, Then
+from controller.spec.types import Backend, Pool, Protocol
 
 LINGERS = 2
 """Memory timeouts until who is silent is forgotten: Open vSwitch's entries last into the generation after theirs.
@@ -33,6 +34,8 @@ LINGERS = 2
 Its generations are those of a VIP: as long as the longest ``memory_timeout`` of the pools behind it.
 """
 NEVER = float("-inf")
+UNCONFIRMED = float("inf")
+"""When a controller that has just started will know whether a backend is down, of which the store says so."""
 
 Times = npt.NDArray[np.float64]
 
@@ -44,6 +47,8 @@ class Health:
     up: bool
     since: float
     reason: str = ""
+    confirmed: float = NEVER
+    """When a probe of this controller failed too, if the store said that it is down; ``UNCONFIRMED``: none did yet."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +172,7 @@ def next_change(
     times = [state.until[state.until > after], state.watched_until[state.watched_until > after]]
     times.append(np.array(list(judged.deadlines(state))))
     later = np.concatenate(times)
-    later = later[later > after]
+    later = later[(later > after) & np.isfinite(later)]
     return float(later.min()) if later.size else None
 
 
@@ -198,7 +203,10 @@ class _Judged(NamedTuple):
         heeded = not state.panicked and pool.failover is None
         if verdict is not None and not verdict.up and heeded:
             policy = on_down(pool, state.protocol)
-            found.append(_after(policy.then) if self.now >= _gives_up(state, verdict, policy) else Fate.DRAIN)
+            over = self.now >= _gives_up(state, verdict, policy)
+            found.append(_after(policy.then) if over else Fate.DRAIN)
+            if verdict.confirmed == UNCONFIRMED:
+                found.append(state.fates.get(member.id, Fate.DRAIN))
         return max(found, key=_GRAVITY.index)
 
     def retires(self, member: PoolMember) -> float:
@@ -220,8 +228,11 @@ class _Judged(NamedTuple):
 
 
 def _gives_up(state: PoolState, verdict: Health, policy: OnDown) -> float:
-    """When connections of a backend that is down follow ``then``: no time counts in which the verdict was ignored."""
-    return max(verdict.since, state.calm_since) + policy.keep_for
+    """When connections of a backend that is down follow ``then``.
+
+    No time counts in which the verdict was ignored, or in which no controller was there to see the backend return.
+    """
+    return max(verdict.since, verdict.confirmed, state.calm_since) + policy.keep_for
 
 
 _GRAVITY = [Fate.NORMAL, Fate.DRAIN, Fate.MOVE, Fate.RESET]

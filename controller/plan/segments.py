@@ -68,9 +68,10 @@ def leads(intent: Intent, switch: Switch, port: int, absent: Set[str] = frozense
 
 
 def _clients(intent: Intent, switch: Switch) -> list[int]:
-    ours = {other.name for other in intent.switches}
-    ours |= {real.name for pool in intent.pools for real in pool.backends}
-    return [port.number for port in switch.ports if port.to not in ours]
+    beyond = {port.to for port in switch.ports} - {other.name for other in intent.switches}
+    if beyond:
+        beyond -= {real.name for pool in intent.pools for real in pool.backends if real.name in beyond}
+    return [port.number for port in switch.ports if port.to in beyond]
 
 
 def _stretch(intent: Intent, switch: Switch) -> list[int]:

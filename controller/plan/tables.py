@@ -24,7 +24,8 @@ from controller.plan.demand import demand
 from controller.plan.ids import IdAllocator, Space
 from controller.plan.pool import Health, Origin, Origins, PoolMember, PoolState, next_change, shifted, step
 from controller.plan.turns import Turn
-from controller.spec.types import Intent, Listener, Pool, Then, Vip
+from controller.spec.policy import Then
+from controller.spec.types import Intent, Listener, Pool, Vip
 
 Verdicts = Mapping[str, Mapping[str, Health]]
 """Pool -> backend -> verdict."""

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from controller.plan.pool import Health
-from controller.spec.types import Backend, Failback, Pool
+from controller.plan.pool import UNCONFIRMED, Health
+from controller.spec.policy import Failback
+from controller.spec.types import Backend, Pool
 
 HOLD = 10.0
 """Seconds for which a preferred backend is up, at the least, before it takes over by itself."""
@@ -115,7 +116,8 @@ def _up(names: list[str], health: Mapping[str, Health]) -> Iterator[str]:
 
 
 def _is_down(name: str, health: Mapping[str, Health]) -> bool:
-    return name in health and not health[name].up
+    """What a controller was only told by the store moves no writer."""
+    return name in health and not health[name].up and health[name].confirmed < UNCONFIRMED
 
 
 def _list(names: list[str]) -> str:

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from controller.spec.health import HealthCheck
 from controller.spec.kinds import KINDS, Kind
+from controller.spec.policy import TCP_ON_DOWN, UDP_ON_DOWN, Failover, OnDown, Then
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -55,14 +56,6 @@ class Affinity(StrEnum):
     """The 5-tuple."""
     SOURCE = "source"
     """(source address, VIP)."""
-
-
-class Then(StrEnum):
-    """What becomes of remembered connections when a grace time has passed."""
-
-    KEEP = "keep"
-    MOVE = "move"
-    RESET = "reset"
 
 
 @dataclass(frozen=True)
@@ -229,38 +222,6 @@ class Backend:
 
 
 @dataclass(frozen=True)
-class OnDown:
-    """What remembered connections of a backend do once it is judged down."""
-
-    keep_for: float
-    """How long remembered connections stay with a backend that is down."""
-    then: Then
-    """What happens to them then: decided again, or reset."""
-
-
-class Failback(StrEnum):
-    """What happens when a backend lives again that is preferred to the one that serves."""
-
-    MANUAL = "manual"
-    """The one that serves goes on until it fails or is told to give way."""
-    AUTO = "auto"
-    """The preferred one takes over."""
-
-
-@dataclass(frozen=True)
-class Failover:
-    """At most one backend of the pool serves at a time (a writer, such as the primary of a database).
-
-    Preferred is the lowest priority group, and in it who stands first in the file, weight 0 and draining ones left
-    out. When another takes over, connections of the former one are reset, and panic never opens a second.
-    """
-
-    failback: Failback = Failback.MANUAL
-    """Whether a preferred backend that lives again takes over by itself (``auto``), or once the one that serves fails
-    or is drained (``manual``)."""
-
-
-@dataclass(frozen=True)
 class Pool:
     """Weighted backends with one health policy."""
 
@@ -273,11 +234,11 @@ class Pool:
     the pool's life; a later change is refused with ``pool_size_kept``."""
     health: HealthCheck | None = None
     """How backends are probed. None: all backends count as alive."""
-    on_down_tcp: OnDown = OnDown(10.0, Then.MOVE)
+    on_down_tcp: OnDown = TCP_ON_DOWN
     """What happens to remembered connections of a backend that is down. One policy for both protocols, or one each
     under ``tcp`` and ``udp``. TCP keeps them for 10 s, so that a false verdict does not kill living connections; UDP
     moves them at once."""
-    on_down_udp: OnDown = OnDown(0.0, Then.MOVE)
+    on_down_udp: OnDown = UDP_ON_DOWN
     """The same for UDP."""
     drain_timeout: float = 300.0
     """How long connections of a draining or removed backend stay."""
@@ -389,6 +350,14 @@ class Intent:
         """The site of that name."""
         return self._sites[name]
 
+    def switch(self, number: int) -> Switch | None:
+        """The switch of that datapath or device id, if there is one."""
+        return self._by_id.get(number)
+
+    def switch_named(self, name: str) -> Switch | None:
+        """The switch of that name, if there is one."""
+        return self._by_name.get(name)
+
     def listeners(self) -> tuple[Listener, ...]:
         """All listeners of all VIPs, in file order."""
         return self._listeners
@@ -400,6 +369,14 @@ class Intent:
     @cached_property
     def _sites(self) -> dict[str, Site]:
         return {site.name: site for site in reversed(self.sites)}
+
+    @cached_property
+    def _by_id(self) -> dict[int, Switch]:
+        return {switch.id: switch for switch in reversed(self.switches)}
+
+    @cached_property
+    def _by_name(self) -> dict[str, Switch]:
+        return {switch.name: switch for switch in reversed(self.switches)}
 
     @cached_property
     def _listeners(self) -> tuple[Listener, ...]:

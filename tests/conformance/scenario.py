@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import product
 
+from controller.spec.policy import OnDown, Then
 from controller.spec.types import (
     Address,
     Affinity,
@@ -22,7 +23,6 @@ from controller.spec.types import (
     Intent,
     Listener,
     Mode,
-    OnDown,
     OpenFlowPlacement,
     Pool,
     Port,
@@ -32,7 +32,6 @@ from controller.spec.types import (
     Site,
     Subnet,
     Switch,
-    Then,
     Vip,
 )
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
-from controller.spec.types import Backend, Mode, OnDown, Pool, Protocol, Then
+from controller.spec.policy import OnDown, Then
+from controller.spec.types import Backend, Mode, Pool, Protocol
 from tests.conformance.says import Connection, FromClient
 from tests.conformance.scenario import CLIENTS, SERVERS, Service, Setup, pool, server
 

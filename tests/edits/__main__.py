@@ -9,6 +9,7 @@ from collections import Counter
 
 from tests.edits.fabric import Moved
 from tests.edits.sequence import play
+from tests.edits.slow import Torn
 
 
 def main() -> int:
@@ -22,8 +23,8 @@ def main() -> int:
     for seed in range(options.seed, options.seed + options.sequences):
         try:
             done += play(seed)
-        except Moved as moved:
-            print(moved, file=sys.stderr)
+        except (Moved, Torn) as error:
+            print(error, file=sys.stderr)
             return 1
     took = time.monotonic() - began
     print(f"{options.sequences} sequences from seed {options.seed} in {took:.0f} s: no connection moved")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from random import Random
 
+from controller.spec.policy import Then
 from controller.spec.types import (
     Affinity,
     Backend,
@@ -20,7 +21,6 @@ from controller.spec.types import (
     Site,
     Subnet,
     Switch,
-    Then,
     Vip,
 )
 
@@ -78,7 +78,7 @@ def pool(random: Random, name: str, servers: tuple[str, ...]) -> Pool:
 def server(name: str) -> Backend:
     """A server, always with the same address."""
     number = int(name[1:])
-    return Backend(name, (ip_address(f"10.1.0.{number}"),), f"02:45:56:02:00:{number:02x}", "lb1")
+    return Backend(name, (ip_address(f"10.1.0.{number}"),), f"02:45:56:02:00:{number:02x}")
 
 
 # -- edits ----------------------------------------------------------------------------------------------------

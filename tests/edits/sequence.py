@@ -7,14 +7,22 @@ from random import Random
 
 from tests.edits.fabric import Fabric, Moved
 from tests.edits.generator import EDITS, beginning
+from tests.edits.slow import Torn, write_slowly
 
 STEPS = 14
 """Edits in a sequence."""
 
 
-def play(seed: int, steps: int = STEPS) -> Counter[str]:
-    """Play one sequence; how often what was done. Raises Moved with the seed and everything that was done."""
-    random = Random(seed)
+SLOWLY = 0.15
+"""Share of edits whose file is written slowly."""
+
+
+def play(seed: int, steps: int = STEPS, slowly: float = SLOWLY) -> Counter[str]:
+    """Play one sequence; how often what was done. Raises Moved and Torn with the seed and everything that was done.
+
+    ``slowly``: 0: the sequence is the one that the seed stood for before files were written slowly.
+    """
+    random, writer = Random(seed), Random(f"writer {seed}")
     fabric = Fabric(random, beginning(random))
     done: Counter[str] = Counter()
     try:
@@ -23,12 +31,15 @@ def play(seed: int, steps: int = STEPS) -> Counter[str]:
             name = random.choice(list(EDITS))
             new = EDITS[name](random, fabric.intent)
             if new is not None:
-                fabric.edit(name, new)
                 done[name] += 1
+                if writer.random() < slowly:
+                    done += write_slowly(writer, fabric, name, new)
+                else:
+                    fabric.edit(name, new)
             _between(random, fabric, done)
         fabric.lb_forgets(settled=True)
-    except Moved as moved:
-        raise Moved(f"seed {seed}: {moved}") from None
+    except (Moved, Torn) as error:
+        raise type(error)(f"seed {seed}: {error}") from None
     done["refused"] += fabric.refused
     done["judged"] += fabric.judged
     return done

@@ -15,6 +15,7 @@ from controller.southbound.openflow import connection as openflow
 from controller.southbound.openflow.events import Connected, Event, Stranger
 from controller.southbound.openflow.session import Session
 from controller.spec.types import OpenFlowPlacement
+from tests.fakes.process import free_port
 
 TERM = 5
 PATIENCE = 20.0
@@ -36,7 +37,7 @@ class Control:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         openflow.OpenFlowApp.hub = openflow.Hub(self._loop, self._note, self._cookies, lambda: TERM)
-        self.port = _free_port()
+        self.port = free_port()
         # os-ken's threads are born of this one and so are daemons too: they never end by themselves.
         starter = threading.Thread(target=openflow.serve, args=("127.0.0.1", self.port, OTHERS), daemon=True)
         starter.start()
@@ -96,13 +97,6 @@ def _accept(listener: socket.socket) -> None:
         except OSError:
             return
         threading.Thread(target=datapath_connection_factory, args=(link, address), daemon=True).start()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_for(port: int) -> None:

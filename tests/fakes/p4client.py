@@ -14,6 +14,7 @@ from finsy.proto import U128, p4i, p4r, p4r_grpc, rpc_status
 from google.protobuf import text_format
 
 PROGRAM = Path(__file__).parent / "p4" / "everything"
+PROGRAM_INFO = PROGRAM.with_suffix(".p4info.txtpb")
 SECONDS = 10.0
 """Deadline of every call: far beyond what any takes."""
 
@@ -25,10 +26,10 @@ def program_json() -> bytes:
     return PROGRAM.with_suffix(".json").read_bytes()
 
 
-def program_info() -> p4i.P4Info:
-    """Its P4Info."""
+def program_info(text: Path = PROGRAM_INFO) -> p4i.P4Info:
+    """Its P4Info, or that of another program."""
     info = p4i.P4Info()
-    text_format.Parse(PROGRAM.with_suffix(".p4info.txtpb").read_text(), info)
+    text_format.Parse(text.read_text(), info)
     return info
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,20 +16,23 @@ class Dialler:
     """Keeps whom it was asked to connect to."""
 
     def __init__(self) -> None:
-        self.terms: dict[str, int] = {}
-        self.addresses: dict[str, str] = {}
+        self.dialled: dict[int, tuple[str, str, int]] = {}
+        """Name, address and term by device id."""
         self.released: list[str] = []
 
+    @property
+    def terms(self) -> dict[str, int]:
+        return {name: term for name, _, term in self.dialled.values()}
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        return {name: address for name, address, _ in self.dialled.values()}
+
     def connect(self, name: str, address: str, device_id: int, term: int) -> None:
-        self.terms[name] = term
-        self.addresses[name] = address
+        self.dialled[device_id] = name, address, term
 
-    def rename(self, names: Mapping[str, str]) -> None:
-        self.terms = {names.get(name, name): term for name, term in self.terms.items()}
-        self.addresses = {names.get(name, name): address for name, address in self.addresses.items()}
-
-    def release(self, name: str) -> None:
-        self.terms.pop(name, None)
+    def release(self, device_id: int) -> None:
+        name, _, _ = self.dialled.pop(device_id)
         self.released.append(name)
 
 
@@ -65,12 +67,16 @@ class Core:
         self.core.handle(openflow.Disconnected(self.drivers[name].stream))  # type: ignore[arg-type]
 
     def task(self, name: str) -> SwitchTask:
-        found = self.app.fleet.get(name)
+        found = self.app.fleet.named(name)
         assert found is not None, name
         return found
 
+    def is_synced(self, name: str) -> bool:
+        task = self.app.fleet.named(name)
+        return task is not None and self.app.fleet.is_synced(task.switch.id)
+
     async def synced(self, *names: str) -> None:
-        await until(lambda: all(self.app.fleet.is_synced(name) for name in names), f"{names} synced")
+        await until(lambda: all(self.is_synced(name) for name in names), f"{names} synced")
 
     def propose(self, new: Intent) -> None:
         assert self.app.intents.propose(new) == []

@@ -54,7 +54,7 @@ class Running:
         self.intent = folder / "intent.yaml"
         self.intent.write_text(intent, encoding="utf-8")
         self.state = folder / "state.db"
-        self.port = _free_port()
+        self.port = free_port()
         self._journal = folder / "journal.jsonl"
         self._errors = folder / "errors.txt"
         self._stdout = stdout
@@ -132,7 +132,8 @@ class Running:
         return self.process.wait(PATIENCE)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

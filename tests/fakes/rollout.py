@@ -21,6 +21,7 @@ from controller.plan.tables import Tables
 from controller.southbound.driver import FoundPin
 from controller.southbound.p4.events import MismatchEnded, PipelineMismatch
 from controller.spec.types import Intent, Port, Role, Site, Switch
+from p4src.target import P4Target
 from tests.fakes.core import Plain, PlainDriver, SetClock, Watching, journal
 
 OLD = 0xABC
@@ -28,12 +29,15 @@ BEGIN = 100.0
 NAMES = ("lb1", "lb2", "leaf1", "edge1", "edge2")
 """As the intent names them; the order of pushes is another."""
 
+NUMBERS = {name: number for number, name in enumerate((*NAMES, "lb3", "all1"), start=1)}
+"""Their ids."""
+
 
 def switch(name: str, *roles: Role, site: str = "east") -> Switch:
     own = roles or (Role(name.rstrip("0123456789")),)
     ports = tuple(Port(number, to) for number, to in enumerate(NAMES, start=1) if to != name)
     mac = "02:00:00:00:00:01"
-    return Switch(name, "bmv2", 1, site, frozenset(own), mac, ports, p4runtime=f"unix:{name}")
+    return Switch(name, "bmv2", NUMBERS[name], site, frozenset(own), mac, ports, p4runtime=f"unix:{name}")
 
 
 FABRIC = tuple(switch(name) for name in NAMES)
@@ -98,9 +102,8 @@ class Fabric:
         self.fleet = Fleet(Targets(committed, PinBook()), self.journal, self.clock)
         self.committed = committed
         self.rollout = Rollout(
-            self.intent,
+            committed,
             tables,
-            self.absents,
             self.presence,
             self.fleet,
             self.book,
@@ -110,7 +113,7 @@ class Fabric:
             self.sleep,
         )
         self.rollout.allow_push = self.push
-        self.presence.connected = lambda name: name in self.fleet or self.rollout.waits(name)
+        self.presence.connected = lambda number: number in self.fleet or self.rollout.waits(number)
 
     @property
     def now(self) -> float:
@@ -155,14 +158,15 @@ class Fabric:
             await self.commit()
         await asyncio.sleep(0)
 
-    def push(self, name: str) -> None:
+    def push(self, number: int) -> None:
+        name = self.called(number)
         used_by = [
             task.switch.name for task in self.fleet if name in cast(frozenset[str], task.have or frozenset())
         ]
         self.pushes.append(Push(name, self.now, self.admitted, self.absent, used_by, sorted(self.empty)))
         if name in self.refusing:
-            self.after(0.2, lambda: self.rollout.parted(MismatchEnded(name)))
-            self.after(0.4, lambda: self.rollout.differs(PipelineMismatch(name, OLD, None)))
+            self.after(0.2, lambda: self.parts(name))
+            self.after(0.4, lambda: self.differ(name))
         else:
             self.empty.add(name)
             self.after(0.4, lambda: self.connected(name))
@@ -176,28 +180,53 @@ class Fabric:
 
     def connected(self, name: str, *, synced: bool = False) -> None:
         """A switch runs our program; ``synced``: it holds what it should, and did so before."""
-        one = next(s for s in FABRIC if s.name == name)
-        self.rollout.arrived(name)
+        one = next(s for s in self.intent.value.switches if s.name == name)
+        self.rollout.arrived(self.number(name))
         task = self.fleet.connect(Driver(one, self._wanted), Watching())
         task.have = self._wanted() if synced else frozenset()
         task.pins_version = self.book.held
         if synced:
             task.synced = True
-            self.presence.synced(name)
+            self.presence.synced(self.number(name))
 
     def holds_all(self, name: str) -> None:
         """A switch is synced, and admitted soon after."""
         self.empty.discard(name)
-        task = self.fleet.get(name)
+        task = self.fleet.get(self.number(name))
         assert task is not None
         task.synced = True
-        self.presence.synced(name)
+        self.presence.synced(self.number(name))
         if name.startswith("lb"):
-            self.after(0.5, lambda: self.presence.admit(name))
+            self.after(0.5, lambda: self.presence.admit(self.number(name)))
+
+    def differs(self, name: str, cookie: int = OLD, pins: P4Target | None = None) -> None:
+        """A switch is found to run another program."""
+        self.rollout.differs(PipelineMismatch(self.number(name), name, cookie, pins))
+
+    def parts(self, name: str) -> None:
+        """One that waited is gone, or refused its push."""
+        self.rollout.parted(MismatchEnded(self.number(name), name))
+
+    def number(self, name: str) -> int:
+        """A switch's id."""
+        return next(s.id for s in self.intent.value.switches if s.name == name)
+
+    def rename(self, old: str, new: str) -> None:
+        """An operator calls a switch otherwise."""
+        named = tuple(replace(s, name=new) if s.name == old else s for s in self.intent.value.switches)
+        self.intent.put(replace(self.intent.value, switches=named))
+        self.presence.follow({old: new}, ())
+        self.committed.put(
+            world_of(self.intent.value, Tables(), PinBook(), self.admitted, {}, absent=self.absent)
+        )
+
+    def called(self, number: int) -> str:
+        """A switch's name in the intent."""
+        return next(s.name for s in self.intent.value.switches if s.id == number)
 
     def differ(self, *names: str) -> None:
         for name in names or self.names:
-            self.rollout.differs(PipelineMismatch(name, OLD, None))
+            self.differs(name)
 
     def roll(self, until: float = 1000.0) -> list[str]:
         """Let it run until no switch waits, or so much fake time has passed; who was pushed, in order."""
@@ -207,7 +236,7 @@ class Fabric:
             end = self.now + until
             await asyncio.sleep(0)
             while self.now < end and not task.done():
-                if self.rollout.turn is None and not any(map(self.rollout.waits, self.names)):
+                if self.rollout.turn is None and not any(map(self.rollout.waits, NUMBERS.values())):
                     break
                 await asyncio.sleep(0)
             task.cancel()

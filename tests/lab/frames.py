@@ -10,6 +10,7 @@ import struct
 from controller.decision import Packet
 from controller.spec.types import Protocol
 from flows.fields import TCP_ACK, TCP_SYN
+from tests.conformance.packets import one_sum
 
 _ETHERNET = bytes.fromhex("024556000101 024556020011")
 _FIRST = 1280
@@ -51,7 +52,7 @@ def _frame(packet: Packet, kind: int, payload: bytes, identity: int = 0, place: 
     if packet.source.version == 6:
         return _ETHERNET + struct.pack("!HIHBB", 0x86DD, 6 << 28, len(payload), kind, 64) + ends + payload
     head = struct.pack("!BBHHHBB", 0x45, 0, 20 + len(payload), identity, place, 64, kind)
-    checksum = _sum(head + bytes(2) + ends)
+    checksum = one_sum(head + bytes(2) + ends)
     return _ETHERNET + b"\x08\x00" + head + struct.pack("!H", checksum) + ends + payload
 
 
@@ -66,13 +67,5 @@ def _transport(packet: Packet, payload: bytes) -> bytes:
     pseudo = packet.source.packed + packet.destination.packed
     pseudo += struct.pack("!II", len(segment), packet.protocol.number)
     # UDP sends a sum of zero as all ones, because zero says that there is none.
-    checksum = _sum(pseudo + segment) or 0xFFFF
+    checksum = one_sum(pseudo + segment) or 0xFFFF
     return segment[:at] + struct.pack("!H", checksum) + segment[at + 2 :]
-
-
-def _sum(data: bytes) -> int:
-    data += bytes(len(data) % 2)
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF

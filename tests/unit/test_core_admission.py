@@ -90,14 +90,15 @@ class Core:
         self._due: list[tuple[float, Callable[[], None]]] = []
         for switch in (EDGE, LB1, LEAF):
             self.connect(_driver(switch, Session()))
-        for name in others if discovered else ():
-            self.presence.synced(name)
+        for switch in (LB1, LB2) if discovered else ():
+            if switch.name in others:
+                self.presence.synced(switch.id)
         if discovered:
             self.clock.time += DISCOVERY_WAIT
             self.presence.connected = lambda _: True
             assert self.presence.step()
             self.clock.time = BEGIN
-        self.presence.synced("lb2")
+        self.presence.synced(LB2.id)
 
     @property
     def admitted(self) -> Names:
@@ -122,6 +123,12 @@ class Core:
         """So many slots move from now on."""
         self.tables.put(self._tables(slots))
 
+    def rename(self, switch: Switch, name: str) -> None:
+        """An intent that calls a switch otherwise is accepted, and not committed yet."""
+        switches = tuple(replace(s, name=name) if s == switch else s for s in self.intent.value.switches)
+        self.intent.put(replace(self.intent.value, switches=switches))
+        self.presence.follow({switch.name: name}, ())
+
     def connect(self, driver: AnyDriver) -> SwitchTask:
         return self.fleet.connect(driver, Watching())
 
@@ -144,7 +151,7 @@ class Core:
 
     def open_links(self, session: Session, switch: Switch = WITH_OVSDB) -> SwitchTask:
         """lb2 was admitted."""
-        self.presence.admit("lb2")
+        self.presence.admit(LB2.id)
         self.said.rows.clear()
         task = self.connect(_driver(switch, session))
         asyncio.run(self.admission.seek(task))
@@ -231,14 +238,14 @@ def test_links_that_stay_down_are_told_and_waited_for_no_longer_than_the_bound()
 
 def test_a_link_to_a_switch_that_is_away_is_not_waited_for() -> None:
     core = Core("lb1")
-    core.fleet.disconnect("leaf1")
+    core.fleet.disconnect(LEAF.id)
     core.seek(Session([{1}]))
     assert (core.slept, core.complaints()) == (0.0, [])
 
 
 def test_a_switch_that_goes_while_its_links_are_waited_for_is_not_admitted() -> None:
     core = Core("lb1")
-    core.presence.gone("lb2")
+    core.presence.gone(LB2.id)
     core.seek(Session(alive=False))
     assert core.admitted == {"lb1"}
 
@@ -253,6 +260,15 @@ def test_a_switch_is_held_while_slots_move_and_admitted_when_they_have_settled()
     assert seen == [{"lb1"}]
     assert core.admitted == {"lb1", "lb2"}
     assert core.slept == 6.0
+
+
+def test_a_held_switch_that_is_renamed_is_admitted_under_its_new_name() -> None:
+    """Fails on 2ad1e45: it waited under the old one for ever."""
+    core = Core("lb1", moving=7)
+    core.at(105.0, lambda: core.rename(LB2, "front"))
+    core.at(106.0, lambda: core.moving(0))
+    core.seek()
+    assert core.admitted == {"lb1", "front"}
 
 
 def test_the_table_that_settles_admits_at_once() -> None:
@@ -280,9 +296,9 @@ def test_slots_that_never_settle_hold_a_switch_for_two_windows() -> None:
 
 def test_a_held_switch_that_leaves_waits_no_more() -> None:
     core = Core("lb1", moving=7)
-    core.at(101.0, lambda: core.presence.gone("lb2"))
+    core.at(101.0, lambda: core.presence.gone(LB2.id))
     core.seek()
-    core.presence.synced("lb2")
+    core.presence.synced(LB2.id)
     core.moving(0)
     assert core.admitted == {"lb1"}, "it has to seek admission again"
 
@@ -297,21 +313,21 @@ def test_the_only_switch_waits_for_nothing() -> None:
 
 def test_a_switch_is_withdrawn_but_never_the_last_one() -> None:
     core = Core("lb1", "lb2")
-    core.presence.withdraw("lb1", "control stream lost")
-    core.presence.withdraw("lb2", "control stream lost")
+    core.presence.withdraw(LB1.id, "control stream lost")
+    core.presence.withdraw(LB2.id, "control stream lost")
     assert core.admitted == {"lb2"}
     assert core.said.pairs() == [("withdrawn", {"switch": "lb1", "why": "control stream lost"})]
 
 
 def test_an_empty_switch_that_is_the_first_to_connect_after_a_restart_waits_like_any_other() -> None:
     core = Core("lb1", "lb2", moving=7, discovered=False)
-    core.presence.stale("lb2")
-    core.presence.synced("lb2")
+    core.presence.stale(LB2.id)
+    core.presence.synced(LB2.id)
     seen = []
 
     def discover() -> None:
         seen.append(core.admitted)
-        core.presence.connected = lambda name: name != "lb1"
+        core.presence.connected = lambda number: number != LB1.id
         core.presence.step()
 
     core.at(BEGIN + DISCOVERY_WAIT, discover)

@@ -88,7 +88,7 @@ def test_of_two_edges_on_a_segment_one_announces_and_the_other_as_soon_as_it_is_
     async def body() -> None:
         await until(lambda: fabric.sent, "the first edge announces")
         assert fabric.sent == [("edge1", frame(SHOP), [2])]
-        fabric.fleet.disconnect("edge1")
+        fabric.fleet.disconnect(next(iter(fabric.fleet)).switch.id)
         fabric.absent = frozenset({"edge1"})
         fabric.commit()
         await until(lambda: len(fabric.sent) == 2, "the second edge announces")
@@ -118,7 +118,7 @@ def test_a_switch_that_is_ready_announces_all_at_once_though_it_did_so_before() 
     fabric = _Fabric(SHOP)
 
     async def body() -> None:
-        task = fabric.fleet.get("edge1")
+        task = fabric.fleet.named("edge1")
         assert task is not None
         for times in (1, 2):
             fabric.announcer.begin(task)
@@ -129,7 +129,7 @@ def test_a_switch_that_is_ready_announces_all_at_once_though_it_did_so_before() 
 
 def test_a_site_that_does_not_own_a_vip_does_not_announce_it() -> None:
     fabric = _Fabric(SHOP, site="west")
-    task = fabric.fleet.get("edge1")
+    task = fabric.fleet.named("edge1")
     assert task is not None
 
     async def body() -> None:
@@ -146,7 +146,7 @@ def test_many_vips_are_announced_in_bursts(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(announce, "BURST", 3)
     vips = tuple(replace(SHOP, name=f"v{n}", address=ip_address(f"10.0.1.{n}")) for n in range(7))
     fabric = _Fabric(*vips)
-    task = fabric.fleet.get("edge1")
+    task = fabric.fleet.named("edge1")
     assert task is not None
 
     async def body() -> None:

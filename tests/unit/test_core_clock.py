@@ -94,7 +94,7 @@ def test_two_switches_that_take_turns_are_said_once_and_again_if_they_go_on() ->
     said = []
     for _ in range(2 * TURNS):
         clock.time += 1.0
-        said.append(twins.connected("lb1", True))
+        said.append(twins.connected(1, True))
     assert said == [*[False] * (TURNS - 1), True] * 2
 
 
@@ -102,7 +102,7 @@ def test_a_switch_that_reconnects_is_no_twin() -> None:
     clock = SetClock()
     twins = Twins(clock)
     for _ in range(20):
-        assert not twins.connected("lb1", False)
-        assert not twins.connected("lb1", True)
-        assert not twins.connected("lb2", True)
+        assert not twins.connected(1, False)
+        assert not twins.connected(1, True)
+        assert not twins.connected(2, True)
         clock.time += WITHIN / (TURNS - 1)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
 
 from controller.core import fleet as module
+from controller.core.audits import AT_A_TIME, AuditReader, AuditTurns
 from controller.core.cells import Cell
 from controller.core.fleet import OUTBOX, Fleet, SwitchTask
 from controller.core.targets import Targets
@@ -182,7 +184,7 @@ def test_a_switch_that_goes_or_answers_no_more_ends_its_own_stream(error: Switch
         it.drivers["lb1"].does.reads.append(error)
         one, other = it.both()
         await it.synced(other)
-        await until(lambda: it.fleet._running["lb1"].done(), "its task ends")
+        await until(lambda: it.fleet._running[LB1.id].done(), "its task ends")
         assert (it.drivers["lb1"].aborted, one.synced) == (aborts, False)
         assert bool(it.said.of("switch_error")) is bool(aborts)
         assert it.said.of("failure") == []
@@ -208,12 +210,35 @@ def test_what_runs_beside_a_stream_ends_with_it_and_ends_it_if_it_fails() -> Non
         await it.synced(one, other)
         one.spawn(beside())
         await asyncio.sleep(0)
-        it.fleet.disconnect("lb1")
+        it.fleet.disconnect(LB1.id)
         await until(lambda: ended == ["beside"], "it ends")
         one.spawn(beside())
         other.spawn(fails())
         await until(lambda: it.drivers["lb2"].aborted, "the stream is cut")
         assert it.said.of("failure")[0]["switch"] == "lb2"
+
+    it.run(body)
+
+
+def test_nothing_that_is_run_beside_a_stream_in_the_moment_when_it_fails_harms_who_ran_it() -> None:
+    """A commit runs things beside every stream: one that ends just then would have ended the controller."""
+    it = Two()
+
+    async def beside() -> None:
+        await asyncio.Event().wait()
+
+    async def fails() -> None:
+        raise SwitchTimeout("it takes no packet")
+
+    async def body() -> None:
+        one = it.connect("lb1")
+        await it.synced(one)
+        one.spawn(fails())
+        while not it.drivers["lb1"].aborted:
+            one.spawn(beside())
+            await asyncio.sleep(0)  # every round of the loop, so also those between the failure and the end
+        one.spawn(beside())
+        assert it.said.of("switch_error")[0]["error"] == "it takes no packet"
 
     it.run(body)
 
@@ -238,6 +263,110 @@ def test_an_audit_repairs_and_names_what_differs(monkeypatch: pytest.MonkeyPatch
         }
 
     it.run(body)
+
+
+def test_a_change_does_not_wait_for_an_audit_and_the_next_audit_is_not_disturbed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    it = Two()
+    monkeypatch.setattr(module, "AUDIT", 0.0)
+
+    async def body() -> None:
+        one, driver = it.connect("lb1"), it.drivers["lb1"]
+        await it.synced(one)
+        reads: list[asyncio.Event] = []
+
+        async def slow() -> frozenset[str]:
+            reads.append(asyncio.Event())
+            await reads[-1].wait()
+            return driver.does.holds
+
+        monkeypatch.setattr(driver, "read", slow)
+        await until(lambda: len(reads) == 1, "it is audited")
+        it.commit(SHOP, API)
+        await until(lambda: driver.does.holds == {"shop", "api"}, "the change is written meanwhile")
+        await until(lambda: len(reads) == 2, "it is audited again")
+        it.commit(SHOP)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert driver.does.holds == {"shop", "api"}
+        reads[1].set()
+        await until(lambda: driver.does.holds == {"shop"}, "the change is written after the audit")
+
+    it.run(body)
+
+
+def test_an_audit_goes_on_when_nothing_had_to_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = Two()
+    monkeypatch.setattr(module, "AUDIT", 0.0)
+
+    async def body() -> None:
+        one, driver = it.connect("lb1"), it.drivers["lb1"]
+        await it.synced(one)
+        reading, woken = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> frozenset[str]:
+            reading.set()
+            await woken.wait()
+            return frozenset({"rubbish"})
+
+        monkeypatch.setattr(driver, "read", slow)
+        await reading.wait()
+        it.commit(SHOP)
+        await until(lambda: not one.wake.is_set(), "the plan is followed")
+        woken.set()
+        await until(lambda: one.repairs, "what was read counts")
+
+    it.run(body)
+
+
+def test_a_switch_that_leaves_during_an_audit_is_emptied_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = Two()
+    monkeypatch.setattr(module, "AUDIT", 0.0)
+
+    async def body() -> None:
+        one, driver = it.connect("lb1"), it.drivers["lb1"]
+        await it.synced(one)
+        reading = asyncio.Event()
+
+        async def never() -> frozenset[str]:
+            reading.set()
+            await asyncio.Event().wait()
+            return frozenset()
+
+        monkeypatch.setattr(driver, "read", never)
+        await reading.wait()
+        one.leaving = True
+        one.wake.set()
+        await until(lambda: not driver.does.holds, "it is emptied")
+
+    it.run(body)
+
+
+def test_few_switches_are_read_for_audits_at_a_time() -> None:
+    async def body() -> None:
+        turns, wake, go = AuditTurns(), asyncio.Event(), asyncio.Event()
+        now = most = 0
+
+        async def read() -> str:
+            nonlocal now, most
+            now += 1
+            most = max(most, now)
+            await go.wait()
+            now -= 1
+            return "found"
+
+        async def follow() -> bool:
+            return False
+
+        readers = [AuditReader(turns) for _ in range(3 * AT_A_TIME)]
+        tasks = [asyncio.create_task(reader.read(read, wake, follow)) for reader in readers]
+        await until(lambda: now == AT_A_TIME, "some read")
+        go.set()
+        assert await asyncio.gather(*tasks) == ["found"] * len(tasks)
+        assert most == AT_A_TIME
+
+    asyncio.run(body())
 
 
 def test_a_switch_that_leaves_is_emptied_and_then_let_go() -> None:
@@ -275,7 +404,7 @@ def test_a_newer_stream_takes_the_place_of_an_older_one_which_is_cut() -> None:
         await it.synced(it.connect("lb1"))
         old = it.drivers["lb1"]
         again = it.reconnect("lb1")
-        assert (old.aborted, it.fleet.get("lb1")) == (1, again)
+        assert (old.aborted, it.fleet.named("lb1")) == (1, again)
         await it.synced(again)
         assert it.fleet.of_session(old.stream) is None
 
@@ -288,11 +417,11 @@ def test_a_renamed_switch_keeps_its_stream_and_its_task() -> None:
     async def body() -> None:
         one, other = it.both()
         await it.synced(one, other)
-        it.fleet.rename({"lb1": "lb2", "lb2": "lb1"})
-        assert (it.fleet.get("lb2"), it.fleet.get("lb1")) == (one, other)
+        one.driver.switch, other.driver.switch = replace(LB1, name="lb2"), replace(LB2, name="lb1")
+        assert (it.fleet.named("lb2"), it.fleet.named("lb1")) == (one, other)
         it.fleet.send("lb2", PACKET)
         await until(lambda: it.drivers["lb1"].sent, "sent")
-        it.fleet.disconnect("lb2")
+        it.fleet.disconnect(LB1.id)
         await until(lambda: not one._beside, "the right task ends")
         assert it.drivers["lb2"].alive
 

@@ -43,7 +43,7 @@ def _sent(service: Service, times: int = 1, here: tuple[str, ...] = LBS) -> list
     world = replace(moment, intent=replace(moment.intent, switches=switches))
     name = next(each.name for each in world.intent.listeners() if each.port == service.port)
     number = world.ids.id(Space.LISTENER, name)
-    event = Punted(Session("lb1", 1), int(Reason.ERROR_UNKNOWN), PORT, number, 1, 0, FRAME)
+    event = Punted(Session("lb1", 1), int(Reason.ERROR_UNKNOWN), PORT, number, 1, FRAME)
     committed: Cell[PlanInput | None] = Cell("committed", world)
     reports = P4Reports(Pinning(world.pins, committed, lambda: None))
     sends = [

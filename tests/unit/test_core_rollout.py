@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from controller.core.rollout import DRAIN_DEADLINE, RETRY_AFTER, SYNC_DEADLINE
-from controller.southbound.p4.events import MismatchEnded, PipelineMismatch
 from p4src.target import EntryBody, EntryKey, P4Target
-from tests.fakes.rollout import BEGIN, OLD, Fabric
+from tests.fakes.rollout import BEGIN, NUMBERS, OLD, Fabric
 
 
 def test_all_are_pushed_one_at_a_time_and_no_lb_while_an_edge_may_send_to_it() -> None:
@@ -102,7 +101,7 @@ def test_a_refused_push_leaves_the_switch_in_use_and_is_tried_again_after_the_ot
     fabric.roll(until=30.0)
     assert [push.name for push in fabric.pushes] == ["lb1", "lb2"]
     assert fabric.pushes[1].admitted == {"lb1"}, "it serves with what it holds"
-    assert fabric.rollout.waits("lb1")
+    assert fabric.rollout.waits(NUMBERS["lb1"])
     assert fabric.admitted == {"lb1", "lb2"}
     assert not fabric.absent
     fabric.refusing.clear()
@@ -116,10 +115,10 @@ def test_a_waiting_switch_whose_stream_breaks_is_left_out_until_it_is_back_with_
 ) -> None:
     fabric = Fabric()
     fabric.differ()
-    fabric.rollout.parted(MismatchEnded("lb1"))
-    assert not fabric.rollout.waits("lb1")
+    fabric.parts("lb1")
+    assert not fabric.rollout.waits(NUMBERS["lb1"])
     assert ("lb1" in fabric.admitted, "lb1" in fabric.absent) == (False, True)
-    fabric.rollout.differs(PipelineMismatch("lb1", cookie, None))
+    fabric.differs("lb1", cookie)
     assert ("lb1" in fabric.admitted, "lb1" not in fabric.absent) == (used, used)
 
 
@@ -127,15 +126,15 @@ def test_a_switch_that_goes_during_its_turn_is_not_pushed() -> None:
     fabric = Fabric(names=("lb1", "lb2", "edge1"))
     fabric.connected("edge1", synced=True)
     fabric.differ("lb1")
-    fabric.after(0.15, lambda: fabric.rollout.parted(MismatchEnded("lb1")))
+    fabric.after(0.15, lambda: fabric.parts("lb1"))
     assert fabric.roll() == []
 
 
 def test_pins_of_a_switch_that_waits_are_adopted_and_counted() -> None:
     fabric = Fabric()
     pins = P4Target({EntryKey("pin", (1, 0xFFFF0A000001, 1000)): EntryBody("pinned", (1,))})
-    fabric.rollout.differs(PipelineMismatch("lb1", OLD, pins))
-    fabric.rollout.differs(PipelineMismatch("lb2", OLD, None))
+    fabric.differs("lb1", pins=pins)
+    fabric.differs("lb2")
     assert fabric.book.adopted == ["lb1 1000"]
     assert [(e["switch"], e["cookie"], e["pins"]) for e in fabric.events("pipeline_differs")] == [
         ("lb1", "0x0000000000000abc", 1),
@@ -147,5 +146,19 @@ def test_the_status_says_who_waits_and_whose_turn_it_is() -> None:
     fabric = Fabric(sick={"edge1"})
     fabric.differ()
     fabric.roll(until=10.0)
-    assert fabric.rollout.shown("lb1") == "waiting"
+    assert fabric.rollout.shown(NUMBERS["lb1"]) == "waiting"
     assert fabric.events("push_granted")[0]["switch"] == "edge1"
+
+
+def test_a_switch_that_is_renamed_while_it_waits_and_in_its_turn_has_its_push() -> None:
+    """Fails on 2ad1e45: who waits, and whose turn it is, was known by name."""
+    fabric = Fabric(names=("lb1", "lb2"))
+    fabric.connected("lb2", synced=True)
+    fabric.pins_late = 105.0
+    fabric.differ("lb1")
+    fabric.rename("lb1", "lb7")
+    fabric.after(1.0, lambda: fabric.rename("lb7", "lb8"))
+    assert fabric.roll() == ["lb8"]
+    assert [e["switch"] for e in fabric.events("pushed")] == ["lb8"]
+    assert fabric.admitted == {"lb8", "lb2"}
+    assert not fabric.absent

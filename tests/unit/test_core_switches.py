@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
 from controller.core import controller as module
 from controller.core.rollout import DRAIN_DEADLINE
+from controller.plan.duty import listener_number
+from controller.plan.pins import PinKey
 from controller.southbound.openflow import events as openflow
+from controller.spec.types import Protocol
 from tests.fakes.core import Edits, Plain, until
 from tests.fakes.plain_core import Core, core_of_pair
 
@@ -84,7 +88,7 @@ def test_a_switch_that_the_intent_no_longer_names_is_emptied_and_let_go(core: Co
         changes: list[set[int]] = []
         core.core.on_switches = lambda: changes.append(set(core.core.cookies))
         core.propose(core.without("lb2"))
-        await until(lambda: "lb2" not in core.app.fleet, "it is let go")
+        await until(lambda: "lb2" not in core.app.fleet.names(), "it is let go")
         assert driver.does.holds == frozenset()
         assert driver.aborted == 1
         assert core.app.presence.admitted == {"lb1"}
@@ -106,7 +110,7 @@ def test_a_removed_switch_is_not_emptied_before_the_others_have_left_it_out(
         await asyncio.sleep(3 * module._LOOK)
         assert core.drivers["lb2"].does.holds, "the edge may still send there"
         behind = False
-        await until(lambda: "lb2" not in core.app.fleet, "it is emptied")
+        await until(lambda: "lb2" not in core.app.fleet.names(), "it is emptied")
 
     core.play(body)
 
@@ -117,7 +121,7 @@ def test_a_removed_switch_that_others_never_leave_is_emptied_after_the_bound(
     async def body() -> None:
         await lb2_leaves(core, monkeypatch)
         core.it.clock.time += DRAIN_DEADLINE
-        await until(lambda: "lb2" not in core.app.fleet, "it is emptied")
+        await until(lambda: "lb2" not in core.app.fleet.names(), "it is emptied")
 
     core.play(body)
 
@@ -165,7 +169,7 @@ def test_a_switch_that_is_named_again_before_it_is_emptied_stays(
         core.it.clock.time += DRAIN_DEADLINE
         await asyncio.sleep(3 * module._LOOK)
         assert core.it.said.of("switch_emptied") == []
-        assert core.app.fleet.is_synced("lb2")
+        assert core.is_synced("lb2")
         assert old.switches[0].id in core.core.cookies
 
     core.play(body)
@@ -212,7 +216,7 @@ def test_a_switch_that_takes_the_name_of_one_that_is_removed_takes_its_place(cor
         assert (former.aborted, number in core.core.cookies) == (1, False)
         assert core.it.said.of("switch_twice") == []
         core.core.handle(openflow.Disconnected(former.stream))  # type: ignore[arg-type]
-        assert core.app.fleet.is_synced("lb2")
+        assert core.is_synced("lb2")
 
     core.play(body)
 
@@ -224,15 +228,79 @@ def test_a_renamed_switch_keeps_its_stream_and_what_is_known_of_it(core: Core) -
         task, driver = core.task("lb1"), core.drivers["lb1"]
         before = core.app.state.tables.value.pools
         core.propose(core.renamed("lb1", "front"))
-        await until(lambda: "front" in core.app.fleet, "it is renamed")
+        await until(lambda: core.app.fleet.named("front") is not None, "it is renamed")
         assert core.task("front") is task
         assert (driver.aborted, driver.switch.name) == (0, "front")
         assert core.app.presence.admitted == {"front"}
         assert core.app.presence.absent == {"lb2"}
-        assert core.app.presence.is_synced("front")
+        assert core.app.presence.is_synced(task.switch.id)
         assert core.app.state.tables.value.pools == before
         assert core.it.said.of("switch_leaves") == []
         core.propose(core.renamed("front", "lb1"))
-        await until(lambda: core.app.fleet.get("lb1") is task, "it is renamed back")
+        await until(lambda: core.app.fleet.named("lb1") is task, "it is renamed back")
+
+    core.play(body)
+
+
+def test_a_switch_that_takes_the_name_of_one_that_leaves_is_not_emptied_in_its_place(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails on 2ad1e45: streams were known by name, and the one that stayed was cut."""
+
+    async def body() -> None:
+        await all_admitted(core)
+        stays, goes = core.drivers["lb1"], core.drivers["lb2"]
+        behind = True
+        monkeypatch.setattr(core.task("edge1"), "may_use", lambda _: behind)
+        core.propose(core.without("lb2"))
+        await until(lambda: core.it.said.of("switch_leaves"), "it leaves")
+        core.propose(core.renamed("lb1", "lb2"))
+        await until(lambda: stays.switch.name == "lb2", "it is renamed")
+        assert core.task("lb2").driver is stays
+        behind = False
+        await until(lambda: goes.aborted == 1, "the other one is let go")
+        assert (stays.aborted, goes.does.holds) == (0, frozenset())
+        assert core.app.fleet.names() == {"edge1", "lb2", "leaf1"}
+        assert core.app.presence.admitted == {"lb2"}
+
+    core.play(body)
+
+
+def test_one_edit_may_remove_a_switch_and_give_its_name_to_another(core: Core) -> None:
+    """Fails on 2ad1e45: the one that stayed was neither admitted nor connected any more."""
+
+    async def body() -> None:
+        await all_admitted(core)
+        stays, goes = core.drivers["lb1"], core.drivers["lb2"]
+        left = core.without("lb2")
+        called = {"lb1": "lb2"}
+        switches = tuple(
+            replace(
+                s,
+                name=called.get(s.name, s.name),
+                ports=tuple(replace(p, to=called.get(p.to, p.to)) for p in s.ports),
+            )
+            for s in left.switches
+        )
+        core.propose(replace(left, switches=switches))
+        await until(lambda: goes.aborted == 1, "the other one is let go")
+        assert (stays.aborted, stays.switch.name) == (0, "lb2")
+        assert core.app.presence.admitted == {"lb2"}
+        assert core.is_synced("lb2")
+
+    core.play(body)
+
+
+def test_pins_of_an_lb_that_leaves_end_by_the_word_of_another(core: Core) -> None:
+    """Fails on 2ad1e45: no switch said that they were idle, and they stayed for ever."""
+
+    async def body() -> None:
+        await all_admitted(core)
+        item = next(each for each in core.it.world.intent.listeners() if each.protocol is Protocol.TCP)
+        key = PinKey(listener_number(core.it.world, item), ip_address("192.0.2.1"), 4711)
+        backend = core.it.world.state_of(item).members[0].id
+        core.app.pinning.exception("lb2", key, Protocol.TCP, backend)
+        core.propose(core.without("lb2"))
+        await until(lambda: core.it.world.pins.pins[key].reporter == "lb1", "lb1 reports")
 
     core.play(body)

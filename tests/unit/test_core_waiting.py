@@ -32,8 +32,12 @@ def names(core: Whole) -> list[str]:
     return [s.name for s in core.world.intent.switches]
 
 
+def number_of(core: Whole, name: str) -> int:
+    return next(s.id for s in core.world.intent.switches if s.name == name)
+
+
 def differ(core: Whole, name: str, pins: P4Target | None = None) -> None:
-    core.app.controller.handle(PipelineMismatch(name, 7, pins))
+    core.app.controller.handle(PipelineMismatch(number_of(core, name), name, 7, pins))
 
 
 def discover(core: Whole) -> None:
@@ -77,17 +81,17 @@ def test_an_lb_is_withdrawn_while_others_wait_and_serve_but_the_last_one_is_not(
         differ(core, name)
     discover(core)
     withdraw = core.app.presence.withdraw
-    withdraw("lb1", "gets another program")
-    withdraw("lb2", "gets another program")
+    withdraw(number_of(core, "lb1"), "gets another program")
+    withdraw(number_of(core, "lb2"), "gets another program")
     assert core.app.presence.admitted == {"lb3"}
-    withdraw("lb3", "gets another program")
+    withdraw(number_of(core, "lb3"), "gets another program")
     assert core.app.presence.admitted == {"lb3"}
 
 
 def test_one_whose_stream_ends_while_it_waits_is_left_out(core: Whole) -> None:
     differ(core, "lb1")
     differ(core, "lb2")
-    core.app.controller.handle(MismatchEnded("lb1"))
+    core.app.controller.handle(MismatchEnded(number_of(core, "lb1"), "lb1"))
     assert presence(core) == (frozenset({"lb1"}), LBS - {"lb1"})
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 import pytest
 
+from controller.model.reload import IntentFile
+from tests.edits import slow
 from tests.edits.fabric import Fabric, Moved
 from tests.edits.generator import EDITS
 from tests.edits.sequence import play
+from tests.edits.slow import Torn
 
 SEQUENCES = 120
 
@@ -19,6 +23,7 @@ def test_no_connection_moves_whatever_an_operator_does() -> None:
         done += play(seed)
     assert set(EDITS) <= set(done), "every kind of edit was made"
     assert min(done["restart"], done["death"], done["refused"], done["judged"]) > 0
+    assert min(done["half a file not read"], done["half a file refused"]) > 0
 
 
 def test_a_planner_that_forgets_a_listeners_past_is_found_out() -> None:
@@ -40,4 +45,11 @@ def test_a_planner_that_forgets_a_listeners_past_is_found_out() -> None:
 @pytest.mark.parametrize("seed", [1386])
 def test_what_once_moved_a_connection_moves_none(seed: int) -> None:
     """1386: a listener's own state was given up for a pool's that had drained the same server for longer."""
-    play(seed)
+    play(seed, slowly=0)
+
+
+def test_a_reader_that_does_not_wait_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The property can fail: a reader that takes a file as it looks takes half of it."""
+    monkeypatch.setattr(slow, "IntentFile", partial(IntentFile, quiet=0.0))
+    with pytest.raises(Torn, match=r"cut at \d+: after .* s there was read"):
+        play(1, slowly=1)

@@ -73,17 +73,22 @@ class Core:
 
     def __init__(self, path: Path, document: str) -> None:
         path.write_text(document, encoding="utf-8")
-        file = IntentFile(path)
-        file.poll()
+        self._path = path
         self.said, self.store, self.clock = Said(), MemoryStore(), SetClock()
         self.prober: Prober
+        self.start()
+        self.pass_all()
+
+    def start(self) -> None:
+        """A controller begins, with what is stored; one that was there before is gone."""
+        file = IntentFile(self._path)
+        file.poll()
 
         def make(take: Any) -> HealthService:
             return HealthService(take, now=self.clock.now, prober=self._prober)
 
         self.app = App(file, self.store, Journal(self.said, self.clock.wall), self.clock, make)
         asyncio.run(self.app.begin())
-        self.pass_all()
 
     def _prober(self, take: Callable[[list[ProbeResult]], None], problem: object) -> Prober:
         self.prober = Prober(take)
@@ -157,6 +162,38 @@ def test_a_dead_servers_grace_ends_in_time_whatever_the_wall_clock_does(core: Co
     core.clock.time += 2
     core.commit()
     assert core.fate("s3") is Fate.MOVE
+
+
+def test_a_server_that_came_back_while_no_controller_ran_keeps_its_connections(core: Core) -> None:
+    """Fails on 2ad1e45: its grace ended meanwhile, and a living server's connections were given away."""
+    core.prober.answer(core.address("s3"), False, core.clock.time, 3)
+    core.commit()
+    assert core.fate("s3") is Fate.DRAIN
+    core.clock.time += 2 * KEEP_FOR
+    core.start()
+    assert core.fate("s3") is Fate.DRAIN
+    core.prober.answer(core.address("s3"), True, core.clock.time, 2)
+    core.commit()
+    assert core.fate("s3") is Fate.NORMAL
+    assert core.said.of("verdict")[-1]["up"] is True
+
+
+def test_a_server_that_is_still_down_after_a_restart_has_its_grace_from_the_first_failure(core: Core) -> None:
+    core.prober.answer(core.address("s3"), False, core.clock.time, 3)
+    core.commit()
+    core.clock.time += 2 * KEEP_FOR
+    core.start()
+    said = len(core.said.of("verdict"))
+    core.prober.answer(core.address("s3"), False, core.clock.time)
+    core.clock.time += KEEP_FOR - 0.1
+    core.commit()
+    assert core.fate("s3") is Fate.DRAIN
+    core.clock.time += 0.2
+    core.commit()
+    assert core.fate("s3") is Fate.MOVE
+    assert len(core.said.of("verdict")) == said, "nothing changed"
+    core.start()
+    assert core.fate("s3") is Fate.MOVE, "what was given away stays so"
 
 
 def test_a_deadline_that_came_while_the_state_was_touched_is_not_lost(core: Core) -> None:
@@ -233,10 +270,29 @@ def test_a_switch_that_connects_again_brings_no_pin_back(core: Core) -> None:
     found = [FoundPin(7, number, CLIENT, 1000, backend, True)]
     core.app.pinning.adopt("lb1", found)
     assert core.app.pinning.count == 1
-    core.app.pinning.idle("lb1", 7)
+    core.app.pinning.idle("lb1", 7, core.clock.now())
     assert core.app.pinning.count == 0
     core.app.pinning.adopt("lb1", found)
     assert core.app.pinning.count == 0
+
+
+def test_a_pin_whose_connection_spoke_elsewhere_while_no_controller_ran_does_not_end(core: Core) -> None:
+    """Fails on 2ad1e45: another switch had seen it and could not say so, and the reporter's timer ended it.
+
+    Found by the soak, on both kinds of switch.
+    """
+    item = next(i for i in core.intent.listeners() if i.mode is Mode.DR)
+    number = listener_number(core.app.targets.world, item)
+    memory = core.app.targets.world.memory[core.app.targets.world.state_key(item)]
+    backend = core.app.targets.world.state_of(item).members[0].id
+    key = PinKey(number, CLIENT, 1000)
+    core.app.pinning.adopt("lb1", [FoundPin(7, number, CLIENT, 1000, backend, True)])
+    pinning, up = core.app.pinning, core.clock.now()
+    pinning.heard_since = lambda: {"lb1": up, "lb2": up}
+    pinning.idle("lb1", 7, up + memory - 1)
+    assert pinning.backend(key) == backend
+    pinning.idle("lb2", 7, up + 2 * memory - 1)
+    assert pinning.backend(key) is None, "lb2 was heard, and had not seen it for as long"
 
 
 def test_a_dead_server_leaves_soon_after_the_store_can_be_written_again(core: Core) -> None:

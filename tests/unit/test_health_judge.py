@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
@@ -56,6 +57,18 @@ def only(of: Target, *members: BackendRef) -> Targets:
     return {of: frozenset(members)}
 
 
+def test_a_server_that_is_remembered_as_down_is_confirmed_by_the_first_failure_of_our_own() -> None:
+    bench = Bench(
+        only(A, S1) | only(B, S2), [Verdict(*S1, False, 1.0, "refused"), Verdict(*S2, False, 1.0, "")]
+    )
+    assert {v.confirmed for v in bench.judge.verdicts().values()} == {math.inf}
+    assert bench.hear((A, False), (A, False)) == [("s1", False)], "said once"
+    assert bench.judge.verdicts()[S1] == Verdict(*S1, False, 1.0, "refused", 1001.0)
+    assert bench.judge.verdicts()[S2].confirmed == math.inf
+    bench.hear((B, True), (B, True), (B, False), (B, False), (B, False))
+    assert (bench.up[S2], bench.judge.verdicts()[S2].confirmed) == (False, -math.inf), "judged by our own"
+
+
 def test_cold_start_has_no_verdict_until_the_first_result_decides() -> None:
     bench = Bench(only(A, S1) | only(B, S2))
     assert bench.first == []
@@ -77,7 +90,7 @@ def test_seeded_verdicts_stand_until_results_change_them() -> None:
     bench = Bench(only(A, S1) | only(B, S2), [Verdict(*S1, True, 1.0, "x"), Verdict(*S2, False, 2.0, "y")])
     assert bench.first == []
     assert bench.up == {S1: True, S2: False}
-    assert bench.hear((A, True), (B, False), (A, False), (B, True)) == []
+    assert bench.hear((A, True), (B, False), (A, False), (B, True)) == [("s2", False)], "confirmed"
     assert bench.hear((A, False), (B, True)) == [("s1", False), ("s2", True)]
 
 

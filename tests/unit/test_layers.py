@@ -72,7 +72,16 @@ FLOORS = (
         ),
         (*SOUTHBOUND, "clock", "sites", "p4src", "plan of P4", "places"),
     ),
-    Floor("fleet", ("controller.core.fleet", "controller.core.timers"), RULES),
+    Floor(
+        "fleet",
+        (
+            "controller.core.audits",
+            "controller.core.fleet",
+            "controller.core.timers",
+            "controller.core.watcher",
+        ),
+        RULES,
+    ),
     Floor(
         "reports of OpenFlow",
         ("controller.core.openflow_reports", "controller.core.trial", "controller.core.conntrack"),

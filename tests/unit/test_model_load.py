@@ -12,16 +12,14 @@ from controller.model.errors import ConfigError, ConfigErrors, FileError, YamlEr
 from controller.model.load import load_intent, load_text
 from controller.model.summary import summarise
 from controller.spec.health import HealthCheck, ProbeKind
+from controller.spec.policy import Failback, Failover, OnDown, Then
 from controller.spec.types import (
     Affinity,
     Backend,
-    Failback,
-    Failover,
     Guard,
     Intent,
     Listener,
     Mode,
-    OnDown,
     OpenFlowPlacement,
     Pool,
     Port,
@@ -31,7 +29,6 @@ from controller.spec.types import (
     Site,
     Subnet,
     Switch,
-    Then,
     Vip,
 )
 from tests.unit.spoil import DATA

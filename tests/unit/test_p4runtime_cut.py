@@ -16,7 +16,9 @@ from pyroute2 import netns
 from controller.southbound.p4.channel import UNACKNOWLEDGED
 from controller.southbound.p4.connection import BEAT_DEADLINE
 from controller.southbound.p4.events import Connected, Disconnected, Unreachable
-from tests.fakes.p4driven import NAME, driven
+from p4src.diff import diff
+from p4src.target import P4Target
+from tests.fakes.p4driven import NAME, driven, target
 from tests.fakes.p4relay import relay
 from tests.fakes.p4switches import DEVICE, EmbeddedSwitch
 from topo import state
@@ -63,13 +65,15 @@ def test_a_cut_network_is_noticed_while_the_switch_has_work_to_do(
         async with relay(switch, wire), driven() as it:
             it.driver.connect(NAME, f"198.18.77.2:{wire.getsockname()[1]}", DEVICE, 7)
             session = (await it.next(Connected)).session
+            await session.write(diff(P4Target(), target()))
             await session._busy.acquire()
             ip("link", "set", HERE, "down")
             assert (await it.next(Disconnected)).session is session
             assert "is gone" in (await it.next(Unreachable)).why
             session._busy.release()
             ip("link", "set", HERE, "up")
-            assert not (await it.next(Connected)).session.pushed
+            again = (await it.next(Connected)).session
+            assert (await again.read()).target == target(), "nothing was pushed"
 
     switch = EmbeddedSwitch(tmp_path)
     switch.start()

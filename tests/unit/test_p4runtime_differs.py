@@ -63,16 +63,14 @@ def test_a_switch_with_another_program_keeps_its_entries_until_the_push_is_allow
         async with driven() as it:
             assert (await waiting(it, switch)).cookie == OTHER
             await nothing_for(it, 2 * p4link.BEAT)
-            assert it.driver.sessions() == {}
         async with driven(other()) as before:
             assert (await (await before.session(switch, term=9)).read()).target == target()
         async with driven() as it:
             await waiting(it, switch, term=10)
-            it.driver.allow_push(NAME)
+            it.driver.allow_push(DEVICE)
             session = (await it.next(Connected)).session
-            assert session.pushed
             assert (await session.read()).target == P4Target()
-            it.driver.allow_push(NAME)
+            it.driver.allow_push(DEVICE)
             await nothing_for(it, 0.5)
 
     asyncio.run(body())
@@ -96,7 +94,7 @@ def test_the_pins_of_a_switch_that_waits_are_read_and_nothing_else(switch: Start
 def test_a_fresh_switch_gets_the_program_at_once(switch: Startable) -> None:
     async def body() -> None:
         async with driven() as it:
-            assert (await it.session(switch)).pushed
+            assert (await (await it.session(switch)).read()).target == P4Target()
             assert it.events.empty()
 
     asyncio.run(body())
@@ -123,7 +121,7 @@ def test_a_newer_term_is_claimed_while_waiting_and_the_switch_waits_on(switch: S
             await waiting(it, switch)
             it.driver.connect(NAME, switch.address, DEVICE, 12)
             await nothing_for(it, 0.5)
-            it.driver.allow_push(NAME)
+            it.driver.allow_push(DEVICE)
             assert (await it.next(Connected)).session.term == 12
 
     asyncio.run(body())
@@ -135,15 +133,16 @@ def test_a_switch_that_dies_or_gets_another_primary_while_it_waits_is_told(switc
         async with driven() as it, driven(other()) as newer:
             await waiting(it, switch)
             await newer.session(switch, term=20)
-            assert await it.next(MismatchEnded) == MismatchEnded(NAME)
+            assert await it.next(MismatchEnded) == MismatchEnded(DEVICE, NAME)
             assert await it.next(Backup) == Backup(NAME, 20, 20)
             it.driver.connect(NAME, switch.address, DEVICE, 30)
             await it.next(PipelineMismatch)
             await newer.driver.close()
             await asyncio.to_thread(switch.stop)
-            assert await it.next(MismatchEnded) == MismatchEnded(NAME)
+            assert await it.next(MismatchEnded) == MismatchEnded(DEVICE, NAME)
             await asyncio.to_thread(switch.start)
-            assert (await it.next(Connected)).session.pushed, "it came back fresh"
+            back = (await it.next(Connected)).session
+            assert (await back.read()).target == P4Target(), "it came back fresh"
 
     asyncio.run(body())
 
@@ -161,7 +160,7 @@ def test_a_refused_push_leaves_the_switch_waiting_with_what_it_holds(switch: Sta
         config.cookie.cookie = 2
         async with driven(replace(bad, config=config, cookie=2)) as it:
             await waiting(it, switch)
-            it.driver.allow_push(NAME)
+            it.driver.allow_push(DEVICE)
             said: list[Event] = [
                 await it.next(MismatchEnded),
                 await it.next(Unreachable),

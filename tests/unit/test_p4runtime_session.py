@@ -44,7 +44,6 @@ class Wire:
             stream,
             self.events.append,
             lambda: None,
-            False,
         )
 
     def now(self) -> int:

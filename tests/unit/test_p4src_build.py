@@ -8,14 +8,13 @@ from enum import IntEnum
 from pathlib import Path
 
 import pytest
-from finsy.proto import p4i
-from google.protobuf import text_format
 
 from p4src import ids
 from p4src.compile import BUILD, COMPILER, HERE, PROGRAMS, compile_into, digests, outputs, recorded
 from p4src.hashes import PEERS_MASK
 from p4src.spec import BUCKETS
 from p4src.target import ORDER
+from tests.fakes.p4client import program_info
 
 _CONSTANT = re.compile(r"^(?://)?\s*(?:const \S+ )?((?:REASON|OP|DROP)_\w+)(?: =)? (\d+)", re.MULTILINE)
 _SIZE = re.compile(r"^const int (\w+) = (\d+);", re.MULTILINE)
@@ -24,12 +23,6 @@ _SIZE = re.compile(r"^const int (\w+) = (\d+);", re.MULTILINE)
 def _sizes() -> dict[str, int]:
     text = (HERE / "shared" / "sizes.p4").read_text()
     return {name: int(value) for name, value in _SIZE.findall(text)}
-
-
-def _info() -> p4i.P4Info:
-    info = p4i.P4Info()
-    text_format.Parse(outputs("balancer")[1].read_text(), info)
-    return info
 
 
 def test_the_outputs_are_those_of_the_sources_and_nobody_edited_either() -> None:
@@ -88,7 +81,7 @@ def test_no_number_means_two_things() -> None:
     ],
 )
 def test_tables_have_the_sizes_that_are_promised(table: str, size: str) -> None:
-    found = {each.preamble.alias: each.size for each in _info().tables}
+    found = {each.preamble.alias: each.size for each in program_info(outputs("balancer")[1]).tables}
     assert found[table] == _sizes()[size]
 
 
@@ -104,7 +97,7 @@ def test_sizes_hold_what_the_rest_counts_on() -> None:
 
 
 def test_every_table_has_its_place_in_the_order_of_writing() -> None:
-    aliases = {each.preamble.alias for each in _info().tables}
+    aliases = {each.preamble.alias for each in program_info(outputs("balancer")[1]).tables}
     assert set(ORDER) | {"slot", "self"} == aliases
 
 
@@ -114,5 +107,6 @@ def test_ids_of_tables_are_stated_in_the_sources_and_never_reused() -> None:
         "".join(path.read_text() for path in sorted((HERE / "v1model").glob("*.p4")) if path.stem != "l2"),
     )
     by_name = {name: int(number, 16) for number, name in stated}
-    assert {each.preamble.alias: each.preamble.id for each in _info().tables} == by_name
+    tables = program_info(outputs("balancer")[1]).tables
+    assert {each.preamble.alias: each.preamble.id for each in tables} == by_name
     assert len(set(by_name.values())) == len(stated)

@@ -9,7 +9,6 @@ from ipaddress import ip_network
 import numpy as np
 import pytest
 from finsy.proto import p4i
-from google.protobuf import text_format
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from p4src.pipeline import nexthop, target
 from p4src.spec import BUCKETS, FIRST_GROUP, UPLINKS, Group, P4Needs, RouteSpec, Secret
 from p4src.target import ORDER, EntryKey, P4Target
 from tests.fakes.duties import POOL, edge_duty, lb_duty
+from tests.fakes.p4client import program_info
 
 LOCAL = (ip_network("10.3.0.0/24"), ip_network("fd00:3::/64"))
 PORT_SETS = ((1,), (2,), (1, 2))
@@ -49,19 +49,13 @@ DUTIES = {"lb": _with_addresses(lb_duty()), "edge": _with_addresses(edge_duty())
 EACH = pytest.mark.parametrize("duty", list(DUTIES.values()), ids=list(DUTIES))
 
 
-def _info() -> p4i.P4Info:
-    info = p4i.P4Info()
-    text_format.Parse(outputs("balancer")[1].read_text(), info)
-    return info
-
-
 def _made(duty: SwitchSpec) -> P4Target:
     return target(duty, _needs(duty))
 
 
 @EACH
 def test_every_entry_is_one_that_its_table_takes(duty: SwitchSpec) -> None:
-    info = _info()
+    info = program_info(outputs("balancer")[1])
     tables = {table.preamble.alias: table for table in info.tables}
     actions = {action.preamble.id: action for action in info.actions}
     for key, body in _made(duty).entries.items():
@@ -102,7 +96,8 @@ def test_metered_tables_get_their_meter_and_no_other_does(duty: SwitchSpec) -> N
 
 @EACH
 def test_the_configuration_fits_its_action(duty: SwitchSpec) -> None:
-    configure = next(action for action in _info().actions if action.preamble.alias == "configure")
+    actions = program_info(outputs("balancer")[1]).actions
+    configure = next(action for action in actions if action.preamble.alias == "configure")
     configuration = _made(duty).configuration
     assert configuration is not None
     assert tuple(param.name for param in configure.params) == configuration._fields

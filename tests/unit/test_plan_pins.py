@@ -138,3 +138,21 @@ def test_what_changed_since_a_version_is_known() -> None:
     assert made.newer_than(version) == 1
     made.seen("lb2", made.pins[A].id)
     assert made.newer_than(version) == 2
+
+
+def test_two_switches_that_change_names_keep_their_pins() -> None:
+    """Fails on 2ad1e45: one after the other was renamed, and both had all of them."""
+    made = book(("lb1", A, 7), ("lb2", B, 8))
+    assert made.rename({"lb1": "lb2", "lb2": "lb1"})
+    assert (made.pins[A].reporter, made.pins[B].reporter) == ("lb2", "lb1")
+    assert not made.rename({"lb3": "lb4"})
+
+
+def test_an_idle_pin_is_handed_to_a_switch_that_may_have_seen_the_connection_unheard() -> None:
+    made = book(("lb1", A, 7))
+    number = made.pins[A].id
+    assert made.idle("lb1", number, "lb2")
+    assert (made.pins[A].id, made.pins[A].reporter) == (number, "lb2")
+    assert not made.idle("lb1", number), "it reports no longer"
+    assert made.idle("lb2", number)
+    assert made.numbered(number) is None

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller import maglev
+from controller.plan.history import dump, load
 from controller.plan.ids import IdAllocator, Space
-from controller.plan.pool import Health, PoolState, next_change, step
+from controller.plan.pool import UNCONFIRMED, Health, PoolState, next_change, step
+from controller.spec.policy import OnDown, Then
 from controller.spec.switch import Fate
-from controller.spec.types import Backend, OnDown, Pool, Protocol, Then
+from controller.spec.types import Backend, Pool, Protocol
 
 W, MEMORY = 120.0, 900.0
 SLOTS = 4096
@@ -235,6 +237,34 @@ def test_connections_of_a_down_backend_stay_for_a_while_and_then_follow_the_poli
     kept = fate is Fate.DRAIN
     assert (life.id("b") in later.before) is kept
     assert bool((later.watched >> 16 == life.id("b")).any()) is kept
+
+
+def test_a_backend_that_a_restarted_controller_is_told_is_down_gives_nothing_away_before_a_probe_fails() -> (
+    None
+):
+    """Fails on 2ad1e45: it may have come back while no controller looked, and its connections were reset."""
+    life = Life(pool("a", "b", "c", on_down_tcp=OnDown(10.0, Then.RESET)))
+    life.go(100.0, health=down("b", since=100.0))
+    told = {"b": replace(life.health["b"], confirmed=UNCONFIRMED)}
+    life.state = load(dump(life.state))
+    life.go(200.0, health=told)
+    assert life.fate("b", 200.0) is Fate.DRAIN
+    assert life.next() == 100.0 + W
+    life.go(201.0, health={"b": replace(told["b"], confirmed=201.0)})
+    assert life.next() == 211.0
+    assert life.fate("b", 210.9) is Fate.DRAIN
+    assert life.fate("b", 211.0) is Fate.RESET
+
+
+def test_what_a_down_backend_gave_away_before_a_restart_stays_given_away() -> None:
+    life = Life(pool("a", "b", "c", on_down_tcp=OnDown(10.0, Then.RESET)))
+    life.go(100.0, health=down("b", since=100.0))
+    life.go(110.0)
+    life.state = load(dump(life.state))
+    life.go(120.0, health={"b": replace(life.health["b"], confirmed=UNCONFIRMED)})
+    assert life.fate("b", 120.0) is Fate.RESET
+    life.go(121.0, health={})
+    assert life.fate("b", 121.0) is Fate.NORMAL
 
 
 def test_udp_leaves_a_down_backend_at_once() -> None:

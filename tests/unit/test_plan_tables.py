@@ -14,6 +14,7 @@ from controller.plan.edits import breaking
 from controller.plan.ids import Space
 from controller.plan.pool import PoolState
 from controller.plan.tables import RESETS, Tables, advance, deadline, probed, served
+from controller.spec.policy import Then
 from controller.spec.switch import Fate
 from controller.spec.types import (
     Affinity,
@@ -27,7 +28,6 @@ from controller.spec.types import (
     Role,
     Site,
     Switch,
-    Then,
     Vip,
 )
 from tests.fakes import worlds

@@ -14,22 +14,13 @@ from hypothesis import strategies as st
 from controller.plan import writer
 from controller.plan.accept import accept
 from controller.plan.edits import breaking
-from controller.plan.pool import Health, PoolState
+from controller.plan.pool import UNCONFIRMED, Health, PoolState
 from controller.plan.tables import Tables, advance, deadline, later
 from controller.plan.writer import HandoverRefused
 from controller.spec.health import HealthCheck
+from controller.spec.policy import Failback, Failover
 from controller.spec.switch import Fate
-from controller.spec.types import (
-    Backend,
-    Failback,
-    Failover,
-    Intent,
-    Listener,
-    Mode,
-    Pool,
-    Protocol,
-    Vip,
-)
+from controller.spec.types import Backend, Intent, Listener, Mode, Pool, Protocol, Vip
 from tests.edits.fabric import restored_tables, stored
 
 NAMES = ("a", "b", "c")
@@ -419,3 +410,9 @@ def test_there_is_never_a_second_writer_and_none_is_replaced_without_a_cause(
             assert life.writer == was
         if life.writer is not None and life.writer != was and was in able and not lives:
             assert life.health[life.writer].up, "only one that is judged up takes over from one that is down"
+
+
+def test_a_writer_that_the_store_says_is_down_stays_the_writer_until_a_probe_fails() -> None:
+    told = {"a": Health(False, 1.0, "refused", UNCONFIRMED), "b": Health(True, 1.0)}
+    assert writer.choose(db("a", "b"), "a", told, 100.0) == "a"
+    assert writer.choose(db("a", "b"), "a", told | {"a": replace(told["a"], confirmed=100.0)}, 100.0) == "b"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import struct
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
 from controller.southbound.openflow import session as session_module
 from controller.southbound.openflow.events import Connected, Disconnected, Refused
-from controller.spec.slots import SlotTable
+from controller.spec.slots import Bytes, SlotTable
 from flows import messages
 from flows.actions import Output, pack_all
 from flows.diff import diff
@@ -267,6 +269,56 @@ def test_a_switch_that_reads_no_more_is_given_up_at_the_deadline_and_its_end_is_
     rig.control.event(rig.switch.datapath_id, Disconnected)
     with pytest.raises(SwitchGone):
         rig.read()
+
+
+def test_a_switch_that_goes_on_answering_is_waited_for_longer_than_the_deadline(
+    rig: Rig, everything: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each part of an answer comes in time, all of them take longer than one deadline."""
+    rig.converge(everything)
+    rig.switch.most = 1
+    reply, parts = rig.switch._reply, itertools.count(1)
+
+    def slowly(request: int, kind: int, xid: int, body: bytes) -> None:
+        if request == MULTIPART_REQUEST and next(parts) <= 60:
+            time.sleep(0.05)
+        reply(request, kind, xid, body)
+
+    monkeypatch.setattr(rig.switch, "_reply", slowly)
+    monkeypatch.setattr(session_module, "DEADLINE", 2.0)
+    began = time.monotonic()
+    assert rig.read({duties.POOL: 256}).target.flows == everything.flows
+    assert time.monotonic() - began > session_module.DEADLINE
+
+
+def test_a_switch_that_goes_on_taking_messages_is_waited_for_longer_than_the_deadline(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each share is taken in time; packets go out between them, and no message is divided."""
+    monkeypatch.setattr(session_module, "DEADLINE", 2.0)
+    monkeypatch.setattr(session_module, "_SHARE", 1_000)
+    push, shares = rig.session._push, itertools.count(1)
+
+    def slowly(pieces: list[bytes | Bytes]) -> None:
+        if next(shares) <= 60:
+            time.sleep(0.05)
+        push(pieces)
+
+    monkeypatch.setattr(rig.session, "_push", slowly)
+    slots = SlotTable(np.full(1 << 9, 3, np.uint16), np.full(1 << 9, 4, np.uint16))
+    changes = diff(PLACED, Target(), Target(slots={1: slots}))
+
+    async def both() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(rig.session.write(changes, "lb1"))
+            await asyncio.sleep(0)
+            group.create_task(rig.session.send_packet(b"a frame of ours", pack_all([Output(1)]), 0))
+
+    began = time.monotonic()
+    rig.control.run(both())
+    assert time.monotonic() - began > session_module.DEADLINE
+    assert len(rig.switch.mods) == 2 << 9
+    assert rig.switch.packets_out[0].data == b"a frame of ours"
 
 
 def test_the_role_is_claimed_with_the_controllers_term(rig: Rig) -> None:

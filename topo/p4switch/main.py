@@ -7,12 +7,10 @@ import gc
 import logging
 import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from enum import IntEnum
 from pathlib import Path
-from types import FrameType
 
 from topo.p4switch.dataplane import DataPlane
 from topo.p4switch.errors import P4SwitchError
@@ -30,6 +28,9 @@ GARBAGE_THRESHOLDS = (50_000, 20, 50)
 
 READY = "ready"
 """First word of the one line on standard output that says that the switch serves."""
+
+STOPS = (signal.SIGTERM, signal.SIGINT)
+"""What ends a switch."""
 
 
 class ExitCode(IntEnum):
@@ -53,20 +54,15 @@ def main(arguments: Sequence[str]) -> ExitCode:
     _log_to(options)
     for notice in options.notices:
         print(f"evenkeel switch: {notice} is simple_switch_grpc's and changes nothing here", file=sys.stderr)
-    stop = threading.Event()
-
-    def told(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, told)
+    # Waited for, not handled: a handler that sets an event waits for ever for what it has just interrupted.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
         with contextlib.ExitStack() as parts:
             service = _start(options, parts)
             gc.freeze()
             gc.set_threshold(*GARBAGE_THRESHOLDS)
             print(f"{READY}: device {options.device_id} at {options.address}", flush=True)
-            stop.wait()
+            signal.sigwait(STOPS)
             LOG.info("stopping; %s packet-ins and %s digests dropped", *service.dropped())
     except (OSError, P4SwitchError) as error:
         print(f"evenkeel switch: {error}", file=sys.stderr)

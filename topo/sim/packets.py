@@ -6,6 +6,8 @@ import struct
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
+from controller.frames.checksum import checksum
+
 BROADCAST = b"\xff" * 6
 ARP, IPV4 = 0x0806, 0x0800
 IPIP, TCP = 4, 6
@@ -38,16 +40,6 @@ class Question(NamedTuple):
     mac: bytes
     sender: str
     target: str
-
-
-def checksum(data: bytes) -> int:
-    """The Internet checksum; 0 over data that holds its own right one."""
-    if len(data) % 2:
-        data += b"\0"
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
 
 
 def ethernet(dst: bytes, src: bytes, kind: int, payload: bytes) -> bytes:

@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import socket
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,7 +31,11 @@ from flows.readback import Readback, Reader
 from flows.tables import Placed
 
 DEADLINE = 10.0
-"""Seconds that a switch may take for one request or one phase."""
+"""Seconds for which a switch may do nothing about a request or a phase: take no more of it, send no part of an answer.
+
+Not for the whole: half a million flows take a slow switch longer, and it would be cut and read for ever."""
+_SHARE = 1024 * 1024
+"""Bytes after which a switch that takes them counts as alive, and packets have their turn."""
 _PIECE = 256 * 1024
 """Bytes handed to os-ken at a time."""
 _SHORT = 32 * 1024
@@ -44,8 +48,14 @@ _NAMES = {FLOW_MOD: "flow", GROUP_MOD: "group", METER_MOD: "meter"}
 class _Request:
     """The answer is awaited."""
 
-    future: asyncio.Future[bytes]
+    future: asyncio.Future[list[bytes]]
+    limit: asyncio.Timeout
     parts: list[bytes] = field(default_factory=list)
+
+    def goes_on(self) -> None:
+        """The switch is at work: the deadline begins again."""
+        if not self.limit.expired():
+            self.limit.reschedule(asyncio.get_running_loop().time() + DEADLINE)
 
 
 class Session:
@@ -81,11 +91,11 @@ class Session:
         """
         reader, long = Reader(placed, pool_slots), False
         for table in placed.tables:
-            body = await self._ask(messages.flow_stats_request(table))
-            if len(body) <= _SHORT:
-                reader.table(table, body)
+            parts = await self._parts(messages.flow_stats_request(table))
+            if sum(map(len, parts)) <= _SHORT:
+                reader.table(table, b"".join(parts))
             else:
-                await aside(reader.table, table, body)
+                await aside(lambda number, of: reader.table(number, b"".join(of)), table, parts)
                 long = True
         groups = await self._ask(messages.group_desc_request())
         meters = await self._ask(messages.meter_config_request())
@@ -154,20 +164,25 @@ class Session:
         sent: list[bytes | Bytes] = [*phase.messages, *phase.bulk]
         self._phase = (first, sent, errors)
         try:
-            await self._ask(messages.barrier(), pieces=pieces, xid=self._own(xid))
+            await self._parts(messages.barrier(), pieces, self._own(xid))
         finally:
             self._phase = None
         return errors
 
-    async def _ask(
+    async def _ask(self, request: bytes) -> bytes:
+        return b"".join(await self._parts(request))
+
+    async def _parts(
         self, request: bytes, pieces: Iterable[bytes | Bytes] = (), xid: int | None = None
-    ) -> bytes:
+    ) -> list[bytes]:
+        """What is answered to a request behind these pieces, by message."""
         number = self._next() if xid is None else xid
-        waiting = _Request(self._loop.create_future())
-        self._waiting[number] = waiting
         try:
-            async with asyncio.timeout(DEADLINE):
-                await self._send([*pieces, self._stamp(request, number)])
+            async with asyncio.timeout(DEADLINE) as limit:
+                waiting = self._waiting[number] = _Request(self._loop.create_future(), limit)
+                for share in _shares([*pieces, self._stamp(request, number)]):
+                    await self._send(share)
+                    waiting.goes_on()
                 return await waiting.future
         except TimeoutError:
             raise SwitchTimeout(f"switch {self} did not answer within {DEADLINE:g} s") from None
@@ -196,8 +211,9 @@ class Session:
         if kind == MULTIPART_REPLY:
             request.parts.append(message[16:])
             if int.from_bytes(message[10:12], "big") & 1:
+                request.goes_on()
                 return
-        request.future.set_result(b"".join(request.parts))
+        request.future.set_result(request.parts)
 
     def _error(self, xid: int, message: bytes) -> None:
         kind, code = struct.unpack_from("!HH", message, 8)
@@ -233,6 +249,23 @@ class Session:
         numbers = (np.arange(first, first + len(rows)) % _XIDS + (OWN_XID << 24)).astype(">u4")
         rows[:, 4:8] = numbers.view(np.uint8).reshape(-1, 4)
         return np.ascontiguousarray(rows)
+
+
+def _shares(pieces: Iterable[bytes | Bytes]) -> Iterator[list[bytes | Bytes]]:
+    """The pieces in shares of some ``_SHARE`` bytes; no message is divided, since others may go out in between."""
+    share: list[bytes | Bytes] = []
+    size = 0
+    for piece in pieces:
+        step = max(len(piece) if isinstance(piece, bytes) else _SHARE // piece.shape[1], 1)
+        for at in range(0, len(piece), step):
+            part = piece[at : at + step]
+            share.append(part)
+            size += len(part) if isinstance(part, bytes) else part.size
+            if size >= _SHARE:
+                yield share
+                share, size = [], 0
+    if share:
+        yield share
 
 
 def _message_at(sent: list[bytes | Bytes], index: int) -> bytes | None:

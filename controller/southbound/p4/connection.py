@@ -148,7 +148,7 @@ class Connection:
 
     def _say(self, problem: str) -> None:
         new, self._problem = problem != self._problem, problem
-        self._on_event(Unreachable(self.name, problem, new))
+        self._on_event(Unreachable(self.device_id, self.name, problem, new))
 
     async def _connection(self) -> None:
         """One connection, until it ends. Raises SwitchError."""
@@ -277,17 +277,16 @@ class Connection:
             stream,
             self._on_event,
             self.cut,
-            pushed,
         )
         self._problem = ""
-        self._on_event(Connected(self.session))
+        self._on_event(Connected(self.session, pushed))
 
     async def _wait(self, channel: P4Channel, running: p4r.ForwardingPipelineConfig) -> None:
         """The switch serves with what it holds, until we are allowed to push."""
         pins = await pins_of(channel, self.device_id, running, self._pipeline)
         self._differs = running.cookie.cookie
         self._problem = ""
-        self._on_event(PipelineMismatch(self.name, self._differs, pins))
+        self._on_event(PipelineMismatch(self.device_id, self.name, self._differs, pins))
 
     def _push_request(self, election: p4r.Uint128) -> p4r.SetForwardingPipelineConfigRequest:
         return p4r.SetForwardingPipelineConfigRequest(
@@ -319,4 +318,4 @@ class Connection:
             self._on_event(Disconnected(session))
         differed, self._differs = self._differs, None
         if differed is not None:
-            self._on_event(MismatchEnded(self.name))
+            self._on_event(MismatchEnded(self.device_id, self.name))

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from controller.southbound.p4.connection import Connection
 from controller.southbound.p4.events import Event
 from controller.southbound.p4.pipeline import Pipeline
-from controller.southbound.p4.session import P4Session
 
 
 class P4Runtime:
@@ -24,70 +23,49 @@ class P4Runtime:
         """``on_event`` is called in the event loop and must not block."""
         self._on_event = on_event
         self._pipeline = pipeline
-        self._links: dict[str, tuple[Connection, asyncio.Task[None]]] = {}
+        self._links: dict[int, tuple[Connection, asyncio.Task[None]]] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     def connect(self, name: str, address: str, device_id: int, term: int) -> None:
         """Connect to a switch and stay connected, as its primary controller if ``term`` is the highest.
 
-        Called again for a switch that is known: a newer term is claimed on the same connection; another address or
-        device id replaces the connection. ``term`` fits 64 bits; ``address`` is gRPC's: host:port,
-        [v6]:port or unix:path.
+        Switches are known by their device ids. Called again for one that is known: a newer term is claimed on the same
+        connection, and another name is only a name; another address replaces the connection. ``term`` fits 64 bits;
+        ``address`` is gRPC's: host:port, [v6]:port or unix:path.
         """
-        known = self._links.get(name)
+        known = self._links.get(device_id)
         if known is not None:
-            if (known[0].address, known[0].device_id) == (address, device_id):
+            if known[0].address == address:
+                known[0].rename(name)
                 known[0].claim(term)
                 return
-            self.release(name)
+            self.release(device_id)
         link = Connection(name, address, device_id, term, self._pipeline, self._on_event)
         task = asyncio.get_running_loop().create_task(link.run(), name=f"p4runtime {name}")
-        self._links[name] = (link, task)
+        self._links[device_id] = (link, task)
 
-    def allow_push(self, name: str) -> None:
+    def allow_push(self, device_id: int) -> None:
         """Let a switch that runs another program (``PipelineMismatch``) have ours now; what it holds is lost.
 
         Holds for the connection that the switch waits in; does nothing if it does not wait. Followed by
         ``Connected`` or ``MismatchEnded``.
         """
-        known = self._links.get(name)
+        known = self._links.get(device_id)
         if known is not None:
             known[0].allow_push()
 
-    def rename(self, names: Mapping[str, str]) -> None:
-        """Switches are called otherwise now; their connections stay."""
-        moved = {new: self._links.pop(old) for old, new in names.items() if old in self._links}
-        for name, (link, _) in moved.items():
-            link.rename(name)
-        self._links.update(moved)
-
-    def release(self, name: str) -> None:
-        """The same as ``disconnect``, without waiting for its end."""
-        known = self._links.pop(name, None)
+    def release(self, device_id: int) -> None:
+        """Let go of a switch; its session, if any, ends with an event."""
+        known = self._links.pop(device_id, None)
         if known is not None:
             known[1].cancel()
             self._ending.add(known[1])
             known[1].add_done_callback(self._ending.discard)
 
-    async def disconnect(self, name: str) -> None:
-        """Release a switch; its session, if any, ends with an event."""
-        known = self._links.pop(name, None)
-        if known is not None:
-            await _end(known[1])
-
     async def close(self) -> None:
-        """Release all switches."""
-        for name in list(self._links):
-            await self.disconnect(name)
+        """Release all switches, and wait for their end."""
+        for device_id in list(self._links):
+            self.release(device_id)
         for task in list(self._ending):
-            await _end(task)
-
-    def sessions(self) -> dict[str, P4Session]:
-        """The switches that are ours now, by name."""
-        return {name: link.session for name, (link, _) in self._links.items() if link.session is not None}
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+            with contextlib.suppress(asyncio.CancelledError):
+                await task

@@ -28,6 +28,8 @@ class Connected:
     """A switch is ours: we are its primary controller, and it runs our pipeline."""
 
     session: P4Session
+    empty: bool = False
+    """It did not run it before, so it holds nothing."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class PipelineMismatch:
     It waits for ``P4Runtime.allow_push``, or until ``MismatchEnded``.
     """
 
+    id: int
+    """Of the switch."""
     name: str
     cookie: int
     """Of the program that it runs; 0: it has none."""
@@ -69,6 +73,8 @@ class PipelineMismatch:
 class MismatchEnded:
     """A switch that waited for its push does so no longer, and is not ours: gone, refused, or another controller's."""
 
+    id: int
+    """Of the switch."""
     name: str
 
 
@@ -76,6 +82,8 @@ class MismatchEnded:
 class Unreachable:
     """A switch could not be connected, or not be made ours; it is tried again."""
 
+    id: int
+    """Of the switch."""
     name: str
     why: str
     new: bool = True

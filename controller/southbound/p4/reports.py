@@ -41,8 +41,6 @@ class Punted:
     """Where it came in."""
     listener: int
     backend: int
-    time: int
-    """The switch's clock, microseconds."""
     frame: bytes
 
 

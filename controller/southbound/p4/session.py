@@ -59,17 +59,12 @@ class P4Session:
         stream: Stream,
         on_event: Callable[[SessionEvent], None],
         cut: Callable[[], None],
-        pushed: bool,
     ) -> None:
-        """``election``: our id, the term in its high half; ``cut`` ends the connection.
-
-        ``pushed``: the pipeline was not there before, so the switch is empty.
-        """
+        """``election``: our id, the term in its high half; ``cut`` ends the connection."""
         self.name = name
         self.id = device_id
         self.election = election
         self.term: int = election.high
-        self.pushed = pushed
         self.alive = True
         self._pipeline = pipeline
         self._channel = channel
@@ -192,13 +187,13 @@ class P4Session:
     def _packet(self, packet: p4r.PacketIn) -> None:
         names = self._pipeline.packet_in
         values = {names.get(m.metadata_id, ""): int.from_bytes(m.value, "big") for m in packet.metadata}
-        reason, time = values.get("reason", 0), values.get("time", 0)
+        reason = values.get("reason", 0)
         asked = self._clocks.pop(packet.payload, None) if reason == Reason.CLOCK else None
         if asked is not None and not asked.done():
-            asked.set_result(time)
+            asked.set_result(values.get("time", 0))
         elif reason != Reason.CLOCK:
             port, listener, backend = (values.get(name, 0) for name in ("port", "listener", "backend"))
-            self._on_event(Punted(self, reason, port, listener, backend, time, packet.payload))
+            self._on_event(Punted(self, reason, port, listener, backend, packet.payload))
 
     def _idle(self, notice: p4r.IdleTimeoutNotification) -> None:
         for entry in notice.table_entry:

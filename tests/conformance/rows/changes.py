@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from controller.spec.types import Mode, Protocol, Then
+from controller.spec.policy import Then
+from controller.spec.types import Mode, Protocol
 from tests.conformance.expect import Refused, Same, Spread, To
 from tests.conformance.row import Change, Forget, Hear, In, Pass, Row
 from tests.conformance.says import Connection, connections, going_on, opening

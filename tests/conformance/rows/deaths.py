@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from controller.spec.types import OnDown, Protocol, Then
+from controller.spec.policy import OnDown, Then
+from controller.spec.types import Protocol
 from tests.conformance.expect import Alike, Lost, Refused, Same, Spread, StaysUnless, To
 from tests.conformance.expect_control import WasReset
 from tests.conformance.row import Change, In, Judge, Pass, Row

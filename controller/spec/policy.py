@@ -1,0 +1,51 @@
+"""What a pool does with connections and backends when something ends: grace times, and who serves alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Then(StrEnum):
+    """What becomes of remembered connections when a grace time has passed."""
+
+    KEEP = "keep"
+    MOVE = "move"
+    RESET = "reset"
+
+
+@dataclass(frozen=True)
+class OnDown:
+    """What remembered connections of a backend do once it is judged down."""
+
+    keep_for: float
+    """How long remembered connections stay with a backend that is down."""
+    then: Then
+    """What happens to them then: decided again, or reset."""
+
+
+TCP_ON_DOWN = OnDown(10.0, Then.MOVE)
+"""A false verdict does not kill living connections at once."""
+UDP_ON_DOWN = OnDown(0.0, Then.MOVE)
+
+
+class Failback(StrEnum):
+    """What happens when a backend lives again that is preferred to the one that serves."""
+
+    MANUAL = "manual"
+    """The one that serves goes on until it fails or is told to give way."""
+    AUTO = "auto"
+    """The preferred one takes over."""
+
+
+@dataclass(frozen=True)
+class Failover:
+    """At most one backend of the pool serves at a time (a writer, such as the primary of a database).
+
+    Preferred is the lowest priority group, and in it who stands first in the file, weight 0 and draining ones left
+    out. When another takes over, connections of the former one are reset, and panic never opens a second.
+    """
+
+    failback: Failback = Failback.MANUAL
+    """Whether a preferred backend that lives again takes over by itself (``auto``), or once the one that serves fails
+    or is drained (``manual``)."""
