@@ -47,6 +47,16 @@ def test_a_newer_controller_finds_the_pipeline_and_changes_nothing(switch: Start
     asyncio.run(body())
 
 
+def test_that_a_switch_came_without_our_program_is_said_once(switch: Startable) -> None:
+    async def body() -> None:
+        for empty in (True, False):
+            async with driven() as it:
+                it.driver.connect(NAME, switch.address, DEVICE, 7)
+                assert (await it.next(Connected)).empty is empty
+
+    asyncio.run(body())
+
+
 def test_a_pipeline_that_somebody_else_pushed_is_noticed_and_replaced_when_allowed(switch: Startable) -> None:
     async def body() -> None:
         async with driven() as it:
