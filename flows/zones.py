@@ -1,8 +1,8 @@
 """Conntrack zones of a switch: which number is for what, counted from ``placement.zones_from``.
 
-Eight for each VIP: one for each of three generations, one for embryonic connections, one for fragments of fullnat
-answers. 1,000 that backends share for fragments to them. Three to gather fragments and for those of nat answers. One
-for each fullnat listener.
+Eight for each VIP: one for each of four generations, one for embryonic connections, one for fragments of fullnat
+answers, two free. 1,000 that backends share for fragments to them. Three to gather fragments and for those of nat
+answers. One for each fullnat listener.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import NamedTuple
 from controller.spec.switch import VipSpec
 from flows.tables import BACKEND_ZONES, ZONES_PER_VIP, Placed, ZoneBase
 
-GENERATIONS = 3
+GENERATIONS = 4
+"""Zones that take turns. Two are looked at, in the others entries end."""
 
 
 class Zones(NamedTuple):
@@ -31,7 +32,7 @@ def of_vip(placed: Placed, vip: VipSpec) -> Zones:
 
 
 def lasting(placed: Placed, vip: int) -> tuple[int, ...]:
-    """Those that remember a VIP's established connections, each for two generations."""
+    """Those that remember a VIP's established connections."""
     return tuple(_base(placed, vip) + n for n in range(GENERATIONS))
 
 

@@ -11,7 +11,7 @@ from flows.tables import Placed
 
 
 def zone_timeouts(world: PlanInput, switch: Switch) -> list[Timeouts]:
-    """What conntrack has to be told: a generation's zone remembers for two generations."""
+    """What conntrack has to be told: for how long a generation's zone remembers."""
     placed = Placed(switch.placement)
     out = []
     for vip in vips_of(world, switch):

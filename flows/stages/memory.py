@@ -6,8 +6,8 @@
                                         └miss─► unknown
 
 The mark is backend << 16 | slot. Seen from one side only, a connection stays SYN_SENT in conntrack and is never
-refreshed; its entry lives as long as the zone's timeout says. With that timeout at two generations and lookups in
-this generation's zone and the one before, whatever spoke within one generation is still known.
+refreshed; its entry lives as long as the zone's timeout says. With that timeout at two generations and more, and
+lookups in this generation's zone and the one before, whatever spoke within one generation is still known.
 """
 
 from __future__ import annotations
