@@ -79,7 +79,7 @@ def test_no_other_flap_explains_it(seen: tuple[Flap, ...]) -> None:
     assert fullnat("lb1", seen=seen).verdict == "broken"
 
 
-@pytest.mark.parametrize(("opened", "verdict"), [(20.3, "at_risk"), (10.0, "broken")])
+@pytest.mark.parametrize(("opened", "verdict"), [(20.3, "at_risk"), (19.5, "broken"), (10.0, "broken")])
 def test_what_was_opened_meanwhile_ends_when_the_edge_hears_the_lb_switch_again(
     opened: float, verdict: str
 ) -> None:

@@ -253,17 +253,15 @@ class Judge:
         """
         if path.gone:
             return not mine or path.lb in mine
-        opened = connection.opened or 0.0
+        opened, slack = connection.opened or 0.0, self._follows(path)
         spans = self._absences_of(path, self._evidence.stage.edges.get(connection.client, ""))
         ends = [left for left, _ in spans[1:]] + [path.t]
+        # One that lived on in between is one that the lb switch had not taken over.
+        spoke = [echo.t for echo in connection.echoes]
         return mine != {path.lb} and any(
-            left - self._settled <= opened <= used + self._settled and not self._spoke(connection, used, end)
+            left - slack <= opened <= used + slack and not any(used + slack < t < end - slack for t in spoke)
             for (left, used), end in zip(spans, ends, strict=False)
         )
-
-    def _spoke(self, connection: Connection, start: float, end: float) -> bool:
-        """Whether it lived on in that time, as one does that an lb switch has not taken over."""
-        return any(start + self._settled < echo.t < end - self._settled for echo in connection.echoes)
 
     def _absences_of(self, path: PathChange, edge: str) -> list[tuple[float, float]]:
         """From when to when an edge did not use an lb switch, the last time until a return."""
