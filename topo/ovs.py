@@ -79,6 +79,7 @@ class OpenVSwitch:
             )
             self._configure(shut)
             self._daemon("ovs-vswitchd", self.socket)
+            self.appctl("vlog/disable-rate-limit", "bfd")  # who asks later has to find each change
             self._forward()
 
     def _daemon(self, program: str, *arguments: str) -> None:

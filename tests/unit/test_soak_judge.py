@@ -215,6 +215,42 @@ def test_another_pools_table_is_no_risk() -> None:
     assert judge(connection(), KILL, tables=tables("app", 32.0)).verdict == "broken"
 
 
+@pytest.mark.parametrize(
+    ("pool", "vip", "port", "before", "verdict"),
+    [
+        ("app", "shop", 7000, (("repool", DR, "app"),), "at_risk"),
+        ("web", "shop", 7000, (("repool", DR, "app"),), "at_risk"),
+        ("app", "shopx", 7000, (("rename_vip", "10.0.0.100", "shopx"), ("repool", DR, "app")), "at_risk"),
+        ("app", "shop", 80, (("repool", DR, "app"),), "broken"),
+        ("app", "api", 7000, (("repool", DR, "app"),), "broken"),
+        ("app", "shop", 7000, (), "broken"),
+        ("web", "shop", 80, (("vip_off", "10.0.0.100", ""), ("vip_on", "10.0.0.100", "")), "at_risk"),
+        ("web", "shop", 80, (), "broken"),
+    ],
+    ids=[
+        "new pool",
+        "former pool",
+        "under its name of that time",
+        "another listener's",
+        "another VIP's",
+        "never its pool",
+        "the VIP was off",
+        "another listener's, and none was off",
+    ],
+)
+def test_a_table_that_a_listener_has_to_itself_counts_as_its_pools(
+    pool: str, vip: str, port: int, before: tuple[tuple[str, str, str], ...], verdict: str
+) -> None:
+    edits = Edits()
+    for number, (action, target, value) in enumerate(before):
+        edits(31.0 + number / 10, action, target, value)
+    changed = (TableChange(pool, 31.5, 31.5, vip, port),)
+    one = connection(server="s3", failure=Failure(40.5, "reset", "echo"))
+    late = done("lb", "kill", "lb1", 36.9)
+    assert judge(one, late, *edits.done, tables=changed).verdict == verdict
+    assert judge(one, *edits.done, tables=changed).verdict == "broken"
+
+
 def test_a_death_before_its_last_answer_is_no_risk() -> None:
     assert (
         judge(connection(), done("lb", "kill", "lb1", 28.0), tables=tables("web", 26.0)).verdict == "broken"

@@ -179,7 +179,15 @@ def test_the_report_has_its_documented_keys_and_no_others() -> None:
     assert built["at_risk"][0]["reason"] == "unheard: x"
     assert built["counters"]["edits.slow"] > 0
     assert built["sabotage"]["found"] is False
+    assert built["bfd_flaps"] == 0
     assert built["connections"]["by_verdict"]["ok"] == 1
+
+
+def test_a_run_on_a_machine_that_is_too_busy_for_bfd_says_so() -> None:
+    busy = outcome(flaps=3)
+    assert report.build(busy)["bfd_flaps"] == 3
+    assert "too busy a machine: 3 BFD sessions of switches that lived went down" in report.lines(busy)
+    assert busy.passed
 
 
 def test_the_terminal_names_every_broken_connection_and_why_the_run_failed() -> None:

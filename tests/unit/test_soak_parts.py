@@ -264,6 +264,14 @@ def test_the_journal_gives_tables_of_tcp_admissions_and_verdicts() -> None:
     assert notes(events)[-1] == (3.0, "event=verdict backend=s1 up=False")
 
 
+def test_the_journal_gives_tables_that_listeners_have_to_themselves() -> None:
+    names = ["api/tcp/7000 web/tcp", "api/tcp/80 app/tcp drains", "api/udp/53 web/udp"]
+    events = [{"t": 1.0, "event": "table", "pool": name, "moving": 9} for name in names]
+    events.append({"t": 2.0, "event": "table", "pool": names[0], "moving": 0})
+    found = [(one.pool, one.t, one.vip, one.port) for one in table_changes(events)]
+    assert found == [("web", 1.0, "api", 7000), ("app", 1.0, "api", 80)]
+
+
 def test_a_table_is_written_when_the_slowest_switch_has_it() -> None:
     def write(t: float, switch: str, ms: float) -> dict[str, Any]:
         return {"t": t, "event": "converged", "switch": switch, "ms": ms}

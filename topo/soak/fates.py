@@ -1,7 +1,8 @@
 """The stated set: when which connections may end although nothing is wrong, and when which are at risk. Pure.
 
-Everything is built from what the soak did itself and from clients' logs; only that a pool's table changed is taken from
-the controller's journal, as evidence for a risk. Reasons, the keys of the report:
+Everything is built from what the soak did itself and from clients' logs; only that a table changed, or that edges use
+an lb switch, is taken from the controller's journal, and whom switches heard by BFD from their own logs (``flaps``), as
+evidence for a risk. Reasons, the keys of the report:
 
 ``server_died``         its server was killed while it was open
 ``server_unreachable``  its server was cut off for longer than a verdict and ``keep_for`` take
@@ -24,6 +25,7 @@ from typing import Any
 from topo.demo.ledger import Endpoint
 from topo.soak.editor import Done
 from topo.soak.edits import Document
+from topo.soak.flaps import BFD_UP, FOREVER, Flap, down, unprovoked
 from topo.soak.stage import DRAIN_TIMEOUT, KEEP_FOR, MEMORY_TIMEOUT, Stage
 from topo.soak.steps import EDITS
 
@@ -31,10 +33,6 @@ SETTLE = 1.5
 """Seconds from when the controller took a file until the last switch follows."""
 SLACK = 0.1
 """Seconds by which time stamps of two processes may differ."""
-FOREVER = float("inf")
-BFD_UP = 2.5
-"""Seconds from when a cable carries again until BFD says so: while it is down each end speaks once a second, by RFC
-5880, and each has to hear the other twice."""
 RECONNECT = 9.0
 """Seconds from a controller's start within which a switch that lives connects: an Open vSwitch tries every 8 s."""
 
@@ -60,6 +58,8 @@ class PathChange:
     """Packets no longer come to that lb switch; else they come to it again."""
     takes: float = 0.0
     """Seconds that may pass until they do, besides what switches take to be written."""
+    edge: str = ""
+    """The only edge whose packets do so, by its own decision and at once; empty: those of all."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,11 @@ def pool_of(document: Document, endpoint: Endpoint) -> dict[str, Any] | None:
                 pools: list[dict[str, Any]] = document["pools"]
                 return next(pool for pool in pools if pool["name"] == row["pool"])
     return None
+
+
+def vip_name(document: Document, endpoint: Endpoint) -> str | None:
+    """What a listener's VIP is called; None while there is none."""
+    return next((str(vip["name"]) for vip in document["vips"] if vip["address"] == endpoint.address), None)
 
 
 def _state(document: Document, endpoint: Endpoint, server: str) -> str:
@@ -184,15 +189,16 @@ def path_changes(
     admitted: Iterable[tuple[float, str]],
     links: Links | None = None,
     absent: Sequence[tuple[float, float]] = (),
+    flaps: Sequence[Flap] = (),
 ) -> list[PathChange]:
     """Deaths, returns and pauses of lb switches, and what happened to cables between switches.
 
-    What a controller says of cables comes long after the cut, if it was away meanwhile; where no cable was cut it means
-    nothing: a switch that starts has none at first. An edge that is not connected, or whose controller is ``absent``,
-    follows later.
+    What a controller says of cables comes long after the cut, if it was away meanwhile; where no cable was cut, or
+    silent for another reason, it means nothing: a switch that starts has none at first. An edge that is not connected,
+    or whose controller is ``absent``, follows later; what an edge finds itself, by BFD (``flaps``), it follows at once.
     """
     links = links or Links()
-    found: list[PathChange] = []
+    found = _by_edges(stage, flaps)
     for one in done:
         step = one.step
         if step.kind == "pause" and step.target in stage.lbs:
@@ -215,11 +221,11 @@ def path_changes(
         for t, switch in said:
             lb = _known(stage, switch)
             what = f"{switch} was {'left out' if gone else 'used again'}"
-            for target, start, mended in cuts(stage, done):
+            for ends, start, end, said_by in _interruptions(stage, done, flaps):
                 if (
                     lb in stage.lbs
-                    and lb in target.split("-")
-                    and start <= t <= (mended if gone else _latest(mended, absent))
+                    and lb in ends
+                    and start <= t <= (said_by if gone else _latest(end, absent))
                 ):
                     found.append(PathChange(t, what, lb, gone, _followed(t, links.written, absent)))
     kills = [
@@ -232,6 +238,41 @@ def path_changes(
         for t, switch, lb in of_lbs(stage, admitted)
     ]
     return while_used(found, kills, used)
+
+
+def _by_edges(stage: Stage, flaps: Iterable[Flap]) -> list[PathChange]:
+    """When clients' edges left an lb switch out, or used it again, because of what they heard of it."""
+    edges = set(stage.edges.values())
+    return [
+        PathChange(
+            one.t,
+            f"{one.switch} {'heard' if one.up else 'did not hear'} {one.neighbour} by BFD",
+            one.neighbour,
+            not one.up,
+            edge=one.switch,
+        )
+        for one in flaps
+        if one.switch in edges and one.neighbour in stage.lbs
+    ]
+
+
+def _interruptions(
+    stage: Stage, done: Sequence[Done], flaps: Sequence[Flap]
+) -> list[tuple[set[str], float, float, float]]:
+    """When cables of an lb switch carried nothing: of which switches, from when to when, and until when that was said.
+
+    They were cut; or the switch was stopped, and says so when it goes on; or BFD was not in time.
+    """
+    found = [(set(target.split("-")), start, mended, mended) for target, start, mended in cuts(stage, done)]
+    found += [
+        ({one.step.target}, one.start, one.end, one.end + SETTLE)
+        for one in done
+        if one.step.kind == "pause" and one.step.target in stage.lbs
+    ]
+    return found + [
+        ({flap.switch, flap.neighbour}, flap.t - SLACK, end, end + SETTLE)
+        for flap, end in down(flaps, unprovoked(stage, done, flaps))
+    ]
 
 
 def of_lbs(stage: Stage, said: Iterable[tuple[float, str]]) -> list[tuple[float, str, str]]:

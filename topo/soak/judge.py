@@ -17,7 +17,9 @@ from topo.demo.records import Connection, Served
 from topo.soak import signals
 from topo.soak.actors import ECHO_TIMEOUT
 from topo.soak.editor import Done
+from topo.soak.edits import Document
 from topo.soak.fates import (
+    SLACK,
     Links,
     PathChange,
     Period,
@@ -30,7 +32,9 @@ from topo.soak.fates import (
     periods,
     pool_of,
     server_windows,
+    vip_name,
 )
+from topo.soak.flaps import Flap
 from topo.soak.outages import Outage, leaderless, outages
 from topo.soak.signals import TableChange
 from topo.soak.stage import MEMORY_TIMEOUT, Stage
@@ -106,6 +110,8 @@ class Evidence:
     """Of the pools' health checks: the shortest interval in seconds, rise, fall."""
     lag: float = 0.0
     """The worst lateness of the load programs in seconds: nobody else on the machine was in time either."""
+    flaps: tuple[Flap, ...] = ()
+    """What switches logged of BFD."""
 
 
 class Judge:
@@ -125,6 +131,7 @@ class Judge:
             evidence.admitted,
             Links(evidence.left, evidence.relinked, evidence.written),
             self._away,
+            evidence.flaps,
         )
         unled = leaderless(stage, self._away, evidence.connected, evidence.lag)
         self._outages = outages(stage, done, unled, evidence.admitted)
@@ -199,7 +206,12 @@ class Judge:
     def _risk(self, connection: Connection, endpoint: Endpoint, last: float, at: float) -> str:
         if at - last > MEMORY_TIMEOUT + ECHO_TIMEOUT or connection.longest_silence() > MEMORY_TIMEOUT:
             return f"too_silent: {max(at - last, connection.longest_silence()):.1f} s without a packet"
-        recent = [one for one in self._paths if last - self._settled - one.takes <= one.t <= at]
+        edge = self._evidence.stage.edges.get(connection.client, "")
+        recent = [
+            one
+            for one in self._paths
+            if one.edge in ("", edge) and last - self._follows(one) - one.takes <= one.t <= at
+        ]
         if endpoint.mode == "fullnat":
             mine = self._index.lb_switches(connection, self._evidence.stage)
             for one in recent:
@@ -213,6 +225,10 @@ class Judge:
                     f"pool {table.pool} changed {table.t - last:.1f} s after it"
                 )
         return ""
+
+    def _follows(self, path: PathChange) -> float:
+        """Seconds from a path's change until packets take the new one."""
+        return SLACK + self._evidence.lag if path.edge else self._settled
 
     def _unnoticed(self, connection: Connection, server: str | None, sent: float) -> str:
         """Whether a packet sent then, and all its repetitions, may be lost where nothing knew that all is lost."""
@@ -237,23 +253,23 @@ class Judge:
         """
         if path.gone:
             return not mine or path.lb in mine
-        opened = connection.opened or 0.0
-        spans = self._absences_of(path)
+        opened, slack = connection.opened or 0.0, self._follows(path)
+        spans = self._absences_of(path, self._evidence.stage.edges.get(connection.client, ""))
         ends = [left for left, _ in spans[1:]] + [path.t]
+        # One that lived on in between is one that the lb switch had not taken over.
+        spoke = [echo.t for echo in connection.echoes]
         return mine != {path.lb} and any(
-            left - self._settled <= opened <= used + self._settled and not self._spoke(connection, used, end)
-            for (left, used), end in zip(spans, ends, strict=True)
+            left - slack <= opened <= used + slack and not any(used + slack < t < end - slack for t in spoke)
+            for (left, used), end in zip(spans, ends, strict=False)
         )
 
-    def _spoke(self, connection: Connection, start: float, end: float) -> bool:
-        """Whether it lived on in that time, as one does that an lb switch has not taken over."""
-        return any(start + self._settled < echo.t < end - self._settled for echo in connection.echoes)
-
-    def _absences_of(self, path: PathChange) -> list[tuple[float, float]]:
-        """From when to when edges did not use an lb switch, the last time until a return."""
+    def _absences_of(self, path: PathChange, edge: str) -> list[tuple[float, float]]:
+        """From when to when an edge did not use an lb switch, the last time until a return."""
         found: list[tuple[float, float]] = []
         left: float | None = None
-        for one in (each for each in self._paths if each.lb == path.lb and each.t <= path.t):
+        for one in self._paths:
+            if one.lb != path.lb or one.t > path.t or one.edge not in ("", edge):
+                continue
             used = one.t + one.takes
             if one.gone:
                 left = one.t if left is None else left
@@ -284,13 +300,28 @@ class Judge:
         return None
 
     def _pool(self, endpoint: Endpoint, table: TableChange) -> dict[str, Any] | None:
-        """The pool that got the table, if it was the listener's around that time."""
-        for number, span in enumerate(self._periods):
-            end = self._periods[number + 1].settled if number + 1 < len(self._periods) else float("inf")
-            pool = pool_of(span.document, endpoint) if span.start <= table.t <= end else None
-            if pool is not None and pool["name"] == table.pool:
-                return pool
-        return None
+        """The pool that got the table, if it was the listener's around that time, and its table.
+
+        One that listeners have to themselves is called by the first of them; others have it if the VIP was off.
+        """
+        then = [
+            span.document
+            for span, end in zip(
+                self._periods, [*(span.settled for span in self._periods[1:]), float("inf")], strict=True
+            )
+            if span.start <= table.t <= end
+        ]
+        if table.vip and not self._shares(endpoint, table, then):
+            return None
+        pools = (pool_of(each, endpoint) for each in then)
+        return next((pool for pool in pools if pool is not None and pool["name"] == table.pool), None)
+
+    def _shares(self, endpoint: Endpoint, table: TableChange, then: Sequence[Document]) -> bool:
+        """Whether a table that some listeners have to themselves is this one's. ``then``: the intent at that time."""
+        if table.vip not in {vip_name(each, endpoint) for each in then}:
+            return False
+        before = [span.document for span in self._periods if span.start <= table.t]
+        return table.port == endpoint.port or any(vip_name(each, endpoint) is None for each in before)
 
     def _heard(self, connection: Connection, start: float, end: float) -> bool:
         """Whether it sent a packet in that time that a controller could take a report of."""

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from topo.soak.editor import Done
-from topo.soak.fates import FOREVER, RECONNECT, SETTLE, PathChange, cuts, of_lbs, while_used
+from topo.soak.fates import RECONNECT, SETTLE, PathChange, cuts, of_lbs, while_used
+from topo.soak.flaps import FOREVER
 from topo.soak.stage import Stage
 
 DIALLED = 2.0

@@ -50,6 +50,8 @@ class Observed:
     sabotage: Sabotage | None = None
     lag: float = 0.0
     """The worst lateness of the load programs, in seconds."""
+    flaps: int = 0
+    """Times that an Open vSwitch took another one for dead to which nothing had been done."""
 
 
 @dataclass(frozen=True)

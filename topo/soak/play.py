@@ -17,7 +17,7 @@ from topo.demo.load import Target
 from topo.demo.ready import Wanted
 from topo.demo.records import Connection, Served, read_served, whole_lines
 from topo.lab import Lab
-from topo.soak import handmove, signals
+from topo.soak import flaps, handmove, signals
 from topo.soak.actors import ECHO_TIMEOUT, Client, Controller, Pauses, write_specs
 from topo.soak.editor import Done, Editor
 from topo.soak.fates import pool_of
@@ -314,6 +314,7 @@ class Soak:
             signals.notes(seen.events),
             self._probe(),
             max((log.lag for log in logs), default=0.0),
+            self._flaps(),
         )
         judge = Judge(evidence, self._served())
         connections: list[Connection] = [one for log in logs for one in log.connections.values()]
@@ -327,6 +328,7 @@ class Soak:
             tuple(seen.ended),
             seen.sabotage,
             max((log.lag for log in logs), default=0.0),
+            len(flaps.unprovoked(self._stage, done, evidence.flaps)),
         )
         silence = max((one.longest_silence() for one in connections), default=0.0)
         return conclude(observed, [judge.judge(one) for one in connections]), silence
@@ -336,6 +338,15 @@ class Soak:
         return min(
             (signals.seconds(one.get("interval", 1)), int(one.get("rise", 2)), int(one.get("fall", 3)))
             for one in checks
+        )
+
+    def _flaps(self) -> tuple[flaps.Flap, ...]:
+        """What Open vSwitches logged of BFD, by the wall clock, which is not stepped but for the controller."""
+        ahead = time.time() - time.monotonic()
+        return tuple(
+            one
+            for log in sorted(self._lab.path.glob("switches/*/ovs-vswitchd.log"))
+            for one in flaps.read(log.parent.name, log.read_text(encoding="utf-8", errors="replace"), ahead)
         )
 
     def _served(self) -> Iterator[Served]:

@@ -36,6 +36,9 @@ Keys are only ever added, never renamed. ``*_ms`` are milliseconds; ``at_ms`` co
     null, or the connection that was moved by hand: ``id``, ``server``, ``to``, ``at_ms``, ``found``
 ``generator_lag_ms``
     the worst lateness of the load generators themselves
+``bfd_flaps``
+    times that an Open vSwitch took another one for dead although nothing had been done to it or to their cable, by its
+    own log: the machine was too busy for three packets of BFD in 150 ms. Each end counts
 """
 
 from __future__ import annotations
@@ -138,6 +141,7 @@ def build(outcome: Outcome, longest_silence: float = 0.0) -> dict[str, Any]:
             "found": any(one.id == moved.id and one.verdict == "broken" for one in outcome.judged),
         },
         "generator_lag_ms": _ms(seen.lag),
+        "bfd_flaps": seen.flaps,
     }
 
 
@@ -148,6 +152,8 @@ def lines(outcome: Outcome) -> list[str]:
         "connections: " + ", ".join(f"{count} {name}" for name, count in outcome.verdicts.items() if count),
         "counted: " + ", ".join(f"{name} {count}" for name, count in counters(outcome).items()),
     ]
+    if seen.flaps:
+        shown.append(f"too busy a machine: {seen.flaps} BFD sessions of switches that lived went down")
     if outcome.refused:
         shown.append(
             "refused: " + ", ".join(f"{count} {kind}" for kind, count in sorted(outcome.refused.items()))

@@ -57,6 +57,11 @@ class TableChange:
     t: float
     written: float = 0.0
     """When the last lb switch had it: later than ``t`` by a moment, or by seconds on a machine that is busy."""
+    vip: str = ""
+    """Of a table that some listeners have to themselves: the VIP of the first, by its name at that time. They have it
+    since they got another pool, or were off."""
+    port: int = 0
+    """The port of that listener."""
 
 
 def table_changes(events: Iterable[Event], lbs: Collection[str] = ()) -> tuple[TableChange, ...]:
@@ -65,10 +70,19 @@ def table_changes(events: Iterable[Event], lbs: Collection[str] = ()) -> tuple[T
     writes = [one for one in events if name(one) == WRITTEN and one.get("switch") in lbs]
     for event in events:
         if name(event) == TABLE:
-            pool, _, protocol = str(event.get("pool")).partition("/")
-            if protocol in ("", "tcp"):
-                found.append(TableChange(pool, when(event), _written(writes, when(event))))
+            t, key = when(event), str(event.get("pool")).split()
+            pool, _, protocol = key[min(1, len(key) - 1)].partition("/")
+            vip, port = _first_listener(key[0]) if len(key) > 1 else ("", 0)
+            moves = not vip or int(event.get("moving", 0)) > 0
+            if protocol in ("", "tcp") and moves:
+                found.append(TableChange(pool, t, _written(writes, t), vip, port))
     return tuple(found)
+
+
+def _first_listener(name: str) -> tuple[str, int]:
+    """VIP and port of a listener's name, ``vip/protocol/port``."""
+    vip, _, rest = name.partition("/")
+    return vip, int(rest.rpartition("/")[2])
 
 
 def _written(writes: Iterable[Event], t: float) -> float:
