@@ -111,7 +111,9 @@ class App:
             state.dead_links, state.intent, fleet, journal, state.secret, clock, self.ports.dead
         )
         self.terms = Terms(state.term, clock)
-        self.admission = Admission(state.intent, state.tables, presence, fleet, journal, clock)
+        self.admission = Admission(
+            state.intent, state.tables, presence, fleet, journal, clock, lambda: pins.version
+        )
         self.announcer = Announcer(targets, fleet, clock)
         self.authority = Authority(state.committed, fleet, clock)
         self.rollout = Rollout(

@@ -1,9 +1,10 @@
 """When edges may use an lb switch: one that comes back waits until it can do no harm.
 
-    synced ─► links up (or LINKS seconds) ─► no slot moves (or two windows) ─► admitted ─► links opened
+    synced ─► links up (or LINKS seconds) ─► others are read, no slot moves (or two windows) ─► admitted ─► links opened
 
 A switch that lost its memory does not know connections that were opened on a moving slot while it was away, and would
-give their packets to the old backend; so it waits for the window to end. The only switch there is waits for nothing.
+give their packets to the old backend; so it waits for the window to end. After a start of the controller it also waits
+until the others are read that are in use, and it holds their pins. The only switch there is waits for nothing.
 """
 
 from __future__ import annotations
@@ -40,8 +41,10 @@ class Admission:
         fleet: Fleet,
         journal: Journal,
         clock: Clock,
+        pins: Callable[[], int],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        """``pins``: the present version of the book of pins."""
         self._intent = intent
         self._tables = tables
         self._presence = presence
@@ -49,7 +52,10 @@ class Admission:
         self._journal = journal
         self._clock = clock
         self._sleep = sleep
+        self._pins = pins
         self._waiting: dict[int, float] = {}
+        self._needed: dict[int, int | None] = {}
+        """The version of the pins that one has to hold that others were not read for yet; None: not known either."""
         tables.subscribe(self.review)
 
     async def seek(self, task: SwitchTask) -> None:
@@ -61,8 +67,7 @@ class Admission:
             self._waiting[number] = self._clock.now()
             self.review()
             if number in self._waiting:
-                why = "slots are moving, and it does not know who is on them"
-                self._journal.event("held", switch=task.switch.name, why=why)
+                self._journal.event("held", switch=task.switch.name, why=self._why(number))
             while number in self._waiting:
                 await self._sleep(_LOOK)
                 self.review()
@@ -76,11 +81,32 @@ class Admission:
             elif self._may_serve(number, since):
                 del self._waiting[number]
                 self._presence.admit(number)
+        self._needed = {number: known for number, known in self._needed.items() if number in self._waiting}
 
     def _may_serve(self, number: int, since: float) -> bool:
-        moving = any(pool.moving for pool in self._tables.value.pools.values())
         window = max((pool.transition for pool in self._intent.value.pools), default=0.0)
-        return not moving or not self._presence.others(number) or self._clock.now() >= since + 2 * window
+        if not self._presence.others(number) or self._clock.now() >= since + 2 * window:
+            return True
+        return self._holds_pins(number) and not self._moving
+
+    @property
+    def _moving(self) -> bool:
+        return any(pool.moving for pool in self._tables.value.pools.values())
+
+    def _holds_pins(self, number: int) -> bool:
+        """Whether all that are in use were read, or are gone, and a switch holds the pins that were found there."""
+        if self._presence.unread(number):
+            self._needed[number] = None
+        elif self._needed.get(number, 0) is None:
+            self._needed[number] = self._pins()
+        needed, task = self._needed.get(number, 0), self._fleet.get(number)
+        return needed is not None and task is not None and (not needed or task.pins_version >= needed)
+
+    def _why(self, number: int) -> str:
+        if self._moving:
+            return "slots are moving, and it does not know who is on them"
+        unread = ", ".join(self._presence.unread(number))
+        return f"{unread or 'others'} may know connections that it does not"
 
     async def _open_links(self, task: SwitchTask) -> None:
         """Let edges use the links of an admitted switch; again and again while its OVSDB refuses."""

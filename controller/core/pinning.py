@@ -41,6 +41,11 @@ class Pinning:
         return len(self._book.pins)
 
     @property
+    def version(self) -> int:
+        """Of the book; grows with each change."""
+        return self._book.version
+
+    @property
     def refused(self) -> int:
         """Connections that found the book full: at risk."""
         return self._book.refused

@@ -90,6 +90,14 @@ class Presence:
         rest = (s for s in self._intent.value.switches if s.name in self._admitted.value and s.id != number)
         return [s.name for s in rest if s.id in self._synced or self.awaited(s.id)]
 
+    def unread(self, number: int) -> list[str]:
+        """Others that serve, as far as is known, and whose pins we have not read since we started.
+
+        One that waits for its push was read.
+        """
+        rest = (s for s in self._intent.value.switches if s.name in self._admitted.value and s.id != number)
+        return [s.name for s in rest if self.awaited(s.id) and not self.waits(s.id)]
+
     def _name(self, number: int) -> str | None:
         switch = self._intent.value.switch(number)
         return None if switch is None else switch.name

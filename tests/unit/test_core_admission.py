@@ -77,6 +77,8 @@ class Core:
         """``discovered``: long after the start; otherwise those that are not synced may yet be well."""
         self.journal, self.said = journal()
         self.clock = SetClock(BEGIN)
+        self.pins = 0
+        """Version of the book of pins."""
         self.intent = Cell("intent", Intent((Site("east"),), (EDGE, LB1, LB2, LEAF), (POOL,), ()))
         self.tables: Cell[Tables] = Cell("tables", self._tables(moving))
         self.absent: Cell[Names] = Cell("absent", frozenset())
@@ -85,7 +87,14 @@ class Core:
         committed: Cell[PlanInput | None] = Cell("committed", None)
         self.fleet = Fleet(Targets(committed, PinBook()), self.journal, self.clock)
         self.admission = Admission(
-            self.intent, self.tables, self.presence, self.fleet, self.journal, self.clock, self._sleep
+            self.intent,
+            self.tables,
+            self.presence,
+            self.fleet,
+            self.journal,
+            self.clock,
+            lambda: self.pins,
+            self._sleep,
         )
         self._due: list[tuple[float, Callable[[], None]]] = []
         for switch in (EDGE, LB1, LEAF):
@@ -269,6 +278,33 @@ def test_a_held_switch_that_is_renamed_is_admitted_under_its_new_name() -> None:
     core.at(106.0, lambda: core.moving(0))
     core.seek()
     assert core.admitted == {"lb1", "front"}
+
+
+def test_one_that_lost_its_memory_waits_until_the_others_in_use_are_read_and_it_holds_their_pins() -> None:
+    """Fails on 2ad1e45: after a start of the controller the first to come took connections that only others knew."""
+    core = Core("lb1", discovered=False)
+    seen = []
+
+    def read() -> None:
+        seen.append(core.admitted)
+        core.pins = 7
+        core.presence.synced(LB1.id)
+
+    def written() -> None:
+        seen.append(core.admitted)
+        task = core.fleet.get(LB2.id)
+        assert task is not None
+        task.pins_version = 8
+
+    core.at(101.0, read)
+    core.at(103.0, written)
+    core.seek()
+    assert seen == [{"lb1"}, {"lb1"}]
+    assert core.admitted == {"lb1", "lb2"}
+    assert core.slept == 3.0
+    assert core.complaints() == [
+        ("held", {"switch": "lb2", "why": "lb1 may know connections that it does not"})
+    ]
 
 
 def test_the_table_that_settles_admits_at_once() -> None:

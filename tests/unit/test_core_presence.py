@@ -111,6 +111,18 @@ def test_a_switch_that_waits_for_its_push_is_not_gone_though_it_refuses() -> Non
     it.is_now("lb1 lb2", "")
 
 
+def test_others_in_use_are_unread_until_they_are_synced_or_gone_or_wait_for_a_push() -> None:
+    it = Life()
+    assert (it.presence.unread(LB1), it.presence.unread(LB2)) == (["lb2"], ["lb1"])
+    it.presence.synced(LB2)
+    assert it.presence.unread(LB1) == []
+    it.presence.waits = {LB1}.__contains__
+    assert it.presence.unread(LB2) == [], "its pins were read when it was found to run another program"
+    it.presence.waits = set[int]().__contains__
+    it.discover("lb2", "edge1")
+    assert it.presence.unread(LB2) == []
+
+
 def test_all_that_refuse_leave_the_last_one_admitted() -> None:
     it = Life()
     for number in (LB1, LB2) * REFUSALS:
