@@ -190,7 +190,7 @@ SWITCHES: Mapping[str, Event] = {
     "withdrawn": Event(
         "Edges leave this lb switch out until it is admitted again.", (_SWITCH, _WHY, _FULLNAT)
     ),
-    "held": Event("An lb switch is synced, and is admitted once no slot moves.", (_SWITCH, _WHY)),
+    "held": Event("An lb switch is synced, and is admitted once that can do no harm.", (_SWITCH, _WHY)),
     "links_down": Event(
         "Links of an lb switch to connected switches did not come up in time; it is admitted without them.",
         (_SWITCH, Field("waited", float, "Seconds waited.")),
