@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections import Counter
 
 import pytest
 
+from tests.conformance import rows as subjects
 from tests.conformance.row import Row
-from tests.conformance.rows import (
-    changes,
-    choice,
-    deaths,
-    errors,
-    fragments,
-    guards,
-    listeners,
-    memory,
-    modes,
-    odd,
-    repooled,
-    respond,
-    segment,
-    tags,
-)
 from tests.conformance.target import Target
 
-SUBJECTS = {
-    "modes": modes.ROWS,
-    "listeners": listeners.ROWS,
-    "choice": choice.ROWS,
-    "memory": memory.ROWS,
-    "changes": changes.ROWS,
-    "deaths": deaths.ROWS,
-    "repooled": repooled.ROWS,
-    "respond": respond.ROWS,
-    "odd": odd.ROWS,
-    "segment": segment.ROWS,
-    "tags": tags.ROWS,
-    "errors": errors.ROWS,
-    "fragments": fragments.ROWS,
-    "guards": guards.ROWS,
+SUBJECTS: dict[str, list[Row]] = {
+    each.name: list(importlib.import_module(f"{subjects.__name__}.{each.name}").ROWS)
+    for each in pkgutil.iter_modules(subjects.__path__)
 }
+"""Rows by the module that they are in: all that there are."""
 ROWS = [pytest.param(row, id=f"{name}-{row.name}") for name, rows in SUBJECTS.items() for row in rows]
 
 
