@@ -1,11 +1,4 @@
-"""From what a switch holds to what it should hold: the least messages, in an order that is safe at every step.
-
-    1 meters, groups   2 stages behind the entry   3 transitions, watches   4 slots   5 entry table
-    6 deletions: entry first, then the rest, transitions that are over, groups and meters last
-
-A barrier stands between the phases. New slots come after the transition that protects connections on the old ones;
-VIP traffic is claimed last and given up first, so no packet meets half a pipeline.
-"""
+"""From what a switch holds to what it should hold: the least messages, in the order of ``flows.order``."""
 
 from __future__ import annotations
 
@@ -18,8 +11,9 @@ import numpy.typing as npt
 
 from controller.spec.shards import Shards, differing
 from controller.spec.slots import Bytes, Pairs, SlotTable
-from flows import messages, slots
+from flows import messages, order, slots
 from flows.entries import Flow, FlowBody, FlowKey, Group, Meter, Target
+from flows.order import Step
 from flows.tables import POOL, SLOT, Kind, Placed
 
 Thing = TypeVar("Thing", Group, Meter)
@@ -63,9 +57,9 @@ def diff(placed: Placed, have: Target, want: Target, foreign: frozenset[FlowKey]
     In the entry table, which others use too, a place that a foreign flow holds is left as it is (a conflict); in
     our own tables it is taken back.
     """
-    first, stages, shield, base, entry, give_up, rest, last = (Phase() for _ in range(8))
-    out = Changes([first, stages, shield, base, entry, give_up, rest, last])
-    _meters_and_groups(out, first, last, have, want)
+    steps = {step: Phase() for step in Step}
+    out = Changes(list(steps.values()))
+    _meters_and_groups(out, steps[Step.MAKE], steps[Step.UNMAKE], have, want)
     surplus = dict[FlowKey, FlowBody]()
     for here, there in differing(have.flows, want.flows):
         surplus |= {key: body for key, body in here.items() if key not in there}
@@ -77,15 +71,16 @@ def diff(placed: Placed, have: Target, want: Target, foreign: frozenset[FlowKey]
                 out.conflicts.append(key)
                 continue
             _count(out, key, "modified" if old else "added")
-            (entry if key.table == placed.entry else stages).messages.append(_set(key, body, old))
+            steps[order.of_put(placed, key, body)].messages.append(_set(key, body, old))
     replaced = _slot_keys(placed, surplus, want)
     for key, body in surplus.items():
         if key not in replaced:
             _count(out, key, "deleted")
-            phase = give_up if key.table == placed.entry else rest
+            phase = steps[order.of_deletion(placed, key, body, want.flows)]
             phase.messages.append(messages.flow_mod(Flow(key, body), messages.DELETE_STRICT))
+    of_slots = (steps[Step.SHIELD], steps[Step.SLOTS], steps[Step.REST])
     for pool in _changed_pools(have, want):
-        _slots(out, placed, pool, have.slots.get(pool), want.slots.get(pool), (shield, base, rest))
+        _slots(out, placed, pool, have.slots.get(pool), want.slots.get(pool), of_slots)
     out.phases = [phase for phase in out.phases if len(phase)]
     return out
 

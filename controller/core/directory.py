@@ -5,6 +5,7 @@ from __future__ import annotations
 from controller.core.cells import Readable
 from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
+from controller.spec.switch import Fate
 from controller.spec.types import Address, Backend, Listener, Role, Switch
 
 
@@ -49,6 +50,15 @@ class Directory:
         """A backend that connections of a listener may be on, by id."""
         members = self.world.state_of(listener).members
         return next((m.backend for m in members if m.id == number), None)
+
+    def resets(self, listener: Listener, number: int) -> bool:
+        """Whether connections of a listener that are on a backend are reset; of no member of the pool they are.
+
+        A switch may say so of one that has returned: for as long as its flows, or what it caches of them, are old.
+        """
+        if self.backend(listener, number) is None:
+            return True
+        return self.world.state_of(listener).fates.get(number, Fate.NORMAL) is Fate.RESET
 
     def lbs(self, site: str) -> list[Switch]:
         """The lb switches of a site."""

@@ -162,7 +162,7 @@ def _has(seen: _Reported, backend: int) -> bool:
 
 def _reset(seen: _Reported) -> Iterator[Send]:
     listener = seen.listener
-    if listener is None:
+    if listener is None or not seen.known.resets(listener, seen.event.cookie.id):
         return
     # With affinity ``source`` the packet's own ports are hidden at this stage.
     hidden = listener.affinity is Affinity.SOURCE

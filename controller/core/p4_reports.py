@@ -106,7 +106,8 @@ class P4Reports:
 def _answer(reason: Reason, event: Punted, listener: Listener, known: Directory) -> bytes | None:
     """What a client or server is told in the VIP's name; None: nothing."""
     if reason is Reason.RESET:
-        return tcp_reset(event.frame, known.mac(listener), None)
+        resets = known.resets(listener, event.backend)
+        return tcp_reset(event.frame, known.mac(listener), None) if resets else None
     if reason is Reason.TOO_BIG:
         mtu = TUNNEL_MTU[_outer(known, listener, event.backend)]
         return packet_too_big(event.frame, mtu, known.mac(listener))

@@ -17,6 +17,7 @@ from controller.spec.switch import BackendSpec, Fate
 from flows.actions import Bits, Load, Report
 from flows.entries import Flow, flow
 from flows.match import Match
+from flows.order import GIVES_AWAY, KEEPS
 from flows.spec import Here
 from flows.tables import BACKEND, FLAG_STICKY, FLAG_SYN, FLAGS, POOL, Kind, Meters, Stage
 
@@ -36,7 +37,7 @@ def keeps(here: Here, backend: BackendSpec) -> Flow:
     placed = here.placed
     this = Match.of(**{POOL: backend.pool, BACKEND: backend.id})
     cookie = placed.cookie(Kind.STATIC)
-    return flow(placed.table(Stage.FATE), 10, this, cookie=cookie, goto=placed.table(Stage.BACKEND))
+    return flow(placed.table(Stage.FATE), KEEPS, this, cookie=cookie, goto=placed.table(Stage.BACKEND))
 
 
 def special(here: Here, backend: BackendSpec) -> list[Flow]:
@@ -48,14 +49,14 @@ def special(here: Here, backend: BackendSpec) -> list[Flow]:
     static_cookie = placed.cookie(Kind.STATIC)
     if backend.fate is Fate.DRAIN:
         syn = this.plus(**{FLAGS: (FLAG_SYN, FLAG_SYN | FLAG_STICKY)})
-        return [flow(table, 30, syn, _RELEASED, cookie=static_cookie, goto=anew)]
+        return [flow(table, GIVES_AWAY, syn, _RELEASED, cookie=static_cookie, goto=anew)]
     if backend.fate is Fate.MOVE:
-        return [flow(table, 30, this, _RELEASED, cookie=static_cookie, goto=anew)]
+        return [flow(table, GIVES_AWAY, this, _RELEASED, cookie=static_cookie, goto=anew)]
     if backend.fate is Fate.RESET:
         syn = this.plus(**{FLAGS: (FLAG_SYN, FLAG_SYN)})
         tell = (Report(placed.meter(Meters.RESETS)),)
         return [
-            flow(table, 31, syn, _RELEASED, cookie=static_cookie, goto=anew),
-            flow(table, 30, this, tell, cookie=placed.cookie(Kind.RESET, backend.id)),
+            flow(table, GIVES_AWAY + 1, syn, _RELEASED, cookie=static_cookie, goto=anew),
+            flow(table, GIVES_AWAY, this, tell, cookie=placed.cookie(Kind.RESET, backend.id)),
         ]
     return []

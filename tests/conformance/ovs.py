@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -143,12 +143,19 @@ class OpenVSwitch:
 
     def apply(self, world: Moment) -> None:
         """See ``Target``."""
+        for _ in self.steps(world):
+            pass
+
+    def steps(self, world: Moment) -> Iterator[None]:
+        """The same, step by step: it comes back after each, with the cache as it may be."""
         made = duty(world, self.switch)
         want = self._builder.target(made)
         if self.mutation is not None:
             want = self.mutation(want)
-        changes = diff(self._placed, self._have, want)
-        self._stream.write([*changes.phases, *leases(want).phases])
+        for phase in diff(self._placed, self._have, want).phases:
+            self._stream.write([phase])
+            yield
+        self._stream.write(leases(want).phases)
         self._have = want
         for vip in made.vips:
             self._turn(vip, world.now - self._now)

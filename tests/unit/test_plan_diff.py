@@ -16,9 +16,10 @@ from flows.actions import Action, Output, ToGroup
 from flows.diff import Changes, Phase, diff, leases
 from flows.entries import Bucket, FlowBody, FlowKey, Group, Meter, Target, flow
 from flows.match import Match
+from flows.order import KEEPS
 from flows.pipeline import target
 from flows.readback import Readback, Reader
-from flows.tables import Kind, Placed, Stage
+from flows.tables import Kind, Placed, Priority, Stage
 from tests.fakes import duties
 from tests.fakes.tables import ADD, DELETE_STRICT, FLOW_MOD, GROUP_MOD, METER_MOD, Tables, parse_flow_mod
 
@@ -158,15 +159,21 @@ def kind_of(message: bytes) -> str:
     if message[1] in (GROUP_MOD, METER_MOD):
         return "things gone" if message[9] == 2 else "things"
     command, _, key, entry = parse_flow_mod(message)
+    kind, fate = Kind(entry.cookie >> 40 & 0xFF), key.table == PLACED.table(Stage.FATE)
     if command == DELETE_STRICT:
-        return "entry gone" if key.table == PLACED.entry else "gone"
-    kind = Kind(entry.cookie >> 40 & 0xFF)
+        claim = key.table == PLACED.entry or kind is Kind.LISTENER
+        keeps = fate and key.priority == KEEPS
+        return "claims gone" if claim else "forgotten" if keeps else "gone"
     if kind in (Kind.TRANSITION, Kind.EXCEPTION, Kind.YOUNG):
         return "shield"
-    return "slots" if kind is Kind.SLOT else "entry" if key.table == PLACED.entry else "stages"
+    if kind is Kind.LISTENER or key.table == PLACED.entry:
+        return "syns" if key.priority == PLACED.priority(Priority.SYN) else "claims"
+    return "slots" if kind is Kind.SLOT else "stages"
 
 
-ORDER = ["things", "stages", "shield", "slots", "entry", "entry gone", "gone", "things gone"]
+ORDER = [
+    "things", "stages", "shield", "slots", "claims", "syns", "claims gone", "gone", "forgotten", "things gone",
+]  # fmt: skip
 
 
 def turned(duty_slots: SlotTable) -> SlotTable:
