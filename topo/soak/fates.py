@@ -209,7 +209,7 @@ def path_changes(
         elif step.kind == "cable" and step.target in stage.cables:
             lb = next(end for end in step.target.split("-") if end in stage.lbs)
             gone = step.action == "cut"
-            takes = 0.0 if gone or stage.kind != "ovs" else BFD_UP
+            takes = 0.0 if gone or not stage.watches else BFD_UP
             if not gone:  # what a controller has to find is used when it has
                 latest = _latest(one.start, absent)
                 known = [

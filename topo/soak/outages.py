@@ -55,9 +55,9 @@ def outages(
     lost = [
         (start, mended, frozenset(target.split("-")), f"cut {target}")
         for target, start, mended in cuts(stage, done)
-        if stage.kind != "ovs" or not set(target.split("-")) & set(stage.edges.values())
+        if not stage.watches or not set(target.split("-")) & set(stage.edges.values())
     ]
-    if stage.kind != "ovs":  # what comes back is empty: it drops as before
+    if not stage.watches:  # what comes back is empty: it drops as before
         lost += [(t, FOREVER, frozenset({lb}), f"kill -9 {lb}") for t, lb in _deaths(stage, done, admitted)]
     return [
         Outage(start, min(mended, one.acted), ends, what)
@@ -92,7 +92,7 @@ def leaderless(
 
     ``absent``: as ``absences`` says; ``connected``: when switches connected; ``late``: what everything takes longer.
     """
-    within = RECONNECT if stage.kind == "ovs" else DIALLED + late
+    within = RECONNECT if stage.watches else DIALLED + late
     found: list[Unled] = []
     for gone, back in sorted(absent):
         first: dict[str, float] = {}

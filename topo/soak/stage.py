@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from controller.spec.kinds import KINDS
 from topo import intent
 from topo.demo.ledger import Endpoint
 from topo.model import SwitchKind, Topology
@@ -69,6 +70,11 @@ class Stage:
     """TCP listeners that speak HTTP."""
     local: dict[str, tuple[str, ...]]
     """lb switch: prefixes of its own source addresses in mode fullnat."""
+
+    @property
+    def watches(self) -> bool:
+        """Whether switches see by themselves, without a controller, that a neighbour is gone (BFD)."""
+        return KINDS[self.kind].sees_bfd
 
 
 def stage_of(topology: Topology, scale: Scale) -> Stage:
