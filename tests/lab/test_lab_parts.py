@@ -84,7 +84,7 @@ def test_an_unplugged_host_keeps_its_addresses_for_when_it_is_plugged_in_again(s
     assert single_lab.status()["links"]["s1-sw1"] is False
     assert get(single_lab, "/") is None
     single_lab.heal("s1")
-    assert get(single_lab, "/") is not None
+    eventually(lambda: get(single_lab, "/") is not None, "s1 serves again")
     eventually(lambda: get(single_lab, "/healthz") is not None, "s1 again")
     with single_lab.socket("c1", socket.AF_INET6) as connection:
         connection.settimeout(5)
