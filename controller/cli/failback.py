@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ def ask(path: Path, request: dict[str, str]) -> dict[str, Any]:
             to.settimeout(ANSWERED)
             with reachable(path) as name:
                 to.connect(name)
-            to.sendall(json.dumps(request).encode() + b"\n")
+            with suppress(BrokenPipeError):  # it may have answered already: that it takes no more clients
+                to.sendall(json.dumps(request).encode() + b"\n")
             with to.makefile("rb") as answers:
                 line = answers.readline(16 * LINE)
     except OSError as error:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 import stat
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -377,6 +378,32 @@ def test_clients_are_bounded_and_those_that_stand_still_are_left(
                 answer = await asyncio.to_thread(ask, path, {"command": "echo", "word": "on"})
 
     served(path, body)
+
+
+def test_an_answer_that_came_before_the_request_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A controller with too many clients says so at once and closes."""
+    path, closed, dumps = tmp_path / "s.sock", threading.Event(), json.dumps
+
+    def late(request: object) -> str:
+        assert closed.wait(SECONDS)
+        return dumps(request)
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as at:
+        at.bind(str(path))
+        at.listen()
+
+        def refuse() -> None:
+            with at.accept()[0] as to:
+                to.sendall(b'{"ok": false, "refused": ["full"]}\n')
+            closed.set()
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        monkeypatch.setattr(json, "dumps", late)
+        assert ask(path, {"command": "echo"}) == {"ok": False, "refused": ["full"]}
+        thread.join()
 
 
 def test_a_command_that_takes_too_long_is_said_and_not_cancelled(
