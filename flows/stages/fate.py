@@ -44,19 +44,19 @@ def special(here: Here, backend: BackendSpec) -> list[Flow]:
     """Flows that come before, of a backend that drains or is down; none while it is normal."""
     placed = here.placed
     table = placed.table(Stage.FATE)
-    anew = placed.table(Stage.HASH)
+    decides = placed.table(Stage.HASH)
     this = Match.of(**{POOL: backend.pool, BACKEND: backend.id})
     static_cookie = placed.cookie(Kind.STATIC)
     if backend.fate is Fate.DRAIN:
         syn = this.plus(**{FLAGS: (FLAG_SYN, FLAG_SYN | FLAG_STICKY)})
-        return [flow(table, GIVES_AWAY, syn, _RELEASED, cookie=static_cookie, goto=anew)]
+        return [flow(table, GIVES_AWAY, syn, _RELEASED, cookie=static_cookie, goto=decides)]
     if backend.fate is Fate.MOVE:
-        return [flow(table, GIVES_AWAY, this, _RELEASED, cookie=static_cookie, goto=anew)]
+        return [flow(table, GIVES_AWAY, this, _RELEASED, cookie=static_cookie, goto=decides)]
     if backend.fate is Fate.RESET:
         syn = this.plus(**{FLAGS: (FLAG_SYN, FLAG_SYN)})
         tell = (Report(placed.meter(Meters.RESETS)),)
         return [
-            flow(table, GIVES_AWAY + 1, syn, _RELEASED, cookie=static_cookie, goto=anew),
+            flow(table, GIVES_AWAY + 1, syn, _RELEASED, cookie=static_cookie, goto=decides),
             flow(table, GIVES_AWAY, this, tell, cookie=placed.cookie(Kind.RESET, backend.id)),
         ]
     return []

@@ -6,22 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.lab.attempts import ENOUGH, answered, failures
 from tests.lab.balanced import Balanced
 from tests.lab.conftest import MakeLab
-from tests.lab.long_connections import ENDPOINTS, LongConnections
+from tests.lab.long_connections import LongConnections
 from tests.lab.tuned import TRIO
 from topo import model
-from topo.lab import Lab
 from topo.switches import missing
 
 pytestmark = pytest.mark.lab
 
-PATIENCE = 1.0
-"""Seconds that a client waits for an answer."""
-ENOUGH = 40
-"""Connections in a row, all answered, that show that no lb switch is used in vain: three share them."""
-FAILURES = 8
-"""Attempts that may fail meanwhile."""
 MOVABLE = ("dr", "nat", "tun")
 """A fullnat connection ends where its lb switch is left out."""
 CABLE = "lb2-leaf1"
@@ -50,30 +44,6 @@ def troubled(status: dict[str, object]) -> bool:
     switches = status["switches"]
     assert isinstance(switches, dict)
     return "leaf1" in switches["lb2"]["problem"]
-
-
-def answered(lab: Lab) -> bool:
-    """Whether a new connection gets an answer."""
-    with lab.socket("c1") as client:
-        client.settimeout(PATIENCE)
-        try:
-            client.connect(ENDPOINTS["dr"])
-            client.sendall(b"hello\n")
-            return client.recv(100).endswith(b"hello\n")
-        except OSError:
-            return False
-
-
-def failures(lab: Lab) -> int:
-    """Attempts that fail before so many in a row do not; too many of them fail the test."""
-    failed = good = 0
-    while good < ENOUGH:
-        if answered(lab):
-            good += 1
-        else:
-            failed, good = failed + 1, 0
-            assert failed <= FAILURES, "traffic does not go around the cut cable"
-    return failed
 
 
 def test_traffic_goes_around_a_cable_that_is_cut_and_takes_it_again_once_it_is_whole(whole: Balanced) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from ipaddress import ip_network
 from typing import Any
 
 from topo import model
@@ -23,6 +24,12 @@ DR, NAT, FULLNAT, TUN = "10.0.0.100/7000", "10.0.0.101/7000", "10.0.0.102/7000",
 def stage(kind: str = "ovs") -> Stage:
     """The default topology."""
     return stage_of(model.load("soak"), next(one for one in SCALES if one.switch == kind))
+
+
+def stage_address(lb: str) -> str:
+    """The first source address that an lb switch has in mode fullnat."""
+    network = next(each for each in map(ip_network, stage().local[lb]) if each.version == 4)
+    return str(next(network.hosts()))
 
 
 def endpoint(listener: str) -> Endpoint:

@@ -45,7 +45,7 @@ def name_of(choice: Choice) -> str | None:
         "leafs",
         "lbs",
         "the last",
-        "nobody",
+        "none waits",
         "unused lb before used",
         "edge before unused lb",
     ],

@@ -88,7 +88,7 @@ def test_a_switch_that_the_intent_no_longer_names_is_emptied_and_let_go(core: Co
         changes: list[set[int]] = []
         core.core.on_switches = lambda: changes.append(set(core.core.cookies))
         core.propose(core.without("lb2"))
-        await until(lambda: "lb2" not in core.app.fleet.names(), "it is let go")
+        await until(lambda: "lb2" not in core.app.fleet.names(), "it is released")
         assert driver.does.holds == frozenset()
         assert driver.aborted == 1
         assert core.app.presence.admitted == {"lb1"}
@@ -258,7 +258,7 @@ def test_a_switch_that_takes_the_name_of_one_that_leaves_is_not_emptied_in_its_p
         await until(lambda: stays.switch.name == "lb2", "it is renamed")
         assert core.task("lb2").driver is stays
         behind = False
-        await until(lambda: goes.aborted == 1, "the other one is let go")
+        await until(lambda: goes.aborted == 1, "the other one is released")
         assert (stays.aborted, goes.does.holds) == (0, frozenset())
         assert core.app.fleet.names() == {"edge1", "lb2", "leaf1"}
         assert core.app.presence.admitted == {"lb2"}
@@ -283,7 +283,7 @@ def test_one_edit_may_remove_a_switch_and_give_its_name_to_another(core: Core) -
             for s in left.switches
         )
         core.propose(replace(left, switches=switches))
-        await until(lambda: goes.aborted == 1, "the other one is let go")
+        await until(lambda: goes.aborted == 1, "the other one is released")
         assert (stays.aborted, stays.switch.name) == (0, "lb2")
         assert core.app.presence.admitted == {"lb2"}
         assert core.is_synced("lb2")
