@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -23,6 +23,7 @@ from flows.entries import Target as Flows
 from flows.pipeline import Builder
 from flows.tables import Kind, Placed, Stage
 from flows.zones import Zones, of_vip
+from tests.conformance.held import Held
 from tests.conformance.moment import Moment
 from tests.conformance.ofstream import Appctl, Stream, Told
 from tests.conformance.ovs_controller import Answering
@@ -127,6 +128,7 @@ class OpenVSwitch:
         self._zones: dict[int, Zones] = {}
         self._now = 0.0
         self._answering: Answering | None = None
+        self._held = Held()
 
     @property
     def stream(self) -> Stream:
@@ -185,7 +187,7 @@ class OpenVSwitch:
         end = time.monotonic() + within
         while not done(heard) and time.monotonic() < end:
             self._listen(heard, 0.0)
-            heard.frames += self._ports.receive(0.02)
+            heard.frames += self._of_this_row(self._ports.receive(0.02))
         return heard
 
     def forget(self) -> None:
@@ -194,6 +196,7 @@ class OpenVSwitch:
         self._appctl("dpctl/flush-conntrack")
         self._appctl("revalidator/purge")
         self._zones.clear()
+        self._held.next_row()
 
     def close(self) -> None:
         """See ``Target``."""
@@ -202,6 +205,7 @@ class OpenVSwitch:
     # -- frames
 
     def _send(self, sent: Sequence[Wire], heard: Heard) -> None:
+        self._held.sent(sent)
         self._ports.send(sent)
         for _ in range(_ROUNDS):
             self._drain({wire.port for wire in sent}, heard)
@@ -216,8 +220,11 @@ class OpenVSwitch:
         """
         ends = [Wire(port, _END_FRAME) for port in ports or {SEGMENT}]
         for _ in range(2):
-            heard.frames += self._ports.drain(ends, dict.fromkeys(PORTS, len(ends)))
+            heard.frames += self._of_this_row(self._ports.drain(ends, dict.fromkeys(PORTS, len(ends))))
         self._stream.write([])
+
+    def _of_this_row(self, frames: Iterable[Wire]) -> list[Wire]:
+        return [wire for wire in frames if not self._held.late(wire.frame)]
 
     def _open(self, port: str) -> socket.socket:
         with self._lab.namespace(_CLIENT if port == SEGMENT else port):
@@ -231,7 +238,7 @@ class OpenVSwitch:
         answered = False
         for told in list(self._stream.hear(wait)):
             reason = _REASONS.get(told.cookie.kind)
-            if reason is None:
+            if reason is None or self._held.late(told.frame):
                 continue
             assert self._answering is not None
             heard.reports.append(self._answering.report(reason, told))

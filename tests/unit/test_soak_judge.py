@@ -175,6 +175,13 @@ def test_a_service_that_is_back_in_time_may_not() -> None:
     assert judge(connection(failure=Failure(44.0, "reset", "echo")), *edits.done).verdict == "broken"
 
 
+def test_what_a_service_gave_up_while_it_was_off_may_end_later() -> None:
+    edits = Edits()(11.0, "vip_off", "10.0.0.100")(22.0, "vip_on", "10.0.0.100")
+    assert judge(connection(), *edits.done).verdict == "service_removed"
+    opened_later = connection(opened=29.0, echoes=[Echo(30.0, 0.01, "s1")])
+    assert judge(opened_later, *edits.done).verdict == "broken"
+
+
 def test_an_edit_that_was_refused_changes_nothing() -> None:
     edits = Edits()(20.0, "drain", "app/s5", "on", outcome="refused")
     assert judge(connection(NAT, "s5"), *edits.done).verdict == "broken"

@@ -45,6 +45,15 @@ class Window:
     start: float
     end: float
     why: str
+    lasting: bool = False
+    """What was open before its end may end later too: it was given up, but no packet came before it was wanted again.
+
+    Its lb switch still knows it, and nothing else does: it ends when its packets come to another one.
+    """
+
+    def covers(self, opened: float, last: float, at: float) -> bool:
+        """Whether it lets a connection end at ``at`` that was opened and answered for the last time then."""
+        return self.start <= at and (opened if self.lasting else last) <= self.end
 
 
 @dataclass(frozen=True)
@@ -149,7 +158,7 @@ def intent_windows(spans: Sequence[Period], endpoint: Endpoint, server: str) -> 
         start = since + _allowed_after(state, keeps and not moved) - SLACK
         end = spans[number + 1].settled if number + 1 < len(spans) else FOREVER
         if start < end:
-            found.append(Window(_REASONS[state], start, end, f"{server} {state}"))
+            found.append(Window(_REASONS[state], start, end, f"{server} {state}", lasting=state == "off"))
     return found
 
 

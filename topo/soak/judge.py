@@ -182,7 +182,7 @@ class Judge:
                 if (connection.opened or 0.0) - KILLING <= died <= at + CLOCK_SLACK:
                     return "server_died", f"{server} was killed {at - died:.1f} s before"
             for window in self._fates(endpoint, server):
-                if window.start <= at and last <= window.end:
+                if window.covers(connection.opened or 0.0, last, at):
                     return (
                         window.reason,
                         f"{window.why} for {at - window.start:.1f} s longer than is promised",
