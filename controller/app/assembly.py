@@ -44,7 +44,6 @@ from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
 from controller.model.removal import removes_all
 from controller.plan.duty import PlanInput, pool_number
-from controller.plan.edits import breaking
 from controller.plan.pins import PinBook
 from controller.sites.base import Store
 from controller.southbound.driver import AnyDriver
@@ -86,7 +85,7 @@ class App:
         journal: Journal,
         clock: Clock,
         health: MakeHealth | None = None,
-        refusals: tuple[Callable[[Intent, Intent], list[str]], ...] = (removes_all, breaking),
+        refusals: tuple[Callable[[Intent, Intent], list[str]], ...] = (removes_all,),
     ) -> None:
         """Raises StoreError when what is stored cannot be read, IntentRefused when the file cannot be carried out."""
         self.clock, self.journal = clock, journal

@@ -15,6 +15,7 @@ from controller.core.state import Links, Names
 from controller.plan import tables as rules
 from controller.plan import writer
 from controller.plan.accept import accept
+from controller.plan.edits import breaking
 from controller.plan.p4needs import grouped
 from controller.plan.places import shortages
 from controller.plan.tables import Tables, Verdicts
@@ -53,7 +54,9 @@ class Pools:
 
     def refusal(self, intent: Intent) -> list[str]:
         """Why an intent cannot be carried out now, though it is well written; empty: it can."""
-        return shortages(intent, self._tables.value.ids, self._clock.now())
+        tables = self._tables.value
+        broken = breaking(self._intent.value, intent, tables)
+        return broken + shortages(intent, tables.ids, self._clock.now())
 
     def would_be(self, intent: Intent) -> Tables:
         """The tables if this intent were accepted now. Raises whatever an intent that cannot be planned raises."""

@@ -47,6 +47,8 @@ class Connection:
     spoke: float
     silence: float
     """Seconds that it may be silent, as of its last packet."""
+    address: Address | None = None
+    """Of its server: the machine."""
     left: float | None = None
     """Since when its server is no normal member of its listener's pool."""
     grace: float = float("inf")
@@ -91,7 +93,7 @@ class Fabric:
 
     def edit(self, name: str, new: Intent) -> None:
         """Propose another intent, as the controller takes it."""
-        why = removes_all(self.intent, new) + breaking(self.intent, new)
+        why = removes_all(self.intent, new) + breaking(self.intent, new, self.tables)
         self.log.append(f"{self.now:.1f} {name}{' REFUSED' if why else ''}")
         if why:
             self.refused += 1
@@ -149,7 +151,7 @@ class Fabric:
             found = self._meet(made, syn=True)
             if found.backend is None:
                 continue
-            made.backend = self._name(found.backend)
+            made.backend, made.address = self._name(found.backend), self._address(made, found.backend)
             # Datagrams have no SYN: on a slot that moves, new ones meet a backend that drains already.
             if self._normal(made):
                 self.connections.append(made)
@@ -223,14 +225,28 @@ class Fabric:
             self.connections.remove(connection)
             return
         self.judged += 1
-        if found != connection.backend:
+        machine = None if decision.backend is None else self._address(connection, decision.backend)
+        if (found, machine) != (connection.backend, connection.address):
             reasons = "\n    ".join(decision.reasons)
             told = "\n  ".join(self.log)
-            raise Moved(f"{connection} went to {found} at {self.now:.1f}\n    {reasons}\n  {told}")
+            raise Moved(
+                f"{connection} went to {found}, {machine}, at {self.now:.1f}\n    {reasons}\n  {told}"
+            )
         connection.spoke, connection.silence = self.now, SILENT * self._memory(connection)
 
     def _name(self, number: int) -> str:
         return self.tables.ids.name(Space.BACKEND, number) or f"id {number}"
+
+    def _address(self, connection: Connection, number: int) -> Address | None:
+        """Where a connection's listener has a backend."""
+        world = self._world()
+        for vip in world.intent.vips:
+            for item in vip.listeners:
+                key = (vip.address, item.protocol, item.port)
+                if key == (connection.vip, connection.protocol, connection.to_port):
+                    members = world.pools[world.state_key(item)].members
+                    return next((m.backend.addresses[0] for m in members if m.id == number), None)
+        return None
 
     def _memory(self, connection: Connection) -> float:
         """A longer memory holds from the next generation on."""

@@ -75,10 +75,10 @@ def pool(random: Random, name: str, servers: tuple[str, ...]) -> Pool:
     )
 
 
-def server(name: str) -> Backend:
-    """A server, always with the same address."""
+def server(name: str, rack: int = 0) -> Backend:
+    """A server; in another rack it is another machine."""
     number = int(name[1:])
-    return Backend(name, (ip_address(f"10.1.0.{number}"),), f"02:45:56:02:00:{number:02x}")
+    return Backend(name, (ip_address(f"10.1.{rack}.{number}"),), f"02:45:56:02:{rack:02x}:{number:02x}")
 
 
 # -- edits ----------------------------------------------------------------------------------------------------
@@ -106,10 +106,30 @@ def _backend_edit(change: Callable[[Random, Backend], Backend]) -> Edit:
     return _pool_edit(of_pool)
 
 
-def _add(random: Random, pool: Pool) -> Pool | None:
+def _add(random: Random, intent: Intent) -> Intent | None:
+    """A server that another pool has too, or one that may have been another machine before."""
+    pool = random.choice(intent.pools)
     known = {b.name for b in pool.backends}
     rest = [name for name in SERVERS if name not in known]
-    return replace(pool, backends=(*pool.backends, server(random.choice(rest)))) if rest else None
+    if not rest:
+        return None
+    name = random.choice(rest)
+    others = (b for p in intent.pools for b in p.backends if b.name == name)
+    found = next(others, server(name, random.choice((0, 0, 1))))
+    made = replace(pool, backends=(*pool.backends, replace(found, weight=1, group=0, drain=False)))
+    return replace(intent, pools=tuple(made if p is pool else p for p in intent.pools))
+
+
+def _replaced(random: Random, intent: Intent) -> Intent:
+    """A server's name is another machine's from now on, in all pools."""
+    name = random.choice(SERVERS)
+    new = server(name, random.randrange(2))
+
+    def put(real: Backend) -> Backend:
+        return replace(real, addresses=new.addresses, mac=new.mac) if real.name == name else real
+
+    pools = tuple(replace(pool, backends=tuple(map(put, pool.backends))) for pool in intent.pools)
+    return replace(intent, pools=pools)
 
 
 def _remove(random: Random, pool: Pool) -> Pool | None:
@@ -242,7 +262,8 @@ EDITS: dict[str, Edit] = {
     "weight": _backend_edit(lambda r, b: replace(b, weight=r.choice((0, 1, 2, 5)))),
     "drain": _backend_edit(lambda r, b: replace(b, drain=not b.drain)),
     "priority group": _backend_edit(lambda r, b: replace(b, group=r.randrange(2))),
-    "backend added": _pool_edit(_add),
+    "backend added": _add,
+    "backend replaced": _replaced,
     "backend removed": _pool_edit(_remove),
     "memory_timeout": _pool_edit(lambda r, p: replace(p, memory_timeout=r.choice((15.0, 20.0, 35.0, 60.0)))),
     "transition": _pool_edit(lambda r, p: replace(p, transition=r.choice((2.0, 5.0, 9.0)))),
