@@ -95,9 +95,11 @@ def choose(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate = Fate.
 
 
 def _unknown(slot: SlotEntry, syn: bool) -> Choice:
-    backend = slot.now if syn or not slot.base else slot.base
-    # Not only when it speaks again: it may be silent until the slot has settled.
-    return Choice(backend, bool(backend), Report.FOUND if backend != slot.now else Report.NONE)
+    if syn:
+        return Choice(slot.now, bool(slot.now), Report.NONE)
+    backend = slot.base or slot.now
+    # At once: it may be silent until the slot has settled. Of how old it is nothing is known.
+    return Choice(backend, bool(backend), Report.FOUND if backend != slot.now or _ages(slot) else Report.NONE)
 
 
 def _ages(slot: SlotEntry) -> bool:

@@ -32,10 +32,10 @@ def explore(size: Size, budget: Budget, rules: Rules | None = None, limit: int =
     while queue:
         world, left = queue.popleft()
         here = (world.key(), left)
-        for name, event, target in _events(world, dict(zip(names, left, strict=True))):
+        for name, event, target in events(world, dict(zip(names, left, strict=True))):
             made = world.copy()
             try:
-                _play(made, event, target)
+                play(made, event, target)
             except Broken as broken:
                 return Found(len(seen), (*_path(seen, here), f"{name}: {broken}"))
             spent = tuple(n - (each == event) for each, n in zip(names, left, strict=True))
@@ -59,8 +59,8 @@ def _path(seen: Mapping[tuple[object, ...], tuple[tuple[object, ...], str] | Non
 Target = tuple[int, ...]
 
 
-def _events(world: World, left: Mapping[str, int]) -> Iterator[tuple[str, str, Target]]:
-    """(what to call it, its kind, its target) of all that may happen now."""
+def events(world: World, left: Mapping[str, int]) -> Iterator[tuple[str, str, Target]]:
+    """All that may happen now: (what to call it, its kind, its target)."""
     yield from _always(world)
     size = world.size
     if left.get("tick"):
@@ -73,10 +73,15 @@ def _events(world: World, left: Mapping[str, int]) -> Iterator[tuple[str, str, T
     for number, lb in enumerate(world.lbs):
         if left.get("cut") and lb.linked:
             yield f"cut lb{number}", "cut", (number,)
+        if left.get("jam") and not lb.jammed:
+            yield f"lb{number} carries nothing out", "jam", (number,)
+        if left.get("mute") and not lb.mute:
+            yield f"reports of lb{number} are lost", "mute", (number,)
         if left.get("die") and number in world.ways:
             yield f"lb{number} dies", "die", (number,)
-    if left.get("gone") and not world.gone and 1 not in world.plan.now:
-        yield "backend 1 gives away", "gone", (1,)
+    if left.get("gone") and not world.gone:
+        for backend in set(range(1, size.backends + 1)) - set(world.plan.now.tolist()):
+            yield f"backend {backend} gives away", "gone", (backend,)
     yield from _of_keys(world, left)
 
 
@@ -84,12 +89,12 @@ def _always(world: World) -> Iterator[tuple[str, str, Target]]:
     wanted = world.wanted()
     for number, lb in enumerate(world.lbs):
         lacks = lb.entries != wanted or lb.held != world.plan.revision
-        if lb.linked and (lacks or any((p[0] if p else 0) != w for p, w in zip(lb.pins, world.pins, strict=True))):
+        if lb.linked and not lb.jammed and (lacks or any((p[0] if p else 0) != w for p, w in zip(lb.pins, world.pins, strict=True))):
             yield f"lb{number} is written", "sync", (number,)
-        if not lb.linked:
-            yield f"lb{number} is linked again", "heal", (number,)
+        if not lb.linked or lb.jammed or lb.mute:
+            yield f"lb{number} is well again", "heal", (number,)
     if world.gone:
-        yield "backend 1 is back", "back", ()
+        yield "the backend is back", "back", ()
 
 
 def _of_keys(world: World, left: Mapping[str, int]) -> Iterator[tuple[str, str, Target]]:
@@ -110,7 +115,8 @@ def _of_keys(world: World, left: Mapping[str, int]) -> Iterator[tuple[str, str, 
             yield f"key {key} closes", "close", (key,)
 
 
-def _play(world: World, event: str, target: Target) -> None:
+def play(world: World, event: str, target: Target) -> None:
+    """Let it happen. Raises Broken."""
     match event:
         case "tick":
             world.tick()
@@ -120,10 +126,12 @@ def _play(world: World, event: str, target: Target) -> None:
             world.sync(*target)
         case "cut":
             world.lbs[target[0]].linked = False
-            world.lost = float(world.t)
         case "heal":
-            world.lbs[target[0]].linked = True
-            world.lost = float(world.t)
+            world.heal(*target)
+        case "jam":
+            world.lbs[target[0]].jammed = True
+        case "mute":
+            world.lbs[target[0]].mute = True
         case "die":
             world.die(*target)
         case "gone":

@@ -75,6 +75,15 @@ class Lb:
     """(backend, ticks idle)."""
     linked: bool = True
     """Hears the controller, and is heard."""
+    jammed: bool = False
+    """Does not get round to what is written."""
+    mute: bool = False
+    """Its reports are lost, and it counts them."""
+
+    @property
+    def unheard(self) -> bool:
+        """What it reports does not come to the controller."""
+        return self.mute or not self.linked
 
 
 @dataclass
@@ -91,7 +100,7 @@ class Connection:
     old_heard: bool = False
     """It has been heard since it was as old as ``transition``."""
     cut: bool = False
-    """Its last packet went through a switch that was cut from the controller."""
+    """Its last packet went through a switch that was cut from the controller, or whose reports were lost."""
     reused: bool = False
     """Its ports were pinned when it was opened, and some switch has not heard yet that this is over."""
     overtook: bool = False
@@ -135,7 +144,7 @@ class World:
     def copy(self) -> World:
         """One that may go another way."""
         made = copy.copy(self)
-        made.lbs = [Lb(list(b.entries), b.held, list(b.cells), list(b.pins), b.linked) for b in self.lbs]
+        made.lbs = [Lb(list(b.entries), b.held, list(b.cells), list(b.pins), b.linked, b.jammed, b.mute) for b in self.lbs]
         made.ways, made.pins = list(self.ways), list(self.pins)
         made.connections = [copy.copy(c) for c in self.connections]
         return made
@@ -152,7 +161,7 @@ class World:
     def held(self) -> Held:
         """What the controller knows of its switches."""
         pinned = all(self._has_pins(lb) for lb in self.lbs)
-        lost = float(self.t) if not all(lb.linked for lb in self.lbs) else self.lost
+        lost = self.lost if all(lb.linked for lb in self.lbs) else float(self.t)
         return Held(min(lb.held for lb in self.lbs), pinned, lost)
 
     def _has_pins(self, lb: Lb) -> bool:
@@ -206,11 +215,18 @@ class World:
         if seen:
             self.plan = self.rules.rerouted(self.plan)
 
+    def heal(self, number: int) -> None:
+        """A switch is heard again, and carries out what it is told."""
+        lb = self.lbs[number]
+        if not lb.linked:
+            self.lost = float(self.t)
+        lb.linked, lb.jammed, lb.mute = True, False, False
+
     def die(self, number: int) -> None:
         """A switch loses its memory, and is back with what the controller has; its keys go elsewhere."""
         lb = self.lbs[number]
         none: list[None] = [None] * self.size.keys
-        lb.cells, lb.pins, lb.linked = list(none), list(none), True
+        lb.cells, lb.pins, lb.linked, lb.jammed, lb.mute = list(none), list(none), True, False, False
         for key, way in enumerate(self.ways):
             if way == number:
                 self.reroute(key, (number + 1) % self.size.lbs, True)
@@ -253,7 +269,10 @@ class World:
             self.pins[key] = 0
 
     def _report(self, number: int, key: int, backend: int, report: Report) -> None:
-        if not self.lbs[number].linked or (report is Report.FOUND and self.pins[key]):
+        lb = self.lbs[number]
+        if lb.mute:
+            self.lost = float(self.t)
+        if lb.unheard or (report is Report.FOUND and self.pins[key]):
             return
         self.pins[key] = backend
         self.lbs[number].pins[key] = (backend, 0)
@@ -267,7 +286,7 @@ class World:
         backend = self.packet(number, key, True)
         if backend and backend not in self.gone:
             reused = pinned and any(lb.pins[key] for lb in self.lbs)
-            cut, overtook = not self.lbs[number].linked, bool(self.pins[key])
+            cut, overtook = self.lbs[number].unheard, bool(self.pins[key])
             self.connections[key] = Connection(backend, number, cut=cut, reused=reused, overtook=overtook)
 
     def speak(self, key: int) -> None:
@@ -286,7 +305,7 @@ class World:
             return
         one.slept |= one.idle > self.size.memory
         one.lb, one.idle, one.heard = number, 0, True
-        one.cut = not self.lbs[number].linked
+        one.cut = self.lbs[number].unheard
         one.old_heard |= one.age >= self.size.transition
 
     def stray(self, key: int, number: int) -> None:
@@ -323,7 +342,7 @@ class World:
     def tick(self) -> None:
         """Time passes; what is linked has heard all by then."""
         for number, lb in enumerate(self.lbs):
-            if lb.linked:
+            if lb.linked and not lb.jammed:
                 self.sync(number)
         self.t += 1
         if not all(lb.linked for lb in self.lbs):
@@ -383,7 +402,7 @@ class World:
                 b.held - low,
                 tuple(c and (c.backend, c.class_, min(c.age, top), c.idle, c.opened) for c in b.cells),
                 tuple(p and (p[0], min(p[1], size.memory + 1)) for p in b.pins),
-                b.linked,
+                (b.linked, b.jammed, b.mute),
             )
             for b in self.lbs
         )
