@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from controller.slotrule import CLASSES, SETTLED, SlotEntry
+from controller.plan.slotrule import CLASSES, SlotEntry
 from controller.spec.slots import Slots
 
 MARGIN = 1.0
@@ -71,7 +71,14 @@ class Tracking:
         size = len(now)
         never, no = np.full(size, NEVER), np.zeros(size, np.bool_)
         return Tracking(
-            now, np.zeros(size, np.uint16), np.zeros(size, np.uint8), no, np.zeros(size, np.uint32), never, never, no
+            now,
+            np.zeros(size, np.uint16),
+            np.zeros(size, np.uint8),
+            no,
+            np.zeros(size, np.uint32),
+            never,
+            never,
+            no,
         )
 
     def entry(self, slot: int, gone: Collection[int] = ()) -> SlotEntry:

@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.tracking.model import Broken, Rules, Size, World
+from tests.tracking.events import events, play
+from tests.tracking.model import World
+from tests.tracking.parts import Broken, Rules, Size
 
 Budget = Mapping[str, int]
 """How often each kind of event may happen; what has no budget does not."""
+Key = tuple[object, ...]
+
+INSTANCES: tuple[tuple[Size, Budget], ...] = (
+    (Size(), {"tick": 8, "move": 2, "open": 1}),
+    (Size(), {"tick": 5, "move": 2, "open": 2}),
+    (Size(), {"tick": 6, "move": 1, "open": 1, "die": 1}),
+    (Size(), {"tick": 5, "move": 1, "open": 1, "cut": 1}),
+    (Size(), {"tick": 6, "move": 1, "open": 1, "reroute": 1}),
+    (Size(), {"tick": 4, "move": 2, "open": 2, "reroute": 2}),
+    (Size(), {"tick": 5, "move": 2, "open": 1, "reroute_unseen": 1}),
+    (Size(), {"tick": 5, "move": 2, "open": 1, "stray": 1}),
+    (Size(), {"tick": 5, "move": 1, "open": 2, "gone": 1, "die": 1}),
+    (Size(), {"tick": 5, "move": 1, "open": 1, "jam": 1, "reroute": 1}),
+    (Size(), {"tick": 5, "move": 1, "open": 1, "mute": 1, "reroute": 1}),
+    (Size(), {"tick": 5, "move": 1, "open": 1, "gone": 1, "reroute": 1}),
+    (Size(slots=2, keys=2, backends=2), {"tick": 4, "move": 1, "open": 2}),
+)
+"""What is explored by command, in full."""
 
 
 @dataclass(frozen=True)
@@ -27,126 +47,30 @@ def explore(size: Size, budget: Budget, rules: Rules | None = None, limit: int =
     """Breadth first, at most ``limit`` states."""
     names = tuple(sorted(budget))
     start, left = World.new(size, rules), tuple(budget[name] for name in names)
-    seen: dict[tuple[object, ...], tuple[tuple[object, ...], str] | None] = {(start.key(), left): None}
+    seen: dict[Key, tuple[Key, str] | None] = {(start.key(), left): None}
     queue = deque([(start, left)])
     while queue:
         world, left = queue.popleft()
         here = (world.key(), left)
-        for name, event, target in events(world, dict(zip(names, left, strict=True))):
+        for event in events(world, dict(zip(names, left, strict=True))):
             made = world.copy()
             try:
-                play(made, event, target)
+                play(made, event.kind, event.target)
             except Broken as broken:
-                return Found(len(seen), (*_path(seen, here), f"{name}: {broken}"))
-            spent = tuple(n - (each == event) for each, n in zip(names, left, strict=True))
+                return Found(len(seen), (*_path(seen, here), f"{event.name}: {broken}"))
+            spent = tuple(n - (each == event.kind) for each, n in zip(names, left, strict=True))
             there = (made.key(), spent)
             if there not in seen:
-                seen[there] = (here, name)
+                seen[there] = (here, event.name)
                 queue.append((made, spent))
         if len(seen) > limit:
             return Found(len(seen), finished=False)
     return Found(len(seen))
 
 
-def _path(seen: Mapping[tuple[object, ...], tuple[tuple[object, ...], str] | None], at: tuple[object, ...]) -> list[str]:
+def _path(seen: Mapping[Key, tuple[Key, str] | None], at: Key) -> list[str]:
     out: list[str] = []
     while (step := seen[at]) is not None:
         at = step[0]
         out.append(step[1])
     return out[::-1]
-
-
-Target = tuple[int, ...]
-
-
-def events(world: World, left: Mapping[str, int]) -> Iterator[tuple[str, str, Target]]:
-    """All that may happen now: (what to call it, its kind, its target)."""
-    yield from _always(world)
-    size = world.size
-    if left.get("tick"):
-        yield "tick", "tick", ()
-    if left.get("move"):
-        for slot in range(size.slots):
-            for to in range(1, size.backends + 1):
-                if to != world.plan.now[slot] and to not in world.gone:
-                    yield f"move slot {slot} to {to}", "move", (slot, to)
-    for number, lb in enumerate(world.lbs):
-        if left.get("cut") and lb.linked:
-            yield f"cut lb{number}", "cut", (number,)
-        if left.get("jam") and not lb.jammed:
-            yield f"lb{number} carries nothing out", "jam", (number,)
-        if left.get("mute") and not lb.mute:
-            yield f"reports of lb{number} are lost", "mute", (number,)
-        if left.get("die") and number in world.ways:
-            yield f"lb{number} dies", "die", (number,)
-    if left.get("gone") and not world.gone:
-        for backend in set(range(1, size.backends + 1)) - set(world.plan.now.tolist()):
-            yield f"backend {backend} gives away", "gone", (backend,)
-    yield from _of_keys(world, left)
-
-
-def _always(world: World) -> Iterator[tuple[str, str, Target]]:
-    wanted = world.wanted()
-    for number, lb in enumerate(world.lbs):
-        lacks = lb.entries != wanted or lb.held != world.plan.revision
-        if lb.linked and not lb.jammed and (lacks or any((p[0] if p else 0) != w for p, w in zip(lb.pins, world.pins, strict=True))):
-            yield f"lb{number} is written", "sync", (number,)
-        if not lb.linked or lb.jammed or lb.mute:
-            yield f"lb{number} is well again", "heal", (number,)
-    if world.gone:
-        yield "the backend is back", "back", ()
-
-
-def _of_keys(world: World, left: Mapping[str, int]) -> Iterator[tuple[str, str, Target]]:
-    for key, connection in enumerate(world.connections):
-        for other in range(world.size.lbs):
-            if other == world.ways[key]:
-                continue
-            for kind in ("reroute", "reroute_unseen"):
-                if left.get(kind):
-                    yield f"{kind} key {key} to lb{other}", kind, (key, other)
-            if connection and left.get("stray"):
-                yield f"a stray packet of key {key} via lb{other}", "stray", (key, other)
-        if connection is None:
-            if left.get("open"):
-                yield f"SYN of key {key} via lb{world.ways[key]}", "open", (key,)
-        else:
-            yield f"data of key {key} via lb{world.ways[key]}", "speak", (key,)
-            yield f"key {key} closes", "close", (key,)
-
-
-def play(world: World, event: str, target: Target) -> None:
-    """Let it happen. Raises Broken."""
-    match event:
-        case "tick":
-            world.tick()
-        case "move":
-            world.move(*target)
-        case "sync":
-            world.sync(*target)
-        case "cut":
-            world.lbs[target[0]].linked = False
-        case "heal":
-            world.heal(*target)
-        case "jam":
-            world.lbs[target[0]].jammed = True
-        case "mute":
-            world.lbs[target[0]].mute = True
-        case "die":
-            world.die(*target)
-        case "gone":
-            world.give(*target)
-        case "back":
-            world.give()
-        case "reroute" | "reroute_unseen":
-            world.reroute(*target, seen=event == "reroute")
-        case "stray":
-            world.stray(*target)
-        case "open":
-            world.open(*target)
-        case "speak":
-            world.speak(*target)
-        case "close":
-            world.connections[target[0]] = None
-        case _:
-            raise ValueError(event)

@@ -1,6 +1,6 @@
 """A small fabric in which the product's own rules run: lb switches, a controller, clients, and all that may go wrong.
 
-    events (``moves.py``) ──► World: plan/tracking, slotrule, pins ──► a packet that reached another backend: Broken, unless at risk
+    events ──► World: plan/tracking, plan/slotrule, pins ──► a packet that reached another backend: Broken, or at risk
 
 Time is in ticks. Within a tick everything that can be delivered may come in any order, or not at all.
 """
@@ -8,109 +8,13 @@ Time is in ticks. Within a tick everything that can be delivered may come in any
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from controller.plan import tracking
+from controller.plan.slotrule import Fate, Memory, Report, SlotEntry
 from controller.plan.tracking import NEVER, UNHELD, Held, Tracking
-from controller.slotrule import Choice, Fate, Memory, Report, SlotEntry, choose
-
-
-class Broken(Exception):
-    """A connection's packet reached another backend, and nothing that is stated says that it may."""
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The product's rules; a mutation replaces one of them."""
-
-    choose: Callable[[SlotEntry, Memory | None, bool, Fate], Choice] = choose
-    entry: Callable[[Tracking, int, frozenset[int]], SlotEntry] = Tracking.entry
-    move: Callable[[Tracking, tracking.Slots], Tracking] = tracking.move
-    rerouted: Callable[[Tracking], Tracking] = tracking.rerouted
-    advance: Callable[[Tracking, Held, float, float], Tracking] = tracking.advance
-    idle_everywhere: bool = True
-    """A pin ends when it is idle on every switch; else as soon as its reporter says so."""
-    idles_alone: bool = True
-    """A switch that hears of no controller ends a pin by itself when it is idle."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """How large the fabric is, and how long things last in ticks."""
-
-    slots: int = 1
-    lbs: int = 2
-    backends: int = 3
-    keys: int = 1
-    """5-tuples; each is of slot ``key % slots``."""
-    memory: int = 3
-    transition: int = 1
-
-
-class Cell(NamedTuple):
-    """What a switch remembers of a 5-tuple."""
-
-    backend: int
-    class_: int
-    age: int
-    """Ticks since it was decided for this backend."""
-    idle: int
-    opened: bool
-    """By a SYN."""
-
-
-@dataclass
-class Lb:
-    """One lb switch."""
-
-    entries: list[SlotEntry]
-    held: int
-    """Revision of the plan that it has."""
-    cells: list[Cell | None]
-    pins: list[tuple[int, int] | None]
-    """(backend, ticks idle)."""
-    linked: bool = True
-    """Hears the controller, and is heard."""
-    jammed: bool = False
-    """Does not get round to what is written."""
-    mute: bool = False
-    """Its reports are lost, and it counts them."""
-
-    @property
-    def unheard(self) -> bool:
-        """What it reports does not come to the controller."""
-        return self.mute or not self.linked
-
-
-@dataclass
-class Connection:
-    """An open connection as its client knows it."""
-
-    backend: int
-    lb: int
-    """Where its last packet went."""
-    age: int = 0
-    idle: int = 0
-    heard: bool = True
-    """Its lb switch has heard it on the slot as it has it now."""
-    old_heard: bool = False
-    """It has been heard since it was as old as ``transition``."""
-    cut: bool = False
-    """Its last packet went through a switch that was cut from the controller, or whose reports were lost."""
-    reused: bool = False
-    """Its ports were pinned when it was opened, and some switch has not heard yet that this is over."""
-    overtook: bool = False
-    """Its SYN came to a switch which the pin of the connection before it had not reached."""
-    slept: bool = False
-    """It was silent for longer than ``memory``."""
-    given: bool = False
-    """Its backend has given its connections away."""
-    crossed: bool = False
-    """Its packets have come, or come from now on, to another switch than those before."""
+from tests.tracking.parts import GONE, Broken, Cell, Connection, Lb, Rules, Size
 
 
 @dataclass
@@ -144,7 +48,10 @@ class World:
     def copy(self) -> World:
         """One that may go another way."""
         made = copy.copy(self)
-        made.lbs = [Lb(list(b.entries), b.held, list(b.cells), list(b.pins), b.linked, b.jammed, b.mute) for b in self.lbs]
+        made.lbs = [
+            Lb(list(b.entries), b.held, list(b.cells), list(b.pins), b.linked, b.jammed, b.mute)
+            for b in self.lbs
+        ]
         made.ways, made.pins = list(self.ways), list(self.pins)
         made.connections = [copy.copy(c) for c in self.connections]
         return made
@@ -165,7 +72,7 @@ class World:
         return Held(min(lb.held for lb in self.lbs), pinned, lost)
 
     def _has_pins(self, lb: Lb) -> bool:
-        return all((had[0] if had else 0) == pin for had, pin in zip(lb.pins, self.pins, strict=True))
+        return all(_backend(had) == pin for had, pin in zip(lb.pins, self.pins, strict=True))
 
     def planned(self) -> None:
         """Acknowledgements and time, as far as they have come."""
@@ -181,6 +88,10 @@ class World:
         table[slot] = to
         self.plan = self.rules.move(self.plan, table)
 
+    def lacks(self, lb: Lb, wanted: list[SlotEntry]) -> bool:
+        """Whether there is something to write."""
+        return lb.entries != wanted or lb.held != self.plan.revision or not self._has_pins(lb)
+
     def wanted(self) -> list[SlotEntry]:
         """The slots as switches should have them."""
         return [self.rules.entry(self.plan, n, self.gone) for n in range(self.size.slots)]
@@ -194,10 +105,14 @@ class World:
                 self._rewritten(number, slot)
         lb.entries, lb.held = wanted, self.plan.revision
         for key, pin in enumerate(self.pins):
-            had = lb.pins[key]
-            lb.pins[key] = None if not pin else had if had and had[0] == pin else (pin, 0)
+            if pin != _backend(lb.pins[key]):
+                lb.pins[key] = (pin, 0) if pin else None
         for key, connection in enumerate(self.connections):
-            if connection and connection.reused and all((b.pins[key] or (0,))[0] == self.pins[key] for b in self.lbs):
+            if (
+                connection
+                and connection.reused
+                and all(_backend(b.pins[key]) == self.pins[key] for b in self.lbs)
+            ):
                 connection.reused = False
         self.planned()
 
@@ -206,14 +121,17 @@ class World:
             if connection and key % self.size.slots == slot and connection.lb == number:
                 connection.heard = False
 
-    def reroute(self, key: int, to: int, seen: bool) -> None:
-        """Edges send a key's packets to another switch; the controller knows it, or does not."""
+    def reroute_unseen(self, key: int, to: int) -> None:
+        """Edges send a key's packets to another switch, and the controller does not know."""
         self.ways[key] = to
         connection = self.connections[key]
         if connection and connection.lb != to:
             connection.crossed = True
-        if seen:
-            self.plan = self.rules.rerouted(self.plan)
+
+    def reroute(self, key: int, to: int) -> None:
+        """The same, as the controller knows."""
+        self.reroute_unseen(key, to)
+        self.plan = self.rules.rerouted(self.plan)
 
     def heal(self, number: int) -> None:
         """A switch is heard again, and carries out what it is told."""
@@ -229,10 +147,10 @@ class World:
         lb.cells, lb.pins, lb.linked, lb.jammed, lb.mute = list(none), list(none), True, False, False
         for key, way in enumerate(self.ways):
             if way == number:
-                self.reroute(key, (number + 1) % self.size.lbs, True)
-        for key, connection in enumerate(self.connections):
+                self.reroute(key, (number + 1) % self.size.lbs)
+        for connection in self.connections:
             if connection and connection.lb == number:
-                connection.crossed = True
+                connection.crossed, connection.lb = True, GONE
         self.sync(number)
 
     # -- packets
@@ -308,6 +226,10 @@ class World:
         one.cut = self.lbs[number].unheard
         one.old_heard |= one.age >= self.size.transition
 
+    def close(self, key: int) -> None:
+        """It is over; switches are not told."""
+        self.connections[key] = None
+
     def stray(self, key: int, number: int) -> None:
         """One packet of a connection goes another way."""
         one = self.connections[key]
@@ -330,7 +252,8 @@ class World:
             (not one.old_heard, "not heard since it turned transition"),
             (not one.heard, "not heard since its slot changed"),
             (one.cut, "of a switch that was cut off"),
-            (one.reused, "ports used again over a pin"),
+            # Without a controller, too, the switch has ended the pin by then.
+            (one.reused and one.age <= self.size.memory + 1, "ports used again over a pin"),
             (self.pins[key] == one.backend, "its pin was on the way"),
         ):
             if holds:
@@ -377,7 +300,8 @@ class World:
         if self.rules.idles_alone:
             for lb in self.lbs:
                 lb.pins = [
-                    pin if pin is None or pin[1] <= over or self.pins[key] else None for key, pin in enumerate(lb.pins)
+                    pin if pin is None or pin[1] <= over or self.pins[key] else None
+                    for key, pin in enumerate(lb.pins)
                 ]
 
     # -- identity
@@ -386,7 +310,7 @@ class World:
         """Equal for worlds from which the same may happen."""
         low = min(lb.held for lb in self.lbs)
         plan, size = self.plan, self.size
-        top = 2 * size.transition + 1
+        top = max(2 * size.transition, size.memory) + 2
         slots = tuple(
             (
                 *(int(a[n]) for a in (plan.now, plan.base, plan.class_, plan.tracked, plan.ages)),
@@ -407,13 +331,18 @@ class World:
             for b in self.lbs
         )
         lost = max(self.lost - self.t, -size.memory - 1.0)
-        known = tuple(
-            c and (c.backend, c.lb, min(c.age, top), min(c.idle, size.memory + 1), c.heard, c.old_heard, c.cut)
-            + (c.reused, c.overtook, c.slept, c.given, c.crossed)
-            for c in self.connections
-        )
+        known = tuple(c and _known(c, top, size.memory + 1) for c in self.connections)
         return slots, lbs, tuple(self.ways), tuple(self.pins), known, self.gone, lost, plan.revision - low
+
+
+def _backend(pin: tuple[int, int] | None) -> int:
+    return 0 if pin is None else pin[0]
 
 
 def _left(until: float, now: int) -> float:
     return until if until in (NEVER, UNHELD) else max(until - now, -1.0)
+
+
+def _known(one: Connection, top: int, longest: int) -> tuple[object, ...]:
+    state = replace(one, age=min(one.age, top), idle=min(one.idle, longest))
+    return tuple(vars(state).values())

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from controller.plan import tracking
+from controller.plan.slotrule import SETTLED, Choice, Fate, Memory, Report, SlotEntry, choose
 from controller.plan.tracking import NEVER, UNHELD, Held, Tracking
-from controller.slotrule import SETTLED, Choice, Fate, Memory, Report, SlotEntry, choose
-from tests.tracking.model import Rules
+from controller.spec.slots import Slots
+from tests.tracking.parts import Rules
 
 
 def _classless(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate) -> Choice:
@@ -22,7 +25,9 @@ def _silent_syn(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate) -
 
 def _silent_miss(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate) -> Choice:
     found = choose(slot, memory, syn, fate)
-    return found if memory is not None and memory.class_ == slot.class_ else found._replace(report=Report.NONE)
+    return (
+        found if memory is not None and memory.class_ == slot.class_ else found._replace(report=Report.NONE)
+    )
 
 
 def _no_age(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate) -> Choice:
@@ -80,15 +85,15 @@ def _quiet_end(state: Tracking, slot: int, gone: frozenset[int]) -> SlotEntry:
     return replace(Tracking.entry(state, slot, gone), ages=bool(state.ages[slot]))
 
 
-def _same_class(state: Tracking, table: tracking.Slots) -> Tracking:
+def _same_class(state: Tracking, table: Slots) -> Tracking:
     moved = tracking.move(state, table)
     return replace(moved, class_=(moved.class_ > 0).astype(moved.class_.dtype))
 
 
-def _new_base(state: Tracking, table: tracking.Slots) -> Tracking:
+def _new_base(state: Tracking, table: Slots) -> Tracking:
     """A slot that moves again names the last owner, not the one that it had while it was settled."""
     moved = tracking.move(state, table)
-    return replace(moved, base=tracking.np.where(table != state.now, state.now, moved.base))
+    return replace(moved, base=np.where(table != state.now, state.now, moved.base))
 
 
 MUTATIONS = {

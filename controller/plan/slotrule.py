@@ -5,8 +5,8 @@
                    not remembered, a SYN      -> now, remembered
                    not remembered, no SYN     -> base, remembered; reported where that is not now
 
-A slot that has not moved for ``memory_timeout`` is settled: all of its connections belong to ``now``, or have a pin. One
-that moves is tracked (``plan/tracking.py`` says until when), and ``base`` names the one to whom belongs what nothing is
+A slot that has not moved for ``memory_timeout`` is settled: all of its connections belong to ``now``, or have a pin.
+One that moves is tracked (``tracking.py`` says until when), and ``base`` names the one to whom belongs what nothing is
 remembered of: it was opened while the slot was settled.
 """
 
