@@ -44,6 +44,8 @@ class Held(NamedTuple):
     """Each of them holds every pin that was made."""
     lost: float = NEVER
     """When a report may have been lost for the last time: over a rate, in a queue, in a full book, or unheard."""
+    elsewhere: Flags | None = None
+    """Slots that switches of another site may still have with a base; all of them, if that is not heard."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +121,34 @@ def rerouted(state: Tracking) -> Tracking:
     return replace(state, ages=state.ages | state.tracked)
 
 
+def watch(state: Tracking, slots: Flags) -> Tracking:
+    """Track these slots although they stay: other switches have them otherwise, as those of a site that was away.
+
+    What is there is reported, so that it has a pin when its packets come to the others.
+    """
+    begins, based = slots & ~state.tracked, slots & (state.base == 0)
+    if not slots.any():
+        return state
+    revision = state.revision + 1
+    return replace(
+        state,
+        base=np.where(based, state.now, state.base).astype(np.uint16),
+        class_=np.where(begins, state.class_ % CLASSES + 1, state.class_).astype(np.uint8),
+        tracked=state.tracked | slots,
+        written=np.where(slots, revision, state.written).astype(np.uint32),
+        base_until=np.where(based, UNHELD, state.base_until),
+        moved_until=np.where(slots, UNHELD, state.moved_until),
+        ages=state.ages | slots,
+        revision=revision,
+    )
+
+
+def differing(one: Tracking, other: Tracking) -> Flags:
+    """Slots by which two sites would send a connection that neither remembers to different backends."""
+    found: Flags = (one.now != other.now) | (one.base != other.base) | (one.tracked != other.tracked)
+    return found
+
+
 def advance(state: Tracking, held: Held, now: float, memory: float) -> Tracking:
     """What acknowledgements and time change up to ``now``."""
     state = _acknowledge(state, held, now + memory)
@@ -153,7 +183,10 @@ def next_change(state: Tracking, held: Held, memory: float, after: float) -> flo
 def _acknowledge(state: Tracking, held: Held, until: float) -> Tracking:
     """Times begin to run for what all switches have."""
     known = state.written <= held.revision
-    based, moved = known & (state.base_until == UNHELD), known & (state.moved_until == UNHELD)
+    based = known & (state.base_until == UNHELD)
+    if held.elsewhere is not None:  # a connection may come to the switches there as to those here
+        based &= (state.base != 0) | ~held.elsewhere
+    moved = known & (state.moved_until == UNHELD)
     if not (based.any() or moved.any()):
         return state
     return replace(

@@ -35,9 +35,8 @@ def play(world: World, kind: str, target: tuple[int, ...]) -> None:
 
 
 def _of_switches(world: World, left: Left) -> Iterator[Event]:
-    wanted = world.wanted()
     for number, lb in enumerate(world.lbs):
-        if lb.linked and not lb.jammed and world.lacks(lb, wanted):
+        if lb.linked and not lb.jammed and world.lacks(number):
             yield Event(f"lb{number} is written", "sync", (number,))
         if not lb.linked or lb.jammed or lb.mute:
             yield Event(f"lb{number} is well again", "heal", (number,))
@@ -52,17 +51,26 @@ def _of_switches(world: World, left: Left) -> Iterator[Event]:
 
 
 def _of_slots(world: World, left: Left) -> Iterator[Event]:
-    for slot in range(world.size.slots if left.get("move") else 0):
-        for to in range(1, world.size.backends + 1):
-            if to != world.plan.now[slot] and to not in world.gone:
-                yield Event(f"move slot {slot} to {to}", "move", (slot, to))
+    for number, site in enumerate(world.sites if world.parted else world.sites[:1]):
+        where, target = (f" at site {number}", (number,)) if world.parted else ("", ())
+        for slot in range(world.size.slots if left.get("move") else 0):
+            for to in range(1, world.size.backends + 1):
+                if to != site.plan.now[slot] and to not in world.gone:
+                    yield Event(f"move slot {slot} to {to}{where}", "move", (slot, to, *target))
+    if world.parted:
+        yield Event("sites join", "join", ())
+    elif left.get("part") and world.size.sites > 1:
+        yield Event("sites part", "part", ())
 
 
 def _of_backends(world: World, left: Left) -> Iterator[Event]:
     if world.gone:
         yield Event("the backend is back", "back", ())
     elif left.get("gone"):
-        for backend in sorted(set(range(1, world.size.backends + 1)) - set(world.plan.now.tolist())):
+        for backend in sorted(
+            set(range(1, world.size.backends + 1))
+            - {owner for site in world.sites for owner in site.plan.now.tolist()}
+        ):
             yield Event(f"backend {backend} gives away", "gone", (backend,))
 
 
@@ -88,6 +96,10 @@ def _put(name: str, value: bool) -> Callable[[World, int], None]:
     return put
 
 
+def _part(world: World) -> None:
+    world.parted = True
+
+
 _PLAY: Mapping[str, Callable[..., None]] = {
     "tick": World.tick,
     "sync": World.sync,
@@ -99,6 +111,8 @@ _PLAY: Mapping[str, Callable[..., None]] = {
     "move": World.move,
     "gone": World.give,
     "back": World.give,
+    "part": _part,
+    "join": World.join,
     "open": World.open,
     "speak": World.speak,
     "close": World.close,

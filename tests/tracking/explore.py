@@ -27,6 +27,7 @@ INSTANCES: tuple[tuple[Size, Budget], ...] = (
     (Size(), {"tick": 5, "move": 1, "open": 1, "jam": 1, "reroute": 1}),
     (Size(), {"tick": 5, "move": 1, "open": 1, "mute": 1, "reroute": 1}),
     (Size(), {"tick": 5, "move": 1, "open": 1, "gone": 1, "reroute": 1}),
+    (Size(sites=2), {"tick": 4, "move": 2, "open": 1, "part": 1, "reroute": 1}),
     (Size(slots=2, keys=2, backends=2), {"tick": 4, "move": 1, "open": 2}),
 )
 """What is explored by command, in full."""

@@ -72,6 +72,10 @@ def _unpinned(state: Tracking, held: Held, now: float, memory: float) -> Trackin
     return tracking.advance(state, held._replace(pinned=True), now, memory)
 
 
+def _own_site(state: Tracking, held: Held, now: float, memory: float) -> Tracking:
+    return tracking.advance(state, held._replace(elsewhere=None), now, memory)
+
+
 def _short(state: Tracking, held: Held, now: float, memory: float) -> Tracking:
     return tracking.advance(state, held, now, memory / 3)
 
@@ -113,6 +117,8 @@ MUTATIONS = {
     "a suspended base is forgotten": Rules(entry=_forgetful_owner),
     "the end of base is not watched": Rules(entry=_quiet_end),
     "a change of ways is not heeded": Rules(rerouted=lambda state: state),
+    "a site ends base without the other": Rules(advance=_own_site),
+    "sites that join do not watch where they differ": Rules(watch=lambda state, slots: state),
     "one idle switch ends a pin": Rules(idle_everywhere=False),
     "pins need a controller to end": Rules(idles_alone=False),
 }

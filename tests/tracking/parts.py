@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from controller.plan import tracking
 from controller.plan.slotrule import Choice, Fate, Memory, SlotEntry, choose
-from controller.plan.tracking import Held, Tracking
+from controller.plan.tracking import NEVER, Held, Tracking
 from controller.spec.slots import Slots
 
 GONE = -1
@@ -27,6 +27,7 @@ class Rules:
     entry: Callable[[Tracking, int, frozenset[int]], SlotEntry] = Tracking.entry
     move: Callable[[Tracking, Slots], Tracking] = tracking.move
     rerouted: Callable[[Tracking], Tracking] = tracking.rerouted
+    watch: Callable[[Tracking, tracking.Flags], Tracking] = tracking.watch
     advance: Callable[[Tracking, Held, float, float], Tracking] = tracking.advance
     idle_everywhere: bool = True
     """A pin ends when it is idle on every switch; else as soon as its reporter says so."""
@@ -40,6 +41,8 @@ class Size:
 
     slots: int = 1
     lbs: int = 2
+    sites: int = 1
+    """lb switch n is in site n % sites, each with a controller of its own."""
     backends: int = 3
     keys: int = 1
     """5-tuples; each is of slot ``key % slots``."""
@@ -83,6 +86,16 @@ class Lb:
 
 
 @dataclass
+class Controller:
+    """A site's, which shares moves and pins with the other's while they hear each other."""
+
+    plan: Tracking
+    pins: list[int]
+    """Backend by key, 0: none."""
+    lost: float = NEVER
+
+
+@dataclass
 class Connection:
     """An open connection as its client knows it."""
 
@@ -96,7 +109,7 @@ class Connection:
     old_heard: bool = False
     """It has been heard since it was as old as ``transition``."""
     cut: bool = False
-    """Its last packet went through a switch that was cut from the controller, or whose reports were lost."""
+    """Its last packet went through a switch or a site that was cut off, or whose reports were lost."""
     reused: bool = False
     """Its ports were pinned when it was opened, and some switch has not heard yet that this is over."""
     overtook: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.tracking.events import Event, events, play
 from tests.tracking.model import World
@@ -26,6 +26,10 @@ EVERYTHING: Mapping[str, float] = {
     **{"gone": 0.03, "back": 0.05, "cut": 0.02, "jam": 0.02, "mute": 0.02, "heal": 0.08, "die": 0.02},
     **{"reroute": 0.03, "reroute_unseen": 0.02, "stray": 0.02},
 }
+
+
+TWO_SITES = replace(LARGE, sites=2, lbs=4)
+PARTING: Mapping[str, float] = {**EVERYTHING, "part": 0.03, "join": 0.1}
 
 
 @dataclass
@@ -57,12 +61,16 @@ def walk(
         event = chance.choice(by_kind[chance.choices(kinds, [odds[each] for each in kinds])[0]])
         told.append(event.name)
         walked.events[event.kind] += 1
-        before = int(world.plan.tracked.sum())
+        before = _tracked(world)
         try:
             play(world, event.kind, event.target)
         except Broken as broken:
             last = "\n    ".join(told[-60:])
             raise Lost(f"seed {seed}, event {len(told)}: {broken}\n    {last}") from None
-        walked.settled += max(before - int(world.plan.tracked.sum()), 0)
+        walked.settled += max(before - _tracked(world), 0)
     walked.risks.update(world.counts)
     return walked
+
+
+def _tracked(world: World) -> int:
+    return sum(int(site.plan.tracked.sum()) for site in world.sites)

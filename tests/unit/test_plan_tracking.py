@@ -11,12 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.plan.slotrule import CLASSES, SlotEntry
-from controller.plan.tracking import UNHELD, Held, Tracking, advance, move, next_change, rerouted
+from controller.plan.tracking import (
+    UNHELD,
+    Held,
+    Tracking,
+    advance,
+    differing,
+    move,
+    next_change,
+    rerouted,
+    watch,
+)
 from controller.spec.slots import Slots
 from tests.tracking.explore import INSTANCES, explore
 from tests.tracking.mutations import MUTATIONS
 from tests.tracking.parts import Rules, Size
-from tests.tracking.walk import EVERYTHING, FAULTLESS, Lost, walk
+from tests.tracking.walk import EVERYTHING, FAULTLESS, LARGE, PARTING, TWO_SITES, Lost, walk
 
 MEMORY = 100.0
 ALL = Held(1 << 30)
@@ -96,6 +106,21 @@ def test_other_ways_are_a_matter_of_tracked_slots() -> None:
     assert not settled.ages.any()
 
 
+def test_slots_that_two_sites_have_otherwise_are_watched_until_both_have_them_alike() -> None:
+    one = Tracking.of(table(2, 5))
+    other = after(move(Tracking.of(table(1, 5)), table(3, 5)), 0.0)
+    differ = differing(one, other)
+    assert differ.tolist() == [True, False]
+    one = watch(one, differ)
+    assert one.entry(0) == SlotEntry(2, base=2, class_=1, owner=2, ages=True)
+    assert one.entry(1) == SlotEntry(5)
+    elsewhere = Held(1 << 30, elsewhere=table(1, 0).astype(bool))
+    waiting = after(after(one, 0.0, elsewhere), 10 * MEMORY, elsewhere)
+    assert waiting.entry(0) == SlotEntry(2, class_=1, ages=True), "a switch there may still name a base"
+    assert not after(waiting, 10 * MEMORY).tracked.any()
+    assert watch(waiting, differ & False) is waiting
+
+
 @given(st.lists(st.tuples(st.sampled_from((0.0, 10.0, 99.0, 101.0, 250.0)), st.integers(1, 4)), max_size=30))
 def test_a_class_is_used_again_two_memories_after_it_ended_at_the_earliest(
     steps: list[tuple[float, int]],
@@ -157,6 +182,7 @@ def test_no_order_of_few_events_breaks_a_connection() -> None:
 
 def test_nor_do_random_walks_in_a_larger_fabric() -> None:
     settled = sum(walk(seed, 3_000, EVERYTHING).settled for seed in range(3))
+    settled += sum(walk(seed, 3_000, PARTING, TWO_SITES).settled for seed in range(2))
     settled += sum(walk(seed, 3_000, FAULTLESS).settled for seed in range(2))
     assert settled > 40
 
@@ -172,13 +198,15 @@ def test_nor_do_random_walks_in_a_larger_fabric() -> None:
         ("nothing is reported by age", EVERYTHING),
         ("times run from planning", EVERYTHING),
         ("settles although reports were lost", EVERYTHING),
+        ("a site ends base without the other", PARTING),
     ],
 )
 def test_walks_find_a_guard_that_is_left_out(guard: str, odds: Mapping[str, float]) -> None:
     with pytest.raises(Lost):
-        _walk_all(30, odds, MUTATIONS[guard])
+        _walk_all(40, odds, MUTATIONS[guard])
 
 
 def _walk_all(seeds: int, odds: Mapping[str, float], rules: Rules) -> None:
+    size = TWO_SITES if odds is PARTING else LARGE
     for seed in range(seeds):
-        walk(seed, 3_000, odds, rules=rules)
+        walk(seed, 3_000, odds, size, rules)

@@ -21,10 +21,11 @@ class Sequence:
     why: str
     guard: str
     events: str
+    sites: int = 1
 
     def run(self, rules: Rules) -> World:
         """Play it. Raises Broken."""
-        world = World.new(Size(), rules)
+        world = World.new(Size(sites=self.sites), rules)
         for each in self.events.split():
             kind, *target = each.split(":")
             play(world, kind, tuple(map(int, target)))
@@ -88,6 +89,20 @@ SEQUENCES = (
         "a class that never changes",
         "open:0 move:0:2 sync:0 sync:1 tick tick tick speak:0 close:0 tick sync:0 sync:1 sync:0 sync:1 open:0 sync:1 "
         "move:0:3 sync:0 sync:1 speak:0",
+    ),
+    Sequence(
+        "a site that was away for long takes the other one's table, and names its own owner as base",
+        "sites that join do not watch where they differ",
+        "part move:0:3:1 sync:1 tick tick tick tick tick sync:1 open:0 tick speak:0 join sync:0 sync:1 speak:0 sync:1 "
+        "reroute:0:1 speak:0",
+        sites=2,
+    ),
+    Sequence(
+        "the end of base came to one site, and a connection to the other",
+        "a site ends base without the other",
+        "move:0:2 sync:0 sync:1 tick jam:1 tick tick tick sync:0 sync:0 open:0 tick speak:0 tick speak:0 reroute:0:1 "
+        "speak:0",
+        sites=2,
     ),
 )
 
