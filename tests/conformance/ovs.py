@@ -139,6 +139,22 @@ class OpenVSwitch:
         """``ovs-appctl`` on the switch."""
         return self._appctl(method, *params)
 
+    def ofctl(self, *arguments: str) -> str:
+        """``ovs-ofctl`` on the switch."""
+        return self._lab.ofctl(_SWITCH, *arguments)
+
+    def send(self, wires: Sequence[Wire]) -> None:
+        """Send frames, and wait for nothing."""
+        self._ports.send(wires)
+
+    def told(self, count: int) -> list[Told]:
+        """So many reports, or what came of them in time."""
+        found: list[Told] = []
+        end = time.monotonic() + DEADLINE
+        while len(found) < count and time.monotonic() < end:
+            found += self._stream.hear(0.1)
+        return found
+
     def has(self, what: Can) -> bool:
         """See ``Target``."""
         return what not in (Can.SERVER_ERRORS, Can.FORWARDS, Can.QUESTION_SUMS)

@@ -41,7 +41,10 @@ FLOORS = (
     Floor("p4src", ("p4src",), ("spec",)),
     Floor(
         "hashes",
-        ("controller.maglev", "controller.maglev_reference", "controller.ovs_hash", "controller.hashes"),
+        (
+            *("controller.maglev", "controller.maglev_reference"),
+            *("controller.dp_hash", "controller.ovs_hash", "controller.hashes"),
+        ),
         ("spec", "p4src"),
     ),
     Floor("frames", ("controller.frames",), ("spec",)),

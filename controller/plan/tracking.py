@@ -1,0 +1,208 @@
+"""Which slots are tracked, since when and until when: the controller's half of just enough tracking. Pure.
+
+    settled ──move──► based: base = the former owner, class + 1
+                        │ ▲ moves again: base stays
+      memory after every│ │          ▲ moves again: base = the owner until then
+      lb switch has it  ▼ │          │
+                       ending: base is taken out, what is old is reported
+                        │ every lb switch has that; memory since the last move; no report lost
+                        ▼
+                       settled
+
+Times run from when every lb switch that forwards has acknowledged what was written (``Held``), never from when it was
+planned: a switch that was cut off may still open connections by the slot as it was. ``memory`` is the longest silence
+after which a connection may be remembered: the pool's ``memory_timeout``, or a generation of a VIP before it, if that
+is longer; and ``MARGIN``. So a class is used again only when what was remembered in it is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from controller.plan.slotrule import CLASSES, SlotEntry
+from controller.spec.slots import Slots
+
+MARGIN = 1.0
+"""Seconds by which times last longer than what they wait for: clocks of switches, and a packet on its way."""
+
+Times = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+NEVER, UNHELD = float("-inf"), float("inf")
+
+
+class Held(NamedTuple):
+    """What lb switches have, as far as the controller knows."""
+
+    revision: int
+    """The latest that every lb switch acknowledged to which edges send packets."""
+    pinned: bool = True
+    """Each of them holds every pin that was made."""
+    lost: float = NEVER
+    """When a report may have been lost for the last time: over a rate, in a queue, in a full book, or unheard."""
+    elsewhere: Flags | None = None
+    """Slots that switches of another site may still have with a base; all of them, if that is not heard."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tracking:
+    """All slots of one pool, one element each."""
+
+    now: Slots
+    base: Slots
+    class_: npt.NDArray[np.uint8]
+    """The tracked time that it is in, or was in last; 0: it never moved."""
+    tracked: Flags
+    written: npt.NDArray[np.uint32]
+    """The revision that changed it last."""
+    base_until: Times
+    """When base ends; UNHELD: a switch may not have it yet. Only where there is one."""
+    moved_until: Times
+    """When ``memory`` has passed since the last move; UNHELD likewise."""
+    ages: Flags
+    """What is old is reported, wherever a switch without memory would send it."""
+    revision: int = 0
+
+    @staticmethod
+    def of(now: Slots) -> Tracking:
+        """Slots that have always been so."""
+        size = len(now)
+        never, no = np.full(size, NEVER), np.zeros(size, np.bool_)
+        return Tracking(
+            now,
+            np.zeros(size, np.uint16),
+            np.zeros(size, np.uint8),
+            no,
+            np.zeros(size, np.uint32),
+            never,
+            never,
+            no,
+        )
+
+    def entry(self, slot: int, gone: Collection[int] = ()) -> SlotEntry:
+        """One slot for switches. ``gone``: backends that give their connections away."""
+        now, owner = int(self.now[slot]), int(self.base[slot])
+        if not self.tracked[slot]:
+            return SlotEntry(now)
+        base = 0 if owner in gone else owner
+        # Until every switch has its end, one that has may be followed by one that has not.
+        ending = not owner and self.base_until[slot] == UNHELD
+        ages = bool(self.ages[slot]) or bool(ending)
+        return SlotEntry(now, base, int(self.class_[slot]), owner, ages)
+
+
+def move(state: Tracking, table: Slots) -> Tracking:
+    """The slots have these owners now. A slot that had none before has no connections to look out for."""
+    moved = (table != state.now) & (state.now != 0)
+    if not moved.any():
+        return replace(state, now=table, revision=state.revision + int((table != state.now).any()))
+    begins, based = moved & ~state.tracked, moved & (state.base == 0)
+    revision = state.revision + 1
+    return replace(
+        state,
+        now=table,
+        base=np.where(based, state.now, state.base).astype(np.uint16),
+        class_=np.where(begins, state.class_ % CLASSES + 1, state.class_).astype(np.uint8),
+        tracked=state.tracked | moved,
+        written=np.where(moved, revision, state.written).astype(np.uint32),
+        base_until=np.where(based, UNHELD, state.base_until),
+        moved_until=np.where(moved, UNHELD, state.moved_until),
+        ages=state.ages & ~begins,
+        revision=revision,
+    )
+
+
+def rerouted(state: Tracking) -> Tracking:
+    """Edges send packets otherwise: connections may have come to switches that do not remember them, and come back."""
+    return replace(state, ages=state.ages | state.tracked)
+
+
+def watch(state: Tracking, slots: Flags) -> Tracking:
+    """Track these slots although they stay: other switches have them otherwise, as those of a site that was away.
+
+    What is there is reported, so that it has a pin when its packets come to the others.
+    """
+    begins, based = slots & ~state.tracked, slots & (state.base == 0)
+    if not slots.any():
+        return state
+    revision = state.revision + 1
+    return replace(
+        state,
+        base=np.where(based, state.now, state.base).astype(np.uint16),
+        class_=np.where(begins, state.class_ % CLASSES + 1, state.class_).astype(np.uint8),
+        tracked=state.tracked | slots,
+        written=np.where(slots, revision, state.written).astype(np.uint32),
+        base_until=np.where(based, UNHELD, state.base_until),
+        moved_until=np.where(slots, UNHELD, state.moved_until),
+        ages=state.ages | slots,
+        revision=revision,
+    )
+
+
+def differing(one: Tracking, other: Tracking) -> Flags:
+    """Slots by which two sites would send a connection that neither remembers to different backends."""
+    found: Flags = (one.now != other.now) | (one.base != other.base) | (one.tracked != other.tracked)
+    return found
+
+
+def advance(state: Tracking, held: Held, now: float, memory: float) -> Tracking:
+    """What acknowledgements and time change up to ``now``."""
+    state = _acknowledge(state, held, now + memory)
+    ends = state.tracked & (state.base != 0) & (state.base_until <= now)
+    if ends.any():
+        return _end_bases(state, ends)
+    quiet = held.pinned and held.lost + memory <= now
+    settles = state.tracked & (state.base == 0) & (state.moved_until <= now) & (state.base_until <= now)
+    if not quiet or not settles.any():
+        return state
+    revision = state.revision + 1
+    return replace(
+        state,
+        tracked=state.tracked & ~settles,
+        written=np.where(settles, revision, state.written).astype(np.uint32),
+        ages=state.ages & ~settles,
+        revision=revision,
+    )
+
+
+def next_change(state: Tracking, held: Held, memory: float, after: float) -> float | None:
+    """When time alone changes something next; None: never."""
+    lost = held.lost + memory
+    tracked = state.tracked
+    ends = state.base_until[tracked & (state.base != 0)]
+    settles = np.maximum(state.moved_until, lost)[tracked & (state.base == 0)] if held.pinned else np.empty(0)
+    times = np.concatenate([ends, settles])
+    times = times[(times > after) & np.isfinite(times)]
+    return float(times.min()) if times.size else None
+
+
+def _acknowledge(state: Tracking, held: Held, until: float) -> Tracking:
+    """Times begin to run for what all switches have."""
+    known = state.written <= held.revision
+    based = known & (state.base_until == UNHELD)
+    if held.elsewhere is not None:  # a connection may come to the switches there as to those here
+        based &= (state.base != 0) | ~held.elsewhere
+    moved = known & (state.moved_until == UNHELD)
+    if not (based.any() or moved.any()):
+        return state
+    return replace(
+        state,
+        # A base that has ended has nothing more to wait for.
+        base_until=np.where(based, np.where(state.base != 0, until, NEVER), state.base_until),
+        moved_until=np.where(moved, until, state.moved_until),
+    )
+
+
+def _end_bases(state: Tracking, ends: Flags) -> Tracking:
+    revision = state.revision + 1
+    return replace(
+        state,
+        base=np.where(ends, 0, state.base).astype(np.uint16),
+        written=np.where(ends, revision, state.written).astype(np.uint32),
+        base_until=np.where(ends, UNHELD, state.base_until),
+        revision=revision,
+    )

@@ -1,0 +1,1 @@
+"""Just enough tracking, proved: the rules of the product in a model of switches, played exhaustively and at random."""

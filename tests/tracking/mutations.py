@@ -1,0 +1,124 @@
+"""The rules with one guard left out, each; and where that shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from controller.plan import tracking
+from controller.plan.slotrule import SETTLED, Choice, Fate, Memory, Report, SlotEntry, choose
+from controller.plan.tracking import NEVER, UNHELD, Held, Tracking
+from controller.spec.slots import Slots
+from tests.tracking.parts import Rules
+
+
+def _classless(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate) -> Choice:
+    believed = None if memory is None else memory._replace(class_=slot.class_)
+    return choose(slot, believed, syn, fate)
+
+
+def _silent_syn(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate) -> Choice:
+    found = choose(slot, memory, syn, fate)
+    return found._replace(report=Report.NONE) if syn else found
+
+
+def _silent_miss(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate) -> Choice:
+    found = choose(slot, memory, syn, fate)
+    return (
+        found if memory is not None and memory.class_ == slot.class_ else found._replace(report=Report.NONE)
+    )
+
+
+def _no_age(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate) -> Choice:
+    return choose(slot, None if memory is None else memory._replace(old=False), syn, fate)
+
+
+def _one_origin(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate) -> Choice:
+    found = choose(slot, memory, syn, fate)
+    return found._replace(report=Report.OPENED) if found.report is Report.FOUND else found
+
+
+def _baseless(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate) -> Choice:
+    return choose(replace(slot, base=0), memory, syn, fate)
+
+
+def _always(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate) -> Choice:
+    """Remembers, and so believes, on settled slots too."""
+    found = choose(slot, memory, syn, fate)
+    if slot.class_ == SETTLED and memory is not None and not syn:
+        return found._replace(backend=memory.backend)
+    return found
+
+
+def _planned(state: Tracking, held: Held, now: float, memory: float) -> Tracking:
+    return tracking.advance(state, held._replace(revision=state.revision), now, memory)
+
+
+def _unheld_base(state: Tracking, held: Held, now: float, memory: float) -> Tracking:
+    """Settles before every switch has the end of base."""
+    ended = (state.base == 0) & (state.base_until == UNHELD)
+    until = replace(state, base_until=state.base_until.copy())
+    until.base_until[ended] = NEVER
+    later = tracking.advance(until, held, now, memory)
+    return state if later is until else later
+
+
+def _lossy(state: Tracking, held: Held, now: float, memory: float) -> Tracking:
+    return tracking.advance(state, held._replace(lost=NEVER), now, memory)
+
+
+def _unpinned(state: Tracking, held: Held, now: float, memory: float) -> Tracking:
+    return tracking.advance(state, held._replace(pinned=True), now, memory)
+
+
+def _own_site(state: Tracking, held: Held, now: float, memory: float) -> Tracking:
+    return tracking.advance(state, held._replace(elsewhere=None), now, memory)
+
+
+def _short(state: Tracking, held: Held, now: float, memory: float) -> Tracking:
+    return tracking.advance(state, held, now, memory / 3)
+
+
+def _forgetful_owner(state: Tracking, slot: int, gone: frozenset[int]) -> SlotEntry:
+    entry = Tracking.entry(state, slot, gone)
+    return replace(entry, owner=entry.base)
+
+
+def _quiet_end(state: Tracking, slot: int, gone: frozenset[int]) -> SlotEntry:
+    return replace(Tracking.entry(state, slot, gone), ages=bool(state.ages[slot]))
+
+
+def _same_class(state: Tracking, table: Slots) -> Tracking:
+    moved = tracking.move(state, table)
+    return replace(moved, class_=(moved.class_ > 0).astype(moved.class_.dtype))
+
+
+def _new_base(state: Tracking, table: Slots) -> Tracking:
+    """A slot that moves again names the last owner, not the one that it had while it was settled."""
+    moved = tracking.move(state, table)
+    return replace(moved, base=np.where(table != state.now, state.now, moved.base))
+
+
+MUTATIONS = {
+    "no class in memory": Rules(choose=_classless),
+    "a class that never changes": Rules(move=_same_class),
+    "a SYN that follows memory is not reported": Rules(choose=_silent_syn),
+    "what nothing is remembered of is not reported": Rules(choose=_silent_miss),
+    "nothing is reported by age": Rules(choose=_no_age),
+    "any report changes a pin": Rules(choose=_one_origin),
+    "no base": Rules(choose=_baseless),
+    "base is the last owner": Rules(move=_new_base),
+    "times run from planning": Rules(advance=_planned),
+    "settles before base has ended everywhere": Rules(advance=_unheld_base),
+    "settles although reports were lost": Rules(advance=_lossy),
+    "settles although pins are not there": Rules(advance=_unpinned),
+    "base and tracking for a third of memory": Rules(advance=_short),
+    "a suspended base is forgotten": Rules(entry=_forgetful_owner),
+    "the end of base is not watched": Rules(entry=_quiet_end),
+    "a change of ways is not heeded": Rules(rerouted=lambda state: state),
+    "a site ends base without the other": Rules(advance=_own_site),
+    "sites that join do not watch where they differ": Rules(watch=lambda state, slots: state),
+    "one idle switch ends a pin": Rules(idle_everywhere=False),
+    "pins need a controller to end": Rules(idles_alone=False),
+}
