@@ -72,15 +72,16 @@ def _ports(both: int) -> int:
 
 
 def _added(state: _Word, word: _Word) -> _Word:
-    mixed = (word * 0xCC9E_2D51) & _MASK
-    mixed = (_rotated(mixed, 15) * 0x1B87_3593) & _MASK
-    return (_rotated(state ^ mixed, 13) * 5 + 0xE654_6B64) & _MASK
+    mixed: _Word = (_rotated((word * 0xCC9E_2D51) & _MASK, 15) * 0x1B87_3593) & _MASK
+    added: _Word = (_rotated(state ^ mixed, 13) * 5 + 0xE654_6B64) & _MASK
+    return added
 
 
 def _finished(state: _Word) -> _Word:
     state = ((state ^ state >> 16) * 0x85EB_CA6B) & _MASK
     state = ((state ^ state >> 13) * 0xC2B2_AE35) & _MASK
-    return state ^ state >> 16
+    finished: _Word = state ^ state >> 16
+    return finished
 
 
 def _rotated(word: _Word, turn: int) -> _Word:
