@@ -57,6 +57,19 @@ def test_fullnat_ends_when_an_lb_switch_returns_that_was_away_when_it_was_opened
     assert judge(one, stopped, records=(record,)).reason.startswith("fullnat: stop lb2")
 
 
+def test_fullnat_ends_when_the_cable_to_an_lb_switch_is_mended_that_was_cut_before_it_was_used_again() -> (
+    None
+):
+    """A switch that is used again is not by the edge whose cable to it is cut."""
+    one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    killed, cut = done("lb", "kill", "lb2", 5.0), done("cable", "cut", "edge1-lb2", 20.0)
+    mended, used = done("cable", "mend", "edge1-lb2", 38.0), ((25.0, "lb2"),)
+    judged = judge(one, killed, cut, mended, records=(record,), admitted=used)
+    assert judged.reason.startswith("fullnat: mend edge1-lb2")
+    in_time = done("cable", "mend", "edge1-lb2", 24.0)
+    assert judge(one, killed, cut, in_time, records=(record,), admitted=used).verdict == "broken"
+
+
 def test_an_lb_switch_that_died_again_before_it_was_used_was_away_all_the_time() -> None:
     one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
     twice = (done("lb", "kill", "lb2", 5.0), done("lb", "kill", "lb2", 20.0))
@@ -116,6 +129,7 @@ def test_nothing_that_happens_to_an_lb_switch_that_is_out_of_use_changes_a_path(
         done("lb", "kill", "lb1", 5.0),
         done("pause", "pause", "lb1", 8.0, "2", end=10.0),
         done("cable", "cut", "edge1-lb1", 11.0),
+        done("cable", "mend", "edge1-lb1", 12.0),
         done("pause", "pause", "lb1", 25.0, "2", end=27.0),
     ]
     found = path_changes(stage(), steps, [(20.0, "lb1")], Links(relinked=[(19.0, "lb1")]))

@@ -19,7 +19,7 @@ know, or the cable was mended).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from topo.demo.ledger import Endpoint
@@ -69,6 +69,8 @@ class PathChange:
     """Seconds that may pass until they do, besides what switches take to be written."""
     edge: str = ""
     """The only edge whose packets do so, by its own decision and at once; empty: those of all."""
+    cause: str = ""
+    """What it has in common with the change that ends it: a cable, a pause."""
 
 
 @dataclass(frozen=True)
@@ -212,8 +214,8 @@ def path_changes(
         step = one.step
         if step.kind == "pause" and step.target in stage.lbs:
             found += [
-                PathChange(one.start, step.title, step.target, True),
-                PathChange(one.end, f"{step.title}: over", step.target, False),
+                PathChange(one.start, step.title, step.target, True, cause="pause"),
+                PathChange(one.end, f"{step.title}: over", step.target, False, cause="pause"),
             ]
         elif step.kind == "cable" and step.target in stage.cables:
             lb = next(end for end in step.target.split("-") if end in stage.lbs)
@@ -225,7 +227,7 @@ def path_changes(
                     t for t, by in links.relinked if _known(stage, by) == lb and one.start <= t <= latest
                 ]
                 takes = max([takes, *(t - one.start for t in known)])
-            found.append(PathChange(one.start, step.title, lb, gone, takes))
+            found.append(PathChange(one.start, step.title, lb, gone, takes, cause=step.target))
     for said, gone in ((links.left, True), (links.relinked, False)):
         for t, switch in said:
             lb = _known(stage, switch)
@@ -236,7 +238,8 @@ def path_changes(
                     and lb in ends
                     and start <= t <= (said_by if gone else _latest(end, absent))
                 ):
-                    found.append(PathChange(t, what, lb, gone, _followed(t, links.written, absent)))
+                    takes = _followed(t, links.written, absent)
+                    found.append(PathChange(t, what, lb, gone, takes, cause="links"))
     kills = [
         PathChange(one.start, one.step.title, one.step.target, True)
         for one in done
@@ -259,6 +262,7 @@ def _by_edges(stage: Stage, flaps: Iterable[Flap]) -> list[PathChange]:
             one.neighbour,
             not one.up,
             edge=one.switch,
+            cause=f"BFD of {one.switch}",
         )
         for one in flaps
         if one.switch in edges and one.neighbour in stage.lbs
@@ -296,16 +300,25 @@ def while_used(
     """All of them in order, without what happened to an lb switch that was killed and is not used again yet.
 
     No packets come there, so none change their path when it is stopped and goes on, or its cable is cut and mended.
+    A cable that is still cut when the switch is used again keeps packets away from then on.
     """
     found, out = [], set[str]()
+    meanwhile: dict[tuple[str, str], PathChange] = {}
     ranked = [(one.t, rank, one) for rank, each in enumerate((kills, admitted, others)) for one in each]
-    for _, rank, one in sorted(ranked, key=lambda each: each[:2]):
+    for t, rank, one in sorted(ranked, key=lambda each: each[:2]):
         if rank == 0:
             out.add(one.lb)
         elif rank == 1:
             out.discard(one.lb)
+        elif one.lb in out and one.gone:
+            meanwhile[one.lb, one.cause] = one
+        elif not one.gone:
+            meanwhile.pop((one.lb, one.cause), None)
         if rank < 2 or one.lb not in out:
             found.append(one)
+        if rank == 1:
+            still = [key for key in meanwhile if key[0] == one.lb]
+            found += [replace(meanwhile.pop(key), t=t) for key in still]
     return found
 
 
