@@ -1,11 +1,13 @@
 """Generations of a VIP's memory on Open vSwitch: a stored counter that moves by one, never computed from a clock. Pure.
 
 Connections are remembered in the zone of the present generation and looked up in it and in the one before. conntrack
-does not renew an entry that sees one direction only: it lasts for twice the memory that held when it was made, and for
-``late`` more, in which no controller may be there to begin the next generation.
+does not renew an entry that sees one direction only: it lasts for its generation and the next one, and for ``late``
+more, in which no controller may be there to begin the next generation.
 
-So another ``memory_timeout`` begins with a generation: a longer one with the next, a shorter one as soon as no entry of
-a longer one is left. After a long absence the counter moves once.
+Four zones take turns. So the three generations after an entry's have to last for as long as it does, or it would be
+found again in the fourth. Another ``memory_timeout`` begins with a generation: a longer one with the next, a shorter
+one with the fourth, in steps (``SHRINK``), and with less time to be late until then. After a long absence the counter
+moves once.
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ from dataclasses import dataclass, replace
 
 LATE = 300.0
 """Seconds by which a generation may be late, at most, and nothing is forgotten; entries stay for as much longer."""
+SHRINK = 0.8
+"""Of its predecessor's time a generation lasts at least so much: two of them, in a row, then last longer than one that
+came two before, as its entries need it (0.8 ** 2 + 0.8 ** 3 > 1)."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,9 @@ class Turn:
     period: float
     """How long it lasts, seconds; what speaks in it may be silent for as long, unless less is asked for."""
     asked: float
-    """The longest memory that was asked for since it began: entries made in it last for that, or for the period."""
+    """The longest memory that was asked for since it began."""
+    former: tuple[float, float] = (0.0, 0.0)
+    """The longest that was asked for in the generation before, and in the one before that."""
 
 
 def first(memory: float, now: float) -> Turn:
@@ -39,7 +46,8 @@ def advance(turn: Turn, memory: float, now: float) -> Turn:
     """The turn at ``now`` for a VIP that asks for so many seconds of ``memory``: at most one generation later."""
     asked = max(turn.asked, memory)
     if now >= due(turn):
-        return Turn(turn.number + 1, now, asked, memory)
+        begun = replace(turn, asked=asked)
+        return Turn(turn.number + 1, now, _next(begun), memory, (asked, turn.former[0]))
     return turn if asked == turn.asked else replace(turn, asked=asked)
 
 
@@ -49,14 +57,18 @@ def due(turn: Turn) -> float:
 
 
 def lasting(turn: Turn) -> float:
-    """For how long an entry is needed that is made now, seconds.
-
-    Its zone is that of the fourth generation from then on, so it may be there for three of them.
-    """
-    length = max(turn.asked, turn.period)
-    return 2 * length + late(length)
+    """For how long an entry is needed that is made now, seconds: until the next generation ends, however late."""
+    return turn.period + _next(turn) + late(turn)
 
 
-def late(length: float) -> float:
-    """By how many seconds the end of a generation of ``length`` seconds may be late."""
-    return min(length, LATE)
+def late(turn: Turn) -> float:
+    """By how many seconds the end of this generation and the next may be late, in all."""
+    # What the second and the third after this one last at least, whatever is asked for then.
+    second = max(turn.asked, turn.former[0], SHRINK**2 * turn.period)
+    third = max(turn.asked, SHRINK**3 * turn.period)
+    return min(max(turn.asked, turn.period), LATE, second + third - turn.period)
+
+
+def _next(turn: Turn) -> float:
+    """Seconds of the next generation, if nothing longer is asked for in this one."""
+    return max(turn.asked, *turn.former, SHRINK * turn.period)

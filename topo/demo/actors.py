@@ -135,12 +135,12 @@ def write_specs(
     short: Sequence[Endpoint],
     directory: Path,
 ) -> list[Spec]:
-    """One spec per client: connections go round the listeners and clients, two in five of each are silent."""
+    """One spec per client: connections go round the listeners and clients, half of each are silent."""
     shares: dict[str, list[Long]] = {client: [] for client in clients}
     for number in range(plan.connections):
         client = clients[number % len(clients)]
         endpoint = long[number // len(clients) % len(long)]
-        silent = number // (len(clients) * len(long)) % 5 < 2
+        silent = number // (len(clients) * len(long)) % 2 == 0
         target = Target(endpoint.listener, endpoint.address, endpoint.port)
         kind, period = ("silent", plan.silent) if silent else ("active", ACTIVE)
         shares[client].append(Long(f"{client}-{len(shares[client])}", target, kind, period))
