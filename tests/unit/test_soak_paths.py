@@ -45,6 +45,14 @@ def test_fullnat_ends_with_the_lb_switch_that_it_passed() -> None:
     assert judge(one, done("cable", "mend", "edge1-lb1", 35.0), records=(record,)).verdict == "broken"
 
 
+def test_an_answer_that_took_long_says_nothing_of_the_way_meanwhile() -> None:
+    record = served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    slow = connection(FULLNAT, echoes=[Echo(22.0, 0.01, "s1"), Echo(34.0, 5.9, "s1")])
+    quick = connection(FULLNAT, echoes=[Echo(22.0, 0.01, "s1"), Echo(39.0, 0.01, "s1")])
+    assert judge(slow, KILL, records=(record,)).reason.startswith("fullnat: kill -9 lb1")
+    assert judge(quick, KILL, records=(record,)).verdict == "broken"
+
+
 def test_fullnat_ends_when_an_lb_switch_returns_that_was_away_when_it_was_opened() -> None:
     one, record = connection(FULLNAT), served(FULLNAT, peer=(stage_address("lb1"), 41000))
     before, after = done("lb", "kill", "lb2", 5.0), done("lb", "kill", "lb2", 15.0)

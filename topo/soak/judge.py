@@ -207,10 +207,12 @@ class Judge:
         if at - last > MEMORY_TIMEOUT + ECHO_TIMEOUT or connection.longest_silence() > MEMORY_TIMEOUT:
             return f"too_silent: {max(at - last, connection.longest_silence()):.1f} s without a packet"
         edge = self._evidence.stage.edges.get(connection.client, "")
+        # An answer that took long says nothing of the way after its question was sent.
+        asked = max((echo.t for echo in connection.echoes), default=last)
         recent = [
             one
             for one in self._paths
-            if one.edge in ("", edge) and last - self._follows(one) - one.takes <= one.t <= at
+            if one.edge in ("", edge) and asked - self._follows(one) - one.takes <= one.t <= at
         ]
         if endpoint.mode == "fullnat":
             mine = self._index.lb_switches(connection, self._evidence.stage)
