@@ -20,12 +20,11 @@ from controller.spec.types import Backend, Intent, Listener, Mode, Pool
 _HOW = "add a listener on another port or VIP and move clients there, or set accept_loss: true on it to break them"
 
 
-def breaking(old: Intent, new: Intent, tables: Tables | None = None) -> list[str]:
+def breaking(old: Intent, new: Intent, tables: Tables) -> list[str]:
     """Why ``new`` is refused in place of ``old``, one sentence a listener; empty: it is not.
 
     ``tables``: of ``old``, with what was taken out of it and drains.
     """
-    tables = tables or Tables()
     former = _with_former(served(old, tables), tables)
     out = []
     for was, item in _pairs(former, new):
@@ -100,9 +99,8 @@ def _other_machines(tables: Tables, was: Listener, item: Listener, new: Intent) 
 
 def _moved(member: PoolMember, real: Backend, version: int, mode: Mode) -> tuple[str, str] | None:
     """From which address to which a backend moves, as far as its connections depend on that."""
-    before = [a for a in member.backend.addresses if a.version == version]
-    after = [a for a in real.addresses if a.version == version]
+    before, after = member.backend.address(version), real.address(version)
     by_mac = mode is Mode.DR and real.mac is not None and real.mac == member.backend.mac
-    if by_mac or not before or not after or before == after:
+    if by_mac or before is None or after is None or before == after:
         return None
-    return str(before[0]), str(after[0])
+    return str(before), str(after)

@@ -13,7 +13,7 @@ remembered of: it was opened while the slot was settled.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, IntFlag
+from enum import Enum
 from typing import NamedTuple
 
 SETTLED = 0
@@ -49,16 +49,6 @@ class Memory(NamedTuple):
     """By a SYN that came by; else a packet that nothing was remembered of, which was sent to ``base``."""
 
 
-class Fate(IntFlag):
-    """What a remembered backend does with a packet."""
-
-    KEEPS = 0
-    NO_SYN = 1
-    """It takes no new connections."""
-    GIVES = 3
-    """It gives away what it had."""
-
-
 class Report(Enum):
     """What the controller is told, and makes a pin of."""
 
@@ -79,15 +69,18 @@ class Choice(NamedTuple):
     report: Report
 
 
-def choose(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate = Fate.KEEPS) -> Choice:
-    """The choice for a packet that no pin decides. ``fate``: of the backend in ``memory``."""
+def choose(slot: SlotEntry, memory: Memory | None, syn: bool, given: bool = False) -> Choice:
+    """The choice for a packet that no pin decides.
+
+    ``given``: the backend in ``memory`` gives the packet away: all that it had, or, where this is a SYN, what is new.
+    """
     if slot.class_ == SETTLED:
         return Choice(slot.now, False, Report.NONE)
     if memory is not None and memory.class_ != slot.class_:
         memory = None
     if memory is None:
         return _unknown(slot, syn)
-    if fate & (Fate.NO_SYN if syn else Fate.GIVES ^ Fate.NO_SYN):
+    if given:
         return Choice(slot.now, bool(slot.now), Report.NONE)
     told = memory.backend != slot.now or (memory.old and _ages(slot))
     report = Report.OPENED if memory.opened else Report.FOUND

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -100,25 +100,14 @@ def move(state: Tracking, table: Slots) -> Tracking:
     moved = (table != state.now) & (state.now != 0)
     if not moved.any():
         return replace(state, now=table, revision=state.revision + int((table != state.now).any()))
-    begins, based = moved & ~state.tracked, moved & (state.base == 0)
-    revision = state.revision + 1
-    return replace(
-        state,
-        now=table,
-        base=np.where(based, state.now, state.base).astype(np.uint16),
-        class_=np.where(begins, state.class_ % CLASSES + 1, state.class_).astype(np.uint8),
-        tracked=state.tracked | moved,
-        written=np.where(moved, revision, state.written).astype(np.uint32),
-        base_until=np.where(based, UNHELD, state.base_until),
-        moved_until=np.where(moved, UNHELD, state.moved_until),
-        ages=state.ages & ~begins,
-        revision=revision,
-    )
+    begun = _track(state, moved)
+    return replace(begun, now=table, ages=begun.ages & (state.tracked | ~moved))
 
 
 def rerouted(state: Tracking) -> Tracking:
     """Edges send packets otherwise: connections may have come to switches that do not remember them, and come back."""
-    return replace(state, ages=state.ages | state.tracked)
+    told = state.tracked & ~state.ages
+    return _written(state, told, ages=state.ages | told) if told.any() else state
 
 
 def watch(state: Tracking, slots: Flags) -> Tracking:
@@ -126,21 +115,10 @@ def watch(state: Tracking, slots: Flags) -> Tracking:
 
     What is there is reported, so that it has a pin when its packets come to the others.
     """
-    begins, based = slots & ~state.tracked, slots & (state.base == 0)
     if not slots.any():
         return state
-    revision = state.revision + 1
-    return replace(
-        state,
-        base=np.where(based, state.now, state.base).astype(np.uint16),
-        class_=np.where(begins, state.class_ % CLASSES + 1, state.class_).astype(np.uint8),
-        tracked=state.tracked | slots,
-        written=np.where(slots, revision, state.written).astype(np.uint32),
-        base_until=np.where(based, UNHELD, state.base_until),
-        moved_until=np.where(slots, UNHELD, state.moved_until),
-        ages=state.ages | slots,
-        revision=revision,
-    )
+    begun = _track(state, slots)
+    return replace(begun, ages=begun.ages | slots)
 
 
 def differing(one: Tracking, other: Tracking) -> Flags:
@@ -159,14 +137,7 @@ def advance(state: Tracking, held: Held, now: float, memory: float) -> Tracking:
     settles = state.tracked & (state.base == 0) & (state.moved_until <= now) & (state.base_until <= now)
     if not quiet or not settles.any():
         return state
-    revision = state.revision + 1
-    return replace(
-        state,
-        tracked=state.tracked & ~settles,
-        written=np.where(settles, revision, state.written).astype(np.uint32),
-        ages=state.ages & ~settles,
-        revision=revision,
-    )
+    return _written(state, settles, tracked=state.tracked & ~settles, ages=state.ages & ~settles)
 
 
 def next_change(state: Tracking, held: Held, memory: float, after: float) -> float | None:
@@ -174,7 +145,8 @@ def next_change(state: Tracking, held: Held, memory: float, after: float) -> flo
     lost = held.lost + memory
     tracked = state.tracked
     ends = state.base_until[tracked & (state.base != 0)]
-    settles = np.maximum(state.moved_until, lost)[tracked & (state.base == 0)] if held.pinned else np.empty(0)
+    ended = tracked & (state.base == 0) & (state.base_until != UNHELD)
+    settles = np.maximum(state.moved_until, lost)[ended] if held.pinned else np.empty(0)
     times = np.concatenate([ends, settles])
     times = times[(times > after) & np.isfinite(times)]
     return float(times.min()) if times.size else None
@@ -198,11 +170,27 @@ def _acknowledge(state: Tracking, held: Held, until: float) -> Tracking:
 
 
 def _end_bases(state: Tracking, ends: Flags) -> Tracking:
-    revision = state.revision + 1
-    return replace(
+    base = np.where(ends, 0, state.base).astype(np.uint16)
+    return _written(state, ends, base=base, base_until=np.where(ends, UNHELD, state.base_until))
+
+
+def _track(state: Tracking, slots: Flags) -> Tracking:
+    """These slots are tracked from now on, or for longer; ``base`` is whose they are, where there is none."""
+    begins, based = slots & ~state.tracked, slots & (state.base == 0)
+    return _written(
         state,
-        base=np.where(ends, 0, state.base).astype(np.uint16),
-        written=np.where(ends, revision, state.written).astype(np.uint32),
-        base_until=np.where(ends, UNHELD, state.base_until),
-        revision=revision,
+        slots,
+        base=np.where(based, state.now, state.base).astype(np.uint16),
+        class_=np.where(begins, state.class_ % CLASSES + 1, state.class_).astype(np.uint8),
+        tracked=state.tracked | slots,
+        base_until=np.where(based, UNHELD, state.base_until),
+        moved_until=np.where(slots, UNHELD, state.moved_until),
     )
+
+
+def _written(state: Tracking, slots: Flags, **changes: npt.NDArray[Any]) -> Tracking:
+    """The next revision, in which these slots are written."""
+    revision = state.revision + 1
+    written = np.where(slots, revision, state.written).astype(np.uint32)
+    changed: dict[str, Any] = {**changes, "written": written, "revision": revision}
+    return replace(state, **changed)

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 LATE = 300.0
 """Seconds by which a generation may be late, at most, and nothing is forgotten; entries stay for as much longer."""
 SHRINK = 0.8
-"""Of its predecessor's time a generation lasts at least so much: two of them, in a row, then last longer than one that
-came two before, as its entries need it (0.8 ** 2 + 0.8 ** 3 > 1)."""
+"""Least share of the former generation's time that a generation lasts. The second and the third after one together last
+longer than that one (0.8 ** 2 + 0.8 ** 3 > 1), and its entries live for so long beyond the first."""
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from tests.conformance import ovs
 from tests.conformance.packets import Packet, ethernet, read_frame
 from tests.conformance.scenario import CLIENTS, SEGMENT, VIRTUAL_MAC
 from tests.conformance.target import Wire
-from tests.unit.test_dp_hash import DESTINATIONS
 
 CLIENT = CLIENTS["c1"]
+DESTINATIONS: dict[int, Address] = {4: ip_address("10.9.9.9"), 6: ip_address("fd00:9::9")}
 MANY = 125
 """Connections of each protocol and IP version."""
 _ETHER_TYPES = {4: 0x0800, 6: 0x86DD}

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from controller.plan import tracking
-from controller.plan.slotrule import Fate, Memory, Report, SlotEntry
-from controller.plan.tracking import NEVER, UNHELD, Held, Tracking
+from controller.plan.slotrule import Memory, Report, SlotEntry
+from controller.plan.tracking import MARGIN, NEVER, UNHELD, Held, Tracking
 from tests.tracking.parts import GONE, Broken, Cell, Connection, Controller, Lb, Rules, Size
 
 
@@ -101,7 +101,9 @@ class World:
         """Acknowledgements and time, as far as they have come."""
         for site in self.sites:
             while True:
-                later = self.rules.advance(site.plan, self.held(site), float(self.t), self.size.memory + 1.0)
+                later = self.rules.advance(
+                    site.plan, self.held(site), float(self.t), self.size.memory + MARGIN
+                )
                 if later is site.plan:
                     break
                 site.plan = later
@@ -207,8 +209,8 @@ class World:
                     site.pins[key] = 0
         entry, cell = lb.entries[slot], lb.cells[key]
         known = None if cell is None else self._recalled(cell)
-        fate = Fate.GIVES if cell is not None and cell.backend in self.gone else Fate.KEEPS
-        choice = self.rules.choose(entry, known, syn, fate)
+        given = cell is not None and cell.backend in self.gone
+        choice = self.rules.choose(entry, known, syn, given)
         if choice.remember:
             believed = cell is not None and cell.class_ == entry.class_ and cell.backend == choice.backend
             age = cell.age if cell is not None and believed else 0

@@ -7,45 +7,45 @@ from dataclasses import replace
 import numpy as np
 
 from controller.plan import tracking
-from controller.plan.slotrule import SETTLED, Choice, Fate, Memory, Report, SlotEntry, choose
+from controller.plan.slotrule import SETTLED, Choice, Memory, Report, SlotEntry, choose
 from controller.plan.tracking import NEVER, UNHELD, Held, Tracking
 from controller.spec.slots import Slots
 from tests.tracking.parts import Rules
 
 
-def _classless(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate) -> Choice:
+def _classless(slot: SlotEntry, memory: Memory | None, syn: bool, given: bool) -> Choice:
     believed = None if memory is None else memory._replace(class_=slot.class_)
-    return choose(slot, believed, syn, fate)
+    return choose(slot, believed, syn, given)
 
 
-def _silent_syn(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate) -> Choice:
-    found = choose(slot, memory, syn, fate)
+def _silent_syn(slot: SlotEntry, memory: Memory | None, syn: bool, given: bool) -> Choice:
+    found = choose(slot, memory, syn, given)
     return found._replace(report=Report.NONE) if syn else found
 
 
-def _silent_miss(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate) -> Choice:
-    found = choose(slot, memory, syn, fate)
+def _silent_miss(slot: SlotEntry, memory: Memory | None, syn: bool, given: bool) -> Choice:
+    found = choose(slot, memory, syn, given)
     return (
         found if memory is not None and memory.class_ == slot.class_ else found._replace(report=Report.NONE)
     )
 
 
-def _no_age(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate) -> Choice:
-    return choose(slot, None if memory is None else memory._replace(old=False), syn, fate)
+def _no_age(slot: SlotEntry, memory: Memory | None, syn: bool, given: bool) -> Choice:
+    return choose(slot, None if memory is None else memory._replace(old=False), syn, given)
 
 
-def _one_origin(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate) -> Choice:
-    found = choose(slot, memory, syn, fate)
+def _one_origin(slot: SlotEntry, memory: Memory | None, syn: bool, given: bool) -> Choice:
+    found = choose(slot, memory, syn, given)
     return found._replace(report=Report.OPENED) if found.report is Report.FOUND else found
 
 
-def _baseless(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate) -> Choice:
-    return choose(replace(slot, base=0), memory, syn, fate)
+def _baseless(slot: SlotEntry, memory: Memory | None, syn: bool, given: bool) -> Choice:
+    return choose(replace(slot, base=0), memory, syn, given)
 
 
-def _always(slot: SlotEntry, memory: Memory | None, syn: bool, fate: Fate) -> Choice:
+def _always(slot: SlotEntry, memory: Memory | None, syn: bool, given: bool) -> Choice:
     """Remembers, and so believes, on settled slots too."""
-    found = choose(slot, memory, syn, fate)
+    found = choose(slot, memory, syn, given)
     if slot.class_ == SETTLED and memory is not None and not syn:
         return found._replace(backend=memory.backend)
     return found

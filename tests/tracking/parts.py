@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from controller.plan import tracking
-from controller.plan.slotrule import Choice, Fate, Memory, SlotEntry, choose
+from controller.plan.slotrule import Choice, Memory, SlotEntry, choose
 from controller.plan.tracking import NEVER, Held, Tracking
 from controller.spec.slots import Slots
 
@@ -23,7 +23,7 @@ class Broken(Exception):
 class Rules:
     """The product's rules; a mutation replaces one of them."""
 
-    choose: Callable[[SlotEntry, Memory | None, bool, Fate], Choice] = choose
+    choose: Callable[[SlotEntry, Memory | None, bool, bool], Choice] = choose
     entry: Callable[[Tracking, int, frozenset[int]], SlotEntry] = Tracking.entry
     move: Callable[[Tracking, Slots], Tracking] = tracking.move
     rerouted: Callable[[Tracking], Tracking] = tracking.rerouted

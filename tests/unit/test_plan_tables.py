@@ -360,15 +360,18 @@ def test_an_edit_that_makes_strangers_of_all_connections_is_refused_with_its_pri
     change: Callable[[Listener], Listener], what: str
 ) -> None:
     old = intent(vip(listener(80), listener(81)))
-    (why,) = breaking(old, intent(vip(change(listener(80)), listener(81))))
+    (why,) = breaking(old, intent(vip(change(listener(80)), listener(81))), Tables())
     assert why.startswith(
         f"listener {SHOP80}: {what} would move or reset every established connection of it: add a listener"
     )
     assert "accept_loss: true" in why
     renamed = intent(vip(change(listener(80)), listener(81), name="store"))
-    (why,) = breaking(old, renamed)
+    (why,) = breaking(old, renamed, Tables())
     assert why.startswith(f"listener store/tcp/80: {what}")
-    assert breaking(old, intent(vip(replace(change(listener(80)), accept_loss=True), listener(81)))) == []
+    assert (
+        breaking(old, intent(vip(replace(change(listener(80)), accept_loss=True), listener(81))), Tables())
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -384,4 +387,4 @@ def test_an_edit_that_makes_strangers_of_all_connections_is_refused_with_its_pri
     ids=["nothing", "pool", "guard", "removed", "added", "another address"],
 )
 def test_edits_that_move_no_connection_are_not_refused(new: Intent) -> None:
-    assert breaking(intent(vip(listener(80), listener(81))), new) == []
+    assert breaking(intent(vip(listener(80), listener(81))), new, Tables()) == []

@@ -62,7 +62,7 @@ def test_base_stays_while_a_slot_moves_on_and_ends_by_its_own_time() -> None:
         "tracked until a memory after the last move, without base"
     )
     again = after(move(state, table(1)), 120.0)
-    assert again.entry(0) == SlotEntry(1, base=3, class_=1, owner=3), "base is anew whose it was until then"
+    assert again.entry(0) == SlotEntry(1, base=3, class_=1, owner=3), "base is the owner until then"
     assert after(again, 220.0).entry(0) == SlotEntry(1)
 
 

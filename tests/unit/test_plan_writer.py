@@ -250,15 +250,15 @@ def test_a_pool_that_gets_one_writer_ends_at_once_what_leads_to_others() -> None
 def test_an_edit_that_would_reset_other_servers_is_refused_with_its_price() -> None:
     plain = replace(db("a", "b"), failover=None)
     served, wanted = intent(plain), intent(db("a", "b"))
-    assert "reset established connections of every server but one" in breaking(served, wanted)[0]
+    assert "reset established connections of every server but one" in breaking(served, wanted, Tables())[0]
     (vip,) = wanted.vips
     lossy = replace(vip, listeners=(replace(vip.listeners[0], accept_loss=True),))
-    assert breaking(served, replace(wanted, vips=(lossy,))) == []
-    assert breaking(intent(replace(plain, backends=plain.backends[:1])), wanted) == []
-    assert breaking(wanted, intent(db("b", "a", failback=Failback.AUTO))) == []
+    assert breaking(served, replace(wanted, vips=(lossy,)), Tables()) == []
+    assert breaking(intent(replace(plain, backends=plain.backends[:1])), wanted, Tables()) == []
+    assert breaking(wanted, intent(db("b", "a", failback=Failback.AUTO)), Tables()) == []
     to_web, to_db = (intent(db("a", "b"), (80, "db"), (81, pool)) for pool in ("web", "db"))
-    assert "listener vip/tcp/81" in breaking(to_web, to_db)[0]
-    assert breaking(to_db, to_web) == []
+    assert "listener vip/tcp/81" in breaking(to_web, to_db, Tables())[0]
+    assert breaking(to_db, to_web, Tables()) == []
 
 
 def test_a_listener_that_leaves_drains_until_the_writer_changes() -> None:
