@@ -42,7 +42,6 @@ class Control:
         starter = threading.Thread(target=openflow.serve, args=("127.0.0.1", self.port, OTHERS), daemon=True)
         starter.start()
         starter.join(PATIENCE)
-        _wait_for(self.port)
 
     def expect(self, datapath_id: int, owner: int = OpenFlowPlacement().cookie) -> None:
         """A switch with this id is ours."""
@@ -97,13 +96,3 @@ def _accept(listener: socket.socket) -> None:
         except OSError:
             return
         threading.Thread(target=datapath_connection_factory, args=(link, address), daemon=True).start()
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(200):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
-            return
-        except ConnectionRefusedError:
-            threading.Event().wait(0.05)
-    raise TimeoutError(f"os-ken does not listen on port {port}")

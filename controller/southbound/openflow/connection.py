@@ -7,7 +7,9 @@ It runs in a process of its own (``serve``) or inside another os-ken process bes
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -34,6 +36,9 @@ from flows.readback import known_fields
 from flows.tables import Cookie
 
 _IDLE_TIMEOUT = 0
+_LISTENING_PAUSE = 0.01
+"""Seconds between two looks whether os-ken's thread listens; it takes milliseconds on an idle machine."""
+_LISTENING_LOOKS = 1000
 
 
 class Hub:
@@ -161,7 +166,8 @@ class OpenFlowApp(OSKenApp):  # type: ignore[misc]
 def serve(host: str, port: int, apps: tuple[str, ...] = ()) -> None:
     """Run os-ken with our application (and others, by module name) in threads of this process.
 
-    Raises OSError when the address cannot be listened on (os-ken itself would only log it in a thread).
+    Returns once switches can connect. Raises OSError when the address cannot be listened on, of which os-ken itself
+    only makes a line in its log.
     """
     with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
         pass
@@ -173,3 +179,14 @@ def serve(host: str, port: int, apps: tuple[str, ...] = ()) -> None:
     manager.load_apps([__name__, *apps])
     contexts = manager.create_contexts()
     manager.instantiate_apps(**contexts)
+    _wait_until_listening(host, port)
+
+
+def _wait_until_listening(host: str, port: int) -> None:
+    """os-ken listens in a thread of its own and says nothing when it does, or cannot: only a connection tells."""
+    for _ in range(_LISTENING_LOOKS):
+        with contextlib.suppress(OSError):
+            socket.create_connection((host, port), timeout=_LISTENING_PAUSE * _LISTENING_LOOKS).close()
+            return
+        time.sleep(_LISTENING_PAUSE)
+    raise TimeoutError(f"os-ken does not listen on {host}:{port}")
