@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from controller.spec.slots import SlotTable
 
 
+FAST_FAILOVER = 3
+"""Type of a group."""
+
+
 class FlowKey(NamedTuple):
     """What makes a flow the same flow."""
 
@@ -64,19 +68,21 @@ def flow(
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One choice of a select group. Its place in the list is its identity: never reorder."""
+    """One choice of a group."""
 
-    weight: int
     watch_port: int
     actions: bytes
+    weight: int = 0
+    """Means something in select groups alone, of which we have none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A select group."""
+    """A group; a fast-failover group goes by the first of its buckets whose port is live."""
 
     id: int
     buckets: tuple[Bucket, ...]
+    type: int = FAST_FAILOVER
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,6 @@ COOKIE_SHIFT = 48
 OWN_COOKIES = 0xFFFF << COOKIE_SHIFT
 ROLE_REQUEST = 24
 _PRIMARY = 2
-_SELECT = 1
 _METER_FLAGS = 2 | 4 | 8  # packets per second, burst size, statistics
 _BUCKET = struct.Struct("!HHII4x")
 _STATS = struct.Struct("!HBxIIHHHH4xQQQ")
@@ -48,13 +47,13 @@ def flow_mod(flow: Flow, command: int = ADD) -> bytes:
 
 
 def group_mod(group: Group, command: int) -> bytes:
-    """Add (0), modify (1) or delete (2) a select group."""
+    """Add (0), modify (1) or delete (2) a group."""
     body = b""
     if command != 2:
         for bucket in group.buckets:
             head = _BUCKET.pack(_BUCKET.size + len(bucket.actions), bucket.weight, bucket.watch_port, ANY)
             body += head + bucket.actions
-    return message(GROUP_MOD, struct.pack("!HBxI", command, _SELECT, group.id) + body)
+    return message(GROUP_MOD, struct.pack("!HBxI", command, group.type, group.id) + body)
 
 
 def meter_mod(meter: Meter, command: int) -> bytes:
@@ -161,8 +160,8 @@ def parse_groups(body: bytes) -> Iterator[Group]:
     """The entries of a group description reply."""
     at = 0
     while at < len(body):
-        length, _, number = struct.unpack_from("!HBxI", body, at)
-        yield Group(number, tuple(_buckets(body[at + 8 : at + length])))
+        length, kind, number = struct.unpack_from("!HBxI", body, at)
+        yield Group(number, tuple(_buckets(body[at + 8 : at + length])), kind)
         at += length
 
 
@@ -170,7 +169,7 @@ def _buckets(body: bytes) -> Iterator[Bucket]:
     at = 0
     while at < len(body):
         length, weight, port, _ = _BUCKET.unpack_from(body, at)
-        yield Bucket(weight, port, body[at + _BUCKET.size : at + length])
+        yield Bucket(port, body[at + _BUCKET.size : at + length], weight)
         at += length
 
 

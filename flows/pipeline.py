@@ -91,14 +91,14 @@ class Builder:
 
     def _whole(self, here: Here, duty: SwitchSpec) -> Target:
         roles = duty.switch.roles
-        groups: dict[int, Group] = {}
+        groups: Mapping[int, Group] = {}
         meters: dict[int, Meter] = {}
         slots = {}
         if Role.LB in roles:
             meters = {m.id: m for m in guard.meters(here.placed, list(duty.listeners))}
             slots = {number: pool.table for number, pool in duty.pools.items()}
         elif Role.EDGE in roles:
-            groups = {g.id: g for g in (edge.group(here, duty.uplinks),)}
+            groups = edge.groups(here, duty.ecmp, duty.uplinks)
         self._parts.follow(self._wanted(here, duty))
         return self._new(groups, meters, slots)
 
@@ -288,6 +288,7 @@ def _edge(here: Here, duty: SwitchSpec) -> Iterator[Part]:
     for vip in duty.vips:
         own = tuple(sticky.get(vip.id, ()))
         yield _part(edge.flows, here, replace(vip, generation=0, authority=0), own, duty.uplinks, name=vip.id)
+    yield _part(edge.slots, here.anywhere, duty.ecmp, name=0)
 
 
 def _answers(

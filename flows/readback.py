@@ -14,7 +14,7 @@ from flows import messages, slots
 from flows.diff import share
 from flows.entries import FlowBody, FlowKey, Target
 from flows.fields import field_of
-from flows.tables import Kind, Placed, Stage
+from flows.tables import MOST_GROUPS, Kind, Placed, Stage
 
 _BULK = (Kind.SLOT, Kind.TRANSITION, Kind.EXCEPTION, Kind.YOUNG)
 _COOKIE_AT = 24
@@ -59,7 +59,7 @@ class Reader:
         tables = {pool: self._slot_table(pool) for pool in sorted({pool for _, pool in self._rows})}
         place = self._placed.place
         own_groups = {
-            g.id: g for g in messages.parse_groups(groups) if 0 <= g.id - place.groups_from < 1 << 16
+            g.id: g for g in messages.parse_groups(groups) if 0 <= g.id - place.groups_from < MOST_GROUPS
         }
         own_meters = {
             m.id: m for m in messages.parse_meters(meters) if 0 <= m.id - place.meters_from < 10_000

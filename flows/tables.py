@@ -5,6 +5,7 @@
       │                                                                                 backend ─ nexthop ◄─┘
       ├─ fragment_* ─ fragment ─ fate, or as new: hash ─ gathered ─ unknown ─ hash ... commit (with all the others)
       ├─ icmp_* ─ icmp_out ─ backend
+      ├─ slot ─ a group (on an edge)
       └─ answer_fragment, answer_local ─ answer_fragment_vip ─ answer_fragment_port ─ tables of others
 
 A goto only leads forward, so the numbers follow this order.
@@ -159,6 +160,8 @@ class Meters(IntEnum):
     GUARDS = 16
 
 
+MOST_GROUPS = 1 << 16
+"""Group ids that are ours, from ``placement.groups_from`` on."""
 MOST_METERS = 10_000
 """Meter ids that are ours, from ``placement.meters_from`` on."""
 MOST_GUARDS = MOST_METERS - Meters.GUARDS - 1

@@ -8,9 +8,10 @@ from controller.model.check_p4 import check_p4
 from controller.model.findings import Findings
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.kinds import kinds_of
-from controller.spec.types import Network, Switch
+from controller.spec.switch import FALLBACKS
+from controller.spec.types import Network, Role, Switch
 from flows.tables import COUNT as OWN_TABLES
-from flows.tables import MOST_VIPS, ZoneBase
+from flows.tables import MOST_GROUPS, MOST_VIPS, ZoneBase
 
 LAST_TABLE = 253
 """254 is the last that OpenFlow can name; Open vSwitch keeps it to itself."""
@@ -26,6 +27,7 @@ def check_switches(found: Findings) -> None:
         if switch.of_kind.protocol is Speaks.OPENFLOW:
             _check_tables(found, switch)
             _check_zones(found, switch)
+            _check_uplinks(found, switch)
             for port in switch.ports:
                 if port.number not in switch.of_kind.ports:
                     found.add(
@@ -38,6 +40,16 @@ def check_switches(found: Findings) -> None:
         else:
             _check_keys(found, switch, ("openflow", "ovsdb", "tunnel_port"), Speaks.OPENFLOW)
             check_p4(found, switch)
+
+
+def _check_uplinks(found: Findings, switch: Switch) -> None:
+    """The groups of an edge are numbered after its ports."""
+    lbs = {s.name for s in found.intent.switches if Role.LB in s.roles}
+    most = MOST_GROUPS // FALLBACKS - 1
+    for port in switch.ports if Role.EDGE in switch.roles and Role.LB not in switch.roles else ():
+        if port.to in lbs and port.number > most:
+            message = f'edge "{switch.name}" leads to "{port.to}" from port {port.number}'
+            found.add(port, (), message, f"give that port a number up to {most} (ofport_request)")
 
 
 def _check_keys(found: Findings, switch: Switch, keys: tuple[str, ...], others: Speaks) -> None:

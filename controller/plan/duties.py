@@ -10,6 +10,7 @@ from typing import NamedTuple
 from controller.plan.duty import (
     PlanInput,
     bypass_of,
+    ecmp_of,
     listener_specs,
     pool_spec,
     responds_here,
@@ -48,6 +49,7 @@ class Duties:
             served.listeners,
             pools,
             uplinks=uplinks_of(world, switch),
+            ecmp=ecmp_of(world, switch),
             bypass=bypass_of(world, switch),
             responder=responds_here(world, switch),
         )

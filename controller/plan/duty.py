@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from controller.plan.demand import meter_name
+from controller.plan.ecmp import ecmp
 from controller.plan.ids import IdAllocator, Space
 from controller.plan.paths import Paths
 from controller.plan.pins import Pin, PinBook
@@ -14,7 +16,9 @@ from controller.plan.pool import PoolState
 from controller.plan.segments import responds
 from controller.plan.tables import Tables, entry_lives, remembered, served, shared_key
 from controller.spec.switch import (
+    NO_ECMP,
     BackendSpec,
+    Ecmp,
     Fate,
     GuardSpec,
     HeldPin,
@@ -173,6 +177,7 @@ def switch_spec_without_pins(world: PlanInput, switch: Switch) -> SwitchSpec:
         tuple(specs),
         {pool.id: pool for pool in pools},
         uplinks=uplinks_of(world, switch),
+        ecmp=ecmp_of(world, switch),
         bypass=bypass_of(world, switch),
         responder=responds_here(world, switch),
     )
@@ -312,3 +317,15 @@ def uplinks_of(world: PlanInput, switch: Switch) -> tuple[Uplink, ...]:
     admitted = tuple(p.number for p in ports if p.to in world.admitted)
     used = Paths(world).uplinks(switch, admitted) if world.dead_links else admitted
     return tuple(Uplink(p.number, p.number in used) for p in ports)
+
+
+def ecmp_of(world: PlanInput, switch: Switch) -> Ecmp:
+    """How an edge spreads packets: by the ids of lb switches, which names and ports at other edges do not change."""
+    if Role.EDGE not in switch.roles or Role.LB in switch.roles:
+        return NO_ECMP
+    ids = {s.name: s.id for s in world.intent.switches if Role.LB in s.roles}
+    made, cables = [], Counter[str]()
+    for port in sorted((p for p in switch.ports if p.to in ids), key=lambda p: p.number):
+        made.append((port.number, f"{ids[port.to]:x}/{cables[port.to]}"))
+        cables[port.to] += 1
+    return ecmp(tuple(made))

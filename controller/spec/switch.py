@@ -102,11 +102,36 @@ class PoolSpec:
 
 @dataclass(frozen=True)
 class Uplink:
-    """An lb switch as an edge sees it. The order of uplinks is their identity in the hash: never reorder."""
+    """An lb switch as an edge sees it."""
 
     port: int
     admitted: bool
     """Audited and holding its pins."""
+
+
+FALLBACKS = 8
+"""Ways of an edge that begin with the same uplink: so many others share its load when it is gone."""
+
+
+class Way(NamedTuple):
+    """An order in which an edge prefers its uplinks."""
+
+    id: int
+    """The first port times ``FALLBACKS``, and more: it begins with that uplink, whatever others come or go."""
+    ports: tuple[int, ...]
+    """Of all uplinks, admitted or not."""
+
+
+@dataclass(frozen=True)
+class Ecmp:
+    """How an edge that hashes into slots spreads packets over its uplinks."""
+
+    ways: tuple[Way, ...] = ()
+    slots: tuple[int, ...] = ()
+    """Way per slot, by id; empty: there are no uplinks."""
+
+
+NO_ECMP = Ecmp()
 
 
 class PinRole(Enum):
@@ -146,6 +171,7 @@ class SwitchSpec:
     listeners: tuple[ListenerSpec, ...]
     pools: Mapping[int, PoolSpec]
     uplinks: tuple[Uplink, ...] = ()
+    ecmp: Ecmp = NO_ECMP
     pins: tuple[HeldPin, ...] = ()
     bypass: tuple[Network, ...] = ()
     responder: bool = False
@@ -159,6 +185,7 @@ def pools_alone(old: SwitchSpec, new: SwitchSpec) -> bool:
         and old.listeners is new.listeners
         and old.pins is new.pins
         and (old.uplinks, old.bypass, old.responder) == (new.uplinks, new.bypass, new.responder)
+        and old.ecmp is new.ecmp
         and old.switch.roles == new.switch.roles
         and old.pools.keys() == new.pools.keys()
     )

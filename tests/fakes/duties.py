@@ -8,6 +8,7 @@ from itertools import count, product
 
 import numpy as np
 
+from controller.plan.ecmp import ecmp
 from controller.spec.slots import SlotTable
 from controller.spec.switch import (
     BackendSpec,
@@ -110,6 +111,7 @@ def edge_duty() -> SwitchSpec:
         listeners(),
         {POOL: PoolSpec(POOL, 256, backends(), table())},
         uplinks=(Uplink(1, True), Uplink(2, False)),
+        ecmp=ecmp(((1, "21/0"), (2, "22/0"))),
         responder=True,
         bypass=(ip_network("10.9.0.0/24"),),
     )

@@ -34,7 +34,7 @@ def target(duty: SwitchSpec) -> Target:
         meters = guard.meters(here.placed, list(duty.listeners))
         slots = {number: item.table for number, item in duty.pools.items()}
     elif Role.EDGE in roles:
-        groups = {g.id: g for g in (edge.group(here, duty.uplinks),)}
+        groups = dict(edge.groups(here, duty.ecmp, duty.uplinks))
     flows = {each.key: each.body for each in _flows(here, duty)}
     return Target(flows, groups, {m.id: m for m in meters}, slots)
 
@@ -50,6 +50,7 @@ def _flows(here: Here, duty: SwitchSpec) -> Iterator[Flow]:
         for vip in duty.vips:
             own = [item for item in duty.listeners if item.vip.id == vip.id]
             yield from edge.flows(here, vip, own, duty.uplinks)
+        yield from edge.slots(here, duty.ecmp)
     for item in duty.listeners:
         if item.mode is Mode.NAT:
             for real in duty.pools[item.pool].backends:

@@ -9,19 +9,21 @@ from collections.abc import Iterator
 import pytest
 
 from controller.spec.types import OpenFlowPlacement
-from flows.stages.edge import group_id
 from flows.tables import Kind, Meters, Placed, Priority, Stage
 from tests.lab.balanced import Balanced
 from tests.lab.conftest import MakeLab
+from tests.lab.edges import first_way
 from tests.lab.long_connections import LongConnections
 from tests.lab.tuned import TRIO
+from topo import model
 from topo.lab import Lab
+from topo.plan import plan
 
 pytestmark = pytest.mark.lab
 
 PLACED = Placed(OpenFlowPlacement())
 SLOT, FATE, BACKEND = (PLACED.table(stage) for stage in (Stage.SLOT, Stage.FATE, Stage.BACKEND))
-GROUP, METER = group_id(PLACED), PLACED.meter(Meters.GUARDS + 1)
+GROUP, METER = first_way(plan(model.load(TRIO)), "edge1", "lb1"), PLACED.meter(Meters.GUARDS + 1)
 LISTENER = PLACED.priority(Priority.LISTENER)
 OURS = PLACED.cookie(Kind.STATIC)
 STRANGER = 0x77

@@ -14,12 +14,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from flows.messages import OWN_COOKIES
-from flows.stages.edge import group_id
 from tests.lab.conftest import MakeLab, eventually
+from tests.lab.edges import uses
 from tests.lab.faulty import VAULT, abort, exceptions, listener, renamed, reopen, shift, vip, without
 from tests.lab.long_connections import Connection, LongConnections
 from tests.lab.stepped import Stepped
-from tests.lab.test_audit import OURS, PLACED
+from tests.lab.test_audit import OURS
 from tests.lab.tuned import TRIO, Change, pool, remove, tune
 from topo.lab import Lab
 from topo.ovs import OpenVSwitch
@@ -264,11 +264,7 @@ def _used(served: Stepped, name: str) -> bool:
     """Whether the edge sends to an lb switch, as far as can be seen in it."""
     if not isinstance(served.lab.switches["edge1"], OpenVSwitch):
         return True
-    port = served.lab.fabric.switches["edge1"].port(name)
-    groups = served.lab.ofctl("edge1", "dump-groups", "br0").splitlines()
-    ours = next(row for row in groups if f"group_id={group_id(PLACED)}," in row)
-    bucket = next(part for part in ours.split("bucket=") if f"watch_port:{port}," in part)
-    return int(bucket.partition("weight:")[2].partition(",")[0]) > 0
+    return uses(served.lab, "edge1", name)
 
 
 # -- 3: grace --------------------------------------------------------------------------------------------------

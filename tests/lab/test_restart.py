@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from controller.plan.turns import first, lasting
-from flows.stages.edge import group_id
 from flows.zones import GENERATIONS
 from tests.lab.balanced import Balanced
 from tests.lab.conftest import MakeLab, eventually
+from tests.lab.edges import uses
 from tests.lab.long_connections import LongConnections
-from tests.lab.test_audit import PLACED, held
+from tests.lab.test_audit import held
 from tests.lab.tuned import TRIO, add, member, pool, tune, weights
 
 pytestmark = pytest.mark.lab
@@ -178,7 +178,7 @@ def test_a_returned_lb_switch_is_used_only_once_it_is_synced_and_no_connection_i
     served.mark()
     lab.fail("lb2")
     served.wait_event("withdrawn", switch="lb2")
-    eventually(lambda: _weight(served, "lb2") == 0, "the edge leaves it out")
+    eventually(lambda: not uses(served.lab, "edge1", "lb2"), "the edge leaves it out")
     assert {one.problem for one in long.open(10, modes)} == {""}
     # What was opened on a moving slot is safe from a change of switch once the window is over.
     long.speak(long.idle)
@@ -188,7 +188,7 @@ def test_a_returned_lb_switch_is_used_only_once_it_is_synced_and_no_connection_i
     served.wait_event("admitted", switch="lb2")
     order = [event["event"] for event in served.since_mark() if event.get("switch") == "lb2"]
     assert order.index("converged") < order.index("synced") < order.index("admitted")
-    eventually(lambda: _weight(served, "lb2") > 0, "the edge uses it again")
+    eventually(lambda: uses(served.lab, "edge1", "lb2"), "the edge uses it again")
     assert {one.problem for one in long.open(10, modes)} == {""}
     long.speak()
     assert long.broken() == []
@@ -215,12 +215,3 @@ def test_an_lb_switch_that_restarts_without_a_controller_gets_no_traffic_before_
     assert {one.problem for one in long.open(30, modes)} == {""}
     long.speak()
     assert long.broken() == []
-
-
-def _weight(balanced: Balanced, switch: str) -> int:
-    """Weight of an lb switch's bucket in the edge's group."""
-    port = balanced.lab.fabric.switches["edge1"].port(switch)
-    groups = balanced.lab.ofctl("edge1", "dump-groups", "br0").splitlines()
-    ours = next(row for row in groups if f"group_id={group_id(PLACED)}," in row)
-    bucket = next(part for part in ours.split("bucket=") if f"watch_port:{port}," in part)
-    return int(bucket.partition("weight:")[2].partition(",")[0])

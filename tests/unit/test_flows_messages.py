@@ -144,7 +144,7 @@ def test_flows_with_fields_unknown_to_us_are_left_out() -> None:
 
 def test_groups_meters_and_drops_are_read_back() -> None:
     tables = Tables()
-    group = Group(7, (Bucket(1000, 3, pack_all((Output(3),))), Bucket(1, 0xFEEF, b"")))
+    group = Group(7, (Bucket(3, pack_all((Output(3),))), Bucket(0xFEEF, b"")))
     meters = [Meter(1, 10, 20), Meter(2, 5, 5)]
     assert tables.apply(messages.group_mod(group, 0)) is None
     for meter in meters:
@@ -158,7 +158,7 @@ def test_groups_meters_and_drops_are_read_back() -> None:
 
 @pytest.mark.parametrize("build", [messages.group_mod, messages.meter_mod])
 def test_deletions_carry_no_contents(build: object) -> None:
-    thing = Group(7, (Bucket(1, 1, b""),)) if build is messages.group_mod else Meter(7, 1, 1)
+    thing = Group(7, (Bucket(1, b""),)) if build is messages.group_mod else Meter(7, 1, 1)
     assert len(build(thing, 2)) == 16  # type: ignore[operator]
 
 

@@ -109,7 +109,7 @@ def targets(draw: st.DrawFn) -> Target:
     )
     return Target(
         draw(st.dictionaries(keys, bodies(groups, meters), max_size=10)),
-        {g: Group(g, (Bucket(draw(st.integers(1, 3)), g & 0xFF, b""),)) for g in groups},
+        {g: Group(g, (Bucket(draw(st.integers(1, 3)), b""),)) for g in groups},
         {m: Meter(m, draw(st.integers(1, 3)), 4) for m in meters},
         draw(st.dictionaries(st.integers(1, 2), slot_tables(), max_size=2)),
     )

@@ -112,7 +112,7 @@ def test_anything_that_somebody_deleted_is_repaired_in_one_go(
     if what == "meter":
         tables.apply(messages.meter_mod(Meter(place.meters_from + 18, 0, 0), 2))
     elif what == "group":
-        tables.apply(messages.group_mod(edge.groups[place.groups_from], 2))
+        tables.apply(messages.group_mod(next(iter(edge.groups.values())), 2))
     else:
         stage = Stage.MEMORY if what == "flows" else Stage.SLOT
         for key in [key for key in tables.flows if key.table == PLACED.table(stage)][:20]:
