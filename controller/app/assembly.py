@@ -22,6 +22,7 @@ from controller.core.controller import Controller, Parts
 from controller.core.directory import Directories
 from controller.core.fleet import Fleet
 from controller.core.hello import Hellos
+from controller.core.holding import Holdings
 from controller.core.intents import Intents, follow_file
 from controller.core.journal import Journal, QueuedSink
 from controller.core.openflow_reports import OpenFlowReports
@@ -96,8 +97,16 @@ class App:
         self.state = state = State(store, clock, journal, pins)
         self.targets = targets = Targets(state.committed, pins)
         self.fleet = fleet = Fleet(targets, journal, clock)
+        holdings = Holdings(fleet, state.admitted, state.intent, pins, clock)
         self.pools = pools = Pools(
-            state.tables, state.intent, state.verdicts, state.absent, state.dead_links, journal, clock
+            state.tables,
+            state.intent,
+            state.verdicts,
+            state.absent,
+            state.dead_links,
+            holdings.held,
+            journal,
+            clock,
         )
         self.presence = presence = Presence(state.absent, state.admitted, state.intent, journal, clock)
         self.pinning = pinning = Pinning(pins, state.committed, fleet.wake)
@@ -144,6 +153,7 @@ class App:
         self.timers = Timers(
             [
                 Rule("pools", pools.deadline, pools.step),
+                Rule("slots", pools.looks, pools.look),
                 Rule("presence", presence.deadline, self._discover),
                 Rule("terms", self.terms.deadline, self.terms.step),
             ],

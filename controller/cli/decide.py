@@ -17,7 +17,8 @@ from controller.model.load import load_intent
 from controller.plan.duty import switch_spec_without_pins, world_of
 from controller.plan.ids import Space
 from controller.plan.pins import PinBook
-from controller.plan.tables import Tables, advance
+from controller.plan.progress import advance
+from controller.plan.tables import Tables
 from controller.spec.types import Address, Intent, Listener, Protocol, Role, Switch
 
 TCP_FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns")

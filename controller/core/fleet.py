@@ -14,7 +14,7 @@ from collections.abc import Coroutine, Iterator, Mapping
 from controller.clock import Clock
 from controller.core.audits import AuditReader, AuditTurns
 from controller.core.journal import Journal
-from controller.core.targets import Targets
+from controller.core.targets import Holding, Planned, Targets
 from controller.core.watcher import Watcher
 from controller.southbound.driver import AnyDriver, Delta, Leases, Packet
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
@@ -57,6 +57,7 @@ class SwitchTask:
         self.leaving = False
         """Whether it is emptied."""
         self.pins_version = -1
+        self.holding = Holding(driver, clock)
         self.repairs = 0
         self.writes = 0
         self.conflicts: list[str] = []
@@ -103,7 +104,7 @@ class SwitchTask:
         """Whether it may still send to a switch: it leads there, and may hold another plan than the present one."""
         if all(port.to != name for port in self.switch.ports):
             return False
-        want, _ = self._target()
+        want = self._target().target
         return self.have is None or len(self.driver.diff(self.have, want)) > 0
 
     async def run(self) -> None:
@@ -182,34 +183,33 @@ class SwitchTask:
                 next_audit = ended + max(AUDIT, AUDIT_PAUSE_FACTOR * (ended - began))
 
     async def _first_read(self) -> None:
-        have = self.have = await self.driver.read()
+        have = self.have = await self.holding.read()
         if self.synced or self.leaving:
             return
         self._watcher.found(self)
-        want, _ = await self._targets.in_turn(self._target)
-        if self.driver.lost_all(have, want):
+        want = await self._targets.in_turn(self._target)
+        if self.driver.lost_all(have, want.target):
             self._watcher.stale(self.switch)
 
     async def _converge(self) -> None:
-        want, version, changes = await self._targets.in_turn(self._lacking)
+        want, changes = await self._targets.in_turn(self._lacking)
         if len(changes):
-            await self._write(changes, want)
+            await self._write(changes, want.target)
         if isinstance(self.driver, Leases):
             await self.driver.apply_leases()
         self._say_conflicts()
-        self.pins_version = version
+        self.pins_version, self.holding.world = want.pins, want.world
         if not self.synced:
             self.synced = True
             self._watcher.synced(self)
 
-    def _target(self) -> tuple[object, int]:
-        """What it should hold, and the version of the pins in it."""
+    def _target(self) -> Planned:
         return self._targets.of(self.driver)
 
-    def _lacking(self) -> tuple[object, int, Delta]:
-        """The same, and what is to be written."""
-        want, version = self._target()
-        return want, version, self.driver.diff(self.have, want)
+    def _lacking(self) -> tuple[Planned, Delta]:
+        """What it should hold, and what is to be written."""
+        want = self._target()
+        return want, self.driver.diff(self.have, want.target)
 
     async def _write(self, changes: Delta, want: object) -> None:
         began = self._clock.now()
@@ -238,12 +238,12 @@ class SwitchTask:
 
     async def _audit(self) -> None:
         believed = self.have
-        found = await self._reader.read(self.driver.read, self.wake, self._changed)
+        found = await self._reader.read(self.holding.read, self.wake, self._changed)
         if found is None or believed is not self.have or self.leaving:
             return
         self.have = found
-        want, _, unexpected = await self._targets.in_turn(self._lacking)
-        if not len(unexpected) or believed is None or len(self.driver.diff(believed, want)):
+        want, unexpected = await self._targets.in_turn(self._lacking)
+        if not len(unexpected) or believed is None or len(self.driver.diff(believed, want.target)):
             return
         self.repairs += 1
         self._journal.event(
@@ -287,7 +287,7 @@ class SwitchTask:
             self._lease.clear()
             if not self.synced or self.leaving or not isinstance(self.driver, Leases):
                 continue
-            want, _ = await self._targets.in_turn(self._target)
+            want = (await self._targets.in_turn(self._target)).target
             now = self._clock.now()
             left = {vip: until - now for vip, until in self._until.items() if until > now}
             try:

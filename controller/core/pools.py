@@ -12,16 +12,19 @@ from controller.clock import Clock
 from controller.core.cells import Cell, Readable
 from controller.core.journal import Journal
 from controller.core.state import Links, Names
-from controller.plan import tables as rules
+from controller.plan import progress as rules
 from controller.plan import writer
 from controller.plan.accept import accept
 from controller.plan.edits import breaking
 from controller.plan.p4needs import grouped
 from controller.plan.places import shortages
+from controller.plan.progress import Helds
 from controller.plan.tables import Tables, Verdicts
 from controller.plan.writer import HandoverRefused
 from controller.spec.types import Intent
 
+LOOK = 1.0
+"""Seconds between looks at what switches have of slots that are tracked."""
 LATE = 0.1
 """Seconds that a decision may take; one that took longer, as the first that builds a table does, is made again."""
 
@@ -36,17 +39,20 @@ class Pools:
         verdicts: Readable[Verdicts],
         absent: Readable[Names],
         dead_links: Readable[Links],
+        helds: Helds,
         journal: Journal,
         clock: Clock,
     ) -> None:
+        """``helds``: what lb switches have of a state's slots, by its key."""
         self._tables = tables
+        self._helds = helds
         self._intent = intent
         self._verdicts = verdicts
         self._absent = absent
         self._dead_links = dead_links
         self._journal = journal
         self._clock = clock
-        self._stepped = clock.now()
+        self._stepped = self._looked = clock.now()
         self._group_basis: tuple[object, ...] = ()
         verdicts.subscribe(self.step)
         for cell in (absent, dead_links):
@@ -100,7 +106,20 @@ class Pools:
 
     def deadline(self) -> float | None:
         """When time alone changes the tables next; in the past if that was missed."""
-        return rules.deadline(self._tables.value, self._intent.value, self._verdicts.value, self._stepped)
+        return rules.deadline(
+            self._tables.value, self._intent.value, self._verdicts.value, self._stepped, self._helds
+        )
+
+    def looks(self) -> float | None:
+        """When to look again what switches have of slots that are tracked; None: none are."""
+        tracks = any(state.tracking.tracks for state in self._tables.value.pools.values())
+        return self._looked + LOOK if tracks else None
+
+    def look(self) -> None:
+        """Step if what switches have changes anything."""
+        self._looked = self._clock.now()
+        if rules.acknowledged(self._tables.value, self._intent.value, self._looked, self._helds):
+            self.step()
 
     def _decided(self, decide: Callable[[float], Tables]) -> Tables:
         """What is decided now. Windows begin when their tables are there, not when building them began."""
@@ -113,7 +132,9 @@ class Pools:
         return decide(ended)
 
     def _advanced(self, tables: Tables, intent: Intent, now: float) -> Tables:
-        return self._with_groups(rules.advance(tables, intent, self._verdicts.value, now), intent, now)
+        return self._with_groups(
+            rules.advance(tables, intent, self._verdicts.value, now, self._helds), intent, now
+        )
 
     def _with_groups(self, tables: Tables, intent: Intent, now: float) -> Tables:
         basis = (

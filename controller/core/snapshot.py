@@ -91,6 +91,9 @@ class PoolStatus:
     """Slots of the table."""
     moving: int
     """Slots in transition."""
+    tracked: int
+    """Slots that moved less than ``memory_timeout`` ago, counted from when every lb switch knew (TCP). Switches do not
+    go by it yet."""
     watched: int
     """(backend, slot) pairs whose connections are reported and pinned."""
     panicked: bool
@@ -287,6 +290,7 @@ def _pool(of: Sources, pool: PoolState, rules: Mapping[str, Pool]) -> PoolStatus
         pool.revision,
         len(pool.now),
         pool.moving,
+        pool.tracking.tracks,
         len(pool.watched),
         pool.panicked,
         without,

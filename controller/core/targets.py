@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
+from controller.clock import Clock
 from controller.core.cells import Readable
 from controller.plan.duty import PlanInput
 from controller.plan.pins import PinBook
@@ -25,6 +26,39 @@ class _Made(NamedTuple):
     switch: object
     target: object
     pins: int
+
+
+class Planned(NamedTuple):
+    """What a switch should hold."""
+
+    target: object
+    pins: int
+    """Version of the pins in it."""
+    world: PlanInput
+    """What it was planned from."""
+
+
+class Holding:
+    """What a switch is known to hold, and to have reported, since its stream came up."""
+
+    def __init__(self, driver: AnyDriver, clock: Clock) -> None:
+        self._driver = driver
+        self._clock = clock
+        self._unreported: int | None = None
+        self.world: PlanInput | None = None
+        """What its target was planned from; None: it took none yet."""
+        self.lost = self.heard = clock.now()
+        """When a report may have been lost for the last time, and until when that is known; seconds of the clock."""
+
+    async def read(self) -> object:
+        """Read it. Raises SwitchError."""
+        began = self._clock.now()
+        found: object = await self._driver.read()
+        count = self._driver.unreported
+        if self._unreported is not None and count != self._unreported:
+            self.lost = self._clock.now()
+        self._unreported, self.heard = count, began
+        return found
 
 
 class Targets:
@@ -52,8 +86,8 @@ class Targets:
                 await asyncio.sleep(BREATH)
             return result
 
-    def of(self, driver: AnyDriver) -> tuple[object, int]:
-        """What a switch should hold now, and the version of the pins in it."""
+    def of(self, driver: AnyDriver) -> Planned:
+        """What a switch should hold now."""
         world, pins, key = self.world, self._pins.version, driver.session
         made = self._made.get(key)
         if (
@@ -67,7 +101,7 @@ class Targets:
             target = driver.with_pins(world) if isinstance(driver, HoldsPins) else driver.plan(world)
             made = made._replace(target=target, pins=pins)
         self._made[key] = made
-        return made.target, made.pins
+        return Planned(made.target, made.pins, world)
 
     def forget(self, driver: AnyDriver) -> None:
         """A switch's stream ended."""
@@ -75,6 +109,5 @@ class Targets:
 
     def preview(self, driver: AnyDriver, world: PlanInput) -> Delta:
         """What a world that may never come would change on a switch."""
-        have, _ = self.of(driver)
-        delta: Delta = driver.diff(have, driver.preview(world))
+        delta: Delta = driver.diff(self.of(driver).target, driver.preview(world))
         return delta

@@ -10,6 +10,7 @@ import io
 import json
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 from controller import maglev
 from controller.plan.pool import NEVER, PoolMember, PoolState
+from controller.plan.tracking import Tracking
 from controller.spec.switch import Fate
 from controller.spec.types import Backend, Protocol
 
@@ -38,17 +40,18 @@ def dump(state: PoolState) -> bytes:
         "fates": {number: fate.value for number, fate in state.fates.items() if fate is not Fate.NORMAL},
     }
     moving = np.flatnonzero(state.before)
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "head": np.frombuffer(json.dumps(head).encode(), np.uint8),
+        "table": np.frombuffer(zlib.compress(state.now.astype(_STORED).tobytes(), 1), np.uint8),
+        "moving": moving,
+        "before": state.before[moving],
+        "until": state.until[moving],
+        "watched": state.watched,
+        "watched_until": state.watched_until,
+        **_tracked(state.tracking),
+    }
     out = io.BytesIO()
-    np.savez(
-        out,
-        head=np.frombuffer(json.dumps(head).encode(), np.uint8),
-        table=np.frombuffer(zlib.compress(state.now.astype(_STORED).tobytes(), 1), np.uint8),
-        moving=moving,
-        before=state.before[moving],
-        until=state.until[moving],
-        watched=state.watched,
-        watched_until=state.watched_until,
-    )
+    np.savez(out, **arrays)  # type: ignore[arg-type]  # any name may be an array's
     return out.getvalue()
 
 
@@ -61,21 +64,52 @@ def load(data: bytes) -> PoolState:
         before, until = np.zeros(size, np.uint16), np.zeros(size)
         before[kept["moving"]] = kept["before"]
         until[kept["moving"]] = kept["until"]
+        table = _table(kept, serving, size)
         return PoolState(
             head["name"],
             Protocol(head["protocol"]),
             tuple(_load_member(m) for m in head["members"]),
             serving,
-            _table(kept, serving, size),
+            table,
             before,
             until,
             kept["watched"],
             kept["watched_until"],
+            _load_tracked(kept, table),
             head["revision"],
             head["panicked"],
             NEVER if head.get("calm_since") is None else head["calm_since"],
             {int(number): Fate(fate) for number, fate in head.get("fates", {}).items()},
         )
+
+
+def _tracked(tracking: Tracking) -> dict[str, npt.NDArray[Any]]:
+    """What of the slots' tracking outlives the controller: all but what switches have acknowledged since."""
+    slots = np.flatnonzero(tracking.tracked)
+    moved = np.flatnonzero(tracking.class_)
+    return {
+        "class_slots": moved,
+        "classes": tracking.class_[moved],
+        "tracked": slots,
+        "base": tracking.base[slots],
+        "base_until": tracking.base_until[slots],
+        "moved_until": tracking.moved_until[slots],
+        "ages": tracking.ages[slots],
+    }
+
+
+def _load_tracked(kept: Mapping[str, npt.NDArray[Any]], table: maglev.Table) -> Tracking:
+    nothing = Tracking.of(table)
+    if "tracked" not in kept:  # an earlier version tracked none
+        return nothing
+    changed = {}
+    for name in ("base", "base_until", "moved_until", "ages"):
+        changed[name] = getattr(nothing, name).copy()
+        changed[name][kept["tracked"]] = kept[name]
+    class_, tracked = nothing.class_.copy(), nothing.tracked.copy()
+    class_[kept["class_slots"]] = kept["classes"]
+    tracked[kept["tracked"]] = True
+    return replace(nothing, class_=class_, tracked=tracked, **changed).unheard()
 
 
 def _table(

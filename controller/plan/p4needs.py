@@ -9,8 +9,9 @@ from controller.plan.duty import PlanInput, pool_number, ports_towards, vips_of,
 from controller.plan.ids import Space
 from controller.plan.paths import Paths, cables
 from controller.plan.pins import PinBook
+from controller.plan.progress import with_groups
 from controller.plan.segments import floods
-from controller.plan.tables import Tables, with_groups
+from controller.plan.tables import Tables
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.switch import SwitchSpec
 from controller.spec.types import Intent, Switch

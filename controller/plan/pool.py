@@ -22,7 +22,9 @@ import numpy.typing as npt
 
 from controller import maglev
 from controller.health.panic import effective
+from controller.plan import tracking as tracks
 from controller.plan.ids import IdAllocator, Space
+from controller.plan.tracking import EVERYTHING, MARGIN, Held, Tracking
 from controller.spec.policy import OnDown, Then
 from controller.spec.slots import Pairs, Slots, SlotTable
 from controller.spec.switch import Fate
@@ -79,6 +81,8 @@ class PoolState:
     """Per slot: when its transition ends (0: none)."""
     watched: Pairs
     watched_until: Times
+    tracking: Tracking
+    """Of TCP: datagrams do not say whether they open a connection, so what is not remembered is new."""
     revision: int = 0
     panicked: bool = False
     calm_since: float = NEVER
@@ -90,8 +94,18 @@ class PoolState:
     def new(name: str, protocol: Protocol, slots: int) -> PoolState:
         """A pool that has not been served yet."""
         empty = np.zeros(slots, np.uint16)
+        nothing = Tracking.of(empty)
         return PoolState(
-            name, protocol, (), (), empty, empty, np.zeros(slots), np.empty(0, np.uint32), np.empty(0)
+            name,
+            protocol,
+            (),
+            (),
+            empty,
+            empty,
+            np.zeros(slots),
+            np.empty(0, np.uint32),
+            np.empty(0),
+            nothing,
         )
 
     @property
@@ -137,12 +151,13 @@ def step(
     generation: float = 0.0,
     origins: Origins | None = None,
     writer: str | None = None,
+    held: Held = EVERYTHING,
 ) -> PoolState:
     """The state after all that happened up to ``now``: intent, verdicts and time.
 
     ``generation``: seconds of a generation of the memory, where it is longer than the pool's own timeout.
     ``origins``: of members that came from other pools, by pool. All backends of ``pool`` have ids already.
-    ``writer``: with ``failover``, the backend that serves.
+    ``writer``: with ``failover``, the backend that serves. ``held``: what lb switches have of ``tracking``.
     """
     judged = _Judged(Origin(pool, health, writer), origins or {}, now, generation)
     members = _members(state, pool, ids, judged)
@@ -153,10 +168,13 @@ def step(
     gone = {number for number, fate in fates.items() if fate in (Fate.MOVE, Fate.RESET)}
     # Windows that are over end first: a slot that moves now opens one of its own.
     state = _end_windows(state, gone, now)
+    memory = max(pool.memory_timeout, generation)
     if serving != state.serving:
-        state = _rebuild(state, serving, pool, now, max(pool.memory_timeout, generation))
+        state = _rebuild(state, serving, pool, now, memory)
     state = _end_windows(state, gone, now)
-    return state if fates == state.fates else replace(state, fates=fates)
+    tracking = tracks.advance(state.tracking, held, now, memory + MARGIN)
+    same = tracking is state.tracking and fates == state.fates
+    return state if same else replace(state, tracking=tracking, fates=fates)
 
 
 def next_change(
@@ -166,11 +184,14 @@ def next_change(
     after: float,
     generation: float = 0.0,
     origins: Origins | None = None,
+    held: Held = EVERYTHING,
 ) -> float | None:
     """When time alone will change the state next, as it stands after a step at ``after``; None: never."""
     judged = _Judged(Origin(pool, health), origins or {}, after, generation)
     times = [state.until[state.until > after], state.watched_until[state.watched_until > after]]
     times.append(np.array(list(judged.deadlines(state))))
+    due = tracks.next_change(state.tracking, held, max(pool.memory_timeout, generation) + MARGIN, after)
+    times.append(np.array([] if due is None else [due]))
     later = np.concatenate(times)
     later = later[(later > after) & np.isfinite(later)]
     return float(later.min()) if later.size else None
@@ -320,6 +341,7 @@ def _rebuild(
         until=until,
         watched=watched,
         watched_until=watched_until,
+        tracking=Tracking.of(table) if state.protocol is Protocol.UDP else tracks.move(state.tracking, table),
         revision=state.revision + 1,
     )
 
@@ -371,5 +393,6 @@ def shifted(state: PoolState, seconds: float) -> PoolState:
         members=later,
         until=np.where(state.before != 0, state.until + seconds, 0.0),
         watched_until=state.watched_until + seconds,
+        tracking=state.tracking.later(seconds),
         calm_since=state.calm_since + seconds,
     )

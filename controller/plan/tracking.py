@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,8 +45,14 @@ class Held(NamedTuple):
     """Each of them holds every pin that was made."""
     lost: float = NEVER
     """When a report may have been lost for the last time: over a rate, in a queue, in a full book, or unheard."""
+    heard: float = UNHELD
+    """Until when ``lost`` is known: later losses may not have been noticed yet."""
     elsewhere: Flags | None = None
     """Slots that switches of another site may still have with a base; all of them, if that is not heard."""
+
+
+EVERYTHING = Held((1 << 32) - 1)
+"""What there is when nothing is under way, nor was lost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +89,27 @@ class Tracking:
             never,
             no,
         )
+
+    @cached_property
+    def tracks(self) -> int:
+        """How many slots are tracked."""
+        return int(np.count_nonzero(self.tracked))
+
+    @cached_property
+    def awaited(self) -> int:
+        """The revision from which on more times run, once every lb switch has acknowledged it; 0: all run."""
+        based = self.tracked & (self.base_until == UNHELD)
+        waits = based | self.tracked & (self.moved_until == UNHELD)
+        return int(self.written[waits].min()) if waits.any() else 0
+
+    def later(self, seconds: float) -> Tracking:
+        """The same with all times later by ``seconds``."""
+        return replace(self, base_until=self.base_until + seconds, moved_until=self.moved_until + seconds)
+
+    def unheard(self) -> Tracking:
+        """The same, told to switches of which it is not known what they have of it: after a restart."""
+        written = np.where(self.base_until == UNHELD, 1, 0) | np.where(self.moved_until == UNHELD, 1, 0)
+        return replace(self, written=(written * self.tracked).astype(np.uint32), revision=1)
 
     def entry(self, slot: int, gone: Collection[int] = ()) -> SlotEntry:
         """One slot for switches. ``gone``: backends that give their connections away."""
@@ -129,12 +157,15 @@ def differing(one: Tracking, other: Tracking) -> Flags:
 
 def advance(state: Tracking, held: Held, now: float, memory: float) -> Tracking:
     """What acknowledgements and time change up to ``now``."""
+    if not state.tracks:
+        return state
     state = _acknowledge(state, held, now + memory)
     ends = state.tracked & (state.base != 0) & (state.base_until <= now)
     if ends.any():
         return _end_bases(state, ends)
-    quiet = held.pinned and held.lost + memory <= now
-    settles = state.tracked & (state.base == 0) & (state.moved_until <= now) & (state.base_until <= now)
+    heard = min(now, held.heard)
+    quiet = held.pinned and held.lost + memory <= heard
+    settles = state.tracked & (state.base == 0) & (state.moved_until <= heard) & (state.base_until <= now)
     if not quiet or not settles.any():
         return state
     return _written(state, settles, tracked=state.tracked & ~settles, ages=state.ages & ~settles)
@@ -142,6 +173,8 @@ def advance(state: Tracking, held: Held, now: float, memory: float) -> Tracking:
 
 def next_change(state: Tracking, held: Held, memory: float, after: float) -> float | None:
     """When time alone changes something next; None: never."""
+    if not state.tracks:
+        return None
     lost = held.lost + memory
     tracked = state.tracked
     ends = state.base_until[tracked & (state.base != 0)]

@@ -106,6 +106,8 @@ class Driver(ABC, Generic[TargetT, DeltaT]):
         self.switch = switch
         self.conflicts: list[str] = []
         """Places that we want and other programs hold."""
+        self.unreported = 0
+        """Reports that the switch held back because there were too many, as of the last read."""
 
     @property
     @abstractmethod

@@ -26,7 +26,7 @@ from controller.clock import SystemClock
 from controller.core.fleet import AUDIT, SwitchTask
 from controller.core.journal import Journal
 from controller.core.state import State
-from controller.core.targets import Targets
+from controller.core.targets import Planned, Targets
 from controller.health.judge import Verdict
 from controller.health.prober import ProberStats
 from controller.health.result import Outcome, ProbeResult
@@ -181,7 +181,7 @@ class Spans:
             with self.of("store"):
                 return await commit(state)
 
-        def timed_target(targets: Targets, driver: AnyDriver) -> tuple[Any, int]:
+        def timed_target(targets: Targets, driver: AnyDriver) -> Planned:
             with self.of("plan"):
                 return target(targets, driver)
 

@@ -11,7 +11,8 @@ from controller.plan.ids import Space
 from controller.plan.p4needs import grouped
 from controller.plan.pins import PinBook, PinKey
 from controller.plan.pool import Health
-from controller.plan.tables import Tables, advance, deadline, shared_key
+from controller.plan.progress import advance, deadline
+from controller.plan.tables import Tables, shared_key
 from controller.spec.types import Backend, Intent, Pool, Protocol, Switch
 from tests.conformance.moment import START, Moment
 from tests.conformance.scenario import ELSEWHERE, SITE, Setup

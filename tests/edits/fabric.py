@@ -21,7 +21,8 @@ from controller.plan.duty import PlanInput, duty, kept_backends, world_of
 from controller.plan.edits import breaking
 from controller.plan.ids import IdAllocator, Space
 from controller.plan.pins import PinBook, PinKey
-from controller.plan.tables import Retained, Tables, Verdicts, advance, deadline, later
+from controller.plan.progress import advance, deadline
+from controller.plan.tables import Retained, Tables, Verdicts, later
 from controller.plan.turns import Turn
 from controller.spec.codec import decode, encode
 from controller.spec.types import Address, Intent, Pool, Protocol, Role, Switch

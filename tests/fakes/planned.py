@@ -5,7 +5,8 @@ from __future__ import annotations
 from controller.plan.duty import PlanInput, world_of
 from controller.plan.p4needs import grouped
 from controller.plan.pins import PinBook
-from controller.plan.tables import Tables, advance
+from controller.plan.progress import advance
+from controller.plan.tables import Tables
 from controller.spec.types import Intent
 from p4src.spec import Secret
 

@@ -6,7 +6,8 @@ from controller.plan.accept import accept
 from controller.plan.duty import PlanInput, world_of
 from controller.plan.p4needs import group_names
 from controller.plan.pins import PinBook
-from controller.plan.tables import Tables, Verdicts, advance, with_groups
+from controller.plan.progress import advance, with_groups
+from controller.plan.tables import Tables, Verdicts
 from controller.spec.types import Intent, Role
 
 NOTHING = Intent((), (), (), ())

@@ -83,7 +83,10 @@ class World:
         pinned = all(_pinned(lb, site) for lb in (mine if self.parted else self.lbs))
         heard = all(lb.linked for lb in mine) and not self.parted
         return Held(
-            min(lb.held for lb in mine), pinned, site.lost if heard else float(self.t), self._elsewhere(site)
+            min(lb.held for lb in mine),
+            pinned,
+            site.lost if heard else float(self.t),
+            elsewhere=self._elsewhere(site),
         )
 
     def _elsewhere(self, site: Controller) -> tracking.Flags | None:

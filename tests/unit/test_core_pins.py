@@ -48,7 +48,7 @@ def report(core: Whole, port: int) -> None:
 
 
 def wanted(core: Whole, driver: P4Driver) -> tuple[P4Target, int]:
-    target, version = core.app.targets.of(driver)
+    target, version, _ = core.app.targets.of(driver)
     assert isinstance(target, P4Target)
     return target, version
 

@@ -20,7 +20,8 @@ from controller.model.reload import IntentFile
 from controller.plan.ids import IdAllocator, Space
 from controller.plan.pins import PinBook
 from controller.plan.pool import UNCONFIRMED, Health
-from controller.plan.tables import Tables, deadline
+from controller.plan.progress import deadline
+from controller.plan.tables import Tables
 from controller.sites.base import StoreError
 from controller.southbound.errors import SwitchError
 from controller.spec.types import Intent

@@ -80,6 +80,7 @@ FLOORS = (
         (
             "controller.core.audits",
             "controller.core.fleet",
+            "controller.core.holding",
             "controller.core.timers",
             "controller.core.watcher",
         ),

@@ -20,12 +20,12 @@ from controller.core.snapshot import Snapshot
 from controller.core.state import Links
 from controller.core.targets import Targets
 from controller.plan import accept, p4needs, segments
-from controller.plan import tables as rules
+from controller.plan import progress as rules
 from controller.plan.duty import PlanInput, ports_towards, world_of
 from controller.plan.ids import Space
 from controller.plan.paths import cables
 from controller.plan.pins import PinBook
-from controller.plan.tables import Tables
+from controller.plan.tables import Tables, Verdicts
 from controller.spec.kinds import Protocol
 from controller.spec.types import Intent, Listener, Port, Role, Site, Switch
 from tests.fakes.core import PlainDriver, SetClock, Watching, intent_file, journal, play, until, whole
@@ -37,9 +37,9 @@ def test_who_goes_and_comes_steps_no_pool_and_gets_its_groups_their_ids(
     core = whole(intent_file(tmp_path / "intent.yaml", "demo", "embedded"))
     advance, steps = rules.advance, []
 
-    def counted(tables: Tables, intent: Intent, verdicts: rules.Verdicts, now: float) -> Tables:
+    def counted(tables: Tables, intent: Intent, verdicts: Verdicts, now: float, helds: rules.Helds) -> Tables:
         steps.append(now)
-        return advance(tables, intent, verdicts, now)
+        return advance(tables, intent, verdicts, now, helds)
 
     monkeypatch.setattr(rules, "advance", counted)
     state = core.app.state

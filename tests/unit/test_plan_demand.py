@@ -17,7 +17,8 @@ from controller.plan import ids as ids_module
 from controller.plan.demand import demand
 from controller.plan.ids import Allocated, IdAllocator, Quarantined, Space
 from controller.plan.places import WORDS, highest, shortages
-from controller.plan.tables import Tables, with_groups
+from controller.plan.progress import with_groups
+from controller.plan.tables import Tables
 from controller.spec.types import (
     Backend,
     Guard,

@@ -9,7 +9,8 @@ import pytest
 
 from controller.plan.duty import PlanInput, duty, world_of
 from controller.plan.pins import PinBook, PinKey
-from controller.plan.tables import Tables, advance
+from controller.plan.progress import advance
+from controller.plan.tables import Tables
 from controller.plan.turns import due
 from controller.plan.zones import zone_timeouts
 from controller.spec.switch import Uplink

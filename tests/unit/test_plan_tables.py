@@ -13,7 +13,8 @@ from controller.plan.accept import accept
 from controller.plan.edits import breaking
 from controller.plan.ids import Space
 from controller.plan.pool import PoolState
-from controller.plan.tables import RESETS, Tables, advance, deadline, probed, served
+from controller.plan.progress import RESETS, advance, deadline
+from controller.plan.tables import Tables, probed, served
 from controller.spec.policy import Then
 from controller.spec.switch import Fate
 from controller.spec.types import (

@@ -15,7 +15,8 @@ from controller.plan import writer
 from controller.plan.accept import accept
 from controller.plan.edits import breaking
 from controller.plan.pool import UNCONFIRMED, Health, PoolState
-from controller.plan.tables import Tables, advance, deadline, later
+from controller.plan.progress import advance, deadline
+from controller.plan.tables import Tables, later
 from controller.plan.writer import HandoverRefused
 from controller.spec.health import HealthCheck
 from controller.spec.policy import Failback, Failover

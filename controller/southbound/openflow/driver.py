@@ -71,6 +71,7 @@ class OpenFlowDriver(Driver[Target, Changes], HoldsPins[Target], Leases[Target],
         """
         if Role.LB in self.switch.roles:
             self._meter_drops = await self._session.meter_drops()
+            self.unreported = self._meter_drops.get(self.placed.meter(Meters.REPORTS), 0)
         found = await self._session.read(self.placed, self._pool_slots(), self._plan.made)
         self._foreign = found.foreign
         self.packets = found.packets
