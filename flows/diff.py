@@ -97,7 +97,8 @@ def same_arrays(old: SlotTable | None, new: SlotTable | None) -> bool:
     """Whether two tables are known to be equal without a look at their slots."""
     if old is None or new is None:
         return False
-    return old is new or (old.now is new.now and old.before is new.before and old.watched is new.watched)
+    columns = ("now", "before", "watched", "class_", "base", "home", "former", "aged")
+    return old is new or all(getattr(old, name) is getattr(new, name) for name in columns)
 
 
 def _slot_keys(placed: Placed, surplus: Iterable[FlowKey], want: Target) -> set[FlowKey]:
@@ -140,7 +141,8 @@ def _share_table(found: SlotTable, made: SlotTable | None) -> SlotTable:
 
 def _holds(table: SlotTable) -> bool:
     """Whether any flow comes of it."""
-    return bool(table.now.any() or table.before.any() or table.watched.size)
+    columns = (table.now, table.before, table.watched, table.class_, table.base, table.home)
+    return any(column.any() for column in columns)
 
 
 def leases(want: Target, foreign: frozenset[FlowKey] = frozenset()) -> Changes:
@@ -222,6 +224,9 @@ def _slots(
     have, want = _sized(have, size), _sized(want, size)
     for kind, old, new, phase in (
         (Kind.TRANSITION, have.before, want.before, shield),
+        (Kind.TRACKED, have.class_, want.class_, shield),
+        (Kind.BASE, have.base, want.base, shield),
+        (Kind.HOME, have.home, want.home, shield),
         (Kind.SLOT, have.now, want.now, base),
     ):
         set_ = np.flatnonzero((new != 0) & (new != old))
@@ -234,6 +239,8 @@ def _slots(
     for kind, has, wants in (
         (Kind.EXCEPTION, have.watched, want.watched),
         (Kind.YOUNG, have.young, want.young),
+        (Kind.FORMER, have.former, want.former),
+        (Kind.AGED, have.aged, want.aged),
     ):
         new_pairs, old_pairs = _only(wants, has), _only(has, wants)
         _bulk(shield, slots.write, placed, kind, pool, new_pairs & 0xFFFF, new_pairs >> 16)
@@ -248,10 +255,10 @@ def _only(pairs: Pairs, others: Pairs) -> Pairs:
 
 
 def _sized(table: SlotTable | None, size: int) -> SlotTable:
-    if table is None:
-        return SlotTable.empty(size)
-    room = (0, size - len(table.now))
-    return replace(table, now=np.pad(table.now, room), before=np.pad(table.before, room))
+    table = SlotTable.empty(size) if table is None else table
+    columns = {name: getattr(table, name) for name in ("now", "before", "class_", "base", "home")}
+    padded = {name: np.pad(column, (0, size - len(column))) for name, column in columns.items()}
+    return replace(table, **padded)
 
 
 def _bulk(

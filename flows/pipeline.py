@@ -224,7 +224,8 @@ def _lb(here: Here, duty: SwitchSpec, reach: Mapping[int, tuple[BackendSpec, ...
 
 
 def _pool(here: Here, pool: PoolSpec, reals: tuple[BackendSpec, ...]) -> Iterator[Part]:
-    yield _part(choose.pool, here.anywhere, pool.id, pool.slots, name=pool.id)
+    yield _part(choose.pool, here.anywhere, pool.id, pool.slots, pool.period, name=pool.id)
+    yield _part(memory.old, here.anywhere, pool.id, pool.period, name=pool.id)
     yield _part(_nexthops, here, reals, name=pool.id)
     yield _part(_keeps, here.anywhere, reals, name=pool.id)
     special = tuple(real for real in pool.backends if real.fate is not Fate.NORMAL)

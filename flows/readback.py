@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from controller.spec.slots import Bytes, Pairs, SlotTable
+from controller.spec.slots import Bytes, Pairs, Slots, SlotTable
 from flows import messages, slots
 from flows.diff import share
 from flows.entries import FlowBody, FlowKey, Target
 from flows.fields import field_of
 from flows.tables import MOST_GROUPS, Kind, Placed, Stage
 
-_BULK = (Kind.SLOT, Kind.TRANSITION, Kind.EXCEPTION, Kind.YOUNG)
+_COLUMNS = (Kind.SLOT, Kind.TRANSITION, Kind.TRACKED, Kind.BASE, Kind.HOME)
+_PAIRS = (Kind.EXCEPTION, Kind.YOUNG, Kind.FORMER, Kind.AGED)
+_BULK = (*_COLUMNS, *_PAIRS)
 _COOKIE_AT = 24
 _FEW = 16
 """Entries looked at together at first; each time that all are alike, so many times more."""
@@ -112,12 +114,15 @@ class Reader:
             found[kind] = which[regular], backends[regular]
         highest = max((int(which.max()) + 1 for which, _ in found.values() if which.size), default=256)
         size = max(self._sizes.get(pool, 256), 1 << (highest - 1).bit_length())
-        table = SlotTable.empty(size)
-        for kind, column in ((Kind.SLOT, table.now), (Kind.TRANSITION, table.before)):
-            which, backends = found[kind]
-            column[which] = backends
-        watched, young = (_pairs(*found[kind]) for kind in (Kind.EXCEPTION, Kind.YOUNG))
-        return SlotTable(table.now, table.before, watched, young)
+        now, before, class_, base, home = (_column(size, *found[kind]) for kind in _COLUMNS)
+        watched, young, former, aged = (_pairs(*found[kind]) for kind in _PAIRS)
+        return SlotTable(now, before, watched, young, class_, base, home, former, aged)
+
+
+def _column(size: int, which: npt.NDArray[np.uint16], values: npt.NDArray[np.uint16]) -> Slots:
+    column = np.zeros(size, np.uint16)
+    column[which] = values
+    return column
 
 
 def _pairs(slots_: npt.NDArray[np.uint16], backends: npt.NDArray[np.uint16]) -> Pairs:

@@ -15,34 +15,58 @@ import numpy.typing as npt
 
 from controller.spec.slots import Bytes, SlotTable
 from flows import messages
-from flows.actions import Bits, Load, Report
+from flows.actions import Action, Bits, Load, Report
 from flows.entries import Flow, flow
 from flows.match import Match
 from flows.tables import (
     BACKEND,
+    CLASS,
+    FLAG_AHEAD,
+    FLAG_OLD,
     FLAG_RELEASED,
     FLAG_SYN,
     FLAGS,
+    FOUND,
     POOL,
     SLOT,
     SLOT_IN_MARK,
+    TRACK,
     Kind,
     Meters,
     Placed,
     Stage,
 )
 
-PRIORITY = {Kind.SLOT: 10, Kind.TRANSITION: 20, Kind.EXCEPTION: 20, Kind.YOUNG: 21}
-_METERS = {Kind.EXCEPTION: Meters.REPORTS, Kind.YOUNG: Meters.YOUNG}
+PRIORITY = {
+    Kind.SLOT: 10,
+    Kind.TRANSITION: 20,
+    Kind.BASE: 21,
+    Kind.HOME: 22,
+    Kind.TRACKED: 30,
+    Kind.EXCEPTION: 20,
+    Kind.YOUNG: 21,
+    Kind.FORMER: 20,
+    Kind.AGED: 22,
+}
+_METERS = {
+    Kind.EXCEPTION: Meters.REPORTS,
+    Kind.YOUNG: Meters.YOUNG,
+    Kind.FORMER: Meters.REPORTS,
+    Kind.AGED: Meters.REPORTS,
+}
+_OLD, _ESTABLISHED = (FLAG_OLD, FLAG_OLD), (0, FLAG_SYN)
+"""FLAGS of connections to be reported: a client that opens one may open many."""
+OPENS_NOTHING = (0, FLAG_SYN | FLAG_RELEASED)
+"""FLAGS of what a slot's former backend still has: what a backend gave away was none of it either."""
 
 
 def _model(placed: Placed, kind: Kind, pool: int, slot: int, backend: int) -> Flow:
     cookie = placed.cookie(kind, pool)
     if kind in _METERS:
         report = (Report(placed.meter(_METERS[kind])),)
-        # Only what is established: a client that opens a connection may open many.
-        established = Match.of(**{FLAGS: (0, FLAG_SYN)})
-        match = established.plus(**{POOL: pool, SLOT: SLOT_IN_MARK}, ct_mark=backend << 16 | slot)
+        match = Match.of(**{POOL: pool, SLOT: SLOT_IN_MARK}).plus(ct_mark=backend << 16 | slot)
+        if kind is not Kind.FORMER:
+            match = match.plus(**{FLAGS: _OLD if kind is Kind.AGED else _ESTABLISHED})
         return flow(
             placed.table(Stage.FATE),
             PRIORITY[kind],
@@ -52,9 +76,14 @@ def _model(placed: Placed, kind: Kind, pool: int, slot: int, backend: int) -> Fl
             goto=placed.table(Stage.BACKEND),
         )
     place = Match.of(**{POOL: pool, SLOT: slot})
-    # What a backend gave away was none of the slot's former backend's either.
-    match = place if kind is Kind.SLOT else place.plus(**{FLAGS: (0, FLAG_SYN | FLAG_RELEASED)})
-    chosen = (Load(backend, Bits(BACKEND)),)
+    if kind is Kind.TRACKED:
+        return _tracked(placed, place, pool, class_=backend)
+    match = place if kind is Kind.SLOT else place.plus(**{FLAGS: OPENS_NOTHING})
+    chosen: tuple[Action, ...] = (Load(backend, Bits(BACKEND)),)
+    if kind in (Kind.BASE, Kind.HOME):
+        chosen = (*chosen, Load(1, Bits(TRACK, *FOUND)))
+    if kind is Kind.BASE:
+        chosen = (*chosen, Report(placed.meter(Meters.REPORTS)))
     return flow(
         placed.table(Stage.SLOT),
         PRIORITY[kind],
@@ -63,6 +92,14 @@ def _model(placed: Placed, kind: Kind, pool: int, slot: int, backend: int) -> Fl
         cookie=cookie,
         goto=placed.table(Stage.COMMIT),
     )
+
+
+def _tracked(placed: Placed, place: Match, pool: int, class_: int) -> Flow:
+    """What is looked up ahead of memory: only that the slot is tracked."""
+    ahead = place.plus(**{FLAGS: (FLAG_AHEAD, FLAG_AHEAD)})
+    into = Bits(TRACK, CLASS[0], 16)
+    cookie = placed.cookie(Kind.TRACKED, pool)
+    return flow(placed.table(Stage.SLOT), PRIORITY[Kind.TRACKED], ahead, (Load(class_, into),), cookie=cookie)
 
 
 @dataclass(frozen=True)
@@ -117,6 +154,11 @@ def flows_of(placed: Placed, pool: int, table: SlotTable) -> list[Flow]:
     rows += [(Kind.TRANSITION, s, int(b)) for s, b in enumerate(table.before) if b]
     rows += [(Kind.EXCEPTION, int(w) & 0xFFFF, int(w) >> 16) for w in table.watched]
     rows += [(Kind.YOUNG, int(y) & 0xFFFF, int(y) >> 16) for y in table.young]
+    rows += [(Kind.TRACKED, s, int(c)) for s, c in enumerate(table.class_) if c]
+    rows += [(Kind.BASE, s, int(b)) for s, b in enumerate(table.base) if b]
+    rows += [(Kind.HOME, s, int(b)) for s, b in enumerate(table.home) if b]
+    rows += [(Kind.FORMER, int(w) & 0xFFFF, int(w) >> 16) for w in table.former]
+    rows += [(Kind.AGED, int(y) & 0xFFFF, int(y) >> 16) for y in table.aged]
     return [_model(placed, kind, pool, slot, backend) for kind, slot, backend in rows]
 
 

@@ -69,6 +69,8 @@ TUNNEL = "reg6"
 SOURCE_PORT = "reg7"
 MARK = "reg10"
 VIP = "reg11"
+TRACK = "reg12"
+"""What goes into ct_label beside the listener, in its place there."""
 CLAIMED = "reg15"
 
 NO_SLOT = 0x10000
@@ -78,8 +80,12 @@ SLOT_IN_MARK = 0x20000
 
 FLAG_SYN, FLAG_STICKY, FLAG_FORGET, FLAG_LARGE = 1, 2, 4, 8
 FLAG_RETRACTED, FLAG_GATHERED, FLAG_RELEASED, FLAG_TRIAL = 16, 32, 64, 128
+FLAG_REMEMBER, FLAG_AHEAD, FLAG_DECIDED, FLAG_AGE, FLAG_OLD = 256, 512, 1024, 2048, 4096
 """RELEASED stands with FORGET, which has the decision replace what was remembered: the connection's backend gave it
 away, so it is none of those that the slot's former backend still has."""
+
+CLASS, FOUND, PERIOD = (16, 2), (18, 1), (19, 3)
+"""Lowest bit and number of bits in TRACK and ct_label; the listener's number stands below."""
 
 ZONE_NOW = Bits("reg8", 0, 16)
 ZONE_BEFORE = Bits("reg8", 16, 16)
@@ -126,6 +132,11 @@ class Kind(IntEnum):
     PIN_STALE = 15
     YOUNG = 16
     FRAGMENT_SHORT = 17
+    TRACKED = 18
+    BASE = 19
+    FORMER = 20
+    AGED = 21
+    HOME = 22
 
 
 @dataclass(frozen=True)

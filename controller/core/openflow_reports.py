@@ -17,7 +17,7 @@ from controller.frames.reset import tcp_reset
 from controller.frames.toobig import packet_too_big
 from controller.frames.tuple import tuple_of
 from controller.ovs_hash import slot as slot_of
-from controller.plan.duty import local_address
+from controller.plan.duty import local_address, tracks
 from controller.plan.pins import PinKey
 from controller.southbound.driver import Send
 from controller.southbound.openflow.driver import OpenFlowPacket
@@ -29,7 +29,7 @@ from flows.actions import Action, Bits, Conntrack, Load, Nat, Resubmit, pack_all
 from flows.actions import Set as SetField
 from flows.spec import Here
 from flows.stages.backend import hand_over
-from flows.tables import BACKEND, LISTENER, PIN, SOURCE_PORT, Kind, Placed, Stage
+from flows.tables import BACKEND, FOUND, LISTENER, PIN, SOURCE_PORT, Kind, Placed, Stage
 
 
 class OpenFlowReports:
@@ -62,7 +62,7 @@ class OpenFlowReports:
             self._pinning.replaced(event.cookie.id or event.fields.get(PIN, 0))
         elif kind is Kind.PIN_SEEN:
             self._pinning.seen(switch.name, event.cookie.id)
-        elif kind in (Kind.EXCEPTION, Kind.YOUNG):
+        elif kind in (Kind.EXCEPTION, Kind.YOUNG, Kind.BASE, Kind.FORMER, Kind.AGED):
             self._exception(_Reported(event, switch, known), now)
         else:
             return list(self._answers(_Reported(event, switch, known), here, now))
@@ -75,7 +75,9 @@ class OpenFlowReports:
         port = 0 if listener.affinity is Affinity.SOURCE else flow.source_port
         key = PinKey(seen.event.fields[LISTENER], flow.source, port)
         name, backend = seen.switch.name, seen.event.fields.get(BACKEND, 0)
-        if seen.event.cookie.kind is Kind.YOUNG:
+        if seen.event.cookie.kind is Kind.BASE or seen.event.fields.get("ct_label", 0) >> FOUND[0] & 1:
+            self._pinning.found(name, key, listener.protocol, backend)
+        elif seen.event.cookie.kind is Kind.YOUNG:
             self._pinning.young(name, key, listener.protocol, backend, now)
         else:
             self._pinning.exception(name, key, listener.protocol, backend)
@@ -131,7 +133,9 @@ class OpenFlowReports:
         if backend is None:
             state = seen.known.world.state_of(listener)
             slot = slot_of(client, port, len(state.now))
-            backend = int(state.before[slot] or state.now[slot])
+            follows = tracks(seen.known.world, seen.switch, listener)
+            former = state.tracked_table.base[slot] if follows else state.before[slot]
+            backend = int(former or state.now[slot])
         fields = {**seen.event.fields, LISTENER: number}
         yield from _deliver(seen._replace(event=replace(seen.event, fields=fields)), backend)
 

@@ -65,6 +65,15 @@ class Pinning:
         """A switch saw a connection whose slot names another backend, or that it has no room to remember."""
         self._changed(self._book.report(switch, key, protocol, backend))
 
+    def found(self, switch: str, key: PinKey, protocol: Protocol, backend: int) -> None:
+        """A switch saw a connection that it did not see open, on a tracked slot, and gave it to the slot's base.
+
+        Where it was opened another switch may know better: a pin that is there stays as it is.
+        """
+        pin = self._book.pins.get(key)
+        if pin is None or pin.backend == backend:
+            self.exception(switch, key, protocol, backend)
+
     def young(self, switch: str, key: PinKey, protocol: Protocol, backend: int, now: float) -> None:
         """A switch saw a connection that is where its moving slot will be, and not where it was."""
         if len(self._book.pins) < LIMIT // 2 and self._young.wants_pin(key, now):

@@ -38,6 +38,7 @@ from controller.spec.types import (
     Listener,
     Mode,
     Network,
+    Protocol,
     Role,
     Site,
     Switch,
@@ -232,8 +233,19 @@ def _listener(world: PlanInput, switch: Switch, vip: VipSpec, item: Listener) ->
         item.mode,
         item.affinity is Affinity.SOURCE,
         tuple(guards),
+        not tracks(world, switch, item),
         local_address(world, switch, item, vip.address.version) if item.mode is Mode.FULLNAT else None,
     )
+
+
+def tracks(world: PlanInput, switch: Switch, item: Listener) -> bool:
+    """Whether a switch remembers a listener's connections of tracked slots alone.
+
+    Datagrams do not tell what is new, affinity lasts longer than a connection, and of a pool with one writer every
+    connection has to be known: it is reset when another one serves.
+    """
+    plain = item.protocol is Protocol.TCP and item.affinity is not Affinity.SOURCE
+    return switch.of_kind.tracks and plain and world.intent.pool(item.pool).failover is None
 
 
 def pool_number(world: PlanInput, key: str) -> int:
@@ -285,7 +297,10 @@ def pool_spec(world: PlanInput, switch: Switch, key: str) -> PoolSpec:
                 state.fates[member.id],
             )
         )
-    return PoolSpec(number, len(state.now), tuple(specs), state.table())
+    policy = world.intent.pool(state.name)
+    follows = switch.of_kind.tracks and state.protocol is Protocol.TCP and policy.failover is None
+    table = state.tracked_table if follows else state.table
+    return PoolSpec(number, len(state.now), tuple(specs), table, state.tracking.period if follows else 0)
 
 
 def ports_to(switch: Switch, real: Backend) -> tuple[int, ...]:

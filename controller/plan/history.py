@@ -36,7 +36,8 @@ def dump(state: PoolState) -> bytes:
         "serving": [list(m) for m in state.serving],
         "revision": state.revision,
         "panicked": state.panicked,
-        "calm_since": state.calm_since if state.calm_since > NEVER else None,
+        "calm_since": _stored(state.calm_since),
+        "period": [state.tracking.period, _stored(state.tracking.period_since)],
         "fates": {number: fate.value for number, fate in state.fates.items() if fate is not Fate.NORMAL},
     }
     moving = np.flatnonzero(state.before)
@@ -75,10 +76,10 @@ def load(data: bytes) -> PoolState:
             until,
             kept["watched"],
             kept["watched_until"],
-            _load_tracked(kept, table),
+            _load_tracked(kept, table, *head.get("period", (0, None))),
             head["revision"],
             head["panicked"],
-            NEVER if head.get("calm_since") is None else head["calm_since"],
+            _loaded(head.get("calm_since")),
             {int(number): Fate(fate) for number, fate in head.get("fates", {}).items()},
         )
 
@@ -95,10 +96,21 @@ def _tracked(tracking: Tracking) -> dict[str, npt.NDArray[Any]]:
         "base_until": tracking.base_until[slots],
         "moved_until": tracking.moved_until[slots],
         "ages": tracking.ages[slots],
+        "former": tracking.former,
     }
 
 
-def _load_tracked(kept: Mapping[str, npt.NDArray[Any]], table: maglev.Table) -> Tracking:
+def _stored(time: float) -> float | None:
+    return time if time > NEVER else None
+
+
+def _loaded(time: float | None) -> float:
+    return NEVER if time is None else time
+
+
+def _load_tracked(
+    kept: Mapping[str, npt.NDArray[Any]], table: maglev.Table, period: int, since: float | None
+) -> Tracking:
     nothing = Tracking.of(table)
     if "tracked" not in kept:  # an earlier version tracked none
         return nothing
@@ -109,7 +121,15 @@ def _load_tracked(kept: Mapping[str, npt.NDArray[Any]], table: maglev.Table) -> 
     class_, tracked = nothing.class_.copy(), nothing.tracked.copy()
     class_[kept["class_slots"]] = kept["classes"]
     tracked[kept["tracked"]] = True
-    return replace(nothing, class_=class_, tracked=tracked, **changed).unheard()
+    told = replace(
+        nothing,
+        class_=class_,
+        tracked=tracked,
+        period=period,
+        period_since=_loaded(since),
+        former=kept["former"],
+    )
+    return replace(told, **changed).unheard()
 
 
 def _table(

@@ -94,18 +94,9 @@ class PoolState:
     def new(name: str, protocol: Protocol, slots: int) -> PoolState:
         """A pool that has not been served yet."""
         empty = np.zeros(slots, np.uint16)
-        nothing = Tracking.of(empty)
+        no_pairs, never = np.empty(0, np.uint32), np.zeros(slots)
         return PoolState(
-            name,
-            protocol,
-            (),
-            (),
-            empty,
-            empty,
-            np.zeros(slots),
-            np.empty(0, np.uint32),
-            np.empty(0),
-            nothing,
+            name, protocol, (), (), empty, empty, never, no_pairs, np.empty(0), Tracking.of(empty)
         )
 
     @property
@@ -113,13 +104,15 @@ class PoolState:
         """Slots in transition."""
         return int(np.count_nonzero(self.before))
 
-    def table(self) -> SlotTable:
-        """What switches should hold: one object, however often it is asked for."""
-        return self._table
+    @cached_property
+    def tracked_table(self) -> SlotTable:
+        """The same for switches that remember nothing of settled slots."""
+        kept = [number for number, fate in self.fates.items() if fate in (Fate.NORMAL, Fate.DRAIN)]
+        return tracks.slot_table(self.tracking, kept)
 
     @cached_property
-    def _table(self) -> SlotTable:
-        """A pair that is the table's own again is no exception."""
+    def table(self) -> SlotTable:
+        """What switches should hold. A pair that is the table's own again is no exception."""
         slot, backend = self.watched & 0xFFFF, self.watched >> 16
         moving = np.flatnonzero((self.before != 0) & (self.now != 0) & (self.now != self.before))
         young = np.sort(self.now[moving].astype(np.uint32) << 16 | moving.astype(np.uint32))
@@ -171,10 +164,11 @@ def step(
     memory = max(pool.memory_timeout, generation)
     if serving != state.serving:
         state = _rebuild(state, serving, pool, now, memory)
-    state = _end_windows(state, gone, now)
     tracking = tracks.advance(state.tracking, held, now, memory + MARGIN)
-    same = tracking is state.tracking and fates == state.fates
-    return state if same else replace(state, tracking=tracking, fates=fates)
+    tracking = tracks.tick(tracking, now, pool.transition)
+    state = state if tracking is state.tracking else replace(state, tracking=tracking)
+    state = _end_windows(state, gone, now)
+    return state if fates == state.fates else replace(state, fates=fates)
 
 
 def next_change(
@@ -191,7 +185,9 @@ def next_change(
     times = [state.until[state.until > after], state.watched_until[state.watched_until > after]]
     times.append(np.array(list(judged.deadlines(state))))
     due = tracks.next_change(state.tracking, held, max(pool.memory_timeout, generation) + MARGIN, after)
-    times.append(np.array([] if due is None else [due]))
+    times.append(
+        np.array([tracks.period_ends(state.tracking, pool.transition), *([] if due is None else [due])])
+    )
     later = np.concatenate(times)
     later = later[(later > after) & np.isfinite(later)]
     return float(later.min()) if later.size else None

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from controller.spec.switch import CLASSES as CLASSES
+
 SETTLED = 0
 """The class of a slot that is not tracked."""
-CLASSES = 3
-"""Tracked times are numbered 1, 2, 3, 1, ...: a connection that was remembered in another one is not believed."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ is longer; and ``MARGIN``. So a class is used again only when what was remembere
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -26,10 +26,14 @@ import numpy as np
 import numpy.typing as npt
 
 from controller.plan.slotrule import CLASSES, SlotEntry
-from controller.spec.slots import Slots
+from controller.spec.slots import Pairs, Slots, SlotTable
+from controller.spec.switch import PERIODS
 
 MARGIN = 1.0
 """Seconds by which times last longer than what they wait for: clocks of switches, and a packet on its way."""
+
+SHORTEST_PERIOD = 1.0
+"""Seconds; the shorter a pool's ``transition``, the more often switches are told of another period."""
 
 Times = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -73,6 +77,11 @@ class Tracking:
     ages: Flags
     """What is old is reported, wherever a switch without memory would send it."""
     revision: int = 0
+    period: int = 0
+    """Half of the pool's ``transition`` that goes on now, 0 to ``PERIODS`` - 1, while slots are tracked."""
+    period_since: float = NEVER
+    former: Pairs = field(default_factory=lambda: np.empty(0, np.uint32))
+    """(backend << 16 | slot) sorted: who owned a tracked slot before, in the same tracked time."""
 
     @staticmethod
     def of(now: Slots) -> Tracking:
@@ -104,7 +113,12 @@ class Tracking:
 
     def later(self, seconds: float) -> Tracking:
         """The same with all times later by ``seconds``."""
-        return replace(self, base_until=self.base_until + seconds, moved_until=self.moved_until + seconds)
+        return replace(
+            self,
+            base_until=self.base_until + seconds,
+            moved_until=self.moved_until + seconds,
+            period_since=self.period_since + seconds,
+        )
 
     def unheard(self) -> Tracking:
         """The same, told to switches of which it is not known what they have of it: after a restart."""
@@ -123,13 +137,39 @@ class Tracking:
         return SlotEntry(now, base, int(self.class_[slot]), owner, ages)
 
 
+def slot_table(state: Tracking, kept: Collection[int]) -> SlotTable:
+    """All slots as switches hold them: ``entry`` of each, and the pairs whose connections they report.
+
+    ``kept``: backends that keep their connections.
+    """
+    owner = np.where(state.tracked, state.base, 0)
+    ending = state.tracked & (state.base == 0) & (state.base_until == UNHELD)
+    ages = state.tracked & (state.ages | ending | (owner != 0) & (owner != state.now))
+    unknown = np.where(np.isin(owner, list(kept)) & (owner != 0), owner, state.now)
+    unknown = np.where(state.tracked, unknown, 0).astype(np.uint16)
+    told = (unknown != state.now) | ages
+    aged = np.flatnonzero(ages & (state.now != 0))
+    slot, backend = state.former & 0xFFFF, state.former >> 16
+    return SlotTable(
+        state.now,
+        np.zeros(len(state.now), np.uint16),
+        class_=np.where(state.tracked, state.class_, 0).astype(np.uint16),
+        base=np.where(told, unknown, 0).astype(np.uint16),
+        home=np.where(told, 0, unknown).astype(np.uint16),
+        former=state.former[(state.now[slot] != backend) & np.isin(backend, list(kept))],
+        aged=np.sort(state.now[aged].astype(np.uint32) << 16 | aged.astype(np.uint32)),
+    )
+
+
 def move(state: Tracking, table: Slots) -> Tracking:
     """The slots have these owners now. A slot that had none before has no connections to look out for."""
     moved = (table != state.now) & (state.now != 0)
     if not moved.any():
         return replace(state, now=table, revision=state.revision + int((table != state.now).any()))
-    begun = _track(state, moved)
-    return replace(begun, now=table, ages=begun.ages & (state.tracked | ~moved))
+    begun, slots = _track(state, moved), np.flatnonzero(moved)
+    left = state.now[slots].astype(np.uint32) << 16 | slots.astype(np.uint32)
+    former = np.union1d(state.former, left).astype(np.uint32)
+    return replace(begun, now=table, ages=begun.ages & (state.tracked | ~moved), former=former)
 
 
 def rerouted(state: Tracking) -> Tracking:
@@ -168,7 +208,22 @@ def advance(state: Tracking, held: Held, now: float, memory: float) -> Tracking:
     settles = state.tracked & (state.base == 0) & (state.moved_until <= heard) & (state.base_until <= now)
     if not quiet or not settles.any():
         return state
-    return _written(state, settles, tracked=state.tracked & ~settles, ages=state.ages & ~settles)
+    former = state.former[~settles[state.former & 0xFFFF]]
+    done = _written(state, settles, tracked=state.tracked & ~settles, ages=state.ages & ~settles)
+    return replace(done, former=former)
+
+
+def tick(state: Tracking, now: float, transition: float) -> Tracking:
+    """The next period, once this one is over: one, however long nobody looked."""
+    if period_ends(state, transition) > now:
+        return state
+    return replace(state, period=(state.period + 1) % PERIODS, period_since=now)
+
+
+def period_ends(state: Tracking, transition: float) -> float:
+    """When the present period is over; never, while nothing is tracked."""
+    length = max(transition / 2, SHORTEST_PERIOD)
+    return state.period_since + length if state.tracks else UNHELD
 
 
 def next_change(state: Tracking, held: Held, memory: float, after: float) -> float | None:

@@ -28,6 +28,8 @@ class Kind:
     """It sees by itself that a neighbour is gone."""
     dialled: bool = False
     """The controller connects to it, so that a refused connection tells that it is gone."""
+    tracks: bool = False
+    """It remembers connections of tracked slots alone, where they are TCP."""
     driven: bool = True
     """Whether this version can drive it."""
 

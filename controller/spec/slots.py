@@ -30,6 +30,16 @@ class SlotTable:
     """Remembered (backend, slot) pairs that are exceptions and have to be reported."""
     young: Pairs = field(default_factory=lambda: np.empty(0, np.uint32))
     """Pairs of ``now`` and a slot that moves: reported too, since without memory they would go to ``before``."""
+    class_: Slots = field(default_factory=lambda: np.empty(0, np.uint16))
+    """Where slots are tracked: the tracked time that each is in; 0: settled. Empty: none is tracked."""
+    base: Slots = field(default_factory=lambda: np.empty(0, np.uint16))
+    """Of tracked slots: backend for packets that nothing is remembered of and that are no SYN. They are reported."""
+    home: Slots = field(default_factory=lambda: np.empty(0, np.uint16))
+    """The same where that is ``now`` and no switch would send them elsewhere: they are not reported."""
+    former: Pairs = field(default_factory=lambda: np.empty(0, np.uint32))
+    """Pairs of a former owner and a tracked slot: reported, whatever comes of them."""
+    aged: Pairs = field(default_factory=lambda: np.empty(0, np.uint32))
+    """Pairs of ``now`` and a tracked slot that are reported once they are old."""
 
     NOTHING: ClassVar[SlotTable]
     """No slots at all: stands in where only the rest of a pool matters."""
@@ -52,7 +62,18 @@ class SlotTable:
             and np.array_equal(self.before, other.before)
             and np.array_equal(self.watched, other.watched)
             and np.array_equal(self.young, other.young)
+            and _equal(self.class_, other.class_)
+            and _equal(self.base, other.base)
+            and _equal(self.home, other.home)
+            and np.array_equal(self.former, other.former)
+            and np.array_equal(self.aged, other.aged)
         )
+
+
+def _equal(one: Slots, other: Slots) -> bool:
+    """Whether two columns say the same; one that is shorter ends with zeros."""
+    size = min(len(one), len(other))
+    return np.array_equal(one[:size], other[:size]) and not one[size:].any() and not other[size:].any()
 
 
 SlotTable.NOTHING = SlotTable(np.empty(0, np.uint16), np.empty(0, np.uint16))

@@ -19,6 +19,13 @@ STICKY_PORT = 1
 for the destination port, so that two pools behind one VIP keep separate memories of a source."""
 
 
+CLASSES = 3
+"""Tracked times of a slot are numbered 1, 2, 3, 1, ...: a connection that was remembered in another one is not
+believed."""
+PERIODS = 8
+"""Halves of a pool's ``transition`` are numbered modulo this; memory says in which one a connection was opened."""
+
+
 class Fate(Enum):
     """What becomes of packets that memory or a pin gives to a backend."""
 
@@ -68,6 +75,8 @@ class ListenerSpec:
     mode: Mode
     sticky: bool
     guards: tuple[GuardSpec, ...] = ()
+    remembers: bool = True
+    """Every connection, whatever its slot; else those of tracked slots alone."""
     local: Address | None = None
     """Fullnat: the source address that is this listener's alone on this switch; None: its ranges are too small."""
 
@@ -98,6 +107,8 @@ class PoolSpec:
     slots: int
     backends: tuple[BackendSpec, ...]
     table: SlotTable
+    period: int = 0
+    """Half of the pool's ``transition`` that goes on now, 0 to ``PERIODS`` - 1."""
 
 
 @dataclass(frozen=True)

@@ -31,13 +31,16 @@ from flows.spec import V4, V6, Family, Here
 from flows.stages.listener import TRACKED
 from flows.tables import (
     BACKEND,
+    FLAG_AHEAD,
     FLAG_FORGET,
     FLAG_STICKY,
     FLAGS,
     LISTENER,
     MARK,
+    PERIOD,
     POOL,
     SLOT,
+    TRACK,
     ZONE_NEW,
     ZONE_NOW,
     Kind,
@@ -62,13 +65,14 @@ def static(here: Here) -> list[Flow]:
     return [f for kin in (V4, V6) for f in (*_hash(here, kin), *_commit(here, kin))]
 
 
-def pool(here: Here, number: int, slots: int) -> list[Flow]:
-    """Spread over the pool's ``slots``; a slot without backend drops and counts."""
+def pool(here: Here, number: int, slots: int, period: int) -> list[Flow]:
+    """Spread over the pool's ``slots``; a slot without backend drops and counts. ``period``: see ``PoolSpec``."""
     placed = here.placed
     this = Match.of(**{POOL: number})
     # A pin left a mark above the slot's 16 bits; what comes here is decided again.
     clear = Load(0, Bits(SLOT, 16, 16))
-    spread = (clear, Multipath(HASH_ETH_SRC, BASIS_SLOT, slots, Bits(SLOT, 0, 16)), Pop(whole("eth_src")))
+    into_slot = Multipath(HASH_ETH_SRC, BASIS_SLOT, slots, Bits(SLOT, 0, 16))
+    spread = (clear, into_slot, Pop(whole("eth_src")), Load(period, Bits(TRACK, *PERIOD)))
     return [
         flow(
             placed.table(Stage.SPREAD),
@@ -103,10 +107,15 @@ def _commit(here: Here, kin: Family) -> list[Flow]:
     placed = here.placed
     table, after = placed.table(Stage.COMMIT), placed.table(Stage.BACKEND)
     cookie = placed.cookie(Kind.STATIC)
-    mark = (Move(Bits(BACKEND, 0, 16), Bits(MARK, 16, 16)), Move(Bits(SLOT, 0, 16), Bits(MARK, 0, 16)))
-    out = []
+    mark = (
+        Move(Bits(BACKEND, 0, 16), Bits(MARK, 16, 16)),
+        Move(Bits(SLOT, 0, 16), Bits(MARK, 0, 16)),
+        Move(Bits(LISTENER, 0, 16), Bits(TRACK, 0, 16)),
+    )
+    ahead = kin.ip.plus(**{FLAGS: (FLAG_AHEAD, FLAG_AHEAD)})
+    out = [flow(table, 20, ahead, cookie=cookie)]
     for priority, zone, flags in ((10, ZONE_NOW, {FLAGS: (FLAG_FORGET, FLAG_FORGET)}), (0, ZONE_NEW, {})):
-        remember = Conntrack(zone, commit=True, mark=whole(MARK), label=whole(LISTENER))
+        remember = Conntrack(zone, commit=True, mark=whole(MARK), label=whole(TRACK))
         this = kin.ip.plus(**flags)
         out.append(flow(table, priority, this, (*mark, remember), cookie=cookie, goto=after))
         # The later fragments wait in this very zone, and leave it with the first.

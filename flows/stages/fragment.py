@@ -48,7 +48,7 @@ from flows.zones import gathering, of_vip
 
 IPV6_FRAGMENT = 44
 
-_FROM_LABEL: tuple[Action, ...] = (*FROM_MARK, Move(Bits("ct_label", 0, 32), whole(LISTENER)))
+_FROM_LABEL: tuple[Action, ...] = (*FROM_MARK, Move(Bits("ct_label", 0, 16), Bits(LISTENER, 0, 16)))
 
 
 def claim(here: Here, vip: VipSpec) -> list[Flow]:

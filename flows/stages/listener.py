@@ -12,6 +12,7 @@ from flows.fields import CT_INV, CT_TRK, TCP_ACK, TCP_SYN
 from flows.spec import Here, dst_field, family, packets, src_field
 from flows.stages import entry
 from flows.tables import (
+    FLAG_REMEMBER,
     FLAG_STICKY,
     FLAG_SYN,
     FLAGS,
@@ -65,6 +66,7 @@ def zones(here: Here, vip: VipSpec) -> tuple[Action, ...]:
 def regs(here: Here, listener: ListenerSpec, flags: int) -> tuple[Action, ...]:
     """Load everything that later stages need to know of a listener."""
     flags |= FLAG_STICKY if listener.sticky else 0
+    flags |= FLAG_REMEMBER if listener.remembers else 0
     return (
         Set(LISTENER, listener.id),
         Set(POOL, listener.pool),

@@ -17,11 +17,12 @@ from dataclasses import replace
 from pyroute2 import IPRoute
 
 from controller.plan.duty import duty
+from controller.spec.kinds import KINDS
 from controller.spec.switch import VipSpec
 from flows.diff import diff, leases
 from flows.entries import Target as Flows
 from flows.pipeline import Builder
-from flows.tables import Kind, Placed, Stage
+from flows.tables import FOUND, Kind, Placed, Stage
 from flows.zones import Zones, of_vip
 from tests.conformance.held import Held
 from tests.conformance.moment import Moment
@@ -58,6 +59,9 @@ _ROUNDS = 8
 """Of answers by the controller to packets that are answers by the controller."""
 _REASONS = {
     Kind.EXCEPTION: Reason.EXCEPTION,
+    Kind.BASE: Reason.FOUND,
+    Kind.FORMER: Reason.EXCEPTION,
+    Kind.AGED: Reason.EXCEPTION,
     Kind.YOUNG: Reason.YOUNG,
     Kind.PIN_SEEN: Reason.PIN_SEEN,
     Kind.PIN_STALE: Reason.PIN_STALE,
@@ -85,6 +89,11 @@ Mutation = Callable[[Flows], Flows]
 """What a broken pipeline does to the flows; see ``mutations.py``."""
 
 
+TRACKING = "ovs-tracking"
+"""An Open vSwitch that remembers connections of tracked slots alone."""
+KINDS.setdefault(TRACKING, replace(KINDS["ovs"], name=TRACKING, tracks=True, driven=False))
+
+
 def why_not() -> str | None:
     """Why this target cannot be here, and what would bring it; None if it can."""
     if os.geteuid() != 0:
@@ -95,12 +104,13 @@ def why_not() -> str | None:
 class OpenVSwitch:
     """Implements ``Target``."""
 
-    reasons = frozenset(Reason) - {Reason.OVERFLOW}
-
-    def __init__(self, name: str = "conform", *, below: bool = False) -> None:
-        """``below``: the flows of others stand in our entry table, below ours."""
-        self.name = "ovs"
-        self.switch = switch_of("ovs", TUNNEL_PORT)
+    def __init__(self, name: str = "conform", *, below: bool = False, tracks: bool = False) -> None:
+        """``below``: the flows of others stand in our entry table, below ours. ``tracks``: see ``Kind``."""
+        self.name = "tracking" if tracks else "ovs"
+        self.tracks = tracks
+        unknown = {Reason.YOUNG} if tracks else {Reason.FOUND}
+        self.reasons = frozenset(Reason) - {Reason.OVERFLOW} - unknown
+        self.switch = switch_of(TRACKING if tracks else "ovs", TUNNEL_PORT)
         if below:
             placement = replace(self.switch.placement, next_table=None)
             self.switch = replace(self.switch, placement=placement)
@@ -157,6 +167,8 @@ class OpenVSwitch:
 
     def has(self, what: Can) -> bool:
         """See ``Target``."""
+        if what in (Can.REMEMBERS_ALL, Can.TRACKS):
+            return self.tracks is (what is Can.TRACKS)
         return what not in (Can.SERVER_ERRORS, Can.FORWARDS, Can.QUESTION_SUMS)
 
     def apply(self, world: Moment) -> None:
@@ -254,6 +266,8 @@ class OpenVSwitch:
         answered = False
         for told in list(self._stream.hear(wait)):
             reason = _REASONS.get(told.cookie.kind)
+            if reason is Reason.EXCEPTION and told.fields.get("ct_label", 0) >> FOUND[0] & 1:
+                reason = Reason.FOUND
             if reason is None or self._held.late(told.frame):
                 continue
             assert self._answering is not None

@@ -20,7 +20,7 @@ from tests.conformance.target import Reason, Report
 
 EMBRYONIC = 60.0
 """Seconds after which no switch remembers a connection of which it has seen only the first packet."""
-_WANT_PINS = (Reason.EXCEPTION, Reason.YOUNG, Reason.OVERFLOW)
+_WANT_PINS = (Reason.EXCEPTION, Reason.YOUNG, Reason.FOUND, Reason.OVERFLOW)
 
 
 class Plant:

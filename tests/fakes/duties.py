@@ -56,7 +56,8 @@ def _listeners() -> Iterator[ListenerSpec]:
         version = vip.address.version
         local = _LOCAL[version] if mode is Mode.FULLNAT else None
         guards = (GuardSpec(2 * n, 100), GuardSpec(2 * n + 1, 10, _SOURCES[version]))
-        yield ListenerSpec(n, vip, protocol, 1000 + n, 2000 + n, POOL, mode, sticky, guards, local)
+        remembers = sticky or protocol is Protocol.UDP or mode is Mode.TUN
+        yield ListenerSpec(n, vip, protocol, 1000 + n, 2000 + n, POOL, mode, sticky, guards, remembers, local)
 
 
 def backends(number: int = 5) -> tuple[BackendSpec, ...]:
@@ -76,13 +77,16 @@ def backends(number: int = 5) -> tuple[BackendSpec, ...]:
 
 
 def table(slots: int = 256, number: int = 5, moving: int = 20) -> SlotTable:
-    """Slots in turn, the first ``moving`` of them in transition from backend 3, and watched for either backend."""
+    """Slots in turn, the first ``moving`` of them in transition from backend 3, watched for either, and tracked."""
     now = (np.arange(slots) % number + 1).astype(np.uint16)
     before = np.zeros(slots, np.uint16)
     before[:moving] = 3
     watched = (3 << 16 | np.arange(moving)).astype(np.uint32)
     young = np.sort(now[:moving].astype(np.uint32) << 16 | np.arange(moving, dtype=np.uint32))
-    return SlotTable(now, before, watched, young)
+    class_ = np.where(before != 0, np.arange(slots) % 3 + 1, 0).astype(np.uint16)
+    return SlotTable(
+        now, before, watched, young, class_, before.copy(), np.roll(before, 20), watched.copy(), young.copy()
+    )
 
 
 def lb_duty(slots: SlotTable | None = None) -> SwitchSpec:

@@ -70,7 +70,8 @@ def _lb(here: Here, duty: SwitchSpec) -> Iterator[Flow]:
         for real in duty.pools[item.pool].backends:
             yield from backend.flows(here, item, real)
     for pool in duty.pools.values():
-        yield from choose.pool(here, pool.id, pool.slots)
+        yield from choose.pool(here, pool.id, pool.slots, pool.period)
+        yield from memory.old(here, pool.id, pool.period)
         for real in pool.backends:
             yield from (*backend.nexthop(here, real), fate.keeps(here, real), *fate.special(here, real))
     for held in duty.pins:

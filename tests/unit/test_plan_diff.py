@@ -92,9 +92,14 @@ def slot_tables(draw: st.DrawFn) -> SlotTable:
             column[first : first + length] = backend
     pairs = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 255)), max_size=5)
     watched, young = (np.unique(np.array([b << 16 | s for b, s in draw(pairs)], np.uint32)) for _ in range(2))
+    class_ = np.where(before != 0, np.arange(SLOTS) % 3 + 1, 0).astype(np.uint16)
+    base, aged = np.roll(before, draw(st.integers(0, 9))), draw(pairs)
+    base = np.where(class_ != 0, base, 0).astype(np.uint16)
     # Slot 255 fixes the size that a reader finds out by itself.
     now[255] = now[255] or 1
-    return SlotTable(now, before, watched, young)
+    former = np.unique(np.array([b << 16 | s for b, s in draw(pairs)], np.uint32))
+    reported = np.unique(np.array([b << 16 | s for b, s in aged], np.uint32))
+    return SlotTable(now, before, watched, young, class_, base, np.roll(base, 1), former, reported)
 
 
 @st.composite
@@ -164,7 +169,16 @@ def kind_of(message: bytes) -> str:
         claim = key.table == PLACED.entry or kind is Kind.LISTENER
         keeps = fate and key.priority == KEEPS
         return "claims gone" if claim else "forgotten" if keeps else "gone"
-    if kind in (Kind.TRANSITION, Kind.EXCEPTION, Kind.YOUNG):
+    if kind in (
+        Kind.TRANSITION,
+        Kind.EXCEPTION,
+        Kind.YOUNG,
+        Kind.TRACKED,
+        Kind.BASE,
+        Kind.HOME,
+        Kind.FORMER,
+        Kind.AGED,
+    ):
         return "shield"
     if kind is Kind.LISTENER or key.table == PLACED.entry:
         return "syns" if key.priority == PLACED.priority(Priority.SYN) else "claims"
@@ -221,6 +235,11 @@ def test_at_no_moment_a_moved_slot_lacks_the_transition_that_protects_it(
                 got = read(tables).target.slots.get(1, SlotTable.empty(SLOTS))
                 moved = (got.now != one.now) & (two.before != 0)
                 assert np.array_equal(got.before[moved], two.before[moved])
+                moved = got.now != one.now
+                for name in ("class_", "base"):
+                    want = np.where(moved, getattr(two, name), 0)
+                    held = np.where(moved, getattr(got, name), 0)
+                    assert np.array_equal(held[want != 0], want[want != 0])
 
 
 def test_a_flow_that_keeps_its_life_is_modified_and_any_other_is_added_anew() -> None:
@@ -247,7 +266,7 @@ def test_places_of_others_are_named_and_left() -> None:
     changes = diff(PLACED, Target(), want, frozenset(taken))
     assert sorted(changes.conflicts, key=str) == taken
     sent = [parse_flow_mod(m)[2] for p in changes.phases for m in messages_of(p) if m[1] == FLOW_MOD]
-    assert len(sent) == len(want.flows) - 2 + 256 + 20 + 20 + 20
+    assert len(sent) == len(want.flows) - 2 + 256 + 8 * 20
 
 
 def test_the_first_few_entries_are_named_for_people() -> None:
@@ -261,8 +280,9 @@ def test_the_first_few_entries_are_named_for_people() -> None:
 def test_a_slot_that_somebody_changed_is_replaced_and_not_deleted() -> None:
     want = Target(slots={1: duties.table()})
     tables = holding(want)
-    for kind in (Kind.SLOT, Kind.TRANSITION, Kind.EXCEPTION, Kind.YOUNG):
-        stage = Stage.FATE if kind in (Kind.EXCEPTION, Kind.YOUNG) else Stage.SLOT
+    in_slots = (Kind.SLOT, Kind.TRANSITION, Kind.TRACKED, Kind.BASE, Kind.HOME)
+    for kind in (*in_slots, Kind.EXCEPTION, Kind.YOUNG, Kind.FORMER, Kind.AGED):
+        stage = Stage.SLOT if kind in in_slots else Stage.FATE
         key = next(
             key
             for key, entry in tables.flows.items()

@@ -132,7 +132,7 @@ def test_the_next_living_one_takes_over_and_the_table_is_in_no_transition() -> N
     life.judge("a", False)
     assert life.writer == "c"
     assert life.fates() == {"a": Fate.RESET, "b": Fate.RESET, "c": Fate.NORMAL}
-    assert (life.state.moving, len(life.state.watched), len(life.state.table().young)) == (0, 0, 0)
+    assert (life.state.moving, len(life.state.watched), len(life.state.table.young)) == (0, 0, 0)
 
 
 def test_if_none_lives_the_writer_stays_with_its_connections_and_nothing_else_opens() -> None:

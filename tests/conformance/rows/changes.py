@@ -7,7 +7,7 @@ from typing import Any
 from controller.spec.policy import Then
 from controller.spec.types import Mode, Protocol
 from tests.conformance.expect import Refused, Same, Spread, To
-from tests.conformance.row import Change, Forget, Hear, In, Pass, Row
+from tests.conformance.row import Change, Forget, Hear, In, Pass, Row, remembered
 from tests.conformance.says import Connection, connections, going_on, opening
 from tests.conformance.scenario import DR, EVERY_MODE, NEAR, STICKY, Service, pool, server, web
 from tests.conformance.target import Can, Reason
@@ -325,12 +325,12 @@ def _drain_taken_back() -> Row:
 ROWS = (
     *map(_slot_moves, _TCP),
     *map(_datagrams_move, _UDP),
-    *map(_window_ends, _TCP),
-    *map(_sibling_in_window, EVERY_MODE),
-    *map(_young, (*_TCP, *(s for s in STICKY if s.protocol is Protocol.TCP))),
+    *map(remembered, map(_window_ends, _TCP)),
+    *map(remembered, map(_sibling_in_window, EVERY_MODE)),
+    *map(remembered, map(_young, (*_TCP, *(s for s in STICKY if s.protocol is Protocol.TCP)))),
     _young_until_settled(),
     _young_becomes_an_exception(),
-    _moves_twice(),
+    remembered(_moves_twice()),
     _moves_back(),
     *map(_grows, EVERY_MODE),
     *map(_shrinks, EVERY_MODE),

@@ -6,7 +6,7 @@ from controller.spec.policy import OnDown, Then
 from controller.spec.types import Protocol
 from tests.conformance.expect import Alike, Lost, Refused, Same, Spread, StaysUnless, To
 from tests.conformance.expect_control import WasReset
-from tests.conformance.row import Change, In, Judge, Pass, Row
+from tests.conformance.row import Change, In, Judge, Pass, Row, remembered
 from tests.conformance.says import Connection, connections, going_on, opening
 from tests.conformance.scenario import DR, DR_UDP, EVERY_MODE, NEAR, STICKY, Service, pool, server, web
 from tests.conformance.target import Can, Reason
@@ -237,11 +237,11 @@ ROWS = (
     *map(_dies, _TCP),
     *map(_dies_udp, _UDP),
     *map(_dies_reset, (*_TCP, *(s for s in STICKY if s.protocol is Protocol.TCP))),
-    _dies_reset_choice(),
+    remembered(_dies_reset_choice()),
     _datagrams_reset(),
     _revives(),
     *map(_one_of_many_dies, EVERY_MODE),
-    *map(_dies_in_window, _TCP),
+    *map(remembered, map(_dies_in_window, _TCP)),
     *map(_unknown_of_dead, (Then.MOVE, Then.RESET)),
     _panic_keeps(),
     _last_one_dies(),

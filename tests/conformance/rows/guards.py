@@ -7,7 +7,7 @@ from ipaddress import ip_network
 
 from controller.spec.types import Guard, PrefixRate, Protocol
 from tests.conformance.expect import Between, Same, To
-from tests.conformance.row import In, Row, Until
+from tests.conformance.row import In, Row, Until, remembered
 from tests.conformance.says import Connection, connections, going_on, opening
 from tests.conformance.scenario import DR, EVERY_MODE, Service, Setup, pool
 from tests.conformance.target import Can
@@ -102,7 +102,7 @@ def _other_listener() -> Row:
 
 ROWS = (
     *map(_flood, EVERY_MODE),
-    *map(_midway, (4, 6)),
+    *map(remembered, map(_midway, (4, 6))),
     *map(_established, EVERY_MODE),
     *map(_prefix, (4, 6)),
     _other_listener(),

@@ -6,7 +6,7 @@ from random import Random
 
 from controller.spec.types import Mode, Protocol
 from tests.conformance.expect import Same, To
-from tests.conformance.row import Change, Do, Forget, Hear, In, Judge, Miss, Pass, Row, Step
+from tests.conformance.row import Change, Do, Forget, Hear, In, Judge, Miss, Pass, Row, Step, remembered
 from tests.conformance.says import Connection, connections, going_on, opening
 from tests.conformance.scenario import DR, EVERY_MODE, STICKY, Service, pool, server, web
 from tests.conformance.target import Can, Reason
@@ -382,14 +382,14 @@ def _pin_dies() -> Row:
 
 
 ROWS = (
-    *map(_syn_again, _TCP),
+    *map(remembered, map(_syn_again, _TCP)),
     *map(_unknown_remembered, EVERY_MODE),
     _half_closed(),
     _separate(),
     _many(),
-    *map(_outlives, EVERY_MODE),
+    *map(remembered, map(_outlives, EVERY_MODE)),
     *map(_forgotten, _TCP),
-    *map(_pinned, EVERY_MODE),
+    *map(remembered, map(_pinned, EVERY_MODE)),
     _again_and_again(),
     _only_moved(),
     *map(_pinned_many, [s for s in EVERY_MODE if s.mode is not Mode.FULLNAT]),

@@ -1,0 +1,151 @@
+"""Just enough tracking: connections of slots that moved are remembered for a while, those of settled slots never."""
+
+from __future__ import annotations
+
+from tests.conformance.expect import To
+from tests.conformance.row import Change, Forget, Hear, In, Pass, Row
+from tests.conformance.says import Connection
+from tests.conformance.scenario import DR, EVERY_MODE, Service, pool, server, web
+from tests.conformance.target import Can, Reason
+
+_NEEDS = frozenset({Can.TRACKS})
+_EXCEPTION, _FOUND = frozenset({Reason.EXCEPTION}), frozenset({Reason.FOUND})
+_STANDBY, _NEXT = server("b1", group=2), server("b2", group=1)
+_ALONE, _BOTH, _ALL = pool(_STANDBY), pool(_STANDBY, _NEXT), pool(_STANDBY, _NEXT, "b3")
+"""Each takes every slot from the one before, which lives on with what it has."""
+_TCP = [service for service in EVERY_MODE if service.protocol == "tcp"]
+_PERIOD = 60
+"""Seconds: half of the pool's ``transition``."""
+
+
+def _c(service: Service, port: int = 40_000) -> Connection:
+    return Connection("c1", port, service)
+
+
+def _settled(service: Service) -> Row:
+    c, stranger = _c(service), _c(service, 40_001)
+    return Row(
+        f"settled-{service}",
+        "What a switch knows of connections of a settled slot is the slot: it may lose all else.",
+        web(_STANDBY),
+        (
+            In(c.syn(), To("b1")),
+            In(c.data(), To("b1")),
+            Forget(),
+            In(c.data(), To("b1")),
+            In(stranger.data(), To("b1")),
+        ),
+        needs=_NEEDS,
+    )
+
+
+def _moved(service: Service) -> Row:
+    old, new = _c(service), _c(service, 40_001)
+    return Row(
+        f"moved-{service}",
+        "What is not remembered was opened before the slot moved, unless it is a SYN; it is told of at once.",
+        web(_STANDBY),
+        (
+            In(old.syn(), To("b1")),
+            Change(_BOTH),
+            In(new.syn(), To("b2")),
+            In(old.data(), To("b1"), reports=_FOUND),
+            In(old.data(), To("b1"), reports=_FOUND),
+            In(new.data(), To("b2")),
+            In(new.data(), To("b2")),
+        ),
+        needs=_NEEDS,
+    )
+
+
+def _lasts(service: Service) -> Row:
+    old, stranger = _c(service), _c(service, 40_001)
+    return Row(
+        f"base-lasts-{service}",
+        "For as long as a connection may be silent its slot names whose it was; then its pin does.",
+        web(_STANDBY),
+        (
+            In(old.syn(), To("b1")),
+            Change(_BOTH),
+            Pass(900),
+            In(old.data(), To("b1"), reports=_FOUND),
+            Hear(pins=1),
+            Pass(5),
+            In(old.data(), To("b1")),
+            In(stranger.data(), To("b2")),
+            In(stranger.data(), To("b2")),
+        ),
+        needs=_NEEDS,
+    )
+
+
+def _ages(service: Service) -> Row:
+    new = _c(service)
+    return Row(
+        f"ages-{service}",
+        "A connection opened on a tracked slot is pinned once it is old: other switches would give it to the base.",
+        web(_STANDBY),
+        (
+            Change(_BOTH),
+            In(new.syn(), To("b2")),
+            In(new.data(), To("b2")),
+            Pass(_PERIOD - 1),
+            In(new.data(), To("b2")),
+            Pass(3 * _PERIOD),
+            In(new.data(), To("b2"), reports=_EXCEPTION),
+            Hear(pins=1),
+            In(new.data(), To("b2")),
+        ),
+        needs=_NEEDS,
+    )
+
+
+def _moves_on() -> Row:
+    old, second, third = _c(DR), _c(DR, 40_001), _c(DR, 40_002)
+    return Row(
+        "tracked-moves-on",
+        "A slot that moves again names the owner that it had while it was settled; in between memory knows.",
+        web(_STANDBY),
+        (
+            In(old.syn(), To("b1")),
+            Change(_BOTH),
+            In(second.syn(), To("b2")),
+            In(second.data(), To("b2")),
+            Change(_ALL),
+            In(third.syn(), To("b3")),
+            In(old.data(), To("b1"), reports=_FOUND),
+            In(second.data(), To("b2"), reports=_EXCEPTION),
+            In(third.data(), To("b3")),
+        ),
+        needs=_NEEDS,
+    )
+
+
+def _returns() -> Row:
+    c, later = _c(DR), _c(DR, 40_001)
+    return Row(
+        "tracked-again",
+        "A slot that settled and moves again remembers nothing of the time before.",
+        web(_STANDBY),
+        (
+            Change(_BOTH),
+            Pass(1000),
+            In(c.syn(), To("b2")),
+            Change(_ALONE),
+            In(later.syn(), To("b1")),
+            In(c.data(), To("b2"), reports=_FOUND),
+            In(c.data(), To("b2"), reports=_FOUND),
+            In(later.data(), To("b1")),
+        ),
+        needs=_NEEDS,
+    )
+
+
+ROWS = (
+    *map(_settled, _TCP),
+    *map(_moved, _TCP),
+    *map(_lasts, _TCP),
+    *map(_ages, _TCP),
+    _moves_on(),
+    _returns(),
+)
