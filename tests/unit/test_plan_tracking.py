@@ -20,6 +20,7 @@ from controller.plan.tracking import (
     move,
     next_change,
     rerouted,
+    slot_table,
     watch,
 )
 from controller.spec.slots import Slots
@@ -210,3 +211,25 @@ def _walk_all(seeds: int, odds: Mapping[str, float], rules: Rules) -> None:
     size = TWO_SITES if odds is PARTING else LARGE
     for seed in range(seeds):
         walk(seed, 3_000, odds, size, rules)
+
+
+@given(st.data())
+def test_the_table_of_a_pool_says_of_each_slot_what_its_entry_says(data: st.DataObject) -> None:
+    owners = st.lists(st.integers(0, 3), min_size=4, max_size=4).map(lambda row: table(*row))
+    gone = data.draw(st.sets(st.integers(1, 3)))
+    state, now = Tracking.of(data.draw(owners)), 0.0
+    for _ in range(data.draw(st.integers(0, 6))):
+        now += data.draw(st.sampled_from((0.0, 40.0, MEMORY)))
+        held = ALL if data.draw(st.booleans()) else Held(0)
+        state = advance(move(state, data.draw(owners)), held, now, MEMORY)
+    made = slot_table(state, {1, 2, 3} - gone)
+    for slot in range(4):
+        entry = state.entry(slot, gone)
+        ages = entry.class_ and (entry.ages or entry.owner not in (0, entry.now))
+        unknown = entry.base or entry.now
+        told = bool(entry.class_) and (ages or unknown != entry.now)
+        assert (made.now[slot], made.class_[slot]) == (entry.now, entry.class_)
+        assert made.base[slot] == (unknown if told else 0)
+        assert made.home[slot] == (unknown if entry.class_ and not told else 0)
+        assert (entry.now << 16 | slot in made.aged) == bool(ages and entry.now)
+        assert all(backend != entry.now for backend in made.former[made.former & 0xFFFF == slot] >> 16)
