@@ -12,7 +12,7 @@ reach another one. A listener that leaves such a pool drains as others do, for a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from controller import maglev
 from controller.health.panic import effective
 from controller.plan import tracking as tracks
 from controller.plan.ids import IdAllocator, Space
-from controller.plan.tracking import EVERYTHING, MARGIN, Held, Tracking
+from controller.plan.tracking import MARGIN, Held, Tracking, everything
 from controller.spec.policy import OnDown, Then
 from controller.spec.slots import Pairs, Slots, SlotTable
 from controller.spec.switch import Fate
@@ -144,13 +144,15 @@ def step(
     generation: float = 0.0,
     origins: Origins | None = None,
     writer: str | None = None,
-    held: Held = EVERYTHING,
+    held: Callable[[], Held] = everything,
+    ticks: bool = True,
 ) -> PoolState:
     """The state after all that happened up to ``now``: intent, verdicts and time.
 
     ``generation``: seconds of a generation of the memory, where it is longer than the pool's own timeout.
     ``origins``: of members that came from other pools, by pool. All backends of ``pool`` have ids already.
     ``writer``: with ``failover``, the backend that serves. ``held``: what lb switches have of ``tracking``.
+    ``ticks``: some of them ask in which period connections were opened.
     """
     judged = _Judged(Origin(pool, health, writer), origins or {}, now, generation)
     members = _members(state, pool, ids, judged)
@@ -164,9 +166,10 @@ def step(
     memory = max(pool.memory_timeout, generation)
     if serving != state.serving:
         state = _rebuild(state, serving, pool, now, memory)
-    tracking = tracks.advance(state.tracking, held, now, memory + MARGIN)
-    tracking = tracks.tick(tracking, now, pool.transition)
-    state = state if tracking is state.tracking else replace(state, tracking=tracking)
+    if state.tracking.tracks:
+        tracking = tracks.advance(state.tracking, held(), now, memory + MARGIN)
+        tracking = tracks.tick(tracking, now, pool.transition) if ticks else tracking
+        state = state if tracking is state.tracking else replace(state, tracking=tracking)
     state = _end_windows(state, gone, now)
     return state if fates == state.fates else replace(state, fates=fates)
 
@@ -178,16 +181,17 @@ def next_change(
     after: float,
     generation: float = 0.0,
     origins: Origins | None = None,
-    held: Held = EVERYTHING,
+    held: Callable[[], Held] = everything,
+    ticks: bool = True,
 ) -> float | None:
     """When time alone will change the state next, as it stands after a step at ``after``; None: never."""
     judged = _Judged(Origin(pool, health), origins or {}, after, generation)
     times = [state.until[state.until > after], state.watched_until[state.watched_until > after]]
     times.append(np.array(list(judged.deadlines(state))))
-    due = tracks.next_change(state.tracking, held, max(pool.memory_timeout, generation) + MARGIN, after)
-    times.append(
-        np.array([tracks.period_ends(state.tracking, pool.transition), *([] if due is None else [due])])
-    )
+    if state.tracking.tracks:
+        due = tracks.next_change(state.tracking, held(), max(pool.memory_timeout, generation) + MARGIN, after)
+        ends = tracks.period_ends(state.tracking, pool.transition) if ticks else UNCONFIRMED
+        times.append(np.array([ends, *([] if due is None else [due])]))
     later = np.concatenate(times)
     later = later[(later > after) & np.isfinite(later)]
     return float(later.min()) if later.size else None

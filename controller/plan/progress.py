@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Set
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -59,8 +60,11 @@ def deadline(
     tables: Tables, intent: Intent, verdicts: Verdicts, stepped: float, helds: Helds = everything
 ) -> float | None:
     """When time alone changes the tables next, as they stand after a step at ``stepped``."""
+    ticks = _ticks(intent)
     times = [
-        next_change(state, pool, verdicts.get(state.name, {}), stepped, length, origins, helds(key))
+        next_change(
+            state, pool, verdicts.get(state.name, {}), stepped, length, origins, partial(helds, key), ticks
+        )
         for key, (state, pool, length, origins) in zip(
             tables.pools, _judged(tables, intent, verdicts), strict=True
         )
@@ -178,17 +182,24 @@ def _judged(
 
 
 def _step_pools(tables: Tables, intent: Intent, verdicts: Verdicts, now: float, helds: Helds) -> Tables:
-    stepped = {}
+    stepped, ticks = {}, _ticks(intent)
     for key, (state, pool, length, origins) in zip(
         tables.pools, _judged(tables, intent, verdicts), strict=True
     ):
         health = verdicts.get(state.name, {})
         writes = tables.writers.get(state.name)
-        stepped[key] = step(state, pool, health, tables.ids, now, length, origins, writes, helds(key))
+        stepped[key] = step(
+            state, pool, health, tables.ids, now, length, origins, writes, partial(helds, key), ticks
+        )
     if all(same(stepped[key], tables.pools[key]) for key in stepped):
         return tables
     kept = {k: tables.pools[k] if same(s, tables.pools[k]) else s for k, s in stepped.items()}
     return replace(tables, pools=kept)
+
+
+def _ticks(intent: Intent) -> bool:
+    """Whether some switch asks in which period a connection was opened."""
+    return any(switch.of_kind.tracks for switch in intent.switches)
 
 
 def same(one: PoolState, other: PoolState) -> bool:

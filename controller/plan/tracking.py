@@ -59,6 +59,11 @@ EVERYTHING = Held((1 << 32) - 1)
 """What there is when nothing is under way, nor was lost."""
 
 
+def everything() -> Held:
+    """See ``EVERYTHING``."""
+    return EVERYTHING
+
+
 @dataclass(frozen=True, eq=False)
 class Tracking:
     """All slots of one pool, one element each."""
