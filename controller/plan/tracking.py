@@ -155,6 +155,7 @@ def slot_table(state: Tracking, kept: Collection[int]) -> SlotTable:
     told = (unknown != state.now) | ages
     aged = np.flatnonzero(ages & (state.now != 0))
     slot, backend = state.former & 0xFFFF, state.former >> 16
+    pairs = np.sort(state.now[aged].astype(np.uint32) << 16 | aged.astype(np.uint32))
     return SlotTable(
         state.now,
         np.zeros(len(state.now), np.uint16),
@@ -162,7 +163,8 @@ def slot_table(state: Tracking, kept: Collection[int]) -> SlotTable:
         base=np.where(told, unknown, 0).astype(np.uint16),
         home=np.where(told, 0, unknown).astype(np.uint16),
         former=state.former[(state.now[slot] != backend) & np.isin(backend, list(kept))],
-        aged=np.sort(state.now[aged].astype(np.uint32) << 16 | aged.astype(np.uint32)),
+        young=pairs,
+        aged=pairs,
     )
 
 

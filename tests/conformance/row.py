@@ -119,25 +119,33 @@ class In:
                 self.expect.check(gots(heard), play.log)
             except Wrong:
                 return False
-            return wanted <= _reasons(heard, wanted)
+            return wanted <= _reasons(play.target, heard, wanted)
 
         heard = play.target.exchange(wires, complete, within)
         went = self.expect.check(gots(heard), play.log)
-        reasons = _reasons(heard, wanted)
+        reasons = _reasons(play.target, heard, wanted)
         if self.reports is not None and reasons != wanted:
             raise Wrong(f"reported {sorted(reasons)}, wanted {sorted(wanted)}")
         play.log.last.update(went)
         play.log.translated |= went.keys()
-        play.heard += heard.reports
+        play.heard += [each for each in heard.reports if _counts(play.target, each.reason)]
 
     def _wires(self, say: Say, log: Log, mark: bytes) -> tuple[Wire, ...]:
         plain = say.wires(log, mark)
         return tuple(w if self.tag is None else Wire(w.port, self.tag.put(w.frame)) for w in plain)
 
 
-def _reasons(heard: Heard, wanted: frozenset[Reason]) -> frozenset[Reason]:
-    """Why the switch told of connections: one that it found, and did not see open, is as good as an exception."""
-    reasons = frozenset(report.reason for report in heard.reports)
+def _counts(target: Target, reason: Reason) -> bool:
+    return reason is not Reason.YOUNG or not target.has(Can.TRACKS)
+
+
+def _reasons(target: Target, heard: Heard, wanted: frozenset[Reason]) -> frozenset[Reason]:
+    """Why the switch told of connections, as far as rows may ask.
+
+    One that it found, and did not see open, is as good as an exception. One that tracks slots tells of young ones for
+    longer than others do.
+    """
+    reasons = frozenset(each.reason for each in heard.reports if _counts(target, each.reason))
     if Reason.FOUND in reasons and not wanted & {Reason.FOUND}:
         reasons = reasons - {Reason.FOUND} | wanted & {Reason.EXCEPTION}
     return reasons

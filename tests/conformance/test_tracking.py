@@ -132,8 +132,19 @@ class Life:
         self._tell(f"{'SYN' if syn else 'data'} of {made.connection.port}, {entry}, {made.entry} -> {choice}")
         what = "\n".join(self.story[-30:])
         assert [wire.port for wire in heard.frames] == ([wanted] if wanted else []), what
-        assert {report.reason for report in heard.reports} == _SAID[choice.report], what
+        assert {report.reason for report in heard.reports} == self._said(made, choice, syn=syn), what
         self._remember(made, choice, syn=syn)
+
+    def _said(self, made: Known, choice: Choice, *, syn: bool) -> frozenset[Reason]:
+        """What the rule reports, and young connections that other switches would send elsewhere."""
+        state, entry = self.state, made.entry
+        slot = self._chosen(made, syn=syn)[1]
+        now, class_ = int(state.now[slot]), int(state.tracking.class_[slot])
+        known = entry is not None and entry.class_ == class_ and bool(state.tracking.tracked[slot])
+        ages = bool(np.isin(np.uint32(now << 16 | slot), state.tracked_table.aged))
+        if choice.report is Report.NONE and known and ages and choice.backend == now and not syn:
+            return frozenset({Reason.YOUNG})
+        return _SAID[choice.report]
 
     def _chosen(self, made: Known, *, syn: bool) -> tuple[Choice, int]:
         state = self.state
