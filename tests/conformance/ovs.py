@@ -12,13 +12,14 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pyroute2 import IPRoute
 
 from controller.plan.duty import duty
-from controller.spec.kinds import KINDS
+from controller.spec.kinds import Kind as SwitchKind
 from controller.spec.switch import VipSpec
+from controller.spec.types import Switch
 from flows.diff import diff, leases
 from flows.entries import Target as Flows
 from flows.pipeline import Builder
@@ -89,9 +90,14 @@ Mutation = Callable[[Flows], Flows]
 """What a broken pipeline does to the flows; see ``mutations.py``."""
 
 
-TRACKING = "ovs-tracking"
-"""An Open vSwitch that remembers connections of tracked slots alone."""
-KINDS.setdefault(TRACKING, replace(KINDS["ovs"], name=TRACKING, tracks=True, driven=False))
+@dataclass(frozen=True)
+class Tracking(Switch):
+    """An Open vSwitch that remembers connections of tracked slots alone; no kind that an intent can name."""
+
+    @property
+    def of_kind(self) -> SwitchKind:
+        """What is known of it."""
+        return replace(super().of_kind, tracks=True)
 
 
 def why_not() -> str | None:
@@ -110,7 +116,9 @@ class OpenVSwitch:
         self.tracks = tracks
         unknown = {Reason.YOUNG} if tracks else {Reason.FOUND}
         self.reasons = frozenset(Reason) - {Reason.OVERFLOW} - unknown
-        self.switch = switch_of(TRACKING if tracks else "ovs", TUNNEL_PORT)
+        self.switch = switch_of("ovs", TUNNEL_PORT)
+        if tracks:
+            self.switch = Tracking(**vars(self.switch))
         if below:
             placement = replace(self.switch.placement, next_table=None)
             self.switch = replace(self.switch, placement=placement)
