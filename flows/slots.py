@@ -56,7 +56,7 @@ _METERS = {
 }
 _OLD, _ESTABLISHED = (FLAG_OLD, FLAG_OLD), (0, FLAG_SYN)
 """FLAGS of connections to be reported: a client that opens one may open many."""
-OPENS_NOTHING = (0, FLAG_SYN | FLAG_RELEASED)
+_OPENS_NOTHING = (0, FLAG_SYN | FLAG_RELEASED)
 """FLAGS of what a slot's former backend still has: what a backend gave away was none of it either."""
 
 
@@ -78,7 +78,7 @@ def _model(placed: Placed, kind: Kind, pool: int, slot: int, backend: int) -> Fl
     place = Match.of(**{POOL: pool, SLOT: slot})
     if kind is Kind.TRACKED:
         return _tracked(placed, place, pool, class_=backend)
-    match = place if kind is Kind.SLOT else place.plus(**{FLAGS: OPENS_NOTHING})
+    match = place if kind is Kind.SLOT else place.plus(**{FLAGS: _OPENS_NOTHING})
     chosen: tuple[Action, ...] = (Load(backend, Bits(BACKEND)),)
     if kind in (Kind.BASE, Kind.HOME):
         chosen = (*chosen, Load(1, Bits(TRACK, *FOUND)))

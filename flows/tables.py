@@ -80,12 +80,21 @@ SLOT_IN_MARK = 0x20000
 
 FLAG_SYN, FLAG_STICKY, FLAG_FORGET, FLAG_LARGE = 1, 2, 4, 8
 FLAG_RETRACTED, FLAG_GATHERED, FLAG_RELEASED, FLAG_TRIAL = 16, 32, 64, 128
-FLAG_REMEMBER, FLAG_AHEAD, FLAG_DECIDED, FLAG_AGE, FLAG_OLD = 256, 512, 1024, 2048, 4096
 """RELEASED stands with FORGET, which has the decision replace what was remembered: the connection's backend gave it
 away, so it is none of those that the slot's former backend still has."""
+FLAG_REMEMBER, FLAG_AHEAD, FLAG_DECIDED, FLAG_AGE, FLAG_OLD = 256, 512, 1024, 2048, 4096
+"""REMEMBER: whatever the slot. AHEAD: while the slot is looked up before memory; DECIDED: it was. AGE: while it is
+looked up whether what is remembered is OLD."""
 
 CLASS, FOUND, PERIOD = (16, 2), (18, 1), (19, 3)
 """Lowest bit and number of bits in TRACK and ct_label; the listener's number stands below."""
+
+
+def mask(bits: tuple[int, int]) -> int:
+    """The mask of bits that are named so."""
+    low, count = bits
+    return ((1 << count) - 1) << low
+
 
 ZONE_NOW = Bits("reg8", 0, 16)
 ZONE_BEFORE = Bits("reg8", 16, 16)

@@ -10,7 +10,6 @@ It counts who may get packets: lb switches that are admitted, and those that an 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from controller.clock import Clock
 from controller.core.cells import Readable
@@ -20,15 +19,6 @@ from controller.plan.duty import PlanInput
 from controller.plan.pins import PinBook
 from controller.plan.tracking import MARGIN, NEVER, UNHELD, Held
 from controller.spec.types import Intent, Role, Switch
-
-
-@dataclass
-class _Lost:
-    """When a report may have been lost for the last time."""
-
-    at: float = NEVER
-    refused: int = 0
-    """Connections that had found the book of pins full."""
 
 
 class Holdings:
@@ -47,7 +37,10 @@ class Holdings:
         self._intent = intent
         self._pins = pins
         self._clock = clock
-        self._lost = _Lost(clock.now())
+        self._lost = clock.now()
+        """When a report may have been lost for the last time."""
+        self._refused = pins.refused
+        """Connections that had found the book full."""
         self._pinned = NEVER
         """When every lb switch was last seen to hold all pins."""
         self._edges: dict[int, PlanInput] = {}
@@ -60,18 +53,18 @@ class Holdings:
         here = [task for task in tasks if task is not None and task.synced]
         self._look(here, now)
         if len(here) < len(tasks):
-            self._lost.at = now
+            self._lost = now
             return Held(0, pinned=False, lost=now)
         return Held(
             min((_revision(task, key) for task in here), default=0),
             self._pinned >= now - MARGIN / 2,
-            max([self._lost.at, *(task.holding.lost for task in here)]),
+            max([self._lost, *(task.holding.lost for task in here)]),
             min((task.holding.heard for task in here), default=UNHELD),
         )
 
     def _look(self, here: list[SwitchTask], now: float) -> None:
-        if self._pins.refused > self._lost.refused:
-            self._lost = _Lost(now, self._pins.refused)
+        if self._pins.refused != self._refused:
+            self._lost, self._refused = now, self._pins.refused
         if all(task.pins_version >= self._pins.version for task in here):
             self._pinned = now
 

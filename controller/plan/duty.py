@@ -244,8 +244,11 @@ def tracks(world: PlanInput, switch: Switch, item: Listener) -> bool:
     Datagrams do not tell what is new, affinity lasts longer than a connection, and of a pool with one writer every
     connection has to be known: it is reset when another one serves.
     """
-    plain = item.protocol is Protocol.TCP and item.affinity is not Affinity.SOURCE
-    return switch.of_kind.tracks and plain and world.intent.pool(item.pool).failover is None
+    return item.affinity is not Affinity.SOURCE and _tracks_slots(world, switch, item.protocol, item.pool)
+
+
+def _tracks_slots(world: PlanInput, switch: Switch, protocol: Protocol, pool: str) -> bool:
+    return switch.of_kind.tracks and protocol is Protocol.TCP and world.intent.pool(pool).failover is None
 
 
 def pool_number(world: PlanInput, key: str) -> int:
@@ -297,10 +300,9 @@ def pool_spec(world: PlanInput, switch: Switch, key: str) -> PoolSpec:
                 state.fates[member.id],
             )
         )
-    policy = world.intent.pool(state.name)
-    follows = switch.of_kind.tracks and state.protocol is Protocol.TCP and policy.failover is None
-    table = state.tracked_table if follows else state.table
-    return PoolSpec(number, len(state.now), tuple(specs), table, state.tracking.period if follows else 0)
+    if _tracks_slots(world, switch, state.protocol, state.name):
+        return PoolSpec(number, len(state.now), tuple(specs), state.tracked_table, state.tracking.period)
+    return PoolSpec(number, len(state.now), tuple(specs), state.table)
 
 
 def ports_to(switch: Switch, real: Backend) -> tuple[int, ...]:

@@ -3,9 +3,9 @@
     identities of the uplinks ─► Maglev ─► the first of each slot ─┐
                               └► scores, ``FALLBACKS`` orders each ┴► ways: the first, then the others
 
-Maglev gives each lb switch its exact share. Whoever dies leaves its slots to the next in their ways, which are
-several in turn, so that the load of the dead one spreads; whoever comes back gets just these slots again. Nobody
-else's packets change their lb switch then.
+Maglev gives each lb switch its exact share. An lb switch that dies leaves its slots to the next ones in their ways,
+which differ, so that its load spreads. One that returns gets these slots again and no others: no other packets change
+their lb switch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections import Counter
 from functools import lru_cache
 from hashlib import blake2b
 
-from controller import maglev
+from controller.maglev import WeightedBackend
+from controller.maglev_reference import build
 from controller.spec.switch import FALLBACKS, NO_ECMP, Ecmp, Way
 
 SLOTS = 1024
@@ -26,9 +27,10 @@ def ecmp(uplinks: tuple[tuple[int, str], ...]) -> Ecmp:
     """The ways and slots of an edge. ``uplinks``: port, and what tells this lb switch from others at every edge."""
     if not uplinks:
         return NO_ECMP
-    members = [maglev.WeightedBackend(name, index, 1) for index, (_, name) in enumerate(uplinks, 1)]
+    members = [WeightedBackend(name, index, 1) for index, (_, name) in enumerate(uplinks, 1)]
     slots, had = [], Counter[int]()
-    for owner in maglev.build(members, SLOTS).tolist():
+    # In plain Python: a controller that starts must not wait for compiled code, and these tables are small.
+    for owner in build(members, SLOTS):
         port = uplinks[owner - 1][0]
         slots.append(port * FALLBACKS + had[port] % FALLBACKS)
         had[port] += 1

@@ -20,11 +20,10 @@ from controller.plan.tables import (
     asked_of,
     memory_of,
     pool_of,
-    remembered,
     served,
     shared_key,
 )
-from controller.plan.tracking import EVERYTHING, MARGIN, Held
+from controller.plan.tracking import MARGIN, Held, everything
 from controller.spec.policy import Then
 from controller.spec.types import Intent, Pool
 
@@ -35,11 +34,6 @@ GROUP_RESTS = 60.0
 """Seconds for which the id of a group of next hops counts as remembered: its entries are rewritten at once."""
 RESETS = 10.0
 """Seconds for which connections of a removed listener are reset, if that is what follows its drain."""
-
-
-def everything(_: str) -> Held:
-    """Nothing is under way to switches, nor was lost."""
-    return EVERYTHING
 
 
 def advance(
@@ -81,10 +75,10 @@ def deadline(
 
 def acknowledged(tables: Tables, intent: Intent, now: float, helds: Helds) -> bool:
     """Whether a step at ``now`` would change what is tracked."""
-    memory = remembered(intent, tables) if any(s.tracking.tracks for s in tables.pools.values()) else {}
     return any(
-        tracking.advance(state.tracking, helds(key), now, memory[key] + MARGIN) is not state.tracking
-        for key, state in tables.pools.items()
+        tracking.advance(state.tracking, helds(key), now, max(pool.memory_timeout, length) + MARGIN)
+        is not state.tracking
+        for key, (state, pool, length, _) in zip(tables.pools, _judged(tables, intent, {}), strict=True)
         if state.tracking.tracks
     )
 

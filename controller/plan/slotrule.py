@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from controller.spec.switch import CLASSES as CLASSES
-
 SETTLED = 0
 """The class of a slot that is not tracked."""
 
@@ -31,7 +29,7 @@ class SlotEntry:
     base: int = 0
     """Backend of what is not remembered and no SYN; 0: ``now``."""
     class_: int = SETTLED
-    """Which tracked time it is in, 1 to ``CLASSES``."""
+    """Which tracked time it is in, 1 to ``spec.switch.CLASSES``."""
     owner: int = 0
     """``base`` too while its backend gives its connections away; a sibling may go by it again."""
     ages: bool = False

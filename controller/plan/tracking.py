@@ -25,9 +25,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from controller.plan.slotrule import CLASSES, SlotEntry
+from controller.plan.slotrule import SlotEntry
 from controller.spec.slots import Pairs, Slots, SlotTable
-from controller.spec.switch import PERIODS
+from controller.spec.switch import CLASSES, PERIODS
 
 MARGIN = 1.0
 """Seconds by which times last longer than what they wait for: clocks of switches, and a packet on its way."""
@@ -59,8 +59,8 @@ EVERYTHING = Held((1 << 32) - 1)
 """What there is when nothing is under way, nor was lost."""
 
 
-def everything() -> Held:
-    """See ``EVERYTHING``."""
+def everything(_: str = "") -> Held:
+    """See ``EVERYTHING``: of any state, by its key."""
     return EVERYTHING
 
 
@@ -221,7 +221,7 @@ def advance(state: Tracking, held: Held, now: float, memory: float) -> Tracking:
 
 
 def tick(state: Tracking, now: float, transition: float) -> Tracking:
-    """The next period, once this one is over: one, however long nobody looked."""
+    """The next period, once this one is over; only one, however long ago it ended."""
     if period_ends(state, transition) > now:
         return state
     return replace(state, period=(state.period + 1) % PERIODS, period_since=now)

@@ -18,6 +18,9 @@ Bytes = npt.NDArray[np.uint8]
 """Octets on the wire, one row for each slot."""
 
 
+_NO_SLOTS, _NO_PAIRS = np.empty(0, np.uint16), np.empty(0, np.uint32)
+
+
 @dataclass(frozen=True, eq=False)
 class SlotTable:
     """One pool's slots as a switch should hold them."""
@@ -26,19 +29,19 @@ class SlotTable:
     """Backend per slot for SYNs and in general; 0: no entry."""
     before: Slots
     """During a transition: backend for packets that are no SYN; 0: the slot is settled."""
-    watched: Pairs = field(default_factory=lambda: np.empty(0, np.uint32))
+    watched: Pairs = field(default_factory=lambda: _NO_PAIRS)
     """Remembered (backend, slot) pairs that are exceptions and have to be reported."""
-    young: Pairs = field(default_factory=lambda: np.empty(0, np.uint32))
+    young: Pairs = field(default_factory=lambda: _NO_PAIRS)
     """Pairs of ``now`` and a slot that moves: reported too, since without memory they would go to ``before``."""
-    class_: Slots = field(default_factory=lambda: np.empty(0, np.uint16))
+    class_: Slots = field(default_factory=lambda: _NO_SLOTS)
     """Where slots are tracked: the tracked time that each is in; 0: settled. Empty: none is tracked."""
-    base: Slots = field(default_factory=lambda: np.empty(0, np.uint16))
+    base: Slots = field(default_factory=lambda: _NO_SLOTS)
     """Of tracked slots: backend for packets that nothing is remembered of and that are no SYN. They are reported."""
-    home: Slots = field(default_factory=lambda: np.empty(0, np.uint16))
+    home: Slots = field(default_factory=lambda: _NO_SLOTS)
     """The same where that is ``now`` and no switch would send them elsewhere: they are not reported."""
-    former: Pairs = field(default_factory=lambda: np.empty(0, np.uint32))
+    former: Pairs = field(default_factory=lambda: _NO_PAIRS)
     """Pairs of a former owner and a tracked slot: reported, whatever comes of them."""
-    aged: Pairs = field(default_factory=lambda: np.empty(0, np.uint32))
+    aged: Pairs = field(default_factory=lambda: _NO_PAIRS)
     """Pairs of ``now`` and a tracked slot that are reported once they are old."""
 
     NOTHING: ClassVar[SlotTable]

@@ -43,9 +43,12 @@ from flows.tables import (
     ZONE_NOW,
     Kind,
     Stage,
+    mask,
 )
 
-_LOW, _CLASS = CLASS[0], ((1 << CLASS[1]) - 1) << CLASS[0]
+_LOW, _CLASS = CLASS[0], mask(CLASS)
+_YOUNG = 3
+"""Periods, the present one among them, in which a connection was opened that is not old."""
 
 
 def _bit(flag: int) -> Bits:
@@ -88,15 +91,13 @@ def old(here: Here, pool: int, period: int) -> list[Flow]:
     """Which of a pool's remembered connections are old: all but those of this half of ``transition`` and two before."""
     placed = here.placed
     table, cookie = placed.table(Stage.MEMORY), placed.cookie(Kind.STATIC)
-    young = {(period - n) % PERIODS for n in range(3)}
-    low, count = PERIOD
-    mask = ((1 << count) - 1) << low
+    young = {(period - n) % PERIODS for n in range(_YOUNG)}
     ages = Match.of(**{POOL: pool}).plus(**{FLAGS: (FLAG_AGE, FLAG_AGE)})
     return [
         flow(
             table,
             30,
-            ages.plus(eth_type=kin.eth_type, ct_label=(number << low, mask)),
+            ages.plus(eth_type=kin.eth_type, ct_label=(number << PERIOD[0], mask(PERIOD))),
             (Load(1, _bit(FLAG_OLD)),),
             cookie=cookie,
         )

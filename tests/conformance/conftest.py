@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import pytest
 
+from tests.conformance.ovs import OpenVSwitch, why_not
 from tests.conformance.target import Target
 from tests.conformance.targets import TARGETS
+
+
+@contextmanager
+def live(name: str, **options: bool) -> Iterator[OpenVSwitch]:
+    """An Open vSwitch of a test's own, for as long as it needs it; without one the test is skipped."""
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    with closing(OpenVSwitch(name, **options)) as made:
+        yield made
 
 
 @pytest.fixture(scope="session", params=TARGETS, ids=[kind.name for kind in TARGETS])

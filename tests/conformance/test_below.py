@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conformance import ovs
+from tests.conformance.conftest import live
 from tests.conformance.row import Row
 from tests.conformance.rows import modes, segment
 from tests.conformance.target import Can
@@ -20,12 +20,8 @@ ROWS = [
 @pytest.fixture(scope="module")
 def switch() -> Iterator[Switch]:
     """Open vSwitch whose operator has no table but ours."""
-    reason = ovs.why_not()
-    if reason is not None:
-        pytest.skip(reason)
-    made = ovs.OpenVSwitch("below", below=True)
-    yield made
-    made.close()
+    with live("below", below=True) as made:
+        yield made
 
 
 @pytest.mark.parametrize("row", ROWS)

@@ -12,6 +12,7 @@ from controller import dp_hash
 from controller.spec.types import Address, Protocol
 from flows.tables import Kind, Placed
 from tests.conformance import ovs
+from tests.conformance.conftest import live
 from tests.conformance.packets import Packet, ethernet, read_frame
 from tests.conformance.scenario import CLIENTS, SEGMENT, VIRTUAL_MAC
 from tests.conformance.target import Wire
@@ -26,22 +27,18 @@ _ETHER_TYPES = {4: 0x0800, 6: 0x86DD}
 @pytest.fixture(scope="module")
 def switch() -> Iterator[ovs.OpenVSwitch]:
     """Open vSwitch that reports the hash of what is sent to one address: of the slow path, and of the datapath."""
-    reason = ovs.why_not()
-    if reason is not None:
-        pytest.skip(reason)
-    made = ovs.OpenVSwitch("hash")
-    cookie = Placed(made.switch.placement).cookie(Kind.EXCEPTION)
-    made.ofctl("add-group", "br0", "group_id=77,type=select,bucket=weight:1,actions=resubmit(,200)")
-    slow = "multipath(symmetric_l3l4,0,modulo_n,65536,0,NXM_NX_REG0[0..15])"
-    for address, prefix in (("nw_dst", ""), ("ipv6_dst", "6")):
-        to = DESTINATIONS[6 if prefix else 4]
-        for protocol in Protocol:
-            match = f"table=0,priority=65534,{protocol}{prefix},{address}={to}"
-            made.ofctl("add-flow", "br0", f"{match},actions={slow},group:77")
-    fast = "move:NXM_NX_DP_HASH[0..15]->NXM_NX_REG1[0..15]"
-    made.ofctl("add-flow", "br0", f"cookie={cookie:#x},table=200,actions={fast},controller(max_len=80)")
-    yield made
-    made.close()
+    with live("hash") as made:
+        cookie = Placed(made.switch.placement).cookie(Kind.EXCEPTION)
+        made.ofctl("add-group", "br0", "group_id=77,type=select,bucket=weight:1,actions=resubmit(,200)")
+        slow = "multipath(symmetric_l3l4,0,modulo_n,65536,0,NXM_NX_REG0[0..15])"
+        for address, prefix in (("nw_dst", ""), ("ipv6_dst", "6")):
+            to = DESTINATIONS[6 if prefix else 4]
+            for protocol in Protocol:
+                match = f"table=0,priority=65534,{protocol}{prefix},{address}={to}"
+                made.ofctl("add-flow", "br0", f"{match},actions={slow},group:77")
+        fast = "move:NXM_NX_DP_HASH[0..15]->NXM_NX_REG1[0..15]"
+        made.ofctl("add-flow", "br0", f"cookie={cookie:#x},table=200,actions={fast},controller(max_len=80)")
+        yield made
 
 
 @pytest.mark.parametrize("version", [4, 6])

@@ -9,6 +9,7 @@ import pytest
 
 from controller.decision import LbState, Packet
 from tests.conformance import ovs
+from tests.conformance.conftest import live
 from tests.conformance.fuzz import Mismatch, search
 from tests.conformance.moment import Moment
 from tests.conformance.mutations import MUTATIONS, Mutation
@@ -60,12 +61,8 @@ def test_a_damaged_decision_is_caught(mutation: Mutation) -> None:
 
 @pytest.fixture(scope="module")
 def damaged_switch() -> Iterator[ovs.OpenVSwitch]:
-    reason = ovs.why_not()
-    if reason is not None:
-        pytest.skip(reason)
-    made = ovs.OpenVSwitch("broken")
-    yield made
-    made.close()
+    with live("broken") as made:
+        yield made
 
 
 @each_mutation

@@ -17,6 +17,7 @@ from controller.spec.slots import SlotTable
 from controller.spec.switch import PERIODS, Fate
 from flows.entries import Target
 from tests.conformance import ovs
+from tests.conformance.conftest import live
 from tests.conformance.plant import EMBRYONIC, Plant
 from tests.conformance.says import Connection, Log, new_mark
 from tests.conformance.scenario import DR, pool, server, web
@@ -45,12 +46,8 @@ _SAID = {
 
 @pytest.fixture(scope="module")
 def switch() -> Iterator[ovs.OpenVSwitch]:
-    reason = ovs.why_not()
-    if reason is not None:
-        pytest.skip(reason)
-    made = ovs.OpenVSwitch("rule", tracks=True)
-    yield made
-    made.close()
+    with live("rule", tracks=True) as made:
+        yield made
 
 
 @dataclass
@@ -185,7 +182,7 @@ def _complete(heard: Heard, wanted: str | None, choice: Choice) -> bool:
     )
 
 
-def live(switch: ovs.OpenVSwitch, seeds: Iterable[int]) -> None:
+def play(switch: ovs.OpenVSwitch, seeds: Iterable[int]) -> None:
     """Lives of these seeds. Raises AssertionError where the switch does not do what the rule says."""
     for seed in seeds:
         life = Life(switch, Random(seed))
@@ -195,7 +192,7 @@ def live(switch: ovs.OpenVSwitch, seeds: Iterable[int]) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_tracking_switch_does_what_the_rule_says(switch: ovs.OpenVSwitch, seed: int) -> None:
-    live(switch, [seed])
+    play(switch, [seed])
 
 
 def _without(*columns: str) -> Callable[[SlotTable], SlotTable]:
@@ -229,6 +226,6 @@ def test_a_damaged_switch_is_caught(switch: ovs.OpenVSwitch, name: str) -> None:
     switch.mutation = damaged
     try:
         with pytest.raises(AssertionError):
-            live(switch, range(MOST))
+            play(switch, range(MOST))
     finally:
         switch.mutation = None

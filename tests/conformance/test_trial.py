@@ -12,6 +12,7 @@ from flows.actions import CONTROLLER, pack_all
 from flows.stages.fragment import trial
 from flows.tables import Kind, Placed
 from tests.conformance import ovs
+from tests.conformance.conftest import live
 from tests.conformance.plant import Plant
 from tests.conformance.scenario import web
 
@@ -19,13 +20,9 @@ from tests.conformance.scenario import web
 @pytest.fixture(scope="module")
 def switch() -> Iterator[ovs.OpenVSwitch]:
     """Open vSwitch that holds the pipeline."""
-    reason = ovs.why_not()
-    if reason is not None:
-        pytest.skip(reason)
-    made = ovs.OpenVSwitch("trial")
-    made.apply(Plant(web("b1"), made.switch).world())
-    yield made
-    made.close()
+    with live("trial") as made:
+        made.apply(Plant(web("b1"), made.switch).world())
+        yield made
 
 
 @pytest.mark.parametrize("dropping", [{4}, {6}, {4, 6}, set()], ids=["v4", "v6", "both", "neither"])

@@ -10,6 +10,7 @@ import pytest
 
 from controller.spec.policy import OnDown, Then
 from tests.conformance import ovs
+from tests.conformance.conftest import live
 from tests.conformance.packets import ACK, SYN, Packet, ethernet, read_frame
 from tests.conformance.plant import Plant
 from tests.conformance.scenario import CLIENTS, DR, SEGMENT, VIRTUAL_MAC, Setup, pool
@@ -26,12 +27,8 @@ BOTH = Setup((pool("b1", "b2"), pool("b3", "b4", name="app")), (DR, OTHER))
 @pytest.fixture(scope="module")
 def switch() -> Iterator[ovs.OpenVSwitch]:
     """Open vSwitch."""
-    reason = ovs.why_not()
-    if reason is not None:
-        pytest.skip(reason)
-    made = ovs.OpenVSwitch("writes")
-    yield made
-    made.close()
+    with live("writes") as made:
+        yield made
 
 
 def _frame(port: int, flags: int) -> Wire:

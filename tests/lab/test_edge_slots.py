@@ -94,5 +94,7 @@ def test_packets_of_a_dead_lb_switch_go_to_the_next_in_their_way_and_others_stay
     served.lab.heal("lb2")
     served.wait_event("admitted", switch="lb2")
     eventually(lambda: uses(served.lab, "edge1", "lb2"), "the edge uses it again")
+    its = next(packet for packet in packets(3) if orders[packet.slot][0] == "lb2")
+    eventually(lambda: sent(served, its, names) == "lb2", "the edge hears it by BFD again")
     for packet in packets(3):
         assert sent(served, packet, names) == orders[packet.slot][0], packet

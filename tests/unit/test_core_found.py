@@ -13,22 +13,15 @@ from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
 from controller.plan.pins import PinKey
 from controller.southbound.openflow.events import PacketIn
-from controller.southbound.openflow.session import Session
 from controller.spec.types import OpenFlowPlacement, Protocol
 from flows.tables import BACKEND, FOUND, LISTENER, Cookie, Kind
 from tests.conformance.plant import Plant
 from tests.conformance.scenario import DR, switch_of, web
+from tests.fakes.streams import OpenFlowStream
 from tests.unit.craft import segment
 
 ACK = 16
 BY_LABEL = {"ct_label": 1 << FOUND[0]}
-
-
-class Stream(Session):
-    """A stream's switch and nothing else."""
-
-    def __init__(self, number: int) -> None:
-        self.id, self.alive = number, True
 
 
 class Seen:
@@ -49,7 +42,7 @@ class Seen:
         """The switch reports the connection; whom it is pinned to then."""
         cookie = Cookie(OpenFlowPlacement().cookie, kind, 1)
         found = {LISTENER: self.listener, BACKEND: backend, **fields}
-        event = PacketIn(Stream(self.switch.id), cookie, found, segment(4, ACK))
+        event = PacketIn(OpenFlowStream(self.switch.id), cookie, found, segment(4, ACK))
         self._reports.handle(event, Directory(self.world), {self.switch.name}, 100.0)
         pin = self.world.pins.pins.get(self.key)
         return None if pin is None else pin.backend

@@ -15,7 +15,6 @@ from controller.core.pinning import Pinning
 from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
 from controller.southbound.openflow.events import PacketIn
-from controller.southbound.openflow.session import Session
 from controller.southbound.p4.events import Punted
 from controller.southbound.p4.session import P4Session
 from controller.spec.switch import Fate
@@ -24,18 +23,12 @@ from flows.tables import BACKEND, LISTENER, Cookie, Kind
 from p4src.ids import Reason
 from tests.conformance.plant import Plant
 from tests.conformance.scenario import DR, p4_switch, switch_of, web
+from tests.fakes.streams import OpenFlowStream
 from tests.unit.craft import segment
 
 ACK = 16
 STRANGER = 77
 """An id that no member of the pool has."""
-
-
-class OpenFlowStream(Session):
-    """A stream's switch and nothing else."""
-
-    def __init__(self, number: int) -> None:
-        self.id, self.alive = number, True
 
 
 class P4Stream(P4Session):

@@ -1,4 +1,4 @@
-"""os-ken listens in a thread of its own: whoever is told that the controller has started can connect."""
+"""os-ken listens in a thread of its own: once the controller has said that it started, switches can connect."""
 
 from __future__ import annotations
 

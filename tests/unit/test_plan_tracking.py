@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.plan.slotrule import CLASSES, SlotEntry
+from controller.plan.slotrule import SlotEntry
 from controller.plan.tracking import (
     UNHELD,
     Held,
@@ -24,6 +24,7 @@ from controller.plan.tracking import (
     watch,
 )
 from controller.spec.slots import Slots
+from controller.spec.switch import CLASSES
 from tests.tracking.explore import INSTANCES, explore
 from tests.tracking.mutations import MUTATIONS
 from tests.tracking.parts import Rules, Size
