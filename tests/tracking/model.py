@@ -82,12 +82,8 @@ class World:
         mine = [lb for number, lb in enumerate(self.lbs) if self.site(number) is site]
         pinned = all(_pinned(lb, site) for lb in (mine if self.parted else self.lbs))
         heard = all(lb.linked for lb in mine) and not self.parted
-        return Held(
-            min(lb.held for lb in mine),
-            pinned,
-            site.lost if heard else float(self.t),
-            elsewhere=self._elsewhere(site),
-        )
+        revision, lost = min(lb.held for lb in mine), site.lost if heard else float(self.t)
+        return Held(revision, pinned, lost, elsewhere=self._elsewhere(site))
 
     def _elsewhere(self, site: Controller) -> tracking.Flags | None:
         if self.size.sites == 1:
