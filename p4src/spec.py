@@ -64,6 +64,8 @@ class P4Needs:
     """Group by the ports that a backend is behind."""
     keep: Mapping[int, float] = field(default_factory=dict)
     """Seconds that an established connection is remembered, by pool number."""
+    transition: Mapping[int, float] = field(default_factory=dict)
+    """Seconds after which a connection of a tracked slot is old, by pool number."""
     cells_mask: int = 0xFFFF
     """Cells of a way of the memory, less one."""
     floods: Mapping[int, tuple[int, ...]] = field(default_factory=dict)

@@ -69,6 +69,8 @@ class P4Reports:
         key = PinKey(event.listener, event.client, port)
         if reason in (Reason.EXCEPTION, Reason.OVERFLOW):
             self._pinning.exception(switch.name, key, listener.protocol, event.backend)
+        elif reason is Reason.FOUND:
+            self._pinning.found(switch.name, key, listener.protocol, event.backend)
         elif reason is Reason.YOUNG:
             self._pinning.young(switch.name, key, listener.protocol, event.backend, now)
         elif reason is Reason.PIN_SEEN:

@@ -22,7 +22,7 @@ from topo.p4switch.runtime.service import Service
 from topo.p4switch.state import DigestMessage, Ports, Switch
 
 _CPU_PORT = 510
-LACKING = (Can.TRACKS, Can.LATE_FIRST, Can.GENERATIONS, Can.FULLNAT_PINS, Can.FULLNAT_AFFINITY)
+LACKING = (Can.REMEMBERS_ALL, Can.LATE_FIRST, Can.GENERATIONS, Can.FULLNAT_PINS, Can.FULLNAT_AFFINITY)
 _NAMES = {number: name for name, number in PORTS.items()}
 _TOLD_WITHIN = 2.0
 """Seconds in which what the pipeline has told reaches the controller."""
@@ -97,7 +97,7 @@ class Plane:
 class Embedded:
     """Implements ``Target``."""
 
-    reasons = frozenset(Reason)
+    reasons = frozenset(Reason) - {Reason.YOUNG}
 
     def __init__(self, plane: Plane | None = None) -> None:
         self.name = "embedded"

@@ -39,6 +39,7 @@ LONG = 3600.0
 _REASONS = {
     Said.EXCEPTION: Reason.EXCEPTION,
     Said.YOUNG: Reason.YOUNG,
+    Said.FOUND: Reason.FOUND,
     Said.OVERFLOW: Reason.OVERFLOW,
     Said.PIN_SEEN: Reason.PIN_SEEN,
     Said.PIN_STALE: Reason.PIN_STALE,

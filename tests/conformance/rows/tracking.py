@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from controller.spec.types import Mode
 from tests.conformance.expect import To
 from tests.conformance.row import Change, Forget, Hear, In, Pass, Row
 from tests.conformance.says import Connection
@@ -16,6 +17,10 @@ _ALONE, _BOTH, _ALL = pool(_STANDBY), pool(_STANDBY, _NEXT), pool(_STANDBY, _NEX
 _TCP = [service for service in EVERY_MODE if service.protocol == "tcp"]
 _PERIOD = 60
 """Seconds: half of the pool's ``transition``."""
+
+
+def _pins_of(service: Service) -> frozenset[Can]:
+    return _NEEDS | {Can.FULLNAT_PINS} if service.mode is Mode.FULLNAT else _NEEDS
 
 
 def _c(service: Service, port: int = 40_000) -> Connection:
@@ -75,7 +80,7 @@ def _lasts(service: Service) -> Row:
             In(stranger.data(), To("b2")),
             In(stranger.data(), To("b2")),
         ),
-        needs=_NEEDS,
+        needs=_pins_of(service),
     )
 
 
@@ -96,7 +101,7 @@ def _ages(service: Service) -> Row:
             Hear(pins=1),
             In(new.data(), To("b2")),
         ),
-        needs=_NEEDS,
+        needs=_pins_of(service),
     )
 
 
