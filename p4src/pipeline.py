@@ -21,7 +21,20 @@ EMBRYO, CLOSING, CLOSED = 20.0, 120.0, 5.0
 """Seconds that a cell lasts: after a first packet; after a FIN (fullnat: longer than TIME_WAIT); after an RST."""
 TUNNEL_MTU = {4: 1480, 6: 1460}
 """Largest IP packet that fits a 1,500-byte frame behind an outer header of the version."""
-LIMITS = {1: 2000, 2: 5000, 3: 1000, 4: 1000, 5: 200, 6: 100, 7: 100, 8: 100, 9: 2000, 10: 500, 11: 2000, 15: 50_000}
+LIMITS = {
+    1: 2000,
+    2: 5000,
+    3: 1000,
+    4: 1000,
+    5: 200,
+    6: 100,
+    7: 100,
+    8: 100,
+    9: 2000,
+    10: 500,
+    11: 2000,
+    15: 50_000,
+}
 """Reports (and promotions) a second, by REASON_*.
 
 Those of young connections are limited apart: where a busy slot moves, their many packets must not keep exceptions from

@@ -1,4 +1,4 @@
-"""Slots as table ``slot`` has them: each as one number, which tells settled and tracked entries apart and compares fast."""
+"""Slots as table ``slot`` has them: each as one number, which is fast to compare and to take apart."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def columns(of: Words) -> Columns:
 def joined(parts: Columns) -> Words:
     """The words of entries that say this."""
     now, base, class_, ages = (part.astype(np.uint64) for part in parts)
-    return now | base << _BASE | ages << _AGES | class_ << _CLASS
+    made: Words = now | base << _BASE | ages << _AGES | class_ << _CLASS
+    return made
 
 
 def table(of: Words) -> SlotTable:
@@ -73,7 +74,7 @@ def table(of: Words) -> SlotTable:
     if not tracked.any() and not wrong.any():
         return SlotTable(now, before)
     told = tracked & ((base != now) | (ages != 0))
-    aged = np.flatnonzero(ages)
+    aged = np.flatnonzero(tracked & (ages != 0))
     return SlotTable(
         now,
         before,

@@ -64,11 +64,11 @@ class P4Needs:
     """Group by the ports that a backend is behind."""
     keep: Mapping[int, float] = field(default_factory=dict)
     """Seconds that an established connection is remembered, by pool number."""
-    transition: Mapping[int, float] = field(default_factory=dict)
-    """Seconds after which a connection of a tracked slot is old, by pool number."""
     cells_mask: int = 0xFFFF
     """Cells of a way of the memory, less one."""
     floods: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     """Ports to which a broadcast frame goes, by the port where it came in."""
     neighbours: tuple[int, ...] = ()
     """Ports to other P4 switches: hellos are heard there."""
+    transition: Mapping[int, float] = field(default_factory=dict)
+    """Seconds after which a connection of a tracked slot is old, by pool number."""

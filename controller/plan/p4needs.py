@@ -35,7 +35,8 @@ def p4_needs(world: PlanInput, switch: Switch, duty: SwitchSpec, secret: Secret)
         made.insert(0, Group(UPLINKS, tuple(up.port for up in duty.uplinks if up.admitted)))
     keep = {pool_number(world, key): seconds for key, seconds in world.memory.items()}
     transition = {
-        pool_number(world, key): world.intent.pool(state.name).transition for key, state in world.pools.items()
+        pool_number(world, key): world.intent.pool(state.name).transition
+        for key, state in world.pools.items()
     }
     neighbours = tuple(end.port for end in cables(world.intent) if end.switch == switch.name)
     return P4Needs(
@@ -44,9 +45,9 @@ def p4_needs(world: PlanInput, switch: Switch, duty: SwitchSpec, secret: Secret)
         tuple(routes),
         {ports: numbers[want] for ports, want in wanted.ways.items()},
         keep,
-        transition,
         floods=floods(world.intent, switch),
         neighbours=neighbours,
+        transition=transition,
     )
 
 

@@ -42,9 +42,7 @@ KINDS = {
         Kind("ovs", Protocol.OPENFLOW, "ovs-jenkins", range(1, 0xFF00), sees_bfd=True),
         Kind("bmv2", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, tracks=True),
         Kind("embedded", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, tracks=True),
-        Kind(
-            "tofino", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, tracks=True, driven=False
-        ),
+        Kind("tofino", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, tracks=True, driven=False),
     )
 }
 

@@ -68,6 +68,7 @@ def target(pinned: int = 0, cells: int = 1 << 16) -> P4Target:
         ways={(2,): GROUP},
         keep={POOL: 900.0},
         cells_mask=cells - 1,
+        transition={POOL: 120.0},
     )
     made = target_of(duty, needs)
     limits = {**made.limits, **{int(reason): Rate(1_000_000, 1_000_000) for reason in Reason}}

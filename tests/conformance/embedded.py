@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.conformance.moment import Moment
 from tests.conformance.p4 import P4Controller
 from tests.conformance.scenario import PORTS, p4_switch
-from tests.conformance.target import DEADLINE, Can, Heard, Reason, Wire
+from tests.conformance.target import DEADLINE, Can, Damage, Heard, Reason, Wire
 from topo.p4switch.engine import Engine
 from topo.p4switch.program.load import load_program
 from topo.p4switch.runtime.server import Server
@@ -116,6 +116,15 @@ class Embedded:
         except BaseException:
             self._stack.close()
             raise
+
+    @property
+    def damage(self) -> Damage | None:
+        """What becomes of each pool's slots before they are written."""
+        return self._controller.damage
+
+    @damage.setter
+    def damage(self, damage: Damage | None) -> None:
+        self._controller.damage = damage
 
     def has(self, what: Can) -> bool:
         """See ``Target``."""

@@ -130,6 +130,7 @@ class Scene:
     fates: Mapping[int, Fate] = field(default_factory=dict)
     pins: tuple[HeldPin, ...] = ()
     keep: float = 900.0
+    transition: float = 120.0
     cells_mask: int = 0xFFFF
     others: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     """Further pools and their backends; these never change."""
@@ -196,6 +197,7 @@ class Scene:
             {(port,): _group(port) for port in SERVERS},
             dict.fromkeys((POOL, *self.others), self.keep),
             self.cells_mask,
+            transition=dict.fromkeys((POOL, *self.others), self.transition),
         )
 
     def target(self) -> P4Target:

@@ -28,7 +28,7 @@ class Session:
         self.holds = P4Target()
 
     async def read(self) -> Found:
-        return Found(self.holds, {}, {})
+        return Found(self.holds, {}, {}, {})
 
 
 @pytest.fixture

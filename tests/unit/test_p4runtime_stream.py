@@ -29,7 +29,7 @@ def serving(extra: dict[EntryKey, EntryBody]) -> P4Target:
     entries = {EntryKey("nexthop", (1, bucket)): EntryBody("send", (3,)) for bucket in range(256)}
     for number in (4, 6):
         entries[EntryKey("vip", (VIPS[number],))] = EntryBody("claim", (1, MAC, 0, 1))
-        serve = EntryBody("serve", (LISTENER, LISTENER, 1, 255, 0, 0, 900))
+        serve = EntryBody("serve", (LISTENER, LISTENER, 1, 255, 0, 0, 900, 1, 115))
         entries[EntryKey("listener", (VIPS[number], craft.TCP, 80))] = serve
     entries[EntryKey("backend", (LISTENER, BACKEND))] = EntryBody("dr", (MAC, 1))
     entries[EntryKey("fate", (1, BACKEND))] = EntryBody("normal")

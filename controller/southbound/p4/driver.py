@@ -27,9 +27,8 @@ from p4src.ids import Drop, Op, Reason
 from p4src.spec import Secret
 from p4src.target import Changes, P4Target
 
-
 _AWAITED = (Reason.EXCEPTION, Reason.FOUND, Reason.OVERFLOW)
-"""Reports of connections that are at risk once their slot has settled; a young one is at risk as long as it is young."""
+"""Reports for want of which a connection is at risk once its slot has settled; a young one is so anyway."""
 
 
 @dataclass(frozen=True)

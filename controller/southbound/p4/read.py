@@ -20,7 +20,8 @@ from finsy.proto import p4r
 from controller.southbound.p4.pipeline import Pipeline, Table
 from controller.southbound.p4.wire import SECOND, Layout, rate_of, slot_content, varint
 from controller.spec.slots import Bytes, Slots, SlotTable
-from p4src.slots import Columns, joined, table
+from p4src.slots import Columns, joined
+from p4src.slots import table as slot_table
 from p4src.target import Configuration, EntryBody, EntryKey, Found, Match, P4Target, Rate
 
 _SMALLEST = 256
@@ -252,7 +253,7 @@ class _Slots:
             highest = int(slots[own].max()) + 1
             found = np.zeros(max(_SMALLEST, 1 << (highest - 1).bit_length()), np.uint64)
             found[slots[own]] = entries[own]
-            out[pool] = table(found)
+            out[pool] = slot_table(found)
         return out
 
     def _starts(self, body: bytes) -> npt.NDArray[np.int64] | None:
