@@ -86,7 +86,7 @@ def occupancy(cells: int = CELLS, seed: int = 1) -> list[Row]:
             if isinstance(said, Said) and said.reason == Reason.OVERFLOW
         }
         ways = [box.register(f"cells{way}")[:cells] for way in range(WAYS)]
-        used = sum(bits >> 4 & 15 == ESTABLISHED for way in ways for bits in way)
+        used = sum(bits >> 5 & 7 == ESTABLISHED for way in ways for bits in way)
         if used + len(refused) != total:
             raise RuntimeError(f"{total} connections, but {used} cells taken and {len(refused)} reported")
         new = (len(refused) - before.no_room) / (total - before.connections)

@@ -73,7 +73,7 @@ class P4Driver(Driver[P4Target, Changes], HoldsPins[P4Target], Leases[P4Target],
         found = await self._session.read()
         self.packets = found.packets
         self.drops = {drop.name.lower(): found.drops.get(drop, 0) for drop in Drop}
-        self.unreported = sum(found.lost.get(reason, 0) for reason in _AWAITED)
+        self.unreported = self._session.missed + sum(found.lost.get(reason, 0) for reason in _AWAITED)
         made = self._plan.made
         return found.target if made is None else await aside(share, found.target, made)
 

@@ -101,7 +101,7 @@ def _ages(service: Service) -> Row:
             Hear(pins=1),
             In(new.data(), To("b2")),
         ),
-        needs=_pins_of(service),
+        needs=_pins_of(service) | {Can.MEMORY_CLOCK},
     )
 
 
