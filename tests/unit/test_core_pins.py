@@ -26,6 +26,7 @@ class Session:
 
     def __init__(self) -> None:
         self.holds = P4Target()
+        self.missed = 0
 
     async def read(self) -> Found:
         return Found(self.holds, {}, {}, {})
