@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 from controller.spec.types import Guard, Mode
 from tests.conformance.expect import Between, To
 from tests.conformance.row import Change, Forget, Hear, In, Pass, Row
-from tests.conformance.says import Connection, connections, going_on
+from tests.conformance.says import Connection, connections, going_on, opening
 from tests.conformance.scenario import DR, EVERY_MODE, Service, Setup, pool, server, web
 from tests.conformance.target import Can, Reason
 
@@ -196,7 +197,7 @@ def _midway(service: Service) -> Row:
     settled, tracked = connections(_FLOOD, guarded), connections(_FLOOD, guarded, client="c2")
     return Row(
         f"guard-midway-{service}",
-        "What no SYN opened is metered on a tracked slot, where it is remembered and told of; on a settled one it is free.",
+        "What no SYN opened is metered on a tracked slot, where it is remembered; on a settled one it is free.",
         Setup((_ALONE,), (guarded,)),
         (
             In(going_on(settled), To("b1")),
@@ -207,6 +208,46 @@ def _midway(service: Service) -> Row:
     )
 
 
+def _of_their_own() -> Row:
+    ports = Random(1).sample(range(1024, 65_536), 1000)
+    groups = [ports[at : at + 100] for at in range(0, 1000, 100)]
+    old, new = (
+        [tuple(Connection(client, port, DR) for port in some) for some in groups] for client in ("c1", "far")
+    )
+    return Row(
+        "tracked-connections-of-their-own",
+        "Of many connections some share a place in memory, and must not be taken for each other.",
+        web(_STANDBY),
+        (
+            Change(_BOTH),
+            *(In(going_on(some), To("b1"), reports=None) for some in old),
+            *(In(opening(some), To("b2")) for some in new),
+        ),
+        needs=_NEEDS,
+    )
+
+
+def _forgotten(service: Service) -> Row:
+    c = _c(service)
+    return Row(
+        f"class-forgotten-{service}",
+        "What was remembered when the slot was tracked before is not believed: its port may have been used again.",
+        web(_STANDBY),
+        (
+            Change(_BOTH),
+            Pass(800),
+            In(c.syn(), To("b2")),
+            In(c.data(), To("b2"), reports=None),
+            Pass(120),
+            Pass(10),
+            Change(pool(server("b1", group=0), _NEXT)),
+            In(c.syn(), To("b1")),
+            In(c.data(), To("b1")),
+        ),
+        needs=_pins_of(service) | {Can.MEMORY_CLOCK},
+    )
+
+
 ROWS = (
     *map(_settled, _TCP),
     *map(_moved, _TCP),
@@ -214,7 +255,9 @@ ROWS = (
     *map(_ages, _TCP),
     *(_pin_passed(service) for service in _TCP if service.mode is not Mode.FULLNAT),
     *(_midway(service) for service in _TCP if service.mode is not Mode.FULLNAT),
+    *(_forgotten(service) for service in _TCP if service.mode is not Mode.FULLNAT),
     _moves_on(),
     _returns(),
     _syn_again(),
+    _of_their_own(),
 )
