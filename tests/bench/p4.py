@@ -48,6 +48,7 @@ _STEP = 16
 _LOST = 0.05
 """Seconds without any frame after which those on their way count as lost."""
 PORTS = (1, 2)
+_PLAIN = ("l2", "")
 SLOTS = 1 << 16
 REPORTS = 10_000
 DEADLINE = 15.0
@@ -80,20 +81,30 @@ def run() -> dict[str, object]:
 
 
 def _packets(kind: str) -> list[dict[str, object]]:
-    """One row a mode, and one for L2; each figure is the median of rounds taken in turn."""
-    rows: dict[str, list[float]] = {}
+    """One row for each way in which a mode's connections are known, and one for L2.
+
+    Each figure is the median of rounds taken in turn.
+    """
+    rows: dict[tuple[str, str], list[float]] = {}
     with _switch(kind, "l2") as plain, _switch(kind, "balancer") as ours:
         asyncio.run(_load(ours, scene.target()))
         for _ in range(ROUNDS):
-            rows.setdefault("l2", []).append(plain.throughput(frames.plain(FLOWS)))
+            rows.setdefault(_PLAIN, []).append(plain.throughput(frames.plain(FLOWS)))
             for mode in Mode:
-                opening, established = frames.connections(mode, FLOWS)
-                ours.throughput(opening, passes=2)
-                rows.setdefault(mode, []).append(ours.throughput(established))
-    base = median(rows["l2"])
+                for slots, port in scene.ways(mode).items():
+                    opening, established = frames.connections(port, FLOWS)
+                    ours.throughput(opening, passes=2)
+                    rows.setdefault((mode, slots), []).append(ours.throughput(established))
+    base = median(rows[_PLAIN])
     return [
-        {"switch": kind, "program": name, "packets_per_s": median(found), "of_l2": median(found) / base}
-        for name, found in rows.items()
+        {
+            "switch": kind,
+            "program": name,
+            "slots": slots,
+            "packets_per_s": median(found),
+            "of_l2": median(found) / base,
+        }
+        for (name, slots), found in rows.items()
     ]
 
 

@@ -21,10 +21,9 @@ def plain(flows: int) -> list[bytes]:
     return [_tcp(to, number, scene.MODES[Mode.DR], _ACK) for number in range(flows)]
 
 
-def connections(mode: Mode, flows: int) -> tuple[list[bytes], list[bytes]]:
-    """SYNs, and packets of the connections that they open."""
+def connections(port: int, flows: int) -> tuple[list[bytes], list[bytes]]:
+    """SYNs to a listener, and packets of the connections that they open."""
     to = mac_bytes("02:45:56:00:01:01")
-    port = scene.MODES[mode]
     return [_tcp(to, n, port, _SYN) for n in range(flows)], [_tcp(to, n, port, _ACK) for n in range(flows)]
 
 
