@@ -9,9 +9,10 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from controller.cli import codes
-from controller.decision import Decision, LbState, Packet
+from controller.decision import Decision
 from controller.decision import decide as decide_packet
 from controller.hashes import SLOT_HASHES
+from controller.lbstate import LbState, Packet
 from controller.model.errors import ConfigErrors
 from controller.model.load import load_intent
 from controller.plan.duty import switch_spec_without_pins, world_of

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from controller.plan.slotrule import SlotEntry
 from controller.spec.slots import Pairs, Slots, SlotTable
-from controller.spec.switch import CLASSES, PERIODS
+from controller.spec.switch import CLASSES, MIGRATED, PERIODS
 
 MARGIN = 1.0
 """Seconds by which times last longer than what they wait for: clocks of switches, and a packet on its way."""
@@ -103,6 +103,26 @@ class Tracking:
             never,
             no,
         )
+
+    @staticmethod
+    def migrated(now: Slots, before: Slots, watched: Pairs) -> Tracking:
+        """Slots of switches that remembered every connection, and go on from there.
+
+        ``before``: who had what was not remembered, 0: ``now`` had. ``watched``: pairs of those who owned them within
+        ``memory``: these slots are tracked, and what is remembered of them is believed.
+        """
+        made = Tracking.of(now)
+        tracked = before != 0
+        tracked[watched & 0xFFFF] = True
+        return replace(
+            made,
+            base=np.where(tracked, before, 0).astype(np.uint16),
+            class_=np.where(tracked, MIGRATED, 0).astype(np.uint8),
+            tracked=tracked,
+            base_until=np.where(before != 0, UNHELD, NEVER),
+            moved_until=np.where(tracked, UNHELD, NEVER),
+            former=np.unique(watched).astype(np.uint32),
+        ).unheard()
 
     @cached_property
     def tracks(self) -> int:
