@@ -59,7 +59,8 @@ def _show(console: Console, shown: dict[str, Any]) -> None:
     risk = shown["at_risk"]
     console.print(
         f"pins {shown['pins']}, unsynced {shown['unsynced']}; at risk: "
-        f"{sum(risk['moving_slots'].values())} moving slots, {risk['pins_refused']} pins refused, "
+        f"{sum(risk['tracked_slots'].values())} tracked slots, {sum(risk['moving_slots'].values())} of them moving, "
+        f"{risk['pins_refused']} pins refused, "
         f"short memory on {', '.join(risk['memory_short']) or 'no switch'}"
     )
 
@@ -79,7 +80,7 @@ def _state(row: dict[str, Any]) -> str:
 
 
 def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
-    title = f"pool {name}: revision {pool['revision']}, {pool['slots']} slots, {pool['moving']} moving"
+    title = f"pool {name}: revision {pool['revision']}, {pool['slots']} slots, {_slots(pool)}"
     if pool["panicked"]:
         title += ", [red]health ignored (panic)[/red]"
     if pool.get("writer"):
@@ -92,6 +93,15 @@ def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
         count = str(packets.get(backend, 0))
         table.add_row(backend, str(row["weight"]), str(row["slots"]), row["state"], health, count)
     return table
+
+
+def _slots(pool: dict[str, Any]) -> str:
+    """What of a pool's slots switches remember."""
+    if not pool["tracked"]:
+        return f"{pool['moving']} moving" if pool["moving"] else "all settled"
+    seconds = pool["settles_in"]
+    until = "" if seconds is None else f" for {seconds:.0f} s"
+    return f"{pool['moving']} moving, {pool['tracked']} tracked{until}: {pool['settles_after']}"
 
 
 def _packets(listeners: dict[str, Any], pool: str) -> dict[str, int]:

@@ -20,9 +20,9 @@ from tests.unit.soaking import (
     tables,
 )
 from topo.demo.records import Echo, Failure
-from topo.soak.judge import REPORT_WINDOW
 from topo.soak.signals import TableChange
 from topo.soak.stage import DRAIN_TIMEOUT, MEMORY_TIMEOUT
+from topo.soak.unheard import REPORT_WINDOW
 
 
 def proven(server: str = "s1") -> dict[str, Any]:
