@@ -56,6 +56,8 @@ def _show(console: Console, shown: dict[str, Any]) -> None:
     console.print(switches)
     for name, pool in shown["pools"].items():
         console.print(_pool(name, pool, _packets(shown["listeners"], name)))
+        if pool["tracked"]:
+            console.print(_settles(name, pool))
     risk = shown["at_risk"]
     console.print(
         f"pins {shown['pins']}, unsynced {shown['unsynced']}; at risk: "
@@ -99,9 +101,14 @@ def _slots(pool: dict[str, Any]) -> str:
     """What of a pool's slots switches remember."""
     if not pool["tracked"]:
         return f"{pool['moving']} moving" if pool["moving"] else "all settled"
+    return f"{pool['moving']} moving, {pool['tracked']} tracked"
+
+
+def _settles(name: str, pool: dict[str, Any]) -> str:
+    """Until when slots of a pool are tracked, and why."""
     seconds = pool["settles_in"]
-    until = "" if seconds is None else f" for {seconds:.0f} s"
-    return f"{pool['moving']} moving, {pool['tracked']} tracked{until}: {pool['settles_after']}"
+    when = "is not known yet" if seconds is None else f"is in {seconds:.0f} s"
+    return f"when all slots of {name} have settled {when}: {pool['settles_after']}"
 
 
 def _packets(listeners: dict[str, Any], pool: str) -> dict[str, int]:

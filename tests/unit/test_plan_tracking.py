@@ -21,6 +21,7 @@ from controller.plan.tracking import (
     next_change,
     rerouted,
     slot_table,
+    waits,
     watch,
 )
 from controller.spec.slots import Slots
@@ -234,3 +235,15 @@ def test_the_table_of_a_pool_says_of_each_slot_what_its_entry_says(data: st.Data
         assert made.home[slot] == (unknown if entry.class_ and not told else 0)
         assert (entry.now << 16 | slot in made.aged) == bool(ages and entry.now)
         assert all(backend != entry.now for backend in made.former[made.former & 0xFFFF == slot] >> 16)
+
+
+def test_what_tracked_slots_wait_for_is_said() -> None:
+    state = move(Tracking.of(table(1, 2)), table(3, 2))
+    assert waits(Tracking.of(table(1)), ALL, 0.0, MEMORY) == (0.0, "")
+    assert waits(state, ALL, 0.0, MEMORY).seconds is None
+    known = advance(state, ALL, 0.0, MEMORY)
+    assert waits(known, ALL, 30.0, MEMORY).seconds == 70.0
+    assert waits(known, ALL._replace(pinned=False), 30.0, MEMORY).seconds is None
+    lost = waits(known, ALL._replace(lost=20.0), 30.0, MEMORY)
+    assert lost.seconds == 90.0
+    assert "lost" in lost.why
