@@ -106,9 +106,9 @@ def _slots(pool: dict[str, Any]) -> str:
 
 def _settles(name: str, pool: dict[str, Any]) -> str:
     """Until when slots of a pool are tracked, and why."""
-    seconds = pool["settles_in"]
-    when = "is not known yet" if seconds is None else f"is in {seconds:.0f} s"
-    return f"when all slots of {name} have settled {when}: {pool['settles_after']}"
+    seconds, why = pool["settles_in"], pool["settles_after"]
+    when = "do not settle yet" if seconds is None else f"settle in {seconds:.0f} s"
+    return f"slots of {name} {when}: {why}"
 
 
 def _packets(listeners: dict[str, Any], pool: str) -> dict[str, int]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -14,20 +12,9 @@ from controller.plan.pool import PoolState
 from controller.plan.tracking import Held, Tracking, advance, move
 from controller.spec.switch import MIGRATED
 from controller.spec.types import Protocol
+from tests.fakes.former import former
 
 MEMORY = 100.0
-
-
-def former(state: PoolState) -> bytes:
-    """As the version before stored it."""
-    with np.load(io.BytesIO(dump(state)), allow_pickle=False) as kept:
-        arrays = dict(kept)
-    head = json.loads(arrays["head"].tobytes())
-    del head["tracks"]
-    arrays["head"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
-    out = io.BytesIO()
-    np.savez(out, **arrays)
-    return out.getvalue()
 
 
 def moved(protocol: Protocol = Protocol.TCP) -> PoolState:

@@ -94,7 +94,7 @@ def test_a_current_status_is_shown_with_risks_and_counters(
         "refused",
         "120 tracked slots, 85 of them",
         "85 moving, 120 tracked",
-        "all slots of web/tcp have settled is in 412 s",
+        "slots of web/tcp settle in 412 s",
         "lb1",
     ):
         assert part in " ".join(out.split())
