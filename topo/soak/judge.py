@@ -120,7 +120,7 @@ class Judge:
             evidence.flaps,
         )
         unled = leaderless(stage, self._away, evidence.connected, evidence.lag)
-        self._unheard = Unheard(stage, evidence.tables, self._periods, self._away, evidence.lag)
+        self._unheard = Unheard(evidence.tables, self._periods, self._away, evidence.lag)
         self._outages = outages(stage, done, unled, evidence.admitted)
         self._windows: dict[tuple[str, str], list[Window]] = {}
         self._settled = SETTLED + evidence.lag
@@ -210,7 +210,7 @@ class Judge:
             if table is not None:
                 return (
                     f"unheard: {one.what} {one.t - last:.1f} s after its last answer, "
-                    f"pool {table.pool} changed {table.t - last:.1f} s after it"
+                    f"opened {(connection.opened or 0.0) - table.t:.1f} s after pool {table.pool} changed"
                 )
         return ""
 

@@ -76,11 +76,6 @@ class Stage:
         """Whether switches see by themselves, without a controller, that a neighbour is gone (BFD)."""
         return KINDS[self.kind].sees_bfd
 
-    @property
-    def tracks(self) -> bool:
-        """Whether switches remember connections of slots that moved alone."""
-        return KINDS[self.kind].tracks
-
 
 def stage_of(topology: Topology, scale: Scale) -> Stage:
     """What there is to play with. Raises ``StageError``."""

@@ -1,8 +1,7 @@
 """Whether a connection may have come to an lb switch that did not know it, when nothing of it had been reported. Pure.
 
-Where slots are tracked, what is not remembered goes to the owner that a slot had before it moved: one that was opened
-before is at no risk, one that was opened since is until its first report. Where switches remember every connection,
-that owner is named for a window (``transition``) alone, and what is older has to be reported on each new table.
+What a switch does not remember goes to the owner that its slot had before it moved: a connection that was opened before
+is at no risk, one that was opened since then is until it was reported for the first time.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from topo.soak import signals
 from topo.soak.edits import Document
 from topo.soak.fates import Period, pool_of, vip_name
 from topo.soak.signals import TableChange
-from topo.soak.stage import Stage
 
 REPORT_WINDOW = 0.5
 """Seconds from a packet that is to be reported until its pin is on every lb switch, on a busy machine: some hundredths
@@ -24,8 +22,6 @@ of a second where there is nothing else to do (``evenkeel bench pins``). The loa
 SETTLED = 1.0
 """Seconds from a new table until every switch has it; from a path's change until packets take the new one. The load
 programs' lateness is added."""
-LONGEST_TRANSITION = 9.0
-"""Seconds: the schedule's longest."""
 LONGEST_TRACKED = 3.0
 """Times of ``memory_timeout`` for which a slot is tracked after a move: reports that may be lost prolong it."""
 
@@ -35,14 +31,12 @@ class Unheard:
 
     def __init__(
         self,
-        stage: Stage,
         tables: Sequence[TableChange],
         periods: Sequence[Period],
         away: Sequence[tuple[float, float]],
         lag: float,
     ) -> None:
         """``away``: when no controller took reports in. ``lag``: the worst lateness of the load programs, seconds."""
-        self._tracks = stage.tracks
         self._tables = tables
         self._periods = periods
         self._away = away
@@ -54,27 +48,19 @@ class Unheard:
         for table in self._tables:
             if table.t <= at:
                 pool = self._pool(endpoint, table)
-                known = self._known(connection, table, pool, at)
+                known = self._known(connection, table, pool)
                 if known is not None and not self._heard(connection, known, path - self._reported):
                     return table
         return None
 
-    def _known(
-        self, connection: Connection, table: TableChange, pool: dict[str, Any] | None, at: float
-    ) -> float | None:
+    def _known(self, connection: Connection, table: TableChange, pool: dict[str, Any] | None) -> float | None:
         """From when on switches would have reported it on a table; None: they did not have to."""
         opened, written = connection.opened or 0.0, max(table.written, table.t) + self._settled
         if pool is None:
             return None
-        if self._tracks:
-            tracked = LONGEST_TRACKED * signals.seconds(pool["memory_timeout"])
-            since = table.t - self._settled <= opened <= self._while_away(table.t + tracked) + self._settled
-            return max(written, opened) if since else None
-        if opened > self._while_away(table.t + LONGEST_TRANSITION) + self._settled:
-            return None
-        # Of a connection that is older than the change every switch knows the former owner until the window ends.
-        inside = opened < table.t and at < table.t + signals.seconds(pool["transition"])
-        return None if inside else written
+        tracked = LONGEST_TRACKED * signals.seconds(pool["memory_timeout"])
+        since = table.t - self._settled <= opened <= self._while_away(table.t + tracked) + self._settled
+        return max(written, opened) if since else None
 
     def _pool(self, endpoint: Endpoint, table: TableChange) -> dict[str, Any] | None:
         """The pool that got the table, if it was the listener's around that time, and its table.
