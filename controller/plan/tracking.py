@@ -225,6 +225,17 @@ def watch(state: Tracking, slots: Flags) -> Tracking:
     return replace(begun, ages=begun.ages | slots)
 
 
+def joined(state: Tracking, other: Tracking) -> Tracking:
+    """One state for what two had, of which all slots are settled and alike: it begins with a class that neither had."""
+    mine, theirs = state.class_.astype(np.int64), other.class_.astype(np.int64)
+    unlike = (mine != theirs) & (mine % MIGRATED != 0) & (theirs % MIGRATED != 0)
+    # The sum of the three is 6: what is left of it is the next class.
+    third = (6 - mine - theirs - 2) % CLASSES + 1
+    known = np.where(mine % MIGRATED == 0, np.where(theirs == 0, mine, theirs), mine)
+    class_ = np.where(unlike, third, known).astype(np.uint8)
+    return state if np.array_equal(class_, state.class_) else replace(state, class_=class_)
+
+
 def differing(one: Tracking, other: Tracking) -> Flags:
     """Slots by which two sites would send a connection that neither remembers to different backends."""
     found: Flags = (one.now != other.now) | (one.base != other.base) | (one.tracked != other.tracked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from controller.plan.tracking import (
     Tracking,
     advance,
     differing,
+    joined,
     move,
     next_change,
     rerouted,
@@ -25,7 +27,7 @@ from controller.plan.tracking import (
     watch,
 )
 from controller.spec.slots import Slots
-from controller.spec.switch import CLASSES
+from controller.spec.switch import CLASSES, MIGRATED
 from tests.tracking.explore import INSTANCES, explore
 from tests.tracking.mutations import MUTATIONS
 from tests.tracking.parts import Rules, Size
@@ -247,3 +249,11 @@ def test_what_tracked_slots_wait_for_is_said() -> None:
     lost = waits(known, ALL._replace(lost=20.0), 30.0, MEMORY)
     assert lost.seconds == 90.0
     assert "lost" in lost.why
+
+
+@given(st.integers(0, MIGRATED), st.integers(0, MIGRATED))
+def test_what_two_states_remembered_is_not_believed_when_they_are_one(one: int, other: int) -> None:
+    states = [replace(Tracking.of(table(1)), class_=np.array([each], np.uint8)) for each in (one, other)]
+    next_time = move(joined(*states), table(2)).entry(0).class_
+    assert next_time not in (one, other)
+    assert 1 <= next_time <= CLASSES
