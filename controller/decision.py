@@ -1,27 +1,33 @@
 """The oracle: which backend a packet gets on an lb switch, and why, as the pipeline in ``flows`` decides it.
 
-    pin ─► memory ─► fate ─► slot (with transition) ─► commit
+    pin ──────────────────────────────► fate ─► slot ─► commit
+     └► settled slot ─► its backend      ▲
+     └► tracked slot, or a listener      │
+        that remembers all ─► memory ────┘─none──► slot (SYN: now; else base, or during a transition the former one)
 
 A pin outranks memory and both outrank the slot; what the named backend's fate makes of that is judged after
-them. Guards are left out: a packet that a meter drops is not decided.
+them. Guards are left out: a packet that a meter drops is not decided. The rule of tracked slots: ``plan/slotrule.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import NamedTuple
-
-import numpy as np
 
 from controller.hashes import SLOT_HASHES
+from controller.lbstate import (
+    Generation,
+    LbPool,
+    LbState,
+    Packet,
+    Remembered,
+    connection_key,
+    listener_of,
+)
 from controller.plan.pins import PinKey
-from controller.spec.slots import Pairs, SlotTable
-from controller.spec.switch import STICKY_PORT, Fate, ListenerSpec, SwitchSpec
-from controller.spec.types import Address, Protocol
-
-MAX_PORT = 65_535
+from controller.plan.slotrule import believed
+from controller.spec.switch import SETTLED, STICKY_PORT, Fate, ListenerSpec
+from controller.spec.types import Address
 
 
 class DecidedBy(StrEnum):
@@ -31,21 +37,16 @@ class DecidedBy(StrEnum):
     MEMORY = "memory"
     TRANSITION = "transition"
     """The slot's former backend, for a packet that opens no connection and is neither pinned nor remembered."""
+    BASE = "base"
+    """Whose a tracked slot was while it was settled, for such a packet."""
     SLOT = "slot"
+    SETTLED = "settled slot"
+    """It has not moved for ``memory_timeout``: nothing is looked up or remembered."""
     NO_LISTENER = "no listener"
     NO_BACKEND = "no backend"
     """The slot is empty: dropped."""
     RESET = "reset"
     """Dropped, and reported so that the controller resets the connection."""
-
-
-class Generation(StrEnum):
-    """Where a switch remembers a connection; see ``flows/stages/memory.py``."""
-
-    NOW = "now"
-    BEFORE = "before"
-    NEW = "new"
-    """Embryonic: only its first packet was seen."""
 
 
 class Remember(StrEnum):
@@ -60,105 +61,16 @@ class Remember(StrEnum):
     """The decision replaces whatever was remembered, at once in the current generation."""
 
 
-@dataclass(frozen=True)
-class Packet:
-    """What a decision depends on. Raises ValueError for what cannot be a packet."""
+class Tell(StrEnum):
+    """Why the switch reports the connection, so that it is pinned."""
 
-    source: Address
-    source_port: int
-    destination: Address
-    destination_port: int
-    protocol: Protocol
-    syn: bool = False
-    """A bare SYN: set without ACK."""
-
-    def __post_init__(self) -> None:
-        if self.source.version != self.destination.version:
-            raise ValueError(f"{self.source} and {self.destination} are not of one IP version")
-        for port in (self.source_port, self.destination_port):
-            if not 0 <= port <= MAX_PORT:
-                raise ValueError(f"port {port} is not from 0 to {MAX_PORT}")
-        if self.syn and self.protocol is not Protocol.TCP:
-            raise ValueError(f"{self.protocol} has no SYN")
-
-
-class ConnectionKey(NamedTuple):
-    """A connection as memory tells it from others: the 5-tuple with the VIP by its id."""
-
-    vip: int
-    protocol: Protocol
-    source: Address
-    source_port: int
-    port: int
-
-
-class Remembered(NamedTuple):
-    """What memory holds of a connection."""
-
-    backend: int
-    slot: int
-    """The slot it had when it was decided."""
-    generation: Generation = Generation.NOW
-
-
-@dataclass(frozen=True)
-class LbPool:
-    """A pool on the switch. Raises ValueError when the number of slots is no power of two up to 65,536."""
-
-    table: SlotTable
-    fates: Mapping[int, Fate] = field(default_factory=dict)
-    """Fate of each of its backends, by id. What is remembered of any other is forgotten."""
-    names: Mapping[int, str] = field(default_factory=dict)
-    """What to call a backend id in reasons."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.slots <= 1 << 16 or self.slots & (self.slots - 1):
-            raise ValueError(f"a pool of {self.slots} slots; it must be a power of two up to 65,536")
-
-    @property
-    def slots(self) -> int:
-        """M."""
-        return len(self.table.now)
-
-    def name(self, backend: int) -> str:
-        """How reasons call a backend."""
-        return self.names.get(backend, f"backend {backend}")
-
-    def watches(self, backend: int, slot: int) -> bool:
-        """Whether connections remembered like this are exceptions, which have to be reported."""
-        return _among(self.table.watched, backend, slot)
-
-    def young(self, backend: int, slot: int) -> bool:
-        """Whether they are those of the new backend of a slot that moves, which have to be reported too."""
-        return _among(self.table.young, backend, slot)
-
-
-def _among(pairs: Pairs, backend: int, slot: int) -> bool:
-    pair = np.uint32(backend << 16 | slot)
-    at = int(np.searchsorted(pairs, pair))
-    return at < len(pairs) and bool(pairs[at] == pair)
-
-
-@dataclass(frozen=True)
-class LbState:
-    """All of an lb switch that a decision depends on."""
-
-    listeners: tuple[ListenerSpec, ...]
-    pools: Mapping[int, LbPool]
-    pins: Mapping[PinKey, int] = field(default_factory=dict)
-    """Backend per pin."""
-    memory: Mapping[ConnectionKey, Remembered] = field(default_factory=dict)
-    hash_name: str = "ovs-jenkins"
-    """Which of ``SLOT_HASHES`` the switch computes."""
-
-    @staticmethod
-    def fresh(duty: SwitchSpec, names: Mapping[int, str] | None = None) -> LbState:
-        """A switch that holds what it should and has seen no connection; ``names`` of backend ids."""
-        pools = {
-            pool.id: LbPool(pool.table, {real.id: real.fate for real in pool.backends}, names or {})
-            for pool in duty.pools.values()
-        }
-        return LbState(duty.listeners, pools, hash_name=duty.switch.hash_name)
+    NOTHING = ""
+    EXCEPTION = "exception"
+    """Siblings would send it elsewhere."""
+    YOUNG = "young"
+    """The same, of one that is not older than ``transition``: at a rate of its own."""
+    FOUND = "found"
+    """The same, of one that this switch did not see open: another one may know better."""
 
 
 @dataclass(frozen=True)
@@ -170,13 +82,12 @@ class Decision:
     by: DecidedBy
     slot: int | None = None
     """The slot that was looked up or, with memory, remembered; None: there was none to look at."""
-    exception: bool = False
-    """The switch reports the connection: it is remembered for a backend that its slot no longer names."""
+    tell: Tell = Tell.NOTHING
     remember: Remember = Remember.NOTHING
     reasons: tuple[str, ...] = ()
     """One per stage that was asked: its name, and what it found."""
-    young: bool = False
-    """The switch reports the connection: it is remembered for the backend to which its slot moves."""
+    opened: bool = True
+    """What is remembered counts as seen open."""
 
 
 def decide(packet: Packet, state: LbState) -> Decision:
@@ -188,30 +99,8 @@ def decide(packet: Packet, state: LbState) -> Decision:
     if listener is None:
         to = _endpoint(packet.destination, packet.destination_port)
         return Decision(None, DecidedBy.NO_LISTENER, reasons=(f"listener: none for {packet.protocol} {to}",))
-    pool = state.pools[listener.pool]
-    reasons = [f"listener: id {listener.id}, pool id {listener.pool}, mode {listener.mode}"]
-    recalled = _recall(packet, listener, pool, state, reasons)
-    decision = None if recalled is None else _fate(packet, listener, pool, recalled, reasons)
-    if decision is None:
-        decision = _choose(packet, listener, state, recalled, reasons)
-    return replace(decision, reasons=tuple(reasons))
-
-
-def listener_of(packet: Packet, state: LbState) -> ListenerSpec | None:
-    """The listener that claims a packet, if one does."""
-    for listener in state.listeners:
-        wanted = (listener.vip.address, listener.protocol, listener.port)
-        if wanted == (packet.destination, packet.protocol, packet.destination_port):
-            return listener
-    return None
-
-
-def connection_key(packet: Packet, listener: ListenerSpec) -> ConnectionKey:
-    """The key under which memory holds a packet's connection; with affinity ``source``, its source."""
-    ports = (packet.source_port, packet.destination_port)
-    if listener.sticky:
-        ports = (STICKY_PORT, listener.pool)
-    return ConnectionKey(listener.vip.id, packet.protocol, packet.source, *ports)
+    made = _Deciding(packet, listener, state)
+    return replace(made.decide(), reasons=tuple(made.reasons))
 
 
 def after(packet: Packet, state: LbState, decision: Decision) -> LbState:
@@ -227,8 +116,10 @@ def after(packet: Packet, state: LbState, decision: Decision) -> LbState:
     else:
         assert decision.backend is not None
         assert decision.slot is not None
+        pool = state.pools[listener.pool]
         generation = Generation.NEW if decision.remember is Remember.NEW else Generation.NOW
-        entry = Remembered(decision.backend, decision.slot, generation)
+        class_ = SETTLED if listener.remembers else pool.class_of(decision.slot)
+        entry = Remembered(decision.backend, decision.slot, generation, class_, pool.period, decision.opened)
     return replace(state, memory={**state.memory, key: entry})
 
 
@@ -238,98 +129,162 @@ class _Recalled:
 
     backend: int
     by: DecidedBy
-    slot: int | None
+    memory: Remembered | None = None
+
+    @property
+    def slot(self) -> int | None:
+        return None if self.memory is None else self.memory.slot
 
 
-def _recall(
-    packet: Packet, listener: ListenerSpec, pool: LbPool, state: LbState, reasons: list[str]
-) -> _Recalled | None:
-    # The listener stage hides a sticky connection's ports before the pin stage looks.
-    port = STICKY_PORT if listener.sticky else packet.source_port
-    for key in (PinKey(listener.id, packet.source, port), PinKey(listener.id, packet.source, 0)):
-        pinned = state.pins.get(key)
-        if pinned is not None and key.port and packet.syn:
-            reasons.append("pin: of a connection that is over, since this packet opens one; retracted")
-        elif pinned is not None:
-            whose = "this connection" if key.port else "all of this source"
-            reasons.append(f"pin: {whose} is pinned to {pool.name(pinned)}")
-            return _Recalled(pinned, DecidedBy.PIN, None)
-    reasons.append("pin: none")
-    found = state.memory.get(connection_key(packet, listener))
-    if found is None:
-        reasons.append("memory: nothing remembered")
+class _Deciding:
+    """One packet on its way through the stages."""
+
+    def __init__(self, packet: Packet, listener: ListenerSpec, state: LbState) -> None:
+        self._packet, self._listener, self._state = packet, listener, state
+        self._pool: LbPool = state.pools[listener.pool]
+        port = 0 if listener.sticky else packet.source_port
+        self._slot = SLOT_HASHES[state.hash_name](packet.source, port, self._pool.slots)
+        self._class = SETTLED if listener.remembers else self._pool.class_of(self._slot)
+        self.reasons = [f"listener: id {listener.id}, pool id {listener.pool}, mode {listener.mode}"]
+
+    def decide(self) -> Decision:
+        recalled = self._pin()
+        if recalled is None:
+            self.reasons.append("pin: none")
+            if self._class == SETTLED and not self._listener.remembers:
+                return self._settled()
+            recalled = self._memory()
+        decision = None if recalled is None else self._fate(recalled)
+        return self._choose(recalled) if decision is None else decision
+
+    def _pin(self) -> _Recalled | None:
+        packet, listener = self._packet, self._listener
+        # The listener stage hides a sticky connection's ports before the pin stage looks.
+        port = STICKY_PORT if listener.sticky else packet.source_port
+        for key in (PinKey(listener.id, packet.source, port), PinKey(listener.id, packet.source, 0)):
+            pinned = self._state.pins.get(key)
+            if pinned is not None and key.port and packet.syn:
+                self.reasons.append(
+                    "pin: of a connection that is over, since this packet opens one; retracted"
+                )
+            elif pinned is not None:
+                whose = "this connection" if key.port else "all of this source"
+                self.reasons.append(f"pin: {whose} is pinned to {self._pool.name(pinned)}")
+                return _Recalled(pinned, DecidedBy.PIN)
         return None
-    where = {
-        Generation.NOW: "",
-        Generation.BEFORE: ", from the generation before; copied into this one",
-        Generation.NEW: ", embryonic" if packet.syn else ", embryonic; promoted by this packet",
-    }[found.generation]
-    reasons.append(f"memory: {pool.name(found.backend)} from slot {found.slot}{where}")
-    return _Recalled(found.backend, DecidedBy.MEMORY, found.slot)
 
+    def _settled(self) -> Decision:
+        now = int(self._pool.table.now[self._slot])
+        if not now:
+            return self._empty()
+        name = self._pool.name(now)
+        self.reasons.append(f"slot: {self._where} is settled on {name}; stateless, nothing is remembered")
+        return Decision(now, DecidedBy.SETTLED, self._slot)
 
-def _fate(
-    packet: Packet, listener: ListenerSpec, pool: LbPool, recalled: _Recalled, reasons: list[str]
-) -> Decision | None:
-    """What the named backend's fate makes of it; None: decide again."""
-    name = pool.name(recalled.backend)
-    fate = pool.fates.get(recalled.backend)
-    if fate is None:
-        reasons.append(f"fate: {name} is none of this pool's backends; forgotten, decide again")
-        return None
-    pinned = recalled.by is DecidedBy.PIN
-    if fate is Fate.MOVE:
-        reasons.append(f"fate: {name} gives its connections away; decide again")
-        return None
-    if fate is Fate.RESET and packet.syn:
-        reasons.append(f"fate: {name} has its connections reset, but this packet opens one; decide again")
-        return None
-    if fate is Fate.DRAIN and packet.syn and not listener.sticky:
-        reasons.append(f"fate: {name} drains, and this packet opens a connection; decide again")
-        return None
-    remember = Remember.NOTHING if pinned else Remember.KEPT
-    if fate is Fate.RESET:
-        reasons.append(f"fate: {name} has its connections reset; dropped and reported")
-        return Decision(None, DecidedBy.RESET, recalled.slot, remember=remember)
-    if fate is Fate.DRAIN:
-        reasons.append(f"fate: {name} drains and keeps what it has")
-    exception = young = False
-    if recalled.slot is not None and not packet.syn:
-        exception = pool.watches(recalled.backend, recalled.slot)
-        young = pool.young(recalled.backend, recalled.slot)
-    if exception:
-        reasons.append(f"fate: an exception, slot {recalled.slot} no longer names {name}; reported")
-    if young:
-        reasons.append(f"fate: young, slot {recalled.slot} is still moving to {name}; reported")
-    return Decision(recalled.backend, recalled.by, recalled.slot, exception, remember, young=young)
+    def _memory(self) -> _Recalled | None:
+        found = self._state.memory.get(connection_key(self._packet, self._listener))
+        if found is not None and not believed(self._class, found.class_):
+            self.reasons.append("memory: of an earlier connection, before the slot moved; not believed")
+            return None
+        if found is None:
+            self.reasons.append("memory: nothing remembered")
+            return None
+        where = {
+            Generation.NOW: "",
+            Generation.BEFORE: ", from the generation before; copied into this one",
+            Generation.NEW: ", embryonic" if self._packet.syn else ", embryonic; promoted by this packet",
+        }[found.generation]
+        self.reasons.append(f"memory: {self._pool.name(found.backend)} from slot {found.slot}{where}")
+        return _Recalled(found.backend, DecidedBy.MEMORY, found)
 
+    def _fate(self, recalled: _Recalled) -> Decision | None:
+        """What the named backend's fate makes of it; None: decide again."""
+        name, syn = self._pool.name(recalled.backend), self._packet.syn
+        fate = self._pool.fates.get(recalled.backend)
+        again = None
+        if fate is None:
+            again = "is none of this pool's backends; forgotten"
+        elif fate is Fate.MOVE:
+            again = "gives its connections away"
+        elif fate is Fate.RESET and syn:
+            again = "has its connections reset, but this packet opens one"
+        elif fate is Fate.DRAIN and syn and not self._listener.sticky:
+            again = "drains, and this packet opens a connection"
+        if again is not None:
+            self.reasons.append(f"fate: {name} {again}; decide again")
+            return None
+        remember = Remember.NOTHING if recalled.memory is None else Remember.KEPT
+        if fate is Fate.RESET:
+            self.reasons.append(f"fate: {name} has its connections reset; dropped and reported")
+            return Decision(None, DecidedBy.RESET, recalled.slot, remember=remember)
+        if fate is Fate.DRAIN:
+            self.reasons.append(f"fate: {name} drains and keeps what it has")
+        tell = self._told(recalled)
+        return Decision(recalled.backend, recalled.by, recalled.slot, tell, remember)
 
-def _choose(
-    packet: Packet, listener: ListenerSpec, state: LbState, recalled: _Recalled | None, reasons: list[str]
-) -> Decision:
-    pool = state.pools[listener.pool]
-    port = 0 if listener.sticky else packet.source_port
-    slot = SLOT_HASHES[state.hash_name](packet.source, port, pool.slots)
-    now, before = int(pool.table.now[slot]), int(pool.table.before[slot])
-    remember = Remember.NEW if recalled is None else Remember.OVERWRITTEN
-    hashed = "the source" if listener.sticky else "source and port"
-    where = f"{slot} of {pool.slots} (hash of {hashed})"
-    # What its backend gave away was none of the slot's former backend's either.
-    given_away = recalled is not None and recalled.backend in pool.fates
-    waits = not given_away and pool.fates.get(before, Fate.NORMAL) in (Fate.NORMAL, Fate.DRAIN)
-    if before and waits and not packet.syn:
-        goes_to = f"moves to {pool.name(now)}" if now else "is being emptied"
-        reasons.append(f"transition: slot {where} {goes_to}; no SYN, so still {pool.name(before)}")
-        return Decision(before, DecidedBy.TRANSITION, slot, remember=remember)
-    if not now:
-        reasons.append(f"slot: {where} is empty; dropped")
-        found = recalled is not None and recalled.by is DecidedBy.MEMORY
-        return Decision(
-            None, DecidedBy.NO_BACKEND, slot, remember=Remember.KEPT if found else Remember.NOTHING
-        )
-    left = f"; it moves there from {pool.name(before)}" if before else ""
-    reasons.append(f"slot: {where} names {pool.name(now)}{left}")
-    return Decision(now, DecidedBy.SLOT, slot, remember=remember)
+    def _told(self, recalled: _Recalled) -> Tell:
+        memory, pool = recalled.memory, self._pool
+        if memory is None:
+            return Tell.NOTHING
+        pair, name = (memory.backend, memory.slot), pool.name(memory.backend)
+        tell, syn = Tell.NOTHING, self._packet.syn
+        if pool.former(*pair) or (pool.watches(*pair) and not syn):
+            self.reasons.append(f"fate: an exception, slot {memory.slot} no longer names {name}; reported")
+            tell = Tell.EXCEPTION
+        elif self._class != SETTLED and pool.aged(*pair) and pool.old(memory.period):
+            self.reasons.append(f"fate: older than the pool's transition, slot {memory.slot} moved; reported")
+            tell = Tell.EXCEPTION
+        elif pool.young(*pair) and not syn:
+            self.reasons.append(f"fate: young, slot {memory.slot} is still moving to {name}; reported")
+            tell = Tell.YOUNG
+        return Tell.FOUND if tell is not Tell.NOTHING and not memory.opened else tell
+
+    def _choose(self, recalled: _Recalled | None) -> Decision:
+        pool, packet = self._pool, self._packet
+        now = int(pool.table.now[self._slot])
+        remember = Remember.NEW if recalled is None else Remember.OVERWRITTEN
+        # What its backend gave away was none of the slot's former backend's either.
+        given_away = recalled is not None and recalled.backend in pool.fates
+        if not packet.syn and not given_away:
+            former = self._former(now, remember)
+            if former is not None:
+                return former
+        if not now:
+            found = recalled is not None and recalled.by is DecidedBy.MEMORY
+            return replace(self._empty(), remember=Remember.KEPT if found else Remember.NOTHING)
+        before = int(pool.table.before[self._slot])
+        left = f"; it moves there from {pool.name(before)}" if before else ""
+        tracked = ", tracked" if self._class else ""
+        self.reasons.append(f"slot: {self._where}{tracked} names {pool.name(now)}{left}")
+        return Decision(now, DecidedBy.SLOT, self._slot, remember=remember)
+
+    def _former(self, now: int, remember: Remember) -> Decision | None:
+        """What the slot says of packets that open nothing; None: what it says of all."""
+        pool, slot = self._pool, self._slot
+        before, base = int(pool.table.before[slot]), pool.base(slot) or pool.home(slot)
+        if base:
+            tell = Tell.FOUND if pool.base(slot) else Tell.NOTHING
+            said = "; reported" if tell else ""
+            self.reasons.append(
+                f"base: slot {self._where} is tracked; no SYN, so {pool.name(base)}, whose it was{said}"
+            )
+            return Decision(base, DecidedBy.BASE, slot, tell, remember, opened=False)
+        if before and pool.fates.get(before, Fate.NORMAL) in (Fate.NORMAL, Fate.DRAIN):
+            goes_to = f"moves to {pool.name(now)}" if now else "is being emptied"
+            self.reasons.append(
+                f"transition: slot {self._where} {goes_to}; no SYN, so still {pool.name(before)}"
+            )
+            return Decision(before, DecidedBy.TRANSITION, slot, remember=remember)
+        return None
+
+    def _empty(self) -> Decision:
+        self.reasons.append(f"slot: {self._where} is empty; dropped")
+        return Decision(None, DecidedBy.NO_BACKEND, self._slot)
+
+    @property
+    def _where(self) -> str:
+        hashed = "the source" if self._listener.sticky else "source and port"
+        return f"{self._slot} of {self._pool.slots} (hash of {hashed})"
 
 
 def _endpoint(address: Address, port: int) -> str:

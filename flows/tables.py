@@ -86,7 +86,7 @@ FLAG_REMEMBER, FLAG_AHEAD, FLAG_DECIDED, FLAG_AGE, FLAG_OLD = 256, 512, 1024, 20
 """REMEMBER: whatever the slot. AHEAD: while the slot is looked up before memory; DECIDED: it was. AGE: while it is
 looked up whether what is remembered is OLD."""
 
-CLASS, FOUND, PERIOD = (16, 2), (18, 1), (19, 3)
+CLASS, FOUND, PERIOD = (16, 3), (19, 1), (20, 3)
 """Lowest bit and number of bits in TRACK and ct_label; the listener's number stands below."""
 
 

@@ -9,9 +9,10 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from controller.cli import codes
-from controller.decision import Decision, LbState, Packet
+from controller.decision import Decision
 from controller.decision import decide as decide_packet
 from controller.hashes import SLOT_HASHES
+from controller.lbstate import LbState, Packet
 from controller.model.errors import ConfigErrors
 from controller.model.load import load_intent
 from controller.plan.duty import switch_spec_without_pins, world_of
@@ -22,7 +23,7 @@ from controller.plan.tables import Tables
 from controller.spec.types import Address, Intent, Listener, Protocol, Role, Switch
 
 TCP_FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns")
-PRESUMED = "every backend is healthy, nothing is remembered or pinned, no slot moves, no guard drops"
+PRESUMED = "every backend is healthy, no slot has moved, nothing is remembered or pinned, no guard drops"
 _ENDPOINT = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[^:\[\]]+)):(?P<port>\d{1,5})")
 
 

@@ -19,11 +19,12 @@ from controller.frames.tuple import tuple_of
 from controller.ovs_hash import slot as slot_of
 from controller.plan.duty import local_address, tracks
 from controller.plan.pins import PinKey
+from controller.plan.pool import PoolState
 from controller.southbound.driver import Send
 from controller.southbound.openflow.driver import OpenFlowPacket
 from controller.southbound.openflow.events import FlowEnded, PacketIn
 from controller.spec.kinds import Protocol
-from controller.spec.types import Affinity, Listener, Mode, Switch
+from controller.spec.types import Address, Affinity, Listener, Mode, Switch
 from flows import zones
 from flows.actions import Action, Bits, Conntrack, Load, Nat, Resubmit, pack_all
 from flows.actions import Set as SetField
@@ -101,7 +102,10 @@ class OpenFlowReports:
             yield from _deliver(seen, seen.event.fields.get(BACKEND, 0))
 
     def _unknown(self, seen: _Reported, here: Set[str], now: float) -> Iterator[Send]:
-        """No memory on this switch: ask the others once; if none knows, decide as the table says."""
+        """No memory on this switch: ask the others once; if none knows, decide as the table says.
+
+        Of a settled slot none knows, and the table says it at once.
+        """
         inside = quoted(seen.event.frame)
         if inside is None:
             return
@@ -112,7 +116,9 @@ class OpenFlowReports:
         first = not question.asked
         question.asked.add(switch.name)
         others = {s.name: s for s in seen.known.lbs(switch.site) if s.name in here}
-        if first:
+        if _settled(seen, inside):
+            others = {}
+        elif first:
             again = pack_all((Resubmit(switch.placement.entry_table),))
             for other in others.values():
                 if other.name != switch.name and other.of_kind.protocol is Protocol.OPENFLOW:
@@ -122,17 +128,13 @@ class OpenFlowReports:
             yield from self._decide(seen, inside)
 
     def _decide(self, seen: _Reported, inside: Quoted) -> Iterator[Send]:
-        address, server_port = inside.server_side
-        listener = seen.known.listener_at(address, inside.protocol, server_port)
+        listener = _quoted_listener(seen, inside)
         if listener is None:
             return
-        client, port = inside.client_side
-        port = 0 if listener.affinity is Affinity.SOURCE else port
         number = seen.known.number(listener)
-        backend = self._pinning.backend(PinKey(number, client, port))
+        backend = self._pinning.backend(PinKey(number, *_client(listener, inside)))
         if backend is None:
-            state = seen.known.world.state_of(listener)
-            slot = slot_of(client, port, len(state.now))
+            state, slot = _slot(seen, listener, inside)
             follows = tracks(seen.known.world, seen.switch, listener)
             former = state.tracked_table.base[slot] if follows else state.before[slot]
             backend = int(former or state.now[slot])
@@ -157,6 +159,32 @@ class _Reported(NamedTuple):
 
     def send(self, frame: bytes, actions: tuple[Action, ...]) -> Send:
         return Send(self.switch.name, OpenFlowPacket(frame, pack_all(actions)))
+
+
+def _quoted_listener(seen: _Reported, inside: Quoted) -> Listener | None:
+    address, server_port = inside.server_side
+    return seen.known.listener_at(address, inside.protocol, server_port)
+
+
+def _client(listener: Listener, inside: Quoted) -> tuple[Address, int]:
+    """Source of the connection, as pins and slots know it."""
+    client, port = inside.client_side
+    return client, 0 if listener.affinity is Affinity.SOURCE else port
+
+
+def _slot(seen: _Reported, listener: Listener, inside: Quoted) -> tuple[PoolState, int]:
+    """The slot of the connection that an error is about, and the state of its pool."""
+    state = seen.known.world.state_of(listener)
+    return state, slot_of(*_client(listener, inside), len(state.now))
+
+
+def _settled(seen: _Reported, inside: Quoted) -> bool:
+    """Whether no switch remembers the connection, since its slot is settled."""
+    listener = _quoted_listener(seen, inside)
+    if listener is None or not tracks(seen.known.world, seen.switch, listener):
+        return False
+    state, slot = _slot(seen, listener, inside)
+    return not state.tracking.tracked[slot]
 
 
 def _has(seen: _Reported, backend: int) -> bool:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from controller import maglev
 from controller.plan.pool import NEVER, PoolMember, PoolState
 from controller.plan.tracking import Tracking
+from controller.spec.slots import Pairs
 from controller.spec.switch import Fate
 from controller.spec.types import Backend, Protocol
 
@@ -37,6 +38,7 @@ def dump(state: PoolState) -> bytes:
         "revision": state.revision,
         "panicked": state.panicked,
         "calm_since": _stored(state.calm_since),
+        "tracks": True,
         "period": [state.tracking.period, _stored(state.tracking.period_since)],
         "fates": {number: fate.value for number, fate in state.fates.items() if fate is not Fate.NORMAL},
     }
@@ -60,7 +62,7 @@ def load(data: bytes) -> PoolState:
     """The state that was dumped."""
     with np.load(io.BytesIO(data), allow_pickle=False) as kept:
         head = json.loads(kept["head"].tobytes())
-        size = head["slots"]
+        size, protocol = head["slots"], Protocol(head["protocol"])
         serving = tuple(maglev.WeightedBackend(*row) for row in head["serving"])
         before, until = np.zeros(size, np.uint16), np.zeros(size)
         before[kept["moving"]] = kept["before"]
@@ -68,7 +70,7 @@ def load(data: bytes) -> PoolState:
         table = _table(kept, serving, size)
         return PoolState(
             head["name"],
-            Protocol(head["protocol"]),
+            protocol,
             tuple(_load_member(m) for m in head["members"]),
             serving,
             table,
@@ -76,7 +78,9 @@ def load(data: bytes) -> PoolState:
             until,
             kept["watched"],
             kept["watched_until"],
-            _load_tracked(kept, table, *head.get("period", (0, None))),
+            _load_tracked(kept, table, *head["period"])
+            if head.get("tracks")
+            else _migrated(protocol, table, before, kept["watched"]),
             head["revision"],
             head["panicked"],
             _loaded(head.get("calm_since")),
@@ -112,8 +116,6 @@ def _load_tracked(
     kept: Mapping[str, npt.NDArray[Any]], table: maglev.Table, period: int, since: float | None
 ) -> Tracking:
     nothing = Tracking.of(table)
-    if "tracked" not in kept:  # an earlier version tracked none
-        return nothing
     changed = {}
     for name in ("base", "base_until", "moved_until", "ages"):
         changed[name] = getattr(nothing, name).copy()
@@ -130,6 +132,11 @@ def _load_tracked(
         former=kept["former"],
     )
     return replace(told, **changed).unheard()
+
+
+def _migrated(protocol: Protocol, table: maglev.Table, before: maglev.Table, watched: Pairs) -> Tracking:
+    """Of an earlier version, whose switches remembered every connection."""
+    return Tracking.migrated(table, before, watched) if protocol is Protocol.TCP else Tracking.of(table)
 
 
 def _table(

@@ -1,7 +1,8 @@
 """What an lb switch makes of a packet once it knows its slot: just enough tracking. Pure, and the same on every kind.
 
     settled slot                              -> now; nothing is looked up or remembered
-    tracked slot:  remembered                 -> that backend, subject to its fate; reported if siblings would not know
+    tracked slot:  remembered                 -> that backend, subject to its fate; reported if siblings would not know,
+                                                 at once, or at a rate of its own while it is young
                    not remembered, a SYN      -> now, remembered
                    not remembered, no SYN     -> base, remembered; reported where that is not now
 
@@ -16,8 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-SETTLED = 0
-"""The class of a slot that is not tracked."""
+from controller.spec.switch import MIGRATED, SETTLED
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class SlotEntry:
     base: int = 0
     """Backend of what is not remembered and no SYN; 0: ``now``."""
     class_: int = SETTLED
-    """Which tracked time it is in, 1 to ``spec.switch.CLASSES``."""
+    """Which tracked time it is in, 1 to ``spec.switch.CLASSES``, or ``MIGRATED``."""
     owner: int = 0
     """``base`` too while its backend gives its connections away; a sibling may go by it again."""
     ages: bool = False
@@ -74,7 +74,7 @@ def choose(slot: SlotEntry, memory: Memory | None, syn: bool, given: bool = Fals
     """
     if slot.class_ == SETTLED:
         return Choice(slot.now, False, Report.NONE)
-    if memory is not None and memory.class_ != slot.class_:
+    if memory is not None and not believed(slot.class_, memory.class_):
         memory = None
     if memory is None:
         return _unknown(slot, syn)
@@ -83,6 +83,11 @@ def choose(slot: SlotEntry, memory: Memory | None, syn: bool, given: bool = Fals
     told = memory.backend != slot.now or (memory.old and _ages(slot))
     report = Report.OPENED if memory.opened else Report.FOUND
     return Choice(memory.backend, True, report if told else Report.NONE)
+
+
+def believed(slot: int, memory: int) -> bool:
+    """Whether what is remembered with one class holds on a tracked slot of another."""
+    return memory == slot or (slot == MIGRATED and memory == SETTLED)
 
 
 def _unknown(slot: SlotEntry, syn: bool) -> Choice:

@@ -19,11 +19,18 @@ STICKY_PORT = 1
 for the destination port, so that two pools behind one VIP keep separate memories of a source."""
 
 
+SETTLED = 0
+"""The class of a slot that is not tracked, and of what a switch remembers whatever the slot."""
 CLASSES = 3
 """Tracked times of a slot are numbered 1, 2, 3, 1, ...: a connection that was remembered in another one is not
 believed."""
+MIGRATED = CLASSES + 1
+"""The class of slots that moved while switches still remembered every connection, and of no other time: what was
+remembered then has no class, and is believed."""
 PERIODS = 8
 """Halves of a pool's ``transition`` are numbered modulo this; memory says in which one a connection was opened."""
+YOUNG_PERIODS = 3
+"""Periods, the present one among them, in which a connection was opened that is not older than ``transition``."""
 
 
 class Fate(Enum):

@@ -17,7 +17,7 @@ before, whatever spoke within one generation is still known.
 
 from __future__ import annotations
 
-from controller.spec.switch import CLASSES, PERIODS
+from controller.spec.switch import MIGRATED, PERIODS, SETTLED, YOUNG_PERIODS
 from flows.actions import Action, Bits, Clone, Conntrack, Load, Move, Resubmit, Set, whole
 from flows.entries import Flow, flow
 from flows.match import Match
@@ -47,8 +47,6 @@ from flows.tables import (
 )
 
 _LOW, _CLASS = CLASS[0], mask(CLASS)
-_YOUNG = 3
-"""Periods, the present one among them, in which a connection was opened that is not old."""
 
 
 def _bit(flag: int) -> Bits:
@@ -91,7 +89,7 @@ def old(here: Here, pool: int, period: int) -> list[Flow]:
     """Which of a pool's remembered connections are old: all but those of this half of ``transition`` and two before."""
     placed = here.placed
     table, cookie = placed.table(Stage.MEMORY), placed.cookie(Kind.STATIC)
-    young = {(period - n) % PERIODS for n in range(_YOUNG)}
+    young = {(period - n) % PERIODS for n in range(YOUNG_PERIODS)}
     ages = Match.of(**{POOL: pool}).plus(**{FLAGS: (FLAG_AGE, FLAG_AGE)})
     return [
         flow(
@@ -151,9 +149,10 @@ def _chain(here: Here, kin: Family) -> list[Flow]:
         keep = () if stage is Stage.RECALL_NOW else KEEP
         known = [(0, kin.ip, FROM_MARK)]
         out.append(flow(table(stage), 10, unknown, actions, cookie=cookie, goto=after))
-        for class_ in range(1, CLASSES + 1):
+        for class_ in range(1, MIGRATED + 1):
             slot = kin.ip.plus(**{TRACK: (class_ << _LOW, _CLASS)})
-            known.append((6, slot.plus(ct_label=(class_ << _LOW, _CLASS)), asks_age))
+            believed = (class_, SETTLED) if class_ == MIGRATED else (class_,)
+            known += [(6, slot.plus(ct_label=(each << _LOW, _CLASS)), asks_age) for each in believed]
             # Of an earlier connection with the same ports.
             out.append(flow(table(stage), 4, slot, actions, cookie=cookie, goto=after))
         for priority, this, recalled in known:

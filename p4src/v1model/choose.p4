@@ -115,6 +115,9 @@ control Choose(inout local_t local, inout bit<8> tell, inout bit<8> punt, inout 
                 }
             } else if (opens == 0 && local.slot_ages == 1) {
                 tell = REASON_YOUNG;
+                if (local.cell.opened == 0) {
+                    tell = REASON_FOUND;
+                }
             }
         }
         if (hidden && local.backend == local.pinned) {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from controller.decision import ConnectionKey, Decision, Generation, Packet, Remember, Remembered
+from controller.decision import Decision, Remember
+from controller.lbstate import ConnectionKey, Generation, Packet, Remembered
 from controller.plan.ids import Space
 from controller.plan.tables import memory_of
 from p4src.pipeline import EMBRYO

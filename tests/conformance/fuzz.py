@@ -26,7 +26,7 @@ from tests.conformance.targets import TARGETS
 
 _PATIENCE = 1.0
 """Seconds for packets to come out that came out of the oracle."""
-_COMPARED = (Reason.EXCEPTION, Reason.YOUNG, Reason.RESET, Reason.PIN_STALE)
+_COMPARED = (Reason.EXCEPTION, Reason.YOUNG, Reason.FOUND, Reason.RESET, Reason.PIN_STALE)
 _EVERYWHERE = (Reason.RESET,)
 """What switches without watched slots report on the same occasions as the oracle."""
 
@@ -125,6 +125,7 @@ class Duel:
         if strange:
             raise Mismatch(
                 f"event {number}: {self.target.name} reports {strange}, of which the oracle knows nothing"
+                f"\n{self._told()}"
             )
 
 
@@ -140,7 +141,7 @@ def _places(mark: bytes, frames: Sequence[Wire]) -> list[str]:
 
 
 def _who(report: Report) -> tuple[object, ...]:
-    backend = report.backend if report.reason in (Reason.EXCEPTION, Reason.YOUNG) else 0
+    backend = report.backend if report.reason in (Reason.EXCEPTION, Reason.YOUNG, Reason.FOUND) else 0
     return report.reason, report.listener, report.source, report.port, backend
 
 

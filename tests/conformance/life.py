@@ -122,10 +122,11 @@ class Life:
         state, entry = self.state, made.entry
         slot = self._chosen(made, syn=syn)[1]
         now, class_ = int(state.now[slot]), int(state.tracking.class_[slot])
-        known = entry is not None and entry.class_ == class_ and bool(state.tracking.tracked[slot])
+        tracked = bool(state.tracking.tracked[slot])
         ages = bool(np.isin(np.uint32(now << 16 | slot), state.tracked_table.aged))
-        if choice.report is Report.NONE and known and ages and choice.backend == now and not syn:
-            return frozenset({Reason.YOUNG})
+        known = entry is not None and entry.class_ == class_ and tracked and ages
+        if choice.report is Report.NONE and entry and known and choice.backend == now and not syn:
+            return frozenset({Reason.YOUNG if entry.opened else Reason.FOUND})
         return _SAID[choice.report]
 
     def _chosen(self, made: Known, *, syn: bool) -> tuple[Choice, int]:

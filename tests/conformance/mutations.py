@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from controller.decision import LbPool, LbState
+from controller.lbstate import LbPool, LbState
 from controller.spec.slots import SlotTable
 from controller.spec.switch import Fate
 from flows.entries import FlowBody, FlowKey, flow
@@ -52,7 +52,20 @@ def _unwatched(table: SlotTable) -> SlotTable:
     """Everything is an exception, ordinary connections too."""
     slots = np.flatnonzero(table.now)
     pairs = table.now[slots].astype(np.uint32) << 16 | slots.astype(np.uint32)
-    return replace(table, watched=np.unique(np.concatenate([table.watched, pairs])).astype(np.uint32))
+    watched, former = (
+        np.unique(np.concatenate([known, pairs])).astype(np.uint32) for known in (table.watched, table.former)
+    )
+    return replace(table, watched=watched, former=former)
+
+
+def _untracked(table: SlotTable) -> SlotTable:
+    """Every slot is settled."""
+    return replace(table, class_=np.zeros_like(table.class_))
+
+
+def _baseless(table: SlotTable) -> SlotTable:
+    """Tracked slots name nobody for what is not remembered."""
+    return replace(table, base=np.zeros_like(table.base), home=np.zeros_like(table.home))
 
 
 def _forgetful(made: Flows) -> Flows:
@@ -84,6 +97,8 @@ MUTATIONS = (
     _tables(_swapped)._replace(name="slots swapped"),
     _tables(_settled)._replace(name="transition ignored"),
     _tables(_unwatched)._replace(name="too much reported"),
+    _tables(_untracked)._replace(name="nothing tracked"),
+    _tables(_baseless)._replace(name="base ignored"),
     Mutation("memory skipped", _forgetful, lambda state: replace(state, memory={})),
     Mutation("fates ignored", _fateless, _no_fates),
 )

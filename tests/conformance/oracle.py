@@ -8,16 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from controller.decision import (
-    DecidedBy,
-    Decision,
-    LbState,
-    Packet,
-    after,
-    connection_key,
-    decide,
-    listener_of,
-)
+from controller.decision import DecidedBy, Decision, after, decide
+from controller.lbstate import LbState, Packet, connection_key, listener_of
 from controller.plan.duty import duty
 from controller.plan.ids import Space
 from controller.plan.pins import PinKey
@@ -33,7 +25,7 @@ from tests.conformance.target import DEADLINE, Can, Heard, Reason, Report, Wire
 class Oracle:
     """Implements ``Target`` by the decision function; ``kind`` is that of the switch whose hash it takes."""
 
-    reasons = frozenset({Reason.EXCEPTION, Reason.YOUNG, Reason.RESET, Reason.PIN_STALE})
+    reasons = frozenset({Reason.EXCEPTION, Reason.FOUND, Reason.RESET, Reason.PIN_STALE})
 
     def __init__(self, kind: str = "ovs", ageing: Ageing | None = None) -> None:
         self.name = "oracle"
@@ -47,7 +39,13 @@ class Oracle:
 
     def has(self, what: Can) -> bool:
         """See ``Target``."""
-        return what in (Can.MEMORY_CLOCK, Can.GENERATIONS, Can.FULLNAT_PINS, Can.FULLNAT_AFFINITY)
+        return what in (
+            Can.TRACKS,
+            Can.MEMORY_CLOCK,
+            Can.GENERATIONS,
+            Can.FULLNAT_PINS,
+            Can.FULLNAT_AFFINITY,
+        )
 
     def apply(self, world: Moment) -> None:
         """See ``Target``."""
@@ -107,10 +105,8 @@ class Oracle:
             return
         for key in self._stale(packet):
             yield Report(Reason.PIN_STALE, listener.id, packet.source, key.port, pin=self._numbers[key])
-        if decision.exception:
-            yield self._report(Reason.EXCEPTION, packet, listener, decision.backend or 0)
-        if decision.young:
-            yield self._report(Reason.YOUNG, packet, listener, decision.backend or 0)
+        if decision.tell:
+            yield self._report(Reason(decision.tell), packet, listener, decision.backend or 0)
         if decision.by is DecidedBy.RESET:
             yield self._report(Reason.RESET, packet, listener, 0)
 

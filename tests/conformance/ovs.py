@@ -12,14 +12,12 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pyroute2 import IPRoute
 
 from controller.plan.duty import duty
-from controller.spec.kinds import Kind as SwitchKind
 from controller.spec.switch import VipSpec
-from controller.spec.types import Switch
 from flows.diff import diff, leases
 from flows.entries import Target as Flows
 from flows.pipeline import Builder
@@ -90,16 +88,6 @@ Mutation = Callable[[Flows], Flows]
 """What a broken pipeline does to the flows; see ``mutations.py``."""
 
 
-@dataclass(frozen=True)
-class Tracking(Switch):
-    """An Open vSwitch that remembers connections of tracked slots alone; no kind that an intent can name."""
-
-    @property
-    def of_kind(self) -> SwitchKind:
-        """What is known of it."""
-        return replace(super().of_kind, tracks=True)
-
-
 def why_not() -> str | None:
     """Why this target cannot be here, and what would bring it; None if it can."""
     if os.geteuid() != 0:
@@ -110,15 +98,11 @@ def why_not() -> str | None:
 class OpenVSwitch:
     """Implements ``Target``."""
 
-    def __init__(self, name: str = "conform", *, below: bool = False, tracks: bool = False) -> None:
-        """``below``: the flows of others stand in our entry table, below ours. ``tracks``: see ``Kind``."""
-        self.name = "tracking" if tracks else "ovs"
-        self.tracks = tracks
-        unknown = {Reason.YOUNG} if tracks else {Reason.FOUND}
-        self.reasons = frozenset(Reason) - {Reason.OVERFLOW} - unknown
+    def __init__(self, name: str = "conform", *, below: bool = False) -> None:
+        """``below``: the flows of others stand in our entry table, below ours."""
+        self.name = "ovs"
+        self.reasons = frozenset(Reason) - {Reason.OVERFLOW, Reason.YOUNG}
         self.switch = switch_of("ovs", TUNNEL_PORT)
-        if tracks:
-            self.switch = Tracking(**vars(self.switch))
         if below:
             placement = replace(self.switch.placement, next_table=None)
             self.switch = replace(self.switch, placement=placement)
@@ -176,9 +160,7 @@ class OpenVSwitch:
 
     def has(self, what: Can) -> bool:
         """See ``Target``."""
-        if what in (Can.REMEMBERS_ALL, Can.TRACKS):
-            return self.tracks is (what is Can.TRACKS)
-        return what not in (Can.SERVER_ERRORS, Can.FORWARDS, Can.QUESTION_SUMS)
+        return what not in (Can.REMEMBERS_ALL, Can.SERVER_ERRORS, Can.FORWARDS, Can.QUESTION_SUMS)
 
     def apply(self, world: Moment) -> None:
         """See ``Target``."""
@@ -277,7 +259,8 @@ class OpenVSwitch:
         answered = False
         for told in list(self._stream.hear(wait)):
             reason = _REASONS.get(told.cookie.kind)
-            if reason is Reason.EXCEPTION and told.fields.get("ct_label", 0) >> FOUND[0] & 1:
+            found = told.fields.get("ct_label", 0) >> FOUND[0] & 1
+            if found and reason in (Reason.EXCEPTION, Reason.YOUNG):
                 reason = Reason.FOUND
             if reason is None or self._held.late(told.frame):
                 continue

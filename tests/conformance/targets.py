@@ -24,7 +24,6 @@ class Kind:
 TARGETS = (
     Kind("oracle", lambda: None, Oracle),
     Kind("ovs", ovs.why_not, ovs.OpenVSwitch),
-    Kind("tracking", ovs.why_not, lambda: ovs.OpenVSwitch("track", tracks=True)),
     Kind("embedded", lambda: None, Embedded),
     Kind("bmv2", lambda: p4process.why_not("bmv2"), lambda: p4process.P4Process("bmv2", "bmv2")),
 )

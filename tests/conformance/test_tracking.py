@@ -22,7 +22,7 @@ SEEDS = range(40)
 @pytest.fixture(scope="module", params=["ovs", "embedded"])
 def switch(request: pytest.FixtureRequest) -> Iterator[Tracker]:
     if request.param == "ovs":
-        with live("rule", tracks=True) as made:
+        with live("rule") as made:
             yield made
     else:
         with closing(Embedded()) as embedded:

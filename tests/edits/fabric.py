@@ -13,7 +13,8 @@ from ipaddress import ip_address
 from random import Random
 from typing import TypeVar
 
-from controller.decision import Decision, LbState, Packet, after, decide, listener_of
+from controller.decision import Decision, Tell, after, decide
+from controller.lbstate import LbState, Packet, listener_of
 from controller.model.removal import removes_all
 from controller.plan import history
 from controller.plan.accept import accept, switch_renames
@@ -212,9 +213,11 @@ class Fabric:
         decision = decide(packet, state)
         self._states[number] = after(packet, state, decision)
         listener = listener_of(packet, state)
-        if (decision.exception or decision.young) and listener and decision.backend is not None:
+        if decision.tell and listener and decision.backend is not None:
             key = PinKey(listener.id, packet.source, 0 if listener.sticky else packet.source_port)
             name = next(s.name for s in self.intent.switches if s.id == number)
+            if decision.tell is Tell.FOUND and key in self.pins.pins:
+                return decision
             if self.pins.report(name, key, packet.protocol, decision.backend):
                 self._put()
         return decision

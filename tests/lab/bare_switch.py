@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from controller.decision import Packet
+from controller.lbstate import Packet
 from flows import messages
 from flows.actions import Bits, Load, Move, Output
 from flows.diff import diff

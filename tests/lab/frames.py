@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from controller.decision import Packet
+from controller.lbstate import Packet
 from controller.spec.types import Protocol
 from flows.fields import TCP_ACK, TCP_SYN
 from tests.conformance.packets import one_sum

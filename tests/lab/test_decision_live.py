@@ -11,20 +11,12 @@ from ipaddress import ip_address
 import numpy as np
 import pytest
 
-from controller.decision import (
-    ConnectionKey,
-    DecidedBy,
-    Decision,
-    Generation,
-    LbState,
-    Packet,
-    Remembered,
-    after,
-    decide,
-)
+from controller.decision import DecidedBy, Decision, Tell, after, decide
+from controller.lbstate import ConnectionKey, Generation, LbState, Packet, Remembered
 from controller.plan.pins import PinKey
 from controller.spec.slots import SlotTable
 from controller.spec.switch import (
+    MIGRATED,
     BackendSpec,
     Fate,
     HeldPin,
@@ -50,8 +42,9 @@ POOL, SLOTS = 1, 256
 BACKENDS = range(1, 9)
 LB = Switch(SWITCH, "ovs", 0x21, "east", frozenset({Role.LB}), "02:45:56:01:00:21")
 HERE = Here.of(LB)
-HTTP, STICKY, DNS = 80, 443, 53
-PROTOCOLS = {HTTP: Protocol.TCP, STICKY: Protocol.TCP, DNS: Protocol.UDP}
+HTTP, STICKY, DNS, TRACKED = 80, 443, 53, 8080
+PROTOCOLS = {HTTP: Protocol.TCP, STICKY: Protocol.TCP, DNS: Protocol.UDP, TRACKED: Protocol.TCP}
+TRACKED_POOL = 3
 LAST_POOL, LAST = 2, 9
 """Pool and port of the packet that ends a round: never empty, never moving."""
 CLIENTS = 12
@@ -67,10 +60,13 @@ class Scene:
     """What the switch holds in one round."""
 
     table: SlotTable
+    tracked: SlotTable
+    """Of the listeners that remember connections of tracked slots alone."""
     fates: Fates = field(default_factory=no_fates)
     pins: dict[PinKey, int] = field(default_factory=dict)
     turned: bool = False
     """Whether the next generation of zones has begun."""
+    period: int = 0
 
     def vips(self) -> list[VipSpec]:
         generation = 2 if self.turned else 1
@@ -82,7 +78,17 @@ class Scene:
     def duty(self) -> SwitchSpec:
         vips = self.vips()
         listeners = tuple(
-            ListenerSpec(1000 * vip.id + port, vip, protocol, port, port, POOL, Mode.DR, port == STICKY)
+            ListenerSpec(
+                1000 * vip.id + port,
+                vip,
+                protocol,
+                port,
+                port,
+                TRACKED_POOL if port == TRACKED else POOL,
+                Mode.DR,
+                port == STICKY,
+                remembers=port != TRACKED,
+            )
             for vip in vips
             for port, protocol in PROTOCOLS.items()
         )
@@ -102,6 +108,13 @@ class Scene:
         end = SlotTable(np.full(SLOTS, 1, np.uint16), np.zeros(SLOTS, np.uint16))
         pools = {
             POOL: PoolSpec(POOL, SLOTS, reals, self.table),
+            TRACKED_POOL: PoolSpec(
+                TRACKED_POOL,
+                SLOTS,
+                tuple(replace(real, pool=TRACKED_POOL) for real in reals),
+                self.tracked,
+                self.period,
+            ),
             LAST_POOL: PoolSpec(
                 LAST_POOL, SLOTS, (replace(reals[0], pool=LAST_POOL, fate=Fate.NORMAL),), end
             ),
@@ -118,6 +131,33 @@ def table(chance: random.Random, moving: float = 0.0, empty: float = 0.0, watche
     before = [chance.choice(BACKENDS) if chance.random() < moving else 0 for _ in range(SLOTS)]
     pairs = [b << 16 | s for b in BACKENDS for s in range(SLOTS) if watched and chance.random() < 0.5]
     return SlotTable(np.array(now, np.uint16), np.array(before, np.uint16), np.array(pairs, np.uint32))
+
+
+def tracked(chance: random.Random, number: int, settled: float = 0.3) -> SlotTable:
+    """Random backends; most slots are in tracked time ``number``, some with a base, which is reported or not.
+
+    A number that was there before is not used again here, as it is not before what has it is forgotten.
+    """
+    now = np.array([chance.choice(BACKENDS) for _ in range(SLOTS)], np.uint16)
+    class_ = [0 if chance.random() < settled else number for _ in range(SLOTS)]
+    bases = [chance.choice(BACKENDS) if one and chance.random() < 0.7 else 0 for one in class_]
+    told = [chance.random() < 0.5 for _ in range(SLOTS)]
+    pairs = [b << 16 | s for b in BACKENDS for s in range(SLOTS) if class_[s] and chance.random() < 0.3]
+    own = [int(b) << 16 | s for s, b in enumerate(now) if class_[s] and chance.random() < 0.5]
+    aged = np.array(sorted(own), np.uint32)
+    former = np.array([pair for pair in pairs if now[pair & 0xFFFF] != pair >> 16], np.uint32)
+    base = np.array([b if t else 0 for b, t in zip(bases, told, strict=True)], np.uint16)
+    home = np.array([0 if t else b for b, t in zip(bases, told, strict=True)], np.uint16)
+    return SlotTable(
+        now,
+        np.zeros(SLOTS, np.uint16),
+        young=aged,
+        class_=np.array(class_, np.uint16),
+        base=base,
+        home=home,
+        former=former,
+        aged=aged,
+    )
 
 
 def packets(chance: random.Random, scene: Scene) -> list[Packet]:
@@ -156,16 +196,29 @@ def scenes(chance: random.Random) -> list[Scene]:
     fates = {1: Fate.DRAIN, 2: Fate.MOVE, 3: Fate.RESET}
     quiet = table(chance)
     moving = table(chance, moving=0.5, empty=0.1, watched=True)
+    follows = tracked(chance, 1, settled=0.0)
+    again = replace(follows, now=np.roll(follows.now, 1))
     return [
-        Scene(quiet),
-        Scene(quiet),
-        Scene(moving),
-        Scene(moving, fates),
-        Scene(table(chance, moving=0.2), fates, turned=True),
-        Scene(table(chance, moving=0.2, watched=True), {4: Fate.MOVE, 5: Fate.DRAIN}, pins, turned=True),
-        Scene(moving, {6: Fate.RESET, 7: Fate.RESET, 8: Fate.MOVE}, pins, turned=True),
-        Scene(table(chance, empty=0.5), {n: Fate.MOVE for n in BACKENDS if n % 2}, turned=True),
-        Scene(quiet, turned=True),
+        Scene(moving, follows),
+        Scene(quiet, follows),
+        Scene(moving, again, period=2),
+        Scene(moving, again, fates, period=3),
+        Scene(table(chance, moving=0.2), again, fates, turned=True, period=4),
+        Scene(
+            table(chance, moving=0.2, watched=True),
+            tracked(chance, 2),
+            {4: Fate.MOVE, 5: Fate.DRAIN},
+            pins,
+            turned=True,
+        ),
+        Scene(moving, tracked(chance, 3), {6: Fate.RESET, 7: Fate.RESET, 8: Fate.MOVE}, pins, turned=True),
+        Scene(
+            table(chance, empty=0.5),
+            tracked(chance, MIGRATED),
+            {n: Fate.MOVE for n in BACKENDS if n % 2},
+            turned=True,
+        ),
+        Scene(quiet, tracked(chance, MIGRATED), turned=True, period=6),
     ]
 
 
@@ -174,11 +227,14 @@ def switch(make_lab: MakeLab) -> BareSwitch:
     return BareSwitch(make_lab(TOPOLOGY), HERE)
 
 
+_TOLD = (Kind.EXCEPTION, Kind.YOUNG, Kind.BASE, Kind.FORMER, Kind.AGED)
+
+
 def reported(switch: BareSwitch) -> tuple[int, int]:
-    """Packets of exceptions, and of connections to be reset, that the switch has seen."""
+    """Packets of connections that want a pin, and of those to be reset, that the switch has seen."""
     cookie = HERE.placed.cookie
     resets = sum(switch.packets(cookie(Kind.RESET, backend)) for backend in BACKENDS)
-    return switch.packets(cookie(Kind.EXCEPTION, POOL)), resets
+    return sum(switch.packets(cookie(kind, pool)) for kind in _TOLD for pool in (POOL, TRACKED_POOL)), resets
 
 
 def test_a_live_switch_decides_and_reports_every_packet_as_the_oracle_says(switch: BareSwitch) -> None:
@@ -202,7 +258,7 @@ def test_a_live_switch_decides_and_reports_every_packet_as_the_oracle_says(switc
         found = switch.ask([whole(packet, n) for n, packet in enumerate(sent)], end)
         assert found == {n: told(d) for n, d in enumerate(decisions) if d.backend is not None}
         stages = Counter(decision.by for decision in decisions)
-        watched = sum(decision.exception for decision in decisions)
+        watched = sum(decision.tell is not Tell.NOTHING for decision in decisions)
         now = reported(switch)
         assert (now[0] - before[0], now[1] - before[1]) == (watched, stages[DecidedBy.RESET])
         seen += stages

@@ -9,7 +9,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from controller.decision import LbState, Packet, decide
+from controller.decision import decide
+from controller.lbstate import LbState, Packet
 from controller.spec.slots import SlotTable
 from controller.spec.switch import BackendSpec, ListenerSpec, PoolSpec, SwitchSpec, VipSpec
 from controller.spec.types import Mode, Protocol, Role, Switch

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from controller.decision import ConnectionKey, Generation, Remembered
+from controller.lbstate import ConnectionKey, Generation, Remembered
 from controller.plan.ids import IdAllocator, Space
 from controller.plan.pins import PinBook
 from controller.spec.types import Intent, Protocol, Vip

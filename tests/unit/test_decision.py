@@ -11,20 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller import ovs_hash
-from controller.decision import (
-    ConnectionKey,
-    DecidedBy,
-    Decision,
-    Generation,
-    LbPool,
-    LbState,
-    Packet,
-    Remember,
-    Remembered,
-    after,
-    connection_key,
-    decide,
-)
+from controller.decision import DecidedBy, Decision, Remember, Tell, after, decide
+from controller.lbstate import ConnectionKey, Generation, LbPool, LbState, Packet, Remembered, connection_key
 from controller.plan.pins import PinKey
 from controller.spec.slots import SlotTable
 from controller.spec.switch import Fate, ListenerSpec, VipSpec
@@ -92,6 +80,7 @@ def state(
     )
 
 
+QUIET = Tell.NOTHING
 KEPT, ANEW, EMBRYO, NOTHING = Remember.KEPT, Remember.OVERWRITTEN, Remember.NEW, Remember.NOTHING
 PIN, MEMORY, TRANSITION, BY_SLOT = DecidedBy.PIN, DecidedBy.MEMORY, DecidedBy.TRANSITION, DecidedBy.SLOT
 HELD = Remembered(OLD, 5)
@@ -104,88 +93,88 @@ MOVING, SETTLED, EMPTY, EMPTIED = table(before=OTHER), table(), table(now=0), ta
     ("packet", "switch", "expected"),
     [
         # Neither pinned nor remembered: the slot decides.
-        (SYN, state(SETTLED), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
-        (ACK, state(SETTLED), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
-        (UDP, state(SETTLED), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
-        (STICKY, state(SETTLED), Decision(NEW, BY_SLOT, SOURCE_SLOT, False, EMBRYO)),
-        (SYN, state(MOVING), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
-        (ACK, state(MOVING), Decision(OTHER, TRANSITION, SLOT, False, EMBRYO)),
-        (UDP, state(MOVING), Decision(OTHER, TRANSITION, SLOT, False, EMBRYO)),
-        (STICKY, state(MOVING), Decision(OTHER, TRANSITION, SOURCE_SLOT, False, EMBRYO)),
-        (STICKY_SYN, state(MOVING), Decision(NEW, BY_SLOT, SOURCE_SLOT, False, EMBRYO)),
-        (SYN, state(EMPTY), Decision(None, DecidedBy.NO_BACKEND, SLOT, False, NOTHING)),
-        (ACK, state(EMPTY), Decision(None, DecidedBy.NO_BACKEND, SLOT, False, NOTHING)),
-        (SYN, state(EMPTIED), Decision(None, DecidedBy.NO_BACKEND, SLOT, False, NOTHING)),
-        (ACK, state(EMPTIED), Decision(OTHER, TRANSITION, SLOT, False, EMBRYO)),
+        (SYN, state(SETTLED), Decision(NEW, BY_SLOT, SLOT, QUIET, EMBRYO)),
+        (ACK, state(SETTLED), Decision(NEW, BY_SLOT, SLOT, QUIET, EMBRYO)),
+        (UDP, state(SETTLED), Decision(NEW, BY_SLOT, SLOT, QUIET, EMBRYO)),
+        (STICKY, state(SETTLED), Decision(NEW, BY_SLOT, SOURCE_SLOT, QUIET, EMBRYO)),
+        (SYN, state(MOVING), Decision(NEW, BY_SLOT, SLOT, QUIET, EMBRYO)),
+        (ACK, state(MOVING), Decision(OTHER, TRANSITION, SLOT, QUIET, EMBRYO)),
+        (UDP, state(MOVING), Decision(OTHER, TRANSITION, SLOT, QUIET, EMBRYO)),
+        (STICKY, state(MOVING), Decision(OTHER, TRANSITION, SOURCE_SLOT, QUIET, EMBRYO)),
+        (STICKY_SYN, state(MOVING), Decision(NEW, BY_SLOT, SOURCE_SLOT, QUIET, EMBRYO)),
+        (SYN, state(EMPTY), Decision(None, DecidedBy.NO_BACKEND, SLOT, QUIET, NOTHING)),
+        (ACK, state(EMPTY), Decision(None, DecidedBy.NO_BACKEND, SLOT, QUIET, NOTHING)),
+        (SYN, state(EMPTIED), Decision(None, DecidedBy.NO_BACKEND, SLOT, QUIET, NOTHING)),
+        (ACK, state(EMPTIED), Decision(OTHER, TRANSITION, SLOT, QUIET, EMBRYO)),
         # Memory outranks the slot, whatever it names.
-        (SYN, state(SETTLED, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
-        (ACK, state(MOVING, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
-        (UDP, state(EMPTY, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
-        (STICKY, state(SETTLED, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
+        (SYN, state(SETTLED, memory=HELD), Decision(OLD, MEMORY, 5, QUIET, KEPT)),
+        (ACK, state(MOVING, memory=HELD), Decision(OLD, MEMORY, 5, QUIET, KEPT)),
+        (UDP, state(EMPTY, memory=HELD), Decision(OLD, MEMORY, 5, QUIET, KEPT)),
+        (STICKY, state(SETTLED, memory=HELD), Decision(OLD, MEMORY, 5, QUIET, KEPT)),
         # Exceptions: the pair counts, not the slot alone nor the backend alone.
-        (ACK, state(WATCHED, memory=HELD), Decision(OLD, MEMORY, 5, True, KEPT)),
-        (SYN, state(WATCHED, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
-        (ACK, state(YOUNG, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT, young=True)),
-        (SYN, state(YOUNG, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
-        (ACK, state(WATCHED, memory=Remembered(OLD, 6)), Decision(OLD, MEMORY, 6, False, KEPT)),
-        (ACK, state(WATCHED, memory=Remembered(NEW, 5)), Decision(NEW, MEMORY, 5, False, KEPT)),
-        (ACK, state(WATCHED, Fate.DRAIN, memory=HELD), Decision(OLD, MEMORY, 5, True, KEPT)),
+        (ACK, state(WATCHED, memory=HELD), Decision(OLD, MEMORY, 5, Tell.EXCEPTION, KEPT)),
+        (SYN, state(WATCHED, memory=HELD), Decision(OLD, MEMORY, 5, QUIET, KEPT)),
+        (ACK, state(YOUNG, memory=HELD), Decision(OLD, MEMORY, 5, Tell.YOUNG, KEPT)),
+        (SYN, state(YOUNG, memory=HELD), Decision(OLD, MEMORY, 5, QUIET, KEPT)),
+        (ACK, state(WATCHED, memory=Remembered(OLD, 6)), Decision(OLD, MEMORY, 6, QUIET, KEPT)),
+        (ACK, state(WATCHED, memory=Remembered(NEW, 5)), Decision(NEW, MEMORY, 5, QUIET, KEPT)),
+        (ACK, state(WATCHED, Fate.DRAIN, memory=HELD), Decision(OLD, MEMORY, 5, Tell.EXCEPTION, KEPT)),
         # A pin outranks memory, and is never an exception.
-        (ACK, state(SETTLED, pinned=OLD), Decision(OLD, PIN, None, False, NOTHING)),
+        (ACK, state(SETTLED, pinned=OLD), Decision(OLD, PIN, None, QUIET, NOTHING)),
         # A SYN on a pinned tuple opens a new connection: the pin was a former one's.
-        (SYN, state(SETTLED, pinned=OLD), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
-        (STICKY_SYN, state(SETTLED, pinned=OLD), Decision(OLD, PIN, None, False, NOTHING)),
-        (UDP, state(WATCHED, pinned=OTHER, memory=HELD), Decision(OTHER, PIN, None, False, NOTHING)),
-        (STICKY, state(SETTLED, pinned=OLD), Decision(OLD, PIN, None, False, NOTHING)),
+        (SYN, state(SETTLED, pinned=OLD), Decision(NEW, BY_SLOT, SLOT, QUIET, EMBRYO)),
+        (STICKY_SYN, state(SETTLED, pinned=OLD), Decision(OLD, PIN, None, QUIET, NOTHING)),
+        (UDP, state(WATCHED, pinned=OTHER, memory=HELD), Decision(OTHER, PIN, None, QUIET, NOTHING)),
+        (STICKY, state(SETTLED, pinned=OLD), Decision(OLD, PIN, None, QUIET, NOTHING)),
         # Draining: what opens a connection goes elsewhere, unless the source is what is kept.
-        (SYN, state(SETTLED, Fate.DRAIN, memory=HELD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
-        (ACK, state(SETTLED, Fate.DRAIN, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
-        (UDP, state(SETTLED, Fate.DRAIN, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
-        (STICKY_SYN, state(SETTLED, Fate.DRAIN, memory=HELD), Decision(OLD, MEMORY, 5, False, KEPT)),
-        (SYN, state(SETTLED, Fate.DRAIN, pinned=OLD), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
-        (ACK, state(SETTLED, Fate.DRAIN, pinned=OLD), Decision(OLD, PIN, None, False, NOTHING)),
+        (SYN, state(SETTLED, Fate.DRAIN, memory=HELD), Decision(NEW, BY_SLOT, SLOT, QUIET, ANEW)),
+        (ACK, state(SETTLED, Fate.DRAIN, memory=HELD), Decision(OLD, MEMORY, 5, QUIET, KEPT)),
+        (UDP, state(SETTLED, Fate.DRAIN, memory=HELD), Decision(OLD, MEMORY, 5, QUIET, KEPT)),
+        (STICKY_SYN, state(SETTLED, Fate.DRAIN, memory=HELD), Decision(OLD, MEMORY, 5, QUIET, KEPT)),
+        (SYN, state(SETTLED, Fate.DRAIN, pinned=OLD), Decision(NEW, BY_SLOT, SLOT, QUIET, EMBRYO)),
+        (ACK, state(SETTLED, Fate.DRAIN, pinned=OLD), Decision(OLD, PIN, None, QUIET, NOTHING)),
         # Moving: everything is decided again, by the slot
-        (SYN, state(SETTLED, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
-        (ACK, state(SETTLED, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
+        (SYN, state(SETTLED, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SLOT, QUIET, ANEW)),
+        (ACK, state(SETTLED, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SLOT, QUIET, ANEW)),
         # ... but its slot's former backend has nothing to do with what another one gave away,
-        (ACK, state(MOVING, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
-        (STICKY, state(MOVING, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SOURCE_SLOT, False, ANEW)),
+        (ACK, state(MOVING, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SLOT, QUIET, ANEW)),
+        (STICKY, state(MOVING, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SOURCE_SLOT, QUIET, ANEW)),
         # ... and may itself give away what is not remembered.
-        (ACK, state(table(before=OLD), Fate.DRAIN), Decision(OLD, TRANSITION, SLOT, False, EMBRYO)),
-        (SYN, state(table(before=OLD), Fate.DRAIN), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
-        (ACK, state(table(before=OLD), Fate.MOVE), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
-        (ACK, state(table(before=OLD), Fate.RESET), Decision(NEW, BY_SLOT, SLOT, False, EMBRYO)),
-        (ACK, state(SETTLED, Fate.MOVE, pinned=OLD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
+        (ACK, state(table(before=OLD), Fate.DRAIN), Decision(OLD, TRANSITION, SLOT, QUIET, EMBRYO)),
+        (SYN, state(table(before=OLD), Fate.DRAIN), Decision(NEW, BY_SLOT, SLOT, QUIET, EMBRYO)),
+        (ACK, state(table(before=OLD), Fate.MOVE), Decision(NEW, BY_SLOT, SLOT, QUIET, EMBRYO)),
+        (ACK, state(table(before=OLD), Fate.RESET), Decision(NEW, BY_SLOT, SLOT, QUIET, EMBRYO)),
+        (ACK, state(SETTLED, Fate.MOVE, pinned=OLD), Decision(NEW, BY_SLOT, SLOT, QUIET, ANEW)),
         (
             STICKY,
             state(SETTLED, Fate.MOVE, memory=HELD),
-            Decision(NEW, BY_SLOT, SOURCE_SLOT, False, ANEW),
+            Decision(NEW, BY_SLOT, SOURCE_SLOT, QUIET, ANEW),
         ),
-        (ACK, state(WATCHED, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
+        (ACK, state(WATCHED, Fate.MOVE, memory=HELD), Decision(NEW, BY_SLOT, SLOT, QUIET, ANEW)),
         (
             ACK,
             state(EMPTY, Fate.MOVE, memory=HELD),
-            Decision(None, DecidedBy.NO_BACKEND, SLOT, False, KEPT),
+            Decision(None, DecidedBy.NO_BACKEND, SLOT, QUIET, KEPT),
         ),
         (
             ACK,
             state(EMPTY, Fate.MOVE, pinned=OLD),
-            Decision(None, DecidedBy.NO_BACKEND, SLOT, False, NOTHING),
+            Decision(None, DecidedBy.NO_BACKEND, SLOT, QUIET, NOTHING),
         ),
         # Reset: the controller ends what exists; what opens a connection goes elsewhere, sticky or not.
-        (ACK, state(SETTLED, Fate.RESET, memory=HELD), Decision(None, DecidedBy.RESET, 5, False, KEPT)),
-        (UDP, state(SETTLED, Fate.RESET, memory=HELD), Decision(None, DecidedBy.RESET, 5, False, KEPT)),
-        (ACK, state(WATCHED, Fate.RESET, memory=HELD), Decision(None, DecidedBy.RESET, 5, False, KEPT)),
+        (ACK, state(SETTLED, Fate.RESET, memory=HELD), Decision(None, DecidedBy.RESET, 5, QUIET, KEPT)),
+        (UDP, state(SETTLED, Fate.RESET, memory=HELD), Decision(None, DecidedBy.RESET, 5, QUIET, KEPT)),
+        (ACK, state(WATCHED, Fate.RESET, memory=HELD), Decision(None, DecidedBy.RESET, 5, QUIET, KEPT)),
         (
             ACK,
             state(SETTLED, Fate.RESET, pinned=OLD),
-            Decision(None, DecidedBy.RESET, None, False, NOTHING),
+            Decision(None, DecidedBy.RESET, None, QUIET, NOTHING),
         ),
-        (SYN, state(SETTLED, Fate.RESET, memory=HELD), Decision(NEW, BY_SLOT, SLOT, False, ANEW)),
+        (SYN, state(SETTLED, Fate.RESET, memory=HELD), Decision(NEW, BY_SLOT, SLOT, QUIET, ANEW)),
         (
             STICKY_SYN,
             state(SETTLED, Fate.RESET, memory=HELD),
-            Decision(NEW, BY_SLOT, SOURCE_SLOT, False, ANEW),
+            Decision(NEW, BY_SLOT, SOURCE_SLOT, QUIET, ANEW),
         ),
     ],
 )
@@ -308,7 +297,9 @@ def test_a_remembered_connection_of_a_normal_backend_never_moves_whatever_the_ta
     switch = state(slots, memory=Remembered(backend, slot, generation))
     decision = decide(PACKETS[packet], switch)
     assert (decision.backend, decision.by, decision.slot) == (backend, DecidedBy.MEMORY, slot)
-    assert decision.exception == (packet != SYN and (backend << 16 | slot) in slots.watched.tolist())
+    assert (decision.tell is Tell.EXCEPTION) == (
+        packet != SYN and (backend << 16 | slot) in slots.watched.tolist()
+    )
 
 
 @given(tables(), tables(), st.lists(st.sampled_from([ACK, SYN]), min_size=1, max_size=5))
