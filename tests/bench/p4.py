@@ -30,6 +30,7 @@ from p4src.compile import outputs
 from p4src.diff import diff
 from p4src.ids import Op
 from p4src.target import P4Target
+from tests.bench import p4carried
 from tests.bench import p4frames as frames
 from tests.bench import p4scene as scene
 from tests.bench.p4memory import occupancy
@@ -55,10 +56,11 @@ DEADLINE = 15.0
 _CPU_PORT = 510
 _PATIENCE = 0.0002
 PICTURE = Path(__file__).with_name("plots") / "memory.svg"
+CARRIED = PICTURE.with_name("carried.svg")
 
 
 def run() -> dict[str, object]:
-    """Measure every kind of switch that is here, both programs in turn on each; draws ``PICTURE`` again."""
+    """Measure every kind of switch that is here, both programs in turn on each; draws the pictures again."""
     if os.geteuid() != 0:
         raise RuntimeError("network namespaces need root")
     kinds = ["embedded", *(["bmv2"] if shutil.which(BMV2) else [])]
@@ -72,11 +74,14 @@ def run() -> dict[str, object]:
         control.append(asyncio.run(_control(kind)))
     memory = occupancy()
     PICTURE.write_text(svg(memory))
+    carried = [p4carried.carried(share) for share in p4carried.SHARES]
+    CARRIED.write_text(p4carried.svg(carried))
     return {
         **found,
         "packets_per_s": packets,
         "control": control,
         "memory": [row._asdict() for row in memory],
+        "carried": [row._asdict() for row in carried],
     }
 
 

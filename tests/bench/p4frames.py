@@ -33,9 +33,9 @@ def reported(connections: int) -> list[bytes]:
     return [_tcp(to, number, scene.MODES[Mode.DR], _ACK) for number in range(connections)]
 
 
-def opening(client: IPv4Address, client_port: int) -> tuple[bytes, bytes]:
-    """SYN of a connection to the first listener, and the packet that establishes it."""
-    to, port = mac_bytes("02:45:56:00:01:01"), scene.MODES[Mode.DR]
+def opening(client: IPv4Address, client_port: int, port: int) -> tuple[bytes, bytes]:
+    """SYN of a connection to a listener, and the packet that establishes it."""
+    to = mac_bytes("02:45:56:00:01:01")
     return _from(client, client_port, to, port, _SYN), _from(client, client_port, to, port, _ACK)
 
 

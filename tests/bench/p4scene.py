@@ -53,8 +53,10 @@ def source(number: int) -> tuple[IPv4Address, int]:
     return IPv4Address(0x0A000101 + number % 250), 1024 + number
 
 
-def target(pinned: int = 0, cells: int = 1 << 16) -> P4Target:
+def target(pinned: int = 0, cells: int = 1 << 16, tracked: float = 1.0) -> P4Target:
     """What the switch holds; reports are not limited. ``cells`` of each way of its memory are used, a power of two.
+
+    ``tracked``: the share of slots that are, of listeners that do not remember all and whose slots have moved.
 
     ``pinned`` connections of the first listener, from ``source(n)``, are pinned as another switch's: each of their
     packets is reported.
@@ -72,9 +74,10 @@ def target(pinned: int = 0, cells: int = 1 << 16) -> P4Target:
     )
     now = maglev.build([maglev.WeightedBackend(f"s{n}", n, 1) for n in _SERVERS], _SLOTS)
     nothing = np.zeros(_SLOTS, np.uint16)
+    class_ = (np.arange(_SLOTS) < tracked * _SLOTS).astype(np.uint16)
     pools = {
         POOL: _pool(POOL, SlotTable(now, nothing)),
-        TRACKED_POOL: _pool(TRACKED_POOL, SlotTable(now, nothing, class_=nothing + 1, home=now)),
+        TRACKED_POOL: _pool(TRACKED_POOL, SlotTable(now, nothing, class_=class_, home=now * class_)),
     }
     pins = tuple(
         HeldPin(PinSpec(n, 1, Protocol.TCP, *source(n), _SERVERS[n % 10]), PinRole.SIBLING, 0)
