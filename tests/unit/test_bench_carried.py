@@ -1,4 +1,4 @@
-"""What a switch carries by its tracked share: theory, the compiled program and the picture of the P4 page say the same."""
+"""What a switch carries by its tracked share: theory, the compiled program and the picture say the same."""
 
 from __future__ import annotations
 
