@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -90,7 +90,7 @@ def _packets(kind: str) -> list[dict[str, object]]:
 
     Each figure is the median of rounds taken in turn.
     """
-    rows: dict[tuple[str, str], list[float]] = {}
+    rows: dict[tuple[str, str], list[_Rate]] = {}
     with _switch(kind, "l2") as plain, _switch(kind, "balancer") as ours:
         asyncio.run(_load(ours, scene.target()))
         for _ in range(ROUNDS):
@@ -100,32 +100,46 @@ def _packets(kind: str) -> list[dict[str, object]]:
                     opening, established = frames.connections(port, FLOWS)
                     ours.throughput(opening, passes=2)
                     rows.setdefault((mode, slots), []).append(ours.throughput(established))
-    base = median(rows[_PLAIN])
+    base = _medians(rows[_PLAIN])
     return [
         {
             "switch": kind,
             "program": name,
             "slots": slots,
-            "packets_per_s": median(found),
-            "of_l2": median(found) / base,
+            "packets_per_s": found.packets_per_s,
+            "of_l2": found.packets_per_s / base.packets_per_s,
+            "us_per_packet": found.us_per_packet,
+            "us_of_l2": found.us_per_packet / base.us_per_packet,
         }
-        for (name, slots), found in rows.items()
+        for (name, slots), found in ((each, _medians(found)) for each, found in rows.items())
     ]
+
+
+class _Rate(NamedTuple):
+    """How fast frames came through."""
+
+    packets_per_s: float
+    us_per_packet: float
+    """Processor time of the switch: what holds on a machine that has more to do."""
+
+
+def _medians(found: Sequence[_Rate]) -> _Rate:
+    return _Rate(median(each.packets_per_s for each in found), median(each.us_per_packet for each in found))
 
 
 class _Bench:
     """A switch in a namespace of its own, with a raw socket at the far end of each port's cable."""
 
-    def __init__(self, space: str, address: str, sockets: dict[int, socket.socket]) -> None:
-        self.space, self.address, self.sockets = space, address, sockets
+    def __init__(self, space: str, address: str, sockets: dict[int, socket.socket], process: int) -> None:
+        self.space, self.address, self.sockets, self._process = space, address, sockets, process
 
-    def throughput(self, sent: Sequence[bytes], passes: int = 0) -> float:
-        """Frames a second that come out of port 2; ``passes`` over the frames, or ``SECONDS`` of them if 0.
+    def throughput(self, sent: Sequence[bytes], passes: int = 0) -> _Rate:
+        """Frames that come out of port 2; ``passes`` over the frames, or ``SECONDS`` of them if 0.
 
         Raises RuntimeError when more than a tenth is lost.
         """
         into, begin = self.sockets[1], self._received()
-        started, count, lost = time.perf_counter(), 0, 0
+        started, used, count, lost = time.perf_counter(), self._used(), 0, 0
         enough = passes * len(sent) if passes else None
         while count != enough and (enough or time.perf_counter() - started < SECONDS):
             into.send(sent[count % len(sent)])
@@ -136,7 +150,7 @@ class _Bench:
         took = time.perf_counter() - started
         if lost > count / 10:
             raise RuntimeError(f"{self.space}: {lost} of {count} frames were lost")
-        return (count - lost) / took
+        return _Rate((count - lost) / took, (self._used() - used) / (count - lost) * 1e6)
 
     def _wait(self, begin: int, enough: int) -> int:
         """Until so many frames came out since ``begin``; how many of them are lost."""
@@ -149,6 +163,11 @@ class _Bench:
             elif time.perf_counter() - since > _LOST:
                 return enough - got
         return 0
+
+    def _used(self) -> float:
+        """Processor time of the switch, seconds."""
+        words = Path(f"/proc/{self._process}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
     def _received(self) -> int:
         with netns.enter(self.space):
@@ -171,7 +190,7 @@ def _switch(kind: str, program: str) -> Iterator[_Bench]:
             )
         stack.callback(_end, process)
         _await(folder / "p4", process, folder / "log")
-        yield _Bench(space, address, sockets)
+        yield _Bench(space, address, sockets, process.pid)
 
 
 def _command(kind: str, program: str, address: str) -> list[str]:
