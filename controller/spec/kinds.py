@@ -40,9 +40,9 @@ KINDS = {
     kind.name: kind
     for kind in (
         Kind("ovs", Protocol.OPENFLOW, "ovs-jenkins", range(1, 0xFF00), sees_bfd=True, tracks=True),
-        Kind("bmv2", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True),
-        Kind("embedded", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True),
-        Kind("tofino", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, driven=False),
+        Kind("bmv2", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, tracks=True),
+        Kind("embedded", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, tracks=True),
+        Kind("tofino", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, tracks=True, driven=False),
     )
 }
 
