@@ -92,7 +92,8 @@ def test_the_cell_of_a_connection_is_where_python_says(embedded: EmbeddedBox) ->
         Service(n, mode, version)
         for n, (mode, version) in enumerate(((m, v) for m in Mode for v in (4, 6)), 1)
     )
-    Keeper([embedded], Scene(services))
+    scene = Scene(services)
+    Keeper([embedded], scene)
     for service in services:
         for number in range(20):
             talk = Talk(service, client_address(77 * number, service.version), 5000 + 731 * number)
@@ -101,7 +102,7 @@ def test_the_cell_of_a_connection_is_where_python_says(embedded: EmbeddedBox) ->
             where = place(keyed, fullnat=service.mode is Mode.FULLNAT)
             cell = embedded.register("cells0")[where.ways[0]]
             assert cell >> 64 == where.digest
-            assert cell >> 32 & 0xFFFF == slot(talk.client, talk.port, 256)
+            assert cell >> 48 & 0xFFFF == scene.table.now[slot(talk.client, talk.port, 256)]
 
 
 def test_many_places_at_once_are_those_of_one_at_a_time() -> None:
