@@ -9,6 +9,7 @@ It counts who may get packets: lb switches that are admitted, and those that an 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 
 from controller.clock import Clock
@@ -17,8 +18,14 @@ from controller.core.fleet import Fleet, SwitchTask
 from controller.core.state import Names
 from controller.plan.duty import PlanInput
 from controller.plan.pins import PinBook
-from controller.plan.tracking import MARGIN, NEVER, UNHELD, Held
+from controller.plan.tracking import NEVER, Held
 from controller.spec.types import Intent, Role, Switch
+
+_LATE = 10.0
+"""Seconds by which pins may come late to a switch. Under load there is always one that has not arrived: a slot settles
+by what was heard until a time of which all pins are everywhere."""
+_BOOKS = 256
+"""Versions of the book of pins that are remembered: one for each look in which pins came or went."""
 
 
 class Holdings:
@@ -41,8 +48,10 @@ class Holdings:
         """When a report may have been lost for the last time."""
         self._refused = pins.refused
         """Connections that had found the book full."""
+        self._books: deque[tuple[int, float]] = deque([(pins.version, clock.now())], maxlen=_BOOKS)
+        """Versions of the book of pins, and until when each was the newest."""
         self._pinned = NEVER
-        """When every lb switch was last seen to hold all pins."""
+        """The latest time of which every lb switch holds all pins that there were."""
         self._edges: dict[int, PlanInput] = {}
         """What each edge took last, whether it is here or not."""
 
@@ -57,16 +66,20 @@ class Holdings:
             return Held(0, pinned=False, lost=now)
         return Held(
             min((_revision(task, key) for task in here), default=0),
-            self._pinned >= now - MARGIN / 2,
+            self._pinned >= now - _LATE,
             max([self._lost, *(task.holding.lost for task in here)]),
-            min((task.holding.heard for task in here), default=UNHELD),
+            min([self._pinned, *(task.holding.heard for task in here)]),
         )
 
     def _look(self, here: list[SwitchTask], now: float) -> None:
         if self._pins.refused != self._refused:
             self._lost, self._refused = now, self._pins.refused
-        if all(task.pins_version >= self._pins.version for task in here):
-            self._pinned = now
+        newest = self._pins.version
+        held = min((task.pins_version for task in here), default=newest)
+        if self._books and self._books[-1][0] == newest:
+            self._books.pop()
+        self._books.append((newest, now))
+        self._pinned = max([self._pinned, *(until for version, until in self._books if version <= held)])
 
     def _used(self) -> Iterator[Switch]:
         """lb switches that packets may come to."""

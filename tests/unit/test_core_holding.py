@@ -117,11 +117,27 @@ def test_reports_that_a_switch_held_back_are_noticed_when_it_is_read(fabric: Fab
 def test_pins_count_once_every_lb_switch_has_them(fabric: Fabric) -> None:
     assert fabric.held().pinned
     pins = fabric.core.world.pins
+    before = fabric.clock.now()
     pins.report("lb1", PinKey(1, ip_address("192.0.2.1"), 5), Protocol.TCP, 1)
-    fabric.clock.time += MARGIN
+    fabric.clock.time += 5.0
+    for task in fabric.tasks.values():
+        task.holding.heard = fabric.clock.now()
+    assert fabric.held().heard == before, "what was reported since may have no pin everywhere"
+    fabric.clock.time += 10.0
     assert not fabric.held().pinned
     fabric.take()
     assert fabric.held().pinned
+
+
+def test_pins_that_come_all_the_time_keep_no_slot_from_settling(fabric: Fabric) -> None:
+    for port in range(300):
+        fabric.core.world.pins.report("lb1", PinKey(1, ip_address("192.0.2.1"), port), Protocol.TCP, 1)
+        fabric.clock.time += 1.0
+        held = fabric.held()
+        for task in fabric.tasks.values():
+            task.holding.heard, task.pins_version = fabric.clock.now(), fabric.core.world.pins.version - 1
+        assert held.pinned or port < 2
+        assert held.heard >= fabric.clock.now() - 3.0 or port < 3
 
 
 def test_a_connection_that_found_the_book_full_is_a_lost_report(fabric: Fabric) -> None:
