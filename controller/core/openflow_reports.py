@@ -16,8 +16,7 @@ from controller.frames.quote import Quoted, quoted, redirect_error
 from controller.frames.reset import tcp_reset
 from controller.frames.toobig import packet_too_big
 from controller.frames.tuple import tuple_of
-from controller.ovs_hash import slot as slot_of
-from controller.plan.duty import local_address, tracks
+from controller.plan.duty import local_address, slotting, tracks
 from controller.plan.pins import PinKey
 from controller.southbound.driver import Send
 from controller.southbound.openflow.driver import OpenFlowPacket
@@ -132,7 +131,7 @@ class OpenFlowReports:
         backend = self._pinning.backend(PinKey(number, client, port))
         if backend is None:
             state = seen.known.world.state_of(listener)
-            slot = slot_of(client, port, len(state.now))
+            slot = slotting(seen.known.world, seen.switch, listener).slot(client, port)
             follows = tracks(seen.known.world, seen.switch, listener)
             former = state.tracked_table.base[slot] if follows else state.before[slot]
             backend = int(former or state.now[slot])

@@ -22,11 +22,11 @@ from __future__ import annotations
 from controller.spec.switch import ListenerSpec, VipSpec
 from flows.actions import Action, Bits, Clone, Conntrack, Load, Move, Report, Set, whole
 from flows.entries import Flow, flow
-from flows.fields import CT_INV, CT_TRK, FRAG_ANY, FRAG_FIRST, FRAG_LATER
+from flows.fields import CT_INV, CT_TRK, FRAG_ANY, FRAG_FIRST, FRAG_LATER, TRACKED
 from flows.match import Match
 from flows.spec import FAMILIES, Family, Here, family, family_of, packets
 from flows.stages import entry
-from flows.stages.listener import TRACKED, regs, zones
+from flows.stages.listener import regs, zones
 from flows.stages.memory import FROM_MARK, KEEP, UNKNOWN
 from flows.tables import (
     BACKEND,

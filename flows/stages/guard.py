@@ -1,6 +1,6 @@
 """`guard`: meters for new connections: by source prefix, by listener, and for packets that are not remembered.
 
-    SYN ─► prefix ─► guard ─► pin ... memory finds nothing ─► unknown ─► hash
+    SYN ─► prefix ─► guard ─► pin, or the datapath's hash ... memory finds nothing ─► unknown ─► hash
 
 Only a packet that would open a connection is metered: bare SYNs at once, other TCP packets and UDP when neither
 pin nor memory knows them. Established traffic never meets a meter.
@@ -8,10 +8,12 @@ pin nor memory knows them. Established traffic never meets a meter.
 
 from __future__ import annotations
 
+from controller.spec.spread import Spread
 from controller.spec.switch import ListenerSpec
 from flows.entries import Flow, Meter, flow
 from flows.match import Match
 from flows.spec import Here, family_of
+from flows.stages import slotted
 from flows.tables import (
     FLAG_SYN,
     FLAGS,
@@ -32,16 +34,18 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
     placed = here.placed
     cookie = placed.cookie(Kind.STATIC)
     this = Match.of(**{LISTENER: listener.id})
-    out = []
+    hashes = slotted.hashes(placed) if listener.spread is Spread.DATAPATH else ()
+    out = [flow(placed.table(Stage.GUARD), 5, this, hashes, cookie=cookie)] if hashes else []
     for guard in listener.guards:
         if guard.prefix is not None:
             match = this.plus(
                 **{"eth_type": family_of(listener).eth_type, family_of(listener).src: guard.prefix}
             )
-            table, after = Stage.PREFIX, Stage.GUARD
+            table, after, then = Stage.PREFIX, Stage.GUARD, ()
             priority = 10 + guard.prefix.prefixlen
         else:
-            match, table, after, priority = this, Stage.GUARD, Stage.PIN, 10
+            match, table, priority = this, Stage.GUARD, 10
+            after, then = (None, hashes) if hashes else (Stage.PIN, ())
             unknown = this.plus(**{FLAGS: (0, FLAG_SYN)})
             hashed = placed.table(Stage.HASH)
             out.append(
@@ -59,8 +63,9 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
                 placed.table(table),
                 priority,
                 match,
+                then,
                 cookie=cookie,
-                goto=placed.table(after),
+                goto=None if after is None else placed.table(after),
                 meter=placed.meter(Meters.GUARDS + guard.number),
             )
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from controller.spec.spread import Spread
 from controller.spec.types import Address, Switch
 from tests.conformance.moment import Moment
 
@@ -101,6 +102,8 @@ class Target(Protocol):
     name: str
     switch: Switch
     """As the intent has it; ports are those of ``scenario.PORTS``."""
+    spread: Spread
+    """Of its pools."""
     reasons: frozenset[Reason]
     """What it would report."""
 

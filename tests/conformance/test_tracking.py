@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from controller.ovs_hash import slot as slot_of
+from controller.plan.duty import slotting
 from controller.plan.pool import PoolState
 from controller.plan.slotrule import Choice, Memory, Report, choose
 from controller.spec.slots import SlotTable
+from controller.spec.spread import Spread
 from controller.spec.switch import PERIODS, Fate
 from flows.entries import Target
 from tests.conformance import ovs
 from tests.conformance.conftest import live
 from tests.conformance.plant import EMBRYONIC, Plant
 from tests.conformance.says import Connection, Log, new_mark
-from tests.conformance.scenario import DR, pool, server, web
+from tests.conformance.scenario import DR, Setup, pool, server
 from tests.conformance.target import Heard, Reason
 
 KEY = "web/tcp"
@@ -44,9 +45,9 @@ _SAID = {
 }
 
 
-@pytest.fixture(scope="module")
-def switch() -> Iterator[ovs.OpenVSwitch]:
-    with live("rule") as made:
+@pytest.fixture(scope="module", params=list(Spread))
+def switch(request: pytest.FixtureRequest) -> Iterator[ovs.OpenVSwitch]:
+    with live("rule", spread=request.param) as made:
         yield made
 
 
@@ -75,7 +76,7 @@ class Life:
     story: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.plant = Plant(web("b1", "b2"), self.switch.switch)
+        self.plant = Plant(Setup((pool("b1", "b2"),), (DR,)), self.switch.switch, spread=self.switch.spread)
         self.switch.forget()
         self._apply()
 
@@ -147,7 +148,9 @@ class Life:
     def _chosen(self, made: Known, *, syn: bool) -> tuple[Choice, int]:
         state = self.state
         packet = made.connection.packet
-        slot = slot_of(packet.source, packet.source_port, len(state.now))
+        world = self.plant.world()
+        found = slotting(world, self.plant.switch, world.intent.listeners()[0])
+        slot = found.slot(packet.source, packet.source_port)
         fates = state.fates
         gone = [number for number, fate in fates.items() if fate in (Fate.MOVE, Fate.RESET)]
         entry, memory = state.tracking.entry(slot, gone), made.entry

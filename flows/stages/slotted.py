@@ -1,0 +1,147 @@
+"""`slotted`: the slot of a TCP connection without a decision of its own in the switch's cache.
+
+    bits       entry, or hash ─► bits of port and address are the slot
+    datapath   entry, or guard ─► group: the datapath hashes, and the packet comes back ─► slotted ─► pin
+               hash (the packet brings its hash along) ─► bits of the hash are the slot
+
+A ``select`` group without a selection method has the datapath hash its packets. Its buckets would be 256 at most; but
+what comes to the only bucket has the hash in ``dp_hash``, of which any bits can be moved. Open vSwitch then caches one
+decision for each slot, where ``multipath`` costs one for each connection. A group hashes a packet once: there can be
+one on its way through the switch.
+
+Slots are taken from here wherever they are needed. Listeners that remember all connections have the hash of ``choose``.
+"""
+
+from __future__ import annotations
+
+from controller.spec.spread import PORT_FROM, Spread, bit_counts
+from controller.spec.switch import ListenerSpec, PoolSpec
+from flows.actions import (
+    Action,
+    Bits,
+    Clone,
+    Conntrack,
+    Load,
+    Move,
+    Report,
+    Resubmit,
+    Set,
+    ToGroup,
+    pack_all,
+    whole,
+)
+from flows.entries import SELECT, Bucket, Flow, Group, flow
+from flows.fields import FRAG_FIRST, TRACKED
+from flows.match import PROTO_TCP, Match
+from flows.messages import ANY
+from flows.spec import FAMILIES, Family, Here, family_of, src_field
+from flows.tables import (
+    BACKEND,
+    FLAG_FORGET,
+    FLAG_REMEMBER,
+    FLAG_TRIAL,
+    FLAGS,
+    PERIOD,
+    POOL,
+    SLOT,
+    TRACK,
+    ZONE_NEW,
+    ZONE_NOW,
+    Kind,
+    Meters,
+    Placed,
+    Stage,
+)
+
+HASHED = "reg0"
+"""Has the datapath's hash when the switch is asked for it; ``SLOW`` that of the slow path."""
+SLOW = "reg1"
+_TRACKS = (0, FLAG_REMEMBER)
+
+
+def group(placed: Placed) -> Group:
+    """The group that has the datapath hash."""
+    back = pack_all((Resubmit(placed.table(Stage.SLOTTED)),))
+    return Group(placed.place.groups_from, (Bucket(ANY, back, weight=1),), SELECT)
+
+
+def hashes(placed: Placed) -> tuple[Action, ...]:
+    """Let the datapath hash a packet; it goes on at ``slotted``."""
+    return (ToGroup(group(placed).id),)
+
+
+def claimed(listener: ListenerSpec) -> tuple[Action, ...]:
+    """What a listener's claim loads of the slot."""
+    if listener.spread is not Spread.BITS:
+        return ()
+    return _bits(family_of(listener), src_field(listener), listener.slots)
+
+
+def static(here: Here) -> list[Flow]:
+    """What the switch is asked for: the hash of a packet of the controller's own."""
+    placed = here.placed
+    asked = Match.of(**{FLAGS: (FLAG_TRIAL, FLAG_TRIAL)})
+    tell = (Move(whole("dp_hash"), whole(HASHED)), Report(placed.meter(Meters.REPORTS)))
+    return [flow(placed.table(Stage.SLOTTED), 60, asked, tell, cookie=placed.cookie(Kind.HASH))]
+
+
+def pool(here: Here, made: PoolSpec) -> list[Flow]:
+    """Slots of one pool's connections, on their way to ``pin``, and wherever they are needed again."""
+    if made.spread is Spread.OWN:
+        return []
+    again = [each for kin in FAMILIES for each in _again(here, kin, made)]
+    if made.spread is Spread.BITS:
+        return again
+    placed = here.placed
+    this = Match.of(**{POOL: made.id})
+    slot = (*_hash(made.slots), Resubmit(placed.table(Stage.PIN)))
+    return [flow(placed.table(Stage.SLOTTED), 10, this, slot, cookie=placed.cookie(Kind.STATIC)), *again]
+
+
+def _again(here: Here, kin: Family, made: PoolSpec) -> list[Flow]:
+    """In place of ``choose``'s hash, for listeners that do not remember all."""
+    placed = here.placed
+    table, after, cookie = placed.table(Stage.HASH), placed.table(Stage.SLOT), placed.cookie(Kind.STATIC)
+    these = kin.ip.plus(ip_proto=PROTO_TCP, **{POOL: made.id, FLAGS: _TRACKS})
+    first = these.plus(ip_frag=FRAG_FIRST, ct_state=TRACKED)
+    period = Load(made.period, Bits(TRACK, *PERIOD))
+    if made.spread is Spread.DATAPATH:
+        slot = (*_hash(made.slots), period)
+        return [flow(table, 25, these, slot, cookie=cookie, goto=after), *_untold(here, first)]
+    whole_packet, of_fragment = (
+        (*_bits(kin, field, made.slots), period) for field in ("tcp_src", "ct_tp_src")
+    )
+    return [
+        flow(table, 25, these, whole_packet, cookie=cookie, goto=after),
+        flow(table, 26, first, of_fragment, cookie=cookie, goto=after),
+    ]
+
+
+def _untold(here: Here, first: Match) -> list[Flow]:
+    """The datapath leaves the ports of fragments out of its hash: the controller has to say whose they are.
+
+    Those that wait for this one, where the connection would be remembered, are called off.
+    """
+    placed = here.placed
+    table, cookie = placed.table(Stage.HASH), placed.cookie(Kind.UNSLOTTED)
+    ask = Report(placed.meter(Meters.REPORTS))
+    out = []
+    for priority, flags, zone in ((27, FLAG_REMEMBER | FLAG_FORGET, ZONE_NOW), (26, FLAG_REMEMBER, ZONE_NEW)):
+        match = first.plus(**{FLAGS: (flags & ~FLAG_REMEMBER, flags)})
+        off = Clone((Load(0, whole(BACKEND)), Conntrack(zone, placed.table(Stage.BACKEND))))
+        out.append(flow(table, priority, match, (ask, off), cookie=cookie))
+    return out
+
+
+def _bits(kin: Family, port: str, slots: int) -> tuple[Action, ...]:
+    counts = bit_counts(slots)
+    return (
+        Set(SLOT, 0),
+        Move(Bits(port, PORT_FROM, counts.port), Bits(SLOT, 0, counts.port)),
+        Move(Bits(kin.src, 0, counts.address), Bits(SLOT, counts.port, counts.address)),
+    )
+
+
+def _hash(slots: int) -> tuple[Action, ...]:
+    count = slots.bit_length() - 1
+    return (Set(SLOT, 0), Move(Bits("dp_hash", 0, count), Bits(SLOT, 0, count)))
