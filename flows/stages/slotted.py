@@ -102,8 +102,9 @@ def _again(here: Here, kin: Family, made: PoolSpec) -> list[Flow]:
     """In place of ``choose``'s hash, for listeners that do not remember all."""
     placed = here.placed
     table, after, cookie = placed.table(Stage.HASH), placed.table(Stage.SLOT), placed.cookie(Kind.STATIC)
-    these = kin.ip.plus(ip_proto=PROTO_TCP, **{POOL: made.id, FLAGS: _TRACKS})
-    first = these.plus(ip_frag=FRAG_FIRST, ct_state=TRACKED)
+    all_packets = kin.ip.plus(ip_proto=PROTO_TCP, **{POOL: made.id})
+    these = all_packets.plus(**{FLAGS: _TRACKS})
+    first = all_packets.plus(ip_frag=FRAG_FIRST, ct_state=TRACKED)
     period = Load(made.period, Bits(TRACK, *PERIOD))
     if made.spread is Spread.DATAPATH:
         slot = (*_hash(made.slots), period)
@@ -113,7 +114,7 @@ def _again(here: Here, kin: Family, made: PoolSpec) -> list[Flow]:
     )
     return [
         flow(table, 25, these, whole_packet, cookie=cookie, goto=after),
-        flow(table, 26, first, of_fragment, cookie=cookie, goto=after),
+        flow(table, 26, first.plus(**{FLAGS: _TRACKS}), of_fragment, cookie=cookie, goto=after),
     ]
 
 
