@@ -150,7 +150,7 @@ class Kind(IntEnum):
     AGED = 21
     HOME = 22
     HASH = 23
-    UNSLOTTED = 24
+    FRAGMENT_UNKNOWN = 24
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from controller.core.directory import Directory
+from controller.core.openflow_fragments import remembered
 from controller.core.pinning import Pinning
 from controller.core.questions import Questions
 from controller.frames.quote import Quoted, quoted, redirect_error
@@ -87,6 +88,8 @@ class OpenFlowReports:
                 yield from _reset(seen)
             case Kind.TOO_BIG:
                 yield from _too_big(seen)
+            case Kind.FRAGMENT_UNKNOWN:
+                yield from self._fragment(seen)
             case Kind.ICMP_KNOWN if _has(seen, seen.event.fields.get(BACKEND, 0)):
                 yield from self._known(seen, now)
             case Kind.ICMP_KNOWN | Kind.ICMP_UNKNOWN:
@@ -119,6 +122,15 @@ class OpenFlowReports:
         if others.keys() <= question.asked:
             question.answered = True
             yield from self._decide(seen, inside)
+
+    def _fragment(self, seen: _Reported) -> Iterator[Send]:
+        listener, flow = seen.listener, tuple_of(seen.event.frame)
+        if listener is not None and flow is not None:
+            key = PinKey(seen.event.fields[LISTENER], flow.source, flow.source_port)
+            pinned = self._pinning.backend(key)
+            made = remembered(seen.event, seen.known, seen.switch, listener, pinned)
+            if made is not None:
+                yield made
 
     def _decide(self, seen: _Reported, inside: Quoted) -> Iterator[Send]:
         address, server_port = inside.server_side

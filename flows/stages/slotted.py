@@ -19,8 +19,6 @@ from controller.spec.switch import ListenerSpec, PoolSpec
 from flows.actions import (
     Action,
     Bits,
-    Clone,
-    Conntrack,
     Load,
     Move,
     Report,
@@ -31,13 +29,10 @@ from flows.actions import (
     whole,
 )
 from flows.entries import SELECT, Bucket, Flow, Group, flow
-from flows.fields import FRAG_FIRST, TRACKED
 from flows.match import PROTO_TCP, Match
 from flows.messages import ANY
 from flows.spec import FAMILIES, Family, Here, family_of, src_field
 from flows.tables import (
-    BACKEND,
-    FLAG_FORGET,
     FLAG_REMEMBER,
     FLAG_TRIAL,
     FLAGS,
@@ -45,8 +40,6 @@ from flows.tables import (
     POOL,
     SLOT,
     TRACK,
-    ZONE_NEW,
-    ZONE_NOW,
     Kind,
     Meters,
     Placed,
@@ -56,7 +49,6 @@ from flows.tables import (
 HASHED = "reg0"
 """Has the datapath's hash when the switch is asked for it; ``SLOW`` that of the slow path."""
 SLOW = "reg1"
-_TRACKS = (0, FLAG_REMEMBER)
 
 
 def group(placed: Placed) -> Group:
@@ -89,7 +81,7 @@ def pool(here: Here, made: PoolSpec) -> list[Flow]:
     """Slots of one pool's connections, on their way to ``pin``, and wherever they are needed again."""
     if made.spread is Spread.OWN:
         return []
-    again = [each for kin in FAMILIES for each in _again(here, kin, made)]
+    again = [_again(here, kin, made) for kin in FAMILIES]
     if made.spread is Spread.BITS:
         return again
     placed = here.placed
@@ -98,40 +90,14 @@ def pool(here: Here, made: PoolSpec) -> list[Flow]:
     return [flow(placed.table(Stage.SLOTTED), 10, this, slot, cookie=placed.cookie(Kind.STATIC)), *again]
 
 
-def _again(here: Here, kin: Family, made: PoolSpec) -> list[Flow]:
+def _again(here: Here, kin: Family, made: PoolSpec) -> Flow:
     """In place of ``choose``'s hash, for listeners that do not remember all."""
     placed = here.placed
-    table, after, cookie = placed.table(Stage.HASH), placed.table(Stage.SLOT), placed.cookie(Kind.STATIC)
-    all_packets = kin.ip.plus(ip_proto=PROTO_TCP, **{POOL: made.id})
-    these = all_packets.plus(**{FLAGS: _TRACKS})
-    first = all_packets.plus(ip_frag=FRAG_FIRST, ct_state=TRACKED)
+    table, cookie = placed.table(Stage.HASH), placed.cookie(Kind.STATIC)
+    these = kin.ip.plus(ip_proto=PROTO_TCP, **{POOL: made.id, FLAGS: (0, FLAG_REMEMBER)})
+    slot = _bits(kin, "tcp_src", made.slots) if made.spread is Spread.BITS else _hash(made.slots)
     period = Load(made.period, Bits(TRACK, *PERIOD))
-    if made.spread is Spread.DATAPATH:
-        slot = (*_hash(made.slots), period)
-        return [flow(table, 25, these, slot, cookie=cookie, goto=after), *_untold(here, first)]
-    whole_packet, of_fragment = (
-        (*_bits(kin, field, made.slots), period) for field in ("tcp_src", "ct_tp_src")
-    )
-    return [
-        flow(table, 25, these, whole_packet, cookie=cookie, goto=after),
-        flow(table, 26, first.plus(**{FLAGS: _TRACKS}), of_fragment, cookie=cookie, goto=after),
-    ]
-
-
-def _untold(here: Here, first: Match) -> list[Flow]:
-    """The datapath leaves the ports of fragments out of its hash: the controller has to say whose they are.
-
-    Those that wait for this one, where the connection would be remembered, are called off.
-    """
-    placed = here.placed
-    table, cookie = placed.table(Stage.HASH), placed.cookie(Kind.UNSLOTTED)
-    ask = Report(placed.meter(Meters.REPORTS))
-    out = []
-    for priority, flags, zone in ((27, FLAG_REMEMBER | FLAG_FORGET, ZONE_NOW), (26, FLAG_REMEMBER, ZONE_NEW)):
-        match = first.plus(**{FLAGS: (flags & ~FLAG_REMEMBER, flags)})
-        off = Clone((Load(0, whole(BACKEND)), Conntrack(zone, placed.table(Stage.BACKEND))))
-        out.append(flow(table, priority, match, (ask, off), cookie=cookie))
-    return out
+    return flow(table, 25, these, (*slot, period), cookie=cookie, goto=placed.table(Stage.SLOT))
 
 
 def _bits(kin: Family, port: str, slots: int) -> tuple[Action, ...]:

@@ -67,6 +67,7 @@ _REASONS = {
     Kind.PIN_SEEN: Reason.PIN_SEEN,
     Kind.PIN_STALE: Reason.PIN_STALE,
     Kind.RESET: Reason.RESET,
+    Kind.FRAGMENT_UNKNOWN: Reason.FRAGMENT,
     Kind.TOO_BIG: Reason.TOO_BIG,
     Kind.ICMP_KNOWN: Reason.ICMP,
     Kind.ICMP_UNKNOWN: Reason.ICMP,

@@ -63,6 +63,8 @@ class Reason(StrEnum):
     PIN_STALE = "pin stale"
     """A new connection with the ports of a pinned one."""
     RESET = "reset"
+    FRAGMENT = "fragment"
+    """The first of a TCP connection that is not remembered."""
     TOO_BIG = "too big"
     ICMP = "icmp"
 

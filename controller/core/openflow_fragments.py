@@ -1,0 +1,69 @@
+"""TCP in fragments, of listeners that do not remember all: the controller says whose they are.
+
+Pins and the datapath's hash go by ports, which a fragment does not show to the switch's flows.
+
+    first fragment of a connection that is not remembered ─► controller: pin, or slot ─► the switch remembers it
+    the same, sent again                                  ─► memory ─► its backend
+
+The switch cannot be given the fragment back: those that belong to it are gone. So it is taught by a segment without
+data that the controller makes up, which goes through its conntrack and no further.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from controller.core.directory import Directory
+from controller.frames.checksum import checksum, pseudo_header
+from controller.frames.packet import TCP, in_frame, ip_frame
+from controller.frames.tuple import Flow5, tuple_of
+from controller.plan.duty import slotting
+from controller.plan.slotrule import SETTLED
+from controller.southbound.driver import Send
+from controller.southbound.openflow.driver import OpenFlowPacket
+from controller.southbound.openflow.events import PacketIn
+from controller.spec.types import Listener, Switch
+from flows.actions import Conntrack, pack_all, whole
+from flows.actions import Set as SetField
+from flows.tables import CLASS, FOUND, LISTENER, PERIOD, TRACK, ZONE_NOW
+
+_SYN, _ACK = 2, 16
+_HEADER = struct.Struct("!HHIIBBHHH")
+_FIVE_WORDS = 5 << 4
+
+
+def remembered(
+    event: PacketIn, known: Directory, switch: Switch, listener: Listener, pinned: int | None
+) -> Send | None:
+    """What has ``switch`` remember the connection of a first fragment; ``pinned``: its backend, if it has a pin.
+
+    None where no backend takes it, or where the fragment is not what it should be.
+    """
+    flow = tuple_of(event.frame)
+    zone = event.fields.get(ZONE_NOW.field, 0) >> ZONE_NOW.low & 0xFFFF
+    if flow is None or flow.protocol != TCP or not zone:
+        return None
+    state = known.world.state_of(listener)
+    slot = slotting(known.world, switch, listener).slot(flow.source, flow.source_port)
+    table, tracking = state.tracked_table, state.tracking
+    now = int(table.now[slot])
+    former = 0 if flow.flags & (_SYN | _ACK) == _SYN else int(table.base[slot] or table.home[slot])
+    backend = pinned or former or now
+    if not backend:
+        return None
+    class_ = int(tracking.class_[slot]) if tracking.tracked[slot] else SETTLED
+    label = event.fields.get(LISTENER, 0) | class_ << CLASS[0] | 1 << FOUND[0] | tracking.period << PERIOD[0]
+    teach = Conntrack(zone, commit=True, mark=backend << 16 | slot, label=whole(TRACK))
+    return Send(
+        switch.name, OpenFlowPacket(_segment(event.frame, flow), pack_all((SetField(TRACK, label), teach)))
+    )
+
+
+def _segment(frame: bytes, flow: Flow5) -> bytes:
+    """A whole segment of the fragment's connection."""
+    packet = in_frame(frame)
+    assert packet is not None, "its tuple was read"
+    bare = _HEADER.pack(flow.source_port, flow.destination_port, 0, 0, _FIVE_WORDS, _ACK, 0, 0, 0)
+    sealed = checksum(pseudo_header(packet.source, packet.destination, TCP, len(bare)) + bare)
+    segment = bare[:16] + sealed.to_bytes(2, "big") + bare[18:]
+    return ip_frame(frame[:12], packet.source, packet.destination, TCP, segment)
