@@ -14,6 +14,7 @@ from controller.core.announce import Announcer
 from controller.core.conntrack import Conntrack
 from controller.core.directory import Directories
 from controller.core.fleet import Fleet, SwitchTask
+from controller.core.hashing import Hashing
 from controller.core.hello import Hellos
 from controller.core.intents import Change
 from controller.core.journal import Journal
@@ -72,6 +73,7 @@ class Parts:
     terms: Terms
     openflow_reports: OpenFlowReports
     p4_reports: P4Reports
+    hashing: Hashing
     journal: Journal
     clock: Clock
     driver: Callable[[Switch, object], AnyDriver]
@@ -160,6 +162,9 @@ class Controller:
                     "small_fragments_dropped", **trial.finding(self._name(event.session.id), event.cookie.id)
                 )
                 return
+            if event.cookie.kind is Kind.HASH:
+                p.hashing.heard(event)
+                return
             sends = p.openflow_reports.handle(event, known, here, now)
         else:
             sends = p.p4_reports.handle(event, known, here, now)
@@ -194,6 +199,7 @@ class Controller:
         p.fleet.disconnect(task.switch.id)
         p.targets.forget(task.driver)
         p.journal.event("switch_down", switch=task.switch.name)
+        p.hashing.decide()
         if task.retiring:
             self._release(task.switch)
         else:

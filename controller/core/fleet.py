@@ -9,7 +9,7 @@ connect ─► read ─► diff ─► write ─► synced ─┬─ plan change
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 
 from controller.clock import Clock
 from controller.core.audits import AuditReader, AuditTurns
@@ -44,6 +44,7 @@ class SwitchTask:
         journal: Journal,
         clock: Clock,
         turns: AuditTurns,
+        settle: Callable[[SwitchTask], Awaitable[None]],
     ) -> None:
         self.driver = driver
         self.wake = asyncio.Event()
@@ -64,6 +65,10 @@ class SwitchTask:
         self.problem = ""
         self.memory_short = ""
         """Why its conntrack could not be told to remember; empty: it was told, or has not to."""
+        self.hashes: bool | None = None
+        """Whether its datapath hashes as we do; None: not known yet."""
+        self.unlike = ""
+        """In what its hash differs; empty: in nothing, or it was not asked."""
         self.links_shut = ""
         """Why edges could not be let use its links; empty: they may, or its OVSDB is not ours to write."""
         self.timeouts: list[Timeouts] | None = None
@@ -78,6 +83,7 @@ class SwitchTask:
         self._clock = clock
         self._outbox: asyncio.Queue[Packet] = asyncio.Queue(OUTBOX)
         self._reader = AuditReader(turns)
+        self._settle = settle
         self._lease = asyncio.Event()
         self._until: Mapping[int, float] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -192,6 +198,14 @@ class SwitchTask:
             self._watcher.stale(self.switch)
 
     async def _converge(self) -> None:
+        await self._take_plan()
+        if not self.synced:
+            await self._settle(self)
+            await self._take_plan()
+            self.synced = True
+            self._watcher.synced(self)
+
+    async def _take_plan(self) -> None:
         want, changes = await self._targets.in_turn(self._lacking)
         if len(changes):
             await self._write(changes, want.target)
@@ -199,9 +213,6 @@ class SwitchTask:
             await self.driver.apply_leases()
         self._say_conflicts()
         self.pins_version, self.holding.world = want.pins, want.world
-        if not self.synced:
-            self.synced = True
-            self._watcher.synced(self)
 
     def _target(self) -> Planned:
         return self._targets.of(self.driver)
@@ -298,6 +309,10 @@ class SwitchTask:
                 self._say(error)
 
 
+async def _at_once(_: SwitchTask) -> None:
+    """Nothing is waited for."""
+
+
 class Fleet:
     """All connected switches, by id; their names are those of the intent that they follow."""
 
@@ -309,6 +324,8 @@ class Fleet:
         self._running: dict[int, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._turns = AuditTurns()
+        self.settle: Callable[[SwitchTask], Awaitable[None]] = _at_once
+        """What a switch that took its first plan waits for before it counts as synced; set by the one who assembles."""
 
     async def run(self) -> None:
         """Own the switches' tasks; until cancelled."""
@@ -357,7 +374,9 @@ class Fleet:
         """Begin with a switch whose stream is up; an older stream of it is cut."""
         number = driver.switch.id
         self.disconnect(number, abort=True)
-        task = SwitchTask(driver, self._targets, watcher, self._journal, self._clock, self._turns)
+        task = SwitchTask(
+            driver, self._targets, watcher, self._journal, self._clock, self._turns, self.settle
+        )
         self._tasks[number] = task
         self._start(number)
         return task

@@ -11,12 +11,10 @@ data that the controller makes up, which goes through its conntrack and no furth
 
 from __future__ import annotations
 
-import struct
-
 from controller.core.directory import Directory
-from controller.frames.checksum import checksum, pseudo_header
-from controller.frames.packet import TCP, in_frame, ip_frame
-from controller.frames.tuple import Flow5, tuple_of
+from controller.frames.packet import TCP
+from controller.frames.segment import acknowledgement
+from controller.frames.tuple import tuple_of
 from controller.plan.duty import slotting
 from controller.plan.slotrule import SETTLED
 from controller.southbound.driver import Send
@@ -28,8 +26,6 @@ from flows.actions import Set as SetField
 from flows.tables import CLASS, FOUND, LISTENER, PERIOD, TRACK, ZONE_NOW
 
 _SYN, _ACK = 2, 16
-_HEADER = struct.Struct("!HHIIBBHHH")
-_FIVE_WORDS = 5 << 4
 
 
 def remembered(
@@ -55,15 +51,5 @@ def remembered(
     label = event.fields.get(LISTENER, 0) | class_ << CLASS[0] | 1 << FOUND[0] | tracking.period << PERIOD[0]
     teach = Conntrack(zone, commit=True, mark=backend << 16 | slot, label=whole(TRACK))
     return Send(
-        switch.name, OpenFlowPacket(_segment(event.frame, flow), pack_all((SetField(TRACK, label), teach)))
+        switch.name, OpenFlowPacket(acknowledgement(*flow[:4]), pack_all((SetField(TRACK, label), teach)))
     )
-
-
-def _segment(frame: bytes, flow: Flow5) -> bytes:
-    """A whole segment of the fragment's connection."""
-    packet = in_frame(frame)
-    assert packet is not None, "its tuple was read"
-    bare = _HEADER.pack(flow.source_port, flow.destination_port, 0, 0, _FIVE_WORDS, _ACK, 0, 0, 0)
-    sealed = checksum(pseudo_header(packet.source, packet.destination, TCP, len(bare)) + bare)
-    segment = bare[:16] + sealed.to_bytes(2, "big") + bare[18:]
-    return ip_frame(frame[:12], packet.source, packet.destination, TCP, segment)

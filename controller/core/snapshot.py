@@ -262,6 +262,7 @@ def _problem(of: Sources, task: SwitchTask) -> str:
         task.problem
         or task.links_shut
         or task.memory_short
+        or (f"hash_differs: {task.unlike}" if task.unlike else "")
         or of.hellos.problem(task.switch)
         or of.ports.problem(task.switch)
     )

@@ -208,10 +208,17 @@ def vip_specs(world: PlanInput, switch: Switch) -> dict[str, VipSpec]:
 def listener_specs(
     world: PlanInput, switch: Switch, vips: Mapping[str, VipSpec]
 ) -> tuple[list[ListenerSpec], list[str]]:
-    """The listeners of these VIPs, and the keys of the states that serve them."""
-    listeners = [item for vip in vips_of(world, switch) for item in vip.listeners]
+    """The listeners of these VIPs, and the keys of the states that serve them.
+
+    Without those of which it is not known how they are spread: it is when the first lb switch has been asked.
+    """
+    listeners = [item for vip in vips_of(world, switch) for item in vip.listeners if _known(world, item)]
     specs = [_listener(world, switch, vips[item.vip], item) for item in listeners]
     return specs, list(dict.fromkeys(world.state_key(item) for item in listeners))
+
+
+def _known(world: PlanInput, item: Listener) -> bool:
+    return world.state_of(item).spread is not None
 
 
 def bypass_of(world: PlanInput, switch: Switch) -> tuple[Network, ...]:

@@ -17,10 +17,12 @@ from __future__ import annotations
 from controller.spec.spread import PORT_FROM, Spread, bit_counts
 from controller.spec.switch import ListenerSpec, PoolSpec
 from flows.actions import (
+    HASH_L3L4,
     Action,
     Bits,
     Load,
     Move,
+    Multipath,
     Report,
     Resubmit,
     Set,
@@ -75,6 +77,12 @@ def static(here: Here) -> list[Flow]:
     asked = Match.of(**{FLAGS: (FLAG_TRIAL, FLAG_TRIAL)})
     tell = (Move(whole("dp_hash"), whole(HASHED)), Report(placed.meter(Meters.REPORTS)))
     return [flow(placed.table(Stage.SLOTTED), 60, asked, tell, cookie=placed.cookie(Kind.HASH))]
+
+
+def question(placed: Placed) -> tuple[Action, ...]:
+    """What to do with such a packet."""
+    slow = Multipath(HASH_L3L4, 0, 1 << 16, Bits(SLOW, 0, 16))
+    return (Set(FLAGS, FLAG_TRIAL), slow, *hashes(placed))
 
 
 def pool(here: Here, made: PoolSpec) -> list[Flow]:
