@@ -25,9 +25,9 @@ from controller.lbstate import (
     listener_of,
 )
 from controller.plan.pins import PinKey
-from controller.plan.slotrule import SETTLED, believed
+from controller.plan.slotrule import believed
 from controller.spec.spread import Spread
-from controller.spec.switch import STICKY_PORT, Fate, ListenerSpec
+from controller.spec.switch import SETTLED, STICKY_PORT, Fate, ListenerSpec
 from controller.spec.types import Address
 
 

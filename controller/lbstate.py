@@ -11,9 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from controller.plan.pins import PinKey
-from controller.plan.slotrule import SETTLED
 from controller.spec.slots import Pairs, SlotTable
-from controller.spec.switch import PERIODS, STICKY_PORT, YOUNG_PERIODS, Fate, ListenerSpec, SwitchSpec
+from controller.spec.switch import (
+    PERIODS,
+    SETTLED,
+    STICKY_PORT,
+    YOUNG_PERIODS,
+    Fate,
+    ListenerSpec,
+    SwitchSpec,
+)
 from controller.spec.types import Address, Protocol
 
 MAX_PORT = 65_535

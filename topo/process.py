@@ -92,7 +92,9 @@ def kill(pids: Iterable[int], number: signal.Signals = signal.SIGKILL, deadline:
             handles.append(handle)
             signal.pidfd_send_signal(handle, number)
     for handle in handles:
-        select.select([handle], [], [], deadline)
+        ended = select.poll()  # as select, but of any number that a descriptor may have
+        ended.register(handle, select.POLLIN)
+        ended.poll(deadline * 1000)
         os.close(handle)
 
 

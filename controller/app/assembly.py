@@ -98,14 +98,14 @@ class App:
         self.state = state = State(store, clock, journal, pins)
         self.targets = targets = Targets(state.committed, pins)
         self.fleet = fleet = Fleet(targets, journal, clock)
-        holdings = Holdings(fleet, state.admitted, state.intent, pins, clock)
+        self._helds = Holdings(fleet, state.admitted, state.intent, pins, clock).held
         self.pools = pools = Pools(
             state.tables,
             state.intent,
             state.verdicts,
             state.absent,
             state.dead_links,
-            holdings.held,
+            self._helds,
             journal,
             clock,
         )
@@ -237,6 +237,7 @@ class App:
                 self.intents,
                 lambda: [each.counts for each in self._reports],
                 self.controller.strangers,
+                self._helds,
                 self.clock,
                 self._dropped,
             )

@@ -23,7 +23,7 @@ from controller.plan.tables import Tables
 from controller.spec.types import Address, Intent, Listener, Protocol, Role, Switch
 
 TCP_FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns")
-PRESUMED = "every backend is healthy, nothing is remembered or pinned, no slot moves, no guard drops"
+PRESUMED = "every backend is healthy, no slot has moved, nothing is remembered or pinned, no guard drops"
 _ENDPOINT = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[^:\[\]]+)):(?P<port>\d{1,5})")
 
 

@@ -56,10 +56,13 @@ def _show(console: Console, shown: dict[str, Any]) -> None:
     console.print(switches)
     for name, pool in shown["pools"].items():
         console.print(_pool(name, pool, _packets(shown["listeners"], name)))
+        if pool["tracked"]:
+            console.print(_settles(name, pool))
     risk = shown["at_risk"]
     console.print(
         f"pins {shown['pins']}, unsynced {shown['unsynced']}; at risk: "
-        f"{sum(risk['moving_slots'].values())} moving slots, {risk['pins_refused']} pins refused, "
+        f"{sum(risk['tracked_slots'].values())} tracked slots, {sum(risk['moving_slots'].values())} of them moving, "
+        f"{risk['pins_refused']} pins refused, "
         f"short memory on {', '.join(risk['memory_short']) or 'no switch'}"
     )
 
@@ -79,7 +82,7 @@ def _state(row: dict[str, Any]) -> str:
 
 
 def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
-    title = f"pool {name}: revision {pool['revision']}, {pool['slots']} slots, {pool['moving']} moving"
+    title = f"pool {name}: revision {pool['revision']}, {pool['slots']} slots, {_slots(pool)}"
     if pool["panicked"]:
         title += ", [red]health ignored (panic)[/red]"
     if pool.get("writer"):
@@ -92,6 +95,20 @@ def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
         count = str(packets.get(backend, 0))
         table.add_row(backend, str(row["weight"]), str(row["slots"]), row["state"], health, count)
     return table
+
+
+def _slots(pool: dict[str, Any]) -> str:
+    """What of a pool's slots switches remember."""
+    if not pool["tracked"]:
+        return f"{pool['moving']} moving" if pool["moving"] else "all settled"
+    return f"{pool['moving']} moving, {pool['tracked']} tracked"
+
+
+def _settles(name: str, pool: dict[str, Any]) -> str:
+    """Until when slots of a pool are tracked, and why."""
+    seconds, why = pool["settles_in"], pool["settles_after"]
+    when = "do not settle yet" if seconds is None else f"settle in {seconds:.0f} s"
+    return f"slots of {name} {when}: {why}"
 
 
 def _packets(listeners: dict[str, Any], pool: str) -> dict[str, int]:

@@ -16,10 +16,10 @@ from controller.frames.packet import TCP
 from controller.frames.segment import acknowledgement
 from controller.frames.tuple import tuple_of
 from controller.plan.duty import slotting
-from controller.plan.slotrule import SETTLED
 from controller.southbound.driver import Send
 from controller.southbound.openflow.driver import OpenFlowPacket
 from controller.southbound.openflow.events import PacketIn
+from controller.spec.switch import SETTLED
 from controller.spec.types import Listener, Switch
 from flows.actions import Conntrack, pack_all, whole
 from flows.actions import Set as SetField

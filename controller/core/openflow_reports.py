@@ -19,11 +19,12 @@ from controller.frames.toobig import packet_too_big
 from controller.frames.tuple import tuple_of
 from controller.plan.duty import local_address, slotting, tracks
 from controller.plan.pins import PinKey
+from controller.plan.pool import PoolState
 from controller.southbound.driver import Send
 from controller.southbound.openflow.driver import OpenFlowPacket
 from controller.southbound.openflow.events import FlowEnded, PacketIn
 from controller.spec.kinds import Protocol
-from controller.spec.types import Affinity, Listener, Mode, Switch
+from controller.spec.types import Address, Affinity, Listener, Mode, Switch
 from flows import zones
 from flows.actions import Action, Bits, Conntrack, Load, Nat, Resubmit, pack_all
 from flows.actions import Set as SetField
@@ -103,15 +104,24 @@ class OpenFlowReports:
             yield from _deliver(seen, seen.event.fields.get(BACKEND, 0))
 
     def _unknown(self, seen: _Reported, here: Set[str], now: float) -> Iterator[Send]:
-        """No memory on this switch: ask the others once; if none knows, decide as the table says."""
+        """No memory on this switch: ask the others once; if none knows, decide as the table says.
+
+        Of a settled slot none knows, and the table says it at once. With fullnat the switch that gave the connection
+        its port has to deliver: each of them tries, and a server ignores what it cannot attribute.
+        """
         inside = quoted(seen.event.frame)
         if inside is None:
             return
         switch = seen.switch
         question = self._questions.about(seen.event.frame[22:], now)
-        if question.answered:
+        if question.answered or switch.name in question.asked:
             return
-        first = not question.asked
+        first, listener = not question.asked, _quoted_listener(seen, inside)
+        stateless = listener is not None and _settled(seen, listener, inside)
+        if stateless and listener is not None and listener.mode is not Mode.FULLNAT:
+            question.answered = True
+            yield from self._decide(seen, inside)
+            return
         question.asked.add(switch.name)
         others = {s.name: s for s in seen.known.lbs(switch.site) if s.name in here}
         if first:
@@ -119,8 +129,9 @@ class OpenFlowReports:
             for other in others.values():
                 if other.name != switch.name and other.of_kind.protocol is Protocol.OPENFLOW:
                     yield Send(other.name, OpenFlowPacket(seen.event.frame, again))
-        if others.keys() <= question.asked:
-            question.answered = True
+        answered = others.keys() <= question.asked
+        question.answered = answered and not stateless
+        if answered or stateless:
             yield from self._decide(seen, inside)
 
     def _fragment(self, seen: _Reported) -> Iterator[Send]:
@@ -133,17 +144,13 @@ class OpenFlowReports:
                 yield made
 
     def _decide(self, seen: _Reported, inside: Quoted) -> Iterator[Send]:
-        address, server_port = inside.server_side
-        listener = seen.known.listener_at(address, inside.protocol, server_port)
+        listener = _quoted_listener(seen, inside)
         if listener is None:
             return
-        client, port = inside.client_side
-        port = 0 if listener.affinity is Affinity.SOURCE else port
         number = seen.known.number(listener)
-        backend = self._pinning.backend(PinKey(number, client, port))
+        backend = self._pinning.backend(PinKey(number, *_client(listener, inside)))
         if backend is None:
-            state = seen.known.world.state_of(listener)
-            slot = slotting(seen.known.world, seen.switch, listener).slot(client, port)
+            state, slot = _slot(seen, listener, inside)
             follows = tracks(seen.known.world, seen.switch, listener)
             former = state.tracked_table.base[slot] if follows else state.before[slot]
             backend = int(former or state.now[slot])
@@ -168,6 +175,32 @@ class _Reported(NamedTuple):
 
     def send(self, frame: bytes, actions: tuple[Action, ...]) -> Send:
         return Send(self.switch.name, OpenFlowPacket(frame, pack_all(actions)))
+
+
+def _quoted_listener(seen: _Reported, inside: Quoted) -> Listener | None:
+    address, server_port = inside.server_side
+    return seen.known.listener_at(address, inside.protocol, server_port)
+
+
+def _client(listener: Listener, inside: Quoted) -> tuple[Address, int]:
+    """Source of the connection, as pins and slots know it."""
+    client, port = inside.client_side
+    return client, 0 if listener.affinity is Affinity.SOURCE else port
+
+
+def _slot(seen: _Reported, listener: Listener, inside: Quoted) -> tuple[PoolState, int]:
+    """The slot of the connection that an error is about, and the state of its pool."""
+    state = seen.known.world.state_of(listener)
+    found = slotting(seen.known.world, seen.switch, listener)
+    return state, found.slot(*_client(listener, inside))
+
+
+def _settled(seen: _Reported, listener: Listener, inside: Quoted) -> bool:
+    """Whether no switch remembers the connection, since its slot is settled."""
+    if not tracks(seen.known.world, seen.switch, listener):
+        return False
+    state, slot = _slot(seen, listener, inside)
+    return not state.tracking.tracked[slot]
 
 
 def _has(seen: _Reported, backend: int) -> bool:

@@ -18,11 +18,12 @@ from controller.core.presence import Presence
 from controller.core.probing import Probing
 from controller.core.rollout import Rollout
 from controller.core.state import State
-from controller.plan import writer
+from controller.plan import tracking, writer
 from controller.plan.demand import meter_name
 from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
 from controller.plan.pool import PoolState
+from controller.plan.progress import Helds
 from controller.southbound.driver import Counts
 from controller.spec.types import Listener, Pool, Role
 
@@ -92,8 +93,12 @@ class PoolStatus:
     moving: int
     """Slots in transition."""
     tracked: int
-    """Slots that moved less than ``memory_timeout`` ago, counted from when every lb switch knew (TCP). Switches do not
-    go by it yet."""
+    """Slots that moved less than ``memory_timeout`` ago, counted from when every lb switch knew (TCP): their
+    connections are remembered, those of others are not."""
+    settles_in: float | None
+    """Seconds until no slot is tracked, if nothing else happens; null: that depends on ``settles_after``."""
+    settles_after: str
+    """What tracked slots wait for; empty: none is tracked."""
     watched: int
     """(backend, slot) pairs whose connections are reported and pinned."""
     panicked: bool
@@ -124,7 +129,10 @@ class AtRisk:
     """What would be lost if the worst happened now."""
 
     moving_slots: Mapping[str, int]
-    """By pool: connections opened on them are lost with their lb switch, unless they are pinned."""
+    """By pool: slots that moved within ``transition``."""
+    tracked_slots: Mapping[str, int]
+    """By pool: slots that another lb switch would decide otherwise for what it does not remember. Connections on them
+    are lost with their lb switch if they are not pinned: younger than ``transition``, or silent since they were."""
     pins_refused: int
     """Connections that found the book of pins full."""
     memory_short: tuple[str, ...]
@@ -192,6 +200,7 @@ class Sources:
     intents: Intents
     reports: Callable[[], Iterable[Mapping[str, int]]]
     strangers: Callable[[], Iterable[str]]
+    helds: Helds
     clock: Clock
     dropped: Callable[[], int]
 
@@ -201,6 +210,7 @@ def snapshot(of: Sources) -> Snapshot:
     world = of.state.committed.value
     assert world is not None, "nothing is shown before the first commit"
     moving = {key: pool.moving for key, pool in world.pools.items() if pool.moving}
+    tracked = {key: pool.tracking.differ for key, pool in world.pools.items() if pool.tracking.differ}
     short = tuple(sorted(task.switch.name for task in of.fleet if task.memory_short))
     rules = {pool.name: pool for pool in world.intent.pools if pool.failover is not None}
     reports: Counter[str] = Counter()
@@ -214,11 +224,11 @@ def snapshot(of: Sources) -> Snapshot:
         intent_errors=of.intents.errors,
         switches=_switches(of, world),
         strangers=tuple(sorted(of.strangers())),
-        pools={key: _pool(of, pool, rules) for key, pool in world.pools.items()},
+        pools={key: _pool(of, key, pool, rules) for key, pool in world.pools.items()},
         listeners=_listeners(of, world),
         pins=of.pinning.count,
         unsynced=of.pinning.unsynced(of.fleet.unsynced_version(Role.LB)),
-        at_risk=AtRisk(moving, of.pinning.refused, short),
+        at_risk=AtRisk(moving, tracked, of.pinning.refused, short),
         guard=_guard(of, world),
         reports=dict(reports),
         hellos=dict(of.hellos.counts),
@@ -268,7 +278,7 @@ def _problem(of: Sources, task: SwitchTask) -> str:
     )
 
 
-def _pool(of: Sources, pool: PoolState, rules: Mapping[str, Pool]) -> PoolStatus:
+def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> PoolStatus:
     """``rules``: pools with failover."""
     held = np.bincount(pool.now, minlength=1)
     backends = {}
@@ -292,11 +302,20 @@ def _pool(of: Sources, pool: PoolState, rules: Mapping[str, Pool]) -> PoolStatus
         len(pool.now),
         pool.moving,
         pool.tracking.tracks,
+        *_settles(of, key, pool),
         len(pool.watched),
         pool.panicked,
         without,
         *_writer(of, rules.get(pool.name)),
     )
+
+
+def _settles(of: Sources, key: str, pool: PoolState) -> tuple[float | None, str]:
+    """When no slot is tracked any more, and what it waits for."""
+    world = of.state.committed.value
+    memory = 0.0 if world is None else world.memory[key]
+    found = tracking.waits(pool.tracking, of.helds(key), of.clock.now(), memory + tracking.MARGIN)
+    return None if found.seconds is None else round(found.seconds, 1), found.why
 
 
 def _writer(of: Sources, pool: Pool | None) -> tuple[str | None, str | None]:

@@ -322,6 +322,7 @@ def _rebuild(
     state: PoolState, serving: tuple[maglev.WeightedBackend, ...], pool: Pool, now: float, memory: float
 ) -> PoolState:
     """``memory``: the longest silence after which a connection may still be remembered."""
+    all_remembered = state.protocol is Protocol.UDP or pool.failover is not None
     size = len(state.now)
     table = maglev.build(serving, size) if serving else np.zeros(size, np.uint16)
     moved = np.flatnonzero(table != state.now)
@@ -344,7 +345,7 @@ def _rebuild(
         until=until,
         watched=watched,
         watched_until=watched_until,
-        tracking=Tracking.of(table) if state.protocol is Protocol.UDP else tracks.move(state.tracking, table),
+        tracking=state.tracking.untracked(table) if all_remembered else tracks.move(state.tracking, table),
         revision=state.revision + 1,
     )
 

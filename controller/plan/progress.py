@@ -235,6 +235,8 @@ def _merge(tables: Tables, intent: Intent) -> Tables:
             bound = {name: shared if each == key else each for name, each in bound.items()}
         elif _settled_as(pools[key], pools[shared]):
             bound[item.name] = shared
+            tracks = tracking.joined(pools[shared].tracking, pools[key].tracking)
+            pools[shared] = replace(pools[shared], tracking=tracks)
             if key not in bound.values():
                 del pools[key]
     if bound == tables.bound:

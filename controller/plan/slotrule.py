@@ -17,10 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from controller.spec.switch import MIGRATED
-
-SETTLED = 0
-"""The class of a slot that is not tracked."""
+from controller.spec.switch import MIGRATED, SETTLED
 
 
 @dataclass(frozen=True)

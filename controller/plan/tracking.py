@@ -130,11 +130,20 @@ class Tracking:
         return int(np.count_nonzero(self.tracked))
 
     @cached_property
+    def differ(self) -> int:
+        """How many of them an lb switch decides otherwise for what it remembers, and for what it does not."""
+        return int(np.count_nonzero(self.tracked & (self.base != 0) & (self.base != self.now)))
+
+    @cached_property
     def awaited(self) -> int:
         """The revision from which on more times run, once every lb switch has acknowledged it; 0: all run."""
         based = self.tracked & (self.base_until == UNHELD)
         waits = based | self.tracked & (self.moved_until == UNHELD)
         return int(self.written[waits].min()) if waits.any() else 0
+
+    def untracked(self, now: Slots) -> Tracking:
+        """These owners, of a pool whose connections are all remembered; classes go on from where they are."""
+        return replace(Tracking.of(now), class_=self.class_, revision=self.revision + 1)
 
     def later(self, seconds: float) -> Tracking:
         """The same with all times later by ``seconds``."""
@@ -216,6 +225,17 @@ def watch(state: Tracking, slots: Flags) -> Tracking:
     return replace(begun, ages=begun.ages | slots)
 
 
+def joined(state: Tracking, other: Tracking) -> Tracking:
+    """One state for what two had, of which all slots are settled and alike: it begins with a class that neither had."""
+    mine, theirs = state.class_.astype(np.int64), other.class_.astype(np.int64)
+    unlike = (mine != theirs) & (mine % MIGRATED != 0) & (theirs % MIGRATED != 0)
+    # The sum of the three is 6: what is left of it is the next class.
+    third = (6 - mine - theirs - 2) % CLASSES + 1
+    known = np.where(mine % MIGRATED == 0, np.where(theirs == 0, mine, theirs), mine)
+    class_ = np.where(unlike, third, known).astype(np.uint8)
+    return state if np.array_equal(class_, state.class_) else replace(state, class_=class_)
+
+
 def differing(one: Tracking, other: Tracking) -> Flags:
     """Slots by which two sites would send a connection that neither remembers to different backends."""
     found: Flags = (one.now != other.now) | (one.base != other.base) | (one.tracked != other.tracked)
@@ -251,6 +271,32 @@ def period_ends(state: Tracking, transition: float) -> float:
     """When the present period is over; never, while nothing is tracked."""
     length = max(transition / 2, SHORTEST_PERIOD)
     return state.period_since + length if state.tracks else UNHELD
+
+
+class Waits(NamedTuple):
+    """Until when slots stay tracked, and why."""
+
+    seconds: float | None = 0.0
+    """Until the last one settles, if nothing else happens; None: that depends on switches."""
+    why: str = ""
+    """Empty: no slot is tracked."""
+
+
+def waits(state: Tracking, held: Held, now: float, memory: float) -> Waits:
+    """What tracked slots wait for before they settle."""
+    if not state.tracks:
+        return Waits()
+    tracked = state.tracked
+    based = tracked & (state.base != 0)
+    if (tracked & (state.moved_until == UNHELD)).any() or (based & (state.base_until == UNHELD)).any():
+        return Waits(None, "an lb switch does not have the last move yet")
+    if not held.pinned:
+        return Waits(None, "an lb switch does not hold every pin yet")
+    quiet = held.lost + memory
+    ends = float(max(state.moved_until[tracked].max(), state.base_until[based].max(initial=NEVER)))
+    if quiet > max(ends, now):
+        return Waits(quiet - now, "a report may have been lost, so some connections may have no pin")
+    return Waits(max(ends - now, 0.0), "connections that were silent since the last move may still speak")
 
 
 def next_change(state: Tracking, held: Held, memory: float, after: float) -> float | None:

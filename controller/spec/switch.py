@@ -20,6 +20,8 @@ STICKY_PORT = 1
 for the destination port, so that two pools behind one VIP keep separate memories of a source."""
 
 
+SETTLED = 0
+"""The class of a slot that is not tracked, and of what a switch remembers whatever the slot."""
 CLASSES = 3
 """Tracked times of a slot are numbered 1, 2, 3, 1, ...: a connection that was remembered in another one is not
 believed."""

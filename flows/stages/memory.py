@@ -17,8 +17,7 @@ before, whatever spoke within one generation is still known.
 
 from __future__ import annotations
 
-from controller.plan.slotrule import SETTLED
-from controller.spec.switch import MIGRATED, PERIODS, YOUNG_PERIODS
+from controller.spec.switch import MIGRATED, PERIODS, SETTLED, YOUNG_PERIODS
 from flows.actions import Action, Bits, Clone, Conntrack, Load, Move, Resubmit, Set, whole
 from flows.entries import Flow, flow
 from flows.match import Match

@@ -57,14 +57,17 @@ def as_it_was(balanced_pair: Balanced) -> Iterator[None]:
     balanced_pair.settle()
 
 
-def burst(lab: Lab, count: int, meanwhile: Callable[[], object]) -> tuple[int, float]:
-    """SYNs of c2 from ``count`` ports, in small groups; how many came to servers, and how many seconds it took."""
+def burst(lab: Lab, count: int, meanwhile: Callable[[], object], flags: int = craft.SYN) -> tuple[int, float]:
+    """SYNs of c2 from ``count`` ports, in small groups; how many came to servers, and how many seconds it took.
+
+    ``flags``: of TCP, of other packets than SYNs.
+    """
     source, vip = ip_address(host_address(lab, "c2", 4)), ip_address(SERVICE.address)
 
     def wanted(seen: Seen) -> bool:
         if seen.outgoing or seen.version != 4 or seen.protocol != craft.TCP:
             return False
-        return seen.source == source and seen.payload[13] == craft.SYN
+        return seen.source == source and seen.payload[13] == flags
 
     with lab.namespace("c2"):
         sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -72,7 +75,7 @@ def burst(lab: Lab, count: int, meanwhile: Callable[[], object]) -> tuple[int, f
         sender.bind(("eth0", 0))
         started = time.monotonic()
         for number in range(count):
-            segment = craft.tcp(source, vip, (20_000 + number, ECHO), craft.SYN)
+            segment = craft.tcp(source, vip, (20_000 + number, ECHO), flags)
             packet = craft.packet(source, vip, craft.TCP, segment)
             sender.send(craft.in_ethernet(packet, lab.fabric.hosts["c2"].mac))
             if number % GROUP == GROUP - 1:
@@ -102,6 +105,24 @@ def test_a_burst_of_syns_is_held_to_the_rate_counted_and_disturbs_no_connection(
         lambda status: status["guard"][name] >= SYNS - arrived, "what did not arrive is counted as dropped"
     )
     assert status["guard"][name] == SYNS - arrived
+
+
+def test_packets_that_no_syn_opened_cost_neither_memory_nor_a_report_on_settled_slots(
+    balanced_pair: Balanced, name: str
+) -> None:
+    lab = balanced_pair.lab
+    balanced_pair.edit_intent(lambda document: listener(document).update(guard={"rate": RATE}))
+    balanced_pair.settle()
+    pool = balanced_pair.status()["listeners"][name]["pool"]
+    balanced_pair.wait_status(lambda status: not status["pools"][pool]["tracked"], "no slot is tracked", 60)
+    before = balanced_pair.status()
+    arrived, _ = burst(lab, SYNS, lambda: None, craft.ACK)
+    assert arrived == SYNS
+    source = host_address(lab, "c2", 4)
+    for switch in (one for one in lab.switches if one.startswith("lb")):
+        assert f"src={source}" not in lab.appctl(switch, "dpctl/dump-conntrack")
+    after = balanced_pair.wait_status(lambda status: status["at"] > before["at"] + 1, "a later status")
+    assert (after["reports"], after["guard"]) == (before["reports"], before["guard"])
 
 
 def test_a_prefix_has_a_rate_of_its_own_and_takes_nothing_from_others(

@@ -8,7 +8,7 @@ Time is in ticks. Within a tick everything that can be delivered may come in any
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -266,7 +266,9 @@ class World:
         one.old_heard |= one.age >= self.size.transition
 
     def _cut(self, number: int) -> bool:
-        return self.parted or self.lbs[number].unheard
+        # A site waits for its own switches alone: to the other one, what does not carry out a move is cut off too.
+        jammed = self.size.sites > 1 and self.lbs[number].jammed
+        return self.parted or self.lbs[number].unheard or jammed
 
     def close(self, key: int) -> None:
         """It is over; switches are not told."""
@@ -365,7 +367,7 @@ class World:
             )
             for n, b in enumerate(self.lbs)
         )
-        known = tuple(c and _known(c, top, size.memory + 1) for c in self.connections)
+        known = tuple(c and c.state(top, size.memory + 1) for c in self.connections)
         return sites, lbs, tuple(self.ways), known, self.gone, self.parted
 
     def _site_key(self, site: Controller, low: int) -> tuple[object, ...]:
@@ -393,8 +395,3 @@ def _backend(pin: tuple[int, int] | None) -> int:
 
 def _left(until: float, now: int) -> float:
     return until if until in (NEVER, UNHELD) else max(until - now, -1.0)
-
-
-def _known(one: Connection, top: int, longest: int) -> tuple[object, ...]:
-    state = replace(one, age=min(one.age, top), idle=min(one.idle, longest))
-    return tuple(vars(state).values())

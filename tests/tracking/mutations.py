@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from controller.plan import tracking
-from controller.plan.slotrule import SETTLED, Choice, Memory, Report, SlotEntry, choose
+from controller.plan.slotrule import Choice, Memory, Report, SlotEntry, choose
 from controller.plan.tracking import NEVER, UNHELD, Held, Tracking
 from controller.spec.slots import Slots
+from controller.spec.switch import SETTLED
 from tests.tracking.parts import Rules
 
 

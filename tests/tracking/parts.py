@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from controller.plan import tracking
@@ -120,3 +120,7 @@ class Connection:
     """Its backend has given its connections away."""
     crossed: bool = False
     """Its packets have come, or come from now on, to another switch than those before."""
+
+    def state(self, top: int, longest: int) -> tuple[object, ...]:
+        """Equal for connections to which the same may happen: ages from ``top`` on, and silences from ``longest``."""
+        return tuple(vars(replace(self, age=min(self.age, top), idle=min(self.idle, longest))).values())

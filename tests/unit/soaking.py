@@ -79,6 +79,12 @@ def connection(listener: str = DR, server: str = "s1", **changes: Any) -> Connec
     return good
 
 
+def young(opened: float = 34.8, *spoke: float, server: str = "s1", **changes: Any) -> Connection:
+    """Opened shortly before a death at 35, and not heard since but then."""
+    said = [Echo(t, 0.01, server) for t in (opened, *spoke)]
+    return connection(server=server, begin=opened - 0.1, opened=opened, echoes=said, **changes)
+
+
 def served(listener: str = DR, server: str = "s1", **changes: Any) -> Served:
     """How its server logged it."""
     where = endpoint(listener)

@@ -78,7 +78,8 @@ def test_answer_is_who_holds_the_slot_among_those_that_serve(
     answer = json.loads(capsys.readouterr().out)
     slot = ovs_hash.slot(ip_address(hashed[0]), hashed[1], SLOTS)
     assert (answer["slot"], answer["backend"]) == (slot, NAMES[TABLE[slot]])
-    assert (answer["pool"], answer["stage"], answer["syn"]) == ("web", "slot", not udp)
+    assert (answer["pool"], answer["syn"]) == ("web", not udp)
+    assert answer["stage"] == ("slot" if udp else "settled slot")
 
 
 def test_text_names_listener_backend_reasons_and_what_is_presumed(
@@ -87,8 +88,10 @@ def test_text_names_listener_backend_reasons_and_what_is_presumed(
     assert decide(config, "10.0.0.11:40000", "10.0.0.100:80", flags="ack") == 0
     first, *reasons, presumed = capsys.readouterr().out.splitlines()
     backend = NAMES[TABLE[ovs_hash.slot(ip_address("10.0.0.11"), 40_000, SLOTS)]]
-    assert first == f"10.0.0.11:40000 -> 10.0.0.100:80 tcp  shop/tcp/80: {backend} of pool web, by slot"
-    assert [line.strip().partition(":")[0] for line in reasons] == ["listener", "pin", "memory", "slot"]
+    assert (
+        first == f"10.0.0.11:40000 -> 10.0.0.100:80 tcp  shop/tcp/80: {backend} of pool web, by settled slot"
+    )
+    assert [line.strip().partition(":")[0] for line in reasons] == ["listener", "pin", "slot"]
     assert presumed.startswith("presumed: every backend is healthy")
 
 

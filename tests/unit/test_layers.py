@@ -54,7 +54,7 @@ FLOORS = (
     Floor("plan of OpenFlow", ("controller.plan.flowplan", "controller.plan.zones"), (*PLAN, "flows")),
     Floor("plan of P4", ("controller.plan.p4plan", "controller.plan.p4needs"), (*PLAN, "p4src")),
     Floor("places", ("controller.plan.places",), (*PLAN, "flows", "p4src")),
-    Floor("decision", ("controller.decision",), ("spec", "hashes", "plan")),
+    Floor("decision", ("controller.decision", "controller.lbstate"), ("spec", "hashes", "plan")),
     Floor("sites", ("controller.sites",), ("spec", "clock", "plan")),
     Floor("southbound", ("controller.southbound",), ("spec", "plan")),
     Floor("OVSDB", ("controller.southbound.ovsdb",), ("spec", "southbound")),

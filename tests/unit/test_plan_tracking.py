@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,14 +18,16 @@ from controller.plan.tracking import (
     Tracking,
     advance,
     differing,
+    joined,
     move,
     next_change,
     rerouted,
     slot_table,
+    waits,
     watch,
 )
 from controller.spec.slots import Slots
-from controller.spec.switch import CLASSES
+from controller.spec.switch import CLASSES, MIGRATED
 from tests.tracking.explore import INSTANCES, explore
 from tests.tracking.mutations import MUTATIONS
 from tests.tracking.parts import Rules, Size
@@ -234,3 +237,23 @@ def test_the_table_of_a_pool_says_of_each_slot_what_its_entry_says(data: st.Data
         assert made.home[slot] == (unknown if entry.class_ and not told else 0)
         assert (entry.now << 16 | slot in made.aged) == bool(ages and entry.now)
         assert all(backend != entry.now for backend in made.former[made.former & 0xFFFF == slot] >> 16)
+
+
+def test_what_tracked_slots_wait_for_is_said() -> None:
+    state = move(Tracking.of(table(1, 2)), table(3, 2))
+    assert waits(Tracking.of(table(1)), ALL, 0.0, MEMORY) == (0.0, "")
+    assert waits(state, ALL, 0.0, MEMORY).seconds is None
+    known = advance(state, ALL, 0.0, MEMORY)
+    assert waits(known, ALL, 30.0, MEMORY).seconds == 70.0
+    assert waits(known, ALL._replace(pinned=False), 30.0, MEMORY).seconds is None
+    lost = waits(known, ALL._replace(lost=20.0), 30.0, MEMORY)
+    assert lost.seconds == 90.0
+    assert "lost" in lost.why
+
+
+@given(st.integers(0, MIGRATED), st.integers(0, MIGRATED))
+def test_what_two_states_remembered_is_not_believed_when_they_are_one(one: int, other: int) -> None:
+    states = [replace(Tracking.of(table(1)), class_=np.array([each], np.uint8)) for each in (one, other)]
+    next_time = move(joined(*states), table(2)).entry(0).class_
+    assert next_time not in (one, other)
+    assert 1 <= next_time <= CLASSES

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.soaking import DR, FULLNAT, connection, done, judge, served, stage, tables
+from tests.unit.soaking import FULLNAT, connection, done, judge, served, stage, tables, young
 from topo.demo.records import Echo
 from topo.soak import flaps
 from topo.soak.editor import Done
@@ -100,11 +100,12 @@ def test_another_edges_absence_is_none_of_its() -> None:
 
 
 def test_what_was_not_heard_on_the_new_table_when_the_edge_left_its_lb_switch_was_at_risk() -> None:
-    one, changed = connection(DR), tables("web", 32.0)
-    judged = judge(one, tables=changed, flaps=(DIED,))
-    assert judged.reason.startswith("unheard: edge1 did not hear lb1 by BFD 5.0 s after its last answer")
-    assert judge(one, tables=changed, flaps=(Flap(35.0, "edge2", "lb1", False),)).verdict == "broken"
-    assert judge(one, flaps=(DIED,)).verdict == "broken"
+    one, changed, record = young(), tables("web", 32.0), (served(opened=34.75),)
+    judged = judge(one, records=record, tables=changed, flaps=(DIED,))
+    assert judged.reason.startswith("unheard: edge1 did not hear lb1 by BFD 0.2 s after its last answer")
+    elsewhere = (Flap(35.0, "edge2", "lb1", False),)
+    assert judge(one, records=record, tables=changed, flaps=elsewhere).verdict == "broken"
+    assert judge(one, records=record, flaps=(DIED,)).verdict == "broken"
 
 
 def test_what_an_edge_hears_of_an_lb_switch_that_is_out_of_use_changes_no_path() -> None:

@@ -18,11 +18,14 @@ from tests.unit.soaking import (
     served,
     stage_address,
     tables,
+    young,
 )
-from topo.demo.records import Echo, Failure
-from topo.soak.judge import REPORT_WINDOW
+from topo.demo.records import Connection, Echo, Failure
+from topo.soak.editor import Done
+from topo.soak.judge import Judged
 from topo.soak.signals import TableChange
 from topo.soak.stage import DRAIN_TIMEOUT, MEMORY_TIMEOUT
+from topo.soak.unheard import REPORT_WINDOW
 
 
 def proven(server: str = "s1") -> dict[str, Any]:
@@ -199,26 +202,27 @@ def test_what_no_answer_came_to_is_not_explained_by_what_began_when_tcp_had_give
 KILL = done("lb", "kill", "lb1", 35.0)
 
 
-def test_one_that_was_not_heard_on_the_new_table_before_its_lb_switch_died_was_at_risk() -> None:
-    judged = judge(connection(), KILL, tables=tables("web", 32.0))
+def judged_young(one: Connection, *steps: Done, **evidence: Any) -> Judged:
+    """A connection that was opened late."""
+    opened = one.opened or 0.0
+    return judge(one, *steps, records=(served(server=one.server or "s1", opened=opened - 0.05),), **evidence)
+
+
+def test_one_that_was_opened_on_the_new_table_and_not_heard_before_its_lb_switch_died_was_at_risk() -> None:
+    judged = judged_young(young(), KILL, tables=tables("web", 32.0))
     assert judged.verdict == "at_risk"
     assert judged.reason.startswith(
-        "unheard: kill -9 lb1 5.0 s after its last answer, pool web changed 2.0 s"
+        "unheard: kill -9 lb1 0.2 s after its last answer, opened 2.8 s after pool web changed"
     )
 
 
-def test_the_table_may_change_after_the_death_too() -> None:
-    assert (
-        judge(connection(), done("lb", "kill", "lb1", 31.0), tables=tables("web", 34.0)).verdict == "at_risk"
-    )
-
-
-def test_one_that_was_heard_on_the_new_table_was_not() -> None:
+def test_one_that_is_older_than_the_table_was_not() -> None:
+    assert judge(connection(), KILL, tables=tables("web", 32.0)).verdict == "broken"
     assert judge(connection(), KILL, tables=tables("web", 25.0)).verdict == "broken"
 
 
 def test_another_pools_table_is_no_risk() -> None:
-    assert judge(connection(), KILL, tables=tables("app", 32.0)).verdict == "broken"
+    assert judged_young(young(), KILL, tables=tables("app", 32.0)).verdict == "broken"
 
 
 @pytest.mark.parametrize(
@@ -251,10 +255,10 @@ def test_a_table_that_a_listener_has_to_itself_counts_as_its_pools(
     for number, (action, target, value) in enumerate(before):
         edits(31.0 + number / 10, action, target, value)
     changed = (TableChange(pool, 31.5, 31.5, vip, port),)
-    one = connection(server="s3", failure=Failure(40.5, "reset", "echo"))
+    one = young(36.7, server="s3", failure=Failure(40.5, "reset", "echo"))
     late = done("lb", "kill", "lb1", 36.9)
-    assert judge(one, late, *edits.done, tables=changed).verdict == verdict
-    assert judge(one, *edits.done, tables=changed).verdict == "broken"
+    assert judged_young(one, late, *edits.done, tables=changed).verdict == verdict
+    assert judged_young(one, *edits.done, tables=changed).verdict == "broken"
 
 
 def test_a_death_before_its_last_answer_is_no_risk() -> None:
@@ -267,59 +271,42 @@ def test_a_new_table_alone_is_no_risk() -> None:
     assert judge(connection(), tables=tables("web", 32.0)).verdict == "broken"
 
 
-def test_within_the_window_every_switch_knows_the_former_owner_of_an_older_connection() -> None:
-    assert judge(connection(), KILL, tables=tables("web", 36.0)).verdict == "broken"
-
-
 def test_a_connection_that_was_reported_just_before_the_death_was_at_risk() -> None:
-    spoke = [Echo(10.0, 0.01, "s1"), Echo(35.0 - REPORT_WINDOW / 2, 0.01, "s1")]
-    assert judge(connection(echoes=spoke), KILL, tables=tables("web", 33.0)).verdict == "at_risk"
+    one = young(34.0, 35.0 - REPORT_WINDOW / 2)
+    assert judged_young(one, KILL, tables=tables("web", 33.5)).verdict == "at_risk"
 
 
 def test_on_a_machine_that_is_late_reports_are_late_too() -> None:
-    spoke = [Echo(20.0, 0.01, "s1"), Echo(34.0, 0.01, "s1")]
-    one, changed = connection(echoes=spoke), tables("web", 32.5)
-    assert judge(one, KILL, tables=changed).verdict == "broken"
-    assert judge(one, KILL, tables=changed, lag=1.0).verdict == "at_risk"
+    one, changed = young(32.0, 34.0), tables("web", 31.5)
+    assert judged_young(one, KILL, tables=changed).verdict == "broken"
+    assert judged_young(one, KILL, tables=changed, lag=1.0).verdict == "at_risk"
 
 
 def test_one_that_was_opened_on_a_moving_slot_and_heard_since_was_not() -> None:
-    young: dict[str, Any] = {
-        "begin": 32.9,
-        "opened": 33.0,
-        "echoes": [Echo(33.1, 0.01, "s1"), Echo(34.0, 0.01, "s1")],
-    }
-    record = served(opened=32.95)
-    assert judge(connection(**young), KILL, records=(record,), tables=tables("web", 31.5)).verdict == "broken"
+    assert judged_young(young(33.0, 34.0), KILL, tables=tables("web", 31.5)).verdict == "broken"
 
 
-def test_a_window_does_not_end_while_there_is_no_controller() -> None:
-    young: dict[str, Any] = {
-        "begin": 29.9,
-        "opened": 30.0,
-        "echoes": [Echo(30.1, 0.01, "s1"), Echo(34.0, 0.01, "s1")],
-    }
-    one, record = connection(**young), served(opened=29.95)
-    old = tables("web", 16.0)
-    assert judge(one, KILL, records=(record,), tables=old).verdict == "broken"
-    assert judge(one, KILL, records=(record,), tables=old, away=((22.0, 39.0),)).verdict == "at_risk"
-    assert judge(one, KILL, records=(record,), tables=old, away=((5.0, 15.0),)).verdict == "broken"
+def test_slots_do_not_settle_while_there_is_no_controller() -> None:
+    one, late = young(79.8, failure=Failure(82.0, "reset", "echo")), done("lb", "kill", "lb1", 80.0)
+    old = tables("web", 78.0 - 3 * MEMORY_TIMEOUT)
+    assert judged_young(one, late, tables=old).verdict == "broken"
+    assert judged_young(one, late, tables=old, away=((70.0, 81.0),)).verdict == "at_risk"
+    assert judged_young(one, late, tables=old, away=((5.0, 15.0),)).verdict == "broken"
 
 
 def test_what_was_heard_before_the_table_was_written_was_not_heard_on_it() -> None:
-    spoke = [Echo(20.0, 0.01, "s1"), Echo(33.0, 0.01, "s1")]
+    one = young(30.5, 33.0)
     late = (TableChange("web", 30.0, 33.5),)
-    assert judge(connection(echoes=spoke), KILL, tables=tables("web", 30.0)).verdict == "broken"
-    assert judge(connection(echoes=spoke), KILL, tables=late).verdict == "at_risk"
+    assert judged_young(one, KILL, tables=tables("web", 30.0)).verdict == "broken"
+    assert judged_young(one, KILL, tables=late).verdict == "at_risk"
 
 
 def test_what_was_heard_while_no_controller_took_reports_was_not_heard() -> None:
-    one = connection(echoes=[Echo(20.0, 0.01, "s1"), Echo(32.0, 0.01, "s1")])
-    changed = tables("web", 30.5)
+    one, changed = young(31.2, 32.0), tables("web", 30.5)
     stopped = done("pause", "pause", "controller", 31.0, "3", end=34.0)
-    assert judge(one, KILL, tables=changed).verdict == "broken"
-    assert judge(one, KILL, tables=changed, away=((31.0, 34.0),)).verdict == "at_risk"
-    assert judge(one, KILL, stopped, tables=changed).verdict == "at_risk"
+    assert judged_young(one, KILL, tables=changed).verdict == "broken"
+    assert judged_young(one, KILL, tables=changed, away=((31.0, 34.0),)).verdict == "at_risk"
+    assert judged_young(one, KILL, stopped, tables=changed).verdict == "at_risk"
 
 
 def test_a_proven_fullnat_connection_is_found_in_its_servers_log() -> None:

@@ -18,7 +18,7 @@ from topo.soak.schedule import KINDS, write_schedule
 from topo.soak.signals import Passing
 from topo.soak.steps import EDITS, Step
 
-WELL = Passing(windows=3, pins=7, generations=12)
+WELL = Passing(windows=3, pins=7, generations=12, tracked=900, settled=800)
 
 
 def judged(verdict: str, name: str = "c1-0.0", **changes: Any) -> Judged:
@@ -77,7 +77,7 @@ def test_a_kind_of_step_that_never_took_place_is_named(kind: str) -> None:
     assert fault.endswith(f".{kind}")
 
 
-@pytest.mark.parametrize("name", ["windows", "pins", "generations"])
+@pytest.mark.parametrize("name", ["windows", "pins", "generations", "tracked", "settled"])
 def test_what_only_time_brings_about_has_to_happen_too(name: str) -> None:
     counts: dict[str, Any] = {name: 0}
     run = outcome(passing=replace(WELL, **counts))

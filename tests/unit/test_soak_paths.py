@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.soaking import FULLNAT, connection, done, judge, served, stage, stage_address, tables
+from tests.unit.soaking import FULLNAT, connection, done, judge, served, stage, stage_address, tables, young
 from topo.demo.records import Echo
 from topo.soak.editor import Done
 from topo.soak.fates import Links, PathChange, path_changes
@@ -31,7 +31,8 @@ def test_paths_change_when_lb_switches_die_stop_or_lose_cables(what: object, cha
 
 
 def test_the_return_of_an_lb_switch_is_when_edges_use_it_again() -> None:
-    judged = judge(connection(), tables=tables("web", 32.0), admitted=((36.0, "lb1"),))
+    late = (served(opened=35.75),)
+    judged = judge(young(35.8), records=late, tables=tables("web", 32.0), admitted=((36.0, "lb1"),))
     assert judged.reason.startswith("unheard: lb1 was used again")
 
 

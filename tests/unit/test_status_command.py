@@ -50,13 +50,21 @@ def shown(at: float) -> dict[str, object]:
                 "revision": 3,
                 "slots": 256,
                 "moving": 85,
+                "tracked": 120,
+                "settles_in": 412.3,
+                "settles_after": "connections that were silent since the last move may still speak",
                 "watched": 85,
                 "panicked": False,
             }
         },
         "pins": 4,
         "unsynced": 1,
-        "at_risk": {"moving_slots": {"web/tcp": 85}, "pins_refused": 0, "memory_short": ["lb1"]},
+        "at_risk": {
+            "moving_slots": {"web/tcp": 85},
+            "tracked_slots": {"web/tcp": 120},
+            "pins_refused": 0,
+            "memory_short": ["lb1"],
+        },
         "listeners": {
             "shop/tcp/80": {
                 "pool": "web/tcp",
@@ -78,8 +86,18 @@ def test_a_current_status_is_shown_with_risks_and_counters(
 ) -> None:
     assert status(written(tmp_path, time.time()), json_out=False) == 0
     out = capsys.readouterr().out
-    for part in ("fabric.yaml:3:1: wrong", "away", "in use", "12345", "refused", "85 moving slots", "lb1"):
-        assert part in out
+    for part in (
+        "fabric.yaml:3:1: wrong",
+        "away",
+        "in use",
+        "12345",
+        "refused",
+        "120 tracked slots, 85 of them",
+        "85 moving, 120 tracked",
+        "slots of web/tcp settle in 412 s",
+        "lb1",
+    ):
+        assert part in " ".join(out.split())
     assert "draining: shop/tcp/80" in out
     assert "connected, but not in the intent: 00000000000000ff at 192.0.2.9:4711" in out
     assert "probes: no more than 64 probes run at a time" in out

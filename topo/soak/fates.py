@@ -9,11 +9,11 @@ evidence for a risk. Reasons, the keys of the report:
 ``drained``             its backend drained, or was taken out of the pool or the listener, beyond ``drain_timeout``
 ``service_removed``     its listener or VIP was off for longer than ``drain_timeout``
 
-At risk: ``unheard`` (its packets came to another lb switch before it was heard on the new table), ``fullnat`` (its lb
-switch died or was cut off, or another one came back that took it over: its source port was the former's own),
-``too_silent`` (for longer than ``memory_timeout``), ``unnoticed`` (its packets led over a cable that was cut, or to a
-P4 lb switch that died, while no controller ran, and every repetition of one was sent before there was one that could
-know, or the cable was mended).
+At risk: ``unheard`` (opened on a slot that had moved, its packets came to another lb switch before it was heard),
+``fullnat`` (its lb switch died or was cut off, or another one came back that took it over: its source port was the
+former's own), ``too_silent`` (for longer than ``memory_timeout``), ``unnoticed`` (its packets led over a cable that was
+cut, or to a P4 lb switch that died, while no controller ran, and every repetition of one was sent before there was one
+that could know, or the cable was mended).
 """
 
 from __future__ import annotations

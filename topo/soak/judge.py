@@ -6,18 +6,14 @@ Here each of those is held against the stated set (``fates``). What nothing expl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
-from typing import Any
 
 from topo.demo import ledger
-from topo.demo.ledger import CLOCK_SLACK, OPEN_WINDOW, Endpoint, Index
+from topo.demo.ledger import CLOCK_SLACK, Endpoint
 from topo.demo.records import Connection, Served
-from topo.soak import signals
 from topo.soak.actors import ECHO_TIMEOUT
 from topo.soak.editor import Done
-from topo.soak.edits import Document
 from topo.soak.fates import (
     SLACK,
     Links,
@@ -30,32 +26,22 @@ from topo.soak.fates import (
     intent_windows,
     path_changes,
     periods,
-    pool_of,
     server_windows,
-    vip_name,
 )
 from topo.soak.flaps import Flap
+from topo.soak.logs import FullnatIndex, last_answer
 from topo.soak.outages import Outage, leaderless, outages
 from topo.soak.signals import TableChange
 from topo.soak.stage import MEMORY_TIMEOUT, Stage
+from topo.soak.unheard import SETTLED, Unheard
 
-REPORT_WINDOW = 0.5
-"""Seconds from a packet that is an exception until its pin is on every lb switch, on a busy machine: some hundredths of
-a second where there is nothing else to do (``evenkeel bench pins``). ``Evidence.lag`` is added."""
 RETRIES = 5.5
 """Seconds from a packet until TCP has sent it for the last time within ``ECHO_TIMEOUT``, less a little: what only
 begins later does not explain that nothing came back."""
-SETTLED = 1.0
-"""Seconds from a new table until every switch has it; from a path's change until packets take the new one.
-``Evidence.lag`` is added."""
 ONE_RETURN = 5.0
 """Seconds within which a cable that is mended and the hellos that arrive again are one return."""
 KILLING = 0.5
 """Seconds from when a kill is noted until the server is dead."""
-NEAR = 0.3
-"""Seconds within which a server's record most likely is of the connection that its client opened then."""
-LONGEST_TRANSITION = 9.0
-"""Seconds: the schedule's longest."""
 FATES = ("server_died", "server_unreachable", "drained", "service_removed")
 RISKS = ("unheard", "fullnat", "too_silent", "unnoticed")
 VERDICTS = ("ok", *FATES, "at_risk", "broken", "not_opened", "unproven")
@@ -134,9 +120,9 @@ class Judge:
             evidence.flaps,
         )
         unled = leaderless(stage, self._away, evidence.connected, evidence.lag)
+        self._unheard = Unheard(evidence.tables, self._periods, self._away, evidence.lag)
         self._outages = outages(stage, done, unled, evidence.admitted)
         self._windows: dict[tuple[str, str], list[Window]] = {}
-        self._reported = REPORT_WINDOW + evidence.lag
         self._settled = SETTLED + evidence.lag
 
     def judge(self, connection: Connection) -> Judged:
@@ -220,11 +206,11 @@ class Judge:
                 if self._takes(one, mine, connection):
                     return f"fullnat: {one.what} {at - one.t:.1f} s before"
         for one in recent:
-            table = self._unheard(connection, endpoint, one, at)
+            table = self._unheard.table(connection, endpoint, one.t, at)
             if table is not None:
                 return (
                     f"unheard: {one.what} {one.t - last:.1f} s after its last answer, "
-                    f"pool {table.pool} changed {table.t - last:.1f} s after it"
+                    f"opened {(connection.opened or 0.0) - table.t:.1f} s after pool {table.pool} changed"
                 )
         return ""
 
@@ -282,61 +268,6 @@ class Judge:
                 found[-1] = (found[-1][0], used)
         return found
 
-    def _unheard(
-        self, connection: Connection, endpoint: Endpoint, path: PathChange, at: float
-    ) -> TableChange | None:
-        """A change of its pool's table since which no packet of it had been reported when its path changed.
-
-        Of a connection that is older than the change every switch knows the former owner until the window ends.
-        """
-        opened = connection.opened or 0.0
-        for table in self._evidence.tables:
-            if table.t > at or opened > self._while_away(table.t + LONGEST_TRANSITION) + self._settled:
-                continue
-            pool = self._pool(endpoint, table)
-            if pool is None or (opened < table.t and at < table.t + signals.seconds(pool["transition"])):
-                continue
-            known = max(table.written, table.t) + self._settled
-            if not self._heard(connection, known, path.t - self._reported):
-                return table
-        return None
-
-    def _pool(self, endpoint: Endpoint, table: TableChange) -> dict[str, Any] | None:
-        """The pool that got the table, if it was the listener's around that time, and its table.
-
-        One that listeners have to themselves is called by the first of them; others have it if the VIP was off.
-        """
-        then = [
-            span.document
-            for span, end in zip(
-                self._periods, [*(span.settled for span in self._periods[1:]), float("inf")], strict=True
-            )
-            if span.start <= table.t <= end
-        ]
-        if table.vip and not self._shares(endpoint, table, then):
-            return None
-        pools = (pool_of(each, endpoint) for each in then)
-        return next((pool for pool in pools if pool is not None and pool["name"] == table.pool), None)
-
-    def _shares(self, endpoint: Endpoint, table: TableChange, then: Sequence[Document]) -> bool:
-        """Whether a table that some listeners have to themselves is this one's. ``then``: the intent at that time."""
-        if table.vip not in {vip_name(each, endpoint) for each in then}:
-            return False
-        before = [span.document for span in self._periods if span.start <= table.t]
-        return table.port == endpoint.port or any(vip_name(each, endpoint) is None for each in before)
-
-    def _heard(self, connection: Connection, start: float, end: float) -> bool:
-        """Whether it sent a packet in that time that a controller could take a report of."""
-        sent = [t for t in (connection.opened, *(echo.t for echo in connection.echoes)) if t is not None]
-        return any(start <= t <= end and not self._nobody(t) for t in sent)
-
-    def _nobody(self, t: float) -> bool:
-        return any(start - self._reported <= t <= end + self._settled for start, end in self._away)
-
-    def _while_away(self, t: float) -> float:
-        """When what is due at ``t`` is done: a controller ends windows, and one that is away does so on its return."""
-        return next((end for start, end in self._away if start - self._settled <= t <= end), t)
-
     def _suspects(self, last: float, at: float) -> tuple[str, ...]:
         seen = self._evidence
         near = [(one.start, f"{one.step.kind}: {one.step.title}") for one in seen.done]
@@ -346,54 +277,3 @@ class Judge:
             for t, text in sorted(near, reverse=True)
             if last - 6.0 <= t <= at + 0.1
         )
-
-
-def last_answer(connection: Connection) -> float | None:
-    """When its client last knew that all was well; None: it was never open."""
-    answers = [echo.answered for echo in connection.echoes]
-    return max(answers) if answers else connection.opened
-
-
-class FullnatIndex(Index):
-    """Server logs by the client's address; in mode fullnat, where servers see an lb switch, by server and time."""
-
-    def __init__(self, served: Iterable[Served], endpoints: Sequence[Endpoint]) -> None:
-        records = list(served)
-        super().__init__(records, endpoints)
-        self._modes = {one.listener: one for one in endpoints}
-        self._by_port: dict[tuple[str, int], list[Served]] = {}
-        ports = {one.backend_port for one in endpoints if one.mode == "fullnat"}
-        for one in records:
-            if one.local[1] in ports:
-                self._by_port.setdefault((one.server, one.local[1]), []).append(one)
-
-    def matches(self, connection: Connection) -> list[Served]:
-        """The server records of this client connection; of a fullnat one the record that fits its end best."""
-        if self._modes[connection.listener].mode != "fullnat":
-            return super().matches(connection)
-        found = self._candidates(connection)
-        end = connection.proof.t if connection.proof else last_answer(connection) or 0.0
-        open_then = [one for one in found if one.closed is None or one.closed >= end - CLOCK_SLACK]
-        return (open_then or found)[:1]
-
-    def lb_switches(self, connection: Connection, stage: Stage) -> set[str]:
-        """lb switches whose addresses the connection may have had at its server; empty: not known."""
-        found = self._candidates(connection)
-        near = [one for one in found if abs(one.opened - (connection.opened or 0.0)) < NEAR]
-        peers = {ip_address(one.peer[0]) for one in near or found}
-        return {
-            name
-            for name, prefixes in stage.local.items()
-            if any(peer in ip_network(prefix) for prefix in prefixes for peer in peers)
-        }
-
-    def _candidates(self, connection: Connection) -> list[Served]:
-        endpoint, server = self._modes[connection.listener], connection.server
-        if server is None or connection.begin is None:
-            return []
-        end = (connection.opened or connection.begin) + OPEN_WINDOW
-        return [
-            one
-            for one in self._by_port.get((server, endpoint.backend_port), ())
-            if connection.begin - CLOCK_SLACK <= one.opened <= end
-        ]

@@ -125,6 +125,8 @@ def counters(outcome: Outcome) -> dict[str, int]:
         "windows": seen.passing.windows,
         "pins": seen.passing.pins,
         "generations": seen.passing.generations,
+        "tracked": seen.passing.tracked,
+        "settled": seen.passing.settled,
     }
     for name, by_kind in (("edits", outcome.edits), ("deaths", outcome.deaths), ("others", outcome.others)):
         counts |= {f"{name}.{kind}": count for kind, count in by_kind.items()}

@@ -22,7 +22,7 @@ Keys are only ever added, never renamed. ``*_ms`` are milliseconds; ``at_ms`` co
     by kind of step: of how many broken connections it was among the suspects
 ``counters``
     what has to be above 0 in a run of 5 minutes: ``windows`` (transition windows that ended), ``pins`` (made),
-    ``generations`` (turned), ``edits.KIND``, ``deaths.KIND``, ``others.KIND``
+    ``generations`` (turned), ``tracked`` and ``settled`` (slots), ``edits.KIND``, ``deaths.KIND``, ``others.KIND``
 ``refused``
     edits that the controller refused, by kind
 ``steps``

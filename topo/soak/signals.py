@@ -147,7 +147,12 @@ class Passing:
     """Pins made: what their number grew by between two looks, so a few are missed."""
     generations: int = 0
     """Generations of a VIP's memory that ended."""
+    tracked: int = 0
+    """Slots that became tracked: what their number grew by between two looks, so a few are missed."""
+    settled: int = 0
+    """Slots that settled again, counted likewise."""
     _moving: dict[str, int] = field(default_factory=dict)
+    _tracked: dict[str, int] = field(default_factory=dict)
     _pins: int = 0
 
     def event(self, event: Event) -> None:
@@ -162,6 +167,10 @@ class Passing:
             moving = int(pool.get("moving", 0))
             self.windows += moving == 0 and self._moving.get(key, 0) > 0
             self._moving[key] = moving
+            tracked = int(pool.get("tracked", 0))
+            grown = tracked - self._tracked.get(key, 0)
+            self.tracked, self.settled = self.tracked + max(0, grown), self.settled + max(0, -grown)
+            self._tracked[key] = tracked
         pins = int(status.get("pins", 0))
         self.pins += max(0, pins - self._pins)
         self._pins = pins
