@@ -123,7 +123,9 @@ class App:
         self.admission = Admission(
             state.intent, state.tables, presence, fleet, journal, clock, lambda: pins.version
         )
-        self.hashing = Hashing(state.committed, state.tables, fleet, presence, journal, clock, pools.step)
+        self.hashing = Hashing(
+            state.committed, state.tables, fleet, presence, journal, clock, pools.step, state.commit
+        )
         pools.answers, fleet.settle = self.hashing.verdict, self.hashing.settle
         self.admission.bars = self.hashing.bars
         self.announcer = Announcer(targets, fleet, clock)

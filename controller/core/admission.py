@@ -15,9 +15,10 @@ from contextlib import suppress
 
 from controller.clock import Clock
 from controller.core.cells import Readable
-from controller.core.fleet import Fleet, SwitchTask
+from controller.core.fleet import Fleet
 from controller.core.journal import Journal
 from controller.core.presence import Presence
+from controller.core.switchtask import SwitchTask
 from controller.plan.tables import Tables
 from controller.southbound.driver import Doors, Ports
 from controller.southbound.errors import SwitchError

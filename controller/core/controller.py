@@ -13,7 +13,7 @@ from controller.core.admission import Admission
 from controller.core.announce import Announcer
 from controller.core.conntrack import Conntrack
 from controller.core.directory import Directories
-from controller.core.fleet import Fleet, SwitchTask
+from controller.core.fleet import Fleet
 from controller.core.hashing import Hashing
 from controller.core.hello import Hellos
 from controller.core.intents import Change
@@ -25,6 +25,7 @@ from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
 from controller.core.rollout import DRAIN_DEADLINE, Rollout
 from controller.core.state import State
+from controller.core.switchtask import SwitchTask
 from controller.core.targets import Targets
 from controller.core.terms import Terms
 from controller.core.twins import Twins

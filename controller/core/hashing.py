@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -20,14 +21,16 @@ from typing import NamedTuple
 from controller import dp_hash
 from controller.clock import Clock
 from controller.core.cells import Readable
-from controller.core.fleet import Fleet, SwitchTask
+from controller.core.fleet import Fleet
 from controller.core.journal import Journal
 from controller.core.presence import Presence
+from controller.core.switchtask import SwitchTask
 from controller.frames.segment import acknowledgement
 from controller.frames.tuple import tuple_of
 from controller.plan import spreads
 from controller.plan.duty import PlanInput
 from controller.plan.tables import Tables
+from controller.sites.base import StoreError
 from controller.southbound.driver import Hashes
 from controller.southbound.openflow.events import PacketIn
 from controller.spec.spread import Spread
@@ -111,9 +114,10 @@ class Hashing:
         journal: Journal,
         clock: Clock,
         step: Callable[[], None],
+        commit: Callable[[], Awaitable[int]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """``step``: has the tables decided again."""
+        """``step``: has the tables decided again; ``commit``: stores them, and lets plans see them."""
         self._committed = committed
         self._tables = tables
         self._fleet = fleet
@@ -121,6 +125,7 @@ class Hashing:
         self._journal = journal
         self._clock = clock
         self._step = step
+        self._commit = commit
         self._sleep = sleep
         self._asked: dict[int, _Asked] = {}
 
@@ -150,6 +155,8 @@ class Hashing:
             await self._ask(task, driver)
         self.decide()
         while self._undecided(task):
+            with suppress(StoreError):  # it is said by those who store
+                await self._commit()
             await self._sleep(_LOOK)
             self.decide()
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from controller.clock import Clock
-from controller.core.fleet import Fleet, SwitchTask
+from controller.core.fleet import Fleet
 from controller.core.hello import Hellos, LinkStatus
 from controller.core.intents import Intents
 from controller.core.pinning import Pinning
@@ -18,6 +18,7 @@ from controller.core.presence import Presence
 from controller.core.probing import Probing
 from controller.core.rollout import Rollout
 from controller.core.state import State
+from controller.core.switchtask import SwitchTask
 from controller.plan import tracking, writer
 from controller.plan.demand import meter_name
 from controller.plan.duty import PlanInput

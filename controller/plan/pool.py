@@ -98,9 +98,8 @@ class PoolState:
         """A pool that has not been served yet."""
         empty = np.zeros(slots, np.uint16)
         no_pairs, never = np.empty(0, np.uint32), np.zeros(slots)
-        tracking, members = Tracking.of(empty), ()
-        made = PoolState(name, protocol, members, (), empty, empty, never, no_pairs, np.empty(0), tracking)
-        return replace(made, spread=spread)
+        tables = empty, empty, never, no_pairs, np.empty(0), Tracking.of(empty)
+        return PoolState(name, protocol, (), (), *tables, spread=spread)
 
     @property
     def moving(self) -> int:

@@ -35,40 +35,23 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
     cookie = placed.cookie(Kind.STATIC)
     this = Match.of(**{LISTENER: listener.id})
     hashes = slotted.hashes(placed) if listener.spread is Spread.DATAPATH else ()
+    after = None if hashes else placed.table(Stage.PIN)
     out = [flow(placed.table(Stage.GUARD), 5, this, hashes, cookie=cookie)] if hashes else []
     for guard in listener.guards:
+        meter = placed.meter(Meters.GUARDS + guard.number)
         if guard.prefix is not None:
-            match = this.plus(
-                **{"eth_type": family_of(listener).eth_type, family_of(listener).src: guard.prefix}
-            )
-            table, after, then = Stage.PREFIX, Stage.GUARD, ()
-            priority = 10 + guard.prefix.prefixlen
-        else:
-            match, table, priority = this, Stage.GUARD, 10
-            after, then = (None, hashes) if hashes else (Stage.PIN, ())
-            unknown = this.plus(**{FLAGS: (0, FLAG_SYN)})
-            hashed = placed.table(Stage.HASH)
+            family = family_of(listener)
+            match = this.plus(**{"eth_type": family.eth_type, family.src: guard.prefix})
+            table, priority = placed.table(Stage.PREFIX), 10 + guard.prefix.prefixlen
             out.append(
-                flow(
-                    placed.table(Stage.UNKNOWN),
-                    10,
-                    unknown,
-                    cookie=cookie,
-                    goto=hashed,
-                    meter=placed.meter(Meters.GUARDS + guard.number),
-                )
+                flow(table, priority, match, cookie=cookie, goto=placed.table(Stage.GUARD), meter=meter)
             )
-        out.append(
-            flow(
-                placed.table(table),
-                priority,
-                match,
-                then,
-                cookie=cookie,
-                goto=None if after is None else placed.table(after),
-                meter=placed.meter(Meters.GUARDS + guard.number),
-            )
-        )
+            continue
+        unknown, hashed = this.plus(**{FLAGS: (0, FLAG_SYN)}), placed.table(Stage.HASH)
+        out += [
+            flow(placed.table(Stage.UNKNOWN), 10, unknown, cookie=cookie, goto=hashed, meter=meter),
+            flow(placed.table(Stage.GUARD), 10, this, hashes, cookie=cookie, goto=after, meter=meter),
+        ]
     return out
 
 

@@ -102,7 +102,7 @@ def _again(here: Here, kin: Family, made: PoolSpec) -> Flow:
     """In place of ``choose``'s hash, for listeners that do not remember all."""
     placed = here.placed
     table, cookie = placed.table(Stage.HASH), placed.cookie(Kind.STATIC)
-    these = kin.ip.plus(ip_proto=PROTO_TCP, **{POOL: made.id, FLAGS: (0, FLAG_REMEMBER)})
+    these = kin.ip.plus(ip_proto=PROTO_TCP).plus(**{POOL: made.id}).plus(**{FLAGS: (0, FLAG_REMEMBER)})
     slot = _bits(kin, "tcp_src", made.slots) if made.spread is Spread.BITS else _hash(made.slots)
     period = Load(made.period, Bits(TRACK, *PERIOD))
     return flow(table, 25, these, (*slot, period), cookie=cookie, goto=placed.table(Stage.SLOT))

@@ -15,9 +15,10 @@ from controller.app import assembly
 from controller.core import announce
 from controller.core.announce import Announcer
 from controller.core.cells import Cell
-from controller.core.fleet import Fleet, SwitchTask
+from controller.core.fleet import Fleet
 from controller.core.snapshot import Snapshot
 from controller.core.state import Links
+from controller.core.switchtask import SwitchTask
 from controller.core.targets import Targets
 from controller.plan import accept, p4needs, segments
 from controller.plan import progress as rules
