@@ -91,6 +91,9 @@ class PoolStatus:
     """Grows with every change of the table."""
     slots: int
     """Slots of the table."""
+    spread: str
+    """From what the slot of a TCP connection is taken: ``own`` (the hash of the kind of switch), ``datapath`` (that of
+    Open vSwitch's datapaths) or ``bits``; empty: not decided before an lb switch has told its hash."""
     moving: int
     """Slots in transition."""
     tracked: int
@@ -271,9 +274,9 @@ def _switch(of: Sources, number: int) -> SwitchStatus:
 def _problem(of: Sources, task: SwitchTask) -> str:
     return (
         task.problem
+        or (f"hash_differs: {task.unlike}" if task.unlike else "")
         or task.links_shut
         or task.memory_short
-        or (f"hash_differs: {task.unlike}" if task.unlike else "")
         or of.hellos.problem(task.switch)
         or of.ports.problem(task.switch)
     )
@@ -301,6 +304,7 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
         backends,
         pool.revision,
         len(pool.now),
+        pool.spread or "",
         pool.moving,
         pool.tracking.tracks,
         *_settles(of, key, pool),

@@ -303,7 +303,7 @@ def test_a_switch_that_holds_its_plan_is_read_as_that_plan() -> None:
         reader = Reader(placed, {number: len(table.now) for number, table in want.slots.items()})
         for number in placed.tables:
             reader.table(number, b"".join(tables.flow_stats(number)))
-        return reader.result(b"", b"".join(tables.meter_config()), plan.made).target
+        return reader.result(b"".join(tables.group_desc()), b"".join(tables.meter_config()), plan.made).target
 
     assert read() is want
     key = next(k for k in tables.flows if k.table == placed.table(Stage.PIN) and k.priority)

@@ -91,7 +91,7 @@ FLOORS = (
         "reports of OpenFlow",
         (
             *("controller.core.openflow_reports", "controller.core.openflow_fragments", "controller.core.trial"),
-            *("controller.core.conntrack", "controller.core.hashing"),
+            *("controller.core.conntrack",),
         ),
         (*SOUTHBOUND, "clock", "rules", "fleet", "flows", "plan of OpenFlow", "OpenFlow", "OVSDB"),
     ),
