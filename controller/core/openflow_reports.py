@@ -106,32 +106,27 @@ class OpenFlowReports:
     def _unknown(self, seen: _Reported, here: Set[str], now: float) -> Iterator[Send]:
         """No memory on this switch: ask the others once; if none knows, decide as the table says.
 
-        Of a settled slot none knows, and the table says it at once. With fullnat the switch that gave the connection
-        its port has to deliver: each of them tries, and a server ignores what it cannot attribute.
+        Of a settled slot none knows, and the table says it at once.
         """
         inside = quoted(seen.event.frame)
         if inside is None:
             return
         switch = seen.switch
         question = self._questions.about(seen.event.frame[22:], now)
-        if question.answered or switch.name in question.asked:
+        if question.answered:
             return
-        first, listener = not question.asked, _quoted_listener(seen, inside)
-        stateless = listener is not None and _settled(seen, listener, inside)
-        if stateless and listener is not None and listener.mode is not Mode.FULLNAT:
-            question.answered = True
-            yield from self._decide(seen, inside)
-            return
+        first = not question.asked
         question.asked.add(switch.name)
         others = {s.name: s for s in seen.known.lbs(switch.site) if s.name in here}
-        if first:
+        if _settled(seen, inside):
+            others = {}
+        elif first:
             again = pack_all((Resubmit(switch.placement.entry_table),))
             for other in others.values():
                 if other.name != switch.name and other.of_kind.protocol is Protocol.OPENFLOW:
                     yield Send(other.name, OpenFlowPacket(seen.event.frame, again))
-        answered = others.keys() <= question.asked
-        question.answered = answered and not stateless
-        if answered or stateless:
+        if others.keys() <= question.asked:
+            question.answered = True
             yield from self._decide(seen, inside)
 
     def _fragment(self, seen: _Reported) -> Iterator[Send]:
@@ -195,9 +190,10 @@ def _slot(seen: _Reported, listener: Listener, inside: Quoted) -> tuple[PoolStat
     return state, found.slot(*_client(listener, inside))
 
 
-def _settled(seen: _Reported, listener: Listener, inside: Quoted) -> bool:
+def _settled(seen: _Reported, inside: Quoted) -> bool:
     """Whether no switch remembers the connection, since its slot is settled."""
-    if not tracks(seen.known.world, seen.switch, listener):
+    listener = _quoted_listener(seen, inside)
+    if listener is None or not tracks(seen.known.world, seen.switch, listener):
         return False
     state, slot = _slot(seen, listener, inside)
     return not state.tracking.tracked[slot]

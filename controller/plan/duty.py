@@ -267,10 +267,11 @@ def _listener(world: PlanInput, switch: Switch, vip: VipSpec, item: Listener) ->
 def tracks(world: PlanInput, switch: Switch, item: Listener) -> bool:
     """Whether a switch remembers a listener's connections of tracked slots alone.
 
-    Datagrams do not tell what is new, affinity lasts longer than a connection, and of a pool with one writer every
-    connection has to be known: it is reset when another one serves.
+    Datagrams do not tell what is new, affinity lasts longer than a connection, a fullnat connection has a port of the
+    switch, and of a pool with one writer every connection has to be known: it is reset when another one serves.
     """
-    return item.affinity is not Affinity.SOURCE and _tracks_slots(world, switch, item.protocol, item.pool)
+    by_slot = item.affinity is not Affinity.SOURCE and item.mode is not Mode.FULLNAT
+    return by_slot and _tracks_slots(world, switch, item.protocol, item.pool)
 
 
 def _tracks_slots(world: PlanInput, switch: Switch, protocol: Protocol, pool: str) -> bool:

@@ -6,16 +6,19 @@ import re
 import socket
 import struct
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 import pytest
 
+from controller.core.questions import SAME
 from controller.frames.packet import in_frame, ip_packet
 from controller.spec.types import Address
 from tests.lab.balanced import Balanced
 from tests.lab.conftest import eventually
 from tests.lab.services import DEADLINE, ECHO, LOCAL, SERVERS, Service, connect, echo, host_address, log
+from tests.lab.tuned import weights
 from tests.lab.wire import Seen, Tap, send, too_big
 from tests.unit import craft
 from topo.lab import Lab
@@ -34,7 +37,16 @@ CASES = [
 ] + [Service("tun", 6), Service("fullnat", 6)]
 
 each_case = pytest.mark.parametrize("service", CASES, ids=str)
-each_way = pytest.mark.parametrize("way", ["through the edge", "to its lb", "to the other lb"])
+MOST = 60
+"""Connections of which one surely is of a slot that moved: a third of them did."""
+
+
+@pytest.fixture(scope="module")
+def moved_pair(balanced_pair: Balanced) -> Balanced:
+    """The same, a third of the slots of each pool moved."""
+    balanced_pair.edit_intent(weights("web", s1=4))
+    balanced_pair.settle()
+    return balanced_pair
 
 
 @dataclass(frozen=True)
@@ -118,7 +130,18 @@ def ends(
     return (ip_address(local), local_port), (ip_address(peer), peer_port)
 
 
-@each_way
+def errors_about(lab: Lab, service: Service, client: tuple[str, int], way: str) -> list[Told]:
+    """What servers get of one error that comes in there: through the edge, or at an lb switch."""
+    frame = error_about(lab, service, client)
+    with Tap(lab, *SERVERS) as tap:
+        if way == "edge":
+            send(lab, "r1", frame)
+        else:
+            deliver(lab, way, frame)
+        return [told(seen) for seen in tap.frames(is_error, DEADLINE)]
+
+
+@pytest.mark.parametrize("way", ["edge", *LBS])
 @each_case
 def test_an_error_reaches_the_server_of_the_connection_and_quotes_what_it_sent(
     balanced_pair: Balanced, service: Service, way: str
@@ -129,20 +152,8 @@ def test_an_error_reaches_the_server_of_the_connection_and_quotes_what_it_sent(
         client = one.getsockname()[:2]
         server = echo(one, b"hello")
         local, peer = ends(lab, service, server, logged[server])
-        (holder,) = holders(lab, service, client)
-        frame = error_about(lab, service, client)
-        with Tap(lab, *SERVERS) as tap:
-            if way == "through the edge":
-                send(lab, "r1", frame)
-            else:
-                other = next(switch for switch in LBS if switch != holder)
-                deliver(lab, holder if way == "to its lb" else other, frame)
-            errors = [told(seen) for seen in tap.frames(is_error, DEADLINE)]
-        assert set(errors) == {Told(server, local[0], local, peer, MTU)}
-        # The edge asks every lb switch: where no controller is needed, it comes from the one that knows, and once
-        # more because the other has it asked.
-        twice = way == "through the edge" and service.mode in ("dr", "tun")
-        assert len(errors) <= (2 if twice else 1)
+        assert bool(holders(lab, service, client)) is (service.mode == "fullnat"), "slots are settled"
+        assert errors_about(lab, service, client, way) == [Told(server, local[0], local, peer, MTU)]
         if service.mode == "fullnat":
             assert any(peer[0] in network for network in LOCAL)
         assert echo(one, b"after") == server
@@ -174,13 +185,9 @@ def test_an_error_that_comes_again_later_is_delivered_again(balanced_pair: Balan
     with connect(lab, "c1", service, ECHO) as one:
         server = echo(one, b"hello")
         client = one.getsockname()[:2]
-        (holder,) = holders(lab, service, client)
-        other = next(s for s in LBS if s != holder)
-        for pause in (0.0, 1.5):
+        for pause in (0.0, SAME):
             time.sleep(pause)
-            with Tap(lab, *SERVERS) as tap:
-                deliver(lab, other, error_about(lab, service, client))
-                assert [told(seen).server for seen in tap.frames(is_error, DEADLINE)] == [server]
+            assert [each.server for each in errors_about(lab, service, client, LBS[0])] == [server]
 
 
 def sequence_after(segment: Seen) -> bytes:
@@ -213,3 +220,32 @@ def test_a_server_lowers_its_segments_after_an_error(balanced_pair: Balanced) ->
             assert echo(one, b"x" * 30_000) == server
         finally:
             lab.exec(server, ["ip", "route", "flush", "cache"], check=True)
+
+
+@each_case
+def test_an_error_about_a_connection_of_a_tracked_slot_does_too(
+    moved_pair: Balanced, service: Service
+) -> None:
+    lab = moved_pair.lab
+    logged = {server: len(log(lab, server)) for server in SERVERS}
+    with ExitStack() as stack:
+        for _ in range(MOST):
+            one = stack.enter_context(connect(lab, "c1", service, ECHO))
+            client, server = one.getsockname()[:2], echo(one, b"hello")
+            known = holders(lab, service, client)
+            if known:
+                break
+            one.close()
+            logged = {each: len(log(lab, each)) for each in SERVERS}
+        (holder,) = known
+        local, peer = ends(lab, service, server, logged[server])
+        other = next(switch for switch in LBS if switch != holder)
+        for way in ("edge", holder, other):
+            errors = errors_about(lab, service, client, way)
+            assert set(errors) == {Told(server, local[0], local, peer, MTU)}
+            # The edge asks every lb switch: where no controller is needed, it comes from the one that knows, and once
+            # more because the other has it asked.
+            twice = way == "edge" and service.mode in ("dr", "tun")
+            assert len(errors) <= (2 if twice else 1)
+            # The same bytes are one error for a second.
+            time.sleep(SAME)

@@ -242,9 +242,9 @@ class World:
         if backend and backend not in self.gone:
             reused = pinned and any(lb.pins[key] for lb in self.lbs)
             overtook = any(site.pins[key] for site in self.sites)
-            self.connections[key] = Connection(
-                backend, number, cut=self._cut(number), reused=reused, overtook=overtook
-            )
+            made = Connection(backend, number, cut=self._cut(number), reused=reused, overtook=overtook)
+            made.followed = backend != self.lbs[number].entries[key % self.size.slots].now
+            self.connections[key] = made
 
     def speak(self, key: int) -> None:
         """The connection's client sends data. Raises Broken."""
@@ -289,6 +289,8 @@ class World:
             return "silent for longer than memory_timeout"
         if one.overtook:
             return "ports used again before the pin was there"
+        if one.followed and one.cut:
+            return "ports used again, and its report was lost"
         if not one.crossed:
             return None
         for holds, why in (

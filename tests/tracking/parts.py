@@ -114,6 +114,8 @@ class Connection:
     """Its ports were pinned when it was opened, and some switch has not heard yet that this is over."""
     overtook: bool = False
     """Its SYN came to a switch which the pin of the connection before it had not reached."""
+    followed: bool = False
+    """Its SYN went where the connection before it was remembered to be, and its slot said otherwise."""
     slept: bool = False
     """It was silent for longer than ``memory``."""
     given: bool = False
