@@ -245,7 +245,7 @@ def main(arguments: Sequence[str]) -> None:
     """Run the controller's command line with pools spread by their names."""
     from controller.cli.main import app
 
-    def by_name(_: Tables, __: Intent, state: PoolState, ___: spreads.Answers) -> Spread:
+    def by_name(tables: Tables, intent: Intent, state: PoolState, answers: spreads.Answers) -> Spread | None:
         return Spread(state.name)
 
     spreads._decided = by_name

@@ -14,14 +14,18 @@ from controller.plan.duty import slotting
 from controller.plan.pool import PoolState
 from controller.plan.slotrule import Choice, Memory, Report, choose
 from controller.spec.slots import SlotTable
-from controller.spec.spread import Spread
+from controller.spec.spread import PORT_FROM, Spread
 from controller.spec.switch import PERIODS, Fate
-from flows.entries import Target
+from flows.actions import Bits, Move
+from flows.entries import FlowBody, FlowKey, Target, flow
+from flows.match import Match
+from flows.tables import POOL, SLOT, Placed, Stage
 from tests.conformance import ovs
 from tests.conformance.conftest import live
 from tests.conformance.plant import EMBRYONIC, Plant
+from tests.conformance.rows.tracking import ROWS
 from tests.conformance.says import Connection, Log, new_mark
-from tests.conformance.scenario import DR, Setup, pool, server
+from tests.conformance.scenario import DR, Setup, pool, server, switch_of
 from tests.conformance.target import Heard, Reason
 
 KEY = "web/tcp"
@@ -207,6 +211,7 @@ def _without(*columns: str) -> Callable[[SlotTable], SlotTable]:
     return damage
 
 
+_PLACED = Placed(switch_of("ovs").placement)
 DAMAGES: dict[str, Callable[[SlotTable], SlotTable]] = {
     "nothing is tracked": _without("class_"),
     "what is not remembered is new": _without("base", "home"),
@@ -218,6 +223,57 @@ DAMAGES: dict[str, Callable[[SlotTable], SlotTable]] = {
     ),
     "every slot is tracked": lambda table: replace(table, class_=np.where(table.class_, table.class_, 1)),
 }
+
+
+def _another_bit(body: FlowBody) -> FlowBody:
+    """Slots are taken from other bits than they should be: of the port, or of the hash."""
+    made = body.instructions
+    for name, low in (("tcp_src", PORT_FROM), ("dp_hash", 0)):
+        for count in range(1, 17):
+            right, wrong = (Move(Bits(name, n, count), Bits(SLOT, 0, count)).pack() for n in (low, low + 1))
+            made = made.replace(right, wrong)
+    return replace(body, instructions=made)
+
+
+def _without_slot(key: FlowKey, body: FlowBody) -> FlowBody:
+    """The slot is not taken again behind memory: what the packet brings along is looked up."""
+    if not any(item[0] == POOL for item in key.match) or key.table != _PLACED.table(Stage.HASH):
+        return body
+    return flow(*key, cookie=body.cookie, goto=_PLACED.table(Stage.SLOT)).body
+
+
+def _other_pins(key: FlowKey) -> FlowKey:
+    """Pins name the slot beside theirs."""
+    if key.table != _PLACED.table(Stage.PIN):
+        return key
+    items = [(name, value ^ 1 if name == SLOT else value, mask) for name, value, mask in key.match]
+    return FlowKey(key.table, key.priority, Match(items))
+
+
+_PINNED = next(row for row in ROWS if row.name == "base-lasts-dr-v4-tcp")
+"""A connection that only its pin knows."""
+BROKEN: dict[str, Callable[[FlowKey, FlowBody], tuple[FlowKey, FlowBody]]] = {
+    "a wrong bit": lambda key, body: (key, _another_bit(body)),
+    "a slot not taken again": lambda key, body: (key, _without_slot(key, body)),
+    "pins of another slot": lambda key, body: (_other_pins(key), body),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_switch_that_takes_slots_otherwise_is_caught(switch: ovs.OpenVSwitch, name: str) -> None:
+    if switch.spread is Spread.OWN:
+        pytest.skip("its slots come from a hash of its own")
+    damage = BROKEN[name]
+
+    def damaged(flows: Target) -> Target:
+        return replace(flows, flows=dict(damage(*each) for each in flows.flows.items()), entry=None)
+
+    switch.mutation = damaged
+    try:
+        with pytest.raises(AssertionError):
+            _PINNED.play(switch) if "pins" in name else play(switch, range(MOST))
+    finally:
+        switch.mutation = None
 
 
 @pytest.mark.parametrize("name", DAMAGES)
