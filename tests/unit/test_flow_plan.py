@@ -16,6 +16,7 @@ from controller.plan.duty import PlanInput, duty, listener_number
 from controller.plan.flowplan import FlowPlan
 from controller.plan.pins import LOG, PinBook, PinKey
 from controller.plan.pool import Health
+from controller.plan.spreads import Answers, alike, unlike
 from controller.plan.tables import Tables
 from controller.southbound.openflow.driver import OpenFlowDriver
 from controller.southbound.openflow.session import Session
@@ -79,7 +80,9 @@ NOW = 1000.0
 class Scene:
     """Switches, two VIPs, two pools that share backends, and what befalls them."""
 
-    def __init__(self) -> None:
+    def __init__(self, answers: Answers = alike) -> None:
+        """``answers``: whether datapaths hash as we do, and pins so name slots."""
+        self.answers = answers
         self.health: dict[str, dict[str, Health]] = {"web": {}, "api": {}}
         self.pins = PinBook()
         self.tables, self.before = Tables(), worlds.NOTHING
@@ -111,7 +114,7 @@ class Scene:
 
     def advance(self) -> None:
         intent = self.intent()
-        self.tables = worlds.step(self.tables, self.before, intent, self.health, self.now)
+        self.tables = worlds.step(self.tables, self.before, intent, self.health, self.now, self.answers)
         self.before = intent
 
     def world(self) -> PlanInput:
@@ -192,9 +195,11 @@ def messages(changes: Changes) -> list[list[bytes]]:
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.lists(EVENT, max_size=12))
-def test_a_continued_plan_is_the_plan_made_at_once(events: list[tuple[str, tuple[int, int, str]]]) -> None:
-    site = Scene()
+@given(st.lists(EVENT, max_size=12), st.sampled_from((alike, unlike)))
+def test_a_continued_plan_is_the_plan_made_at_once(
+    events: list[tuple[str, tuple[int, int, str]]], answers: Answers
+) -> None:
+    site = Scene(answers)
     plans = {each.name: FlowPlan() for each in SWITCHES}
     have = {name: plan.target(site.world(), site.switch(name)) for name, plan in plans.items()}
     for what, detail in events:
