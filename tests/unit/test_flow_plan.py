@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.model.sharing import sharing
-from controller.plan.duty import PlanInput, duty, listener_number
+from controller.plan.duty import PlanInput, duty, listener_number, pin_rules
 from controller.plan.flowplan import FlowPlan
 from controller.plan.pins import LOG, PinBook, PinKey
 from controller.plan.pool import Health
@@ -280,7 +280,9 @@ def test_places_of_a_pin_are_all_that_it_can_have() -> None:
         key = site.key(place, 9)
         site.pins.report("lb1", key, LISTENERS[place].protocol, 1)
         want = plan.with_pins(site.world())
-        assert want.flows.keys() - before.flows.keys() <= set(pin_stage.keys(Here.of(LB), *key))
+        rule = pin_rules(site.world(), LB)[key.listener]
+        slot = None if rule.slotting is None else rule.slotting.slot(key.source, key.port)
+        assert want.flows.keys() - before.flows.keys() <= set(pin_stage.keys(Here.of(LB), *key, slot))
         site.pins.stale(site.pins.pins[key].id)
         assert plan.with_pins(site.world()) == before
 
