@@ -92,7 +92,7 @@ def _open_links(lab: Lab, name: str) -> None:
 ROWS: list[tuple[str, Callable[[Lab], Balanced], float, bool]] = [
     ("fully protected", Balanced, WINDOW, True),
     ("without answers to exceptions", lambda lab: Unprotected(lab, "pins"), WINDOW, False),
-    ("without transition", Balanced, 0.0, False),
+    ("without base", lambda lab: Unprotected(lab, "base"), WINDOW, False),
 ]
 
 

@@ -1,18 +1,21 @@
 """The controller with one of its protections taken away, to show that tests would notice.
 
-``python -m tests.lab.unprotected WHAT run ...``; WHAT is "pins" (exceptions are not answered) or "generations" (marks
-are not copied from one generation of zones into the next).
+``python -m tests.lab.unprotected WHAT run ...``; WHAT is "pins" (reports are not answered), "base" (slots that moved
+do not say whose they were) or "generations" (marks are not copied from one generation of zones into the next).
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from controller.cli.main import main
+from controller.plan import tracking
 from controller.plan.pins import PinBook
+from controller.spec.slots import SlotTable
 from flows.entries import Flow
 from flows.spec import Here
 from flows.stages import memory
@@ -25,10 +28,22 @@ from topo.lab import Lab
 def _take_away(what: str) -> None:
     if what == "pins":
         PinBook.report = lambda *_: False  # type: ignore[method-assign]
+    elif what == "base":
+        tracking.slot_table = _baseless(tracking.slot_table)
     elif what == "generations":
         memory.static = _forgetful(memory.static)  # type: ignore[assignment]
     else:
-        raise SystemExit(f"cannot take away {what!r}: only pins or generations")
+        raise SystemExit(f"cannot take away {what!r}: only pins, base or generations")
+
+
+def _baseless(made: Callable[..., SlotTable]) -> Callable[..., SlotTable]:
+    """``tracking.slot_table`` without a base."""
+
+    def without_base(*arguments: Any) -> SlotTable:
+        table = made(*arguments)
+        return replace(table, base=table.base[:0], home=table.home[:0])
+
+    return without_base
 
 
 def _forgetful(static: Callable[[Here], list[Flow]]) -> Callable[[Here], list[Flow]]:
