@@ -9,6 +9,7 @@ import numpy as np
 
 from controller.spec.shards import Shards, differing
 from controller.spec.slots import SlotTable
+from p4src.slots import words
 from p4src.target import ORDER, Changes, EntryBody, EntryKey, P4Target
 
 SAID = 5
@@ -95,7 +96,8 @@ def _entries(have: _Entries, want: _Entries) -> tuple[list[tuple[EntryKey, Entry
 
 
 def _same_arrays(old: SlotTable, new: SlotTable) -> bool:
-    return old.now is new.now and old.before is new.before
+    mine, other = ((t.now, t.before, t.class_, t.base, t.home, t.aged) for t in (old, new))
+    return all(one is two for one, two in zip(mine, other, strict=True))
 
 
 def _multicast(
@@ -118,18 +120,11 @@ def group_name(group: int) -> str:
 def slot_changes(old: SlotTable | None, new: SlotTable | None) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """How many slots of a pool are added, modified and deleted."""
     size = max(len(table.now) for table in (old, new) if table is not None)
-    before, after = _pairs(old, size), _pairs(new, size)
+    before, after = words(old, size), words(new, size)
     added = np.count_nonzero((before == 0) & (after != 0))
     deleted = np.count_nonzero((before != 0) & (after == 0))
     changed = np.count_nonzero(before != after)
     return np.array([added, changed - added - deleted, deleted], np.int64)
-
-
-def _pairs(table: SlotTable | None, size: int) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
-    out = np.zeros(size, np.uint32)
-    if table is not None:
-        out[: len(table.now)] = table.now.astype(np.uint32) << 16 | table.before
-    return out
 
 
 def describe(key: EntryKey) -> str:

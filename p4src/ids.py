@@ -18,6 +18,7 @@ class Reason(IntEnum):
     CLOCK = 8
     HELLO = 9
     YOUNG = 10
+    FOUND = 11
     PROMOTE = 15
 
 

@@ -21,7 +21,20 @@ EMBRYO, CLOSING, CLOSED = 20.0, 120.0, 5.0
 """Seconds that a cell lasts: after a first packet; after a FIN (fullnat: longer than TIME_WAIT); after an RST."""
 TUNNEL_MTU = {4: 1480, 6: 1460}
 """Largest IP packet that fits a 1,500-byte frame behind an outer header of the version."""
-LIMITS = {1: 2000, 2: 5000, 3: 1000, 4: 1000, 5: 200, 6: 100, 7: 100, 8: 100, 9: 2000, 10: 500, 15: 50_000}
+LIMITS = {
+    1: 2000,
+    2: 5000,
+    3: 1000,
+    4: 1000,
+    5: 200,
+    6: 100,
+    7: 100,
+    8: 100,
+    9: 2000,
+    10: 500,
+    11: 2000,
+    15: 50_000,
+}
 """Reports (and promotions) a second, by REASON_*.
 
 Those of young connections are limited apart: where a busy slot moves, their many packets must not keep exceptions from
@@ -121,10 +134,11 @@ def listener(item: ListenerSpec, owner: int, duty: SwitchSpec, needs: P4Needs) -
     """``listener``: which pool serves, and how it is remembered."""
     mask = duty.pools[item.pool].slots - 1
     fullnat = item.mode is Mode.FULLNAT
-    keep = ticks(needs.keep[item.pool])
-    return _listener_key(item), EntryBody(
-        "serve", (item.id, owner, item.pool, mask, int(item.sticky), int(fullnat), keep)
-    )
+    keep, old_after = ticks(needs.keep[item.pool]), ticks(needs.transition[item.pool])
+    # A cell of a fullnat connection is the port that its server knows.
+    remembers = item.remembers or fullnat
+    known = (item.id, owner, item.pool, mask, int(item.sticky), int(fullnat))
+    return _listener_key(item), EntryBody("serve", (*known, keep, int(remembers), old_after))
 
 
 def _listener_key(item: ListenerSpec) -> EntryKey:

@@ -70,3 +70,5 @@ class P4Needs:
     """Ports to which a broadcast frame goes, by the port where it came in."""
     neighbours: tuple[int, ...] = ()
     """Ports to other P4 switches: hellos are heard there."""
+    transition: Mapping[int, float] = field(default_factory=dict)
+    """Seconds after which a connection of a tracked slot is old, by pool number."""

@@ -62,7 +62,8 @@ class P4Target:
     limits: Mapping[int, Rate] = field(default_factory=dict)
     """Meter ``limits`` by index (REASON_* in ``shared/ids.p4``)."""
     slots: Mapping[int, SlotTable] = field(default_factory=dict)
-    """By pool number; a slot with ``now`` and ``before`` 0 has no entry. ``watched`` means nothing here."""
+    """By pool number; a slot of which nothing is said has no entry. ``watched``, ``young`` and ``former`` mean nothing
+    here."""
     multicast: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     """Ports of each multicast group, in ascending order."""
 
@@ -75,6 +76,8 @@ class Found(NamedTuple):
     """(listener, backend) -> packets, bytes."""
     drops: Mapping[int, int]
     """Packets by DROP_* (``shared/ids.p4``)."""
+    lost: Mapping[int, int]
+    """Reports over their rate by REASON_*."""
 
 
 @dataclass(frozen=True)

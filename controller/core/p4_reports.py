@@ -67,8 +67,11 @@ class P4Reports:
     ) -> None:
         port = 0 if listener.affinity is Affinity.SOURCE else event.port
         key = PinKey(event.listener, event.client, port)
-        if reason in (Reason.EXCEPTION, Reason.OVERFLOW):
+        if reason is Reason.EXCEPTION:
             self._pinning.exception(switch.name, key, listener.protocol, event.backend)
+        elif reason in (Reason.FOUND, Reason.OVERFLOW):
+            # Nothing is remembered of either: where it was opened another switch may know better.
+            self._pinning.found(switch.name, key, listener.protocol, event.backend)
         elif reason is Reason.YOUNG:
             self._pinning.young(switch.name, key, listener.protocol, event.backend, now)
         elif reason is Reason.PIN_SEEN:

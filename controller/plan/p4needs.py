@@ -34,6 +34,10 @@ def p4_needs(world: PlanInput, switch: Switch, duty: SwitchSpec, secret: Secret)
     if duty.uplinks:
         made.insert(0, Group(UPLINKS, tuple(up.port for up in duty.uplinks if up.admitted)))
     keep = {pool_number(world, key): seconds for key, seconds in world.memory.items()}
+    transition = {
+        pool_number(world, key): world.intent.pool(state.name).transition
+        for key, state in world.pools.items()
+    }
     neighbours = tuple(end.port for end in cables(world.intent) if end.switch == switch.name)
     return P4Needs(
         secret,
@@ -43,6 +47,7 @@ def p4_needs(world: PlanInput, switch: Switch, duty: SwitchSpec, secret: Secret)
         keep,
         floods=floods(world.intent, switch),
         neighbours=neighbours,
+        transition=transition,
     )
 
 
@@ -62,6 +67,7 @@ class Needs:
             intent.vips,
             # Whether an lb switch reaches all servers is asked where cables are cut.
             intent.pools if world.dead_links else None,
+            [pool.transition for pool in intent.pools],
             world.ids,
             world.bound,
             world.memory,

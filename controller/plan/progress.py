@@ -24,6 +24,7 @@ from controller.plan.tables import (
     shared_key,
 )
 from controller.plan.tracking import MARGIN, Held, everything
+from controller.spec.kinds import Protocol
 from controller.spec.policy import Then
 from controller.spec.types import Intent, Pool
 
@@ -197,8 +198,9 @@ def _step_pools(tables: Tables, intent: Intent, verdicts: Verdicts, now: float, 
 
 
 def _ticks(intent: Intent) -> bool:
-    """Whether some switch asks in which period a connection was opened."""
-    return any(switch.of_kind.tracks for switch in intent.switches)
+    """Whether some switch asks in which period a connection was opened: those of P4 know when."""
+    kinds = (switch.of_kind for switch in intent.switches)
+    return any(kind.tracks and kind.protocol is Protocol.OPENFLOW for kind in kinds)
 
 
 def same(one: PoolState, other: PoolState) -> bool:

@@ -32,7 +32,7 @@ from controller.spec.switch import CLASSES, MIGRATED, PERIODS
 MARGIN = 1.0
 """Seconds by which times last longer than what they wait for: clocks of switches, and a packet on its way."""
 
-SHORTEST_PERIOD = 3.0
+SHORTEST_PERIOD = 5.0
 """Seconds; the shorter a pool's ``transition``, the more often switches are told of another period."""
 
 Times = npt.NDArray[np.float64]

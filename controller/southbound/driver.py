@@ -107,7 +107,7 @@ class Driver(ABC, Generic[TargetT, DeltaT]):
         self.conflicts: list[str] = []
         """Places that we want and other programs hold."""
         self.unreported = 0
-        """Reports that the switch held back because there were too many, as of the last read."""
+        """Reports that the switch held back because there were too many, or that got lost, as of the last read."""
 
     @property
     @abstractmethod

@@ -17,8 +17,8 @@ const bit<8> PROTO_IPV6 = 41;
 const bit<8> PROTO_FRAGMENT = 44;
 const bit<8> PROTO_ICMP6 = 58;
 
-// Why the switch tells the controller something (digests and packet-ins; also the index of the meter).
-const bit<8> REASON_EXCEPTION = 1;     // remembered for a backend that its slot no longer names
+// Why the switch tells the controller something (digests and packet-ins; also the index of meter and counter).
+const bit<8> REASON_EXCEPTION = 1;     // remembered, and a switch without memory would, or will, send it elsewhere
 const bit<8> REASON_OVERFLOW = 2;      // no way of the memory has room
 const bit<8> REASON_PIN_SEEN = 3;      // a sibling's pin was hit here
 const bit<8> REASON_PIN_STALE = 4;     // a SYN hit a pin: another connection by now
@@ -27,7 +27,8 @@ const bit<8> REASON_TOO_BIG = 6;       // packet-in: does not fit the tunnel
 const bit<8> REASON_ERROR_UNKNOWN = 7; // packet-in: ICMP error about a connection that another lb switch may know
 const bit<8> REASON_CLOCK = 8;         // packet-in: the answer to OP_CLOCK
 const bit<8> REASON_HELLO = 9;         // packet-in: a neighbour's hello
-const bit<8> REASON_YOUNG = 10;        // remembered for the new backend of a slot that moves
+const bit<8> REASON_YOUNG = 10;        // remembered for the backend of its slot, where one without memory may say another
+const bit<8> REASON_FOUND = 11;        // on a tracked slot, and not opened here: whoever saw it open knows better
 const bit<8> REASON_PROMOTE = 15;      // no report: the meter that limits promotions
 
 // What the controller asks for with a packet-out.
@@ -60,10 +61,10 @@ const bit<2> FATE_DRAIN = 1;
 const bit<2> FATE_MOVE = 2;
 const bit<2> FATE_RESET = 3;
 
-const bit<4> CELL_FREE = 0;
-const bit<4> CELL_EMBRYO = 1;
-const bit<4> CELL_ESTABLISHED = 2;
-const bit<4> CELL_CLOSING = 3;         // a FIN was seen
-const bit<4> CELL_CLOSED = 4;          // an RST was seen
+const bit<3> CELL_FREE = 0;
+const bit<3> CELL_EMBRYO = 1;
+const bit<3> CELL_ESTABLISHED = 2;
+const bit<3> CELL_CLOSING = 3;         // a FIN was seen
+const bit<3> CELL_CLOSED = 4;          // an RST was seen
 
 #endif

@@ -25,15 +25,20 @@ struct report_t {
 }
 
 // One cell of the connection memory, as it lies in its register (96 bits):
-//   digest 32 | backend 16 | slot 16 | until 24 | state 4 | fullnat 1 | fresh 1 | unused 2
+//   digest 32 | backend 16 | born 16 | until 24 | state 3 | opened 1 | fullnat 1 | fresh 1 | class 2
+//
+// `born` goes round every 19 hours: then one that is old counts as young for one `transition`, and is told of as such.
+// It has been told of as old with every packet until then, so it has a pin unless it was silent for all that time.
 struct cell_t {
     bit<32> digest;     // keyed; with the index it stands for the tuple
     bit<16> backend;
-    bit<16> slot;
+    bit<16> born;       // ticks: when that backend got it, in this class
     bit<24> until;      // ticks of 2^20 us: forgotten then
-    bit<4> state;       // CELL_*
+    bit<3> state;       // CELL_*
+    bit<1> opened;      // it belongs to its backend; 0: it came to a tracked slot, and no SYN of it was seen
     bit<1> fullnat;     // its place is a port that a server knows: never replaced before its time
     bit<1> fresh;       // opened by a SYN that hit a pin: stronger than that pin, while it is there
+    bit<2> class;       // of the slot then; 0: settled, or of a listener that remembers all
 }
 
 struct local_t {
@@ -79,8 +84,10 @@ struct local_t {
     bit<1> sticky;
     bit<1> fullnat;
     bit<16> keep;        // ticks that an established connection is remembered
+    bit<1> remembers;    // every connection, whatever its slot
+    bit<16> old_after;   // ticks after which a connection of a tracked slot is old
 
-    // pin, memory, slot, fate
+    // slot, pin, memory, fate
     bit<16> pinned;
     bit<1> pin_elsewhere; // this switch is not the pin's reporter
     bit<1> pin_passed;   // a SYN went past it
@@ -95,7 +102,10 @@ struct local_t {
     bit<32> digest;
     bit<16> slot;
     bit<16> slot_now;
-    bit<16> slot_before;
+    bit<16> slot_base;   // whose is what is not remembered and no SYN; 0: of `slot_now`
+    bit<2> slot_class;   // the tracked time it is in; 0: none
+    bit<1> slot_ages;    // what is old is told of, wherever it goes
+    bit<1> recalled;     // memory was asked
     bit<2> fate;
     bit<1> anew;         // decided by the slot, whatever was remembered
     bit<16> backend;

@@ -1,8 +1,9 @@
 // Evenkeel on v1model: a layer-4 load balancer as one pipeline, whatever role a switch has. Tables say which.
 //
 //   classify ─ fragments ─ self ─ vip ─ respond ─┬─ edge: listener ─────────────────────────── spread ─ nexthop
-//                                                ├─ lb: listener ─ pin ─ memory ─ guard ─ slot ─ choose ─ remember
-//                                                │        └─ peer (fullnat) ─ backend ─ nexthop
+//                                                ├─ lb: listener ─ slot ─ pin ─ memory ─ guard ─ choose ─ remember
+//                                                │               │ └─ settled ─────── guard ─┐      │
+//                                                │               └───────────────────────────┴─ peer (fullnat) ─ backend
 //                                                ├─ other unicast: answer_local, answer ─ route ─ nexthop, or flood
 //                                                └─ the rest: flood
 //
@@ -21,6 +22,8 @@
 
 // Index: REASON_*. What exceeds its rate is not reported; an exception is reported again by the next packet.
 meter(REASONS, MeterType.packets) limits;
+// Index: REASON_*. Digests that exceeded their rate: a connection may have been silent since.
+counter(REASONS, CounterType.packets) lost;
 // Index: DROP_*.
 counter(DROPS, CounterType.packets) drops;
 
@@ -58,17 +61,30 @@ control Balance(inout headers_t hdr, inout local_t local, inout standard_metadat
 
     apply {
         color = 0;
+        local.way = NO_WAY;
+        slot.apply(local);
         pin.apply(local);
-        memory.apply(local);
-        if (local.syn == 1 || (local.known == 0 && local.pinned == 0 && local.is_error == 0)) {
+        // All connections of a settled slot are its backend's, but for those that have a pin; a SYN may have gone past it.
+        if (local.remembers == 1 || local.slot_class != 0 || local.pinned != 0) {
+            local.recalled = 1;
+            memory.apply(local);
+        }
+        if (local.syn == 1
+            || (local.recalled == 1 && local.known == 0 && local.pinned == 0 && local.is_error == 0)) {
             guard.apply(local, drop);
         }
         if (local.done == 0) {
-            slot.apply(local);
-            choose.apply(local, tell, punt, drop);
+            if (local.recalled == 1) {
+                choose.apply(local, tell, punt, drop);
+            } else if (local.slot_now != 0) {
+                local.backend = local.slot_now;
+            } else {
+                drop = DROP_NO_BACKEND;
+                local.done = 1;
+            }
         }
         // An error about a connection that is unknown here. Only another lb switch can know a fullnat one, and may know
-        // who has one whose slot moves: they are asked, and what is over the rate goes where the slot says. A switch
+        // who has one whose slot has moved: they are asked, and what is over the rate goes where the slot says. A switch
         // that was asked does not guess.
         if (local.done == 0 && local.is_error == 1 && local.known == 0 && local.pinned == 0) {
             if (hdr.packet_out.isValid() && hdr.packet_out.op == OP_ASK) {
@@ -78,7 +94,7 @@ control Balance(inout headers_t hdr, inout local_t local, inout standard_metadat
                 punt = REASON_ERROR_UNKNOWN;
                 drop = DROP_ERROR;
                 local.done = 1;
-            } else if (local.slot_before != 0 && !hdr.packet_out.isValid()) {
+            } else if (local.slot_base != 0 && !hdr.packet_out.isValid()) {
                 limits.execute_meter((bit<32>)REASON_ERROR_UNKNOWN, color);
                 if (color != METER_RED) {
                     punt = REASON_ERROR_UNKNOWN;
@@ -93,7 +109,7 @@ control Balance(inout headers_t hdr, inout local_t local, inout standard_metadat
         if (local.done == 0 && local.is_error == 0) {
             if (local.way != NO_WAY) {
                 remember.apply(local, color);
-            } else if (local.syn == 0 && local.known == 0 && local.pinned == 0) {
+            } else if (local.recalled == 1 && local.syn == 0 && local.known == 0 && local.pinned == 0) {
                 tell = REASON_OVERFLOW;
             }
         }
@@ -230,6 +246,8 @@ control Incoming(inout headers_t hdr, inout local_t local, inout standard_metada
             limits.execute_meter((bit<32>)tell, color);
             if (color != METER_RED) {
                 digest<report_t>(1, {tell, local.listener, local.client, local.port_key, local.backend});
+            } else {
+                lost.count((bit<32>)tell);
             }
         }
         if (punt != 0) {

@@ -119,7 +119,7 @@ control AnswerLocal(inout headers_t hdr, inout local_t local, inout bit<32> drop
             port = 0;
             left = bits[31:8] - local.now;
             if ((local.is_transport == 0 && local.is_error == 0) || local.server_port < 0x8000
-                || bits[7:4] == CELL_FREE || bits[3:3] == 0 || left == 0 || left > LONGEST
+                || bits[7:5] == CELL_FREE || bits[3:3] == 0 || left == 0 || left > LONGEST
                 || !answer_local.apply().hit) {
                 drop = DROP_ANSWER;
                 local.done = 1;

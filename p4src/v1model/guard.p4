@@ -1,8 +1,9 @@
-// Guard: meters whatever opens connections: bare SYNs, and packets that neither pin nor memory knows.
+// Guard: meters whatever opens connections: bare SYNs, and where memory was asked what neither it nor a pin knows.
 //
-//   known ─► passes        new ─► guard_source ─► guard_listener ─red─► dropped, counted
+//   known, or memory not asked ─► passes        new ─► guard_source ─► guard_listener ─red─► dropped, counted
 //
-// A packet that either meter finds red is dropped; established traffic meets neither.
+// A packet that either meter finds red is dropped; established traffic meets neither. On a settled slot what is no SYN
+// costs neither a cell nor a report, so there is nothing to guard.
 
 control Guard(inout local_t local, inout bit<32> drop) {
     direct_meter<bit<2>>(MeterType.packets) source_rate;

@@ -6,10 +6,10 @@
 control Listener(inout local_t local) {
     direct_counter(CounterType.packets_and_bytes) packets;
 
-    // owner: stands for this listener in pins' and memory's keys; keep: ticks that memory lasts;
-    // slot_mask: slots of the pool less one.
+    // owner: stands for this listener in memory's keys; keep: ticks that memory lasts; slot_mask: slots of the pool less
+    // one; remembers: all connections, not those of tracked slots alone; old_after: ticks after which one of a tracked slot is old.
     action serve(bit<16> listener, bit<16> owner, bit<16> pool, bit<16> slot_mask, bit<1> sticky, bit<1> fullnat,
-                 bit<16> keep) {
+                 bit<16> keep, bit<1> remembers, bit<16> old_after) {
         packets.count();
         local.listener = listener;
         local.owner = owner;
@@ -18,6 +18,8 @@ control Listener(inout local_t local) {
         local.sticky = sticky;
         local.fullnat = fullnat;
         local.keep = keep;
+        local.remembers = remembers;
+        local.old_after = old_after;
     }
 
     action by_source() {
@@ -26,7 +28,7 @@ control Listener(inout local_t local) {
     }
 
     // legal: an address that table `vip` claims; protocol 6 or 17; slot_mask one less than a power of two;
-    // sticky and fullnat exclude each other not
+    // sticky and fullnat exclude each other not; remembers with either of them, and with protocol 17
     @id(0x02000003)
     table listener {
         key = {

@@ -1,6 +1,7 @@
 // Memory: the switch's own record of who belongs to whom, in four ways of hashed cells (cell_t in types.p4).
 //
-//   recall: four cells read ─► a live one with our digest? ─► known
+//   recall: four cells read ─► a live one with our digest? ─► of this tracked time? ─► known
+//                          │                                 └─► else its own place again
 //                          └─► else the place for a new one: free, forgotten or reset, else the embryo next to expire
 //   remember: one cell written
 //
@@ -10,6 +11,8 @@
 // the client sends after it, but for a SYN or another RST, brings the connection back. What remains to an attacker who
 // guesses the four numbers of a connection: one that says nothing for `closed` after his RST, or for `closing` after his
 // FIN, is forgotten; after his RST and a SYN of his its next packets go where its slot says.
+// What was remembered in an earlier tracked time of the slot is not believed: since then its tuple may have been used
+// again while the slot was settled, unseen. A listener that remembers all has seen everything: its cells have no class.
 // An established cell is never replaced before its time, nor is one of a fullnat connection in any state: its place, way
 // and index, is the port that the server knows.
 //
@@ -25,11 +28,11 @@ const bit<3> NO_WAY = 4;
 control Recall(inout local_t local, in bit<96> bits, in bit<3> way) {
     bit<24> left;
     bit<24> worth;
-    bit<4> state;
+    bit<3> state;
 
     apply {
         left = bits[31:8] - local.now;
-        state = bits[7:4];
+        state = bits[7:5];
         if (state == CELL_FREE || left == 0 || left > LONGEST) {
             worth = 0;
         } else if (bits[95:64] == local.digest && bits[3:3] == local.fullnat) {
@@ -37,11 +40,13 @@ control Recall(inout local_t local, in bit<96> bits, in bit<3> way) {
             local.known = 1;
             local.way = way;
             local.cell.backend = bits[63:48];
-            local.cell.slot = bits[47:32];
+            local.cell.born = bits[47:32];
             local.cell.until = bits[31:8];
             local.cell.state = state;
+            local.cell.opened = bits[4:4];
             local.cell.fullnat = bits[3:3];
             local.cell.fresh = bits[2:2];
+            local.cell.class = bits[1:0];
         } else if (bits[3:3] == 1 || state == CELL_ESTABLISHED || state == CELL_CLOSING) {
             worth = NOT_REPLACEABLE;
         } else if (state == CELL_CLOSED) {
@@ -108,6 +113,9 @@ control Memory(inout local_t local) {
             cells3.read(bits, (bit<32>)local.index3);
             recall.apply(local, bits, 3);
         }
+        if (local.remembers == 0 && local.cell.class != local.slot_class) {
+            local.known = 0;
+        }
     }
 }
 
@@ -116,16 +124,24 @@ control Remember(inout local_t local, inout meter_color_t color) {
     bit<96> bits;
 
     apply {
-        local.cell.backend = local.backend;
-        if (local.known == 0 || (local.syn == 1 && local.cell.state >= CELL_CLOSING)) {
+        bool opens = local.known == 0 || (local.syn == 1 && local.cell.state >= CELL_CLOSING);
+        if (opens || local.cell.backend != local.backend) {
+            local.cell.backend = local.backend;
+            local.cell.born = local.now[15:0];
+            local.cell.opened = local.syn;
+            if (local.slot_class == 0) {
+                local.cell.opened = 1;
+            }
+        }
+        local.cell.class = local.slot_class;
+        if (local.remembers == 1) {
+            local.cell.class = 0;
+        }
+        if (opens) {
             local.cell.state = CELL_EMBRYO;
-            local.cell.slot = local.slot;
             local.cell.fullnat = local.fullnat;
             local.cell.fresh = local.pin_passed;
         } else {
-            if (local.anew == 1) {
-                local.cell.slot = local.slot;
-            }
             // With the pin that it went past gone, the next one is its own.
             if (local.pinned == 0) {
                 local.cell.fresh = 0;
@@ -155,8 +171,8 @@ control Remember(inout local_t local, inout meter_color_t color) {
         } else {
             lasts = (bit<24>)local.closed;
         }
-        bits = local.digest ++ local.cell.backend ++ local.cell.slot ++ (local.now + lasts) ++ local.cell.state
-            ++ local.cell.fullnat ++ local.cell.fresh ++ 2w0;
+        bits = local.digest ++ local.cell.backend ++ local.cell.born ++ (local.now + lasts) ++ local.cell.state
+            ++ local.cell.opened ++ local.cell.fullnat ++ local.cell.fresh ++ local.cell.class;
         if (local.way == 0) {
             cells0.write((bit<32>)local.index0, bits);
         } else if (local.way == 1) {

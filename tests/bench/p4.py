@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from p4src.compile import outputs
 from p4src.diff import diff
 from p4src.ids import Op
 from p4src.target import P4Target
+from tests.bench import p4carried
 from tests.bench import p4frames as frames
 from tests.bench import p4scene as scene
 from tests.bench.p4memory import occupancy
@@ -48,16 +49,18 @@ _STEP = 16
 _LOST = 0.05
 """Seconds without any frame after which those on their way count as lost."""
 PORTS = (1, 2)
+_PLAIN = ("l2", "")
 SLOTS = 1 << 16
 REPORTS = 10_000
 DEADLINE = 15.0
 _CPU_PORT = 510
 _PATIENCE = 0.0002
 PICTURE = Path(__file__).with_name("plots") / "memory.svg"
+CARRIED = PICTURE.with_name("carried.svg")
 
 
 def run() -> dict[str, object]:
-    """Measure every kind of switch that is here, both programs in turn on each; draws ``PICTURE`` again."""
+    """Measure every kind of switch that is here, both programs in turn on each; draws the pictures again."""
     if os.geteuid() != 0:
         raise RuntimeError("network namespaces need root")
     kinds = ["embedded", *(["bmv2"] if shutil.which(BMV2) else [])]
@@ -71,45 +74,72 @@ def run() -> dict[str, object]:
         control.append(asyncio.run(_control(kind)))
     memory = occupancy()
     PICTURE.write_text(svg(memory))
+    carried = [p4carried.carried(share) for share in p4carried.SHARES]
+    CARRIED.write_text(p4carried.svg(carried))
     return {
         **found,
         "packets_per_s": packets,
         "control": control,
         "memory": [row._asdict() for row in memory],
+        "carried": [row._asdict() for row in carried],
     }
 
 
 def _packets(kind: str) -> list[dict[str, object]]:
-    """One row a mode, and one for L2; each figure is the median of rounds taken in turn."""
-    rows: dict[str, list[float]] = {}
+    """One row for each way in which a mode's connections are known, and one for L2.
+
+    Each figure is the median of rounds taken in turn.
+    """
+    rows: dict[tuple[str, str], list[_Rate]] = {}
     with _switch(kind, "l2") as plain, _switch(kind, "balancer") as ours:
         asyncio.run(_load(ours, scene.target()))
         for _ in range(ROUNDS):
-            rows.setdefault("l2", []).append(plain.throughput(frames.plain(FLOWS)))
+            rows.setdefault(_PLAIN, []).append(plain.throughput(frames.plain(FLOWS)))
             for mode in Mode:
-                opening, established = frames.connections(mode, FLOWS)
-                ours.throughput(opening, passes=2)
-                rows.setdefault(mode, []).append(ours.throughput(established))
-    base = median(rows["l2"])
+                for slots, port in scene.ways(mode).items():
+                    opening, established = frames.connections(port, FLOWS)
+                    ours.throughput(opening, passes=2)
+                    rows.setdefault((mode, slots), []).append(ours.throughput(established))
+    base = _medians(rows[_PLAIN])
     return [
-        {"switch": kind, "program": name, "packets_per_s": median(found), "of_l2": median(found) / base}
-        for name, found in rows.items()
+        {
+            "switch": kind,
+            "program": name,
+            "slots": slots,
+            "packets_per_s": found.packets_per_s,
+            "of_l2": found.packets_per_s / base.packets_per_s,
+            "us_per_packet": found.us_per_packet,
+            "us_of_l2": found.us_per_packet / base.us_per_packet,
+        }
+        for (name, slots), found in ((each, _medians(found)) for each, found in rows.items())
     ]
+
+
+class _Rate(NamedTuple):
+    """How fast frames came through."""
+
+    packets_per_s: float
+    us_per_packet: float
+    """Processor time of the switch: what holds on a machine that has more to do."""
+
+
+def _medians(found: Sequence[_Rate]) -> _Rate:
+    return _Rate(median(each.packets_per_s for each in found), median(each.us_per_packet for each in found))
 
 
 class _Bench:
     """A switch in a namespace of its own, with a raw socket at the far end of each port's cable."""
 
-    def __init__(self, space: str, address: str, sockets: dict[int, socket.socket]) -> None:
-        self.space, self.address, self.sockets = space, address, sockets
+    def __init__(self, space: str, address: str, sockets: dict[int, socket.socket], process: int) -> None:
+        self.space, self.address, self.sockets, self._process = space, address, sockets, process
 
-    def throughput(self, sent: Sequence[bytes], passes: int = 0) -> float:
-        """Frames a second that come out of port 2; ``passes`` over the frames, or ``SECONDS`` of them if 0.
+    def throughput(self, sent: Sequence[bytes], passes: int = 0) -> _Rate:
+        """Frames that come out of port 2; ``passes`` over the frames, or ``SECONDS`` of them if 0.
 
         Raises RuntimeError when more than a tenth is lost.
         """
         into, begin = self.sockets[1], self._received()
-        started, count, lost = time.perf_counter(), 0, 0
+        started, used, count, lost = time.perf_counter(), self._used(), 0, 0
         enough = passes * len(sent) if passes else None
         while count != enough and (enough or time.perf_counter() - started < SECONDS):
             into.send(sent[count % len(sent)])
@@ -120,7 +150,7 @@ class _Bench:
         took = time.perf_counter() - started
         if lost > count / 10:
             raise RuntimeError(f"{self.space}: {lost} of {count} frames were lost")
-        return (count - lost) / took
+        return _Rate((count - lost) / took, (self._used() - used) / (count - lost) * 1e6)
 
     def _wait(self, begin: int, enough: int) -> int:
         """Until so many frames came out since ``begin``; how many of them are lost."""
@@ -133,6 +163,11 @@ class _Bench:
             elif time.perf_counter() - since > _LOST:
                 return enough - got
         return 0
+
+    def _used(self) -> float:
+        """Processor time of the switch, seconds."""
+        words = Path(f"/proc/{self._process}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
     def _received(self) -> int:
         with netns.enter(self.space):
@@ -155,7 +190,7 @@ def _switch(kind: str, program: str) -> Iterator[_Bench]:
             )
         stack.callback(_end, process)
         _await(folder / "p4", process, folder / "log")
-        yield _Bench(space, address, sockets)
+        yield _Bench(space, address, sockets, process.pid)
 
 
 def _command(kind: str, program: str, address: str) -> list[str]:

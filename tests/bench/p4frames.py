@@ -21,10 +21,9 @@ def plain(flows: int) -> list[bytes]:
     return [_tcp(to, number, scene.MODES[Mode.DR], _ACK) for number in range(flows)]
 
 
-def connections(mode: Mode, flows: int) -> tuple[list[bytes], list[bytes]]:
-    """SYNs, and packets of the connections that they open."""
+def connections(port: int, flows: int) -> tuple[list[bytes], list[bytes]]:
+    """SYNs to a listener, and packets of the connections that they open."""
     to = mac_bytes("02:45:56:00:01:01")
-    port = scene.MODES[mode]
     return [_tcp(to, n, port, _SYN) for n in range(flows)], [_tcp(to, n, port, _ACK) for n in range(flows)]
 
 
@@ -34,9 +33,9 @@ def reported(connections: int) -> list[bytes]:
     return [_tcp(to, number, scene.MODES[Mode.DR], _ACK) for number in range(connections)]
 
 
-def opening(client: IPv4Address, client_port: int) -> tuple[bytes, bytes]:
-    """SYN of a connection to the first listener, and the packet that establishes it."""
-    to, port = mac_bytes("02:45:56:00:01:01"), scene.MODES[Mode.DR]
+def opening(client: IPv4Address, client_port: int, port: int) -> tuple[bytes, bytes]:
+    """SYN of a connection to a listener, and the packet that establishes it."""
+    to = mac_bytes("02:45:56:00:01:01")
     return _from(client, client_port, to, port, _SYN), _from(client, client_port, to, port, _ACK)
 
 

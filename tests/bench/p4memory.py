@@ -13,6 +13,7 @@ from itertools import islice
 from math import exp
 from typing import NamedTuple
 
+from controller.spec.types import Mode
 from p4src.ids import Reason
 from tests.bench import p4frames as frames
 from tests.bench import p4scene as scene
@@ -74,19 +75,19 @@ def occupancy(cells: int = CELLS, seed: int = 1) -> list[Row]:
     """
     box = EmbeddedBox()
     box.hold(scene.target(cells=cells))
-    talks = _talks(random.Random(seed))
+    opened = talks(random.Random(seed), scene.MODES[Mode.DR])
     rows = [Row(0, 0, 0, 0, 0, 0)]
     refused: set[tuple[object, int]] = set()
     for step in STEPS:
         before, total = rows[-1], int(step * WAYS * cells)
-        box.send([(1, frame) for talk in islice(talks, total - before.connections) for frame in talk])
+        box.send([(1, frame) for talk in islice(opened, total - before.connections) for frame in talk])
         refused |= {
             (said.client, said.port)
             for said in box.told()
             if isinstance(said, Said) and said.reason == Reason.OVERFLOW
         }
         ways = [box.register(f"cells{way}")[:cells] for way in range(WAYS)]
-        used = sum(bits >> 4 & 15 == ESTABLISHED for way in ways for bits in way)
+        used = sum(bits >> 5 & 7 == ESTABLISHED for way in ways for bits in way)
         if used + len(refused) != total:
             raise RuntimeError(f"{total} connections, but {used} cells taken and {len(refused)} reported")
         new = (len(refused) - before.no_room) / (total - before.connections)
@@ -95,11 +96,11 @@ def occupancy(cells: int = CELLS, seed: int = 1) -> list[Row]:
     return rows[1:]
 
 
-def _talks(chance: random.Random) -> Iterator[tuple[bytes, bytes]]:
-    """SYN and first packet of connections from anywhere, no two the same."""
+def talks(chance: random.Random, port: int) -> Iterator[tuple[bytes, bytes]]:
+    """SYN and first packet of connections from anywhere to a listener, no two the same."""
     seen: set[tuple[int, int]] = set()
     while True:
         key = chance.getrandbits(32), chance.randrange(1024, 65536)
         if key not in seen:
             seen.add(key)
-            yield frames.opening(IPv4Address(key[0]), key[1])
+            yield frames.opening(IPv4Address(key[0]), key[1], port)

@@ -178,7 +178,7 @@ class _InMemory(P4Session):
 
     async def read(self) -> Found:
         """What it was told last."""
-        return Found(self._holds, {}, {})
+        return Found(self._holds, {}, {}, {})
 
     async def write(self, changes: Changes) -> None:
         """Encode it."""

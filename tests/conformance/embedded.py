@@ -15,7 +15,7 @@ from controller.spec.spread import Spread
 from tests.conformance.moment import Moment
 from tests.conformance.p4 import P4Controller
 from tests.conformance.scenario import PORTS, p4_switch
-from tests.conformance.target import DEADLINE, Can, Heard, Reason, Wire
+from tests.conformance.target import DEADLINE, Can, Damage, Heard, Reason, Wire
 from topo.p4switch.engine import Engine
 from topo.p4switch.program.load import load_program
 from topo.p4switch.runtime.server import Server
@@ -23,7 +23,7 @@ from topo.p4switch.runtime.service import Service
 from topo.p4switch.state import DigestMessage, Ports, Switch
 
 _CPU_PORT = 510
-LACKING = (Can.TRACKS, Can.LATE_FIRST, Can.GENERATIONS, Can.FULLNAT_PINS, Can.FULLNAT_AFFINITY)
+LACKING = (Can.REMEMBERS_ALL, Can.LATE_FIRST, Can.GENERATIONS, Can.FULLNAT_PINS, Can.FULLNAT_AFFINITY)
 _NAMES = {number: name for name, number in PORTS.items()}
 _TOLD_WITHIN = 2.0
 """Seconds in which what the pipeline has told reaches the controller."""
@@ -98,7 +98,7 @@ class Plane:
 class Embedded:
     """Implements ``Target``."""
 
-    reasons = frozenset(Reason)
+    reasons = frozenset(Reason) - {Reason.YOUNG}
 
     def __init__(self, plane: Plane | None = None) -> None:
         self.name = "embedded"
@@ -118,6 +118,15 @@ class Embedded:
         except BaseException:
             self._stack.close()
             raise
+
+    @property
+    def damage(self) -> Damage | None:
+        """What becomes of each pool's slots before they are written."""
+        return self._controller.damage
+
+    @damage.setter
+    def damage(self, damage: Damage | None) -> None:
+        self._controller.damage = damage
 
     def has(self, what: Can) -> bool:
         """See ``Target``."""

@@ -41,7 +41,7 @@ from tests.conformance.scenario import (
     SWITCH_MAC,
     switch_of,
 )
-from tests.conformance.target import DEADLINE, Can, Heard, Reason, Wire
+from tests.conformance.target import DEADLINE, Can, Damage, Heard, Reason, Wire
 from topo import netns, ovs, state
 from topo.lab import Lab
 from topo.model import HostSpec, SubnetSpec, SwitchSpec, Topology
@@ -113,6 +113,7 @@ class OpenVSwitch:
             placement = replace(self.switch.placement, next_table=None)
             self.switch = replace(self.switch, placement=placement)
         self.mutation: Mutation | None = None
+        self.damage: Damage | None = None
         self._stack = ExitStack()
         self._lab = Lab.up(TOPOLOGY, name=f"{name[:6]}{os.getpid() % 100_000}", temporary=True)
         self._stack.callback(state.remove, self._lab.name)
@@ -178,6 +179,8 @@ class OpenVSwitch:
         want = self._builder.target(made)
         if self.mutation is not None:
             want = self.mutation(want)
+        if self.damage is not None:
+            want = replace(want, slots={pool: self.damage(table) for pool, table in want.slots.items()})
         for phase in diff(self._placed, self._have, want).phases:
             self._stream.write([phase])
             yield

@@ -11,6 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from controller.core.directory import Directory
@@ -31,7 +32,7 @@ from p4src.spec import Secret
 from p4src.target import P4Target
 from tests.conformance import p4marks
 from tests.conformance.mute import pinning
-from tests.conformance.target import Reason, Report
+from tests.conformance.target import Damage, Reason, Report
 
 _PATIENCE = 30.0
 LONG = 3600.0
@@ -39,6 +40,7 @@ LONG = 3600.0
 _REASONS = {
     Said.EXCEPTION: Reason.EXCEPTION,
     Said.YOUNG: Reason.YOUNG,
+    Said.FOUND: Reason.FOUND,
     Said.OVERFLOW: Reason.OVERFLOW,
     Said.PIN_SEEN: Reason.PIN_SEEN,
     Said.PIN_STALE: Reason.PIN_STALE,
@@ -56,6 +58,7 @@ class P4Controller:
         """``marked``: the switch is to tell of everything at once, and of the mark of ``p4marks``."""
         self.switch = switch
         self._marked = marked
+        self.damage: Damage | None = None
         self._events: queue.Queue[Event] = queue.Queue()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="p4 controller", daemon=True)
@@ -99,6 +102,8 @@ class P4Controller:
         self._reports = P4Reports(pinning(world))
         self._known = Directory(world)
         want = self._link.plan(world)
+        if self.damage is not None:
+            want = replace(want, slots={pool: self.damage(table) for pool, table in want.slots.items()})
         if self._marked:
             want = p4marks.marked(want)
         delta = self._link.diff(self._have, want)

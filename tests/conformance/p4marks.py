@@ -41,7 +41,7 @@ _OFTEN = Rate(10_000, 10_000)
 _ENTRIES = {
     EntryKey("vip", (address(_VIP),)): EntryBody("claim", (LISTENER, 0, 0, 0)),
     EntryKey("listener", (address(_VIP), Protocol.TCP.number, _PORT)): EntryBody(
-        "serve", (LISTENER, LISTENER, LISTENER, 0, 0, 0, 1)
+        "serve", (LISTENER, LISTENER, LISTENER, 0, 0, 0, 1, 1, 1)
     ),
     EntryKey("pin", (LISTENER, address(_CLIENT), _PORT)): EntryBody("seen", (1,)),
 }

@@ -121,11 +121,48 @@ def _keep(name: str, *, constants: bool = False) -> Damage:
     return damage
 
 
-def _swap_moving(program: Program) -> int:
-    """A slot that moves takes SYNs for others, and others for SYNs."""
-    found = [*_assignments(program, "slot_now", ".moving"), *_assignments(program, "slot_before", ".moving")]
+def _swap_tracked(program: Program) -> int:
+    """A slot that has moved takes SYNs for others, and others for SYNs."""
+    found = [*_assignments(program, "slot_now", ".tracked"), *_assignments(program, "slot_base", ".tracked")]
     for operands in found:
         operands[1]["value"] = 1 - operands[1]["value"]
+    return len(found)
+
+
+def _compared(name: str, other: str | int) -> Damage:
+    """What a field is found different from, it is equal to."""
+
+    def damage(program: Program) -> int:
+        ingress = next(each for each in program["pipelines"] if each["name"] == "ingress")
+        found = [
+            node
+            for each in ingress["conditionals"]
+            for node in _nodes(each["expression"])
+            if node.get("op") == "!=" and _name(node["left"]) == name
+            if (_name(node["right"]) == other if isinstance(other, str) else _value(node["right"]) == other)
+        ]
+        for node in found:
+            node["right"] = copy.deepcopy(node["left"])
+        return len(found)
+
+    return damage
+
+
+def _value(node: dict[str, Any]) -> int | None:
+    return int(node["value"], 16) if node.get("type") == "hexstr" else None
+
+
+def _unasked(program: Program) -> int:
+    """The guard does not ask whether memory was asked."""
+    ingress = next(each for each in program["pipelines"] if each["name"] == "ingress")
+    found = [
+        node
+        for each in ingress["conditionals"]
+        for node in _nodes(each["expression"])
+        if node.get("op") == "==" and _name(node["left"]) == "recalled"
+    ]
+    for node in found:
+        node["left"] = copy.deepcopy(node["right"])
     return len(found)
 
 
@@ -196,22 +233,39 @@ def _hashed(name: str, change: Callable[[dict[str, Any]], Any]) -> Damage:
     return damage
 
 
+OPENED_IS_FOUND = P4Mutation("opened no better than found", _set("cell_opened", 0))
+"""Rows take the one for as good as the other."""
 MUTATIONS = (
     P4Mutation(
-        "before and now swapped", _swap_moving, ("slot-moves-dr-v4-tcp", "sibling-in-window-tun-v6-tcp")
+        "base and now swapped", _swap_tracked, ("slot-moves-dr-v4-tcp", "sibling-in-window-tun-v6-udp")
     ),
+    P4Mutation("base unknown", _keep("slot_base"), ("moved-dr-v4-tcp", "slot-moves-nat-v4-udp")),
+    P4Mutation("slots never tracked", _keep("slot_class"), ("moved-dr-v4-tcp", "ages-tun-v6-tcp")),
+    P4Mutation("settled slots remembered", _set("remembers", 1), ("tracked-again",)),
+    P4Mutation("class not asked for", _compared("cell_class", "slot_class"), ("class-forgotten-dr-v4-tcp",)),
+    P4Mutation("class not written", _set("cell_class", 0), ("moved-nat-v4-tcp",)),
+    P4Mutation("found as good as opened", _set("cell_opened", 1), ("moved-tun-v4-tcp",)),
+    P4Mutation("what is found not told", _set("tell", 0, only=11), ("moved-dr-v6-tcp",)),
+    P4Mutation("age not told", _keep("slot_ages"), ("ages-dr-v4-tcp",)),
+    P4Mutation("old at once", _set("old_after", 0), ("ages-nat-v6-tcp",)),
+    P4Mutation("never old", _set("old_after", 0xFFFF), ("ages-nat-v6-tcp",)),
+    P4Mutation("birth not written", _keep("cell_born"), ("ages-dr-v6-tcp",)),
+    P4Mutation(
+        "pins of settled slots for good", _compared("pinned", 0), ("settled-port-used-again-dr-v4-tcp",)
+    ),
+    P4Mutation("what no SYN opened metered everywhere", _unasked, ("guard-midway-dr-v4-tcp",)),
     P4Mutation("draining is moving", _set("fate", 2, ".drain"), ("drain-nat-v4-tcp", "dies-dr-v6-tcp")),
     P4Mutation("resetting is moving", _set("fate", 2, ".reset"), ("dies-then-reset",)),
     P4Mutation("pins ignored", _keep("pinned"), ("pinned-dr-v4-tcp", "pin-to-a-draining-server")),
     P4Mutation(
-        "nothing remembered", _digest(lambda _: _constant(0)), ("pool-grows-dr-v4-udp", "half-closed")
+        "nothing remembered", _digest(lambda _: _constant(0)), ("pool-grows-dr-v4-udp", "ages-dr-v4-tcp")
     ),
     P4Mutation(
         "digest not checked",
         _digest(lambda node: copy.deepcopy(node["right"])),
-        ("connections-of-their-own",),
+        ("tracked-connections-of-their-own",),
     ),
-    P4Mutation("exceptions not told", _set("tell", 0, only=1), ("reported-until-pinned",)),
+    P4Mutation("exceptions not told", _set("tell", 0, only=1), ("ages-dr-v4-tcp", "slot-moves-dr-v4-udp")),
     P4Mutation("affinity forgotten", _keep("port_key", constants=True), ("affinity-dr-v4-tcp-sticky",)),
     P4Mutation("header's checksum not written", _no_sum, ("delivered-nat-v4-tcp",)),
     P4Mutation("transport's checksum not adjusted", _no_adjusting, ("delivered-nat-v6-udp",)),

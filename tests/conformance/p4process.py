@@ -50,7 +50,7 @@ def why_not(kind: str) -> str | None:
 class P4Process:
     """Implements ``Target``."""
 
-    reasons = frozenset(Reason)
+    reasons = frozenset(Reason) - {Reason.YOUNG}
 
     def __init__(self, kind: str, name: str) -> None:
         self.name = name

@@ -106,7 +106,7 @@ class In:
         wires = [wire for each in sent for wire in each]
         wanted = (self.reports or frozenset()) & play.target.reasons
         if not play.target.has(Can.FULLNAT_PINS) and any(_fullnat(say) for say in says):
-            wanted -= {Reason.EXCEPTION, Reason.YOUNG}
+            wanted -= {Reason.EXCEPTION, Reason.YOUNG, Reason.FOUND}
 
         def gots(heard: Heard) -> list[Got]:
             if len(says) == 1:

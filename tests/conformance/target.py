@@ -11,12 +11,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from controller.spec.slots import SlotTable
 from controller.spec.spread import Spread
 from controller.spec.types import Address, Switch
 from tests.conformance.moment import Moment
 
 DEADLINE = 5.0
 """Seconds that a target waits for what is to come; not a measure of speed."""
+
+
+Damage = Callable[[SlotTable], SlotTable]
+"""What a broken planner makes of a pool's slots."""
 
 
 class Can(StrEnum):

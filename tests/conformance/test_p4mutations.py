@@ -8,13 +8,15 @@ import pytest
 
 from tests.conformance.embedded import Embedded
 from tests.conformance.fuzz import Mismatch, search
-from tests.conformance.p4mutations import MUTATIONS, P4Mutation, damaged
+from tests.conformance.life import MOST as MOST_LIVES
+from tests.conformance.life import play
+from tests.conformance.p4mutations import MUTATIONS, OPENED_IS_FOUND, P4Mutation, damaged
 from tests.conformance.row import Row
-from tests.conformance.rows import changes, choice, deaths, errors, memory, modes
+from tests.conformance.rows import changes, choice, deaths, errors, memory, modes, tracking
 
 ROWS: dict[str, Row] = {
     row.name: row
-    for rows in (modes.ROWS, choice.ROWS, memory.ROWS, changes.ROWS, deaths.ROWS, errors.ROWS)
+    for rows in (modes.ROWS, choice.ROWS, memory.ROWS, changes.ROWS, deaths.ROWS, errors.ROWS, tracking.ROWS)
     for row in rows
 }
 MOST = 300
@@ -44,6 +46,12 @@ def test_rows_notice(switch: Embedded, mutation: P4Mutation) -> None:
     for name in mutation.rows:
         with pytest.raises(AssertionError, match=f"embedded, step .* of {name}: "):
             ROWS[name].play(switch)
+
+
+@_with([OPENED_IS_FOUND])
+def test_a_life_by_the_rule_notices(switch: Embedded, mutation: P4Mutation) -> None:
+    with pytest.raises(AssertionError):
+        play(switch, range(MOST_LIVES))
 
 
 @_with(BY_FUZZER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -88,21 +89,25 @@ def entries() -> dict[EntryKey, EntryBody]:
         key("guard_listener", (1,)): body("limit_listener", meter=Rate(526_737_857, 100)),
         key("pin", (1, CLIENT, 1000)): body("pinned", (1,), idle=300),
         key("pin", (300, CLIENT6, 0)): body("seen", (2,)),
-        key("listener", (VIP, 6, 80)): body("serve", (1, 1, 1, 255, 0, 0, 900)),
+        key("listener", (VIP, 6, 80)): body("serve", (1, 1, 1, 255, 0, 0, 900, 1, 115)),
         key("vip", (VIP,)): body("claim", (1, MAC, 0, 1)),
         key("vip", (BIG,)): body("own", (MAC,)),
     }
 
 
 def slots() -> SlotTable:
-    """A pool's smallest table with settled, moving, emptied and absent slots, and backends of either length."""
+    """A pool's smallest table: settled, moving, tracked, emptied and absent slots, backends of either length."""
     table = SlotTable.empty(256)
     table.now[:] = np.arange(256) % 2 + 1
     table.now[[0, 5, 255]] = 300
     table.before[[7, 9, 255]] = (2, 400, 500)
     table.now[3], table.before[3] = 0, 1
     table.now[4] = 0
-    return table
+    class_, base, home = (np.zeros(256, np.uint16) for _ in range(3))
+    class_[20:24], base[20:22], home[22:24] = (1, 2, 3, 1), (400, 2), (1, 300)
+    table.now[23] = 300
+    aged = np.array([int(table.now[slot]) << 16 | slot for slot in (20, 21)], np.uint32)
+    return replace(table, class_=class_, base=base, home=home, aged=np.sort(aged))
 
 
 CONFIGURATION = Configuration(MAC, 1 << 127 | 5, 77, 65535, 5, 10, 2)

@@ -31,40 +31,40 @@ def served(make_lab: MakeLab) -> Iterator[Former]:
         yield running
 
 
-def _grow_old(long: LongConnections, seconds: float) -> None:
-    """So many seconds pass, in which each connection speaks often enough to be remembered."""
+def _grow_old(seconds: float) -> None:
+    """So many seconds pass, in which connections speak."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        long.speak()
         time.sleep(MEMORY / 10)
 
 
-def _settle(served: Former, long: LongConnections) -> None:
-    """Until no slot of theirs is tracked; connections go on speaking."""
-    end = time.monotonic() + 6 * MEMORY
+def _settle(served: Former) -> None:
+    """Until no slot of theirs is tracked."""
+    end = time.monotonic() + 10 * MEMORY
     while (shown := served.status()["pools"]["web/tcp"])["tracked"]:
         assert time.monotonic() < end, f"{shown['tracked']} slots do not settle: {shown['settles_after']}"
-        _grow_old(long, 1.0)
+        _grow_old(1.0)
 
 
 def test_a_take_over_and_the_death_of_an_lb_switch_break_no_connection(served: Former) -> None:
     with LongConnections(served.lab) as long:
-        long.open(MANY, MODES)
+        long.open(MANY, MODES, idle_of_three=0)
+        long.talk(pause=MEMORY / 6)
         served.edit_intent(weights("web", s1=4))
-        _grow_old(long, MEMORY + 1)
+        _grow_old(MEMORY + 1)
         served.edit_intent(weights("web", s1=2, s2=3))
-        long.open(20, MODES)
+        long.open(20, MODES, idle_of_three=0)
         served.settle()
         assert served.status()["pools"]["web/tcp"]["watched"], "slots moved within a memory"
         served.take_over()
         served.wait_ready()
         assert served.status()["pools"]["web/tcp"]["tracked"]
-        _grow_old(long, 2.0)
         assert long.broken() == []
-        _settle(served, long)
+        _settle(served)
         served.mark()
         served.lab.fail("lb2")
         served.wait_event("withdrawn", switch="lb2")
         eventually(lambda: not uses(served.lab, "edge1", "lb2"), "the edge leaves it out")
+        long.hush()
         long.speak()
         assert long.broken() == []

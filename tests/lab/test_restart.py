@@ -10,11 +10,10 @@ import pytest
 from controller.plan.turns import first, lasting
 from flows.zones import GENERATIONS
 from tests.lab.balanced import Balanced
-from tests.lab.conftest import MakeLab, eventually
-from tests.lab.edges import uses
+from tests.lab.conftest import MakeLab
 from tests.lab.long_connections import LongConnections
 from tests.lab.test_audit import held
-from tests.lab.tuned import TRIO, add, member, pool, tune, weights
+from tests.lab.tuned import TRIO, member, pool, tune, weights
 
 pytestmark = pytest.mark.lab
 
@@ -163,55 +162,3 @@ def test_a_vip_that_is_added_later_is_remembered_as_long_as_the_first_ones(serve
     assert len(new) == GENERATIONS
     seconds = int(lasting(first(GENERATION, 0.0)))
     assert all(f"tcp_syn_sent={seconds}" in row for row in new)
-
-
-def test_a_returned_lb_switch_is_used_only_once_it_is_synced_and_no_connection_is_lost(
-    served: Balanced, long: LongConnections
-) -> None:
-    lab = served.lab
-    modes = ("dr", "nat", "tun")
-    _windows_over(served)
-    long.open(20, modes)
-    long.talk()
-    served.edit_intent(add(lab, "s4"))
-    time.sleep(1.0)
-    served.mark()
-    lab.fail("lb2")
-    served.wait_event("withdrawn", switch="lb2")
-    eventually(lambda: not uses(served.lab, "edge1", "lb2"), "the edge leaves it out")
-    assert {one.problem for one in long.open(10, modes)} == {""}
-    # What was opened on a moving slot is safe from a change of switch once the window is over.
-    long.speak(long.idle)
-    _windows_over(served)
-    served.mark()
-    lab.heal("lb2")
-    served.wait_event("admitted", switch="lb2")
-    order = [event["event"] for event in served.since_mark() if event.get("switch") == "lb2"]
-    assert order.index("converged") < order.index("synced") < order.index("admitted")
-    eventually(lambda: uses(served.lab, "edge1", "lb2"), "the edge uses it again")
-    assert {one.problem for one in long.open(10, modes)} == {""}
-    long.speak()
-    assert long.broken() == []
-
-
-def test_an_lb_switch_that_restarts_without_a_controller_gets_no_traffic_before_one_admits_it(
-    served: Balanced, long: LongConnections
-) -> None:
-    lab = served.lab
-    edge = lab.switches["edge1"]
-    modes = ("dr", "nat", "tun")
-    _windows_over(served)
-    long.open(10, modes)
-    served.kill_controller()
-    lab.fail("lb1")
-    lab.heal("lb1")
-    eventually(lambda: "lb1" in edge.sessions(), "the edge hears it")
-    assert edge.liveness()["lb1"] is False
-    assert {one.problem for one in long.open(30, modes)} == {""}
-    served.start_controller()
-    served.wait_event("admitted", switch="lb1")
-    eventually(lambda: edge.liveness()["lb1"], "the edge may use it")
-    served.wait_ready()
-    assert {one.problem for one in long.open(30, modes)} == {""}
-    long.speak()
-    assert long.broken() == []

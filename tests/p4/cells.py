@@ -19,12 +19,15 @@ class Cell(NamedTuple):
     """One cell."""
 
     backend: int
-    slot: int
+    born: int
+    """Ticks."""
     left: int
     """Ticks until it is forgotten; 0 or less: it is."""
     state: int
     fullnat: bool
     fresh: bool
+    opened: bool
+    class_: int
 
 
 def cell_of(box: EmbeddedBox, talk: Talk, cells_mask: int = 0xFFFF) -> Cell | None:
@@ -47,6 +50,5 @@ def ticks_of(box: EmbeddedBox) -> int:
 def _read(bits: int, now: int) -> Cell:
     left = (bits >> 8) - now & 0xFFFFFF
     left = left if left < 1 << 23 else left - (1 << 24)
-    return Cell(
-        bits >> 48 & 0xFFFF, bits >> 32 & 0xFFFF, left, bits >> 4 & 15, bool(bits & 8), bool(bits & 4)
-    )
+    flags = (bool(bits & 8), bool(bits & 4), bool(bits & 16), bits & 3)
+    return Cell(bits >> 48 & 0xFFFF, bits >> 32 & 0xFFFF, left, bits >> 5 & 7, *flags)

@@ -14,7 +14,9 @@ from controller.spec.types import Address
 from p4src.compile import outputs
 from p4src.diff import diff
 from p4src.ids import Drop, Op, Reason
+from p4src.slots import words
 from p4src.target import Changes, EntryBody, EntryKey, P4Target, Rate
+from tests.fakes.p4slots import slot_body
 from tests.p4.box import Frame, Idle, Punt, Said, Told
 from topo.p4switch.engine import Engine
 from topo.p4switch.program import load_program
@@ -135,16 +137,14 @@ class EmbeddedBox:
     def _slots(self, pool: int, old: SlotTable | None, new: SlotTable | None) -> None:
         table = self._tables["slot"]
         size = max(len(each.now) for each in (old, new) if each is not None)
-        had, want = _columns(old, size), _columns(new, size)
-        for slot in np.flatnonzero((had != want).any(axis=0)).tolist():
-            now, before = (int(value) for value in want[:, slot])
-            key = (pool, slot)
-            if not now and not before:
+        had, want = words(old, size), words(new, size)
+        for slot in np.flatnonzero(had != want).tolist():
+            key, body = (pool, slot), slot_body(int(want[slot]))
+            if body is None:
                 table.delete(key)
                 continue
-            name, params = ("moving", (now, before)) if before else ("settled", (now,))
-            call = ActionCall(self._actions[name], params)
-            if had[:, slot].any():
+            call = ActionCall(self._actions[body.action], body.params)
+            if had[slot]:
                 table.modify(key, call, now=self.now)
             else:
                 table.insert(key, call, now=self.now)
@@ -158,13 +158,6 @@ def address(number: int) -> Address:
 
 def _by_alias(named: Mapping[str, _T]) -> dict[str, _T]:
     return {name.rsplit(".", 1)[-1]: each for name, each in named.items() if name.startswith("Incoming.")}
-
-
-def _columns(table: SlotTable | None, size: int) -> np.ndarray[tuple[int, int], np.dtype[np.uint16]]:
-    out = np.zeros((2, size), np.uint16)
-    if table is not None:
-        out[0, : len(table.now)], out[1, : len(table.now)] = table.now, table.before
-    return out
 
 
 def _meter(rate: Rate) -> tuple[tuple[float, int], ...]:

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from enum import Enum
 
 from controller.spec.types import Mode
 from p4src.ids import Drop, Reason
@@ -30,6 +31,20 @@ _BATCH = 512
 """Spoofed SYNs among the packets of as many as 256 connections."""
 _STEPS = 40
 """How often, while connections open, the controller looks at what the switch says."""
+
+
+class Slots(Enum):
+    """Which connections the switch remembers."""
+
+    REMEMBERED = "all"
+    SETTLED = "those of tracked slots; none is tracked at first"
+    TRACKED = "those of tracked slots; all are tracked at first"
+
+    def of(self, scene: Scene) -> Scene:
+        """The scene in which it is so."""
+        if self is Slots.REMEMBERED:
+            return scene
+        return scene.just_enough() if self is Slots.SETTLED else scene.just_enough().tracked()
 
 
 @dataclass
@@ -94,12 +109,13 @@ def flood(
     spoofed: int,
     size: int = 8,
     clock: Callable[[], float] = time.monotonic,
+    slots: Slots = Slots.REMEMBERED,
 ) -> Outcome:
     """``spoofed`` SYNs while ``connections`` exchange data, the pool changed in the middle of it.
 
     ``cells``: of a way.
     """
-    keeper = Keeper([box], Scene((SERVICE,), cells_mask=cells - 1))
+    keeper = Keeper([box], slots.of(Scene((SERVICE,), cells_mask=cells - 1)))
     crowd = Crowd(box)
     crowd.open(talks(SERVICE, connections, size=size))
     calm = _timed(crowd, clock, lambda: _repeat(crowd, keeper, 4))
@@ -126,13 +142,13 @@ def flood(
     return _outcome(crowd, keeper, figures)
 
 
-def fill(box: Box, cells: int, excess: float = 0.2) -> Outcome:
+def fill(box: Box, cells: int, excess: float = 0.2, slots: Slots = Slots.REMEMBERED) -> Outcome:
     """Live connections, more than memory has cells; the pool changes twice while they open, and once more at the end.
 
-    In a transition all clients send, and connections open.
+    In a transition all clients send, and connections open. Tracked slots settle only at the end.
     """
     scene = Scene((SERVICE,), backends=(*_MANY, 121, 122), table=shared(_MANY, 16_384), cells_mask=cells - 1)
-    keeper = Keeper([box], scene)
+    keeper = Keeper([box], slots.of(scene))
     crowd = Crowd(box)
     total = int(WAYS * cells * (1 + excess))
     them = talks(SERVICE, total)
@@ -141,13 +157,14 @@ def fill(box: Box, cells: int, excess: float = 0.2) -> Outcome:
     for at in range(0, total, step):
         crowd.open(them[at : at + step])
         keeper.step()
-        if any(keeper.scene.table.before):
+        if keeper.scene.moves:
             _repeat(crowd, keeper, 1)
         while changes and len(crowd.talks) >= changes[0][0] * total:
             serving = changes.popleft()[1]
             if not serving:
                 keeper.sync(crowd)
-            keeper.change(keeper.scene.changing(serving) if serving else keeper.scene.settled())
+            if serving or slots is not Slots.TRACKED:
+                keeper.change(keeper.scene.changing(serving) if serving else keeper.scene.settled())
     keeper.change(keeper.scene.changing(_MANY))
     crowd.exchange()
     keeper.sync(crowd)

@@ -83,7 +83,13 @@ class Keeper:
         if isinstance(told, Idle):
             return known is not None and self.pins.idle(switch, known.id)
         self.heard[told.reason] += 1
-        if told.reason in (Reason.EXCEPTION, Reason.YOUNG, Reason.OVERFLOW):
+        if (
+            told.reason in (Reason.FOUND, Reason.OVERFLOW)
+            and known is not None
+            and known.backend != told.backend
+        ):
+            return False
+        if told.reason in (Reason.EXCEPTION, Reason.YOUNG, Reason.OVERFLOW, Reason.FOUND):
             protocol = self.scene.service(told.listener).protocol
             return self.pins.report(switch, key, protocol, told.backend)
         if known is None:

@@ -18,7 +18,7 @@ from tests.p4.bmv2 import Bmv2Box
 from tests.p4.box import Box
 from tests.p4.collisions import false_hits
 from tests.p4.embedded import EmbeddedBox
-from tests.p4.experiments import Outcome, fill, flood
+from tests.p4.experiments import Outcome, Slots, fill, flood
 from tests.p4.scene import SECRET
 
 KINDS: dict[str, Callable[[], Box]] = {"embedded": EmbeddedBox, "bmv2": Bmv2Box}
@@ -35,19 +35,28 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--only", choices=["flood", "fill", "false-hits"], action="append", help="one experiment (repeatable)"
     )
+    parser.add_argument(
+        "--slots",
+        choices=[each.name.lower() for each in Slots],
+        default=Slots.REMEMBERED.name.lower(),
+        help="which connections are remembered: all, or those of tracked slots, which none or all are at first",
+    )
     options = parser.parse_args(arguments)
     reason = bmv2.why_not() if options.switch == "bmv2" else None
     if reason:
         print(reason, file=sys.stderr)
         return 2
     size = FULL if options.full else SMALL
+    slots = Slots[options.slots.upper()]
     experiments: dict[str, Callable[[], bool]] = {
         "flood": lambda: _on(
             options.switch,
             "flood",
-            lambda box: flood(box, size["cells"], size["connections"], size["spoofed"], size["size"]),
+            lambda box: flood(
+                box, size["cells"], size["connections"], size["spoofed"], size["size"], slots=slots
+            ),
         ),
-        "fill": lambda: _on(options.switch, "fill", lambda box: fill(box, size["cells"])),
+        "fill": lambda: _on(options.switch, "fill", lambda box: fill(box, size["cells"], slots=slots)),
         "false-hits": lambda: _false_hits(size["tried"]),
     }
     kept = [run() for name, run in experiments.items() if name in (options.only or experiments)]

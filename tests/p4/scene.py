@@ -10,6 +10,7 @@ from ipaddress import ip_address, ip_network
 import numpy as np
 
 from controller import maglev
+from controller.plan.tracking import EVERYTHING, Tracking, advance, move, slot_table
 from controller.spec.slots import SlotTable
 from controller.spec.switch import (
     BackendSpec,
@@ -57,6 +58,8 @@ class Service:
     sticky: bool = False
     guards: tuple[GuardSpec, ...] = ()
     pool: int = POOL
+    remembers: bool = True
+    """All connections; else those of tracked slots."""
 
     @property
     def vip(self) -> Address:
@@ -85,6 +88,7 @@ class Service:
             self.mode,
             self.sticky,
             self.guards,
+            self.remembers,
         )
 
 
@@ -130,23 +134,56 @@ class Scene:
     fates: Mapping[int, Fate] = field(default_factory=dict)
     pins: tuple[HeldPin, ...] = ()
     keep: float = 900.0
+    transition: float = 120.0
     cells_mask: int = 0xFFFF
     others: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     """Further pools and their backends; these never change."""
+    tracking: Tracking | None = None
+    """Of slots that are tracked when they move; None: all connections are remembered."""
+
+    def just_enough(self) -> Scene:
+        """The same, but that connections of tracked slots alone are remembered."""
+        services = tuple(replace(each, remembers=False) for each in self.services)
+        return replace(self, services=services)._tracked(Tracking.of(self.table.now))
+
+    def tracked(self) -> Scene:
+        """The same with every slot tracked: it has moved, and come back."""
+        assert self.tracking is not None
+        now = self.tracking.now
+        elsewhere = np.where(now == self.backends[0], *self.backends[1::-1]).astype(np.uint16)
+        return self._tracked(move(move(self.tracking, elsewhere), now))
+
+    def _tracked(self, tracking: Tracking) -> Scene:
+        kept = [n for n in self.backends if self.fates.get(n) not in (Fate.MOVE, Fate.RESET)]
+        return replace(self, tracking=tracking, table=slot_table(tracking, kept))
+
+    @property
+    def moves(self) -> bool:
+        """Whether slots have moved and not settled."""
+        return bool(self.table.before.any() if self.tracking is None else self.tracking.tracks)
 
     def changing(self, serving: Iterable[int]) -> Scene:
         """Other backends serve; every slot that moves is in transition."""
         new = shared(tuple(serving), len(self.table.now)).now
+        if self.tracking is not None:
+            return self._tracked(move(self.tracking, new))
         before = np.where(new != self.table.now, self.table.now, 0).astype(np.uint16)
         return replace(self, table=SlotTable(new, before))
 
     def settled(self) -> Scene:
         """The transition is over."""
+        if self.tracking is not None:
+            tracking = self.tracking
+            for _ in range(3):  # bases end, every switch has that, slots settle
+                tracking = advance(tracking.later(-2 * self.keep), EVERYTHING, 0.0, self.keep)
+            assert not tracking.tracks
+            return self._tracked(tracking)
         return replace(self, table=SlotTable(self.table.now, np.zeros_like(self.table.before)))
 
     def with_fate(self, backend: int, fate: Fate) -> Scene:
         """A backend drains, or gives its connections away."""
-        return replace(self, fates={**self.fates, backend: fate})
+        changed = replace(self, fates={**self.fates, backend: fate})
+        return changed if self.tracking is None else changed._tracked(self.tracking)
 
     def service(self, number: int) -> Service:
         """By its listener number."""
@@ -196,6 +233,7 @@ class Scene:
             {(port,): _group(port) for port in SERVERS},
             dict.fromkeys((POOL, *self.others), self.keep),
             self.cells_mask,
+            transition=dict.fromkeys((POOL, *self.others), self.transition),
         )
 
     def target(self) -> P4Target:

@@ -152,7 +152,9 @@ def needs(floods: dict[int, tuple[int, ...]] | None = None) -> P4Needs:
     ways = {ports: FIRST_GROUP + n for n, ports in enumerate(((1,), (2,), (1, 2)))}
     groups = tuple(Group(number, ports) for ports, number in ways.items())
     routes = (RouteSpec(ip_network("0.0.0.0/0"), ways[1,], None),)
-    made = P4Needs(Secret.of(bytes(range(20))), groups, routes, ways, {POOL: 900.0}, 0x3FF)
+    made = P4Needs(
+        Secret.of(bytes(range(20))), groups, routes, ways, {POOL: 900.0}, 0x3FF, transition={POOL: 120.0}
+    )
     return made if floods is None else replace(made, floods=floods)
 
 

@@ -26,9 +26,10 @@ class Session:
 
     def __init__(self) -> None:
         self.holds = P4Target()
+        self.missed = 0
 
     async def read(self) -> Found:
-        return Found(self.holds, {}, {})
+        return Found(self.holds, {}, {}, {})
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ WEIGHTS = {f"s{n}": 1 for n in range(1, 7)}
 VIP, CLIENT = 0xFFFF0A000064, 0xFFFF0A00000B
 HELD = P4Target(
     {
-        EntryKey("listener", (VIP, 6, 7000)): EntryBody("serve", (3, 3, 1, 4095, 0, 0, 900)),
+        EntryKey("listener", (VIP, 6, 7000)): EntryBody("serve", (3, 3, 1, 4095, 0, 0, 900, 1, 115)),
         EntryKey("backend", (2, 5)): EntryBody("dr", (0x024556020003, 16)),
         EntryKey("backend", (3, 4)): EntryBody("dr", (0x024556020004, 16)),
         EntryKey("backend", (3, 5)): EntryBody("dr", (0x024556020003, 16)),

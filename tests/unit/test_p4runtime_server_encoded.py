@@ -48,8 +48,8 @@ def _octets(value: int) -> bytes:
 
 
 SLOTS = st.builds(
-    lambda pool, slot, now, before: entity(
-        "slot", (pool, slot), *(("moving", (now, before)) if before else ("settled", (now,)))
+    lambda pool, slot, now, base: entity(
+        "slot", (pool, slot), *(("tracked", (now, base, 2, 1)) if base else ("settled", (now,)))
     ),
     SMALL,
     SMALL,
@@ -94,7 +94,7 @@ def test_a_read_of_all_entries_gives_what_a_read_of_each_would(written: list[p4r
 
 def test_a_changed_entry_is_read_as_it_is_now() -> None:
     wanted = p4r.Entity(table_entry=p4r.TableEntry(table_id=IDS["slot"]))
-    before, after = entity("slot", (1, 2), "settled", (3,)), entity("slot", (1, 2), "moving", (4, 3))
+    before, after = entity("slot", (1, 2), "settled", (3,)), entity("slot", (1, 2), "tracked", (4, 3, 1, 1))
     for kind, each, expected in ((INSERT, before, [before]), (MODIFY, after, [after]), (DELETE, after, [])):
         assert batch.write(HELD, [p4r.Update(type=kind, entity=each)]) == [None]
         assert _read(wanted) == expected

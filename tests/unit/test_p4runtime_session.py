@@ -157,6 +157,20 @@ def test_every_digest_list_is_acknowledged_after_its_reports() -> None:
     run(body)
 
 
+@pytest.mark.parametrize(
+    ("numbers", "missed"), [((5, 6, 7), 0), ((5, 7), 1), ((5, 9, 10, 12), 4), ((9, 1, 2, 4), 1)]
+)
+def test_lists_of_reports_that_do_not_arrive_are_counted(numbers: tuple[int, ...], missed: int) -> None:
+    async def body() -> None:
+        wire = Wire()
+        for number in numbers:
+            digest = p4r.DigestList(digest_id=PIPELINE.numbers["report_t"], list_id=number)
+            await wire.session.take(p4r.StreamMessageResponse(digest=digest))
+        assert wire.session.missed == missed
+
+    run(body)
+
+
 def test_an_answer_about_the_clock_that_nobody_waits_for_is_no_event() -> None:
     async def body() -> None:
         wire = Wire()

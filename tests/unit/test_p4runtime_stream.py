@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
+import numpy as np
 import pytest
 
+from controller.southbound.p4.driver import P4Driver
 from controller.southbound.p4.events import PinEnded, Punted, Refused, Report
 from controller.southbound.p4.session import P4Session
+from controller.spec.slots import SlotTable
 from p4src.diff import diff
 from p4src.ids import Drop, Op, Reason
+from p4src.spec import Secret
 from p4src.target import EntryBody, EntryKey, P4Target, Rate
+from tests.conformance.scenario import p4_switch
 from tests.fakes.p4driven import CONFIGURATION, MAC, MAPPED, Driven, driven
 from tests.fakes.p4switches import Bmv2Switch, Startable, each_kind
 from tests.unit import craft
@@ -29,7 +35,7 @@ def serving(extra: dict[EntryKey, EntryBody]) -> P4Target:
     entries = {EntryKey("nexthop", (1, bucket)): EntryBody("send", (3,)) for bucket in range(256)}
     for number in (4, 6):
         entries[EntryKey("vip", (VIPS[number],))] = EntryBody("claim", (1, MAC, 0, 1))
-        serve = EntryBody("serve", (LISTENER, LISTENER, 1, 255, 0, 0, 900))
+        serve = EntryBody("serve", (LISTENER, LISTENER, 1, 255, 0, 0, 900, 1, 115))
         entries[EntryKey("listener", (VIPS[number], craft.TCP, 80))] = serve
     entries[EntryKey("backend", (LISTENER, BACKEND))] = EntryBody("dr", (MAC, 1))
     entries[EntryKey("fate", (1, BACKEND))] = EntryBody("normal")
@@ -203,3 +209,33 @@ def test_a_refused_message_is_told_and_the_session_lives_on(switch: Startable) -
             assert await session.clock() > 0
 
     asyncio.run(body())
+
+
+@pytest.mark.parametrize("reason", [Reason.FOUND, Reason.PIN_SEEN])
+def test_reports_over_their_rate_are_counted_and_those_that_pins_come_of_are_missed(
+    switch: Startable, reason: Reason
+) -> None:
+    async def body() -> None:
+        async with driven() as it:
+            pin = {EntryKey("pin", (LISTENER, CLIENTS[4], 40000)): EntryBody("seen", (BACKEND,))}
+            want = serving(pin if reason is Reason.PIN_SEEN else {})
+            want = replace(want, limits={reason: Rate(1, 1)}, slots={1: _tracked()})
+            session = await it.session(switch)
+            await session.write(diff(P4Target(), want))
+            driver = P4Driver(p4_switch("embedded"), session, Secret.of(bytes(20)), lambda _: set())
+            for _ in range(20):
+                await session.packet_out(craft.segment(4, craft.ACK), op=Op.INJECT, port=1)
+            await session.clock()
+            lost = (await session.read()).lost
+            assert set(lost) == {reason}
+            assert 0 < lost[reason] < 20
+            await driver.read()
+            assert driver.unreported == (lost[reason] if reason is Reason.FOUND else 0)
+
+    asyncio.run(body())
+
+
+def _tracked() -> SlotTable:
+    """Slots that have moved from the one backend to another one."""
+    every = np.ones(256, np.uint16)
+    return SlotTable(every + BACKEND, every * 0, class_=every, base=every * BACKEND)

@@ -12,8 +12,10 @@ from controller.southbound.p4.read import Reader, requests, split
 from controller.southbound.p4.wire import Encoder, rate_of, slot_deletes, slot_puts
 from controller.spec.slots import SlotTable
 from p4src.diff import diff
+from p4src.slots import table, words
 from p4src.target import ORDER, Changes, EntryBody, EntryKey, P4Target, Rate
 from tests.fakes.p4driven import CONFIGURATION, entries, slots, target
+from tests.fakes.p4slots import slot_body
 
 PIPELINE = balancer()
 ENCODER = Encoder(PIPELINE)
@@ -86,8 +88,9 @@ def test_an_entry_that_the_program_does_not_have_is_an_error_that_names_it() -> 
 
 @pytest.mark.parametrize("pool", [1, 255, 256, 65535])
 def test_slots_in_bulk_are_the_updates_that_protobuf_makes_one_by_one(pool: int) -> None:
-    have, want = slots(), SlotTable(np.roll(slots().now, 2), np.roll(slots().before, 5))
-    wide = [SlotTable(np.pad(t.now, (0, 256)), np.pad(t.before, (256, 0))) for t in (have, want)]
+    have, want = words(slots(), 512), np.roll(words(slots(), 512), 258)
+    want[np.arange(0, 512, 7)] = have[np.arange(0, 512, 7)]
+    wide = [table(each) for each in (have, want)]
     found: dict[bytes, int] = {}
     for make in (slot_puts, slot_deletes):
         for group in make(PIPELINE, pool, wide[0], wide[1]):
@@ -95,13 +98,12 @@ def test_slots_in_bulk_are_the_updates_that_protobuf_makes_one_by_one(pool: int)
                 found[row.tobytes()] = int(slot)
     expected = {}
     for slot in range(512):
-        old, new = ((int(t.now[slot]), int(t.before[slot])) for t in wide)
+        old, new = slot_body(int(have[slot])), slot_body(int(want[slot]))
         if old == new:
             continue
         key = EntryKey("slot", (pool, slot))
-        kind = p4r.Update.DELETE if new == (0, 0) else p4r.Update.MODIFY if any(old) else p4r.Update.INSERT
-        body = EntryBody("moving", new) if new[1] else EntryBody("settled", new[:1])
-        entry = as_protobuf(key, None if kind == p4r.Update.DELETE else body)
+        kind = p4r.Update.DELETE if new is None else p4r.Update.MODIFY if old else p4r.Update.INSERT
+        entry = as_protobuf(key, new)
         expected[as_request(kind, entry)] = slot
     assert found == expected
 

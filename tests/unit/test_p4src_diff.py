@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from controller.spec.slots import SlotTable
 from p4src.diff import diff
+from p4src.slots import words
 from p4src.target import ORDER, Changes, Configuration, EntryBody, EntryKey, P4Target, Rate
+from tests.fakes.p4slots import slot_tables
 
 SLOTS = 256
 _BODIES = st.builds(EntryBody, st.sampled_from(["a", "b"]), st.tuples(st.integers(0, 3)))
@@ -21,21 +23,13 @@ _LIMITS = st.dictionaries(
 )
 
 
-@st.composite
-def _tables(draw: st.DrawFn) -> SlotTable:
-    made = SlotTable.empty(SLOTS)
-    for slot in draw(st.sets(st.integers(0, SLOTS - 1), max_size=6)):
-        made.now[slot], made.before[slot] = draw(st.integers(0, 2)), draw(st.integers(0, 2))
-    return made
-
-
 _GROUPS = st.dictionaries(st.integers(1, 4), st.sampled_from([(1,), (1, 2), (7,)]), max_size=3)
 _TARGETS = st.builds(
     P4Target,
     _ENTRIES,
     _CONFIGURATIONS,
     _LIMITS,
-    st.dictionaries(st.integers(1, 3), _tables(), max_size=2),
+    st.dictionaries(st.integers(1, 3), slot_tables(SLOTS, 2), max_size=2),
     _GROUPS,
 )
 
@@ -69,7 +63,7 @@ def _applied(changes: Changes, have: P4Target) -> P4Target:
 
 def _full(slots: dict[int, SlotTable]) -> dict[int, SlotTable]:
     """Without pools that have no entry at all, which a switch cannot tell from none."""
-    return {pool: table for pool, table in slots.items() if table.now.any() or table.before.any()}
+    return {pool: table for pool, table in slots.items() if words(table, SLOTS).any()}
 
 
 @given(_TARGETS, _TARGETS)
@@ -95,19 +89,12 @@ def test_a_difference_counts_what_it_writes_and_names_some(have: P4Target, want:
     changes = diff(have, want)
     fresh = sum(new for _, _, new in (*changes.put, *changes.multicast))
     settings = len(changes.limits) + (changes.configuration is not None)
-    slots = sum(
-        np.count_nonzero((_of(old, 0) != _of(new, 0)) | (_of(old, 1) != _of(new, 1)))
-        for _, old, new in changes.slots
-    )
+    slots = sum(np.count_nonzero(words(old, SLOTS) != words(new, SLOTS)) for _, old, new in changes.slots)
     groups = len(changes.multicast) + len(changes.multicast_gone)
     assert len(changes) == len(changes.put) + len(changes.gone) + settings + slots + groups
     assert changes.added >= fresh
     assert changes.deleted >= len(changes.gone)
     assert bool(changes.touched) == bool(len(changes))
-
-
-def _of(table: SlotTable | None, which: int) -> np.ndarray[tuple[int], np.dtype[np.uint16]]:
-    return np.zeros(SLOTS, np.uint16) if table is None else (table.now, table.before)[which]
 
 
 @given(_TARGETS, _TARGETS)

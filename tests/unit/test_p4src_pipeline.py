@@ -42,7 +42,15 @@ def _needs(duty: SwitchSpec) -> P4Needs:
         RouteSpec(ip_network("10.1.0.3/32"), ways[2,], "02:00:00:00:00:03"),
         RouteSpec(ip_network("fd00:1::3/128"), ways[2,], "02:00:00:00:00:03"),
     )
-    return P4Needs(Secret.of(bytes(range(20))), tuple(groups), routes, ways, {POOL: 900.0}, 0x3FF)
+    return P4Needs(
+        Secret.of(bytes(range(20))),
+        tuple(groups),
+        routes,
+        ways,
+        {POOL: 900.0},
+        0x3FF,
+        transition={POOL: 120.0},
+    )
 
 
 DUTIES = {"lb": _with_addresses(lb_duty()), "edge": _with_addresses(edge_duty())}

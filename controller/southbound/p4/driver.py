@@ -23,9 +23,12 @@ from controller.southbound.driver import (
 from controller.southbound.p4.session import P4Session, pin_place
 from controller.spec.types import Switch
 from p4src.diff import diff, share
-from p4src.ids import Drop, Op
+from p4src.ids import Drop, Op, Reason
 from p4src.spec import Secret
 from p4src.target import Changes, P4Target
+
+_AWAITED = (Reason.EXCEPTION, Reason.FOUND, Reason.OVERFLOW)
+"""Reports for want of which a connection is at risk once its slot has settled; a young one is so anyway."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class P4Driver(Driver[P4Target, Changes], HoldsPins[P4Target], Leases[P4Target],
         found = await self._session.read()
         self.packets = found.packets
         self.drops = {drop.name.lower(): found.drops.get(drop, 0) for drop in Drop}
+        self.unreported = self._session.missed + sum(found.lost.get(reason, 0) for reason in _AWAITED)
         made = self._plan.made
         return found.target if made is None else await aside(share, found.target, made)
 

@@ -19,15 +19,18 @@ from finsy.proto import p4r
 
 from controller.southbound.p4.pipeline import Pipeline, Table
 from controller.southbound.p4.wire import SECOND, Layout, rate_of, slot_content, varint
-from controller.spec.slots import Bytes, SlotTable
+from controller.spec.slots import Bytes, Slots, SlotTable
+from p4src.slots import Columns, joined
+from p4src.slots import table as slot_table
 from p4src.target import Configuration, EntryBody, EntryKey, Found, Match, P4Target, Rate
 
 _SMALLEST = 256
 """Slots of the smallest pool."""
+_NUMBERS = 6
+"""In a slot's entry: pool, slot, and the parameters of ``tracked``."""
 _ENTITIES = 0x0A
 """Tag of ``ReadResponse.entities``."""
 
-Column = npt.NDArray[np.uint16]
 _Entry = tuple[EntryKey, EntryBody]
 
 
@@ -47,7 +50,8 @@ def requests(pipeline: Pipeline, device_id: int) -> tuple[bytes, bytes]:
             entry.meter_config.SetInParent()
         if table.name == "backend":
             entry.counter_data.SetInParent()
-    rest.entities.add().counter_entry.counter_id = pipeline.numbers["drops"]
+    for counter in ("drops", "lost"):
+        rest.entities.add().counter_entry.counter_id = pipeline.numbers[counter]
     rest.entities.add().meter_entry.meter_id = pipeline.numbers["limits"]
     rest.entities.add().packet_replication_engine_entry.multicast_group_entry.SetInParent()
     return cast(bytes, slots.SerializeToString()), cast(bytes, rest.SerializeToString())
@@ -99,7 +103,7 @@ class Reader:
             pools.tables(),
             collected.multicast,
         )
-        return Found(target, collected.packets, collected.drops)
+        return Found(target, collected.packets, collected.drops, collected.lost)
 
 
 @dataclass
@@ -115,6 +119,7 @@ class _Collected:
     multicast: dict[int, tuple[int, ...]] = field(default_factory=dict)
     packets: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     drops: dict[int, int] = field(default_factory=dict)
+    lost: dict[int, int] = field(default_factory=dict)
 
     def take(self, item: bytes) -> None:
         entry = self.known.get(item)
@@ -127,8 +132,7 @@ class _Collected:
             case "table_entry":
                 self._table_entry(entity.table_entry, item)
             case "counter_entry":
-                if entity.counter_entry.data.packet_count:
-                    self.drops[entity.counter_entry.index.index] = entity.counter_entry.data.packet_count
+                self._count(entity.counter_entry)
             case "meter_entry":
                 if entity.meter_entry.HasField("config"):
                     self.limits[entity.meter_entry.index.index] = rate_of(entity.meter_entry.config)
@@ -136,6 +140,11 @@ class _Collected:
                 group = entity.packet_replication_engine_entry.multicast_group_entry
                 if group.multicast_group_id:
                     self.multicast[group.multicast_group_id] = tuple(sorted(map(_port, group.replicas)))
+
+    def _count(self, entry: p4r.CounterEntry) -> None:
+        counts = self.drops if entry.counter_id == self.pipeline.numbers["drops"] else self.lost
+        if entry.data.packet_count:
+            counts[entry.index.index] = entry.data.packet_count
 
     def _table_entry(self, entry: p4r.TableEntry, item: bytes) -> None:
         table = self.pipeline.tables_by_id.get(entry.table_id)
@@ -202,7 +211,6 @@ class _Shape:
     """One layout of a slot entry."""
 
     layout: Layout
-    moving: bool
     fixed: npt.NDArray[np.bool_]
 
 
@@ -213,7 +221,7 @@ class _Slots:
         self._pipeline = pipeline
         number = varint(pipeline.tables["slot"].id)
         self._marker = np.frombuffer(b"\x08" + number, np.uint8)
-        self._found: list[tuple[Column, Column, Column, Column]] = []
+        self._found: list[tuple[Slots, ...]] = []
         self._shapes: dict[int, list[_Shape]] = {}
         for shape in _shapes(pipeline):
             self._shapes.setdefault(len(shape.layout.data), []).append(shape)
@@ -237,15 +245,15 @@ class _Slots:
         """Everything taken in, by pool."""
         if not self._found:
             return {}
-        pools, slots, now, before = (np.concatenate(column) for column in zip(*self._found, strict=True))
+        pools, slots, *said = (np.concatenate(column) for column in zip(*self._found, strict=True))
+        entries = joined(Columns(*said))
         out = {}
         for pool in map(int, np.unique(pools)):
             own = pools == pool
             highest = int(slots[own].max()) + 1
-            table = SlotTable.empty(max(_SMALLEST, 1 << (highest - 1).bit_length()))
-            table.now[slots[own]] = now[own]
-            table.before[slots[own]] = before[own]
-            out[pool] = table
+            found = np.zeros(max(_SMALLEST, 1 << (highest - 1).bit_length()), np.uint64)
+            found[slots[own]] = entries[own]
+            out[pool] = slot_table(found)
         return out
 
     def _starts(self, body: bytes) -> npt.NDArray[np.int64] | None:
@@ -274,10 +282,8 @@ class _Slots:
             fits = (rows[:, shape.fixed] == model[shape.fixed]).all(axis=1)
             own, rows = rows[fits], rows[~fits]
             columns = [shape.layout.column(own, n) for n in range(len(shape.layout.places))]
-            if not shape.moving:
-                columns.append(np.zeros(len(own), np.uint16))
-            pool, slot, now, before = columns
-            self._found.append((pool, slot, now, before))
+            nothing = np.zeros(len(own), np.uint16)
+            self._found.append((*columns, *([nothing] * (_NUMBERS - len(columns)))))
         return rows
 
     def _single(self, item: bytes) -> None:
@@ -285,18 +291,18 @@ class _Slots:
         key, body = entry_key(self._pipeline, entry), _body(self._pipeline, entry)
         if key is None or key.table != "slot":
             return
-        pool, slot = key.match
-        now, before = (*body.params, 0, 0)[:2]
-        self._found.append(tuple(np.array([value], np.uint16) for value in (pool, slot, now, before)))  # type: ignore[arg-type]
+        values = (*key.match, *body.params, *[0] * _NUMBERS)[:_NUMBERS]
+        self._found.append(tuple(np.array([value], np.uint16) for value in values))
 
 
 def _shapes(pipeline: Pipeline) -> Iterator[_Shape]:
-    for action, count in (("settled", 3), ("moving", 4)):
-        for lengths in product((1, 2), repeat=count):
+    for action, count, short in (("settled", 3, ()), ("tracked", 4, (1, 1))):
+        for first in product((1, 2), repeat=count):
+            lengths = (*first, *short)
 
             def build(values: Iterable[bytes], action: str = action) -> bytes:
                 content = slot_content(pipeline, action, list(values))
                 return bytes([_ENTITIES]) + varint(len(content)) + content
 
             layout = Layout.of(build, lengths)
-            yield _Shape(layout, action == "moving", layout.fixed())
+            yield _Shape(layout, layout.fixed())

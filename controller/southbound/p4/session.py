@@ -80,6 +80,9 @@ class P4Session:
         self._nonce = secrets.token_bytes(8)
         self._clocks: dict[bytes, asyncio.Future[int]] = {}
         self._reading: Reading | None = None
+        self.missed = 0
+        """Lists of reports that did not arrive, by their numbers."""
+        self._lists: int | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -174,6 +177,9 @@ class P4Session:
                 self._on_event(Refused(self, said))
 
     async def _digest(self, digests: p4r.DigestList) -> None:
+        last, self._lists = self._lists, digests.list_id
+        if last is not None and digests.list_id > last + 1:
+            self.missed += digests.list_id - last - 1
         for entry in digests.data:
             values = [int.from_bytes(member.bitstring, "big") for member in entry.struct.members]
             if len(values) == 5:

@@ -17,6 +17,7 @@ from finsy.proto import p4r
 
 from controller.southbound.p4.pipeline import Action, Pipeline, Table
 from controller.spec.slots import Bytes, SlotTable
+from p4src.slots import SETTLED, Words, columns, words
 from p4src.target import Configuration, EntryBody, EntryKey, Match, Rate
 
 INSERT, MODIFY, DELETE = p4r.Update.INSERT, p4r.Update.MODIFY, p4r.Update.DELETE
@@ -241,42 +242,38 @@ def slot_puts(
     pipeline: Pipeline, pool: int, have: SlotTable | None, want: SlotTable | None
 ) -> Iterator[SlotRows]:
     """Updates that insert and modify slots of a pool."""
-    now, before, had = _columns(have, want)
-    new = (now != 0) | (before != 0)
-    changed = new & (had != (now.astype(np.uint32) << 16 | before))
+    had, new = _words(have, want)
+    changed = (new != 0) & (had != new)
     number = canonical(pool)
-    for fresh, moving in product((True, False), repeat=2):
-        action, kind = "moving" if moving else "settled", INSERT if fresh else MODIFY
-        columns = [now, before] if moving else [now]
-        kindred = changed & ((had == 0) == fresh) & ((before != 0) == moving)
+    for fresh, tracked in product((True, False), repeat=2):
+        which = np.flatnonzero(changed & ((had == 0) == fresh) & ((new >= SETTLED) == tracked))
+        action, kind = "tracked" if tracked else "settled", INSERT if fresh else MODIFY
+        said = columns(new[which])
+        numbers = [which, *(said if tracked else said[:1])]
 
         def build(values: Sequence[bytes], action: str = action, kind: int = kind) -> bytes:
             return _update(kind, slot_content(pipeline, action, [number, *values]))
 
-        for which, lengths in _by_length(np.flatnonzero(kindred), columns):
-            stamp = Layout.of(build, lengths).stamp
-            yield SlotRows(pool, which, stamp(which, *(column[which] for column in columns)))
+        for own, lengths in _by_length(numbers):
+            rows = Layout.of(build, lengths).stamp(*(column[own] for column in numbers))
+            yield SlotRows(pool, which[own], rows)
 
 
-def _by_length(
-    which: npt.NDArray[np.intp], columns: Sequence[npt.NDArray[np.uint16]]
-) -> Iterator[tuple[npt.NDArray[np.intp], tuple[int, ...]]]:
-    """``which``, sorted by the lengths of these numbers themselves and of their values in ``columns``."""
-    wide = [which > 0xFF, *(column[which] > 0xFF for column in columns)]
-    for lengths in product((1, 2), repeat=len(wide)):
-        own = np.ones(len(which), np.bool_)
-        for column, length in zip(wide, lengths, strict=True):
-            own &= column == (length == 2)
-        if own.any():
-            yield which[own], lengths
+def _by_length(numbers: Sequence[Numbers]) -> Iterator[tuple[npt.NDArray[np.bool_], tuple[int, ...]]]:
+    """Rows whose numbers have the same lengths in bytes, and those lengths."""
+    code = np.zeros(len(numbers[0]), np.uint8)
+    for place, column in enumerate(numbers):
+        code |= (column > 0xFF).astype(np.uint8) << place
+    for found in map(int, np.unique(code)):
+        yield code == found, tuple(1 + (found >> place & 1) for place in range(len(numbers)))
 
 
 def slot_deletes(
     pipeline: Pipeline, pool: int, have: SlotTable | None, want: SlotTable | None
 ) -> Iterator[SlotRows]:
     """Updates that delete slots of a pool."""
-    now, before, had = _columns(have, want)
-    gone = np.flatnonzero((had != 0) & (now == 0) & (before == 0))
+    had, new = _words(have, want)
+    gone = np.flatnonzero((had != 0) & (new == 0))
     table = pipeline.tables["slot"]
     first, second = table.fields
     number = exact_part(first.id, canonical(pool))
@@ -289,15 +286,7 @@ def slot_deletes(
             yield SlotRows(pool, which, Layout.of(build, (length,)).stamp(which))
 
 
-def _columns(
-    have: SlotTable | None, want: SlotTable | None
-) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16], npt.NDArray[np.uint32]]:
-    """Now and before as they should be, and both together (now << 16 | before) as they are; 0: no entry."""
+def _words(have: SlotTable | None, want: SlotTable | None) -> tuple[Words, Words]:
+    """Slots as they are, and as they should be."""
     size = max(len(table.now) for table in (have, want) if table is not None)
-    now, before, had = np.zeros(size, np.uint16), np.zeros(size, np.uint16), np.zeros(size, np.uint32)
-    if want is not None:
-        now[: len(want.now)] = want.now
-        before[: len(want.before)] = want.before
-    if have is not None:
-        had[: len(have.now)] = have.now.astype(np.uint32) << 16 | have.before
-    return now, before, had
+    return words(have, size), words(want, size)

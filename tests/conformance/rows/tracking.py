@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from tests.conformance.expect import To
+from dataclasses import replace
+from random import Random
+
+from controller.spec.types import Guard, Mode
+from tests.conformance.expect import Between, To
 from tests.conformance.row import Change, Forget, Hear, In, Pass, Row
-from tests.conformance.says import Connection
-from tests.conformance.scenario import DR, EVERY_MODE, Service, pool, server, web
+from tests.conformance.says import Connection, connections, going_on, opening
+from tests.conformance.scenario import DR, EVERY_MODE, Service, Setup, pool, server, web
 from tests.conformance.target import Can, Reason
 
 _NEEDS = frozenset({Can.TRACKS})
-_EXCEPTION, _FOUND = frozenset({Reason.EXCEPTION}), frozenset({Reason.FOUND})
+_EXCEPTION, _FOUND, _STALE = (
+    frozenset({each}) for each in (Reason.EXCEPTION, Reason.FOUND, Reason.PIN_STALE)
+)
+_FLOOD = 200
 _STANDBY, _NEXT = server("b1", group=2), server("b2", group=1)
 _ALONE, _BOTH, _ALL = pool(_STANDBY), pool(_STANDBY, _NEXT), pool(_STANDBY, _NEXT, "b3")
 """Each takes every slot from the one before, which lives on with what it has."""
 _TCP = [service for service in EVERY_MODE if service.protocol == "tcp"]
 _PERIOD = 60
 """Seconds: half of the pool's ``transition``."""
+
+
+def _pins_of(service: Service) -> frozenset[Can]:
+    return _NEEDS | {Can.FULLNAT_PINS} if service.mode is Mode.FULLNAT else _NEEDS
 
 
 def _c(service: Service, port: int = 40_000) -> Connection:
@@ -75,7 +86,7 @@ def _lasts(service: Service) -> Row:
             In(stranger.data(), To("b2")),
             In(stranger.data(), To("b2")),
         ),
-        needs=_NEEDS,
+        needs=_pins_of(service),
     )
 
 
@@ -96,7 +107,7 @@ def _ages(service: Service) -> Row:
             Hear(pins=1),
             In(new.data(), To("b2")),
         ),
-        needs=_NEEDS,
+        needs=_pins_of(service) | {Can.MEMORY_CLOCK},
     )
 
 
@@ -141,11 +152,112 @@ def _returns() -> Row:
     )
 
 
+def _syn_again() -> Row:
+    c = _c(DR)
+    return Row(
+        "tracked-syn-again",
+        "A SYN that comes again follows memory as its connection does, and is told of as that is.",
+        web(_STANDBY),
+        (
+            Change(_BOTH),
+            In(c.syn(), To("b2")),
+            In(c.data(), To("b2")),
+            Change(_ALL),
+            In(c.syn(), To("b2"), reports=_EXCEPTION),
+        ),
+        needs=_NEEDS,
+    )
+
+
+def _pin_passed(service: Service) -> Row:
+    c = _c(service)
+    return Row(
+        f"settled-port-used-again-{service}",
+        "A SYN goes past the pin of the connection before it also where nothing else is remembered.",
+        web(_STANDBY),
+        (
+            Change(_BOTH),
+            In(c.data(), To("b1"), reports=_FOUND),
+            Hear(pins=1),
+            Pass(1000),
+            Pass(1000),
+            In(c.data(), To("b1")),
+            Forget(),
+            In(c.syn(), To("b2"), reports=_STALE),
+            In(c.data(), To("b2"), reports=_STALE),
+            Hear(pins=0),
+            In(c.data(), To("b2")),
+        ),
+        needs=_pins_of(service),
+    )
+
+
+def _midway(service: Service) -> Row:
+    guarded = replace(service, guard=Guard(5))
+    settled, tracked = connections(_FLOOD, guarded), connections(_FLOOD, guarded, client="c2")
+    return Row(
+        f"guard-midway-{service}",
+        "What no SYN opened is metered on a tracked slot, where it is remembered; on a settled one it is free.",
+        Setup((_ALONE,), (guarded,)),
+        (
+            In(going_on(settled), To("b1")),
+            Change(_BOTH),
+            In(going_on(tracked), Between(0, _FLOOD // 2), reports=None),
+        ),
+        needs=_NEEDS | {Can.GUARDS},
+    )
+
+
+def _of_their_own() -> Row:
+    ports = Random(1).sample(range(1024, 65_536), 1000)
+    groups = [ports[at : at + 100] for at in range(0, 1000, 100)]
+    old, new = (
+        [tuple(Connection(client, port, DR) for port in some) for some in groups] for client in ("c1", "far")
+    )
+    return Row(
+        "tracked-connections-of-their-own",
+        "Of many connections some share a place in memory, and must not be taken for each other.",
+        web(_STANDBY),
+        (
+            Change(_BOTH),
+            *(In(going_on(some), To("b1"), reports=None) for some in old),
+            *(In(opening(some), To("b2")) for some in new),
+        ),
+        needs=_NEEDS,
+    )
+
+
+def _forgotten(service: Service) -> Row:
+    c = _c(service)
+    return Row(
+        f"class-forgotten-{service}",
+        "What was remembered when the slot was tracked before is not believed: its port may have been used again.",
+        web(_STANDBY),
+        (
+            Change(_BOTH),
+            Pass(800),
+            In(c.syn(), To("b2")),
+            In(c.data(), To("b2"), reports=None),
+            Pass(120),
+            Pass(10),
+            Change(pool(server("b1", group=0), _NEXT)),
+            In(c.syn(), To("b1")),
+            In(c.data(), To("b1")),
+        ),
+        needs=_pins_of(service) | {Can.MEMORY_CLOCK},
+    )
+
+
 ROWS = (
     *map(_settled, _TCP),
     *map(_moved, _TCP),
     *map(_lasts, _TCP),
     *map(_ages, _TCP),
+    *(_pin_passed(service) for service in _TCP if service.mode is not Mode.FULLNAT),
+    *(_midway(service) for service in _TCP if service.mode is not Mode.FULLNAT),
+    *(_forgotten(service) for service in _TCP if service.mode is not Mode.FULLNAT),
     _moves_on(),
     _returns(),
+    _syn_again(),
+    _of_their_own(),
 )

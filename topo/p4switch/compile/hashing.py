@@ -44,8 +44,22 @@ class Hashing:
     def apply(self, algo: str, name: str, inputs: tuple[Expr, ...], target: str, payload: str) -> None:
         """Assign the hash of `inputs` (and of `payload`, unless empty) to `target`."""
         parts = [self._part(i) for i in inputs]
-        if algo in _SUMS and self._sum(parts, target, payload):
-            return
+        if algo in _SUMS:
+            fixed = [p for p in parts if p.width >= 0]
+            # Headers of varying length, such as IPv4's options, are mostly not there.
+            varying = [p.valid for p in parts if p.width < 0]
+            if not varying and self._sum(fixed, target, payload):
+                return
+            if varying and "1" not in varying:
+                with self._c.writer.block(f"if {' or '.join(varying)}:"):
+                    self._packed(name, parts, target, payload)
+                with self._c.writer.block("else:"):
+                    if not self._sum(fixed, target, payload):
+                        self._packed(name, fixed, target, payload)
+                return
+        self._packed(name, parts, target, payload)
+
+    def _packed(self, name: str, parts: list[_Part], target: str, payload: str) -> None:
         function = self._c.writer.bind("H", self._c.hashes[name])
         self._pack(parts, "_b")
         self._c.writer.line(f"{target} = {function}(_b{' + ' + payload if payload else ''})")
@@ -72,7 +86,7 @@ class Hashing:
     def _sum(self, parts: list[_Part], target: str, payload: str) -> bool:
         """The checksum as a sum of shifted fields; False when validity may change the alignment."""
         runs = _runs(parts)
-        if any(p.width < 0 for p in parts) or any(sum(p.width for p in run) % 16 for run in runs[:-1]):
+        if any(sum(p.width for p in run) % 16 for run in runs[:-1]):
             return False
         last = sum(p.width for p in runs[-1]) if runs else 0
         if payload and last % 16:
