@@ -41,7 +41,15 @@ V1MODEL_PORTS = range(510)
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("ovs", Protocol.OPENFLOW, "ovs-jenkins", range(1, 0xFF00), sees_bfd=True, tracks=True, spreads=True),
+        Kind(
+            "ovs",
+            Protocol.OPENFLOW,
+            "ovs-jenkins",
+            range(1, 0xFF00),
+            sees_bfd=True,
+            tracks=True,
+            spreads=True,
+        ),
         Kind("bmv2", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, tracks=True),
         Kind("embedded", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, tracks=True),
         Kind("tofino", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, tracks=True, driven=False),
