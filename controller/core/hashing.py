@@ -39,6 +39,8 @@ from flows.stages.slotted import HASHED, SLOW
 
 WAIT = 5.0
 """Seconds for an answer."""
+DECISION = 15.0
+"""Seconds after which a switch that is not asked yet, since it is still read, is not waited for."""
 AGAIN = 1.0
 """Seconds until the question is put again."""
 _LOOK = 0.02
@@ -134,9 +136,11 @@ class Hashing:
     def verdict(self, names: frozenset[str]) -> bool | None:
         """Whether those of these switches that are here hash as we do; None: not known yet."""
         here = [task for task in self._fleet if task.switch.name in names]
-        if not here or any(task.hashes is None for task in here):
+        asked = [task.hashes for task in here if task.hashes is not None]
+        late = self._clock.now() - DECISION
+        if not asked or any(task.hashes is None and task.since > late for task in here):
             return None
-        return all(task.hashes for task in here)
+        return all(asked)
 
     def bars(self, number: int) -> str:
         """Why edges may not use a switch; empty: they may."""

@@ -96,8 +96,7 @@ class PoolState:
     @staticmethod
     def new(name: str, protocol: Protocol, slots: int, spread: Spread | None = Spread.OWN) -> PoolState:
         """A pool that has not been served yet."""
-        empty = np.zeros(slots, np.uint16)
-        no_pairs, never = np.empty(0, np.uint32), np.zeros(slots)
+        empty, no_pairs, never = np.zeros(slots, np.uint16), np.empty(0, np.uint32), np.zeros(slots)
         tables = empty, empty, never, no_pairs, np.empty(0), Tracking.of(empty)
         return PoolState(name, protocol, (), (), *tables, spread=spread)
 

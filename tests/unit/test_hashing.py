@@ -6,15 +6,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from controller.core.hashing import DECISION, Hashing
 from tests.fakes.openflow import FakeSwitch
 from tests.fakes.process import Running, quiet_intent
 
 NUMBERS = {"edge1": 0x11, "lb1": 0x21, "lb2": 0x22, "leaf1": 0x31}
 POOL = "web/tcp"
+NOW = 1000.0
 
 
 def otherwise(right: int) -> int:
@@ -62,6 +65,40 @@ def spread(running: Running) -> str:
 
 def becomes(running: Running, wanted: str) -> None:
     running.wait(lambda: spread(running) == wanted, f"{POOL} goes by {wanted}")
+
+
+@pytest.mark.parametrize(
+    ("tasks", "verdict"),
+    [
+        ({}, None),
+        ({"lb1": (None, 0.0)}, None),
+        ({"lb1": (True, 0.0), "lb2": (True, 0.0)}, True),
+        ({"lb1": (True, 0.0), "lb2": (False, 0.0)}, False),
+        ({"lb1": (True, 0.0), "lb2": (None, NOW)}, None),
+        ({"lb1": (True, 0.0), "lb2": (None, NOW - DECISION)}, True),
+        ({"lb1": (True, 0.0), "other": (False, 0.0)}, True),
+    ],
+    ids=[
+        "none",
+        "not asked",
+        "alike",
+        "one differs",
+        "one to be asked",
+        "one read for long",
+        "one elsewhere",
+    ],
+)
+def test_the_verdict_on_lb_switches(
+    tasks: dict[str, tuple[bool | None, float]], verdict: bool | None
+) -> None:
+    fleet: Any = [
+        SimpleNamespace(switch=SimpleNamespace(name=name), hashes=hashes, since=since)
+        for name, (hashes, since) in tasks.items()
+    ]
+    nothing: Any = None
+    clock: Any = SimpleNamespace(now=lambda: NOW)
+    asked = Hashing(nothing, nothing, fleet, nothing, nothing, clock, nothing, nothing)
+    assert asked.verdict(frozenset({"lb1", "lb2"})) is verdict
 
 
 def test_a_pool_is_not_decided_before_an_lb_switch_was_asked(running: Running) -> None:
