@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from controller.spec.slots import Slots, SlotTable
+from controller.spec.switch import CLASSES
 
 Words = npt.NDArray[np.uint64]
 """One a slot: class << 33 | ages << 32 | base << 16 | now. 0: no entry; below 2^16: settled, else tracked."""
@@ -41,7 +42,8 @@ def words(table: SlotTable | None, size: int) -> Words:
     length = len(table.now)
     now = table.now.astype(np.uint64)
     base, ages = table.before.astype(np.uint64), (table.before != 0) & (table.before != table.now)
-    class_ = _padded(table.class_, length)
+    # A new program begins with empty cells: there is nothing from before classes that could be believed.
+    class_ = np.minimum(_padded(table.class_, length), np.uint64(CLASSES))
     tracked = class_ != 0
     if tracked.any():
         aged = np.zeros(length, np.bool_)

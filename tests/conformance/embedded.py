@@ -23,7 +23,7 @@ from topo.p4switch.runtime.service import Service
 from topo.p4switch.state import DigestMessage, Ports, Switch
 
 _CPU_PORT = 510
-LACKING = (Can.REMEMBERS_ALL, Can.LATE_FIRST, Can.GENERATIONS, Can.FULLNAT_PINS, Can.FULLNAT_AFFINITY)
+LACKING = (Can.LATE_FIRST, Can.GENERATIONS, Can.FULLNAT_PINS, Can.FULLNAT_AFFINITY)
 _NAMES = {number: name for name, number in PORTS.items()}
 _TOLD_WITHIN = 2.0
 """Seconds in which what the pipeline has told reaches the controller."""

@@ -166,7 +166,7 @@ class OpenVSwitch:
 
     def has(self, what: Can) -> bool:
         """See ``Target``."""
-        return what not in (Can.REMEMBERS_ALL, Can.SERVER_ERRORS, Can.FORWARDS, Can.QUESTION_SUMS)
+        return what not in (Can.SERVER_ERRORS, Can.FORWARDS, Can.QUESTION_SUMS)
 
     def apply(self, world: Moment) -> None:
         """See ``Target``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol as Shape
 
 from controller.spec.types import Mode, Pool
@@ -71,11 +71,6 @@ class Row:
                 raise AssertionError(
                     f"{target.name}, step {number} of {self.name}: {wrong}\n{step}"
                 ) from None
-
-
-def remembered(row: Row) -> Row:
-    """A row that holds where connections of settled slots are remembered too, as those of UDP are everywhere."""
-    return row if row.name.endswith("-udp") else replace(row, needs=row.needs | {Can.REMEMBERS_ALL})
 
 
 def _fullnat(say: Say) -> bool:

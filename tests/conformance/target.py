@@ -39,7 +39,6 @@ class Can(StrEnum):
     GUARDS = "rates of new connections"
     CONTROLLER = "packets that the controller sends"
     PINS_SEEN = "reports of pins that a switch holds for another one"
-    REMEMBERS_ALL = "connections of settled slots, which it does not remember"
     TRACKS = "tracked and settled slots: it remembers every connection"
     MEMORY_CLOCK = "memory that ages by the suite's clock"
     GENERATIONS = "memory in generations and watched slots, as the fuzzer's oracle has them"

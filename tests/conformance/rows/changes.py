@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from controller.spec.policy import Then
-from controller.spec.types import Mode, Protocol
+from controller.spec.types import Protocol
 from tests.conformance.expect import Refused, Same, Spread, To
-from tests.conformance.row import Change, Forget, Hear, In, Pass, Row, remembered
+from tests.conformance.row import Change, Forget, Hear, In, Pass, Row
 from tests.conformance.says import Connection, connections, going_on, opening
 from tests.conformance.scenario import DR, EVERY_MODE, NEAR, STICKY, Service, pool, server, web
-from tests.conformance.target import Can, Reason
+from tests.conformance.target import Reason
 
 EXCEPTION, RESET = frozenset({Reason.EXCEPTION}), frozenset({Reason.RESET})
 YOUNG = frozenset({Reason.YOUNG})
@@ -62,25 +62,6 @@ def _datagrams_move(service: Service) -> Row:
     )
 
 
-def _window_ends(service: Service) -> Row:
-    old, idle = _c(service), _c(service, 40_001)
-    return Row(
-        f"window-ends-{service}",
-        "When the slot has settled unknown packets take the new backend; remembered ones stay.",
-        web(_STANDBY),
-        (
-            In(old.syn(), To("b1")),
-            In(old.data(), To("b1")),
-            Change(_BOTH),
-            Pass(119),
-            In(_c(service, 40_005).data(), To("b1")),
-            Pass(1),
-            In(idle.data(), To("b2")),
-            In(old.data(), To("b1"), reports=EXCEPTION),
-        ),
-    )
-
-
 def _sibling_in_window(service: Service) -> Row:
     old = _c(service)
     return Row(
@@ -96,31 +77,6 @@ def _sibling_in_window(service: Service) -> Row:
             Pass(120),
             In(old.data(), To("b2")),
         ),
-    )
-
-
-def _young(service: Service) -> Row:
-    old, new = _c(service), Connection("c2", 40_001, service)
-    return Row(
-        f"young-{service}",
-        "What is opened in the window is pinned: a switch that takes over would send it to the slot's former backend.",
-        web(_STANDBY),
-        (
-            In(old.syn(), To("b1")),
-            Change(_BOTH),
-            In(new.syn(), To("b2")),
-            In(new.data(), To("b2"), reports=YOUNG),
-            In(new.data(), To("b2"), reports=YOUNG),
-            Hear(pins=1),
-            In(new.data(), To("b2")),
-            Forget(),
-            In(new.data(), To("b2")),
-            Pass(120),
-            In(new.data(), To("b2")),
-            Forget(),
-            In(new.data(), To("b2")),
-        ),
-        needs=frozenset({Can.FULLNAT_PINS} if service.mode is Mode.FULLNAT else ()),
     )
 
 
@@ -156,28 +112,6 @@ def _young_becomes_an_exception() -> Row:
             Hear(pins=1),
             Forget(),
             In(new.data(), To("b2")),
-        ),
-    )
-
-
-def _moves_twice() -> Row:
-    idle, new = _c(DR), _c(DR, 40_001)
-    third = server("b3", group=0)
-    return Row(
-        "slot-moves-twice",
-        "A slot that moves again within its window names the first owner for idle connections for a window more.",
-        web(server("b1", group=2)),
-        (
-            In(new.syn(), To("b1")),
-            Change(pool(server("b1", group=2), server("b2", group=1))),
-            Pass(60),
-            Change(pool(server("b1", group=2), server("b2", group=1), third)),
-            In(idle.data(), To("b1")),
-            In(_c(DR, 40_002).syn(), To("b3")),
-            Pass(119),
-            In(_c(DR, 40_004).data(), To("b1")),
-            Pass(2),
-            In(_c(DR, 40_003).data(), To("b3")),
         ),
     )
 
@@ -325,12 +259,9 @@ def _drain_taken_back() -> Row:
 ROWS = (
     *map(_slot_moves, _TCP),
     *map(_datagrams_move, _UDP),
-    *map(remembered, map(_window_ends, _TCP)),
-    *map(remembered, map(_sibling_in_window, EVERY_MODE)),
-    *map(remembered, map(_young, (*_TCP, *(s for s in STICKY if s.protocol is Protocol.TCP)))),
+    *map(_sibling_in_window, _UDP),
     _young_until_settled(),
     _young_becomes_an_exception(),
-    remembered(_moves_twice()),
     _moves_back(),
     *map(_grows, EVERY_MODE),
     *map(_shrinks, EVERY_MODE),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from controller.spec.policy import OnDown, Then
 from controller.spec.types import Protocol
-from tests.conformance.expect import Alike, Lost, Refused, Same, Spread, StaysUnless, To
+from tests.conformance.expect import Alike, Lost, Same, Spread, StaysUnless, To
 from tests.conformance.expect_control import WasReset
-from tests.conformance.row import Change, In, Judge, Pass, Row, remembered
+from tests.conformance.row import In, Judge, Pass, Row
 from tests.conformance.says import Connection, connections, going_on, opening
-from tests.conformance.scenario import DR, DR_UDP, EVERY_MODE, NEAR, STICKY, Service, pool, server, web
+from tests.conformance.scenario import DR, DR_UDP, EVERY_MODE, NEAR, STICKY, Service, server, web
 from tests.conformance.target import Can, Reason
 
 EXCEPTION, RESET = frozenset({Reason.EXCEPTION}), frozenset({Reason.RESET})
@@ -81,22 +81,6 @@ def _dies_reset(service: Service) -> Row:
     )
 
 
-def _dies_reset_choice() -> Row:
-    old = _c(DR)
-    return Row(
-        "dies-then-reset",
-        "A connection that is to be reset reaches no server, and a SYN with its ports is a new one.",
-        web("b1", server("b2", group=1), on_down_tcp=OnDown(0.0, Then.RESET)),
-        (
-            In(old.syn(), To("b1")),
-            Judge(down=("b1",)),
-            In(old.data(), Refused(), reports=RESET),
-            In(old.syn(), To("b2")),
-            In(old.data(), To("b2")),
-        ),
-    )
-
-
 def _datagrams_reset() -> Row:
     old = _c(DR_UDP)
     return Row(
@@ -142,28 +126,6 @@ def _one_of_many_dies(service: Service) -> Row:
             Judge(down=("b3",)),
             In(going_on(some), StaysUnless("b3"), reports=None),
             In(going_on(some), Same(), reports=None),
-        ),
-    )
-
-
-def _dies_in_window(service: Service) -> Row:
-    new, idle = _c(service), _c(service, 40_001)
-    serves = (server("b1", drain=True), "b2", server("b3", group=1))
-    return Row(
-        f"dies-in-window-{service}",
-        "What a dead server gives away is none of the connections of the one that had the slot before, and drains.",
-        web("b1", keep_for=0.0),
-        (
-            Change(pool(*serves, keep_for=0.0)),
-            In(new.syn(), To("b2")),
-            In(new.data(), To("b2"), reports=YOUNG),
-            Judge(down=("b2",)),
-            In(new.data(), To("b3")),
-            In(new.data(), To("b3"), reports=YOUNG),
-            In(idle.data(), To("b1")),
-            Pass(120),
-            In(new.data(), To("b3")),
-            In(_c(service, 40_002).data(), To("b3")),
         ),
     )
 
@@ -237,11 +199,9 @@ ROWS = (
     *map(_dies, _TCP),
     *map(_dies_udp, _UDP),
     *map(_dies_reset, (*_TCP, *(s for s in STICKY if s.protocol is Protocol.TCP))),
-    remembered(_dies_reset_choice()),
     _datagrams_reset(),
     _revives(),
     *map(_one_of_many_dies, EVERY_MODE),
-    *map(remembered, map(_dies_in_window, _TCP)),
     *map(_unknown_of_dead, (Then.MOVE, Then.RESET)),
     _panic_keeps(),
     _last_one_dies(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from controller.spec.types import Mode, Protocol
 from tests.conformance.expect import Lost, Refused, To
 from tests.conformance.expect_control import ErrorAt, ToldTooBig
-from tests.conformance.row import Change, Forget, Hear, In, Pass, Row, remembered
+from tests.conformance.row import Change, Forget, Hear, In, Pass, Row
 from tests.conformance.says import Connection
 from tests.conformance.scenario import DR, EVERY_MODE, TUNNEL_MTU, Service, pool, server, web
 from tests.conformance.server_errors import ErrorHome, ServerError
@@ -188,7 +188,10 @@ ROWS = (
     *map(_of_unknown, [s for s in EVERY_MODE if s.mode is not Mode.FULLNAT]),
     *map(_of_pinned, [s for s in EVERY_MODE if s.mode is not Mode.FULLNAT]),
     *map(_in_window, [s for s in EVERY_MODE if s.protocol is Protocol.TCP]),
-    *map(remembered, map(_unknown_in_window, [s for s in EVERY_MODE if s.mode is not Mode.FULLNAT])),
+    *map(
+        _unknown_in_window,
+        [s for s in EVERY_MODE if s.protocol is Protocol.UDP and s.mode is not Mode.FULLNAT],
+    ),
     *(_of_server(service, by) for service in _TRANSLATED for by in ("server", "router")),
     _of_other_port(),
     _to_nobody(),

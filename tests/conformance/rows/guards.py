@@ -7,8 +7,8 @@ from ipaddress import ip_network
 
 from controller.spec.types import Guard, PrefixRate, Protocol
 from tests.conformance.expect import Between, Same, To
-from tests.conformance.row import In, Row, Until, remembered
-from tests.conformance.says import Connection, connections, going_on, opening
+from tests.conformance.row import In, Row, Until
+from tests.conformance.says import Connection, connections, opening
 from tests.conformance.scenario import DR, EVERY_MODE, Service, Setup, pool
 from tests.conformance.target import Can
 
@@ -36,17 +36,6 @@ def _flood(service: Service) -> Row:
         "A flood of new connections is cut to the listener's rate, and what is cut reaches no server.",
         _setup(guarded),
         (_within_rate(guarded), In(opening(connections(_FLOOD, guarded)), Between(0, _MOST))),
-        needs=_NEEDS,
-    )
-
-
-def _midway(version: int) -> Row:
-    guarded = Service(DR.mode, version, guard=_RATE)
-    return Row(
-        f"flood-midway-v{version}",
-        "Packets of unknown connections are a flood as well, whatever their flags.",
-        _setup(guarded),
-        (_within_rate(guarded), In(going_on(connections(_FLOOD, guarded)), Between(0, _MOST))),
         needs=_NEEDS,
     )
 
@@ -102,7 +91,6 @@ def _other_listener() -> Row:
 
 ROWS = (
     *map(_flood, EVERY_MODE),
-    *map(remembered, map(_midway, (4, 6))),
     *map(_established, EVERY_MODE),
     *map(_prefix, (4, 6)),
     _other_listener(),

@@ -6,7 +6,7 @@ from random import Random
 
 from controller.spec.types import Mode, Protocol
 from tests.conformance.expect import Same, To
-from tests.conformance.row import Change, Do, Forget, Hear, In, Judge, Miss, Pass, Row, Step, remembered
+from tests.conformance.row import Change, Do, Forget, Hear, In, Judge, Miss, Pass, Row, Step
 from tests.conformance.says import Connection, connections, going_on, opening
 from tests.conformance.scenario import DR, EVERY_MODE, STICKY, Service, pool, server, web
 from tests.conformance.target import Can, Reason
@@ -15,6 +15,7 @@ EXCEPTION, STALE = frozenset({Reason.EXCEPTION}), frozenset({Reason.PIN_STALE})
 SEEN = frozenset({Reason.PIN_SEEN})
 _STANDBY = server("b1", group=1)
 _TCP = [service for service in EVERY_MODE if service.protocol is Protocol.TCP]
+_UDP = [service for service in EVERY_MODE if service.protocol is Protocol.UDP]
 
 
 def _c(service: Service, port: int = 40_000) -> Connection:
@@ -39,16 +40,6 @@ def _known_to_b1(c: Connection) -> tuple[Step, ...]:
 def _pinned_to_b1(c: Connection) -> tuple[Step, ...]:
     """A connection of b1 becomes an exception, is reported, and has its pin."""
     return *_known_to_b1(c), *_moved_away(), In(c.data(), To("b1"), reports=EXCEPTION), Hear(pins=1)
-
-
-def _syn_again(service: Service) -> Row:
-    c = _c(service)
-    return Row(
-        f"syn-again-{service}",
-        "A SYN that comes again is the same connection, whose server may have answered the first one already.",
-        web(_STANDBY),
-        (In(c.syn(), To("b1")), _both(), In(c.syn(), To("b1"), reports=None)),
-    )
 
 
 def _unknown_remembered(service: Service) -> Row:
@@ -382,14 +373,13 @@ def _pin_dies() -> Row:
 
 
 ROWS = (
-    *map(remembered, map(_syn_again, _TCP)),
     *map(_unknown_remembered, EVERY_MODE),
     _half_closed(),
     _separate(),
     _many(),
-    *map(remembered, map(_outlives, EVERY_MODE)),
+    *map(_outlives, _UDP),
     *map(_forgotten, _TCP),
-    *map(remembered, map(_pinned, EVERY_MODE)),
+    *map(_pinned, _UDP),
     _again_and_again(),
     _only_moved(),
     *map(_pinned_many, [s for s in EVERY_MODE if s.mode is not Mode.FULLNAT]),

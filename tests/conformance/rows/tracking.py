@@ -20,13 +20,10 @@ _FLOOD = 200
 _STANDBY, _NEXT = server("b1", group=2), server("b2", group=1)
 _ALONE, _BOTH, _ALL = pool(_STANDBY), pool(_STANDBY, _NEXT), pool(_STANDBY, _NEXT, "b3")
 """Each takes every slot from the one before, which lives on with what it has."""
-_TCP = [service for service in EVERY_MODE if service.protocol == "tcp"]
+_TCP = [one for one in EVERY_MODE if one.protocol == "tcp" and one.mode is not Mode.FULLNAT]
+"""Of fullnat every connection is remembered."""
 _PERIOD = 60
 """Seconds: half of the pool's ``transition``."""
-
-
-def _pins_of(service: Service) -> frozenset[Can]:
-    return _NEEDS | {Can.FULLNAT_PINS} if service.mode is Mode.FULLNAT else _NEEDS
 
 
 def _c(service: Service, port: int = 40_000) -> Connection:
@@ -86,7 +83,7 @@ def _lasts(service: Service) -> Row:
             In(stranger.data(), To("b2")),
             In(stranger.data(), To("b2")),
         ),
-        needs=_pins_of(service),
+        needs=_NEEDS,
     )
 
 
@@ -107,7 +104,7 @@ def _ages(service: Service) -> Row:
             Hear(pins=1),
             In(new.data(), To("b2")),
         ),
-        needs=_pins_of(service) | {Can.MEMORY_CLOCK},
+        needs=_NEEDS | {Can.MEMORY_CLOCK},
     )
 
 
@@ -188,7 +185,7 @@ def _pin_passed(service: Service) -> Row:
             Hear(pins=0),
             In(c.data(), To("b2")),
         ),
-        needs=_pins_of(service),
+        needs=_NEEDS,
     )
 
 
@@ -244,7 +241,7 @@ def _forgotten(service: Service) -> Row:
             In(c.syn(), To("b1")),
             In(c.data(), To("b1")),
         ),
-        needs=_pins_of(service) | {Can.MEMORY_CLOCK},
+        needs=_NEEDS | {Can.MEMORY_CLOCK},
     )
 
 
@@ -253,9 +250,9 @@ ROWS = (
     *map(_moved, _TCP),
     *map(_lasts, _TCP),
     *map(_ages, _TCP),
-    *(_pin_passed(service) for service in _TCP if service.mode is not Mode.FULLNAT),
-    *(_midway(service) for service in _TCP if service.mode is not Mode.FULLNAT),
-    *(_forgotten(service) for service in _TCP if service.mode is not Mode.FULLNAT),
+    *map(_pin_passed, _TCP),
+    *map(_midway, _TCP),
+    *map(_forgotten, _TCP),
     _moves_on(),
     _returns(),
     _syn_again(),
