@@ -7,6 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from controller import dp_hash
+from controller.plan.duty import listener_number, slotting
+from controller.plan.pins import PinKey
 from controller.spec.spread import PORT_FROM, Spread
 from flows.actions import Bits, Move
 from flows.entries import FlowBody, FlowKey, Target, flow
@@ -15,8 +18,9 @@ from flows.tables import POOL, SLOT, Placed, Stage
 from tests.conformance import ovs
 from tests.conformance.conftest import live
 from tests.conformance.life import MOST, play
+from tests.conformance.plant import Plant
 from tests.conformance.rows.tracking import ROWS
-from tests.conformance.scenario import switch_of
+from tests.conformance.scenario import CLIENTS, DR, PORTS, SEGMENT, VIRTUAL_MAC, Setup, pool, switch_of
 
 _PLACED = Placed(switch_of("ovs").placement)
 
@@ -74,3 +78,32 @@ def test_a_switch_that_takes_slots_otherwise_is_caught(switch: ovs.OpenVSwitch, 
             _PINNED.play(switch) if "pins" in name else play(switch, range(MOST))
     finally:
         switch.mutation = None
+
+
+def _traced(switch: ovs.OpenVSwitch, port: int) -> list[str]:
+    """What the cache would tell apart for a packet of c1 from a port: one line for each pass."""
+    source, frame = CLIENTS["c1"].addresses[4], f"dl_src={CLIENTS['c1'].mac},dl_dst={VIRTUAL_MAC}"
+    # A trace hashes nothing: the packet brings its hash along, as on its second pass.
+    hashed = dp_hash.symmetric(source, DR.vip, DR.protocol, port, DR.port)
+    packet = (
+        f"dp_hash={hashed},in_port={PORTS[SEGMENT]},tcp,{frame},nw_src={source},nw_dst={DR.vip},tp_src={port}"
+    )
+    said = switch.command("ofproto/trace", "br0", f"{packet},tp_dst={DR.port},tcp_flags=ack,nw_ttl=64")
+    return [line for line in said.splitlines() if line.startswith("Megaflow:")]
+
+
+def test_a_pin_has_the_cache_tell_only_connections_of_its_own_slot_apart(switch: ovs.OpenVSwitch) -> None:
+    plant = Plant(Setup((pool("b1", "b2"),), (DR,)), switch.switch, spread=switch.spread)
+    world = plant.world()
+    item, source = world.intent.listeners()[0], CLIENTS["c1"].addresses[4]
+    found = slotting(world, switch.switch, item)
+    pinned = found.slot(source, 40_000)
+    other = next(port for port in range(40_001, 50_000) if found.slot(source, port) != pinned)
+    key = PinKey(listener_number(world, item), source, 40_000)
+    plant.pins.report(switch.switch.name, key, item.protocol, plant.tables.pools["web/tcp"].members[0].id)
+    switch.apply(plant.world())
+    whole = (f"nw_src={source},", "tp_src=40000,")
+    assert any(all(each in line for each in whole) for line in _traced(switch, 40_000)), "of the pin's slot"
+    for line in _traced(switch, other):
+        assert f"nw_src={source}," not in line
+        assert f"tp_src={other}," not in line
