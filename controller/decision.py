@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from controller.hashes import SLOT_HASHES
+from controller.hashes import Slotting
 from controller.lbstate import (
     Generation,
     LbPool,
@@ -26,6 +26,7 @@ from controller.lbstate import (
 )
 from controller.plan.pins import PinKey
 from controller.plan.slotrule import believed
+from controller.spec.spread import Spread
 from controller.spec.switch import SETTLED, STICKY_PORT, Fate, ListenerSpec
 from controller.spec.types import Address
 
@@ -143,7 +144,7 @@ class _Deciding:
         self._packet, self._listener, self._state = packet, listener, state
         self._pool: LbPool = state.pools[listener.pool]
         port = 0 if listener.sticky else packet.source_port
-        self._slot = SLOT_HASHES[state.hash_name](packet.source, port, self._pool.slots)
+        self._slot = Slotting.of(listener, self._pool.slots, state.hash_name).slot(packet.source, port)
         self._class = SETTLED if listener.remembers else self._pool.class_of(self._slot)
         self.reasons = [f"listener: id {listener.id}, pool id {listener.pool}, mode {listener.mode}"]
 
@@ -283,8 +284,15 @@ class _Deciding:
 
     @property
     def _where(self) -> str:
-        hashed = "the source" if self._listener.sticky else "source and port"
-        return f"{self._slot} of {self._pool.slots} (hash of {hashed})"
+        by = "hash of the source" if self._listener.sticky else _FROM[self._listener.spread]
+        return f"{self._slot} of {self._pool.slots} ({by})"
+
+
+_FROM = {
+    Spread.OWN: "hash of source and port",
+    Spread.BITS: "bits of source and port",
+    Spread.DATAPATH: "the datapath's hash of both ends",
+}
 
 
 def _endpoint(address: Address, port: int) -> str:

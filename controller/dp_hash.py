@@ -78,9 +78,11 @@ def _added(state: _Word, word: _Word) -> _Word:
 
 
 def _finished(state: _Word) -> _Word:
+    """The last step. The datapath says 1 for a hash of 0, which means none to it."""
     state = ((state ^ state >> 16) * 0x85EB_CA6B) & _MASK
     state = ((state ^ state >> 13) * 0xC2B2_AE35) & _MASK
-    finished: _Word = state ^ state >> 16
+    state = state ^ state >> 16
+    finished: _Word = state + (state == 0)
     return finished
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from controller.spec.slots import SlotTable
 
 
-FAST_FAILOVER = 3
-"""Type of a group."""
+SELECT, FAST_FAILOVER = 1, 3
+"""Types of groups."""
 
 
 class FlowKey(NamedTuple):
@@ -73,12 +73,12 @@ class Bucket:
     watch_port: int
     actions: bytes
     weight: int = 0
-    """Means something in select groups alone, of which we have none."""
+    """Means something in select groups alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group; a fast-failover group goes by the first of its buckets whose port is live."""
+    """A group; a fast-failover group goes by the first of its buckets whose port is live, a select group by a hash."""
 
     id: int
     buckets: tuple[Bucket, ...]

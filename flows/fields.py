@@ -93,7 +93,7 @@ _ALL = (
     *_nicira(
         **{f"reg{n}": (n, 4) for n in range(16)},
         ip_frag=(26, 1), ip_ttl=(29, 1), tun_ipv4_src=(31, 4), tun_ipv4_dst=(32, 4),
-        ct_state=(105, 4), ct_zone=(106, 2), ct_mark=(107, 4), ct_label=(108, 16),
+        dp_hash=(35, 4), ct_state=(105, 4), ct_zone=(106, 2), ct_mark=(107, 4), ct_label=(108, 16),
         ct_nw_proto=(119, 1), ct_nw_src=(120, 4), ct_nw_dst=(121, 4), ct_ipv6_src=(122, 16),
         ct_ipv6_dst=(123, 16), ct_tp_src=(124, 2), ct_tp_dst=(125, 2),
     ),
@@ -111,6 +111,9 @@ FRAG_ANY = (1, 1)
 FRAG_FIRST, FRAG_LATER = 1, 3
 
 CT_NEW, CT_EST, CT_REL, CT_RPL, CT_INV, CT_TRK = 1, 2, 4, 8, 16, 32
+
+TRACKED = (CT_TRK, CT_TRK | CT_INV)
+"""ct_state of a packet whose ct_* fields can be used."""
 
 TCP_FIN, TCP_SYN, TCP_RST, TCP_ACK = 1, 2, 4, 16
 

@@ -12,11 +12,13 @@ from functools import partial
 from typing import NamedTuple
 
 from controller.spec.slots import SlotTable
+from controller.spec.spread import Spread
 from controller.spec.switch import (
     BackendSpec,
     Fate,
     HeldPin,
     ListenerSpec,
+    PinSpec,
     PoolSpec,
     SwitchSpec,
     VipSpec,
@@ -39,6 +41,7 @@ from flows.stages import (
     memory,
     pin,
     respond,
+    slotted,
 )
 from flows.tables import Stage
 
@@ -49,6 +52,11 @@ class PinPlace(NamedTuple):
     listener: int
     source: Address
     port: int
+
+    @staticmethod
+    def of(made: PinSpec) -> PinPlace:
+        """Where a pin is."""
+        return PinPlace(made.listener, made.source, made.port)
 
 
 def target(duty: SwitchSpec) -> Target:
@@ -66,6 +74,8 @@ class Builder:
         self._target = Target()
         self._reach: dict[int, tuple[PoolSpec, tuple[BackendSpec, ...]]] = {}
         """The backends of each pool without their fates, and what they were taken from."""
+        self._slots: dict[PinPlace, int] = {}
+        """Slots that pins were put in with."""
 
     def target(self, duty: SwitchSpec) -> Target:
         """What the switch should hold: what ``duty`` says, and the pins that were put in one by one.
@@ -95,6 +105,8 @@ class Builder:
         meters: dict[int, Meter] = {}
         slots = {}
         if Role.LB in roles:
+            hashes = slotted.group(here.placed)
+            groups = {hashes.id: hashes}
             meters = {m.id: m for m in guard.meters(here.placed, list(duty.listeners))}
             slots = {number: pool.table for number, pool in duty.pools.items()}
         elif Role.EDGE in roles:
@@ -122,10 +134,16 @@ class Builder:
         assert here is not None, "pins come after a target"
         held = list(held)
         put = {each.key: each.body for one in held for each in pin.entries(here, one)}
-        # A pin whose role changes has another place.
-        places = (*ended, *((each.spec.listener, each.spec.source, each.spec.port) for each in held))
-        gone = (key for place in places for key in pin.keys(here, *place) if key not in put)
+        # A pin whose role changes has another place, and one whose listener spreads otherwise.
+        places = (*ended, *(PinPlace.of(each.spec) for each in held))
+        gone = [
+            key
+            for place in places
+            for key in pin.keys(here, *place, self._slots.pop(place, None))
+            if key not in put
+        ]
         self._parts.put(put, gone)
+        self._slots |= {PinPlace.of(each.spec): each.spec.slot for each in held if each.spec.slot is not None}
         self._target = replace(self._target, flows=self._parts.flows)
         return self._target
 
@@ -195,6 +213,11 @@ def _here(switch: Switch) -> Here:
     return Here.of(replace(switch, name="", ports=(), routes=(), ovsdb=None, roles=frozenset(), local=()))
 
 
+def _bare(pool: PoolSpec) -> PoolSpec:
+    """A pool without its backends and its table."""
+    return replace(pool, backends=(), table=SlotTable.NOTHING)
+
+
 def _alike(old: Mapping[int, object], new: Mapping[int, object]) -> bool:
     return old.keys() == new.keys() and all(old[key] is new[key] for key in new)
 
@@ -225,6 +248,8 @@ def _lb(here: Here, duty: SwitchSpec, reach: Mapping[int, tuple[BackendSpec, ...
 
 def _pool(here: Here, pool: PoolSpec, reals: tuple[BackendSpec, ...]) -> Iterator[Part]:
     yield _part(choose.pool, here.anywhere, pool.id, pool.slots, pool.period, name=pool.id)
+    if pool.spread is not Spread.OWN:
+        yield _part(slotted.pool, here.anywhere, _bare(pool), name=pool.id)
     yield _part(memory.old, here.anywhere, pool.id, pool.period, name=pool.id)
     yield _part(_nexthops, here, reals, name=pool.id)
     yield _part(_keeps, here.anywhere, reals, name=pool.id)
@@ -239,6 +264,7 @@ def _advert(here: Here) -> list[Flow]:
 def _static(here: Here) -> list[Flow]:
     return [
         *guard.static(here),
+        *slotted.static(here),
         *pin.static(here),
         *memory.static(here),
         *choose.static(here),

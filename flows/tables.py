@@ -1,7 +1,8 @@
 """Tables, registers, flags, priorities and cookies of the OpenFlow pipeline: each number once.
 
     entry ─ prefix ─ guard ─ pin ─ pinned ─ memory ─ recall_* ─ unknown ─ hash ─ spread ─ slot ─ commit ────┐
-      │                          └───────────────┴─ fate ──────┴────────────────────────────────────────────┤
+      │               │       │  └───────────────┴─ fate ──────┴────────────────────────────────────────────┤
+      ├───────────────┴─ (the datapath hashes) ─ slotted ─ pin                                              │
       │                                                                                 backend ─ nexthop ◄─┘
       ├─ fragment_* ─ fragment ─ fate, or as new: hash ─ gathered ─ unknown ─ hash ... commit (with all the others)
       ├─ icmp_* ─ icmp_out ─ backend
@@ -55,6 +56,8 @@ class Stage(IntEnum):
     ANSWER_FRAGMENT_VIP = 28
     ANSWER_FRAGMENT_PORT = 29
     ADVERT = 30
+    SLOTTED = 31
+    """Last, so that others kept their numbers when it came; it resubmits to ``PIN``."""
 
 
 COUNT = len(Stage)
@@ -146,6 +149,8 @@ class Kind(IntEnum):
     FORMER = 20
     AGED = 21
     HOME = 22
+    HASH = 23
+    FRAGMENT_UNKNOWN = 24
 
 
 @dataclass(frozen=True)

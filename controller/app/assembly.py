@@ -21,6 +21,7 @@ from controller.core.control import ControlSocket
 from controller.core.controller import Controller, Parts
 from controller.core.directory import Directories
 from controller.core.fleet import Fleet
+from controller.core.hashing import Hashing
 from controller.core.hello import Hellos
 from controller.core.holding import Holdings
 from controller.core.intents import Intents, follow_file
@@ -122,6 +123,11 @@ class App:
         self.admission = Admission(
             state.intent, state.tables, presence, fleet, journal, clock, lambda: pins.version
         )
+        self.hashing = Hashing(
+            state.committed, state.tables, fleet, presence, journal, clock, pools.step, state.commit
+        )
+        pools.answers, fleet.settle = self.hashing.verdict, self.hashing.settle
+        self.admission.bars = self.hashing.bars
         self.announcer = Announcer(targets, fleet, clock)
         self.authority = Authority(state.committed, fleet, clock)
         self.rollout = Rollout(
@@ -143,6 +149,7 @@ class App:
             self.ports,
             self.terms,
             *self._reports,
+            self.hashing,
             journal,
             clock,
             self._driver,

@@ -7,6 +7,7 @@ import re
 import sys
 from ipaddress import ip_address
 from pathlib import Path
+from typing import NamedTuple
 
 from controller.cli import codes
 from controller.decision import Decision
@@ -15,16 +16,32 @@ from controller.hashes import SLOT_HASHES
 from controller.lbstate import LbState, Packet
 from controller.model.errors import ConfigErrors
 from controller.model.load import load_intent
+from controller.plan import spreads
 from controller.plan.duty import switch_spec_without_pins, world_of
 from controller.plan.ids import Space
 from controller.plan.pins import PinBook
 from controller.plan.progress import advance
 from controller.plan.tables import Tables
+from controller.spec.spread import Spread
 from controller.spec.types import Address, Intent, Listener, Protocol, Role, Switch
 
 TCP_FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns")
 PRESUMED = "every backend is healthy, no slot has moved, nothing is remembered or pinned, no guard drops"
+_ALIKE = (
+    ", the pool is new and its lb switches' datapaths hash alike (status says what a pool in service goes by)"
+)
 _ENDPOINT = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[^:\[\]]+)):(?P<port>\d{1,5})")
+
+
+class _Answer(NamedTuple):
+    """What becomes of a packet."""
+
+    decision: Decision
+    listener: Listener | None
+    """That claims it."""
+    backend: str | None
+    """By name."""
+    presumed: str
 
 
 class _WrongError(Exception):
@@ -55,11 +72,11 @@ def decide(
     except _WrongError as error:
         print(f"evenkeel decide: {error}", file=sys.stderr)
         return codes.Decide.BAD_INPUT
-    decision, listener, backend = answer
+    backend = answer.backend
     if json_out:
         print(json.dumps(_as_json(packet, *answer)))
     else:
-        print(_as_text(packet, decision, listener, backend))
+        print(_as_text(packet, *answer))
     return codes.Decide.BACKEND if backend is not None else codes.Decide.NO_BACKEND
 
 
@@ -94,16 +111,21 @@ def _endpoint(option: str, text: str) -> tuple[Address, int]:
     return address, port
 
 
-def _decide(intent: Intent, packet: Packet) -> tuple[Decision, Listener | None, str | None]:
-    """The decision, the listener that claims the packet, and the name of the backend."""
+def _decide(intent: Intent, packet: Packet) -> _Answer:
     listener = _listener(intent, packet)
     switch = _switch(intent, listener)
-    tables = advance(Tables(), intent, {}, 0.0)
+    tables = advance(Tables(), intent, {}, 0.0, answers=spreads.alike)
     owners = {vip.name: switch.site for vip in intent.vips}
     plan = switch_spec_without_pins(world_of(intent, tables, PinBook(), frozenset(), owners), switch)
     names = {number: name for name, number in tables.ids.ids(Space.BACKEND).items()}
     decision = decide_packet(packet, LbState.fresh(plan, names))
-    return decision, listener, None if decision.backend is None else names[decision.backend]
+    by_datapath = any(
+        item.spread is Spread.DATAPATH
+        and (item.port, item.vip.address) == (packet.destination_port, packet.destination)
+        for item in plan.listeners
+    )
+    backend = None if decision.backend is None else names[decision.backend]
+    return _Answer(decision, listener, backend, PRESUMED + _ALIKE * by_datapath)
 
 
 def _listener(intent: Intent, packet: Packet) -> Listener | None:
@@ -131,7 +153,7 @@ def _switch(intent: Intent, listener: Listener | None) -> Switch:
 
 
 def _as_json(
-    packet: Packet, decision: Decision, listener: Listener | None, backend: str | None
+    packet: Packet, decision: Decision, listener: Listener | None, backend: str | None, presumed: str
 ) -> dict[str, object]:
     return {
         "from": _joined(packet.source, packet.source_port),
@@ -144,11 +166,13 @@ def _as_json(
         "stage": str(decision.by),
         "slot": decision.slot,
         "reasons": list(decision.reasons),
-        "presumed": PRESUMED,
+        "presumed": presumed,
     }
 
 
-def _as_text(packet: Packet, decision: Decision, listener: Listener | None, backend: str | None) -> str:
+def _as_text(
+    packet: Packet, decision: Decision, listener: Listener | None, backend: str | None, presumed: str
+) -> str:
     where = f" of pool {listener.pool}, by {decision.by}" if listener else ""
     source = _joined(packet.source, packet.source_port)
     target = _joined(packet.destination, packet.destination_port)
@@ -159,7 +183,7 @@ def _as_text(packet: Packet, decision: Decision, listener: Listener | None, back
         [
             f"{source} -> {target} {kind}{name}: {verdict}",
             *(f"  {reason}" for reason in decision.reasons),
-            f"presumed: {PRESUMED}",
+            f"presumed: {presumed}",
         ]
     )
 

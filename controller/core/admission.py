@@ -15,9 +15,10 @@ from contextlib import suppress
 
 from controller.clock import Clock
 from controller.core.cells import Readable
-from controller.core.fleet import Fleet, SwitchTask
+from controller.core.fleet import Fleet
 from controller.core.journal import Journal
 from controller.core.presence import Presence
+from controller.core.switchtask import SwitchTask
 from controller.plan.tables import Tables
 from controller.southbound.driver import Doors, Ports
 from controller.southbound.errors import SwitchError
@@ -53,6 +54,8 @@ class Admission:
         self._clock = clock
         self._sleep = sleep
         self._pins = pins
+        self.bars: Callable[[int], str] = lambda _: ""
+        """Why edges may never use a switch as it is; set by the one who assembles."""
         self._waiting: dict[int, float] = {}
         self._needed: dict[int, int | None] = {}
         """The version of the pins that one has to hold that others were not read for yet; None: not known either."""
@@ -84,6 +87,8 @@ class Admission:
         self._needed = {number: known for number, known in self._needed.items() if number in self._waiting}
 
     def _may_serve(self, number: int, since: float) -> bool:
+        if self.bars(number):
+            return False
         window = max((pool.transition for pool in self._intent.value.pools), default=0.0)
         if not self._presence.others(number) or self._clock.now() >= since + 2 * window:
             return True
@@ -103,6 +108,8 @@ class Admission:
         return needed is not None and task is not None and (not needed or task.pins_version >= needed)
 
     def _why(self, number: int) -> str:
+        if self.bars(number):
+            return self.bars(number)
         if self._moving:
             return "slots are moving, and it does not know who is on them"
         unread = ", ".join(self._presence.unread(number))

@@ -12,7 +12,8 @@ from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from controller.clock import Clock
-from controller.core.fleet import Fleet, SwitchTask
+from controller.core.fleet import Fleet
+from controller.core.switchtask import SwitchTask
 from controller.core.targets import Targets
 from controller.frames import gratuitous_arp, unsolicited_na
 from controller.plan.segments import announced_on

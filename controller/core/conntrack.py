@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from controller.core.fleet import SwitchTask
 from controller.core.journal import Journal
+from controller.core.switchtask import SwitchTask
 from controller.core.targets import Targets
 from controller.plan.zones import zone_timeouts
 from controller.southbound.driver import Remembers

@@ -13,7 +13,8 @@ from controller.core.admission import Admission
 from controller.core.announce import Announcer
 from controller.core.conntrack import Conntrack
 from controller.core.directory import Directories
-from controller.core.fleet import Fleet, SwitchTask
+from controller.core.fleet import Fleet
+from controller.core.hashing import Hashing
 from controller.core.hello import Hellos
 from controller.core.intents import Change
 from controller.core.journal import Journal
@@ -24,6 +25,7 @@ from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
 from controller.core.rollout import DRAIN_DEADLINE, Rollout
 from controller.core.state import State
+from controller.core.switchtask import SwitchTask
 from controller.core.targets import Targets
 from controller.core.terms import Terms
 from controller.core.twins import Twins
@@ -72,6 +74,7 @@ class Parts:
     terms: Terms
     openflow_reports: OpenFlowReports
     p4_reports: P4Reports
+    hashing: Hashing
     journal: Journal
     clock: Clock
     driver: Callable[[Switch, object], AnyDriver]
@@ -160,6 +163,9 @@ class Controller:
                     "small_fragments_dropped", **trial.finding(self._name(event.session.id), event.cookie.id)
                 )
                 return
+            if event.cookie.kind is Kind.HASH:
+                p.hashing.heard(event)
+                return
             sends = p.openflow_reports.handle(event, known, here, now)
         else:
             sends = p.p4_reports.handle(event, known, here, now)
@@ -194,6 +200,7 @@ class Controller:
         p.fleet.disconnect(task.switch.id)
         p.targets.forget(task.driver)
         p.journal.event("switch_down", switch=task.switch.name)
+        p.hashing.decide()
         if task.retiring:
             self._release(task.switch)
         else:

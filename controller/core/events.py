@@ -190,6 +190,11 @@ SWITCHES: Mapping[str, Event] = {
     "withdrawn": Event(
         "Edges leave this lb switch out until it is admitted again.", (_SWITCH, _WHY, _FULLNAT)
     ),
+    "hash_differs": Event(
+        "The datapath of an lb switch hashes otherwise than it should, or did not answer: new pools do not go by it, "
+        "and where one does, edges do not use the switch.",
+        (_SWITCH, _WHY),
+    ),
     "held": Event("An lb switch is synced, and is admitted once that can do no harm.", (_SWITCH, _WHY)),
     "links_down": Event(
         "Links of an lb switch to connected switches did not come up in time; it is admitted without them.",

@@ -1,301 +1,22 @@
-"""Connected switches: a task group and an outbox for each. One that fails or stands still holds up no other.
-
-connect ─► read ─► diff ─► write ─► synced ─┬─ plan changed ─► diff ─► write
-                                            ├─ every AUDIT seconds ─► read ─► differs? repair, and say so
-                                            ├─ renew(until) ─► leases
-                                            └─ send(packet) ─► outbox ─► switch
-"""
+"""All connected switches. One that fails or stands still holds up no other."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from controller.clock import Clock
-from controller.core.audits import AuditReader, AuditTurns
+from controller.core.audits import AuditTurns
 from controller.core.journal import Journal
-from controller.core.targets import Holding, Planned, Targets
+from controller.core.switchtask import SwitchTask
+from controller.core.targets import Targets
 from controller.core.watcher import Watcher
-from controller.southbound.driver import AnyDriver, Delta, Leases, Packet
-from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
-from controller.spec.switch import Timeouts
-from controller.spec.types import Role, Switch
-
-AUDIT = 2.0
-"""Seconds between audits."""
-AUDIT_PAUSE_FACTOR = 4.0
-"""An audit that took long is followed by so many times its length without one."""
-RETRY = 1.0
-"""Seconds until a switch that refused something is read and tried again."""
-OUTBOX = 1024
-"""Packets that wait for one switch; further ones are dropped and counted."""
-SEND_DEADLINE = 5.0
-"""Seconds that a switch may take for one packet; after that its stream is cut."""
+from controller.southbound.driver import AnyDriver, Packet
+from controller.spec.types import Role
 
 
-class SwitchTask:
-    """A connected switch and what is known of it."""
-
-    def __init__(
-        self,
-        driver: AnyDriver,
-        targets: Targets,
-        watcher: Watcher[SwitchTask],
-        journal: Journal,
-        clock: Clock,
-        turns: AuditTurns,
-    ) -> None:
-        self.driver = driver
-        self.wake = asyncio.Event()
-        self.have: object = None
-        """What it holds, in the words of its kind; None: to be read."""
-        self.synced = False
-        self.since = clock.now()
-        """When its stream came up, seconds of the clock."""
-        self.retiring = False
-        """Whether the intent no longer names it: it is emptied once no other switch sends there."""
-        self.leaving = False
-        """Whether it is emptied."""
-        self.pins_version = -1
-        self.holding = Holding(driver, clock)
-        self.repairs = 0
-        self.writes = 0
-        self.conflicts: list[str] = []
-        self.problem = ""
-        self.memory_short = ""
-        """Why its conntrack could not be told to remember; empty: it was told, or has not to."""
-        self.links_shut = ""
-        """Why edges could not be let use its links; empty: they may, or its OVSDB is not ours to write."""
-        self.timeouts: list[Timeouts] | None = None
-        """What its conntrack was told last; None: nothing yet."""
-        self.telling = asyncio.Lock()
-        """Held while it is told."""
-        self.unsent = 0
-        """Packets dropped because its outbox was full."""
-        self._targets = targets
-        self._watcher = watcher
-        self._journal = journal
-        self._clock = clock
-        self._outbox: asyncio.Queue[Packet] = asyncio.Queue(OUTBOX)
-        self._reader = AuditReader(turns)
-        self._lease = asyncio.Event()
-        self._until: Mapping[int, float] = {}
-        self._group: asyncio.TaskGroup | None = None
-        self._beside: set[asyncio.Task[None]] = set()
-
-    @property
-    def switch(self) -> Switch:
-        """The switch, as the intent has it now."""
-        return self.driver.switch
-
-    def send(self, packet: Packet) -> None:
-        """Put a packet in the outbox."""
-        try:
-            self._outbox.put_nowait(packet)
-        except asyncio.QueueFull:
-            self.unsent += 1
-
-    def renew(self, until: Mapping[int, float]) -> None:
-        """Let it answer for VIPs until these deadlines, seconds of the clock by VIP id."""
-        self._until = until
-        self._lease.set()
-
-    def may_use(self, name: str) -> bool:
-        """Whether it may still send to a switch: it leads there, and may hold another plan than the present one."""
-        if all(port.to != name for port in self.switch.ports):
-            return False
-        want = self._target().target
-        return self.have is None or len(self.driver.diff(self.have, want)) > 0
-
-    async def run(self) -> None:
-        """Until the session ends. Whatever goes wrong ends this stream, and it begins again when it reconnects."""
-        try:
-            async with asyncio.TaskGroup() as self._group:
-                self.spawn(self._send_all())
-                self.spawn(self._renew_all())
-                try:
-                    await self._follow()
-                finally:
-                    self._group = None
-                    for task in self._beside:
-                        task.cancel()
-        except* SwitchGone:
-            pass
-        except* SwitchTimeout as errors:
-            self._say(*errors.exceptions)
-            self.driver.abort()
-        except* Exception as errors:
-            for error in errors.exceptions:
-                self._journal.failure(error, switch=self.switch.name)
-            self.driver.abort()
-
-    def spawn(self, work: Coroutine[None, None, None]) -> None:
-        """Run something that belongs to this stream: it ends with it, and the stream ends if it fails."""
-        if self._group is None:
-            work.close()
-            return
-        try:
-            task = self._group.create_task(work)
-        except RuntimeError:  # another task of the stream has just failed: it ends in the loop's next round
-            work.close()
-            return
-        self._beside.add(task)
-        task.add_done_callback(self._beside.discard)
-
-    def _say(self, *errors: BaseException) -> None:
-        for error in errors:
-            self._journal.event("switch_error", switch=self.switch.name, error=str(error))
-
-    # -- in step with the plan --------------------------------------------------------------------------------
-
-    async def _follow(self) -> None:
-        while self.driver.alive:
-            try:
-                await self._follow_plan()
-            except (SwitchGone, SwitchTimeout):
-                raise
-            except SwitchError as error:
-                self.problem = str(error)
-                self._say(error)
-                self.have = None
-                await asyncio.sleep(RETRY)
-            else:
-                return
-
-    async def _follow_plan(self) -> None:
-        """Until the switch is empty, if it is ours no longer."""
-        if self.have is None:
-            await self._first_read()
-        next_audit = self._clock.now() + AUDIT
-        while True:
-            self.wake.clear()
-            if self.leaving:
-                await self._empty()
-                return
-            await self._converge()
-            try:
-                async with asyncio.timeout(max(next_audit - self._clock.now(), 0.0)):
-                    await self.wake.wait()
-            except TimeoutError:
-                began = self._clock.now()
-                await self._audit()
-                ended = self._clock.now()
-                next_audit = ended + max(AUDIT, AUDIT_PAUSE_FACTOR * (ended - began))
-
-    async def _first_read(self) -> None:
-        have = self.have = await self.holding.read()
-        if self.synced or self.leaving:
-            return
-        self._watcher.found(self)
-        want = await self._targets.in_turn(self._target)
-        if self.driver.lost_all(have, want.target):
-            self._watcher.stale(self.switch)
-
-    async def _converge(self) -> None:
-        want, changes = await self._targets.in_turn(self._lacking)
-        if len(changes):
-            await self._write(changes, want.target)
-        if isinstance(self.driver, Leases):
-            await self.driver.apply_leases()
-        self._say_conflicts()
-        self.pins_version, self.holding.world = want.pins, want.world
-        if not self.synced:
-            self.synced = True
-            self._watcher.synced(self)
-
-    def _target(self) -> Planned:
-        return self._targets.of(self.driver)
-
-    def _lacking(self) -> tuple[Planned, Delta]:
-        """What it should hold, and what is to be written."""
-        want = self._target()
-        return want, self.driver.diff(self.have, want.target)
-
-    async def _write(self, changes: Delta, want: object) -> None:
-        began = self._clock.now()
-        self.writes += 1
-        try:
-            self.have = await self.driver.write(changes, want)
-        except WriteRefused:
-            self.have = None
-            raise
-        self.problem = ""
-        self._journal.event(
-            "converged",
-            switch=self.switch.name,
-            added=changes.added,
-            modified=changes.modified,
-            deleted=changes.deleted,
-            ms=round(1000 * (self._clock.now() - began), 1),
-        )
-
-    async def _empty(self) -> None:
-        changes = self.driver.diff(self.have, self.driver.empty())
-        if len(changes):
-            await self._write(changes, self.driver.empty())
-        self._journal.event("switch_emptied", switch=self.switch.name)
-        self._watcher.emptied(self.switch)
-
-    async def _audit(self) -> None:
-        believed = self.have
-        found = await self._reader.read(self.holding.read, self.wake, self._changed)
-        if found is None or believed is not self.have or self.leaving:
-            return
-        self.have = found
-        want, unexpected = await self._targets.in_turn(self._lacking)
-        if not len(unexpected) or believed is None or len(self.driver.diff(believed, want.target)):
-            return
-        self.repairs += 1
-        self._journal.event(
-            "repaired",
-            switch=self.switch.name,
-            missing=unexpected.added,
-            modified=unexpected.modified,
-            unexpected=unexpected.deleted,
-            what=unexpected.touched,
-        )
-
-    async def _changed(self) -> bool:
-        """Follow the plan; whether the switch is another one now."""
-        believed = self.have
-        if not self.leaving:
-            await self._converge()
-        return self.leaving or self.have is not believed
-
-    def _say_conflicts(self) -> None:
-        names = self.driver.conflicts
-        if names and names != self.conflicts:
-            self._journal.event("conflict", switch=self.switch.name, count=len(names), first=names[0])
-        self.conflicts = names
-
-    # -- packets and leases -----------------------------------------------------------------------------------
-
-    async def _send_all(self) -> None:
-        while True:
-            packet = await self._outbox.get()
-            try:
-                async with asyncio.timeout(SEND_DEADLINE):
-                    await self.driver.transmit(packet)
-            except TimeoutError:
-                raise SwitchTimeout(
-                    f"switch {self.switch.name} did not take a packet within {SEND_DEADLINE:g} s"
-                ) from None
-
-    async def _renew_all(self) -> None:
-        while True:
-            await self._lease.wait()
-            self._lease.clear()
-            if not self.synced or self.leaving or not isinstance(self.driver, Leases):
-                continue
-            want = (await self._targets.in_turn(self._target)).target
-            now = self._clock.now()
-            left = {vip: until - now for vip, until in self._until.items() if until > now}
-            try:
-                await self.driver.renew(want, left)
-            except (SwitchGone, SwitchTimeout):
-                raise
-            except SwitchError as error:
-                self._say(error)
+async def _at_once(_: SwitchTask) -> None:
+    """Nothing is waited for."""
 
 
 class Fleet:
@@ -309,6 +30,8 @@ class Fleet:
         self._running: dict[int, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._turns = AuditTurns()
+        self.settle: Callable[[SwitchTask], Awaitable[None]] = _at_once
+        """What a switch that took its first plan waits for before it counts as synced; set by the one who assembles."""
 
     async def run(self) -> None:
         """Own the switches' tasks; until cancelled."""
@@ -357,7 +80,9 @@ class Fleet:
         """Begin with a switch whose stream is up; an older stream of it is cut."""
         number = driver.switch.id
         self.disconnect(number, abort=True)
-        task = SwitchTask(driver, self._targets, watcher, self._journal, self._clock, self._turns)
+        task = SwitchTask(
+            driver, self._targets, watcher, self._journal, self._clock, self._turns, self.settle
+        )
         self._tasks[number] = task
         self._start(number)
         return task

@@ -10,14 +10,14 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from controller.core.directory import Directory
+from controller.core.openflow_fragments import remembered
 from controller.core.pinning import Pinning
 from controller.core.questions import Questions
 from controller.frames.quote import Quoted, quoted, redirect_error
 from controller.frames.reset import tcp_reset
 from controller.frames.toobig import packet_too_big
 from controller.frames.tuple import tuple_of
-from controller.ovs_hash import slot as slot_of
-from controller.plan.duty import local_address, tracks
+from controller.plan.duty import local_address, slotting, tracks
 from controller.plan.pins import PinKey
 from controller.plan.pool import PoolState
 from controller.southbound.driver import Send
@@ -89,6 +89,8 @@ class OpenFlowReports:
                 yield from _reset(seen)
             case Kind.TOO_BIG:
                 yield from _too_big(seen)
+            case Kind.FRAGMENT_UNKNOWN:
+                yield from self._fragment(seen)
             case Kind.ICMP_KNOWN if _has(seen, seen.event.fields.get(BACKEND, 0)):
                 yield from self._known(seen, now)
             case Kind.ICMP_KNOWN | Kind.ICMP_UNKNOWN:
@@ -126,6 +128,15 @@ class OpenFlowReports:
         if others.keys() <= question.asked:
             question.answered = True
             yield from self._decide(seen, inside)
+
+    def _fragment(self, seen: _Reported) -> Iterator[Send]:
+        listener, flow = seen.listener, tuple_of(seen.event.frame)
+        if listener is not None and flow is not None:
+            key = PinKey(seen.event.fields[LISTENER], flow.source, flow.source_port)
+            pinned = self._pinning.backend(key)
+            made = remembered(seen.event, seen.known, seen.switch, listener, pinned)
+            if made is not None:
+                yield made
 
     def _decide(self, seen: _Reported, inside: Quoted) -> Iterator[Send]:
         listener = _quoted_listener(seen, inside)
@@ -175,7 +186,8 @@ def _client(listener: Listener, inside: Quoted) -> tuple[Address, int]:
 def _slot(seen: _Reported, listener: Listener, inside: Quoted) -> tuple[PoolState, int]:
     """The slot of the connection that an error is about, and the state of its pool."""
     state = seen.known.world.state_of(listener)
-    return state, slot_of(*_client(listener, inside), len(state.now))
+    found = slotting(seen.known.world, seen.switch, listener)
+    return state, found.slot(*_client(listener, inside))
 
 
 def _settled(seen: _Reported, inside: Quoted) -> bool:

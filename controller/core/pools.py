@@ -13,7 +13,7 @@ from controller.core.cells import Cell, Readable
 from controller.core.journal import Journal
 from controller.core.state import Links, Names
 from controller.plan import progress as rules
-from controller.plan import writer
+from controller.plan import spreads, writer
 from controller.plan.accept import accept
 from controller.plan.edits import breaking
 from controller.plan.p4needs import grouped
@@ -44,6 +44,8 @@ class Pools:
         clock: Clock,
     ) -> None:
         """``helds``: what lb switches have of a state's slots, by its key."""
+        self.answers: spreads.Answers = spreads.unlike
+        """Whether datapaths hash as we do; set by the one who assembles."""
         self._tables = tables
         self._helds = helds
         self._intent = intent
@@ -133,7 +135,7 @@ class Pools:
 
     def _advanced(self, tables: Tables, intent: Intent, now: float) -> Tables:
         return self._with_groups(
-            rules.advance(tables, intent, self._verdicts.value, now, self._helds), intent, now
+            rules.advance(tables, intent, self._verdicts.value, now, self._helds, self.answers), intent, now
         )
 
     def _with_groups(self, tables: Tables, intent: Intent, now: float) -> Tables:

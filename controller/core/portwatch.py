@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 from controller.clock import Clock
 from controller.core.cells import Readable
-from controller.core.fleet import SwitchTask
 from controller.core.journal import Journal
+from controller.core.switchtask import SwitchTask
 from controller.plan.paths import End
 from controller.southbound.driver import Ports
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout

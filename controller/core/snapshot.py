@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from controller.clock import Clock
-from controller.core.fleet import Fleet, SwitchTask
+from controller.core.fleet import Fleet
 from controller.core.hello import Hellos, LinkStatus
 from controller.core.intents import Intents
 from controller.core.pinning import Pinning
@@ -18,6 +18,7 @@ from controller.core.presence import Presence
 from controller.core.probing import Probing
 from controller.core.rollout import Rollout
 from controller.core.state import State
+from controller.core.switchtask import SwitchTask
 from controller.plan import tracking, writer
 from controller.plan.demand import meter_name
 from controller.plan.duty import PlanInput
@@ -90,6 +91,9 @@ class PoolStatus:
     """Grows with every change of the table."""
     slots: int
     """Slots of the table."""
+    spread: str
+    """From what the slot of a TCP connection is taken: ``own`` (the hash of the kind of switch), ``datapath`` (that of
+    Open vSwitch's datapaths) or ``bits``; empty: not decided before an lb switch has told its hash."""
     moving: int
     """Slots in transition."""
     tracked: int
@@ -270,6 +274,7 @@ def _switch(of: Sources, number: int) -> SwitchStatus:
 def _problem(of: Sources, task: SwitchTask) -> str:
     return (
         task.problem
+        or (f"hash_differs: {task.unlike}" if task.unlike else "")
         or task.links_shut
         or task.memory_short
         or of.hellos.problem(task.switch)
@@ -299,6 +304,7 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
         backends,
         pool.revision,
         len(pool.now),
+        pool.spread or "",
         pool.moving,
         pool.tracking.tracks,
         *_settles(of, key, pool),

@@ -8,6 +8,7 @@ from controller.model.check_p4 import check_p4_local
 from controller.model.check_switches import local_capacity
 from controller.model.findings import Findings, Use
 from controller.spec.kinds import Protocol as Speaks
+from controller.spec.spread import PoolSpread
 from controller.spec.types import Address, Backend, Listener, Mode, Network, Pool, Protocol, Switch
 
 _BY_MAC = (Mode.NAT, Mode.FULLNAT)
@@ -31,6 +32,7 @@ def check_modes(found: Findings) -> None:
     _check_nat_answers(found)
     for pool in found.intent.pools:
         _check_hash(found, pool)
+        _check_spread(found, pool)
 
 
 def _check_same_port(found: Findings, listener: Listener) -> None:
@@ -174,6 +176,22 @@ def _check_nat_answers(found: Findings) -> None:
                 "its answers can be undone for one of them only: use another backend_port, or fullnat",
                 unless=[(known.listener, "backend_port")],
             )
+
+
+def _check_spread(found: Findings, pool: Pool) -> None:
+    """Only Open vSwitch takes slots from bits."""
+    if pool.spread is PoolSpread.HASH:
+        return
+    lbs = {switch.name: switch for use in found.uses if use.pool is pool for switch in found.lbs(use.vip)}
+    for switch in (each for each in lbs.values() if not each.of_kind.spreads):
+        found.add(
+            pool,
+            "spread",
+            f'pool "{pool.name}" has spread: {pool.spread}, which lb switch "{switch.name}" of kind {switch.kind} '
+            "cannot do",
+            "leave spread out, or give it spread: hash",
+            unless=[(switch, "kind")],
+        )
 
 
 def _check_hash(found: Findings, pool: Pool) -> None:

@@ -8,6 +8,7 @@ from controller.model import fields as f
 from controller.model.reader import Converter, Place, Record, each, things
 from controller.spec.health import HealthCheck, ProbeKind
 from controller.spec.policy import Failback, Failover, OnDown, Then
+from controller.spec.spread import PoolSpread
 from controller.spec.types import Address, Backend, Pool
 
 MAX_BACKENDS = 655
@@ -43,6 +44,7 @@ def read_pool(place: Place) -> Pool | None:
     memory_timeout = r.get("memory_timeout", f.duration(1, MAX_TIMEOUT), Pool.memory_timeout)
     transition = r.get("transition", f.duration(0, MAX_TIMEOUT), Pool.transition)
     panic_threshold = r.get("panic_threshold", f.share, Pool.panic_threshold)
+    spread = r.get("spread", f.choice(PoolSpread), Pool.spread)
     failover = r.get("failover", _failover, None)
     if failover is not None:
         _check_failover_keys(r)
@@ -63,6 +65,7 @@ def read_pool(place: Place) -> Pool | None:
         transition=transition,
         panic_threshold=panic_threshold,
         failover=failover,
+        spread=spread,
     )
     return r.built(pool)
 

@@ -6,7 +6,7 @@ One function per kind of record, in the order of the file::
     switches: name, site, kind, id, roles, mac, ports, local, tunnel_port, gateway_mac, ovsdb, openflow: {...},
               p4runtime, routes: [{to, via, mac}]
     pools:    name, max_backends, health: {...}, on_down, drain_timeout, drain_then, memory_timeout,
-              transition, panic_threshold, failover: {writer, failback},
+              transition, panic_threshold, failover: {writer, failback}, spread,
               backends: [{name, address | addresses, mac, at, weight, group, drain}]
     vips:     name, address, mac, owners, authority,
               listeners: [{protocol, port, pool, mode, affinity, backend_port, accept_loss,

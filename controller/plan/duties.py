@@ -56,7 +56,8 @@ class Duties:
 
     def _serve(self, world: PlanInput, switch: Switch) -> _Served:
         intent = world.intent
-        basis = (intent.vips, world.ids, world.bound, world.owners, world.generations, switch)
+        spreads = {key: (state.spread, len(state.now)) for key, state in world.pools.items()}
+        basis = (intent.vips, world.ids, world.bound, world.owners, world.generations, switch, spreads)
         if len(self._basis) == len(basis) and all(
             old is new or old == new for old, new in zip(self._basis, basis, strict=True)
         ):

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import NamedTuple
 
+from controller.hashes import Slotting
 from controller.plan.demand import meter_name
 from controller.plan.ecmp import ecmp
 from controller.plan.ids import IdAllocator, Space
@@ -15,6 +17,7 @@ from controller.plan.pins import Pin, PinBook
 from controller.plan.pool import PoolState
 from controller.plan.segments import responds
 from controller.plan.tables import Tables, entry_lives, remembered, served, shared_key
+from controller.spec.spread import Spread
 from controller.spec.switch import (
     NO_ECMP,
     BackendSpec,
@@ -112,6 +115,15 @@ def world_of(
     )
 
 
+class PinRule(NamedTuple):
+    """How a switch holds the pins of a listener."""
+
+    idle: int
+    """Seconds without a packet after which one ends."""
+    slotting: Slotting | None = None
+    """How the slot is found that its entries name; None: they name none."""
+
+
 _KEPT = (Fate.NORMAL, Fate.DRAIN)
 
 
@@ -137,17 +149,20 @@ def vips_of(world: PlanInput, switch: Switch) -> list[Vip]:
 
 def duty(world: PlanInput, switch: Switch) -> SwitchSpec:
     """What ``switch`` has to know now."""
-    made, idle = switch_spec_without_pins(world, switch), idle_times(world, switch)
-    pins = (entry for entry in world.pins.pins.values() if entry.key.listener in idle)
-    return replace(made, pins=tuple(held_pin(entry, switch, idle[entry.key.listener]) for entry in pins))
+    made, rules = switch_spec_without_pins(world, switch), pin_rules(world, switch)
+    pins = (entry for entry in world.pins.pins.values() if entry.key.listener in rules)
+    return replace(made, pins=tuple(held_pin(entry, switch, rules[entry.key.listener]) for entry in pins))
 
 
-def idle_times(world: PlanInput, switch: Switch) -> dict[int, int]:
-    """Seconds without a packet after which a pin ends, by the number of each listener whose pins the switch holds."""
+def pin_rules(world: PlanInput, switch: Switch) -> dict[int, PinRule]:
+    """By the number of each listener whose pins the switch holds."""
     if Role.LB not in switch.roles:
         return {}
     return {
-        listener_number(world, item): int(world.memory[world.state_key(item)])
+        listener_number(world, item): PinRule(
+            int(world.memory[world.state_key(item)]),
+            slotting(world, switch, item) if spread_of(world, switch, item) is not Spread.OWN else None,
+        )
         for vip in vips_of(world, switch)
         for item in vip.listeners
     }
@@ -160,11 +175,12 @@ def memory_times(world: PlanInput) -> dict[int, float]:
     }
 
 
-def held_pin(entry: Pin, switch: Switch, idle: int) -> HeldPin:
+def held_pin(entry: Pin, switch: Switch, rule: PinRule) -> HeldPin:
     """A pin as ``switch`` holds it."""
     key = entry.key
-    spec = PinSpec(entry.id, key.listener, entry.protocol, key.source, key.port, entry.backend)
-    return HeldPin(spec, PinRole.REPORTER if entry.reporter == switch.name else PinRole.SIBLING, idle)
+    slot = None if rule.slotting is None else rule.slotting.slot(key.source, key.port)
+    spec = PinSpec(entry.id, key.listener, entry.protocol, key.source, key.port, entry.backend, slot)
+    return HeldPin(spec, PinRole.REPORTER if entry.reporter == switch.name else PinRole.SIBLING, rule.idle)
 
 
 def switch_spec_without_pins(world: PlanInput, switch: Switch) -> SwitchSpec:
@@ -192,10 +208,17 @@ def vip_specs(world: PlanInput, switch: Switch) -> dict[str, VipSpec]:
 def listener_specs(
     world: PlanInput, switch: Switch, vips: Mapping[str, VipSpec]
 ) -> tuple[list[ListenerSpec], list[str]]:
-    """The listeners of these VIPs, and the keys of the states that serve them."""
-    listeners = [item for vip in vips_of(world, switch) for item in vip.listeners]
+    """The listeners of these VIPs, and the keys of the states that serve them.
+
+    Without those of which it is not known how they are spread: it is when the first lb switch has been asked.
+    """
+    listeners = [item for vip in vips_of(world, switch) for item in vip.listeners if _known(world, item)]
     specs = [_listener(world, switch, vips[item.vip], item) for item in listeners]
     return specs, list(dict.fromkeys(world.state_key(item) for item in listeners))
+
+
+def _known(world: PlanInput, item: Listener) -> bool:
+    return world.state_of(item).spread is not None
 
 
 def bypass_of(world: PlanInput, switch: Switch) -> tuple[Network, ...]:
@@ -223,6 +246,7 @@ def _listener(world: PlanInput, switch: Switch, vip: VipSpec, item: Listener) ->
         GuardSpec(_meter(world, meter_name(item, row.prefix)), row.rate, row.prefix)
         for row in item.guard.prefixes
     ]
+    spread = spread_of(world, switch, item)
     return ListenerSpec(
         listener_number(world, item),
         vip,
@@ -235,6 +259,8 @@ def _listener(world: PlanInput, switch: Switch, vip: VipSpec, item: Listener) ->
         tuple(guards),
         not tracks(world, switch, item),
         local_address(world, switch, item, vip.address.version) if item.mode is Mode.FULLNAT else None,
+        spread,
+        0 if spread is Spread.OWN else len(world.state_of(item).now),
     )
 
 
@@ -250,6 +276,18 @@ def tracks(world: PlanInput, switch: Switch, item: Listener) -> bool:
 
 def _tracks_slots(world: PlanInput, switch: Switch, protocol: Protocol, pool: str) -> bool:
     return switch.of_kind.tracks and protocol is Protocol.TCP and world.intent.pool(pool).failover is None
+
+
+def spread_of(world: PlanInput, switch: Switch, item: Listener) -> Spread:
+    """From what a switch takes the slots of a listener's connections; while that is not known, nothing is written."""
+    return world.state_of(item).spread or Spread.OWN if tracks(world, switch, item) else Spread.OWN
+
+
+def slotting(world: PlanInput, switch: Switch, item: Listener) -> Slotting:
+    """How a switch finds the slots of a listener's connections."""
+    address = next(vip.address for vip in world.intent.vips if vip.name == item.vip)
+    slots, spread = len(world.state_of(item).now), spread_of(world, switch, item)
+    return Slotting(spread, slots, switch.hash_name, address, item.port, item.protocol)
 
 
 def pool_number(world: PlanInput, key: str) -> int:
@@ -302,7 +340,8 @@ def pool_spec(world: PlanInput, switch: Switch, key: str) -> PoolSpec:
             )
         )
     if _tracks_slots(world, switch, state.protocol, state.name):
-        return PoolSpec(number, len(state.now), tuple(specs), state.tracked_table, state.tracking.period)
+        period, spread = state.tracking.period, state.spread or Spread.OWN
+        return PoolSpec(number, len(state.now), tuple(specs), state.tracked_table, period, spread)
     return PoolSpec(number, len(state.now), tuple(specs), state.table)
 
 

@@ -7,7 +7,7 @@ a pin changed ─► with_pins ─► the pins that changed since ─┴─► n
 from __future__ import annotations
 
 from controller.plan.duties import Duties
-from controller.plan.duty import PlanInput, idle_times
+from controller.plan.duty import PinRule, PlanInput, pin_rules
 from controller.plan.heldpins import PinFollower
 from controller.plan.pins import PinBook
 from controller.spec.types import Switch
@@ -33,15 +33,15 @@ class FlowPlan:
             self._pins.forget()
         self._switch = switch
         self._builder.target(self._duties.of(world, switch))
-        return self._follow(world.pins, idle_times(world, switch))
+        return self._follow(world.pins, pin_rules(world, switch))
 
     def with_pins(self, world: PlanInput) -> Target:
         """The newest target with the pins of now; nothing else may have changed since."""
         return self._follow(world.pins)
 
-    def _follow(self, book: PinBook, idle: dict[int, int] | None = None) -> Target:
+    def _follow(self, book: PinBook, rules: dict[int, PinRule] | None = None) -> Target:
         assert self._switch is not None, "a plan begins with a target"
-        changes = self._pins.follow(book, self._switch, idle)
+        changes = self._pins.follow(book, self._switch, rules)
         if changes.all:
             self._builder.without(list(self._builder.pins()))
         self.made = self._builder.with_pins(changes.held, (PinPlace(*key) for key in changes.ended))

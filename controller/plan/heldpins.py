@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from controller.plan.duty import held_pin
+from controller.plan.duty import PinRule, held_pin
 from controller.plan.pins import PinBook, PinKey
 from controller.spec.switch import HeldPin
 from controller.spec.types import Switch
@@ -29,32 +29,33 @@ class PinFollower:
         self._book: PinBook | None = None
         self._version = 0
         """Of the book, when it was looked at last."""
-        self._idle: Mapping[int, int] = {}
+        self._rules: Mapping[int, PinRule] = {}
 
     def forget(self) -> None:
         """What the switch holds is not known any more."""
         self._book = None
 
-    def follow(self, book: PinBook, switch: Switch, idle: Mapping[int, int] | None = None) -> PinChanges:
+    def follow(self, book: PinBook, switch: Switch, rules: Mapping[int, PinRule] | None = None) -> PinChanges:
         """What changed since it was asked last.
 
-        ``idle``: seconds until a pin falls idle, by the number of each listener whose pins the switch holds (None: as
-        before). The switch must be the same each time.
+        ``rules``: by the number of each listener whose pins the switch holds (None: as before). The switch must be the
+        same each time.
         """
         keys = book.changed_since(self._version) if book is self._book else None
         everything = keys is None
         if keys is None:
             keys = set(book.pins)
-        if idle is not None:
-            other = {n for n in idle.keys() | self._idle.keys() if idle.get(n) != self._idle.get(n)}
+        if rules is not None:
+            known = self._rules
+            other = {n for n in rules.keys() | known.keys() if rules.get(n) != known.get(n)}
             keys |= book.of_listeners(other)
-            self._idle = idle
+            self._rules = rules
         self._book, self._version = book, book.version
         held, ended = list[HeldPin](), list[PinKey]()
         for key in keys:
-            pin, seconds = book.pins.get(key), self._idle.get(key.listener)
-            if pin is None or seconds is None:
+            pin, rule = book.pins.get(key), self._rules.get(key.listener)
+            if pin is None or rule is None:
                 ended.append(key)
             else:
-                held.append(held_pin(pin, switch, seconds))
+                held.append(held_pin(pin, switch, rule))
         return PinChanges(held, ended, everything)

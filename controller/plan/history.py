@@ -21,6 +21,7 @@ from controller import maglev
 from controller.plan.pool import NEVER, PoolMember, PoolState
 from controller.plan.tracking import Tracking
 from controller.spec.slots import Pairs
+from controller.spec.spread import Spread
 from controller.spec.switch import Fate
 from controller.spec.types import Backend, Protocol
 
@@ -39,6 +40,7 @@ def dump(state: PoolState) -> bytes:
         "panicked": state.panicked,
         "calm_since": _stored(state.calm_since),
         "tracks": True,
+        "spread": state.spread,
         "period": [state.tracking.period, _stored(state.tracking.period_since)],
         "fates": {number: fate.value for number, fate in state.fates.items() if fate is not Fate.NORMAL},
     }
@@ -85,6 +87,7 @@ def load(data: bytes) -> PoolState:
             head["panicked"],
             _loaded(head.get("calm_since")),
             {int(number): Fate(fate) for number, fate in head.get("fates", {}).items()},
+            _spread(head.get("spread", Spread.OWN)),
         )
 
 
@@ -132,6 +135,10 @@ def _load_tracked(
         former=kept["former"],
     )
     return replace(told, **changed).unheard()
+
+
+def _spread(name: str | None) -> Spread | None:
+    return None if name is None else Spread(name)
 
 
 def _migrated(protocol: Protocol, table: maglev.Table, before: maglev.Table, watched: Pairs) -> Tracking:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import replace
 
-from controller.plan.duty import PlanInput
+from controller.plan.duty import PinRule, PlanInput
 from controller.plan.heldpins import PinFollower
 from controller.plan.pins import PinBook
 from controller.spec.shards import Shards
@@ -37,7 +37,7 @@ class P4Plan:
 
     def target(self, world: PlanInput, duty: SwitchSpec, needs: P4Needs) -> P4Target:
         """What the switch should hold. ``duty`` without pins: they are those of ``world``."""
-        old, idle = self._duty, _idle_times(duty, needs)
+        old, rules = self._duty, _pin_rules(duty, needs)
         if old is not None and needs == self._needs and pools_alone(old, duty):
             self._follow_pools(old, duty, needs)
         else:
@@ -49,7 +49,7 @@ class P4Plan:
         if self._duty is not None and self._duty.switch.name != duty.switch.name:
             self._pins.forget()
         self._duty, self._needs = duty, needs
-        return self._follow(duty, world.pins, idle)
+        return self._follow(duty, world.pins, rules)
 
     def _follow_pools(self, old: SwitchSpec, new: SwitchSpec, needs: P4Needs) -> None:
         """Make what is made of pools that changed, once as it was and once as it is."""
@@ -69,8 +69,8 @@ class P4Plan:
         assert self._duty is not None, "a plan begins with a target"
         return self._follow(self._duty, world.pins)
 
-    def _follow(self, duty: SwitchSpec, book: PinBook, idle: dict[int, int] | None = None) -> P4Target:
-        changes = self._pins.follow(book, duty.switch, idle)
+    def _follow(self, duty: SwitchSpec, book: PinBook, rules: dict[int, PinRule] | None = None) -> P4Target:
+        changes = self._pins.follow(book, duty.switch, rules)
         put = dict(pipeline.pin(each) for each in changes.held)
         gone = {pipeline.pin_key(*key) for key in changes.ended}
         if changes.all:
@@ -89,8 +89,12 @@ def _only(duty: SwitchSpec, pools: Set[int]) -> SwitchSpec:
     )
 
 
-def _idle_times(duty: SwitchSpec, needs: P4Needs) -> dict[int, int]:
+def _pin_rules(duty: SwitchSpec, needs: P4Needs) -> dict[int, PinRule]:
     """None of fullnat, which only the switch that has the connection's port can serve."""
     if Role.LB not in duty.switch.roles:
         return {}
-    return {item.id: int(needs.keep[item.pool]) for item in duty.listeners if item.mode is not Mode.FULLNAT}
+    return {
+        item.id: PinRule(int(needs.keep[item.pool]))
+        for item in duty.listeners
+        if item.mode is not Mode.FULLNAT
+    }

@@ -27,6 +27,7 @@ from controller.plan.ids import IdAllocator, Space
 from controller.plan.tracking import MARGIN, Held, Tracking, everything
 from controller.spec.policy import OnDown, Then
 from controller.spec.slots import Pairs, Slots, SlotTable
+from controller.spec.spread import Spread
 from controller.spec.switch import Fate
 from controller.spec.types import Backend, Pool, Protocol
 
@@ -89,15 +90,15 @@ class PoolState:
     """When health was last heeded again after a panic: no backend counts as down for longer."""
     fates: Mapping[int, Fate] = field(default_factory=dict)
     """Fate by backend id, as of the last step."""
+    spread: Spread | None = Spread.OWN
+    """Of its connections over slots, for its life; None: not known before a switch says how it hashes."""
 
     @staticmethod
-    def new(name: str, protocol: Protocol, slots: int) -> PoolState:
+    def new(name: str, protocol: Protocol, slots: int, spread: Spread | None = Spread.OWN) -> PoolState:
         """A pool that has not been served yet."""
-        empty = np.zeros(slots, np.uint16)
-        no_pairs, never = np.empty(0, np.uint32), np.zeros(slots)
-        return PoolState(
-            name, protocol, (), (), empty, empty, never, no_pairs, np.empty(0), Tracking.of(empty)
-        )
+        empty, no_pairs, never = np.zeros(slots, np.uint16), np.empty(0, np.uint32), np.zeros(slots)
+        tables = empty, empty, never, no_pairs, np.empty(0), Tracking.of(empty)
+        return PoolState(name, protocol, (), (), *tables, spread=spread)
 
     @property
     def moving(self) -> int:

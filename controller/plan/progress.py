@@ -9,7 +9,7 @@ from itertools import chain
 
 import numpy as np
 
-from controller.plan import tracking, turns, writer
+from controller.plan import spreads, tracking, turns, writer
 from controller.plan.demand import demand
 from controller.plan.ids import IdAllocator, Space
 from controller.plan.pool import Origin, Origins, PoolMember, PoolState, next_change, step
@@ -38,11 +38,16 @@ RESETS = 10.0
 
 
 def advance(
-    tables: Tables, intent: Intent, verdicts: Verdicts, now: float, helds: Helds = everything
+    tables: Tables,
+    intent: Intent,
+    verdicts: Verdicts,
+    now: float,
+    helds: Helds = everything,
+    answers: spreads.Answers = spreads.unlike,
 ) -> Tables:
     """The tables at ``now``. Raises IdsExhausted when an intent needs more ids than there are."""
     tables = _forget_retained(tables, intent, now)
-    tables = _complete(tables, intent)
+    tables = spreads.decide(_complete(tables, intent), intent, answers)
     tables = _allocate(tables, intent, now)
     tables = _choose_writers(tables, intent, verdicts, now)
     tables = _step_pools(tables, intent, verdicts, now, helds)
@@ -124,7 +129,7 @@ def _complete(tables: Tables, intent: Intent) -> Tables:
         if key not in pools:
             item = listeners[name]
             slots = pool_of(tables, intent, item.pool).slots
-            pools[key] = PoolState.new(item.pool, item.protocol, slots)
+            pools[key] = PoolState.new(item.pool, item.protocol, slots, spreads.first(item))
     if bound == tables.bound and pools.keys() == tables.pools.keys():
         return tables
     return replace(tables, bound=bound, pools=pools)
@@ -214,6 +219,7 @@ def same(one: PoolState, other: PoolState) -> bool:
         and one.serving == other.serving
         and one.fates == other.fates
         and (one.panicked, one.calm_since, one.name) == (other.panicked, other.calm_since, other.name)
+        and one.spread is other.spread
     )
 
 
@@ -248,6 +254,7 @@ def _settled_as(own: PoolState, shared: PoolState) -> bool:
         and not len(own.watched)
         and not own.tracking.tracks
         and own.panicked == shared.panicked
+        and own.spread is shared.spread
         and np.array_equal(own.now, shared.now)
     )
 

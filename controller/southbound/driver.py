@@ -219,6 +219,15 @@ class Doors(Protocol):
 
 
 @runtime_checkable
+class Hashes(Protocol):
+    """A driver whose switch can be asked how its datapath hashes."""
+
+    def hash_question(self, frame: bytes) -> Packet:
+        """A packet that comes back as a report, with its hash."""
+        ...
+
+
+@runtime_checkable
 class Remembers(Protocol):
     """A driver whose switch has to be told how long to remember."""
 

@@ -30,6 +30,8 @@ class Kind:
     """The controller connects to it, so that a refused connection tells that it is gone."""
     tracks: bool = False
     """It remembers connections of tracked slots alone, where they are TCP."""
+    spreads: bool = False
+    """It can take slots from its datapath's hash, or from bits."""
     driven: bool = True
     """Whether this version can drive it."""
 
@@ -39,7 +41,15 @@ V1MODEL_PORTS = range(510)
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("ovs", Protocol.OPENFLOW, "ovs-jenkins", range(1, 0xFF00), sees_bfd=True, tracks=True),
+        Kind(
+            "ovs",
+            Protocol.OPENFLOW,
+            "ovs-jenkins",
+            range(1, 0xFF00),
+            sees_bfd=True,
+            tracks=True,
+            spreads=True,
+        ),
         Kind("bmv2", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, tracks=True),
         Kind("embedded", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, tracks=True),
         Kind("tofino", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, tracks=True, driven=False),

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from controller.spec.slots import SlotTable
+from controller.spec.spread import Spread
 from controller.spec.types import Address, Mode, Network, Protocol, Switch
 
 STICKY_PORT = 1
@@ -86,6 +87,10 @@ class ListenerSpec:
     """Every connection, whatever its slot; else those of tracked slots alone."""
     local: Address | None = None
     """Fullnat: the source address that is this listener's alone on this switch; None: its ranges are too small."""
+    spread: Spread = Spread.OWN
+    """Of its connections over slots; ``OWN`` where it remembers all."""
+    slots: int = 0
+    """Of its pool, where ``spread`` is another than ``OWN``."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,8 @@ class PoolSpec:
     table: SlotTable
     period: int = 0
     """Half of the pool's ``transition`` that goes on now, 0 to ``PERIODS`` - 1."""
+    spread: Spread = Spread.OWN
+    """Of the connections of listeners that do not remember all."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +176,8 @@ class PinSpec:
     source: Address
     port: int
     backend: int
+    slot: int | None = None
+    """Of its connection, where its listener's ``spread`` is another than ``OWN``."""
 
 
 class HeldPin(NamedTuple):

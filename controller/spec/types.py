@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from controller.spec.health import HealthCheck
 from controller.spec.kinds import KINDS, Kind
 from controller.spec.policy import TCP_ON_DOWN, UDP_ON_DOWN, Failover, OnDown, Then
+from controller.spec.spread import PoolSpread
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -89,7 +90,7 @@ class OpenFlowPlacement:
     entry_table: int = 0
     """Table in which VIP traffic is claimed."""
     tables_from: int = 10
-    """First of our own tables, which are consecutive (31 of them)."""
+    """First of our own tables, which are consecutive (32 of them)."""
     next_table: int | None = None
     """Table in which rewritten packets continue. None: they go through ``entry_table`` again, to flows below ours."""
     priority: int = 30000
@@ -252,6 +253,10 @@ class Pool:
     """Health is ignored when more than this share of the backends is down; 1.0: never."""
     failover: Failover | None = None
     """One writer; None: all backends of a priority group serve."""
+    spread: PoolSpread = PoolSpread.HASH
+    """From what the slots of TCP connections are taken. ``hash``: from the hash that the switches' datapaths compute
+    where all lb switches are Open vSwitch and hash alike, else from the hash of their kind. ``bits``: from bits of the
+    client's port and address, for lb switches that are Open vSwitch. Fixed for the pool's life."""
 
     @property
     def slots(self) -> int:

@@ -15,13 +15,12 @@ from controller.spec.switch import BackendSpec, ListenerSpec
 from flows import zones
 from flows.actions import Action, Clone, Conntrack, Nat, Set
 from flows.entries import Flow, flow
-from flows.fields import FRAG_ANY, FRAG_FIRST, FRAG_LATER
+from flows.fields import FRAG_ANY, FRAG_FIRST, FRAG_LATER, TRACKED
 from flows.match import Match
 from flows.spec import Family, Here, family_of, src_field, transport
 from flows.stages import entry, respond
 from flows.stages.backend import hand_over
 from flows.stages.fragment import IPV6_FRAGMENT
-from flows.stages.listener import TRACKED
 from flows.tables import LISTENER, Kind, Priority, Stage
 
 _ANY = {"ip_frag": FRAG_ANY}

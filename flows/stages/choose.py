@@ -25,10 +25,9 @@ from flows.actions import (
     whole,
 )
 from flows.entries import Flow, flow
-from flows.fields import FRAG_FIRST
+from flows.fields import FRAG_FIRST, TRACKED
 from flows.match import PROTO_TCP, PROTO_UDP, Match
 from flows.spec import V4, V6, Family, Here
-from flows.stages.listener import TRACKED
 from flows.tables import (
     BACKEND,
     FLAG_AHEAD,

@@ -10,7 +10,7 @@ it has to be the last where that counts:
 
     later ─► its copy to ct(where the connection will be remembered), where it waits;  itself to ct(another zone) ─┐
     first ─► ct(another zone) ───────────────────────────────────────────────────── the datagram is whole again ◄──┘
-    then    later: dropped      first: chooses ─► ct(where the copies wait, commit) ─► all of them: backend
+    then    later: dropped      first (UDP): chooses ─► ct(where the copies wait, commit) ─► all of them: backend
 
 Only fragments from the same pass through conntrack find each other. So the other zone leads back into the same table
 with the same registers, and ct_zone tells the passes apart. And Open vSwitch allows six passes one in another, of which
@@ -22,15 +22,17 @@ from __future__ import annotations
 from controller.spec.switch import ListenerSpec, VipSpec
 from flows.actions import Action, Bits, Clone, Conntrack, Load, Move, Report, Set, whole
 from flows.entries import Flow, flow
-from flows.fields import CT_INV, CT_TRK, FRAG_ANY, FRAG_FIRST, FRAG_LATER
-from flows.match import Match
+from flows.fields import CT_INV, CT_TRK, FRAG_ANY, FRAG_FIRST, FRAG_LATER, TRACKED
+from flows.match import PROTO_TCP, Match
 from flows.spec import FAMILIES, Family, Here, family, family_of, packets
 from flows.stages import entry
-from flows.stages.listener import TRACKED, regs, zones
+from flows.stages.listener import regs, zones
 from flows.stages.memory import FROM_MARK, KEEP, UNKNOWN
 from flows.tables import (
     BACKEND,
+    FLAG_FORGET,
     FLAG_GATHERED,
+    FLAG_REMEMBER,
     FLAG_TRIAL,
     FLAGS,
     LISTENER,
@@ -89,6 +91,7 @@ def static(here: Here) -> list[Flow]:
             flow(new, 10, first, (_wait(here, ZONE_NEW), *kept), cookie=cookie, goto=known),
             flow(new, 0, kin.ip, kept, cookie=cookie, goto=known),
             *_gather(here, kin.ip),
+            *_ask(here, kin),
             _short(here, kin),
         ]
     trial_over = Match.of(**{FLAGS: (FLAG_TRIAL, FLAG_TRIAL)})
@@ -151,6 +154,34 @@ def _gather(here: Here, ip: Match) -> list[Flow]:
         # To no listener: calls off the copies that wait.
         flow(gathered, 10, to_no_listener, (_wait(here, ZONE_NEW),), cookie=drop),
         flow(gathered, 0, first, cookie=cookie, goto=deciding),
+    ]
+
+
+def _ask(here: Here, kin: Family) -> list[Flow]:
+    """A TCP connection that is not remembered, of a listener that does not remember all: it may have a pin.
+
+    Pins and the datapath's hash go by ports, which fragments have for conntrack alone. So the controller is asked, and
+    has the switch remember the connection; those that wait for this fragment are called off.
+    """
+    placed = here.placed
+    deciding, cookie = placed.table(Stage.HASH), placed.cookie(Kind.FRAGMENT_UNKNOWN)
+    first = kin.ip.plus(ip_proto=PROTO_TCP, ip_frag=FRAG_FIRST)
+    ask = Report(placed.meter(Meters.REPORTS))
+    return [
+        flow(
+            deciding,
+            27,
+            first.plus(**{FLAGS: (FLAG_FORGET, FLAG_FORGET | FLAG_REMEMBER)}),
+            (ask, _wait(here, ZONE_NOW)),
+            cookie=cookie,
+        ),
+        flow(
+            deciding,
+            26,
+            first.plus(**{FLAGS: (0, FLAG_FORGET | FLAG_REMEMBER)}),
+            (ask, _wait(here, ZONE_NEW)),
+            cookie=cookie,
+        ),
     ]
 
 

@@ -1,6 +1,6 @@
 """`guard`: meters for new connections: by source prefix, by listener, and for packets that are not remembered.
 
-    SYN ─► prefix ─► guard ─► pin ... memory finds nothing ─► unknown ─► hash
+    SYN ─► prefix ─► guard ─► pin, or the datapath's hash ... memory finds nothing ─► unknown ─► hash
 
 Only a packet that would open a connection is metered: bare SYNs at once, other TCP packets and UDP when neither
 pin nor memory knows them. Established traffic never meets a meter.
@@ -8,10 +8,12 @@ pin nor memory knows them. Established traffic never meets a meter.
 
 from __future__ import annotations
 
+from controller.spec.spread import Spread
 from controller.spec.switch import ListenerSpec
 from flows.entries import Flow, Meter, flow
 from flows.match import Match
 from flows.spec import Here, family_of
+from flows.stages import slotted
 from flows.tables import (
     FLAG_SYN,
     FLAGS,
@@ -32,38 +34,24 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
     placed = here.placed
     cookie = placed.cookie(Kind.STATIC)
     this = Match.of(**{LISTENER: listener.id})
-    out = []
+    hashes = slotted.hashes(placed) if listener.spread is Spread.DATAPATH else ()
+    after = None if hashes else placed.table(Stage.PIN)
+    out = [flow(placed.table(Stage.GUARD), 5, this, hashes, cookie=cookie)] if hashes else []
     for guard in listener.guards:
+        meter = placed.meter(Meters.GUARDS + guard.number)
         if guard.prefix is not None:
-            match = this.plus(
-                **{"eth_type": family_of(listener).eth_type, family_of(listener).src: guard.prefix}
-            )
-            table, after = Stage.PREFIX, Stage.GUARD
-            priority = 10 + guard.prefix.prefixlen
-        else:
-            match, table, after, priority = this, Stage.GUARD, Stage.PIN, 10
-            unknown = this.plus(**{FLAGS: (0, FLAG_SYN)})
-            hashed = placed.table(Stage.HASH)
+            family = family_of(listener)
+            match = this.plus(**{"eth_type": family.eth_type, family.src: guard.prefix})
+            table, priority = placed.table(Stage.PREFIX), 10 + guard.prefix.prefixlen
             out.append(
-                flow(
-                    placed.table(Stage.UNKNOWN),
-                    10,
-                    unknown,
-                    cookie=cookie,
-                    goto=hashed,
-                    meter=placed.meter(Meters.GUARDS + guard.number),
-                )
+                flow(table, priority, match, cookie=cookie, goto=placed.table(Stage.GUARD), meter=meter)
             )
-        out.append(
-            flow(
-                placed.table(table),
-                priority,
-                match,
-                cookie=cookie,
-                goto=placed.table(after),
-                meter=placed.meter(Meters.GUARDS + guard.number),
-            )
-        )
+            continue
+        unknown, hashed = this.plus(**{FLAGS: (0, FLAG_SYN)}), placed.table(Stage.HASH)
+        out += [
+            flow(placed.table(Stage.UNKNOWN), 10, unknown, cookie=cookie, goto=hashed, meter=meter),
+            flow(placed.table(Stage.GUARD), 10, this, hashes, cookie=cookie, goto=after, meter=meter),
+        ]
     return out
 
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 from controller.spec.switch import ListenerSpec, VipSpec
 from flows.actions import Conntrack, Report, Set
 from flows.entries import Flow, flow
+from flows.fields import TRACKED
 from flows.spec import FAMILIES, Here, family, family_of
 from flows.stages import entry
-from flows.stages.listener import TRACKED, zones
+from flows.stages.listener import zones
 from flows.stages.memory import FROM_MARK, UNKNOWN
 from flows.tables import (
     LISTENER,

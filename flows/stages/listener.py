@@ -1,16 +1,17 @@
 """`listener`: claim VIP traffic on an lb switch and say which pool, zones and flags it has.
 
-SYN ─► prefix     other packets ─► pin     fragments ─► see fragment.py     other ports ─► dropped, counted
+SYN ─► prefix     other packets ─► pin, or see slotted.py     fragments ─► see fragment.py     other ports ─► dropped
 """
 
 from __future__ import annotations
 
+from controller.spec.spread import Spread
 from controller.spec.switch import STICKY_PORT, ListenerSpec, VipSpec
 from flows.actions import Action, Bits, Load, Move, Set, whole
 from flows.entries import Flow
-from flows.fields import CT_INV, CT_TRK, TCP_ACK, TCP_SYN
+from flows.fields import TCP_ACK, TCP_SYN
 from flows.spec import Here, dst_field, family, packets, src_field
-from flows.stages import entry
+from flows.stages import entry, slotted
 from flows.tables import (
     FLAG_REMEMBER,
     FLAG_STICKY,
@@ -29,21 +30,22 @@ from flows.tables import (
 )
 from flows.zones import of_vip
 
-TRACKED = (CT_TRK, CT_TRK | CT_INV)
-"""ct_state of a packet whose ct_* fields can be used."""
-
 
 def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
     """Flows that claim one listener's packets."""
     placed = here.placed
     cookie = placed.cookie(Kind.LISTENER, listener.id)
     whole_packets = packets(listener).plus(**{dst_field(listener): listener.port, "ip_frag": 0})
-    claimed = regs(here, listener, 0) + _hide_ports(listener)
-    after = placed.table(Stage.PIN)
-    out = [entry.claim(placed, Priority.LISTENER, whole_packets, claimed, cookie=cookie, goto=after)]
+    loaded = _hide_ports(listener) + slotted.claimed(listener)
+    claimed, goto = regs(here, listener, 0) + loaded, None
+    if listener.spread is Spread.DATAPATH:
+        claimed += slotted.hashes(placed)
+    else:
+        goto = placed.table(Stage.PIN)
+    out = [entry.claim(placed, Priority.LISTENER, whole_packets, claimed, cookie=cookie, goto=goto)]
     if listener.protocol == "tcp":
         syn = whole_packets.plus(tcp_flags=(TCP_SYN, TCP_SYN | TCP_ACK))
-        claimed = regs(here, listener, FLAG_SYN) + _hide_ports(listener)
+        claimed = regs(here, listener, FLAG_SYN) + loaded
         first = placed.table(Stage.PREFIX)
         out.append(entry.claim(placed, Priority.SYN, syn, claimed, cookie=cookie, goto=first))
     return out

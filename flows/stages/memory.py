@@ -109,19 +109,20 @@ def _ahead(here: Here, kin: Family) -> list[Flow]:
     """Before memory is asked, whether it has to be."""
     placed = here.placed
     table, cookie = placed.table(Stage.MEMORY), placed.cookie(Kind.STATIC)
-    look = (
-        Load(1, _bit(FLAG_AHEAD)),
-        Resubmit(placed.table(Stage.HASH)),
-        Load(0, _bit(FLAG_AHEAD)),
-        Load(1, _bit(FLAG_DECIDED)),
-        Resubmit(table),
-    )
+    hashes = placed.table(Stage.HASH)
+
+    def look(then: int) -> tuple[Action, ...]:
+        ahead, decided = _bit(FLAG_AHEAD), _bit(FLAG_DECIDED)
+        return Load(1, ahead), Resubmit(hashes), Load(0, ahead), Load(1, decided), Resubmit(then)
+
     decided = {FLAGS: (FLAG_DECIDED, FLAG_DECIDED)}
     settled = kin.ip.plus(**decided, **{TRACK: (0, _CLASS)})
     recall = (*_NOTHING_CHOSEN, Conntrack(ZONE_NOW, placed.table(Stage.RECALL_NOW)))
     return [
         flow(table, 29, kin.ip.plus(**{FLAGS: (FLAG_AGE, FLAG_AGE)}), cookie=cookie),
-        flow(table, 20, kin.ip.plus(**{FLAGS: _LOOKS_AHEAD}), look, cookie=cookie),
+        flow(table, 20, kin.ip.plus(**{FLAGS: _LOOKS_AHEAD}), look(table), cookie=cookie),
+        # A pinned one whose backend gives it away did not come by here: what is remembered of it needs its class.
+        flow(hashes, 35, kin.ip.plus(ip_frag=0, **{FLAGS: _LOOKS_AHEAD}), look(hashes), cookie=cookie),
         flow(table, 11, settled, cookie=cookie, goto=placed.table(Stage.BACKEND)),
         flow(table, 10, kin.ip.plus(**decided), recall, cookie=cookie),
     ]

@@ -74,11 +74,13 @@ def entries(here: Here, pin: HeldPin) -> tuple[Flow, ...]:
     return _entries(here.placed, *pin)
 
 
-def keys(here: Here, listener: int, source: Address, port: int) -> tuple[FlowKey, ...]:
+def keys(
+    here: Here, listener: int, source: Address, port: int, slot: int | None = None
+) -> tuple[FlowKey, ...]:
     """Places of all flows that a pin of this connection may have, whichever its protocol and role."""
     table, places = here.placed.table(Stage.PIN), []
     for protocol in Protocol:
-        items = _items(listener, protocol, source, port)
+        items = _items(listener, protocol, source, port, slot)
         places += [FlowKey(table, priority, Match(items)) for priority in (SIBLING, REPORTER)]
         if port and protocol is Protocol.TCP:
             places.append(FlowKey(table, ENDS, Match((*items, _SYN))))
@@ -103,7 +105,7 @@ def _packets(placed: Placed, pin: PinSpec, role: PinRole, idle: int) -> Flow:
     return flow(
         placed.table(Stage.PIN),
         REPORTER if reporter else SIBLING,
-        Match(_items(pin.listener, pin.protocol, pin.source, pin.port)),
+        Match(_items(pin.listener, pin.protocol, pin.source, pin.port, pin.slot)),
         chosen,
         cookie=placed.cookie(Kind.PIN if reporter else Kind.PIN_SEEN, pin.id),
         goto=placed.table(Stage.PINNED),
@@ -112,8 +114,14 @@ def _packets(placed: Placed, pin: PinSpec, role: PinRole, idle: int) -> Flow:
     )
 
 
-def _items(listener: int, protocol: Protocol, source: Address, port: int) -> tuple[Item, ...]:
-    """What a pin's packets have in common."""
+def _items(
+    listener: int, protocol: Protocol, source: Address, port: int, slot: int | None
+) -> tuple[Item, ...]:
+    """What a pin's packets have in common.
+
+    The slot stands among it where it is known by now. Open vSwitch looks registers up first: packets of other slots
+    then have decisions in its cache that tell no address or port apart.
+    """
     kin = family(source)
     items: tuple[Item, ...] = (
         (LISTENER, listener, None),
@@ -121,6 +129,8 @@ def _items(listener: int, protocol: Protocol, source: Address, port: int) -> tup
         ("ip_proto", protocol.number, None),
         (kin.src, int(source), None),
     )
+    if slot is not None:
+        items = (*items, (SLOT, slot, None))
     return (*items, (_PORT[protocol], port, None)) if port else items
 
 
@@ -134,7 +144,7 @@ def _retract(placed: Placed, pin: PinSpec) -> Flow:
         load=((_HIDDEN, 1),),
     )
     tell = Report(placed.meter(Meters.REPORTS))
-    syn = Match((*_items(pin.listener, pin.protocol, pin.source, pin.port), _SYN))
+    syn = Match((*_items(pin.listener, pin.protocol, pin.source, pin.port, pin.slot), _SYN))
     cookie = placed.cookie(Kind.PIN_STALE, pin.id)
     return flow(
         placed.table(Stage.PIN),

@@ -54,8 +54,10 @@ class BulkSwitch(FakeSwitch):
         return buffer[at:]
 
     def _take_one(self, message: bytes) -> bool:
-        """Take what is not for the base: a slot's flow; packets go nowhere."""
+        """Take what is not for the base: a slot's flow; packets go nowhere, but questions for the hash are answered."""
         if message[1] == PACKET_OUT:
+            (length,) = struct.unpack_from("!H", message, 16)
+            self.answer_hash(message[24 + length :])
             return True
         if message[1] != FLOW_MOD or message[10] not in _BULK:
             return False

@@ -83,9 +83,9 @@ class Rig:
         pidfile = self.lab.path / "switches" / name / "ovs-vswitchd.pid"
         return cpu(int(pidfile.read_text()))
 
-    def controller(self, intent: Path | None = None) -> Journal:
+    def controller(self, intent: Path | None = None, module: str = "controller") -> Journal:
         """Start ``evenkeel run`` with an intent (None: the lab's); its store is in ``folder``."""
-        argv = [sys.executable, "-m", "controller", "run", str(intent or self.lab.intent_path)]
+        argv = [sys.executable, "-m", module, "run", str(intent or self.lab.intent_path)]
         argv += ["--state", str(self.folder / "evenkeel.db"), "--listen", LISTEN]
         errors = (self.folder / "controller.log").open("wb")
         self._stack.callback(errors.close)

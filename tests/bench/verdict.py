@@ -23,9 +23,9 @@ from ruamel.yaml import YAML
 
 from controller.app.assembly import App, open_file
 from controller.clock import SystemClock
-from controller.core.fleet import AUDIT, SwitchTask
 from controller.core.journal import Journal
 from controller.core.state import State
+from controller.core.switchtask import AUDIT, SwitchTask
 from controller.core.targets import Planned, Targets
 from controller.health.judge import Verdict
 from controller.health.prober import ProberStats

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.conformance.targets import TARGETS
 
 
 @contextmanager
-def live(name: str, **options: bool) -> Iterator[OpenVSwitch]:
+def live(name: str, **options: Any) -> Iterator[OpenVSwitch]:
     """An Open vSwitch of a test's own, for as long as it needs it; without one the test is skipped."""
     reason = why_not()
     if reason is not None:

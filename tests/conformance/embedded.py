@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from controller.spec.spread import Spread
 from tests.conformance.moment import Moment
 from tests.conformance.p4 import P4Controller
 from tests.conformance.scenario import PORTS, p4_switch
@@ -101,6 +102,7 @@ class Embedded:
 
     def __init__(self, plane: Plane | None = None) -> None:
         self.name = "embedded"
+        self.spread = Spread.OWN
         self.switch = p4_switch("embedded")
         self._now: float | None = None
         self._stack = ExitStack()

@@ -41,7 +41,7 @@ class Duel:
     def __init__(self, target: Target, script: Script) -> None:
         self.target = target
         self.oracle = Oracle(target.switch.kind, _ageing(target))
-        self.plant = Plant(script.setup, target.switch)
+        self.plant = Plant(script.setup, target.switch, spread=target.spread)
         self.script = script
         self._heard: list[Report] = []
         self._known: set[tuple[object, ...]] = set()

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from controller.plan.duty import slotting
 from controller.plan.pool import PoolState
 from controller.plan.slotrule import Choice, Memory, Report, choose
 from controller.spec.switch import Fate
@@ -16,7 +17,7 @@ from tests.conformance import ovs
 from tests.conformance.plant import Plant
 from tests.conformance.remembering import Cells, Generations, Known, Remembering
 from tests.conformance.says import Connection, Log, new_mark
-from tests.conformance.scenario import DR, pool, server, web
+from tests.conformance.scenario import DR, Setup, pool, server
 from tests.conformance.target import Damage, Heard, Reason, Target
 
 KEY = "web/tcp"
@@ -59,7 +60,7 @@ class Life:
     story: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.plant = Plant(web("b1", "b2"), self.switch.switch)
+        self.plant = Plant(Setup((pool("b1", "b2"),), (DR,)), self.switch.switch, spread=self.switch.spread)
         self.ways = Generations() if isinstance(self.switch, ovs.OpenVSwitch) else Cells()
         self.switch.forget()
         self._apply()
@@ -132,7 +133,9 @@ class Life:
     def _chosen(self, made: Known, *, syn: bool) -> tuple[Choice, int]:
         state = self.state
         packet = made.connection.packet
-        slot = self.ways.slot(packet.source, packet.source_port, len(state.now))
+        world = self.plant.world()
+        found = slotting(world, self.plant.switch, world.intent.listeners()[0])
+        slot = found.slot(packet.source, packet.source_port)
         fates = state.fates
         gone = [number for number, fate in fates.items() if fate in (Fate.MOVE, Fate.RESET)]
         entry, memory = state.tracking.entry(slot, gone), made.entry

@@ -13,6 +13,7 @@ from controller.lbstate import LbState, Packet, connection_key, listener_of
 from controller.plan.duty import duty
 from controller.plan.ids import Space
 from controller.plan.pins import PinKey
+from controller.spec.spread import Spread
 from controller.spec.switch import ListenerSpec
 from controller.spec.types import Protocol, Switch
 from tests.conformance.ageing import Ageing, Generations
@@ -27,8 +28,9 @@ class Oracle:
 
     reasons = frozenset({Reason.EXCEPTION, Reason.FOUND, Reason.RESET, Reason.PIN_STALE})
 
-    def __init__(self, kind: str = "ovs", ageing: Ageing | None = None) -> None:
+    def __init__(self, kind: str = "ovs", ageing: Ageing | None = None, spread: Spread = Spread.OWN) -> None:
         self.name = "oracle"
+        self.spread = spread
         self.switch: Switch = switch_of(kind)
         self.state = LbState((), {})
         self._names: dict[int, str] = {}

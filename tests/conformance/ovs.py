@@ -17,6 +17,7 @@ from dataclasses import replace
 from pyroute2 import IPRoute
 
 from controller.plan.duty import duty
+from controller.spec.spread import Spread
 from controller.spec.switch import VipSpec
 from flows.diff import diff, leases
 from flows.entries import Target as Flows
@@ -56,6 +57,7 @@ _BATCH = 64
 """Frames on their way at once: no queue between the sockets may overflow."""
 _ROUNDS = 8
 """Of answers by the controller to packets that are answers by the controller."""
+_NAMES = {Spread.DATAPATH: "ovs", Spread.BITS: "ovs-bits", Spread.OWN: "ovs-own"}
 _REASONS = {
     Kind.EXCEPTION: Reason.EXCEPTION,
     Kind.BASE: Reason.FOUND,
@@ -65,6 +67,7 @@ _REASONS = {
     Kind.PIN_SEEN: Reason.PIN_SEEN,
     Kind.PIN_STALE: Reason.PIN_STALE,
     Kind.RESET: Reason.RESET,
+    Kind.FRAGMENT_UNKNOWN: Reason.FRAGMENT,
     Kind.TOO_BIG: Reason.TOO_BIG,
     Kind.ICMP_KNOWN: Reason.ICMP,
     Kind.ICMP_UNKNOWN: Reason.ICMP,
@@ -98,9 +101,12 @@ def why_not() -> str | None:
 class OpenVSwitch:
     """Implements ``Target``."""
 
-    def __init__(self, name: str = "conform", *, below: bool = False) -> None:
+    def __init__(
+        self, name: str = "conform", *, below: bool = False, spread: Spread = Spread.DATAPATH
+    ) -> None:
         """``below``: the flows of others stand in our entry table, below ours."""
-        self.name = "ovs"
+        self.name = _NAMES[spread]
+        self.spread = spread
         self.reasons = frozenset(Reason) - {Reason.OVERFLOW, Reason.YOUNG}
         self.switch = switch_of("ovs", TUNNEL_PORT)
         if below:

@@ -21,7 +21,7 @@ from tests.conformance.mute import pinning
 from tests.conformance.ofstream import Stream, Told
 from tests.conformance.target import Reason, Report
 
-_ANSWERED = (Kind.RESET, Kind.TOO_BIG, Kind.ICMP_KNOWN, Kind.ICMP_UNKNOWN)
+_ANSWERED = (Kind.RESET, Kind.FRAGMENT_UNKNOWN, Kind.TOO_BIG, Kind.ICMP_KNOWN, Kind.ICMP_UNKNOWN)
 
 
 class _Session:

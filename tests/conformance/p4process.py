@@ -17,6 +17,7 @@ from pathlib import Path
 from pyroute2 import IPRoute
 
 from controller.plan.duty import PlanInput
+from controller.spec.spread import Spread
 from tests.conformance import p4marks
 from tests.conformance.embedded import LACKING
 from tests.conformance.p4 import P4Controller
@@ -53,6 +54,7 @@ class P4Process:
 
     def __init__(self, kind: str, name: str) -> None:
         self.name = name
+        self.spread = Spread.OWN
         self.switch = p4_switch(kind)
         self._stack = ExitStack()
         try:

@@ -13,6 +13,7 @@ from controller.plan.pins import PinBook, PinKey
 from controller.plan.pool import Health
 from controller.plan.progress import advance, deadline
 from controller.plan.tables import Tables, shared_key
+from controller.spec.spread import PoolSpread, Spread
 from controller.spec.types import Backend, Intent, Pool, Protocol, Switch
 from tests.conformance.moment import START, Moment
 from tests.conformance.scenario import ELSEWHERE, SITE, Setup
@@ -26,9 +27,13 @@ _WANT_PINS = (Reason.EXCEPTION, Reason.YOUNG, Reason.FOUND, Reason.OVERFLOW)
 class Plant:
     """All that the planner needs. Every change takes effect with ``step``."""
 
-    def __init__(self, setup: Setup, switch: Switch, down: Iterable[str] = ()) -> None:
+    def __init__(
+        self, setup: Setup, switch: Switch, down: Iterable[str] = (), spread: Spread = Spread.OWN
+    ) -> None:
+        """``spread``: of all pools that can have it."""
         self.setup = setup
         self.switch = switch
+        self.spread = spread
         self.now = START
         self.tables = Tables()
         self._intent = Intent((), (), (), ())
@@ -47,7 +52,7 @@ class Plant:
         """Another intent. ``abrupt``: planned as if its listeners had always had the pools that they have now."""
         self.setup = setup
         if abrupt:
-            self._intent = setup.intent(self.switch)
+            self._intent = self._wanted()
             bound = {item.name: shared_key(item) for item in self._intent.listeners()}
             self.tables = replace(self.tables, bound=bound, retained={})
 
@@ -78,7 +83,7 @@ class Plant:
 
     def step(self, seconds: float = 0.0) -> None:
         """Let time pass, and plan: at every deadline on the way, as a controller does that never sleeps too long."""
-        wanted = self.setup.intent(self.switch)
+        wanted = self._wanted()
         self.tables = accept(self.tables, self._intent, wanted, self.now)
         self._intent, end = wanted, self.now + seconds
         self._advance()
@@ -89,8 +94,16 @@ class Plant:
         self._advance()
         self._end_pins()
 
+    def _wanted(self) -> Intent:
+        made = self.setup.intent(self.switch)
+        if self.spread is not Spread.BITS:
+            return made
+        return replace(made, pools=tuple(replace(each, spread=PoolSpread.BITS) for each in made.pools))
+
     def _advance(self) -> None:
-        stepped = advance(self.tables, self._intent, self.health, self.now)
+        stepped = advance(
+            self.tables, self._intent, self.health, self.now, answers=lambda _: self.spread is Spread.DATAPATH
+        )
         self.tables = grouped(stepped, self._intent, self.now)
 
     def _end_pins(self) -> None:
@@ -110,7 +123,7 @@ class Plant:
     def protocol(self, listener: int) -> Protocol:
         """Protocol of a listener by its number."""
         name = self.tables.ids.name(Space.LISTENER, listener)
-        return next(i.protocol for i in self.setup.intent(self.switch).listeners() if i.name == name)
+        return next(i.protocol for i in self._wanted().listeners() if i.name == name)
 
     def moving(self) -> int:
         """Slots in transition, of all pools."""

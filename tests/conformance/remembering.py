@@ -5,12 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
-from controller.ovs_hash import slot as ovs_slot
 from controller.plan.pool import PoolState
 from controller.plan.slotrule import Memory
 from controller.spec.switch import PERIODS
-from controller.spec.types import Address
-from p4src import hashes
 from p4src.numbers import TICK, ticks
 from p4src.pipeline import EMBRYO
 from tests.conformance.plant import EMBRYONIC
@@ -44,10 +41,6 @@ class Remembering(ABC):
     """Whether what replaces a remembered connection on its first packet counts as confirmed."""
 
     @abstractmethod
-    def slot(self, source: Address, port: int, slots: int) -> int:
-        """The slot of a connection."""
-
-    @abstractmethod
     def old(self, state: PoolState, each: Known, now: float) -> bool:
         """Whether it counts as old."""
 
@@ -64,10 +57,6 @@ class Generations(Remembering):
     """Open vSwitch: zones of conntrack, and halves of ``transition``."""
 
     lasts_at_once = True
-
-    def slot(self, source: Address, port: int, slots: int) -> int:
-        """See ``Remembering``."""
-        return ovs_slot(source, port, slots)
 
     def old(self, state: PoolState, each: Known, now: float) -> bool:
         """See ``Remembering``."""
@@ -87,10 +76,6 @@ class Cells(Remembering):
             (ticks(each) * TICK - 2 * TICK, ticks(each) * TICK + 2 * TICK) for each in (EMBRYO, TRANSITION)
         )
     )
-
-    def slot(self, source: Address, port: int, slots: int) -> int:
-        """See ``Remembering``."""
-        return hashes.slot(source, port, slots)
 
     def old(self, state: PoolState, each: Known, now: float) -> bool:
         """See ``Remembering``."""

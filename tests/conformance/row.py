@@ -60,7 +60,7 @@ class Row:
 
     def play(self, target: Target) -> None:
         """Play it. Raises AssertionError that names the step."""
-        plant = Plant(self.intent, target.switch, self.down)
+        plant = Plant(self.intent, target.switch, self.down, target.spread)
         target.forget()
         target.apply(plant.world())
         play = Play(target, plant, Log(target.has(Can.FRAMES)))

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from controller.spec.slots import SlotTable
+from controller.spec.spread import Spread
 from controller.spec.types import Address, Switch
 from tests.conformance.moment import Moment
 
@@ -66,6 +67,8 @@ class Reason(StrEnum):
     PIN_STALE = "pin stale"
     """A new connection with the ports of a pinned one."""
     RESET = "reset"
+    FRAGMENT = "fragment"
+    """The first of a TCP connection that is not remembered."""
     TOO_BIG = "too big"
     ICMP = "icmp"
 
@@ -105,6 +108,8 @@ class Target(Protocol):
     name: str
     switch: Switch
     """As the intent has it; ports are those of ``scenario.PORTS``."""
+    spread: Spread
+    """Of its pools."""
     reasons: frozenset[Reason]
     """What it would report."""
 

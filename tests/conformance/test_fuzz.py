@@ -16,7 +16,8 @@ from tests.conformance.mutations import MUTATIONS, Mutation
 from tests.conformance.oracle import Oracle
 from tests.conformance.target import Target
 
-CASES = 300
+CASES, FEWER = 300, 100
+"""Random lives; fewer for a target that differs from another one in where slots come from."""
 SEED = int(os.environ.get("EVENKEEL_FUZZ_SEED", "20261120"))
 """The same every time, so that a change is what breaks it; ``python -m tests.conformance.fuzz`` draws its own."""
 MOST = 2_000
@@ -29,7 +30,7 @@ def test_target_and_oracle_agree(target: Target) -> None:
     if isinstance(target, Oracle):
         pytest.skip("the oracle is what targets are compared with")
     print(f"EVENKEEL_FUZZ_SEED={SEED}")
-    search(target, CASES, SEED)
+    search(target, FEWER if target.name in ("ovs-bits", "ovs-own") else CASES, SEED)
 
 
 class Damaged(Oracle):

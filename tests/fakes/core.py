@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from controller.app.assembly import App
-from controller.core.fleet import SwitchTask
 from controller.core.journal import Journal
+from controller.core.switchtask import SwitchTask
 from controller.model.load import load_text
 from controller.model.reload import IntentFile
 from controller.plan.duty import PlanInput

@@ -16,7 +16,7 @@ def former(state: PoolState) -> bytes:
     with np.load(io.BytesIO(dump(state)), allow_pickle=False) as kept:
         arrays = dict(kept)
     head = json.loads(arrays["head"].tobytes())
-    del head["tracks"]
+    del head["tracks"], head["spread"]
     arrays["head"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
     out = io.BytesIO()
     np.savez(out, **arrays)

@@ -10,6 +10,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from controller.core.hashing import QUESTIONS, Question
+from controller.frames.tuple import tuple_of
+from controller.spec.types import OpenFlowPlacement
+from flows.fields import FIELDS
+from flows.stages.slotted import HASHED, SLOW
+from flows.tables import Kind, Placed
 from tests.fakes.tables import FLOW_MOD, GROUP_MOD, METER_MOD, Entry, Key, Refusal, Tables, match_struct
 
 VERSION = 4
@@ -65,6 +71,8 @@ class FakeSwitch:
     """Cleared: nothing more is read from the connection."""
     hang_up_after: int | None = None
     """Close the connection abruptly after so many more mods."""
+    mixes: Callable[[int], int] | None = int
+    """What its datapath makes of the hash that it should have; None: it never tells."""
     generation: int = 0
     """Generation id of the last role request that was obeyed."""
 
@@ -144,9 +152,7 @@ class FakeSwitch:
         elif kind == MULTIPART_REQUEST:
             self._multipart(message, xid)
         elif kind == PACKET_OUT:
-            in_port, length = struct.unpack_from("!IH", message, 12)
-            self.packets_out.append(PacketOut(in_port, message[24 : 24 + length], message[24 + length :]))
-            self._judge(message, xid)
+            self._let_out(message, xid)
         elif kind == ECHO_REQUEST:
             self._reply(kind, ECHO_REPLY, xid, message[8:])
         elif kind == FEATURES_REQUEST:
@@ -159,6 +165,22 @@ class FakeSwitch:
             self._role(message, xid)
         elif kind not in (HELLO, ECHO_REPLY, SET_CONFIG, ERROR):
             self._refuse(BAD_TYPE, message, xid)
+
+    def _let_out(self, message: bytes, xid: int) -> None:
+        in_port, length = struct.unpack_from("!IH", message, 12)
+        self.packets_out.append(PacketOut(in_port, message[24 : 24 + length], message[24 + length :]))
+        if not self._judge(message, xid):
+            self.answer_hash(self.packets_out[-1].data)
+
+    def answer_hash(self, frame: bytes) -> None:
+        """Answer if this is a question for the datapath's hash."""
+        flow = tuple_of(frame)
+        question = None if flow is None else Question(*flow[:4])
+        if self.mixes is None or question not in QUESTIONS or question is None:
+            return
+        said = {HASHED: self.mixes(question.hash), SLOW: self.mixes(question.hash) & 0xFFFF}
+        tlvs = b"".join(FIELDS[name].tlv(value) for name, value in said.items())
+        self.packet_in(Placed(OpenFlowPlacement()).cookie(Kind.HASH), tlvs, frame)
 
     def _role(self, message: bytes, xid: int) -> None:
         (generation,) = struct.unpack_from("!Q", message, 16)

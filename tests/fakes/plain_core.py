@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from controller.core.fleet import SwitchTask
+from controller.core.switchtask import SwitchTask
 from controller.southbound.openflow import events as openflow
 from controller.spec.types import Intent, Switch
 from tests.fakes.core import PlainDriver, Stream, Whole, intent_file, play, until, whole

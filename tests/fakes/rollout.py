@@ -9,11 +9,12 @@ from functools import partial
 from typing import Any, cast
 
 from controller.core.cells import Cell, Readable
-from controller.core.fleet import Fleet, SwitchTask
+from controller.core.fleet import Fleet
 from controller.core.pinning import Pinning
 from controller.core.presence import Presence
 from controller.core.rollout import Rollout
 from controller.core.state import Names
+from controller.core.switchtask import SwitchTask
 from controller.core.targets import Targets
 from controller.plan.duty import PlanInput, world_of
 from controller.plan.pins import PinBook

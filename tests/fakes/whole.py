@@ -21,6 +21,7 @@ from flows.stages import (
     memory,
     pin,
     respond,
+    slotted,
 )
 
 
@@ -31,6 +32,8 @@ def target(duty: SwitchSpec) -> Target:
     meters: list[Meter] = []
     slots = {}
     if Role.LB in roles:
+        hashes = slotted.group(here.placed)
+        groups = {hashes.id: hashes}
         meters = guard.meters(here.placed, list(duty.listeners))
         slots = {number: item.table for number, item in duty.pools.items()}
     elif Role.EDGE in roles:
@@ -58,7 +61,7 @@ def _flows(here: Here, duty: SwitchSpec) -> Iterator[Flow]:
 
 
 def _lb(here: Here, duty: SwitchSpec) -> Iterator[Flow]:
-    for static in (guard, pin, memory, choose, fate, icmp, fragment):
+    for static in (guard, slotted, pin, memory, choose, fate, icmp, fragment):
         yield from static.static(here)
     yield backend.too_big(here)
     for vip in duty.vips:
@@ -71,6 +74,7 @@ def _lb(here: Here, duty: SwitchSpec) -> Iterator[Flow]:
             yield from backend.flows(here, item, real)
     for pool in duty.pools.values():
         yield from choose.pool(here, pool.id, pool.slots, pool.period)
+        yield from slotted.pool(here, pool)
         yield from memory.old(here, pool.id, pool.period)
         for real in pool.backends:
             yield from (*backend.nexthop(here, real), fate.keeps(here, real), *fate.special(here, real))

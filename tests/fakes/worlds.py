@@ -7,6 +7,7 @@ from controller.plan.duty import PlanInput, world_of
 from controller.plan.p4needs import group_names
 from controller.plan.pins import PinBook
 from controller.plan.progress import advance, with_groups
+from controller.plan.spreads import Answers, unlike
 from controller.plan.tables import Tables, Verdicts
 from controller.spec.types import Intent, Role
 
@@ -20,8 +21,15 @@ def world(intent: Intent, tables: Tables, pins: PinBook, admitted: frozenset[str
     return world_of(intent, tables, pins, admitted, {vip.name: vip.owners[0] for vip in intent.vips})
 
 
-def step(tables: Tables, old: Intent, new: Intent, verdicts: Verdicts, now: float) -> Tables:
+def step(
+    tables: Tables,
+    old: Intent,
+    new: Intent,
+    verdicts: Verdicts,
+    now: float,
+    answers: Answers = unlike,
+) -> Tables:
     """The tables at ``now``, once ``new`` took the place of ``old``, with ids for the groups of P4 switches."""
     made = tables if old is new else accept(tables, old, new, now)
-    made = advance(made, new, verdicts, now)
+    made = advance(made, new, verdicts, now, answers=answers)
     return with_groups(made, group_names(world(new, made, PinBook())), now)

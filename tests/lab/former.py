@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> None:
 
     history.dump = former
     for name, kind in kinds.KINDS.items():
-        kinds.KINDS[name] = replace(kind, tracks=False)
+        kinds.KINDS[name] = replace(kind, tracks=False, spreads=False)
     app(arguments)
 
 

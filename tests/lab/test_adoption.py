@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from controller.app.guest import CONFIG, STATE
-from controller.core.fleet import AUDIT
+from controller.core.switchtask import AUDIT
 from controller.spec.types import OpenFlowPlacement
 from flows.messages import COOKIE_SHIFT
 from tests.lab.conftest import MakeLab, eventually

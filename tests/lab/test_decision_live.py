@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from controller.decision import DecidedBy, Decision, Tell, after, decide
+from controller.hashes import Slotting
 from controller.lbstate import ConnectionKey, Generation, LbState, Packet, Remembered
 from controller.plan.pins import PinKey
 from controller.spec.slots import SlotTable
+from controller.spec.spread import Spread
 from controller.spec.switch import (
     MIGRATED,
     BackendSpec,
@@ -67,6 +69,8 @@ class Scene:
     turned: bool = False
     """Whether the next generation of zones has begun."""
     period: int = 0
+    spread: Spread = Spread.OWN
+    """Of the listeners that remember connections of tracked slots alone."""
 
     def vips(self) -> list[VipSpec]:
         generation = 2 if self.turned else 1
@@ -88,6 +92,8 @@ class Scene:
                 Mode.DR,
                 port == STICKY,
                 remembers=port != TRACKED,
+                spread=self.spread if port == TRACKED else Spread.OWN,
+                slots=SLOTS,
             )
             for vip in vips
             for port, protocol in PROTOCOLS.items()
@@ -97,12 +103,9 @@ class Scene:
             BackendSpec(n, POOL, (ip_address(f"10.1.0.{n}"),), None, (2,), self.fates.get(n, Fate.NORMAL))
             for n in BACKENDS
         )
+        by_id = {item.id: item for item in listeners}
         pins = tuple(
-            HeldPin(
-                PinSpec(n, key.listener, PROTOCOLS[key.listener % 1000], key.source, key.port, backend),
-                PinRole.REPORTER,
-                0,
-            )
+            HeldPin(_pin(n, by_id[key.listener], key, backend), PinRole.REPORTER, 0)
             for n, (key, backend) in enumerate(self.pins.items(), 1)
         )
         end = SlotTable(np.full(SLOTS, 1, np.uint16), np.zeros(SLOTS, np.uint16))
@@ -114,6 +117,7 @@ class Scene:
                 tuple(replace(real, pool=TRACKED_POOL) for real in reals),
                 self.tracked,
                 self.period,
+                self.spread,
             ),
             LAST_POOL: PoolSpec(
                 LAST_POOL, SLOTS, (replace(reals[0], pool=LAST_POOL, fate=Fate.NORMAL),), end
@@ -123,6 +127,12 @@ class Scene:
 
     def target(self) -> Target:
         return pipeline.target(self.duty())
+
+
+def _pin(number: int, listener: ListenerSpec, key: PinKey, backend: int) -> PinSpec:
+    found = Slotting.of(listener, SLOTS, "ovs-jenkins").slot(key.source, key.port)
+    slot = None if listener.spread is Spread.OWN else found
+    return PinSpec(number, listener.id, listener.protocol, key.source, key.port, backend, slot)
 
 
 def table(chance: random.Random, moving: float = 0.0, empty: float = 0.0, watched: bool = False) -> SlotTable:
@@ -222,7 +232,7 @@ def scenes(chance: random.Random) -> list[Scene]:
     ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def switch(make_lab: MakeLab) -> BareSwitch:
     return BareSwitch(make_lab(TOPOLOGY), HERE)
 
@@ -237,13 +247,16 @@ def reported(switch: BareSwitch) -> tuple[int, int]:
     return sum(switch.packets(cookie(kind, pool)) for kind in _TOLD for pool in (POOL, TRACKED_POOL)), resets
 
 
-def test_a_live_switch_decides_and_reports_every_packet_as_the_oracle_says(switch: BareSwitch) -> None:
+@pytest.mark.parametrize("spread", list(Spread))
+def test_a_live_switch_decides_and_reports_every_packet_as_the_oracle_says(
+    switch: BareSwitch, spread: Spread
+) -> None:
     chance = random.Random(7)
     state = LbState((), {})
     seen: Counter[DecidedBy] = Counter()
     exceptions = 0
     is_turned = False
-    for scene in scenes(chance):
+    for scene in (replace(each, spread=spread) for each in scenes(chance)):
         switch.hold(scene.target())
         memory = state.memory if scene.turned == is_turned else aged(state.memory)
         is_turned = scene.turned

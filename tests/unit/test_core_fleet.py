@@ -9,10 +9,11 @@ from ipaddress import ip_address
 
 import pytest
 
-from controller.core import fleet as module
+from controller.core import switchtask as module
 from controller.core.audits import AT_A_TIME, AuditReader, AuditTurns
 from controller.core.cells import Cell
-from controller.core.fleet import OUTBOX, Fleet, SwitchTask
+from controller.core.fleet import Fleet
+from controller.core.switchtask import OUTBOX, SwitchTask
 from controller.core.targets import Targets
 from controller.plan.duty import PlanInput, world_of
 from controller.plan.pins import PinBook

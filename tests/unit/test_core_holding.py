@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.fleet import SwitchTask
 from controller.core.holding import Holdings
+from controller.core.switchtask import SwitchTask
 from controller.plan.duty import PlanInput
 from controller.plan.history import dump, load
 from controller.plan.pins import PinKey

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from controller import maglev, ovs_hash
+from controller import dp_hash, maglev, ovs_hash
 from controller.cli.decide import decide
 from controller.maglev import WeightedBackend
+from controller.spec.types import Protocol
 
 CONFIG = """
 sites:
@@ -57,6 +58,12 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
+def _slot(source: str, target: str) -> int:
+    """By the datapath's hash, from port 40,000 of the source."""
+    address, _, port = target.replace("[", "").replace("]", "").rpartition(":")
+    return dp_hash.slot(ip_address(source), ip_address(address), Protocol.TCP, 40_000, int(port), SLOTS)
+
+
 @pytest.mark.parametrize(
     ("source", "target", "udp", "hashed"),
     [
@@ -76,7 +83,7 @@ def test_answer_is_who_holds_the_slot_among_those_that_serve(
 ) -> None:
     assert decide(config, source, target, udp=udp, json_out=True) == 0
     answer = json.loads(capsys.readouterr().out)
-    slot = ovs_hash.slot(ip_address(hashed[0]), hashed[1], SLOTS)
+    slot = ovs_hash.slot(ip_address(hashed[0]), hashed[1], SLOTS) if udp else _slot(hashed[0], target)
     assert (answer["slot"], answer["backend"]) == (slot, NAMES[TABLE[slot]])
     assert (answer["pool"], answer["syn"]) == ("web", not udp)
     assert answer["stage"] == ("slot" if udp else "settled slot")
@@ -87,12 +94,13 @@ def test_text_names_listener_backend_reasons_and_what_is_presumed(
 ) -> None:
     assert decide(config, "10.0.0.11:40000", "10.0.0.100:80", flags="ack") == 0
     first, *reasons, presumed = capsys.readouterr().out.splitlines()
-    backend = NAMES[TABLE[ovs_hash.slot(ip_address("10.0.0.11"), 40_000, SLOTS)]]
+    backend = NAMES[TABLE[_slot("10.0.0.11", "10.0.0.100:80")]]
     assert (
         first == f"10.0.0.11:40000 -> 10.0.0.100:80 tcp  shop/tcp/80: {backend} of pool web, by settled slot"
     )
     assert [line.strip().partition(":")[0] for line in reasons] == ["listener", "pin", "slot"]
     assert presumed.startswith("presumed: every backend is healthy")
+    assert "lb switches' datapaths hash alike" in presumed
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.model.sharing import sharing
-from controller.plan.duty import PlanInput, duty, listener_number
+from controller.plan.duty import PlanInput, duty, listener_number, pin_rules
 from controller.plan.flowplan import FlowPlan
 from controller.plan.pins import LOG, PinBook, PinKey
 from controller.plan.pool import Health
+from controller.plan.spreads import Answers, alike, unlike
 from controller.plan.tables import Tables
 from controller.southbound.openflow.driver import OpenFlowDriver
 from controller.southbound.openflow.session import Session
@@ -79,7 +80,9 @@ NOW = 1000.0
 class Scene:
     """Switches, two VIPs, two pools that share backends, and what befalls them."""
 
-    def __init__(self) -> None:
+    def __init__(self, answers: Answers = alike) -> None:
+        """``answers``: whether datapaths hash as we do, and pins so name slots."""
+        self.answers = answers
         self.health: dict[str, dict[str, Health]] = {"web": {}, "api": {}}
         self.pins = PinBook()
         self.tables, self.before = Tables(), worlds.NOTHING
@@ -111,7 +114,7 @@ class Scene:
 
     def advance(self) -> None:
         intent = self.intent()
-        self.tables = worlds.step(self.tables, self.before, intent, self.health, self.now)
+        self.tables = worlds.step(self.tables, self.before, intent, self.health, self.now, self.answers)
         self.before = intent
 
     def world(self) -> PlanInput:
@@ -192,9 +195,11 @@ def messages(changes: Changes) -> list[list[bytes]]:
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.lists(EVENT, max_size=12))
-def test_a_continued_plan_is_the_plan_made_at_once(events: list[tuple[str, tuple[int, int, str]]]) -> None:
-    site = Scene()
+@given(st.lists(EVENT, max_size=12), st.sampled_from((alike, unlike)))
+def test_a_continued_plan_is_the_plan_made_at_once(
+    events: list[tuple[str, tuple[int, int, str]]], answers: Answers
+) -> None:
+    site = Scene(answers)
     plans = {each.name: FlowPlan() for each in SWITCHES}
     have = {name: plan.target(site.world(), site.switch(name)) for name, plan in plans.items()}
     for what, detail in events:
@@ -275,7 +280,9 @@ def test_places_of_a_pin_are_all_that_it_can_have() -> None:
         key = site.key(place, 9)
         site.pins.report("lb1", key, LISTENERS[place].protocol, 1)
         want = plan.with_pins(site.world())
-        assert want.flows.keys() - before.flows.keys() <= set(pin_stage.keys(Here.of(LB), *key))
+        rule = pin_rules(site.world(), LB)[key.listener]
+        slot = None if rule.slotting is None else rule.slotting.slot(key.source, key.port)
+        assert want.flows.keys() - before.flows.keys() <= set(pin_stage.keys(Here.of(LB), *key, slot))
         site.pins.stale(site.pins.pins[key].id)
         assert plan.with_pins(site.world()) == before
 
@@ -303,7 +310,7 @@ def test_a_switch_that_holds_its_plan_is_read_as_that_plan() -> None:
         reader = Reader(placed, {number: len(table.now) for number, table in want.slots.items()})
         for number in placed.tables:
             reader.table(number, b"".join(tables.flow_stats(number)))
-        return reader.result(b"", b"".join(tables.meter_config()), plan.made).target
+        return reader.result(b"".join(tables.group_desc()), b"".join(tables.meter_config()), plan.made).target
 
     assert read() is want
     key = next(k for k in tables.flows if k.table == placed.table(Stage.PIN) and k.priority)

@@ -81,6 +81,7 @@ FLOORS = (
             "controller.core.audits",
             "controller.core.fleet",
             "controller.core.holding",
+            "controller.core.switchtask",
             "controller.core.timers",
             "controller.core.watcher",
         ),
@@ -88,7 +89,10 @@ FLOORS = (
     ),
     Floor(
         "reports of OpenFlow",
-        ("controller.core.openflow_reports", "controller.core.trial", "controller.core.conntrack"),
+        (
+            *("controller.core.openflow_reports", "controller.core.openflow_fragments", "controller.core.trial"),
+            *("controller.core.conntrack",),
+        ),
         (*SOUTHBOUND, "clock", "rules", "fleet", "flows", "plan of OpenFlow", "OpenFlow", "OVSDB"),
     ),
     Floor(

@@ -15,9 +15,10 @@ from controller.app import assembly
 from controller.core import announce
 from controller.core.announce import Announcer
 from controller.core.cells import Cell
-from controller.core.fleet import Fleet, SwitchTask
+from controller.core.fleet import Fleet
 from controller.core.snapshot import Snapshot
 from controller.core.state import Links
+from controller.core.switchtask import SwitchTask
 from controller.core.targets import Targets
 from controller.plan import accept, p4needs, segments
 from controller.plan import progress as rules
@@ -37,9 +38,9 @@ def test_who_goes_and_comes_steps_no_pool_and_gets_its_groups_their_ids(
     core = whole(intent_file(tmp_path / "intent.yaml", "demo", "embedded"))
     advance, steps = rules.advance, []
 
-    def counted(tables: Tables, intent: Intent, verdicts: Verdicts, now: float, helds: rules.Helds) -> Tables:
+    def counted(tables: Tables, intent: Intent, verdicts: Verdicts, now: float, *rest: Any) -> Tables:
         steps.append(now)
-        return advance(tables, intent, verdicts, now, helds)
+        return advance(tables, intent, verdicts, now, *rest)
 
     monkeypatch.setattr(rules, "advance", counted)
     state = core.app.state

@@ -27,6 +27,7 @@ from flows.diff import Changes, describe, diff, leases
 from flows.entries import FlowBody, FlowKey, Target
 from flows.fields import FIELDS
 from flows.pipeline import target
+from flows.stages import slotted
 from flows.tables import BACKEND, LISTENER, Cookie, Kind, Meters, Placed, Stage
 
 ROUNDING = 0.5
@@ -150,6 +151,10 @@ class OpenFlowDriver(Driver[Target, Changes], HoldsPins[Target], Leases[Target],
             assert isinstance(packet, OpenFlowPacket), f"{type(packet).__name__} is no packet for OpenFlow"
             actions = packet.actions
         await self._session.send_packet(packet.frame, actions, CONTROLLER)
+
+    def hash_question(self, frame: bytes) -> Packet:
+        """A packet that comes back as a report, with its hash."""
+        return OpenFlowPacket(frame, pack_all(slotted.question(self.placed)))
 
     async def open_links(self, ports: Set[int]) -> None:
         """Let edges behind these ports send, by the switch's OVSDB. Raises OvsdbError, SwitchError."""

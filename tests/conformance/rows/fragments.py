@@ -5,7 +5,7 @@ from __future__ import annotations
 from controller.spec.types import Mode, Protocol
 from tests.conformance.expect import Home, Lost, Same, To
 from tests.conformance.packets import SMALL
-from tests.conformance.row import Change, In, Row
+from tests.conformance.row import Change, Hear, In, Pass, Row, Until
 from tests.conformance.says import Connection, connections, opening
 from tests.conformance.scenario import EVERY_MODE, NEAR, Service, pool, server, web
 from tests.conformance.target import Can
@@ -17,6 +17,30 @@ _UDP = [service for service in EVERY_MODE if service.protocol is Protocol.UDP]
 
 def _c(service: Service, port: int = 40_000) -> Connection:
     return Connection("c1", port, service)
+
+
+def _tcp_pinned(version: int) -> Row:
+    c = _c(Service(Mode.DR, version))
+    standby = server("b1", group=1)
+    return Row(
+        f"fragmented-segment-pinned-v{version}",
+        "A connection that its pin keeps stays where it is in fragments too.",
+        web(standby),
+        (
+            In(c.syn(), To("b1")),
+            In(c.data(), To("b1"), reports=None),
+            Change(pool(standby, "b2")),
+            In(c.data(), To("b1"), reports=None),
+            In(c.data(), To("b1"), reports=None),
+            Hear(pins=1),
+            Pass(1_000),
+            In(c.data(), To("b1"), reports=None),
+            Pass(1_000),
+            In(c.data(), To("b1"), reports=None),
+            Until(In(c.data(size=_LARGE, fragments="12"), To("b1"), reports=None), within=5.0),
+        ),
+        needs=_NEEDS | {Can.TRACKS},
+    )
 
 
 def _of_unknown(service: Service) -> Row:
@@ -136,9 +160,12 @@ def _tcp(version: int) -> Row:
     c = _c(Service(Mode.DR, version))
     return Row(
         f"fragmented-segment-v{version}",
-        "TCP segments are seldom fragmented, but follow the same rule.",
+        "TCP segments are seldom fragmented, but follow the same rule, if need be once they are sent again.",
         web("b1"),
-        (In(c.syn(), To("b1")), In(c.data(size=_LARGE, fragments="12"), To("b1"))),
+        (
+            In(c.syn(), To("b1")),
+            Until(In(c.data(size=_LARGE, fragments="12"), To("b1"), reports=None), within=5.0),
+        ),
         needs=_NEEDS,
     )
 
@@ -153,4 +180,5 @@ ROWS = (
     *map(_small, _UDP),
     _to_nobody(),
     *map(_tcp, (4, 6)),
+    *map(_tcp_pinned, (4, 6)),
 )
