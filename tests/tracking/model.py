@@ -266,9 +266,8 @@ class World:
         one.old_heard |= one.age >= self.size.transition
 
     def _cut(self, number: int) -> bool:
-        # A site waits for its own switches alone: to the other one, what does not carry out a move is cut off too.
-        jammed = self.size.sites > 1 and self.lbs[number].jammed
-        return self.parted or self.lbs[number].unheard or jammed
+        # What does not carry out a move knows nothing of it, and so reports nothing: it is cut off, too.
+        return self.parted or self.lbs[number].unheard or self.lbs[number].jammed
 
     def close(self, key: int) -> None:
         """It is over; switches are not told."""

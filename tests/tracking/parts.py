@@ -109,7 +109,7 @@ class Connection:
     old_heard: bool = False
     """It has been heard since it was as old as ``transition``."""
     cut: bool = False
-    """Its last packet went through a switch or a site that was cut off, or whose reports were lost."""
+    """Its last packet went through a switch or a site that was cut off, did not do as told, or was not heard."""
     reused: bool = False
     """Its ports were pinned when it was opened, and some switch has not heard yet that this is over."""
     overtook: bool = False
