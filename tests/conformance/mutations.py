@@ -60,7 +60,7 @@ def _unwatched(table: SlotTable) -> SlotTable:
 
 def _untracked(table: SlotTable) -> SlotTable:
     """Every slot is settled."""
-    return replace(table, class_=np.zeros_like(table.class_))
+    return replace(_baseless(table), class_=np.zeros_like(table.class_))
 
 
 def _baseless(table: SlotTable) -> SlotTable:

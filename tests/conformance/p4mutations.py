@@ -255,8 +255,8 @@ MUTATIONS = (
     ),
     P4Mutation("what no SYN opened metered everywhere", _unasked, ("guard-midway-dr-v4-tcp",)),
     P4Mutation("draining is moving", _set("fate", 2, ".drain"), ("drain-nat-v4-tcp", "dies-dr-v6-tcp")),
-    P4Mutation("resetting is moving", _set("fate", 2, ".reset"), ("dies-then-reset",)),
-    P4Mutation("pins ignored", _keep("pinned"), ("pinned-dr-v4-tcp", "pin-to-a-draining-server")),
+    P4Mutation("resetting is moving", _set("fate", 2, ".reset"), ("dies-then-reset-dr-v4-tcp",)),
+    P4Mutation("pins ignored", _keep("pinned"), ("pinned-dr-v4-udp", "pin-to-a-draining-server")),
     P4Mutation(
         "nothing remembered", _digest(lambda _: _constant(0)), ("pool-grows-dr-v4-udp", "ages-dr-v4-tcp")
     ),
