@@ -277,8 +277,10 @@ class World:
         """One packet of a connection goes another way."""
         one = self.connections[key]
         assert one is not None
-        self.packet(number, key, False)
         one.crossed = True
+        if not any(site.pins[key] for site in self.sites):
+            one.risked = self._risk(one, key) or ""
+        self.packet(number, key, False)
 
     def _risk(self, one: Connection, key: int) -> str | None:
         """Why the connection was at risk, in DESIGN's words; None: it was not."""
@@ -288,8 +290,8 @@ class World:
             return "silent for longer than memory_timeout"
         if one.overtook:
             return "ports used again before the pin was there"
-        if one.followed and one.cut:
-            return "ports used again, and its report was lost"
+        if one.risked or (one.followed and one.cut):
+            return one.risked or "ports used again, and its report was lost"
         if not one.crossed:
             return None
         for holds, why in (

@@ -120,6 +120,8 @@ class Connection:
     """It was silent for longer than ``memory``."""
     given: bool = False
     """Its backend has given its connections away."""
+    risked: str = ""
+    """Why it was at risk when a packet of its went another way: what came of that may show later."""
     crossed: bool = False
     """Its packets have come, or come from now on, to another switch than those before."""
 
