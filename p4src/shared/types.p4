@@ -107,7 +107,7 @@ struct local_t {
     bit<1> slot_ages;    // what is old is told of, wherever it goes
     bit<1> recalled;     // memory was asked
     bit<2> fate;
-    bit<1> anew;         // decided by the slot, whatever was remembered
+    bit<1> again;        // decided by the slot, whatever was remembered
     bit<16> backend;
     bit<16> bucket;      // bits for ECMP
     bit<16> group;       // next hops; 0: routed

@@ -62,7 +62,7 @@ control Choose(inout local_t local, inout bit<8> tell, inout bit<8> punt, inout 
             by_base = true;
         }
         if (local.backend != 0 && !fate.apply().hit) {
-            local.anew = 1;
+            local.again = 1;
             local.backend = 0;
             by_pin = false;
             tell = 0;
@@ -81,7 +81,7 @@ control Choose(inout local_t local, inout bit<8> tell, inout bit<8> punt, inout 
             local.done = 1;
         } else if (local.backend == 0 || local.fate == FATE_MOVE || local.fate == FATE_RESET
                    || (local.fate == FATE_DRAIN && opens == 1 && local.sticky == 0)) {
-            local.anew = 1;
+            local.again = 1;
             local.backend = local.slot_now;
         } else if (local.fate == FATE_DRAIN && local.syn == 1 && local.way == NO_WAY && local.sticky == 0
                    && local.fullnat == 0) {
@@ -130,7 +130,7 @@ control Choose(inout local_t local, inout bit<8> tell, inout bit<8> punt, inout 
             local.done = 1;
         }
         // What only a pin knows is not for the memory.
-        if (by_pin && local.anew == 0) {
+        if (by_pin && local.again == 0) {
             local.way = NO_WAY;
         }
     }

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from tests.bench import web
 from tests.bench.rig import ROOT, Rig, lab, require, topology
 from topo import model
 from topo.ovs import MAX_IDLE_MS
@@ -45,27 +46,6 @@ function setup(thread)
   made = made + 1
   thread.addr = wrk.lookup(addresses[made % #addresses + 1], "{port}")[1]
 end
-"""
-_NGINX = """
-user root;
-worker_processes 1;
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx.log crit;
-worker_rlimit_nofile 20000;
-events {{ worker_connections 15000; }}
-http {{
-  access_log off;
-  keepalive_timeout 3600s;
-  keepalive_requests 1000000;
-  client_body_temp_path {folder};
-  server {{
-    listen 8088 backlog=4096;
-    listen 8089 backlog=4096;
-    listen 8090 backlog=4096;
-    location / {{ return 200 "{name}\\n"; }}
-  }}
-}}
 """
 
 
@@ -152,12 +132,7 @@ class _Bench:
 
     def start(self) -> None:
         """Servers, controller, held connections."""
-        for name in SERVERS:
-            folder = self.rig.folder / name
-            folder.mkdir()
-            (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, name=name))
-            argv = [self.paths["nginx"], "-p", str(folder), "-c", str(folder / "nginx.conf")]
-            self.rig.start(name, argv, stderr=subprocess.DEVNULL)
+        web.serve(self.rig, self.paths["nginx"], SERVERS, [way.http for way in (PLAIN, NAT, FULLNAT)])
         for port in (PLAIN.stream, NAT.stream, FULLNAT.stream):
             argv = [self.paths["iperf3"], "--server", "--port", str(port)]
             self.rig.start(SERVERS[0], argv, stdout=subprocess.DEVNULL)

@@ -14,7 +14,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
@@ -24,6 +23,7 @@ from controller.plan.pool import PoolState
 from controller.plan.tables import Tables
 from controller.spec.spread import Spread
 from controller.spec.types import Intent
+from tests.bench import web
 from tests.bench.rig import Rig, lab, require, topology
 from topo import model
 from topo.plan import UNDERLAY_TABLE
@@ -46,24 +46,6 @@ _MAX_IDLE = 10_000
 _WARM = 1
 """Seconds before each measurement."""
 _SWITCH = "sw1"
-_NGINX = """
-user root;
-worker_processes 1;
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx.log crit;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder};
-  server {{
-    listen {port} backlog=4096;
-    location / {{ return 200 "{name}\\n"; }}
-  }}
-}}
-"""
-_LATER = 60.0
-"""Seconds by which programs may end late on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -101,13 +83,11 @@ def run() -> dict[str, object]:
 def _in_lab(paths: dict[str, str], way: Way) -> list[dict[str, object]]:
     with lab(_plan(), tso=False) as rig:
         _address(rig)
-        for name in SERVERS:
-            _serve(rig, paths["nginx"], name)
+        web.serve(rig, paths["nginx"], SERVERS, [PORT])
         journal = rig.controller(module="tests.bench.spreads")
         journal.wait(lambda events: any(e["event"] == "synced" for e in events), "its switch synced")
-        bench = _Bench(rig, paths["wrk"])
-        bench.answers(way)
-        return bench.measure(way)
+        web.answers(rig, CLIENT, str(way.vip), PORT)
+        return _Bench(rig, paths["wrk"]).measure(way)
 
 
 def _plan() -> model.Topology:
@@ -152,13 +132,6 @@ def _address(rig: Rig) -> None:
     rig.lab.vsctl(_SWITCH, "set", "Open_vSwitch", ".", f"other_config:max-idle={_MAX_IDLE}")
 
 
-def _serve(rig: Rig, nginx: str, name: str) -> None:
-    folder = rig.folder / name
-    folder.mkdir()
-    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, name=name, port=PORT))
-    rig.start(name, [nginx, "-p", str(folder), "-c", str(folder / "nginx.conf")], stderr=subprocess.DEVNULL)
-
-
 class _Bench:
     """The measurements in one lab."""
 
@@ -167,20 +140,6 @@ class _Bench:
         self._wrk = wrk
         hosts = rig.lab.fabric.hosts
         self._servers = [str(hosts[name].addresses[0].ip) for name in SERVERS]
-
-    def answers(self, way: Way) -> None:
-        """Until it does. Raises RuntimeError."""
-        limit = time.monotonic() + _LATER
-        while time.monotonic() < limit:
-            with self._rig.lab.socket(CLIENT) as sock:
-                sock.settimeout(1.0)
-                try:
-                    sock.connect((way.vip, PORT))
-                except OSError:
-                    time.sleep(0.2)
-                else:
-                    return
-        raise RuntimeError(f"{way.name} did not answer within {_LATER:g} s")
 
     def measure(self, way: Way) -> list[dict[str, object]]:
         """A row for plain forwarding, and one for the way."""
@@ -192,13 +151,17 @@ class _Bench:
 
     def _once(self, way: Way) -> dict[str, float]:
         self._connections(way, _WARM)
-        used, upcalls, entries = self._rig.switch_cpu(_SWITCH), self._upcalls(), self._entries()
+        used, upcalls, entries = (
+            self._rig.switch_cpu(_SWITCH),
+            self._upcalls(),
+            web.entries(self._rig, _SWITCH),
+        )
         made = self._connections(way, SECONDS)
         return {
             "cps": made / SECONDS,
             "switch_us": 1e6 * (self._rig.switch_cpu(_SWITCH) - used) / made,
             "upcalls": (self._upcalls() - upcalls) / made,
-            "entries": (self._entries() - entries) / made,
+            "entries": (web.entries(self._rig, _SWITCH) - entries) / made,
             "megaflows": self._counted("dpctl/show", r"flows: (\d+)"),
         }
 
@@ -210,25 +173,14 @@ class _Bench:
             user = ["setpriv", f"--reuid={_USERS + n}", "--clear-groups", *argv]
             url = f"http://{targets[n % len(targets)]}:{PORT}/"
             running.append(self._rig.start(CLIENT, [*user, url], stdout=subprocess.PIPE, text=True))
-        return sum(_made(each) for each in running)
+        return sum(web.made(each) for each in running)
 
     def _upcalls(self) -> float:
         return self._counted("dpctl/show", r"missed:(\d+)")
 
-    def _entries(self) -> float:
-        return float(self._rig.lab.appctl(_SWITCH, "dpctl/ct-get-nconns"))
-
     def _counted(self, command: str, what: str) -> float:
         said = self._rig.lab.appctl(_SWITCH, command)
         return float(sum(int(number) for number in re.findall(what, said)))
-
-
-def _made(client: subprocess.Popen[str]) -> int:
-    said, _ = client.communicate(timeout=_LATER)
-    made = re.search(r"(\d+) requests in", said)
-    if client.returncode or made is None:
-        raise RuntimeError(f"wrk: {said.strip()[-300:]}")
-    return int(made[1])
 
 
 def _row(name: str, found: dict[str, list[dict[str, float]]]) -> dict[str, object]:

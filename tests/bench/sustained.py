@@ -8,10 +8,10 @@ shorter or longer.
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import time
 
+from tests.bench import web
 from tests.bench.rig import Rig, lab, require, topology
 from topo import model
 
@@ -23,24 +23,6 @@ VIP, PORT = "10.0.0.100", 8088
 _CONNECTIONS = 3
 """Of each client at a time."""
 _SWITCH = "sw1"
-_NGINX = """
-user root;
-worker_processes 1;
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx.log crit;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder};
-  server {{
-    listen {port} backlog=4096;
-    location / {{ return 200 "{name}\\n"; }}
-  }}
-}}
-"""
-_LATER = 60.0
-"""Seconds by which the programs may end late on a busy machine."""
 
 
 def run() -> dict[str, object]:
@@ -69,24 +51,23 @@ def _plan(mode: str) -> model.Topology:
 
 
 def _measure(rig: Rig, paths: dict[str, str], mode: str) -> dict[str, object]:
-    for name in SERVERS:
-        _serve(rig, paths["nginx"], name)
+    web.serve(rig, paths["nginx"], SERVERS, [PORT])
     journal = rig.controller()
     journal.wait(lambda events: any(e["event"] == "synced" for e in events), "its switch synced")
-    _answers(rig)
-    before, used = _entries(rig), rig.switch_cpu(_SWITCH)
+    web.answers(rig, CLIENTS[0], VIP, PORT)
+    before, used = web.entries(rig, _SWITCH), rig.switch_cpu(_SWITCH)
     argv = [paths["wrk"], "-t", "1", "-c", str(_CONNECTIONS), "-d", f"{SECONDS}s", "-H", "Connection: close"]
     clients = [
         rig.start(client, [*argv, f"http://{VIP}:{PORT}/"], stdout=subprocess.PIPE, text=True)
         for client in CLIENTS
     ]
-    most, end = 0, time.monotonic() + SECONDS + _LATER
+    most, end = 0, time.monotonic() + SECONDS + web.LATER
     while any(client.poll() is None for client in clients) and time.monotonic() < end:
-        most = max(most, _entries(rig) - before)
+        most = max(most, web.entries(rig, _SWITCH) - before)
         time.sleep(1.0)
     used = rig.switch_cpu(_SWITCH) - used
-    made = sum(_made(client) for client in clients)
-    left = _entries(rig) - before
+    made = sum(web.made(client) for client in clients)
+    left = web.entries(rig, _SWITCH) - before
     return {
         "mode": mode,
         "connections": made,
@@ -96,38 +77,3 @@ def _measure(rig: Rig, paths: dict[str, str], mode: str) -> dict[str, object]:
         "entries_per_connection": round(max(most, left) / made, 4),
         "switch_us": round(1e6 * used / made),
     }
-
-
-def _serve(rig: Rig, nginx: str, name: str) -> None:
-    folder = rig.folder / name
-    folder.mkdir()
-    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, name=name, port=PORT))
-    rig.start(name, [nginx, "-p", str(folder), "-c", str(folder / "nginx.conf")], stderr=subprocess.DEVNULL)
-
-
-def _answers(rig: Rig) -> None:
-    """Until the VIP answers. Raises RuntimeError."""
-    limit = time.monotonic() + _LATER
-    while time.monotonic() < limit:
-        with rig.lab.socket(CLIENTS[0]) as sock:
-            sock.settimeout(1.0)
-            try:
-                sock.connect((VIP, PORT))
-            except OSError:
-                time.sleep(0.2)
-            else:
-                return
-    raise RuntimeError(f"the VIP did not answer within {_LATER:g} s")
-
-
-def _made(client: subprocess.Popen[str]) -> int:
-    said, _ = client.communicate(timeout=_LATER)
-    made = re.search(r"(\d+) requests in", said)
-    if client.returncode or made is None:
-        raise RuntimeError(f"wrk: {said.strip()[-300:]}")
-    return int(made[1])
-
-
-def _entries(rig: Rig) -> int:
-    """Conntrack entries of the switch."""
-    return int(rig.lab.appctl(_SWITCH, "dpctl/ct-get-nconns"))

@@ -64,7 +64,7 @@ def _untracked(table: SlotTable) -> SlotTable:
 
 
 def _baseless(table: SlotTable) -> SlotTable:
-    """Tracked slots name nobody for what is not remembered."""
+    """Tracked slots name no backend for what is not remembered."""
     return replace(table, base=np.zeros_like(table.base), home=np.zeros_like(table.home))
 
 

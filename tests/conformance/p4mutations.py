@@ -152,15 +152,20 @@ def _value(node: dict[str, Any]) -> int | None:
     return int(node["value"], 16) if node.get("type") == "hexstr" else None
 
 
-def _unasked(program: Program) -> int:
-    """The guard does not ask whether memory was asked."""
+def _equals(program: Program, side: str, name: str) -> list[dict[str, Any]]:
+    """Where the pipeline asks whether two things are equal, one of them of this name."""
     ingress = next(each for each in program["pipelines"] if each["name"] == "ingress")
-    found = [
+    return [
         node
         for each in ingress["conditionals"]
         for node in _nodes(each["expression"])
-        if node.get("op") == "==" and _name(node["left"]) == "recalled"
+        if node.get("op") == "==" and _name(node[side]) == name
     ]
+
+
+def _unasked(program: Program) -> int:
+    """The guard does not ask whether memory was asked."""
+    found = _equals(program, "left", "recalled")
     for node in found:
         node["left"] = copy.deepcopy(node["right"])
     return len(found)
@@ -170,13 +175,7 @@ def _digest(left: Callable[[dict[str, Any]], Any]) -> Damage:
     """What a cell's digest is compared with the connection's as."""
 
     def damage(program: Program) -> int:
-        ingress = next(each for each in program["pipelines"] if each["name"] == "ingress")
-        found = [
-            node
-            for each in ingress["conditionals"]
-            for node in _nodes(each["expression"])
-            if node.get("op") == "==" and _name(node["right"]) == "digest"
-        ]
+        found = _equals(program, "right", "digest")
         for node in found:
             node["left"] = left(node)
         return len(found)
