@@ -42,7 +42,6 @@ class Oracle:
     def has(self, what: Can) -> bool:
         """See ``Target``."""
         return what in (
-            Can.TRACKS,
             Can.MEMORY_CLOCK,
             Can.GENERATIONS,
             Can.FULLNAT_PINS,

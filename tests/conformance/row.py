@@ -101,7 +101,7 @@ class In:
         wires = [wire for each in sent for wire in each]
         wanted = (self.reports or frozenset()) & play.target.reasons
         if not play.target.has(Can.FULLNAT_PINS) and any(_fullnat(say) for say in says):
-            wanted -= {Reason.EXCEPTION, Reason.YOUNG, Reason.FOUND}
+            wanted -= {Reason.EXCEPTION, Reason.FOUND}
 
         def gots(heard: Heard) -> list[Got]:
             if len(says) == 1:
@@ -114,33 +114,33 @@ class In:
                 self.expect.check(gots(heard), play.log)
             except Wrong:
                 return False
-            return wanted <= _reasons(play.target, heard, wanted)
+            return wanted <= _reasons(heard, wanted)
 
         heard = play.target.exchange(wires, complete, within)
         went = self.expect.check(gots(heard), play.log)
-        reasons = _reasons(play.target, heard, wanted)
+        reasons = _reasons(heard, wanted)
         if self.reports is not None and reasons != wanted:
             raise Wrong(f"reported {sorted(reasons)}, wanted {sorted(wanted)}")
         play.log.last.update(went)
         play.log.translated |= went.keys()
-        play.heard += [each for each in heard.reports if _counts(play.target, each.reason)]
+        play.heard += [each for each in heard.reports if _counts(each.reason)]
 
     def _wires(self, say: Say, log: Log, mark: bytes) -> tuple[Wire, ...]:
         plain = say.wires(log, mark)
         return tuple(w if self.tag is None else Wire(w.port, self.tag.put(w.frame)) for w in plain)
 
 
-def _counts(target: Target, reason: Reason) -> bool:
-    return reason is not Reason.YOUNG or not target.has(Can.TRACKS)
+def _counts(reason: Reason) -> bool:
+    """Young connections are told of for as long as their slot is tracked: lives against the rule ask for that."""
+    return reason is not Reason.YOUNG
 
 
-def _reasons(target: Target, heard: Heard, wanted: frozenset[Reason]) -> frozenset[Reason]:
+def _reasons(heard: Heard, wanted: frozenset[Reason]) -> frozenset[Reason]:
     """Why the switch told of connections, as far as rows may ask.
 
-    One that it found, and did not see open, is as good as an exception. One that tracks slots tells of young ones for
-    longer than others do.
+    One that it found, and did not see open, is as good as an exception.
     """
-    reasons = frozenset(each.reason for each in heard.reports if _counts(target, each.reason))
+    reasons = frozenset(each.reason for each in heard.reports if _counts(each.reason))
     if Reason.FOUND in reasons and not wanted & {Reason.FOUND}:
         reasons = reasons - {Reason.FOUND} | wanted & {Reason.EXCEPTION}
     return reasons

@@ -39,7 +39,6 @@ class Can(StrEnum):
     GUARDS = "rates of new connections"
     CONTROLLER = "packets that the controller sends"
     PINS_SEEN = "reports of pins that a switch holds for another one"
-    TRACKS = "tracked and settled slots: it remembers every connection"
     MEMORY_CLOCK = "memory that ages by the suite's clock"
     GENERATIONS = "memory in generations and watched slots, as the fuzzer's oracle has them"
     FULLNAT_PINS = "pins of fullnat connections, whose ports no other switch has"

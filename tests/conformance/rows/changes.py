@@ -13,7 +13,6 @@ from tests.conformance.scenario import DR, EVERY_MODE, NEAR, STICKY, Service, po
 from tests.conformance.target import Reason
 
 EXCEPTION, RESET = frozenset({Reason.EXCEPTION}), frozenset({Reason.RESET})
-YOUNG = frozenset({Reason.YOUNG})
 _STANDBY = server("b1", group=1)
 """Serves alone until b2 comes, which takes every slot from it; it lives on with what it has."""
 _ALONE, _BOTH = pool(_STANDBY), pool(_STANDBY, "b2")
@@ -39,7 +38,7 @@ def _slot_moves(service: Service) -> Row:
             In(old.data(), To("b1"), reports=EXCEPTION),
             In(idle.data(), To("b1")),
             In(idle.data(), To("b1"), reports=EXCEPTION),
-            In(new.data(), To("b2"), reports=YOUNG),
+            In(new.data(), To("b2")),
         ),
     )
 
@@ -90,7 +89,7 @@ def _young_until_settled() -> Row:
             Change(_BOTH),
             In(new.syn(), To("b2")),
             In(new.syn(), To("b2")),
-            In(new.data(), To("b2"), reports=YOUNG),
+            In(new.data(), To("b2")),
             Pass(120),
             In(new.data(), To("b2")),
         ),
@@ -106,7 +105,7 @@ def _young_becomes_an_exception() -> Row:
         (
             Change(pool(server("b1", group=2), server("b2", group=1))),
             In(new.syn(), To("b2")),
-            In(new.data(), To("b2"), reports=YOUNG),
+            In(new.data(), To("b2")),
             Change(pool(server("b1", group=2), server("b2", group=1), "b3")),
             In(new.data(), To("b2"), reports=EXCEPTION),
             Hear(pins=1),

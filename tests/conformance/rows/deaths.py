@@ -12,7 +12,6 @@ from tests.conformance.scenario import DR, DR_UDP, EVERY_MODE, NEAR, STICKY, Ser
 from tests.conformance.target import Can, Reason
 
 EXCEPTION, RESET = frozenset({Reason.EXCEPTION}), frozenset({Reason.RESET})
-YOUNG = frozenset({Reason.YOUNG})
 _TCP = [service for service in EVERY_MODE if service.protocol is Protocol.TCP]
 _UDP = [service for service in EVERY_MODE if service.protocol is Protocol.UDP]
 

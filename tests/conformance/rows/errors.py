@@ -14,7 +14,7 @@ from tests.conformance.target import Can, Reason
 _NEEDS = frozenset({Can.ICMP_ERRORS})
 _BACK = frozenset({Can.ANSWERS, Can.SERVER_ERRORS})
 _STANDBY = server("b1", group=1)
-_EXCEPTION, _YOUNG = frozenset({Reason.EXCEPTION}), frozenset({Reason.YOUNG})
+_EXCEPTION = frozenset({Reason.EXCEPTION})
 _TUNNELLED = [service for service in EVERY_MODE if service.mode is Mode.TUN]
 _TRANSLATED = [service for service in EVERY_MODE if service.mode in (Mode.NAT, Mode.FULLNAT)]
 
@@ -100,7 +100,7 @@ def _in_window(service: Service) -> Row:
             In(new.syn(), To("b2")),
             In(old.error(), ErrorAt("b1"), reports=None),
             In(new.error(), ErrorAt("b2"), reports=None),
-            In(new.data(), To("b2"), reports=_YOUNG),
+            In(new.data(), To("b2")),
         ),
         needs=_NEEDS,
     )

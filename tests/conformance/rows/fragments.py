@@ -39,7 +39,7 @@ def _tcp_pinned(version: int) -> Row:
             In(c.data(), To("b1"), reports=None),
             Until(In(c.data(size=_LARGE, fragments="12"), To("b1"), reports=None), within=5.0),
         ),
-        needs=_NEEDS | {Can.TRACKS},
+        needs=_NEEDS,
     )
 
 

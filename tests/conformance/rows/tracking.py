@@ -12,7 +12,6 @@ from tests.conformance.says import Connection, connections, going_on, opening
 from tests.conformance.scenario import DR, EVERY_MODE, Service, Setup, pool, server, web
 from tests.conformance.target import Can, Reason
 
-_NEEDS = frozenset({Can.TRACKS})
 _EXCEPTION, _FOUND, _STALE = (
     frozenset({each}) for each in (Reason.EXCEPTION, Reason.FOUND, Reason.PIN_STALE)
 )
@@ -43,7 +42,6 @@ def _settled(service: Service) -> Row:
             In(c.data(), To("b1")),
             In(stranger.data(), To("b1")),
         ),
-        needs=_NEEDS,
     )
 
 
@@ -62,7 +60,6 @@ def _moved(service: Service) -> Row:
             In(new.data(), To("b2")),
             In(new.data(), To("b2")),
         ),
-        needs=_NEEDS,
     )
 
 
@@ -83,7 +80,6 @@ def _lasts(service: Service) -> Row:
             In(stranger.data(), To("b2")),
             In(stranger.data(), To("b2")),
         ),
-        needs=_NEEDS,
     )
 
 
@@ -104,7 +100,7 @@ def _ages(service: Service) -> Row:
             Hear(pins=1),
             In(new.data(), To("b2")),
         ),
-        needs=_NEEDS | {Can.MEMORY_CLOCK},
+        needs=frozenset({Can.MEMORY_CLOCK}),
     )
 
 
@@ -125,7 +121,6 @@ def _moves_on() -> Row:
             In(second.data(), To("b2"), reports=_EXCEPTION),
             In(third.data(), To("b3")),
         ),
-        needs=_NEEDS,
     )
 
 
@@ -145,7 +140,6 @@ def _returns() -> Row:
             In(c.data(), To("b2"), reports=_FOUND),
             In(later.data(), To("b1")),
         ),
-        needs=_NEEDS,
     )
 
 
@@ -162,7 +156,6 @@ def _syn_again() -> Row:
             Change(_ALL),
             In(c.syn(), To("b2"), reports=_EXCEPTION),
         ),
-        needs=_NEEDS,
     )
 
 
@@ -185,7 +178,6 @@ def _pin_passed(service: Service) -> Row:
             Hear(pins=0),
             In(c.data(), To("b2")),
         ),
-        needs=_NEEDS,
     )
 
 
@@ -201,7 +193,7 @@ def _midway(service: Service) -> Row:
             Change(_BOTH),
             In(going_on(tracked), Between(0, _FLOOD // 2), reports=None),
         ),
-        needs=_NEEDS | {Can.GUARDS},
+        needs=frozenset({Can.GUARDS}),
     )
 
 
@@ -220,7 +212,6 @@ def _of_their_own() -> Row:
             *(In(going_on(some), To("b1"), reports=None) for some in old),
             *(In(opening(some), To("b2")) for some in new),
         ),
-        needs=_NEEDS,
     )
 
 
@@ -241,7 +232,7 @@ def _forgotten(service: Service) -> Row:
             In(c.syn(), To("b1")),
             In(c.data(), To("b1")),
         ),
-        needs=_NEEDS | {Can.MEMORY_CLOCK},
+        needs=frozenset({Can.MEMORY_CLOCK}),
     )
 
 
