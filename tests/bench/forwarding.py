@@ -229,7 +229,7 @@ class _Bench:
 
 
 def _row(name: str, found: dict[str, list[dict[str, float]]]) -> dict[str, object]:
-    row: dict[str, object] = {"mode": name}
+    row: dict[str, object] = {"way": name}
     for key in ("cps", "switch_us", *(f"gbit_{streams}" for streams in STREAMS)):
         values = [each[key] for each in found[name]]
         ratios = [mine[key] / plain[key] for mine, plain in zip(found[name], found["plain"], strict=True)]
