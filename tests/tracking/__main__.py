@@ -8,7 +8,10 @@ import time
 from collections import Counter
 
 from tests.tracking.explore import INSTANCES, explore
-from tests.tracking.walk import EVERYTHING, PARTING, TWO_SITES, Lost, walk
+from tests.tracking.walk import EVERYTHING, LARGE, PARTING, TURNING, TWO_SITES, Lost, walk
+
+
+_WAYS = ((EVERYTHING, LARGE), (PARTING, TWO_SITES), (TURNING, LARGE))
 
 
 def main() -> int:
@@ -36,7 +39,7 @@ def _walk(seed: int, count: int) -> bool:
     events, risks, settled = Counter[str](), Counter[str](), 0
     for each in range(seed, seed + count):
         try:
-            walked = walk(each, 3_000, PARTING, TWO_SITES) if each % 2 else walk(each, 3_000, EVERYTHING)
+            walked = walk(each, 3_000, *_WAYS[each % len(_WAYS)])
         except Lost as lost:
             print(lost)
             return False

@@ -30,6 +30,8 @@ INSTANCES: tuple[tuple[Size, Budget], ...] = (
     (Size(), {"tick": 5, "move": 1, "open": 1, "gone": 1, "reroute": 1}),
     (Size(sites=2), {"tick": 4, "move": 2, "open": 1, "part": 1, "reroute": 1}),
     (Size(slots=2, keys=2, backends=2), {"tick": 4, "move": 1, "open": 2}),
+    (Size(backends=2), {"tick": 7, "move": 3, "open": 1, "reroute": 1}),
+    (Size(slots=2, backends=2), {"tick": 11, "rehash": 1, "open": 1, "reroute": 1}),
 )
 """What is explored by command, in full."""
 

@@ -119,20 +119,8 @@ def _hasty(rehash: Rehash, held: Held, now: float, memory: float) -> bool:
     return rehash.written <= held.revision and held.pinned
 
 
-def _lossy_turn(of: Rehash, held: Held, now: float, memory: float) -> bool:
-    return rehash.ready(of, held._replace(lost=NEVER), now, memory)
-
-
-def _unpinned_turn(of: Rehash, held: Held, now: float, memory: float) -> bool:
-    return rehash.ready(of, held._replace(pinned=True), now, memory)
-
-
 def _classes_apart(state: Tracking) -> Tracking:
     return replace(rehash.turned(state), class_=np.full(len(state.now), 1, np.uint8))
-
-
-def _based_turn(state: Tracking) -> Tracking:
-    return replace(rehash.turned(state), base=state.base, base_until=state.base_until)
 
 
 MUTATIONS = {
@@ -156,10 +144,7 @@ MUTATIONS = {
     "a change of ways is not heeded": Rules(rerouted=lambda state: state),
     "a site ends base without the other": Rules(advance=_own_site),
     "slots turn before all has spoken": Rules(ready=_hasty),
-    "slots turn although reports were lost": Rules(ready=_lossy_turn),
-    "slots turn although pins are not there": Rules(ready=_unpinned_turn),
     "slots turn into another class": Rules(turned=_classes_apart),
-    "base outlives the turn": Rules(turned=_based_turn),
     "one idle switch ends a pin": Rules(idle_everywhere=False),
     "pins need a controller to end": Rules(idles_alone=False),
 }

@@ -31,7 +31,7 @@ from controller.spec.switch import CLASSES, MIGRATED
 from tests.tracking.explore import INSTANCES, explore
 from tests.tracking.mutations import MUTATIONS
 from tests.tracking.parts import Rules, Size
-from tests.tracking.walk import EVERYTHING, FAULTLESS, LARGE, PARTING, TWO_SITES, Lost, walk
+from tests.tracking.walk import EVERYTHING, FAULTLESS, LARGE, PARTING, TURNING, TWO_SITES, Lost, walk
 
 MEMORY = 100.0
 ALL = Held(1 << 30)
@@ -190,6 +190,7 @@ def test_nor_do_random_walks_in_a_larger_fabric() -> None:
     settled += sum(walk(seed, 3_000, PARTING, TWO_SITES).settled for seed in range(2))
     settled += sum(walk(seed, 3_000, FAULTLESS).settled for seed in range(2))
     assert settled > 40
+    assert sum(walk(seed, 3_000, TURNING).events["rehash"] for seed in range(2)) > 1
 
 
 @pytest.mark.parametrize(
@@ -204,6 +205,8 @@ def test_nor_do_random_walks_in_a_larger_fabric() -> None:
         ("times run from planning", EVERYTHING),
         ("settles although reports were lost", EVERYTHING),
         ("a site ends base without the other", PARTING),
+        ("slots turn before all has spoken", TURNING),
+        ("slots turn into another class", TURNING),
     ],
 )
 def test_walks_find_a_guard_that_is_left_out(guard: str, odds: Mapping[str, float]) -> None:
