@@ -10,7 +10,6 @@ from collections import Counter
 from tests.tracking.explore import INSTANCES, explore
 from tests.tracking.walk import EVERYTHING, LARGE, PARTING, TURNING, TWO_SITES, Lost, walk
 
-
 _WAYS = ((EVERYTHING, LARGE), (PARTING, TWO_SITES), (TURNING, LARGE))
 
 
