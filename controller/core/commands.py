@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from controller.core.pools import Pools
 from controller.plan.writer import HandoverRefused
-from controller.sites.base import StoreError
+from controller.sites.base import GuardFailed, StoreError
 
 Arguments = Mapping[str, str]
 """By parameter name; optional ones may be missing."""
@@ -64,7 +64,7 @@ class Command:
 
 
 def commands(pools: Pools, commit: Callable[[], Awaitable[int]]) -> tuple[Command, ...]:
-    """All commands. ``commit``: stores what has changed and returns the revision; raises StoreError."""
+    """All commands. ``commit``: stores what has changed and returns the revision; raises StoreError, GuardFailed."""
 
     async def failback(given: Arguments) -> Result:
         try:
@@ -73,7 +73,7 @@ def commands(pools: Pools, commit: Callable[[], Awaitable[int]]) -> tuple[Comman
             raise CommandRefused(str(error)) from error
         try:
             revision = await commit()
-        except StoreError as error:
+        except (StoreError, GuardFailed) as error:
             raise NotStored(str(error)) from error
         return {"writer": writer, "revision": revision}
 

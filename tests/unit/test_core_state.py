@@ -26,7 +26,6 @@ from controller.sites.base import StoreError
 from controller.southbound.errors import SwitchError
 from controller.spec.types import Intent
 from tests.fakes.core import (
-    MemoryStore,
     PlainDriver,
     SetClock,
     Watching,
@@ -38,10 +37,11 @@ from tests.fakes.core import (
     until,
     whole,
 )
+from tests.fakes.stores import MemoryStore
 
 
 def opened(store: MemoryStore, clock: SetClock | None = None) -> State:
-    return State(store, clock or SetClock(), journal()[0], PinBook())
+    return State(store, store.loaded(), clock or SetClock(), journal()[0], PinBook())
 
 
 def less(intent: Intent, name: str) -> Intent:
@@ -118,7 +118,7 @@ def test_what_was_only_read_is_not_stored_again(lived: Whole) -> None:
     store = MemoryStore(lived.store.values)
     again = opened(store, lived.clock)
     asyncio.run(again.commit())
-    assert {name for batch in store.batches for name in batch} <= {"owners", "clock", "revision"}
+    assert {name for batch in store.batches for name in batch} <= {"owners", "clock"}
 
 
 def test_after_another_boot_all_times_are_later_and_none_is_early(lived: Whole) -> None:
@@ -219,7 +219,7 @@ def test_a_small_change_writes_only_what_changed(file: IntentFile) -> None:
     asyncio.run(it.app.state.commit())
     assert "absent" in it.store.batches[-1]
     assert not {"intent", "secret", "term", "verdicts"} & it.store.batches[-1].keys()
-    assert it.store.values["revision"] == str(it.world.revision).encode()
+    assert it.store.revision == it.world.revision
 
 
 def test_events_carry_the_revision_of_the_last_commit(file: IntentFile) -> None:
@@ -384,7 +384,7 @@ def test_a_damaged_value_is_named_with_its_store(lived: Whole, name: str, data: 
         opened(store)
     text = str(caught.value)
     assert text.startswith(f"a store in memory: the stored value {name!r} is damaged")
-    assert text.endswith("restore the file, or remove it to begin with nothing remembered")
+    assert text.endswith("restore it, or remove it to begin with nothing remembered")
 
 
 def test_a_store_of_another_format_is_refused_and_an_empty_one_is_not(lived: Whole) -> None:
