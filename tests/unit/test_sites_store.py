@@ -274,7 +274,7 @@ from controller.sites.store import SqliteStore
 async def write(store, acknowledged):
     head = (await store.load()).revision
     lease = (await store.registers.load()).revision
-    for number in range(3):
+    for number in range(2):
         batch = {"a": b"%d" % number, "b": b"%d" % number, f"n{number}": b"x", f"n{number - 1}": None}
         head = await store.commit(batch, Guard(head=head))
         print("values", number, file=acknowledged, flush=True)
@@ -314,7 +314,7 @@ def test_a_writer_killed_at_any_statement_loses_nothing_acknowledged_and_leaves_
         argv, stdout=subprocess.PIPE, check=True, cwd=Path(__file__).parents[2], timeout=200
     )
     statements = int(done.stdout)
-    assert statements > 50, "each batch has several"
+    assert statements > 40, "each batch has several"
     for number in range(1, statements):
         store = SqliteStore(tmp_path / f"{number}.db")
         _whole(store, (tmp_path / f"{number}.acknowledged").read_text().splitlines())

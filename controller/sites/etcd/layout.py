@@ -210,9 +210,9 @@ def unpack(packed: bytes) -> dict[str, bytes | None]:
         while at < len(packed):
             length, there, size = _ENTRY.unpack_from(packed, at)
             at += _ENTRY.size
-            name, data = packed[at : at + length].decode(), packed[at + length : at + length + size]
-            if len(data) < size:
+            if at + length + size > len(packed):
                 raise Damaged("a batch ends within a value")
+            name, data = packed[at : at + length].decode(), packed[at + length : at + length + size]
             batch[name] = data if there else None
             at += length + size
     except (struct.error, UnicodeDecodeError) as error:

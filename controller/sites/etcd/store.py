@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 
 from controller.sites.base import (
@@ -64,7 +65,7 @@ class EtcdStore:
         self._carried: str | None = None
         """The last generation of parts that is known to be in the values."""
         self._swept = False
-        """What killed writers left is gone."""
+        """What writers left that were killed, or gave a batch up, is gone."""
         self._doubts: dict[str, int] = {}
         """Batches of ours whose outcome is unknown: what each is called -> revision that it was to follow."""
 
@@ -240,18 +241,27 @@ class EtcdStore:
             await self._show(Head(0, self._writer, mine), head, ops, deadline)
             self._remember(batch)
         else:
-            packed = layout.pack(batch)
-            pieces = layout.cut(packed)
-            if len(pieces) > layout.CHUNKS:
-                raise StoreError(f"{self.name}: a batch of {len(packed)} octets is more than fits into one")
-            there = {}
+            await self._write_parts(layout.pack(batch), head, mine, deadline)
+        assert self._head is not None
+        return self._head.revision
+
+    async def _write_parts(self, packed: bytes, head: Head, mine: str, deadline: Deadline) -> None:
+        pieces = layout.cut(packed)
+        if len(pieces) > layout.CHUNKS:
+            raise StoreError(f"{self.name}: a batch of {len(packed)} octets is more than fits into one")
+        swept, self._swept = self._swept, False  # until it is over
+        there = {}
+        parts = layout.Parts(mine, len(pieces), layout.digest(packed))
+        try:
             for number, piece in enumerate(pieces):
                 key = self._keys.part(mine, number)
                 there[key] = await self._under(head, [Op(key, piece)], deadline)
-            parts = layout.Parts(mine, len(pieces), layout.digest(packed))
             await self._show(Head(0, self._writer, mine, parts), head, [], deadline, there)
-        assert self._head is not None
-        return self._head.revision
+        except _HeadMoved as moved:
+            with suppress(StoreError, _HeadMoved):
+                await self._under(moved.head, [_all_below(self._keys.part_prefix(mine))], deadline)
+            raise
+        self._swept = swept
 
     async def _show(
         self,
@@ -313,7 +323,7 @@ class EtcdStore:
             ops = (op for name, data in batch.items() for op in self._value_ops(name, data, head.revision))
             for group in layout.groups(ops):
                 await self._under(head, group, deadline)
-            await self._under(head, [_all_below(self._keys.part_prefix(head.parts.generation))], deadline)
+            await self._under(head, [_all_below(self._keys.batches)], deadline)
             self._remember(batch)
         self._carried = head.parts.generation
 
@@ -321,13 +331,11 @@ class EtcdStore:
         """After a commit: what would only hold up the next one. The batch is written, whatever becomes of this."""
         head = self._head
         assert head is not None
-        try:
+        with suppress(StoreError, _HeadMoved):  # the next commit meets it again
             await self._carry(head, batch, deadline)
             if not self._swept:
                 await self._under(head, [_all_below(self._keys.batches)], deadline)
                 self._swept = True
-        except (StoreError, _HeadMoved):
-            pass  # the next commit meets it again
 
     def _value_ops(self, name: str, data: bytes | None, revision: int = 0) -> list[Op]:
         return layout.value_ops(self._keys, name, data, self._chunks.get(name, 1), revision)
