@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
-from collections.abc import Sequence
+import urllib.request
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pytest
 
@@ -163,3 +167,39 @@ def _end_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() == 1:
         os._exit(1)
+
+
+# -- what no client of the product asks for -------------------------------------------------------------------------
+
+
+def leader(cluster: Cluster) -> Member:
+    """The member that leads, once there is one."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        for member in cluster.members:
+            if member.process is not None and _leads(member):
+                return member
+        time.sleep(0.05)
+    raise AssertionError("there is no leader")
+
+
+def _leads(member: Member) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{member.endpoint}/metrics", timeout=2.0) as answer:
+            text = answer.read().decode()
+    except OSError:
+        return False
+    return "\netcd_server_is_leader 1" in text and "\netcd_server_has_leader 1" in text
+
+
+def ask(member: Member, path: str, body: Mapping[str, object], files: Files | None = None) -> dict[str, Any]:
+    """A call in JSON, as ``etcdctl`` would make it."""
+    context = None
+    if files is not None:
+        context = ssl.create_default_context(cafile=str(files.ca))
+        context.load_cert_chain(files.cert, files.key)
+    url = f"{'https' if files else 'http'}://{member.endpoint}/v3/{path}"
+    request = urllib.request.Request(url, json.dumps(body).encode(), method="POST")
+    with urllib.request.urlopen(request, timeout=PATIENCE, context=context) as answer:
+        found: dict[str, Any] = json.loads(answer.read())
+    return found

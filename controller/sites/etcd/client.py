@@ -150,8 +150,8 @@ class Client:
             tried += 1
             if tried % len(self._address.endpoints) == 0:
                 await asyncio.sleep(min(PAUSE, max(0.0, end - clock())))
-        text = f"{self.name}: no member answered within {within:g} s: {listed(problems)}"
-        raise OutcomeUnknown(text) if writes and doubtful else StoreError(text)
+        text = f"{self.name}: no member answered within {within:.3g} s: {listed(problems)}"
+        raise OutcomeUnknown(f"{text}; it may be written") if writes and doubtful else StoreError(text)
 
     def _refused(self, error: grpc.aio.AioRpcError, endpoint: str) -> Exception:
         if error.code() is _Code.OUT_OF_RANGE and "compacted" in said(error):
