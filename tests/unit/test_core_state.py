@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from controller.plan.pins import PinBook
 from controller.plan.pool import UNCONFIRMED, Health
 from controller.plan.progress import deadline
 from controller.plan.tables import Tables
-from controller.sites.base import StoreError
+from controller.sites.base import ANY, COMMIT, Batch, Guard, GuardFailed, OutcomeUnknown, StoreError
 from controller.southbound.errors import SwitchError
 from controller.spec.types import Intent
 from tests.fakes.core import (
@@ -176,6 +177,62 @@ def test_nothing_is_planned_from_what_could_not_be_stored(
     play(body, state.run)
     assert it.world.revision == state.revision == world.revision + 1
     assert opened(it.store, it.clock).intent.value == it.world.intent
+
+
+class Unsure(MemoryStore):
+    """Writes, and does not know that it did; once."""
+
+    def __init__(self, values: Mapping[str, bytes]) -> None:
+        super().__init__(values)
+        self.loses = False
+        self._base: int | None = None
+
+    async def commit(self, batch: Batch, guard: Guard = ANY, within: float = COMMIT) -> int:
+        head = self.revision if guard.head == self._base else guard.head
+        revision = await super().commit(batch, replace(guard, head=head), within)
+        if self.loses:
+            self.loses, self._base = False, guard.head
+            raise OutcomeUnknown("the answer is lost")
+        return revision
+
+
+def test_what_may_have_been_stored_is_stored_again_although_it_is_as_it_was_before(lived: Whole) -> None:
+    store = Unsure(lived.store.values)
+    state = opened(store, lived.clock)
+    asyncio.run(state.commit())
+    before = dict(store.values)
+    store.loses = True
+    state.absent.put(frozenset({"lb1"}))
+    state.verdicts.put({**state.verdicts.value, "gone": {}})
+    with pytest.raises(OutcomeUnknown):
+        asyncio.run(state.commit())
+    assert store.values["absent"] != before["absent"]
+    state.absent.put(frozenset({"lb2"}))
+    state.verdicts.put({name: rows for name, rows in state.verdicts.value.items() if name != "gone"})
+    assert asyncio.run(state.commit()) == store.revision
+    unlike = {name for name in before.keys() | store.values if before.get(name) != store.values.get(name)}
+    assert unlike <= {"clock"}
+
+
+def test_a_store_that_another_controller_has_written_to_ends_this_one_and_nothing_is_planned(
+    file: IntentFile,
+) -> None:
+    it = whole(file)
+    asyncio.run(it.store.commit({"term": b"99"}))
+    world, values = it.world, dict(it.store.values)
+
+    async def story() -> None:
+        it.app.state.absent.put(frozenset({"lb1"}))
+        for _ in range(2):
+            with pytest.raises(GuardFailed, match="another writer was first"):
+                await it.app.state.commit()
+        with pytest.raises(GuardFailed):
+            await asyncio.wait_for(it.app.state.run(), 60)
+
+    asyncio.run(story())
+    assert it.world is world
+    assert it.store.values == values
+    assert it.said.of("store_failed") == []
 
 
 def test_a_commit_that_fails_says_so_to_its_caller(file: IntentFile) -> None:

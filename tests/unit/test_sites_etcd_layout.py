@@ -72,7 +72,7 @@ def test_a_batch_that_ends_early_is_damaged_or_ends_between_two_values(
 def test_values_written_in_any_groups_are_read_as_a_dict_would_have_them(
     small: None, batches: list[dict[str, bytes | None]]
 ) -> None:
-    etcd, wanted, chunks = Etcd(), {}, dict[str, int]()
+    etcd, wanted, chunks = Etcd(), dict[str, Stored](), dict[str, int]()
     for number, batch in enumerate(batches, 1):
         ops = [
             op
