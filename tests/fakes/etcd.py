@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
@@ -27,8 +24,8 @@ PROGRAM = "etcd"
 HEARTBEAT, ELECTION = 20, 200
 """Milliseconds."""
 PATIENCE = 60.0
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
+END_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
+"""Members do not outlive a killed test. No ``preexec_fn``: to fork beside gRPC's threads may hang both processes."""
 
 needs_etcd = pytest.mark.skipif(
     shutil.which(PROGRAM) is None, reason="needs etcd: apt-get install etcd-server (make lab-packages)"
@@ -62,7 +59,7 @@ class Member:
         assert self.process is None
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                self._argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_end_with_parent
+                [*END_WITH_PARENT, *self._argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
     def signal(self, number: int) -> None:
@@ -161,12 +158,6 @@ def free_ports(count: int) -> list[int]:
         for each in made:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in made]
-
-
-def _end_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() == 1:
-        os._exit(1)
 
 
 # -- what no client of the product asks for -------------------------------------------------------------------------

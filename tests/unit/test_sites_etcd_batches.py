@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import replace
-from ipaddress import ip_address
 from itertools import count
 from pathlib import Path
 
@@ -21,10 +18,8 @@ from controller.sites.etcd import layout
 from controller.sites.etcd import wire_pb2 as wire
 from controller.sites.etcd.client import Answer, Client, get
 from controller.sites.etcd.store import EtcdStore
-from controller.spec.codec import encode
-from controller.spec.types import Intent
 from tests.fakes.etcd import Cluster, needs_etcd
-from tests.fakes.poollife import Life, backend, pool
+from tests.fakes.largestate import five_thousand
 
 pytestmark = needs_etcd
 _prefix = count()
@@ -324,35 +319,6 @@ def test_parts_that_another_writer_swept_are_written_again(
             assert (loaded.data(), loaded.revision) == (NEW, last)
 
     asyncio.run(body())
-
-
-def five_thousand() -> dict[str, bytes | None]:
-    """What a controller stores of 5,000 backends in one pool of 65,536 slots, as it stores it."""
-    names = [f"backend-{number:04d}.rack-{number % 40}.east" for number in range(5000)]
-    made = pool()
-    many = tuple(
-        backend(
-            name,
-            addresses=(ip_address(f"10.{1 + n // 250}.{n % 250}.7"),),
-            mac=f"02:00:00:00:{n >> 8:02x}:{n & 255:02x}",
-        )
-        for n, name in enumerate(names)
-    )
-    made = replace(made, backends=many)
-    life = Life(made, slots=65536)
-    life.go(10.0, replace(made, backends=many[:-1]))
-    assert life.state.moving
-    intent = Intent((), (), (life.pool,), ())
-    return {
-        "intent": json_of(intent),
-        "pool/web/tcp": history.dump(life.state),
-        "ids": life.ids.dump().encode(),
-        "verdicts/web": json_of({name: {"up": True, "since": 1.5, "reason": ""} for name in names}),
-    }
-
-
-def json_of(value: object) -> bytes:
-    return json.dumps(encode(value)).encode()
 
 
 def test_the_state_of_five_thousand_backends_is_written_read_and_watched(
