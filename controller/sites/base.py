@@ -30,8 +30,9 @@ class StoreError(RuntimeError):
 class OutcomeUnknown(StoreError):
     """A commit was sent and its answer was lost, and so were those to the questions after it.
 
-    It may have been carried out, now or later. The store knows it again when the next commit meets it: one with the
-    same guard is not refused because of it. What it wrote has to be written again.
+    It may have been carried out, now or later. A store knows its own batch again when the next commit meets it: one
+    with the same ``head`` in its guard is not refused because of it; what it wrote has to be written again. Compares of
+    keys, and so registers, are exact: there GuardFailed shows what is there, which may be one's own.
     """
 
 

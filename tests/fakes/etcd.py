@@ -106,6 +106,7 @@ class Cluster:
             argv += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]
             argv += ["--initial-cluster", initial, "--initial-cluster-state", "new", "--log-level", "error"]
             argv += ["--heartbeat-interval", str(HEARTBEAT), "--election-timeout", str(ELECTION)]
+            argv += ["--auto-compaction-mode", "revision", "--auto-compaction-retention", "10000"]
             argv += [] if fsync else ["--unsafe-no-fsync"]
             if server:
                 argv += ["--cert-file", str(server.cert), "--key-file", str(server.key)]

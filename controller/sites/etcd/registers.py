@@ -18,14 +18,13 @@ from controller.sites.base import (
     Guard,
     GuardFailed,
     Loaded,
-    OutcomeUnknown,
     Reset,
     Stored,
     StoreError,
     refuse_unguarded,
 )
 from controller.sites.etcd import wire_pb2 as wire
-from controller.sites.etcd.client import Client, Deadline, compare, get
+from controller.sites.etcd.client import Client, compare, get
 from controller.sites.etcd.layout import FORMAT, OPERATIONS, Keys, after
 from controller.sites.etcd.watch import Group, Start, watched
 
@@ -35,8 +34,6 @@ SIZE = 4096
 """Octets of a register, at most."""
 COUNT = 10_000
 """Registers, at most."""
-DOUBTS = 256
-"""Commits of unknown outcome that are remembered."""
 _TAG = 9
 """Octets before a value: the format, and the commit that wrote it."""
 
@@ -47,8 +44,6 @@ class Registers:
     def __init__(self, client: Client, keys: Keys) -> None:
         self.name = client.name
         self._client, self._prefix = client, keys.registers
-        self._doubts: dict[tuple[str, bytes], int] = {}
-        """Commits of ours whose outcome is unknown: register and tag -> revision that each was to follow."""
 
     async def load(self) -> Loaded:
         """All registers, and etcd's revision. Raises StoreError."""
@@ -63,55 +58,20 @@ class Registers:
         if any(len(data or b"") > SIZE for data in batch.values()) or len(guard.keys) > OPERATIONS:
             raise ValueError(f"{self.name}: registers hold {SIZE} octets, and {OPERATIONS} are put together")
         tag = bytes([FORMAT]) + secrets.token_bytes(_TAG - 1)
-        deadline = Deadline(self.name, within)
-        wanted = dict(guard.keys)
-        while True:
-            try:
-                answer, doubtful = await self._client.txn(self._request(batch, wanted, tag), deadline.left())
-            except OutcomeUnknown:
-                self._doubt(batch, guard, tag)
-                raise
-            if answer.succeeded:
-                self._trust(batch)
-                return answer.header.revision
-            kvs = {self._name(kv.key): kv for response in answer.responses for kv in response.range.kvs}
-            done = self._done(batch, tag, kvs, answer.header.revision) if doubtful else ABSENT
-            if done:
-                self._trust(batch)
-                return done
-            known = self._known(wanted, guard, kvs)
-            if known == wanted:
-                raise self._failed(guard, kvs, answer.header.revision)
-            wanted = known
-
-    def _request(self, batch: Batch, wanted: Mapping[str, int], tag: bytes) -> wire.TxnRequest:
-        return wire.TxnRequest(
-            compare=[compare(self._key(name), revision) for name, revision in wanted.items()],
+        request = wire.TxnRequest(
+            compare=[compare(self._key(name), revision) for name, revision in guard.keys.items()],
             success=[self._op(name, data, tag) for name, data in batch.items()],
-            failure=[wire.RequestOp(range=get(self._key(name))) for name in wanted],
+            failure=[wire.RequestOp(range=get(self._key(name))) for name in guard.keys],
         )
-
-    def _doubt(self, batch: Batch, guard: Guard, tag: bytes) -> None:
-        for name in batch:
-            self._doubts[name, tag] = guard.keys[name]
-        while len(self._doubts) > DOUBTS:
-            self._doubts.pop(next(iter(self._doubts)))
-
-    def _trust(self, batch: Batch) -> None:
-        """Nothing that was sent before can be carried out any more."""
-        for name, tag in list(self._doubts):
-            if name in batch:
-                del self._doubts[name, tag]
-
-    def _known(
-        self, wanted: Mapping[str, int], guard: Guard, kvs: Mapping[str, wire.KeyValue]
-    ) -> dict[str, int]:
-        """Revisions to compare: where a commit of ours was carried out after all, it is no other's."""
-        known = dict(wanted)
-        for name, kv in kvs.items():
-            if self._doubts.get((name, kv.value[:_TAG])) == guard.keys[name]:
-                known[name] = kv.mod_revision
-        return known
+        answer, doubtful = await self._client.txn(request, within)
+        revision = answer.header.revision
+        if answer.succeeded:
+            return revision
+        kvs = {self._name(kv.key): kv for response in answer.responses for kv in response.range.kvs}
+        done = self._done(batch, tag, kvs, revision) if doubtful else ABSENT
+        if not done:
+            raise self._failed(guard, kvs, revision)
+        return done
 
     def watch(self, since: int | None = None) -> AsyncIterator[Change | Reset]:
         """Batches after a revision."""
@@ -138,7 +98,7 @@ class Registers:
         ours = [kv.mod_revision for kv in kvs.values() if kv.value.startswith(tag)]
         if ours:
             return ours[0]
-        only_deletes = all(data is None for data in batch.values())
+        only_deletes = bool(batch) and all(data is None for data in batch.values())
         return revision if only_deletes and not kvs.keys() & batch.keys() else ABSENT
 
     def _failed(self, guard: Guard, kvs: Mapping[str, wire.KeyValue], revision: int) -> GuardFailed:

@@ -1,4 +1,7 @@
-"""A watch that outlives members: resumed by revision, and from all values where etcd no longer has what was missed."""
+"""A watch that outlives members: resumed by revision, and from all values where etcd no longer has what was missed.
+
+Nothing is queued here: an answer is read when its reader wants one, and gRPC's windows hold up what the member sends.
+"""
 
 from __future__ import annotations
 
