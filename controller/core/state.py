@@ -106,6 +106,9 @@ class State:
                     self._journal.event("store_failed", error=str(error))
                 self.problem = str(error)
                 await asyncio.sleep(RETRY)
+            except GuardFailed as error:
+                self._journal.event("store_taken", error=str(error))
+                raise
 
     async def commit(self) -> int:
         """Store what has changed, then let plans see it; the store's revision of it.

@@ -233,6 +233,8 @@ def test_a_store_that_another_controller_has_written_to_ends_this_one_and_nothin
     assert it.world is world
     assert it.store.values == values
     assert it.said.of("store_failed") == []
+    (taken,) = it.said.of("store_taken")
+    assert taken["error"].startswith("a store in memory: another writer was first: it is at revision ")
 
 
 def test_a_commit_that_fails_says_so_to_its_caller(file: IntentFile) -> None:
