@@ -53,11 +53,11 @@ class Status(IntEnum):
     """There is no status beside the state file."""
 
 
-class Failback(IntEnum):
-    """``evenkeel failback``"""
+class Asked(IntEnum):
+    """``evenkeel failback`` and ``evenkeel rehash``"""
 
     DONE = 0
-    """The backend is the writer, and that is stored."""
+    """It was carried out, and that is stored."""
     REFUSED = 1
     """Refused; the reasons were printed, and nothing has changed."""
     NO_ANSWER = 2
@@ -76,5 +76,5 @@ class Registered(IntEnum):
     """Its part is not installed; the missing module was printed."""
 
 
-COMMANDS: tuple[type[IntEnum], ...] = (Check, Decide, Run, Status, Failback, Registered)
+COMMANDS: tuple[type[IntEnum], ...] = (Check, Decide, Run, Status, Asked, Registered)
 """In the order of the reference."""

@@ -1,60 +1,19 @@
-"""``evenkeel failback``: hand a pool over to another writer, through the running controller's control socket."""
+"""``evenkeel failback``: hand a pool over to another writer."""
 
 from __future__ import annotations
 
-import json
-import socket
-import sys
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from controller.cli import codes
-from controller.core.control import CARRY_OUT, LINE, reachable, socket_beside
-
-ANSWERED = CARRY_OUT + 5.0
-"""Seconds until a controller that does not answer is given up on."""
-
-
-class NoAnswer(Exception):
-    """The controller cannot be reached, or does not answer."""
+from controller.cli.asking import NotDone, carried_out
+from controller.cli.codes import Asked
 
 
 def failback(state: Path, pool: str, backend: str | None) -> int:
     """Make ``backend`` the one writer of a pool, or the most preferred one that is up. Returns an exit code."""
-    request = {"command": "failback", "pool": pool}
-    if backend is not None:
-        request["backend"] = backend
+    request = {"command": "failback", "pool": pool} | ({} if backend is None else {"backend": backend})
     try:
-        answer = ask(socket_beside(state), request)
-    except NoAnswer as error:
-        print(f"{error}; is a controller running with --state {state}?", file=sys.stderr)
-        return codes.Failback.NO_ANSWER
-    if answer.get("ok") is True:
-        print(f"pool {pool}: {answer['writer']} is the writer, change {answer['revision']}")
-        return codes.Failback.DONE
-    if "not_stored" in answer:
-        print(f"accepted, but not stored yet: {answer['not_stored']}", file=sys.stderr)
-        return codes.Failback.NOT_STORED
-    print(*answer["refused"], sep="\n", file=sys.stderr)
-    return codes.Failback.REFUSED
-
-
-def ask(path: Path, request: dict[str, str]) -> dict[str, Any]:
-    """The controller's answer to one request. Raises NoAnswer."""
-    line = b""
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as to:
-            to.settimeout(ANSWERED)
-            with reachable(path) as name:
-                to.connect(name)
-            with suppress(BrokenPipeError):  # it may have answered already: that it takes no more clients
-                to.sendall(json.dumps(request).encode() + b"\n")
-            with to.makefile("rb") as answers:
-                line = answers.readline(16 * LINE)
-    except OSError as error:
-        raise NoAnswer(f"{path}: {error.strerror or error}") from error
-    if not line.endswith(b"\n"):
-        raise NoAnswer(f"{path}: the connection ended without an answer")
-    answer: dict[str, Any] = json.loads(line)
-    return answer
+        answer = carried_out(state, request)
+    except NotDone as error:
+        return error.code
+    print(f"pool {pool}: {answer['writer']} is the writer, change {answer['revision']}")
+    return Asked.DONE

@@ -127,6 +127,25 @@ def failback(
     raise typer.Exit(hand_over(state, pool, backend))
 
 
+@app.command()
+def rehash(
+    pool: Annotated[str, typer.Argument(metavar="POOL", help="A pool with TCP listeners.")],
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print what it would do, and what it costs; change nothing.")
+    ] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="End one that is under way.")] = False,
+    state: Annotated[
+        Path, typer.Option(metavar="FILE", help="The SQLite file that the controller was started with.")
+    ] = Path("evenkeel.db"),
+) -> None:
+    """Take the slots of POOL as if it were new (`spread`), once all of its connections are pinned."""
+    from controller.cli.rehash import rehash as begin
+
+    if plan and cancel:
+        raise typer.BadParameter("--plan and --cancel exclude each other")
+    raise typer.Exit(begin(state, pool, "plan" if plan else "cancel" if cancel else "begin"))
+
+
 def main() -> None:
     """Entry point of the console command."""
     gc.set_threshold(*COLLECT)

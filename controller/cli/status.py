@@ -83,6 +83,8 @@ def _state(row: dict[str, Any]) -> str:
 
 def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
     title = f"pool {name}: revision {pool['revision']}, {pool['slots']} slots, {_slots(pool)}"
+    if pool.get("rehash"):
+        title += f", [yellow]rehash under way: {pool['rehash']}[/yellow]"
     if pool["panicked"]:
         title += ", [red]health ignored (panic)[/red]"
     if pool.get("writer"):

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from controller.core.pools import Pools
+from controller.plan.spreads import RehashRefused
 from controller.plan.writer import HandoverRefused
 from controller.sites.base import GuardFailed, StoreError
 
@@ -13,6 +14,10 @@ Arguments = Mapping[str, str]
 """By parameter name; optional ones may be missing."""
 Result = Mapping[str, object]
 """What JSON can hold."""
+
+
+REHASH_ACTIONS = ("begin", "plan", "cancel")
+"""What ``rehash`` may be asked."""
 
 
 class CommandRefused(Exception):
@@ -66,16 +71,31 @@ class Command:
 def commands(pools: Pools, commit: Callable[[], Awaitable[int]]) -> tuple[Command, ...]:
     """All commands. ``commit``: stores what has changed and returns the revision; raises StoreError, GuardFailed."""
 
+    async def stored() -> int:
+        try:
+            return await commit()
+        except (StoreError, GuardFailed) as error:
+            raise NotStored(str(error)) from error
+
     async def failback(given: Arguments) -> Result:
         try:
             writer = pools.hand_over(given["pool"], given.get("backend"))
         except HandoverRefused as error:
             raise CommandRefused(str(error)) from error
+        return {"writer": writer, "revision": await stored()}
+
+    async def rehash(given: Arguments) -> Result:
+        action = given.get("action", "begin")
+        if action not in REHASH_ACTIONS:
+            raise CommandRefused(f'"action" of rehash is "{action}", write {", ".join(REHASH_ACTIONS)}')
         try:
-            revision = await commit()
-        except (StoreError, GuardFailed) as error:
-            raise NotStored(str(error)) from error
-        return {"writer": writer, "revision": revision}
+            if action == "cancel":
+                pools.cancel_rehash(given["pool"])
+                return {"revision": await stored()}
+            plan = [each._asdict() for each in pools.rehash(given["pool"], carry_out=action == "begin")]
+        except RehashRefused as error:
+            raise CommandRefused(str(error)) from error
+        return {"plan": plan, "revision": await stored()}
 
     return (
         Command(
@@ -88,5 +108,14 @@ def commands(pools: Pools, commit: Callable[[], Awaitable[int]]) -> tuple[Comman
                 ),
             ),
             failback,
+        ),
+        Command(
+            "rehash",
+            "Take the slots of a pool's TCP connections as it would if it were new, once all of them are pinned.",
+            (
+                Parameter("pool", "a pool with TCP listeners"),
+                Parameter("action", "begin (without it), plan or cancel", optional=True),
+            ),
+            rehash,
         ),
     )

@@ -166,6 +166,30 @@ SERVICE: Mapping[str, Event] = {
             _WHY,
         ),
     ),
+    "spread_kept": Event(
+        "A pool in use would have another `spread` if it were new; it keeps what it has until `evenkeel rehash`.",
+        (
+            Field("pool", str, "Pool and protocol."),
+            Field("spread", str, "What it has: `own`, `datapath` or `bits`."),
+            Field("asked", str, "What it would have."),
+        ),
+    ),
+    "rehash_begun": Event(
+        "All connections of a pool are pinned, so that its slots can be taken otherwise.",
+        (Field("pool", str, "Pool and protocol."), Field("spread", str, "From what slots are taken now.")),
+    ),
+    "rehash_ended": Event(
+        "The slots of a pool are taken otherwise, or the rehash was cancelled.",
+        (
+            Field("pool", str, "Pool and protocol."),
+            Field("spread", str, "From what slots are taken now."),
+            Field(
+                "former",
+                str,
+                "From what they were taken; the same: it was cancelled, or nothing was to change.",
+            ),
+        ),
+    ),
     "listener_drains": Event(
         "A listener was removed. It accepts nothing new, and its connections stay for `drain_timeout`.",
         (Field("listener", str, "The listener, such as `shop/tcp/80`."),),

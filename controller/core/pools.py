@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from controller.clock import Clock
 from controller.core.cells import Cell, Readable
@@ -18,15 +19,34 @@ from controller.plan.accept import accept
 from controller.plan.edits import breaking
 from controller.plan.p4needs import grouped
 from controller.plan.places import shortages
+from controller.plan.pool import PoolState
 from controller.plan.progress import Helds
+from controller.plan.rehash import Rehash, waits
 from controller.plan.tables import Tables, Verdicts
 from controller.plan.writer import HandoverRefused
+from controller.spec.spread import Spread
 from controller.spec.types import Intent
 
 LOOK = 1.0
 """Seconds between looks at what switches have of slots that are tracked."""
 LATE = 0.1
 """Seconds that a decision may take; one that took longer, as the first that builds a table does, is made again."""
+
+
+class RehashPlan(NamedTuple):
+    """What a rehash does to one state of a pool, and what it costs."""
+
+    key: str
+    before: Spread
+    after: Spread
+    slots: int
+    turns_in: float | None
+    """Seconds until its slots are taken otherwise, if nothing else happens; None: that depends on switches."""
+    waits_for: str
+    memory: float
+    """Seconds for which connections are watched before, and slots stay tracked afterwards."""
+    young: float
+    """Seconds; connections younger than that may have no pin."""
 
 
 class Pools:
@@ -56,7 +76,10 @@ class Pools:
         self._clock = clock
         self._stepped = self._looked = clock.now()
         self._group_basis: tuple[object, ...] = ()
+        self._kept: dict[str, Spread] = {}
+        """By key of states whose intent would give them another spread if they were new: that spread."""
         verdicts.subscribe(self.step)
+        intent.subscribe(self._say_spreads)
         for cell in (absent, dead_links):
             cell.subscribe(self._regroup)
 
@@ -105,6 +128,34 @@ class Pools:
         changed = replace(tables, writers={**tables.writers, pool: chosen})
         self._put(self._decided(lambda now: self._advanced(changed, intent, now)))
         return chosen
+
+    def rehash(self, pool: str, carry_out: bool) -> list[RehashPlan]:
+        """Take the slots of a pool's TCP connections as it would if it were new, once all of them are pinned.
+
+        The plan; ``carry_out``: and begin with it. Raises RehashRefused.
+        """
+        self.step()
+        intent, tables = self._intent.value, self._tables.value
+        changes = spreads.moves(tables, intent, pool, self.answers)
+        plans = [self._rehash_plan(each) for each in changes]
+        if carry_out:
+            begun = spreads.begin(tables, changes)
+            self._put(self._decided(lambda now: self._advanced(begun, intent, now)))
+        return plans
+
+    def cancel_rehash(self, pool: str) -> None:
+        """Leave the slots of a pool as they are. Raises RehashRefused."""
+        self._put(spreads.cancel(self._tables.value, pool))
+        self.step()
+
+    def _rehash_plan(self, change: spreads.Move) -> RehashPlan:
+        intent, tables = self._intent.value, self._tables.value
+        state, memory = rules.memories(tables, intent)[change.key]
+        found = waits(
+            state.tracking, state.rehash or Rehash(), self._helds(change.key), self._clock.now(), memory
+        )
+        transition = next(each.transition for each in intent.pools if each.name == state.name)
+        return RehashPlan(*change, len(state.now), found.seconds, found.why, memory, transition)
 
     def deadline(self) -> float | None:
         """When time alone changes the tables next; in the past if that was missed."""
@@ -162,6 +213,8 @@ class Pools:
             old = before.pools.get(key)
             if old is None or old.revision != state.revision:
                 self._say_table(key, tables)
+            if old is not None and (old.rehash is None) != (state.rehash is None):
+                self._say_rehash(key, old, state)
             wanted = self._intent_slots(state.name)
             if wanted is not None and wanted != len(state.now) and (old is None or old.name != state.name):
                 why = "what is remembered names slots of that many"
@@ -191,6 +244,27 @@ class Pools:
             serving=len(state.serving),
             panicked=state.panicked,
         )
+
+    def _say_spreads(self) -> None:
+        """What pools in use keep although the intent says otherwise."""
+        tables, intent = self._tables.value, self._intent.value
+        kept = {
+            key: after
+            for key, state in tables.pools.items()
+            if state.rehash is None
+            and state.spread is not None
+            and (after := spreads.wanted(tables, intent, state, self.answers)) not in (None, state.spread)
+        }
+        for key, after in kept.items():
+            if self._kept.get(key) is not after:
+                self._journal.event("spread_kept", pool=key, spread=tables.pools[key].spread, asked=after)
+        self._kept = kept
+
+    def _say_rehash(self, key: str, old: PoolState, state: PoolState) -> None:
+        if state.rehash is not None:
+            self._journal.event("rehash_begun", pool=key, spread=state.spread)
+        else:
+            self._journal.event("rehash_ended", pool=key, spread=state.spread, former=old.spread)
 
     def _intent_slots(self, pool: str) -> int | None:
         return next((p.slots for p in self._intent.value.pools if p.name == pool), None)

@@ -19,7 +19,7 @@ from controller.core.probing import Probing
 from controller.core.rollout import Rollout
 from controller.core.state import State
 from controller.core.switchtask import SwitchTask
-from controller.plan import tracking, writer
+from controller.plan import rehash, tracking, writer
 from controller.plan.demand import meter_name
 from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
@@ -94,6 +94,11 @@ class PoolStatus:
     spread: str
     """From what the slot of a TCP connection is taken: ``own`` (the hash of the kind of switch), ``datapath`` (that of
     Open vSwitch's datapaths) or ``bits``; empty: not decided before an lb switch has told its hash."""
+    rehash: str
+    """What a rehash of the pool waits for; empty: none is under way."""
+    rehash_in: float | None
+    """Seconds until it takes the slots otherwise, if nothing else happens; null: none is, or that depends on
+    ``rehash``."""
     moving: int
     """Slots in transition."""
     tracked: int
@@ -305,6 +310,7 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
         pool.revision,
         len(pool.now),
         pool.spread or "",
+        *_rehash(of, key, pool),
         pool.moving,
         pool.tracking.tracks,
         *_settles(of, key, pool),
@@ -315,11 +321,22 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
     )
 
 
+def _rehash(of: Sources, key: str, pool: PoolState) -> tuple[str, float | None]:
+    """What a rehash waits for, and how long."""
+    if pool.rehash is None:
+        return "", None
+    found = rehash.waits(pool.tracking, pool.rehash, of.helds(key), of.clock.now(), _memory(of, key))
+    return found.why, None if found.seconds is None else round(found.seconds, 1)
+
+
+def _memory(of: Sources, key: str) -> float:
+    world = of.state.committed.value
+    return (0.0 if world is None else world.memory[key]) + tracking.MARGIN
+
+
 def _settles(of: Sources, key: str, pool: PoolState) -> tuple[float | None, str]:
     """When no slot is tracked any more, and what it waits for."""
-    world = of.state.committed.value
-    memory = 0.0 if world is None else world.memory[key]
-    found = tracking.waits(pool.tracking, of.helds(key), of.clock.now(), memory + tracking.MARGIN)
+    found = tracking.waits(pool.tracking, of.helds(key), of.clock.now(), _memory(of, key))
     return None if found.seconds is None else round(found.seconds, 1), found.why
 
 

@@ -15,7 +15,7 @@ from controller.plan.accept import renames
 from controller.plan.pool import PoolMember
 from controller.plan.tables import Tables, served
 from controller.spec.switch import Fate
-from controller.spec.types import Backend, Intent, Listener, Mode, Pool, Protocol
+from controller.spec.types import Backend, Intent, Listener, Mode, Pool
 
 _HOW = "add a listener on another port or VIP and move clients there, or set accept_loss: true on it to break them"
 
@@ -34,7 +34,7 @@ def breaking(old: Intent, new: Intent, tables: Tables) -> list[str]:
                 *_one_writer(former.pool(was.pool), new.pool(item.pool), item),
                 *_other_machines(tables, was, item, new),
             ]
-    return [*out, *_other_slots(old, new, tables)]
+    return out
 
 
 def _with_former(intent: Intent, tables: Tables) -> Intent:
@@ -76,23 +76,6 @@ def _one_writer(was: Pool, pool: Pool, item: Listener) -> Iterator[str]:
             f'listener {item.name}: failover of pool "{pool.name}" would reset established connections of every server '
             f"but one: add a listener on another port or VIP, or set accept_loss: true on this one to break them"
         )
-
-
-def _other_slots(old: Intent, new: Intent, tables: Tables) -> Iterator[str]:
-    """Of pools that are in use and would take the slots of their connections from elsewhere."""
-    former = {pool.name: pool.spread for pool in old.pools}
-    for pool in new.pools:
-        before = former.get(pool.name, pool.spread)
-        states = [
-            each for each in tables.pools.values() if each.name == pool.name and each.spread is not None
-        ]
-        slots = max((len(each.now) for each in states if each.protocol is Protocol.TCP), default=0)
-        if before is not pool.spread and slots:
-            yield (
-                f"pool {pool.name}: spread {before} to {pool.spread} would give all established TCP connections of it "
-                f"other slots of its {slots}, and most of them other servers: add a pool with spread: {pool.spread} "
-                f"beside it, with listeners on other ports or VIPs, move clients there, and remove this one's listeners"
-            )
 
 
 def _other_machines(tables: Tables, was: Listener, item: Listener, new: Intent) -> Iterator[str]:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from controller import maglev
 from controller.plan.pool import NEVER, PoolMember, PoolState
+from controller.plan.rehash import Rehash
 from controller.plan.tracking import Tracking
 from controller.spec.slots import Pairs
 from controller.spec.spread import Spread
@@ -41,6 +42,7 @@ def dump(state: PoolState) -> bytes:
         "calm_since": _stored(state.calm_since),
         "tracks": True,
         "spread": state.spread,
+        "rehash": None if state.rehash is None else [state.rehash.written, state.rehash.until],
         "period": [state.tracking.period, _stored(state.tracking.period_since)],
         "fates": {number: fate.value for number, fate in state.fates.items() if fate is not Fate.NORMAL},
     }
@@ -88,6 +90,7 @@ def load(data: bytes) -> PoolState:
             _loaded(head.get("calm_since")),
             {int(number): Fate(fate) for number, fate in head.get("fates", {}).items()},
             _spread(head.get("spread", Spread.OWN)),
+            _rehash(head.get("rehash")),
         )
 
 
@@ -139,6 +142,11 @@ def _load_tracked(
 
 def _spread(name: str | None) -> Spread | None:
     return None if name is None else Spread(name)
+
+
+def _rehash(stored: list[float] | None) -> Rehash | None:
+    """Switches are asked again what they have."""
+    return None if stored is None else Rehash(min(int(stored[0]), 1), stored[1])
 
 
 def _migrated(protocol: Protocol, table: maglev.Table, before: maglev.Table, watched: Pairs) -> Tracking:

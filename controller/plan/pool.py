@@ -22,8 +22,10 @@ import numpy.typing as npt
 
 from controller import maglev
 from controller.health.panic import effective
+from controller.plan import rehash as rehashes
 from controller.plan import tracking as tracks
 from controller.plan.ids import IdAllocator, Space
+from controller.plan.rehash import Rehash
 from controller.plan.tracking import MARGIN, Held, Tracking, everything
 from controller.spec.policy import OnDown, Then
 from controller.spec.slots import Pairs, Slots, SlotTable
@@ -91,7 +93,9 @@ class PoolState:
     fates: Mapping[int, Fate] = field(default_factory=dict)
     """Fate by backend id, as of the last step."""
     spread: Spread | None = Spread.OWN
-    """Of its connections over slots, for its life; None: not known before a switch says how it hashes."""
+    """Of its connections over slots, until a rehash; None: not known before a switch says how it hashes."""
+    rehash: Rehash | None = None
+    """To another spread, while it is under way."""
 
     @staticmethod
     def new(name: str, protocol: Protocol, slots: int, spread: Spread | None = Spread.OWN) -> PoolState:
@@ -166,13 +170,35 @@ def step(
     state = _end_windows(state, gone, now)
     memory = max(pool.memory_timeout, generation)
     if serving != state.serving:
-        state = _rebuild(state, serving, pool, now, memory)
-    if state.tracking.tracks:
-        tracking = tracks.advance(state.tracking, held(), now, memory + MARGIN)
-        tracking = tracks.tick(tracking, now, pool.transition) if ticks else tracking
+        # So does a base: the owner since then is the next one.
+        state = _rebuild(_followed(state, held, now, memory), serving, pool, now, memory)
+    state = _followed(state, held, now, memory)
+    if state.tracking.tracks and ticks:
+        tracking = tracks.tick(state.tracking, now, pool.transition)
         state = state if tracking is state.tracking else replace(state, tracking=tracking)
     state = _end_windows(state, gone, now)
     return state if fates == state.fates else replace(state, fates=fates)
+
+
+def _followed(state: PoolState, held: Callable[[], Held], now: float, memory: float) -> PoolState:
+    """With what acknowledgements and time change of slots that are tracked, if any are."""
+    if not state.tracking.tracks and state.rehash is None:
+        return state
+    return acknowledge(state, held(), now, memory + MARGIN)
+
+
+def acknowledge(state: PoolState, held: Held, now: float, memory: float) -> PoolState:
+    """What acknowledgements and time change of tracked slots up to ``now``; the same object, if nothing.
+
+    ``memory``: the longest silence after which a connection may be remembered, and a margin.
+    """
+    tracking = tracks.advance(state.tracking, held, now, memory, stays=state.rehash is not None)
+    rehash = state.rehash
+    if rehash is not None:
+        tracking, rehash = rehashes.step(tracking, rehash, held, now, memory)
+    if tracking is state.tracking and rehash is state.rehash:
+        return state
+    return replace(state, tracking=tracking, rehash=rehash)
 
 
 def next_change(
@@ -190,9 +216,12 @@ def next_change(
     times = [state.until[state.until > after], state.watched_until[state.watched_until > after]]
     times.append(np.array(list(judged.deadlines(state))))
     if state.tracking.tracks:
-        due = tracks.next_change(state.tracking, held(), max(pool.memory_timeout, generation) + MARGIN, after)
+        memory = max(pool.memory_timeout, generation) + MARGIN
+        due = [tracks.next_change(state.tracking, held(), memory, after)]
+        if state.rehash is not None:
+            due.append(rehashes.next_change(state.rehash, held(), memory))
         ends = tracks.period_ends(state.tracking, pool.transition) if ticks else UNCONFIRMED
-        times.append(np.array([ends, *([] if due is None else [due])]))
+        times.append(np.array([ends, *(each for each in due if each is not None)]))
     later = np.concatenate(times)
     later = later[(later > after) & np.isfinite(later)]
     return float(later.min()) if later.size else None
@@ -396,5 +425,6 @@ def shifted(state: PoolState, seconds: float) -> PoolState:
         until=np.where(state.before != 0, state.until + seconds, 0.0),
         watched_until=state.watched_until + seconds,
         tracking=state.tracking.later(seconds),
+        rehash=None if state.rehash is None else state.rehash.later(seconds),
         calm_since=state.calm_since + seconds,
     )

@@ -9,10 +9,10 @@ from itertools import chain
 
 import numpy as np
 
-from controller.plan import spreads, tracking, turns, writer
+from controller.plan import rehash, spreads, tracking, turns, writer
 from controller.plan.demand import demand
 from controller.plan.ids import IdAllocator, Space
-from controller.plan.pool import Origin, Origins, PoolMember, PoolState, next_change, step
+from controller.plan.pool import Origin, Origins, PoolMember, PoolState, acknowledge, next_change, step
 from controller.plan.tables import (
     Retained,
     Tables,
@@ -51,6 +51,7 @@ def advance(
     tables = _allocate(tables, intent, now)
     tables = _choose_writers(tables, intent, verdicts, now)
     tables = _step_pools(tables, intent, verdicts, now, helds)
+    tables = spreads.turn(tables, intent, answers, _readiness(tables, intent, now, helds))
     tables = _merge(tables, intent)
     tables = _turn(tables, intent, now)
     return _forget_former(tables, intent)
@@ -81,12 +82,31 @@ def deadline(
 
 def acknowledged(tables: Tables, intent: Intent, now: float, helds: Helds) -> bool:
     """Whether a step at ``now`` would change what is tracked."""
+    ready = _readiness(tables, intent, now, helds)
     return any(
-        tracking.advance(state.tracking, helds(key), now, max(pool.memory_timeout, length) + MARGIN)
-        is not state.tracking
-        for key, (state, pool, length, _) in zip(tables.pools, _judged(tables, intent, {}), strict=True)
-        if state.tracking.tracks
+        acknowledge(state, helds(key), now, memory) is not state
+        or (state.rehash is not None and ready(key, state))
+        for key, (state, memory) in memories(tables, intent).items()
+        if state.tracking.tracks or state.rehash is not None
     )
+
+
+def memories(tables: Tables, intent: Intent) -> dict[str, tuple[PoolState, float]]:
+    """Each state, by its key, and the longest silence after which its connections may be remembered, and a margin."""
+    judged = zip(tables.pools, _judged(tables, intent, {}), strict=True)
+    return {
+        key: (state, max(pool.memory_timeout, length) + MARGIN) for key, (state, pool, length, _) in judged
+    }
+
+
+def _readiness(tables: Tables, intent: Intent, now: float, helds: Helds) -> Callable[[str, PoolState], bool]:
+    """Whether a state's rehash has come so far that its slots may be taken otherwise."""
+
+    def ready(key: str, state: PoolState) -> bool:
+        memory = memories(tables, intent)[key][1]
+        return state.rehash is not None and rehash.ready(state.rehash, helds(key), now, memory)
+
+    return ready
 
 
 def _choose_writers(tables: Tables, intent: Intent, verdicts: Verdicts, now: float) -> Tables:
@@ -219,7 +239,7 @@ def same(one: PoolState, other: PoolState) -> bool:
         and one.serving == other.serving
         and one.fates == other.fates
         and (one.panicked, one.calm_since, one.name) == (other.panicked, other.calm_since, other.name)
-        and one.spread is other.spread
+        and (one.spread, one.rehash) == (other.spread, other.rehash)
     )
 
 
@@ -255,6 +275,7 @@ def _settled_as(own: PoolState, shared: PoolState) -> bool:
         and not own.tracking.tracks
         and own.panicked == shared.panicked
         and own.spread is shared.spread
+        and own.rehash is shared.rehash is None
         and np.array_equal(own.now, shared.now)
     )
 

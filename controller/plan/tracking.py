@@ -5,14 +5,15 @@
       memory after every│ │          ▲ moves again: base = the owner until then
       lb switch has it  ▼ │          │
                        ending: base is taken out, what is old is reported
-                        │ every lb switch has that; memory since the last move; no report lost
+                        │ every lb switch has that; memory since the last move
                         ▼
                        settled
 
-Times run from when every lb switch that forwards has acknowledged what was written (``Held``), never from when it was
-planned: a switch that was cut off may still open connections by the slot as it was. ``memory`` is the longest silence
-after which a connection may be remembered: the pool's ``memory_timeout``, or a generation of a VIP before it, if that
-is longer; and ``MARGIN``. So a class is used again only when what was remembered in it is forgotten.
+Both steps down wait until no report was lost, and every lb switch had every pin, for ``memory``. Times run from when
+every lb switch that forwards has acknowledged what was written (``Held``), never from when it was planned: a switch
+that was cut off may still open connections by the slot as it was. ``memory`` is the longest silence after which a
+connection may be remembered: the pool's ``memory_timeout``, or a generation of a VIP before it, if that is longer; and
+``MARGIN``. So a class is used again only when what was remembered in it is forgotten.
 """
 
 from __future__ import annotations
@@ -165,10 +166,9 @@ class Tracking:
         if not self.tracked[slot]:
             return SlotEntry(now)
         base = 0 if owner in gone else owner
-        # Until every switch has its end, one that has may be followed by one that has not.
-        ending = not owner and self.base_until[slot] == UNHELD
-        ages = bool(self.ages[slot]) or bool(ending)
-        return SlotEntry(now, base, int(self.class_[slot]), owner, ages)
+        # Until every switch has base, or its end, one that has may be followed by one that has not.
+        unheld = self.base_until[slot] == UNHELD and owner in (0, now)
+        return SlotEntry(now, base, int(self.class_[slot]), owner, bool(self.ages[slot] or unheld))
 
 
 def slot_table(state: Tracking, kept: Collection[int]) -> SlotTable:
@@ -177,8 +177,8 @@ def slot_table(state: Tracking, kept: Collection[int]) -> SlotTable:
     ``kept``: backends that keep their connections.
     """
     owner = np.where(state.tracked, state.base, 0)
-    ending = state.tracked & (state.base == 0) & (state.base_until == UNHELD)
-    ages = state.tracked & (state.ages | ending | (owner != 0) & (owner != state.now))
+    unheld = state.base_until == UNHELD
+    ages = state.tracked & (state.ages | unheld | (owner != 0) & (owner != state.now))
     unknown = np.where(np.isin(owner, list(kept)) & (owner != 0), owner, state.now)
     unknown = np.where(state.tracked, unknown, 0).astype(np.uint16)
     told = (unknown != state.now) | ages
@@ -242,18 +242,21 @@ def differing(one: Tracking, other: Tracking) -> Flags:
     return found
 
 
-def advance(state: Tracking, held: Held, now: float, memory: float) -> Tracking:
-    """What acknowledgements and time change up to ``now``."""
+def advance(state: Tracking, held: Held, now: float, memory: float, stays: bool = False) -> Tracking:
+    """What acknowledgements and time change up to ``now``. ``stays``: what is in class ``MIGRATED`` does not settle."""
     if not state.tracks:
         return state
     state = _acknowledge(state, held, now + memory)
-    ends = state.tracked & (state.base != 0) & (state.base_until <= now)
+    heard = min(now, held.heard)
+    if not held.pinned or held.lost + memory > heard:
+        return state
+    ends = state.tracked & (state.base != 0) & (state.base_until <= heard)
     if ends.any():
         return _end_bases(state, ends)
-    heard = min(now, held.heard)
-    quiet = held.pinned and held.lost + memory <= heard
     settles = state.tracked & (state.base == 0) & (state.moved_until <= heard) & (state.base_until <= now)
-    if not quiet or not settles.any():
+    if stays:
+        settles &= state.class_ != MIGRATED
+    if not settles.any():
         return state
     former = state.former[~settles[state.former & 0xFFFF]]
     done = _written(state, settles, tracked=state.tracked & ~settles, ages=state.ages & ~settles)
@@ -303,12 +306,12 @@ def next_change(state: Tracking, held: Held, memory: float, after: float) -> flo
     """When time alone changes something next; None: never."""
     if not state.tracks:
         return None
-    lost = held.lost + memory
-    tracked = state.tracked
-    ends = state.base_until[tracked & (state.base != 0)]
-    ended = tracked & (state.base == 0) & (state.base_until != UNHELD)
-    settles = np.maximum(state.moved_until, lost)[ended] if held.pinned else np.empty(0)
-    times = np.concatenate([ends, settles])
+    if not held.pinned:
+        return None
+    tracked, based = state.tracked, state.base != 0
+    ended = tracked & ~based & (state.base_until != UNHELD)
+    times = np.concatenate([state.base_until[tracked & based], state.moved_until[ended]])
+    times = np.maximum(times, held.lost + memory)
     times = times[(times > after) & np.isfinite(times)]
     return float(times.min()) if times.size else None
 
@@ -336,8 +339,11 @@ def _end_bases(state: Tracking, ends: Flags) -> Tracking:
 
 
 def _track(state: Tracking, slots: Flags) -> Tracking:
-    """These slots are tracked from now on, or for longer; ``base`` is whose they are, where there is none."""
-    begins, based = slots & ~state.tracked, slots & (state.base == 0)
+    """These slots are tracked from now on, or for longer; ``base`` is whose they are, where there is none.
+
+    Where it had the slot until now, nothing of it was reported meanwhile: it is base for ``memory`` from here.
+    """
+    begins, based = slots & ~state.tracked, slots & ((state.base == 0) | (state.base == state.now))
     return _written(
         state,
         slots,

@@ -256,7 +256,8 @@ class Pool:
     spread: PoolSpread = PoolSpread.HASH
     """From what the slots of TCP connections are taken. ``hash``: from the hash that the switches' datapaths compute
     where all lb switches are Open vSwitch and hash alike, else from the hash of their kind. ``bits``: from bits of the
-    client's port and address, for lb switches that are Open vSwitch. Fixed for the pool's life."""
+    client's port and address, for lb switches that are Open vSwitch. A pool in use keeps what it has until
+    ``evenkeel rehash``."""
 
     @property
     def slots(self) -> int:

@@ -207,7 +207,7 @@ def main(arguments: Sequence[str]) -> None:
     def by_name(tables: Tables, intent: Intent, state: PoolState, answers: spreads.Answers) -> Spread | None:
         return Spread(state.name)
 
-    spreads._decided = by_name
+    spreads.wanted = by_name
     app(list(arguments))
 
 

@@ -151,11 +151,11 @@ class Balanced:
         draft.replace(self.lab.intent_path)
         return self.wait_event("intent_accepted", timeout)
 
-    def failback(self, pool: str, backend: str = "") -> int:
-        """``evenkeel failback``; its exit code."""
+    def command(self, *words: str) -> int:
+        """A command to the controller, such as ``failback POOL``; its exit code."""
         self.mark()
         state = str(self._path / "state" / "evenkeel.db")
-        command = [sys.executable, "-m", "controller", "failback", pool, *filter(None, [backend])]
+        command = [sys.executable, "-m", "controller", *words]
         return subprocess.run([*command, "--state", state], cwd=ROOT, timeout=60, check=False).returncode
 
 

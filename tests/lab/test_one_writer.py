@@ -99,8 +99,8 @@ def test_a_dead_writers_connections_are_reset_and_it_returns_by_command_only(
     assert {one.problem for one in second} == {""}, "nothing moves until it is told to"
     assert not [event for event in served.since_mark() if event["event"] == "writer"]
 
-    assert served.failback("db", "s3") == codes.Failback.REFUSED
-    assert served.failback("db") == codes.Failback.DONE
+    assert served.command("failback", "db", "s3") == codes.Asked.REFUSED
+    assert served.command("failback", "db") == codes.Asked.DONE
     served.wait_event("writer", pool="db", backend="s1", former="s2")
     served.wait_status(lambda status: _writer(served) == ("s1", None), "the first is shown")
     served.settle()
@@ -110,7 +110,7 @@ def test_a_dead_writers_connections_are_reset_and_it_returns_by_command_only(
     served.kill_controller()
     served.start_controller()
     served.wait_ready()
-    assert served.failback("db", "s2") == codes.Failback.DONE
+    assert served.command("failback", "db", "s2") == codes.Asked.DONE
     served.wait_status(lambda status: _writer(served) == ("s2", "s1"), "the second, by command")
     served.kill_controller()
     served.start_controller()

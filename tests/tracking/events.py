@@ -57,6 +57,8 @@ def _of_slots(world: World, left: Left) -> Iterator[Event]:
             for to in range(1, world.size.backends + 1):
                 if to != site.plan.now[slot] and to not in world.gone:
                     yield Event(f"move slot {slot} to {to}{where}", "move", (slot, to, *target))
+    if left.get("rehash") and all(site.rehash is None for site in world.sites):
+        yield Event("slots are to be taken otherwise", "rehash", ())
     if world.parted:
         yield Event("sites join", "join", ())
     elif left.get("part") and world.size.sites > 1:
@@ -109,6 +111,7 @@ _PLAY: Mapping[str, Callable[..., None]] = {
     "mute": _put("mute", True),
     "die": World.die,
     "move": World.move,
+    "rehash": World.turn,
     "gone": World.give,
     "back": World.give,
     "part": _part,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tests.tracking.events import events, play
+from tests.tracking.identity import key
 from tests.tracking.model import World
 from tests.tracking.parts import Broken, Rules, Size
 
@@ -48,11 +49,11 @@ def explore(size: Size, budget: Budget, rules: Rules | None = None, limit: int =
     """Breadth first, at most ``limit`` states."""
     names = tuple(sorted(budget))
     start, left = World.new(size, rules), tuple(budget[name] for name in names)
-    seen: dict[Key, tuple[Key, str] | None] = {(start.key(), left): None}
+    seen: dict[Key, tuple[Key, str] | None] = {(key(start), left): None}
     queue = deque([(start, left)])
     while queue:
         world, left = queue.popleft()
-        here = (world.key(), left)
+        here = (key(world), left)
         for event in events(world, dict(zip(names, left, strict=True))):
             made = world.copy()
             try:
@@ -60,7 +61,7 @@ def explore(size: Size, budget: Budget, rules: Rules | None = None, limit: int =
             except Broken as broken:
                 return Found(len(seen), (*_path(seen, here), f"{event.name}: {broken}"))
             spent = tuple(n - (each == event.kind) for each, n in zip(names, left, strict=True))
-            there = (made.key(), spent)
+            there = (key(made), spent)
             if there not in seen:
                 seen[there] = (here, event.name)
                 queue.append((made, spent))

@@ -8,13 +8,14 @@ Time is in ticks. Within a tick everything that can be delivered may come in any
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from controller.plan import tracking
+from controller.plan import rehash, tracking
+from controller.plan.rehash import Rehash
 from controller.plan.slotrule import Memory, Report, SlotEntry
-from controller.plan.tracking import MARGIN, NEVER, UNHELD, Held, Tracking
+from controller.plan.tracking import MARGIN, Held, Tracking
 from tests.tracking.parts import GONE, Broken, Cell, Connection, Controller, Lb, Rules, Size
 
 
@@ -50,10 +51,10 @@ class World:
         """One that may go another way."""
         made = copy.copy(self)
         made.lbs = [
-            Lb(list(b.entries), b.held, list(b.cells), list(b.pins), b.linked, b.jammed, b.mute)
+            Lb(list(b.entries), b.held, list(b.cells), list(b.pins), b.linked, b.jammed, b.mute, b.spread)
             for b in self.lbs
         ]
-        made.sites = [Controller(each.plan, list(each.pins), each.lost) for each in self.sites]
+        made.sites = [replace(each, pins=list(each.pins)) for each in self.sites]
         made.ways = list(self.ways)
         made.connections = [copy.copy(c) for c in self.connections]
         return made
@@ -99,13 +100,25 @@ class World:
     def planned(self) -> None:
         """Acknowledgements and time, as far as they have come."""
         for site in self.sites:
-            while True:
-                later = self.rules.advance(
-                    site.plan, self.held(site), float(self.t), self.size.memory + MARGIN
-                )
-                if later is site.plan:
-                    break
-                site.plan = later
+            while self._advanced(site):
+                pass
+
+    def _advanced(self, site: Controller) -> bool:
+        """Whether that changed anything."""
+        before = site.plan, site.rehash
+        known = self.held(site), float(self.t), self.size.memory + MARGIN
+        site.plan = self.rules.advance(site.plan, *known, site.rehash is not None)
+        if site.rehash is not None:
+            site.plan, site.rehash = rehash.step(site.plan, site.rehash, *known)
+            if self.rules.ready(site.rehash, *known):
+                site.plan, site.rehash, site.spread = self.rules.turned(site.plan), None, 1 - site.spread
+        return before[0] is not site.plan or before[1] is not site.rehash
+
+    def turn(self) -> None:
+        """Slots are to be taken the other way."""
+        for site in self.sites:
+            site.rehash = Rehash()
+        self.planned()
 
     def move(self, slot: int, to: int, site: int | None = None) -> None:
         """A slot gets another owner: everywhere, or at one site that is on its own."""
@@ -115,13 +128,11 @@ class World:
             one.plan = self.rules.move(one.plan, table)
 
     def join(self) -> None:
-        """Sites hear each other again: the first one's table holds, and slots that differ are watched at both."""
+        """Sites hear each other again: the first one's table holds. Until then none had ended a base."""
         self.parted = False
         first, *others = self.sites
         for other in others:
-            differ = tracking.differing(first.plan, other.plan)
-            other.plan = self.rules.watch(self.rules.move(other.plan, first.plan.now), differ)
-            first.plan = self.rules.watch(first.plan, differ)
+            other.plan = self.rules.move(other.plan, first.plan.now)
             for key, mine in enumerate(other.pins):
                 if mine and (not first.pins[key] or self.site(self.ways[key]) is other):
                     first.pins[key] = mine
@@ -133,7 +144,8 @@ class World:
     def lacks(self, number: int) -> bool:
         """Whether there is something to write to a switch."""
         lb, site = self.lbs[number], self.site(number)
-        return lb.entries != self.wanted(site) or lb.held != site.plan.revision or not _pinned(lb, site)
+        told = lb.entries == self.wanted(site) and lb.held == site.plan.revision and lb.spread == site.spread
+        return not told or not _pinned(lb, site)
 
     def wanted(self, site: Controller) -> list[SlotEntry]:
         """The slots as its switches should have them."""
@@ -144,9 +156,9 @@ class World:
         lb, site = self.lbs[number], self.site(number)
         wanted = self.wanted(site)
         for slot, (had, now) in enumerate(zip(lb.entries, wanted, strict=True)):
-            if had != now:
+            if had != now or lb.spread != site.spread:
                 self._rewritten(number, slot)
-        lb.entries, lb.held = wanted, site.plan.revision
+        lb.entries, lb.held, lb.spread = wanted, site.plan.revision, site.spread
         for key, pin in enumerate(site.pins):
             if pin != _backend(lb.pins[key]):
                 lb.pins[key] = (pin, 0) if pin else None
@@ -157,7 +169,7 @@ class World:
 
     def _rewritten(self, number: int, slot: int) -> None:
         for key, connection in enumerate(self.connections):
-            if connection and key % self.size.slots == slot and connection.lb == number:
+            if connection and self.slot(number, key) == slot and connection.lb == number:
                 connection.heard = False
 
     def reroute_unseen(self, key: int, to: int) -> None:
@@ -195,9 +207,13 @@ class World:
 
     # -- packets
 
+    def slot(self, number: int, key: int) -> int:
+        """The slot of a key at a switch."""
+        return self.size.slot(key, self.lbs[number].spread)
+
     def packet(self, number: int, key: int, syn: bool) -> int:
         """A packet of a key at a switch; the backend that it reaches."""
-        lb, slot = self.lbs[number], key % self.size.slots
+        lb, slot = self.lbs[number], self.slot(number, key)
         if (pin := lb.pins[key]) is not None:
             if not syn and pin[0] not in self.gone:
                 lb.pins[key] = (pin[0], 0)
@@ -243,7 +259,7 @@ class World:
             reused = pinned and any(lb.pins[key] for lb in self.lbs)
             overtook = any(site.pins[key] for site in self.sites)
             made = Connection(backend, number, cut=self._cut(number), reused=reused, overtook=overtook)
-            made.followed = backend != self.lbs[number].entries[key % self.size.slots].now
+            made.followed = backend != self.lbs[number].entries[self.slot(number, key)].now
             self.connections[key] = made
 
     def speak(self, key: int) -> None:
@@ -297,7 +313,6 @@ class World:
         for holds, why in (
             (one.age < self.size.transition, "younger than transition"),
             (not one.old_heard, "not heard since it turned transition"),
-            (not one.heard, "not heard since its slot changed"),
             (one.cut, "of a switch or site that was cut off"),
             # Without a controller, too, the switch has ended the pin by then.
             (one.reused and one.age <= self.size.memory + 1, "ports used again over a pin"),
@@ -352,41 +367,6 @@ class World:
                 for key, pin in enumerate(lb.pins)
             ]
 
-    # -- identity
-
-    def key(self) -> tuple[object, ...]:
-        """Equal for worlds from which the same may happen."""
-        size = self.size
-        top = max(2 * size.transition, size.memory) + 2
-        lows = [min(lb.held for n, lb in enumerate(self.lbs) if self.site(n) is site) for site in self.sites]
-        sites = tuple(self._site_key(site, low) for site, low in zip(self.sites, lows, strict=True))
-        lbs = tuple(
-            (
-                tuple(b.entries),
-                b.held - lows[n % size.sites],
-                tuple(c and (c.backend, c.class_, min(c.age, top), c.idle, c.opened) for c in b.cells),
-                tuple(p and (p[0], min(p[1], size.memory + 1)) for p in b.pins),
-                (b.linked, b.jammed, b.mute),
-            )
-            for n, b in enumerate(self.lbs)
-        )
-        known = tuple(c and c.state(top, size.memory + 1) for c in self.connections)
-        return sites, lbs, tuple(self.ways), known, self.gone, self.parted
-
-    def _site_key(self, site: Controller, low: int) -> tuple[object, ...]:
-        plan = site.plan
-        slots = tuple(
-            (
-                *(int(a[n]) for a in (plan.now, plan.base, plan.class_, plan.tracked, plan.ages)),
-                max(int(plan.written[n]) - low, 0),
-                _left(plan.base_until[n], self.t),
-                _left(plan.moved_until[n], self.t),
-            )
-            for n in range(self.size.slots)
-        )
-        lost = max(site.lost - self.t, -self.size.memory - 1.0)
-        return slots, tuple(site.pins), lost, plan.revision - low
-
 
 def _pinned(lb: Lb, site: Controller) -> bool:
     return all(_backend(had) == pin for had, pin in zip(lb.pins, site.pins, strict=True))
@@ -394,7 +374,3 @@ def _pinned(lb: Lb, site: Controller) -> bool:
 
 def _backend(pin: tuple[int, int] | None) -> int:
     return 0 if pin is None else pin[0]
-
-
-def _left(until: float, now: int) -> float:
-    return until if until in (NEVER, UNHELD) else max(until - now, -1.0)

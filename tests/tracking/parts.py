@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from controller.plan import tracking
+from controller.plan import rehash, tracking
+from controller.plan.rehash import Rehash
 from controller.plan.slotrule import Choice, Memory, SlotEntry, choose
 from controller.plan.tracking import NEVER, Held, Tracking
 from controller.spec.slots import Slots
@@ -27,8 +28,9 @@ class Rules:
     entry: Callable[[Tracking, int, frozenset[int]], SlotEntry] = Tracking.entry
     move: Callable[[Tracking, Slots], Tracking] = tracking.move
     rerouted: Callable[[Tracking], Tracking] = tracking.rerouted
-    watch: Callable[[Tracking, tracking.Flags], Tracking] = tracking.watch
-    advance: Callable[[Tracking, Held, float, float], Tracking] = tracking.advance
+    advance: Callable[[Tracking, Held, float, float, bool], Tracking] = tracking.advance
+    ready: Callable[[Rehash, Held, float, float], bool] = rehash.ready
+    turned: Callable[[Tracking], Tracking] = rehash.turned
     idle_everywhere: bool = True
     """A pin ends when it is idle on every switch; else as soon as its reporter says so."""
     idles_alone: bool = True
@@ -45,9 +47,13 @@ class Size:
     """lb switch n is in site n % sites, each with a controller of its own."""
     backends: int = 3
     keys: int = 1
-    """5-tuples; each is of slot ``key % slots``."""
+    """5-tuples; see ``slot``."""
     memory: int = 3
     transition: int = 1
+
+    def slot(self, key: int, spread: int) -> int:
+        """The slot of a 5-tuple by one way or another to take it."""
+        return (key * 7 // 3 + 1 if spread else key) % self.slots
 
 
 class Cell(NamedTuple):
@@ -78,6 +84,8 @@ class Lb:
     """Does not get round to what is written."""
     mute: bool = False
     """Its reports are lost, and it counts them."""
+    spread: int = 0
+    """How it takes slots."""
 
     @property
     def unheard(self) -> bool:
@@ -93,6 +101,10 @@ class Controller:
     pins: list[int]
     """Backend by key, 0: none."""
     lost: float = NEVER
+    spread: int = 0
+    """How its switches are to take slots."""
+    rehash: Rehash | None = None
+    """To the other way."""
 
 
 @dataclass

@@ -28,6 +28,7 @@ EVERYTHING: Mapping[str, float] = {
 }
 
 
+TURNING: Mapping[str, float] = {**EVERYTHING, "rehash": 0.02}
 TWO_SITES = replace(LARGE, sites=2, lbs=4)
 PARTING: Mapping[str, float] = {**EVERYTHING, "part": 0.03, "join": 0.1}
 

@@ -16,7 +16,8 @@ import pytest
 
 from controller.app.assembly import App, open_file
 from controller.cli import codes
-from controller.cli.failback import NoAnswer, ask, failback
+from controller.cli.asking import NoAnswer, ask
+from controller.cli.failback import failback
 from controller.clock import SystemClock
 from controller.core import control
 from controller.core.commands import Arguments, Command, NotStored, Parameter, Result
@@ -188,13 +189,13 @@ def test_the_writer_waits_for_a_command_which_is_stored_when_it_is_answered(
             await one.app.state.commit()
             assert one.shown() == ("db2", "db1")
             revision = one.app.state.revision
-            assert await one.command("db") == codes.Failback.DONE
+            assert await one.command("db") == codes.Asked.DONE
             assert one.app.state.revision == revision + 1
             assert one.shown() == ("db1", None)
             changes = [(row["former"], row["backend"]) for row in one.lines.of("writer")]
             assert changes == [(None, "db1"), ("db1", "db2"), ("db2", "db1")]
             assert one.lines.of("command")[0]["ok"] is True
-            assert await one.command("db", "db2") == codes.Failback.DONE
+            assert await one.command("db", "db2") == codes.Asked.DONE
 
     asyncio.run(body())
     assert "db2 is the writer" in capsys.readouterr().out
@@ -226,7 +227,7 @@ def test_a_refused_command_says_why_and_changes_nothing(
             one.health.judge("db2", False)
             await one.app.state.commit()
             revision = one.app.state.revision
-            assert await one.command(pool, backend) == codes.Failback.REFUSED
+            assert await one.command(pool, backend) == codes.Asked.REFUSED
             assert (one.app.state.revision, one.shown()) == (revision, ("db1", None))
 
     asyncio.run(body())
@@ -239,7 +240,7 @@ def test_a_command_that_cannot_be_stored_is_no_success_and_takes_effect_later(tm
             one.health.judge("db2", True)
             await one.app.state.commit()
             one.store.full = True
-            assert await one.command("db", "db2") == codes.Failback.NOT_STORED
+            assert await one.command("db", "db2") == codes.Asked.NOT_STORED
             assert one.app.state.committed.value is not None
             pools = one.app.state.committed.value.pools
             assert {each.name for each in pools["db/tcp"].serving} == {"db1"}
@@ -256,7 +257,7 @@ def test_a_command_that_cannot_be_stored_is_no_success_and_takes_effect_later(tm
 
 
 def test_without_a_controller_the_command_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert failback(tmp_path / "state.db", "db", None) == codes.Failback.NO_ANSWER
+    assert failback(tmp_path / "state.db", "db", None) == codes.Asked.NO_ANSWER
     assert "is a controller running" in capsys.readouterr().err
 
 

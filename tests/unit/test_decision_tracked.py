@@ -14,7 +14,7 @@ from controller.decision import DecidedBy, Remember, Tell, after, decide
 from controller.lbstate import ConnectionKey, LbPool, LbState, Packet, Remembered
 from controller.plan.pins import PinKey
 from controller.plan.slotrule import Memory, Report, SlotEntry, choose
-from controller.plan.tracking import UNHELD, Tracking, slot_table
+from controller.plan.tracking import Tracking, slot_table
 from controller.spec.switch import CLASSES, MIGRATED, PERIODS, Fate, ListenerSpec, VipSpec
 from controller.spec.types import Mode, Protocol
 
@@ -48,7 +48,7 @@ def tracking(entry: SlotEntry) -> Tracking:
         np.full(SLOTS, entry.class_, np.uint8),
         tracked,
         full.written,
-        np.full(SLOTS, UNHELD if entry.base else 0.0),
+        np.zeros(SLOTS),
         full.moved_until,
         np.full(SLOTS, entry.ages),
         former=np.array(sorted(former), np.uint32),

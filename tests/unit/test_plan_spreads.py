@@ -70,14 +70,8 @@ def test_it_outlives_the_controller(spread: Spread | None) -> None:
     assert history.load(history.dump(state)).spread is spread
 
 
-def test_an_edit_that_would_spread_a_pool_in_use_otherwise_is_refused_with_its_price() -> None:
+def test_an_edit_of_the_spread_of_a_pool_in_use_keeps_the_spread_and_every_connection() -> None:
     old, new = intent(), intent(spread=PoolSpread.BITS)
-    (why,) = breaking(old, new, served(old, alike))
-    assert (
-        "pool web: spread hash to bits would give all established TCP connections of it other slots of its 256"
-        in why
-    )
-    assert breaking(new, old, served(new, alike))
-    assert breaking(new, new, served(new, alike)) == []
-    assert breaking(old, new, Tables()) == [], "nothing goes by it yet"
-    assert breaking(old, new, served(old, unknown)) == []
+    tables = served(old, alike)
+    assert breaking(old, new, tables) == []
+    assert served(new, alike, tables).pools[KEY].spread is Spread.DATAPATH

@@ -27,6 +27,7 @@ from topo.soak.fates import (
     path_changes,
     periods,
     server_windows,
+    unwritten,
 )
 from topo.soak.flaps import Flap
 from topo.soak.logs import FullnatIndex, last_answer
@@ -90,6 +91,8 @@ class Evidence:
     """When edges had been written, and which: packets follow an lb switch's return or absence no later."""
     connected: tuple[tuple[float, str], ...] = ()
     """When switches connected to a controller, and which."""
+    synced: tuple[tuple[float, str], ...] = ()
+    """When a controller had read and written a switch that had connected, and which."""
     notes: tuple[tuple[float, str], ...] = ()
     """Things the controller said that people want to see beside a broken connection."""
     probe: tuple[float, int, int] = (1.0, 2, 3)
@@ -120,7 +123,8 @@ class Judge:
             evidence.flaps,
         )
         unled = leaderless(stage, self._away, evidence.connected, evidence.lag)
-        self._unheard = Unheard(evidence.tables, self._periods, self._away, evidence.lag)
+        deaf = unwritten(self._away, evidence.connected, evidence.synced, stage.lbs)
+        self._unheard = Unheard(evidence.tables, self._periods, deaf, evidence.lag)
         self._outages = outages(stage, done, unled, evidence.admitted)
         self._windows: dict[tuple[str, str], list[Window]] = {}
         self._settled = SETTLED + evidence.lag

@@ -311,6 +311,7 @@ class Soak:
             tuple(seen.away) if self._gone is None else (*seen.away, (self._gone, float("inf"))),
             signals.writes(seen.events, set(self._stage.edges.values())),
             signals.connections(seen.events),
+            signals.syncs(seen.events),
             signals.notes(seen.events),
             self._probe(),
             max((log.lag for log in logs), default=0.0),

@@ -23,6 +23,7 @@ UNLINKED = "link_down"
 FAILURE = "failure"
 VERDICT = "verdict"
 WITHDRAWN = "withdrawn"
+SYNCED = "synced"
 TURNED = "memory_turned"
 DRAINING = ("listener_drains", "listener_returned", "listener_gone")
 WRITTEN = "converged"
@@ -112,6 +113,11 @@ def departures(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
 def connections(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
     """When switches connected, and which, by their names at that time."""
     return _said_of(events, CONNECTED)
+
+
+def syncs(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
+    """When switches held what they should for the first time since they connected, and which."""
+    return _said_of(events, SYNCED)
 
 
 def writes(events: Iterable[Event], switches: Collection[str]) -> tuple[tuple[float, str], ...]:

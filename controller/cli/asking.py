@@ -1,0 +1,65 @@
+"""Commands to a running controller, through its control socket."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from controller.cli.codes import Asked
+from controller.core.control import CARRY_OUT, LINE, reachable, socket_beside
+
+ANSWERED = CARRY_OUT + 5.0
+"""Seconds until a controller that does not answer is given up on."""
+
+
+class NoAnswer(Exception):
+    """The controller cannot be reached, or does not answer."""
+
+
+class NotDone(Exception):
+    """The command was not carried out, and standard error says why."""
+
+    def __init__(self, code: Asked) -> None:
+        super().__init__(code.name)
+        self.code = code
+
+
+def carried_out(state: Path, request: dict[str, str]) -> Mapping[str, Any]:
+    """The answer to a command that was carried out. Raises NotDone."""
+    try:
+        answer = ask(socket_beside(state), request)
+    except NoAnswer as error:
+        print(f"{error}; is a controller running with --state {state}?", file=sys.stderr)
+        raise NotDone(Asked.NO_ANSWER) from error
+    if answer.get("ok") is True:
+        return answer
+    if "not_stored" in answer:
+        print(f"accepted, but not stored yet: {answer['not_stored']}", file=sys.stderr)
+        raise NotDone(Asked.NOT_STORED)
+    print(*answer["refused"], sep="\n", file=sys.stderr)
+    raise NotDone(Asked.REFUSED)
+
+
+def ask(path: Path, request: dict[str, str]) -> dict[str, Any]:
+    """The controller's answer to one request. Raises NoAnswer."""
+    line = b""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as to:
+            to.settimeout(ANSWERED)
+            with reachable(path) as name:
+                to.connect(name)
+            with suppress(BrokenPipeError):  # it may have answered already: that it takes no more clients
+                to.sendall(json.dumps(request).encode() + b"\n")
+            with to.makefile("rb") as answers:
+                line = answers.readline(16 * LINE)
+    except OSError as error:
+        raise NoAnswer(f"{path}: {error.strerror or error}") from error
+    if not line.endswith(b"\n"):
+        raise NoAnswer(f"{path}: the connection ended without an answer")
+    answer: dict[str, Any] = json.loads(line)
+    return answer

@@ -1,0 +1,48 @@
+"""``evenkeel rehash``: take the slots of a pool in use otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from controller.cli.asking import NotDone, carried_out
+from controller.cli.codes import Asked
+from controller.plan.pins import LIMIT
+
+
+def rehash(state: Path, pool: str, action: str) -> int:
+    """``action``: ``begin``, ``plan`` or ``cancel``. Returns an exit code."""
+    try:
+        answer = carried_out(state, {"command": "rehash", "pool": pool, "action": action})
+    except NotDone as error:
+        return error.code
+    if action == "cancel":
+        print(f"pool {pool}: stays as it is, change {answer['revision']}")
+        return Asked.DONE
+    for each in answer["plan"]:
+        print(*_lines(pool, each), sep="\n")
+    if action == "begin":
+        print(f"begun, change {answer['revision']}; evenkeel status shows how far it is")
+    return Asked.DONE
+
+
+def _lines(pool: str, plan: Mapping[str, Any]) -> Iterator[str]:
+    """One state of the pool: what is done, how long it takes, what it costs."""
+    seconds, memory, young = plan["turns_in"], plan["memory"], plan["young"]
+    yield f"{plan['key']}: {plan['slots']} slots, from {plan['before']} to {plan['after']}"
+    yield f"  1. every slot is tracked, for {memory:.0f} s and longer: what is alive speaks, and gets a pin"
+    yield f"  2. {_when(seconds)} slots are taken by {plan['after']}; it waits for this: {plan['waits_for']}"
+    yield f"  3. slots stay tracked for {memory:.0f} s more"
+    yield f"  costs one pin for each connection that is alive then; a controller holds {LIMIT} pins"
+    yield (
+        "  if there is no room, nothing is changed before there is, or until: "
+        + f"evenkeel rehash {pool} --cancel"
+    )
+    yield (
+        f"  at risk until it is over: connections younger than {young:.0f} s whose packets come to another lb switch"
+    )
+
+
+def _when(seconds: float | None) -> str:
+    return "when switches are ready" if seconds is None else f"in {seconds:.0f} s"
