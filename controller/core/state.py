@@ -134,8 +134,9 @@ class State:
         """The batch's revision. It is written after what we have written or read, and after nothing else."""
         try:
             return await self._store.commit(batch, Guard(head=self._revision))
-        except (StoreError, GuardFailed):
-            # It may have been written after all (OutcomeUnknown): what it says is no longer known to be stored.
+        except (StoreError, GuardFailed, asyncio.CancelledError):
+            # It may have been written after all: its outcome is unknown, or the task that asked for it has ended. So
+            # what it says is no longer known to be stored.
             self._kept |= dict.fromkeys(batch.keys() - _ALWAYS, _UNKNOWN)
             self._dirty.set()
             raise

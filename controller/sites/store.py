@@ -86,7 +86,11 @@ class SqliteSpace:
         writing = self._writer.submit(self._put, batch, guard)
         written = asyncio.wrap_future(writing)
         written.add_done_callback(lambda done: self._tell(done, batch))
-        done, _ = await asyncio.wait([written], timeout=within)
+        try:
+            done, _ = await asyncio.wait([written], timeout=within)
+        except asyncio.CancelledError:
+            self._late = _Late(written, guard.head)
+            raise
         if done:
             return written.result()
         if not writing.cancel():
@@ -106,6 +110,8 @@ class SqliteSpace:
         if not done:
             raise OutcomeUnknown(f"{self._path}: an earlier write is not over after {within:g} s more")
         self._late = None
+        if late.written.cancelled():
+            return guard
         if late.written.exception() is None and guard.head is not None and guard.head == late.base:
             return replace(guard, head=late.written.result())
         return guard

@@ -36,14 +36,16 @@ class Cut(Client):
         self._rng = rng
 
     async def txn(self, request: wire.TxnRequest, within: float) -> Answer:
-        """Send a transaction; or lose it, or its answer, or die before or after it."""
+        """Send a transaction; or lose it, or its answer, or have the commit cancelled, or die, before or after it."""
         await asyncio.sleep(0)  # others may come first
         dice = self._rng.random()
         if dice > 0.12 or not any(op.WhichOneof("request") != "range" for op in request.success):
             return await super().txn(request, within)
         if self._rng.random() < 0.5:
             await super().txn(request, within)
-        raise Killed if dice < 0.04 else OutcomeUnknown("lost")
+        if dice < 0.04:
+            raise Killed
+        raise asyncio.CancelledError if dice < 0.07 else OutcomeUnknown("lost")
 
 
 @dataclass
@@ -77,7 +79,7 @@ class Writer:
             await self._end()
         except GuardFailed:
             await self._end()
-        except StoreError:
+        except (StoreError, asyncio.CancelledError):
             self.known = dict.fromkeys(self.known | after, b"unsure")  # the next batch writes all of them
         else:
             self.known = after

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,6 +25,7 @@ from controller.plan.pool import UNCONFIRMED, Health
 from controller.plan.progress import deadline
 from controller.plan.tables import Tables
 from controller.sites.base import ANY, COMMIT, Batch, Guard, GuardFailed, OutcomeUnknown, StoreError
+from controller.sites.store import SqliteStore
 from controller.southbound.errors import SwitchError
 from controller.spec.types import Intent
 from tests.fakes.core import (
@@ -212,6 +214,41 @@ def test_what_may_have_been_stored_is_stored_again_although_it_is_as_it_was_befo
     assert asyncio.run(state.commit()) == store.revision
     unlike = {name for name in before.keys() | store.values if before.get(name) != store.values.get(name)}
     assert unlike <= {"clock"}
+
+
+def test_a_part_that_ends_amid_its_commit_takes_nothing_along(tmp_path: Path) -> None:
+    """As when a switch goes away whose task has new tables stored."""
+    there, go = threading.Event(), threading.Event()
+    store = SqliteStore(tmp_path / "e.db")
+    write = store._write
+
+    def slowly(batch: Batch, revision: int) -> None:
+        there.set()
+        go.wait(60)
+        write(batch, revision)
+
+    async def story() -> None:
+        said = journal()[0]
+        state = State(store, store.read(), SetClock(), said, PinBook())
+        await state.commit()
+        store._write = slowly  # type: ignore[method-assign]
+        state.absent.put(frozenset({"lb1"}))
+        part = asyncio.create_task(state.commit())
+        await asyncio.to_thread(there.wait, 60)
+        part.cancel()
+        await asyncio.gather(part, return_exceptions=True)
+        assert part.cancelled()
+        state.absent.put(frozenset())
+        state.admitted.put(frozenset({"lb2"}))
+        go.set()
+        revision = await state.commit()
+        again = State(store, store.read(), SetClock(), said, PinBook())
+        assert again.absent.value == frozenset()
+        assert again.admitted.value == {"lb2"}
+        assert again.revision == revision
+
+    asyncio.run(story())
+    store.close()
 
 
 def test_a_store_that_another_controller_has_written_to_ends_this_one_and_nothing_is_planned(

@@ -263,6 +263,34 @@ def test_a_commit_that_the_disk_holds_up_is_unknown_and_its_end_is_no_other_writ
     store.close()
 
 
+def test_a_commit_whose_caller_is_cancelled_is_no_other_writer(path: Path) -> None:
+    store = SqliteStore(path)
+    first = put(store, {"a": b"1"})
+    there, go = threading.Event(), threading.Event()
+    write = store._write
+
+    def slowly(batch: Batch, revision: int) -> None:
+        there.set()
+        go.wait(60)
+        write(batch, revision)
+
+    async def story() -> None:
+        store._write = slowly  # type: ignore[method-assign]
+        gone = asyncio.create_task(store.commit({"a": b"2"}, Guard(head=first)))
+        await asyncio.to_thread(there.wait, 60)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        assert gone.cancelled()
+        go.set()
+        assert await store.commit({"b": b"3"}, Guard(head=first)) == first + 2
+        with pytest.raises(GuardFailed):
+            await store.commit({"a": b"5"}, Guard(head=first))
+
+    asyncio.run(story())
+    assert data(store) == {"a": b"2", "b": b"3"}
+    store.close()
+
+
 # -- kill -9 ------------------------------------------------------------------------------------------------------
 
 WRITERS = """

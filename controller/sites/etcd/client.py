@@ -8,7 +8,7 @@ became of a transaction whose answer was lost is seen in what the repetition fin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import grpc
@@ -48,6 +48,7 @@ _AGAIN = frozenset(
 )
 _NOT_SENT = ("failed to connect", "etcdserver: no leader", "etcdserver: not capable", "empty address list")
 """How the text of UNAVAILABLE begins when nothing can have been carried out."""
+_MAY_BE = "it may have been carried out"
 _HELP = (
     (
         "database space exceeded",
@@ -145,13 +146,14 @@ class Client:
                 doubtful |= not _not_sent(error)
                 problems[endpoint] = said(error)
                 if error.code() not in _AGAIN and "too many requests" not in said(error):
-                    raise self._refused(error, endpoint) from error
+                    why = self._refused(error, endpoint)
+                    raise OutcomeUnknown(f"{why}; {_MAY_BE}") if writes and doubtful else why from error
             self.next(endpoint)
             tried += 1
             if tried % len(self._address.endpoints) == 0:
                 await asyncio.sleep(min(PAUSE, max(0.0, end - clock())))
         text = f"{self.name}: no member answered within {within:.3g} s: {listed(problems)}"
-        raise OutcomeUnknown(f"{text}; it may be written") if writes and doubtful else StoreError(text)
+        raise OutcomeUnknown(f"{text}; {_MAY_BE}") if writes and doubtful else StoreError(text)
 
     def _refused(self, error: grpc.aio.AioRpcError, endpoint: str) -> Exception:
         if error.code() is _Code.OUT_OF_RANGE and "compacted" in said(error):
@@ -241,8 +243,3 @@ def compare(key: bytes, revision: int) -> wire.Compare:
 def get(key: bytes, end: bytes = b"", **options: Any) -> wire.RangeRequest:
     """A request for keys."""
     return wire.RangeRequest(key=key, range_end=end, **options)
-
-
-def reads(requests: Iterable[wire.RangeRequest]) -> list[wire.RequestOp]:
-    """As operations of a transaction."""
-    return [wire.RequestOp(range=each) for each in requests]

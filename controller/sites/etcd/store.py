@@ -170,21 +170,22 @@ class EtcdStore:
             raise StoreError(f"{self.name}: no value may have a NUL in its name")
         batch, mine = dict(batch), secrets.token_hex(8)
         async with self._busy:
-            deadline = Deadline(self.name, within)
+            deadline, base = Deadline(self.name, within), None
             while True:
                 try:
                     head = await self._ready(deadline)
                     await self._judge(guard, head, deadline)
+                    base = self._base(head)
                     revision = await self._write(batch, head, mine, deadline)
+                    await self._tidy(batch, deadline)
                 except _HeadMoved as moved:
                     self._head = moved.head
-                except OutcomeUnknown:
-                    assert self._head is not None
-                    self._doubts[mine] = self._base(self._head)
+                except (OutcomeUnknown, asyncio.CancelledError):
+                    if base is not None:
+                        self._doubts[mine] = base
                     raise
                 else:
                     self._doubts.clear()
-                    await self._tidy(batch, deadline)
                     return revision
 
     async def _ready(self, deadline: Deadline) -> Head:
