@@ -1,7 +1,7 @@
 # All set-up is done by the targets themselves: `make demo` and `make test` need nothing but Python 3.11.
 PYTHON ?= python3
 
-LAB_PACKAGES = openvswitch-switch iproute2 iputils-ping ethtool
+LAB_PACKAGES = openvswitch-switch iproute2 iputils-ping ethtool etcd-server
 BENCH_PACKAGES = nginx-light wrk iperf3 haproxy gcc libc6-dev
 
 BIN = .venv/bin

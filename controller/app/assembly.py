@@ -47,7 +47,7 @@ from controller.model.reload import IntentFile
 from controller.model.removal import removes_all
 from controller.plan.duty import PlanInput, pool_number
 from controller.plan.pins import PinBook
-from controller.sites.base import Store
+from controller.sites.base import Loaded, Store
 from controller.southbound.driver import AnyDriver
 from controller.southbound.openflow.driver import OpenFlowDriver
 from controller.southbound.openflow.session import Session
@@ -84,18 +84,22 @@ class App:
         self,
         file: IntentFile,
         store: Store,
+        loaded: Loaded,
         journal: Journal,
         clock: Clock,
         health: MakeHealth | None = None,
         refusals: tuple[Callable[[Intent, Intent], list[str]], ...] = (removes_all,),
     ) -> None:
-        """Raises StoreError when what is stored cannot be read, IntentRefused when the file cannot be carried out."""
+        """``loaded``: what the store holds.
+
+        Raises StoreError when that cannot be read, IntentRefused when the file cannot be carried out.
+        """
         self.clock, self.journal = clock, journal
         self.reload = asyncio.Event()
         """Set: look at the intent file now."""
         self._file = file
         pins = PinBook.starting_at(secrets.randbits(PIN_BITS))
-        self.state = state = State(store, clock, journal, pins)
+        self.state = state = State(store, loaded, clock, journal, pins)
         self.targets = targets = Targets(state.committed, pins)
         self.fleet = fleet = Fleet(targets, journal, clock)
         self._helds = Holdings(fleet, state.admitted, state.intent, pins, clock).held
@@ -191,11 +195,14 @@ class App:
         return P4Driver(switch, session, self.state.secret, self.hellos.live)
 
     async def begin(self) -> None:
-        """Store what we start with. Raises StoreError. Until then no switch may be ours."""
+        """Store what we start with. Raises StoreError, GuardFailed. Until then no switch may be ours."""
         await self.state.commit()
 
     async def run(self, status: Path | None = None, control: Path | None = None) -> None:
-        """Until cancelled. ``status``: the file to show ourselves in; ``control``: the socket that takes commands."""
+        """Until cancelled. Raises GuardFailed when another controller has written to our store.
+
+        ``status``: the file to show ourselves in; ``control``: the socket that takes commands.
+        """
         async with asyncio.TaskGroup() as group:
             group.create_task(self.state.run())
             group.create_task(self.fleet.run())

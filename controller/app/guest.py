@@ -71,7 +71,7 @@ class Guest(OpenFlowApp):
             asyncio.run(self._run(store, Journal(sink, clock.wall), clock))
 
     async def _run(self, store: SqliteStore, journal: Journal, clock: Clock) -> None:
-        app = App(self._file, store, journal, clock)
+        app = App(self._file, store, await store.load(), journal, clock)
         core = app.controller
         hub = Hub(asyncio.get_running_loop(), core.handle, core.cookies, lambda: app.terms.now)
         core.on_switches = hub.switches_changed

@@ -35,9 +35,11 @@ class Run(IntEnum):
     DEFECT = 1
     """A defect in the controller; its traceback was printed."""
     CANNOT_START = 2
-    """The intent file has errors, or the address or the state file cannot be used."""
+    """The intent file has errors, or the address, the state file or the store cannot be used."""
     STORE_LOST = 3
-    """The state file could not be written at the start."""
+    """The store could not be written at the start."""
+    OTHER_WRITER = 4
+    """Another controller has written to the same store; it was named. Switches keep what they hold."""
 
 
 class Status(IntEnum):

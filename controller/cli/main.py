@@ -65,16 +65,34 @@ def run(
     config: ConfigFile,
     state: Annotated[
         Path,
-        typer.Option(metavar="FILE", help="SQLite file of what outlives the controller."),
+        typer.Option(
+            metavar="FILE", help="SQLite file of what outlives the controller; status is written beside it."
+        ),
     ] = Path("evenkeel.db"),
     listen: Annotated[
         str, typer.Option(metavar="ADDRESS:PORT", help="Where switches connect with OpenFlow 1.3.")
     ] = "127.0.0.1:6653",
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="etcd://HOST:PORT,.../PREFIX",
+            help="Store in etcd what outlives the controller. Status, lock and control socket stay beside --state.",
+            show_default="in the file of --state",
+        ),
+    ] = None,
+    store_ca: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Who signs the certificates of etcd's members.")
+    ] = None,
+    store_cert: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Our certificate; its common name is etcd's user.")
+    ] = None,
+    store_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
 ) -> None:
     """Run the controller until SIGTERM or SIGINT; a changed FILE is read again."""
     from controller.cli.run import run as run_controller
+    from controller.cli.stores import Where
 
-    raise typer.Exit(run_controller(config, state, listen))
+    raise typer.Exit(run_controller(config, Where(state, store, store_ca, store_cert, store_key), listen))
 
 
 @app.command()

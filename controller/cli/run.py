@@ -12,12 +12,12 @@ from pathlib import Path
 
 from controller.app.assembly import App, IntentRefused, open_file
 from controller.cli import codes
+from controller.cli.stores import Chosen, Where
 from controller.clock import SystemClock
 from controller.core.control import socket_beside
 from controller.core.journal import Journal, QueuedSink
 from controller.model.errors import ConfigErrors
-from controller.sites.base import StoreError
-from controller.sites.store import SqliteStore
+from controller.sites.base import GuardFailed, Loaded, Store, StoreError
 
 
 class _CannotListen(Exception):
@@ -28,25 +28,36 @@ class _CannotRead(Exception):
     """What is stored is damaged."""
 
 
-def run(config: Path, state: Path, listen: str) -> int:
+def run(config: Path, where: Where, listen: str) -> int:
     """Run until SIGTERM or SIGINT; SIGHUP: look at the intent file now. Returns an exit code."""
     clock = SystemClock()
     sink = QueuedSink(sys.stdout, wall=clock.wall)
     try:
         file = open_file(config)
         host, port = _address(listen)
-        store = SqliteStore(state)
+        chosen = Chosen(where)
     except ConfigErrors as errors:
         return _refuse(str(e) for e in errors)
     except (StoreError, ValueError) as error:
         return _refuse([str(error)])
     code = codes.Run.STOPPED
     try:
-        asyncio.run(_main(lambda: App(file, store, Journal(sink, clock.wall), clock), host, port, state))
+        asyncio.run(
+            _main(
+                lambda store, loaded: App(file, store, loaded, Journal(sink, clock.wall), clock),
+                chosen,
+                host,
+                port,
+                where.state,
+            )
+        )
     except* _CannotListen as errors:
         code = _refuse(f"--listen {listen}: {e}" for e in errors.exceptions)
     except* (_CannotRead, IntentRefused) as errors:
         code = _refuse(str(e) for e in errors.exceptions)
+    except* GuardFailed as errors:
+        _refuse(str(e) for e in errors.exceptions)
+        code = codes.Run.OTHER_WRITER
     except* StoreError as errors:
         _refuse(str(e) for e in errors.exceptions)
         code = codes.Run.STORE_LOST
@@ -54,7 +65,7 @@ def run(config: Path, state: Path, listen: str) -> int:
         traceback.print_exception(errors)
         code = codes.Run.DEFECT
     finally:
-        store.close()
+        chosen.close()
         sink.close()
     _end(code)
     return code
@@ -71,19 +82,31 @@ def _end(code: int) -> None:
     os._exit(code)
 
 
-async def _main(make: Callable[[], App], host: str, port: int, state: Path) -> None:
-    from controller.southbound.openflow import connection as openflow
-    from controller.southbound.p4 import pipeline
-    from controller.southbound.p4.connections import P4Runtime
-
+async def _main(
+    make: Callable[[Store, Loaded], App], chosen: Chosen, host: str, port: int, state: Path
+) -> None:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
     try:
-        app = make()
-    except StoreError as error:
-        raise _CannotRead(error) from error
+        async with chosen.opened() as store:
+            try:
+                app = make(store, await store.load())
+            except StoreError as error:
+                raise _CannotRead(error) from error
+            await _serve(app, host, port, state)
+    except asyncio.CancelledError:
+        pass
+
+
+async def _serve(app: App, host: str, port: int, state: Path) -> None:
+    """Until cancelled, which is an end like another."""
+    from controller.southbound.openflow import connection as openflow
+    from controller.southbound.p4 import pipeline
+    from controller.southbound.p4.connections import P4Runtime
+
+    loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, app.reload.set)
     core = app.controller
     hub = openflow.Hub(loop, core.handle, core.cookies, lambda: app.terms.now)

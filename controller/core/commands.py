@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from controller.core.pools import Pools
 from controller.plan.spreads import RehashRefused
 from controller.plan.writer import HandoverRefused
-from controller.sites.base import StoreError
+from controller.sites.base import GuardFailed, StoreError
 
 Arguments = Mapping[str, str]
 """By parameter name; optional ones may be missing."""
@@ -69,12 +69,12 @@ class Command:
 
 
 def commands(pools: Pools, commit: Callable[[], Awaitable[int]]) -> tuple[Command, ...]:
-    """All commands. ``commit``: stores what has changed and returns the revision; raises StoreError."""
+    """All commands. ``commit``: stores what has changed and returns the revision; raises StoreError, GuardFailed."""
 
     async def stored() -> int:
         try:
             return await commit()
-        except StoreError as error:
+        except (StoreError, GuardFailed) as error:
             raise NotStored(str(error)) from error
 
     async def failback(given: Arguments) -> Result:

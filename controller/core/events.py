@@ -95,6 +95,10 @@ PROGRAM: Mapping[str, Event] = {
         (_ERROR,),
     ),
     "store_recovered": Event("The store can be written again, and all that has changed meanwhile is stored."),
+    "store_taken": Event(
+        "Another controller has written to the same store. This one ends, with code 4; switches keep what they hold.",
+        (_ERROR,),
+    ),
 }
 
 SERVICE: Mapping[str, Event] = {

@@ -30,7 +30,7 @@ from controller.frames.tuple import tuple_of
 from controller.plan import spreads
 from controller.plan.duty import PlanInput
 from controller.plan.tables import Tables
-from controller.sites.base import StoreError
+from controller.sites.base import GuardFailed, StoreError
 from controller.southbound.driver import Hashes
 from controller.southbound.openflow.events import PacketIn
 from controller.spec.spread import Spread
@@ -159,7 +159,7 @@ class Hashing:
             await self._ask(task, driver)
         self.decide()
         while self._undecided(task):
-            with suppress(StoreError):  # it is said by those who store
+            with suppress(StoreError, GuardFailed):  # it is said by those who store
                 await self._commit()
             await self._sleep(_LOOK)
             self.decide()

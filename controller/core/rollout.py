@@ -21,6 +21,7 @@ from controller.core.presence import Presence
 from controller.core.roll import View, choose
 from controller.plan.duty import PlanInput
 from controller.plan.tables import Tables
+from controller.sites.base import StoreError
 from controller.southbound.p4 import events as p4events
 from controller.southbound.p4.driver import pins_in
 from controller.spec.kinds import Protocol
@@ -175,11 +176,21 @@ class Rollout:
         if Role.LB in switch.roles:
             self._presence.withdraw(number, "gets another program")
         self._presence.set_absent(number)
-        await self._commit()
+        await self._stored(number)
         await self._until(lambda: not self._users(number) or number not in self._waiting, DRAIN_DEADLINE)
         if Role.LB in switch.roles:
             await self._until(lambda: not self._unsynced() or number not in self._waiting, DRAIN_DEADLINE)
         return self._users(number), self._unsynced()
+
+    async def _stored(self, number: int) -> None:
+        """Wait until it is planned without a switch, or that one no longer waits: the store may be out of reach."""
+        while number in self._waiting:
+            try:
+                await self._commit()
+            except StoreError:  # it is said by those who store
+                await self._sleep(_LOOK)
+            else:
+                return
 
     async def _outcome(self, switch: Switch, began: float) -> str:
         """Wait until a switch is in use again; why it is not, or nothing."""

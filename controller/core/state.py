@@ -1,6 +1,6 @@
 """What the controller knows, as cells, and the commit: stored first, planned from and shown to switches afterwards.
 
-    a cell changes ─► dirty ─► commit: batch to the store ─► revision + 1 ─► ``committed``: what plans are made from
+    a cell changes ─► dirty ─► commit: batch to the store ─► its revision ─► ``committed``: what plans are made from
 
 Each cell is put by one part, which is handed it; all others read it.
 """
@@ -25,7 +25,7 @@ from controller.plan.pins import PinBook
 from controller.plan.pool import UNCONFIRMED, Health
 from controller.plan.tables import Retained, Tables, Verdicts, later
 from controller.plan.turns import Turn
-from controller.sites.base import Store, StoreError
+from controller.sites.base import Batch, Guard, GuardFailed, Loaded, Store, StoreError
 from controller.spec.codec import decode, encode
 from controller.spec.types import Intent, Pool
 from p4src.spec import Secret
@@ -35,8 +35,10 @@ FORMAT = 2
 RETRY = 0.5
 """Seconds until a commit that failed is tried again."""
 _POOL, _VERDICTS = "pool/", "verdicts/"
-_ALWAYS = frozenset({"clock", "revision"})
+_ALWAYS = frozenset({"clock"})
 """Written with every batch."""
+_UNKNOWN = object()
+"""In place of a value that may or may not be what is stored."""
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -47,14 +49,14 @@ Links = frozenset[tuple[str, int]]
 class State:
     """The cells, and what of them is stored."""
 
-    def __init__(self, store: Store, clock: Clock, journal: Journal, pins: PinBook) -> None:
-        """Raises StoreError when what is stored cannot be read."""
+    def __init__(self, store: Store, loaded: Loaded, clock: Clock, journal: Journal, pins: PinBook) -> None:
+        """``loaded``: what the store holds. Raises StoreError when that cannot be read."""
         self._store = store
         self._clock = clock
         self._journal = journal
         self._pins = pins
         self._intent_text = _IntentText()
-        found = _Stored(store, clock)
+        found = _Stored(store.name, loaded.data(), clock)
         self.intent: Cell[Intent] = Cell("intent", found.intent())
         self.tables: Cell[Tables] = Cell("tables", found.tables())
         self.verdicts: Cell[Verdicts] = Cell("verdicts", found.verdicts())
@@ -71,7 +73,7 @@ class State:
         """Claims switches; a greater one comes before any that they have seen."""
         self.secret = found.secret()
         """What P4 switches key their memory's digests with."""
-        self._revision = found.number("revision")
+        self._revision = loaded.revision
         self._committed: Cell[PlanInput | None] = Cell("committed", None)
         self._kept = found.kept({name: value for name, (value, _) in self._parts().items()})
         """What is stored, by name, as the objects that it was made from."""
@@ -94,7 +96,7 @@ class State:
         return self._revision
 
     async def run(self) -> None:
-        """Commit whenever something has changed; until cancelled."""
+        """Commit whenever something has changed; until cancelled. Raises GuardFailed: the store is another's now."""
         while True:
             await self._dirty.wait()
             try:
@@ -104,27 +106,40 @@ class State:
                     self._journal.event("store_failed", error=str(error))
                 self.problem = str(error)
                 await asyncio.sleep(RETRY)
+            except GuardFailed as error:
+                self._journal.event("store_taken", error=str(error))
+                raise
 
     async def commit(self) -> int:
-        """Store what has changed, then let plans see it; its revision. Raises StoreError: then nothing has happened."""
+        """Store what has changed, then let plans see it; the store's revision of it.
+
+        Raises StoreError: then no plan has seen anything, and it is tried again. Raises GuardFailed when another
+        controller has written meanwhile: then this one can store nothing more.
+        """
         async with self._busy:
             self._dirty.clear()
             parts, world = self._parts(), self._world()
             batch = self._batch(parts)
             if batch:
-                try:
-                    await self._store.commit(batch)
-                except StoreError:
-                    self._dirty.set()
-                    raise
+                self._revision = await self._write(batch)
                 self._kept = {name: value for name, (value, _) in parts.items()}
-                self._revision += 1
             if self.problem:
                 self.problem = ""
                 self._journal.event("store_recovered")
             if batch or self._committed.value is None:
                 self._committed.put(replace(world, revision=self._revision))
             return self._revision
+
+    async def _write(self, batch: Batch) -> int:
+        """The batch's revision. It is written after what we have written or read, and after nothing else."""
+        try:
+            return await self._store.commit(batch, Guard(head=self._revision))
+        except (StoreError, GuardFailed, asyncio.CancelledError):
+            # It may have been written after all: its outcome is unknown, or the task that asked for it has ended. So
+            # what it says is no longer known to be stored.
+            self._kept |= dict.fromkeys(batch.keys() - _ALWAYS, _UNKNOWN)
+            self._dirty.set()
+            raise
 
     def _cells(self) -> tuple[Readable[object], ...]:
         return (
@@ -189,7 +204,6 @@ class State:
         if batch:
             reading = Reading(self._clock.boot, self._clock.now())
             batch["clock"] = _json(reading)
-            batch["revision"] = str(self._revision + 1).encode()
         return batch
 
 
@@ -236,13 +250,13 @@ class _IntentText:
 class _Stored:
     """What a store holds, decoded, its times moved to the present clock. Raises StoreError naming what is damaged."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._name = store.name
-        self._values = store.load()
+    def __init__(self, name: str, values: Mapping[str, bytes], clock: Clock) -> None:
+        self._name = name
+        self._values = values
         found = self._values.get("format", b"1").decode(errors="replace")
         if self._values and found != str(FORMAT):
             raise StoreError(
-                f"{store.name}: has the format {found}, this version reads {FORMAT}; "
+                f"{name}: has the format {found}, this version reads {FORMAT}; "
                 "use the version that wrote it, or remove it to begin with nothing remembered"
             )
         reading = self._read("clock", partial(_value, Reading), None)
@@ -306,7 +320,7 @@ class _Stored:
             Exception
         ) as error:  # damaged bytes raise whatever their reader does: BadZipFile, EOFError, zlib.error
             raise StoreError(
-                f"{self._name}: the stored value {name!r} is damaged ({error}); restore the file, or remove it to "
+                f"{self._name}: the stored value {name!r} is damaged ({error}); restore it, or remove it to "
                 "begin with nothing remembered"
             ) from error
 

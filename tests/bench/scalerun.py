@@ -76,7 +76,8 @@ async def _measure(folder: Path) -> dict[str, object]:
     began, used = time.monotonic(), time.thread_time()
     file = open_file(path)
     said, clock = _Said(), SystemClock()
-    app = App(file, SqliteStore(folder / "evenkeel.db"), Journal(said, clock.wall), clock, _silent)
+    store = SqliteStore(folder / "evenkeel.db")
+    app = App(file, store, store.read(), Journal(said, clock.wall), clock, _silent)
     hub = openflow.Hub(asyncio.get_running_loop(), app.controller.handle, app.controller.cookies, lambda: 1)
     openflow.OpenFlowApp.hub = hub
     await app.begin()

@@ -277,7 +277,8 @@ async def _work(intent: Path, store: Path) -> dict[str, object]:
 
         spans = Spans()
         spans.watch()
-        app = App(open_file(intent), SqliteStore(store), Journal(log), clock, health)
+        kept = SqliteStore(store)
+        app = App(open_file(intent), kept, kept.read(), Journal(log), clock, health)
         core = app.controller
         hub = openflow.Hub(asyncio.get_running_loop(), core.handle, core.cookies, lambda: app.terms.now)
         core.on_switches = hub.switches_changed

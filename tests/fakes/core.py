@@ -15,9 +15,9 @@ from controller.core.switchtask import SwitchTask
 from controller.model.load import load_text
 from controller.model.reload import IntentFile
 from controller.plan.duty import PlanInput
-from controller.sites.base import Batch, StoreError
 from controller.southbound.driver import Driver, Leases, Packet, Ports
 from controller.spec.types import Intent, Switch
+from tests.fakes.stores import MemoryStore
 from topo import intent, model
 from topo.plan import plan
 
@@ -73,40 +73,6 @@ def journal() -> tuple[Journal, Said]:
     return Journal(said), said
 
 
-class MemoryStore:
-    """A store that fails when the test says so."""
-
-    name = "a store in memory"
-
-    def __init__(self, values: Mapping[str, bytes] | None = None) -> None:
-        self.values = dict(values or {})
-        self.fails = ""
-        """Why nothing can be written; empty: it can."""
-        self.batches: list[dict[str, bytes | None]] = []
-        """What was written."""
-        self.asked = 0
-
-    def load(self) -> Mapping[str, bytes]:
-        """All values."""
-        return dict(self.values)
-
-    async def commit(self, batch: Batch) -> None:
-        """Write a batch, in a moment."""
-        self.asked += 1
-        await asyncio.sleep(0)
-        if self.fails:
-            raise StoreError(self.fails)
-        self.batches.append(dict(batch))
-        for name, data in batch.items():
-            if data is None:
-                self.values.pop(name, None)
-            else:
-                self.values[name] = data
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
 def text(name: str = "pair", kind: model.SwitchKind | None = None) -> str:
     """The intent of one of the lab's topologies, with switches of a kind."""
     topology = model.load(name)
@@ -146,7 +112,7 @@ def whole(
 ) -> Whole:
     """A controller; ``begun``: its first commit is over."""
     said, store, clock = Said(), store or MemoryStore(), clock or SetClock()
-    app = App(file, store, Journal(said, clock.wall), clock)
+    app = App(file, store, store.loaded(), Journal(said, clock.wall), clock)
     if begun:
         asyncio.run(app.begin())
     return Whole(app, said, store, clock)

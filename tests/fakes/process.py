@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -48,8 +48,12 @@ _KINDS: dict[str, model.SwitchKind] = {"ovs": "ovs", "embedded": "embedded"}
 class Running:
     """``evenkeel run`` in a folder; as a context manager it is killed at the end."""
 
-    def __init__(self, folder: Path, intent: str, stdout: int | IO[Any] | None = None) -> None:
-        """``stdout``: where its journal goes; None: a file, which ``events`` reads."""
+    def __init__(
+        self, folder: Path, intent: str, stdout: int | IO[Any] | None = None, options: Sequence[str] = ()
+    ) -> None:
+        """``stdout``: where its journal goes; None: a file, which ``events`` reads. ``options``: further ones."""
+        folder.mkdir(exist_ok=True)
+        self._options = options
         self.folder = folder
         self.intent = folder / "intent.yaml"
         self.intent.write_text(intent, encoding="utf-8")
@@ -62,7 +66,7 @@ class Running:
 
     def _start(self) -> subprocess.Popen[bytes]:
         argv = [sys.executable, "-m", "controller", "run", str(self.intent), "--state", str(self.state)]
-        argv += ["--listen", f"127.0.0.1:{self.port}"]
+        argv += ["--listen", f"127.0.0.1:{self.port}", *self._options]
         with self._journal.open("ab") as out, self._errors.open("ab") as err:
             return subprocess.Popen(
                 argv,

@@ -28,7 +28,7 @@ from controller.health.judge import Verdict
 from controller.health.prober import ProberStats
 from controller.health.service import HealthService
 from controller.plan.pins import PinBook
-from controller.sites.base import Batch, StoreError
+from controller.sites.base import ANY, COMMIT, Batch, Guard, StoreError
 from controller.sites.store import SqliteStore
 
 INTENT = """
@@ -104,10 +104,10 @@ class FullStore(SqliteStore):
 
     full = False
 
-    async def commit(self, batch: Batch) -> None:
+    async def commit(self, batch: Batch, guard: Guard = ANY, within: float = COMMIT) -> int:
         if self.full:
             raise StoreError("state.db: cannot be written: disk full")
-        await super().commit(batch)
+        return await super().commit(batch, guard, within)
 
 
 class Running:
@@ -125,7 +125,12 @@ class Running:
             return made[0]
 
         self.app = App(
-            open_file(folder / "intent.yaml"), self.store, Journal(self.lines), SystemClock(), health
+            open_file(folder / "intent.yaml"),
+            self.store,
+            self.store.read(),
+            Journal(self.lines),
+            SystemClock(),
+            health,
         )
         self.health = made[0]
 
@@ -163,7 +168,9 @@ async def until(holds: Callable[[], object]) -> None:
 def stored_writer(path: Path) -> str | None:
     store = SqliteStore(path)
     try:
-        return State(store, SystemClock(), Journal(Lines()), PinBook()).tables.value.writers.get("db")
+        return State(
+            store, store.read(), SystemClock(), Journal(Lines()), PinBook()
+        ).tables.value.writers.get("db")
     finally:
         store.close()
 

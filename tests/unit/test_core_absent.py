@@ -54,7 +54,7 @@ def test_answers_leave_out_a_switch_that_is_gone(loaded: Intent) -> None:
 def test_who_is_gone_is_known_after_a_restart(tmp_path: Path) -> None:
     async def keep() -> None:
         store = SqliteStore(tmp_path / "evenkeel.db")
-        state = State(store, SystemClock(), Journal(io.StringIO()), PinBook())
+        state = State(store, store.read(), SystemClock(), Journal(io.StringIO()), PinBook())
         state.absent.put(frozenset({"lb2"}))
         state.dead_links.put(frozenset({("edge1", 3)}))
         await state.commit()
@@ -62,7 +62,7 @@ def test_who_is_gone_is_known_after_a_restart(tmp_path: Path) -> None:
 
     asyncio.run(keep())
     store = SqliteStore(tmp_path / "evenkeel.db")
-    again = State(store, SystemClock(), Journal(io.StringIO()), PinBook())
+    again = State(store, store.read(), SystemClock(), Journal(io.StringIO()), PinBook())
     assert again.absent.value == {"lb2"}
     assert again.dead_links.value == {("edge1", 3)}
     store.close()

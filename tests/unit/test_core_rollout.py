@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controller.core.rollout import DRAIN_DEADLINE, RETRY_AFTER, SYNC_DEADLINE
+from controller.sites.base import StoreError
 from p4src.target import EntryBody, EntryKey, P4Target
 from tests.fakes.rollout import BEGIN, NUMBERS, OLD, Fabric
 
@@ -21,6 +22,25 @@ def test_all_are_pushed_one_at_a_time_and_no_lb_while_an_edge_may_send_to_it() -
     assert fabric.absent == frozenset()
     assert [e["switch"] for e in fabric.events("pushed")] == ["edge1", "edge2", "leaf1", "lb1", "lb2"]
     assert fabric.events("push_given_up") == []
+
+
+def test_a_store_that_is_out_of_reach_holds_a_roll_up_and_does_not_end_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fabric = Fabric()
+    failed: list[float] = []
+
+    async def commit() -> None:
+        if fabric.now < BEGIN + 5.0:
+            failed.append(fabric.now)
+            raise StoreError("no member answered")
+        await fabric.commit()
+
+    monkeypatch.setattr(fabric.rollout, "_commit", commit)
+    fabric.differ()
+    assert fabric.roll() == ["edge1", "edge2", "leaf1", "lb1", "lb2"]
+    assert len(failed) > 10
+    assert min(push.at for push in fabric.pushes) >= BEGIN + 5.0
 
 
 def test_the_second_lb_is_not_taken_out_before_the_first_one_is_admitted_again() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,11 +24,11 @@ from controller.plan.pins import PinBook
 from controller.plan.pool import UNCONFIRMED, Health
 from controller.plan.progress import deadline
 from controller.plan.tables import Tables
-from controller.sites.base import StoreError
+from controller.sites.base import ANY, COMMIT, Batch, Guard, GuardFailed, OutcomeUnknown, StoreError
+from controller.sites.store import SqliteStore
 from controller.southbound.errors import SwitchError
 from controller.spec.types import Intent
 from tests.fakes.core import (
-    MemoryStore,
     PlainDriver,
     SetClock,
     Watching,
@@ -38,10 +40,11 @@ from tests.fakes.core import (
     until,
     whole,
 )
+from tests.fakes.stores import MemoryStore
 
 
 def opened(store: MemoryStore, clock: SetClock | None = None) -> State:
-    return State(store, clock or SetClock(), journal()[0], PinBook())
+    return State(store, store.loaded(), clock or SetClock(), journal()[0], PinBook())
 
 
 def less(intent: Intent, name: str) -> Intent:
@@ -118,7 +121,7 @@ def test_what_was_only_read_is_not_stored_again(lived: Whole) -> None:
     store = MemoryStore(lived.store.values)
     again = opened(store, lived.clock)
     asyncio.run(again.commit())
-    assert {name for batch in store.batches for name in batch} <= {"owners", "clock", "revision"}
+    assert {name for batch in store.batches for name in batch} <= {"owners", "clock"}
 
 
 def test_after_another_boot_all_times_are_later_and_none_is_early(lived: Whole) -> None:
@@ -178,6 +181,99 @@ def test_nothing_is_planned_from_what_could_not_be_stored(
     assert opened(it.store, it.clock).intent.value == it.world.intent
 
 
+class Unsure(MemoryStore):
+    """Writes, and does not know that it did; once."""
+
+    def __init__(self, values: Mapping[str, bytes]) -> None:
+        super().__init__(values)
+        self.loses = False
+        self._base: int | None = None
+
+    async def commit(self, batch: Batch, guard: Guard = ANY, within: float = COMMIT) -> int:
+        head = self.revision if guard.head == self._base else guard.head
+        revision = await super().commit(batch, replace(guard, head=head), within)
+        if self.loses:
+            self.loses, self._base = False, guard.head
+            raise OutcomeUnknown("the answer is lost")
+        return revision
+
+
+def test_what_may_have_been_stored_is_stored_again_although_it_is_as_it_was_before(lived: Whole) -> None:
+    store = Unsure(lived.store.values)
+    state = opened(store, lived.clock)
+    asyncio.run(state.commit())
+    before = dict(store.values)
+    store.loses = True
+    state.absent.put(frozenset({"lb1"}))
+    state.verdicts.put({**state.verdicts.value, "gone": {}})
+    with pytest.raises(OutcomeUnknown):
+        asyncio.run(state.commit())
+    assert store.values["absent"] != before["absent"]
+    state.absent.put(frozenset({"lb2"}))
+    state.verdicts.put({name: rows for name, rows in state.verdicts.value.items() if name != "gone"})
+    assert asyncio.run(state.commit()) == store.revision
+    unlike = {name for name in before.keys() | store.values if before.get(name) != store.values.get(name)}
+    assert unlike <= {"clock"}
+
+
+def test_a_part_that_ends_amid_its_commit_takes_nothing_along(tmp_path: Path) -> None:
+    """As when a switch goes away whose task has new tables stored."""
+    there, go = threading.Event(), threading.Event()
+    store = SqliteStore(tmp_path / "e.db")
+    write = store._write
+
+    def slowly(batch: Batch, revision: int) -> None:
+        there.set()
+        go.wait(60)
+        write(batch, revision)
+
+    async def story() -> None:
+        said = journal()[0]
+        state = State(store, store.read(), SetClock(), said, PinBook())
+        await state.commit()
+        store._write = slowly  # type: ignore[method-assign]
+        state.absent.put(frozenset({"lb1"}))
+        part = asyncio.create_task(state.commit())
+        await asyncio.to_thread(there.wait, 60)
+        part.cancel()
+        await asyncio.gather(part, return_exceptions=True)
+        assert part.cancelled()
+        state.absent.put(frozenset())
+        state.admitted.put(frozenset({"lb2"}))
+        go.set()
+        revision = await state.commit()
+        again = State(store, store.read(), SetClock(), said, PinBook())
+        assert again.absent.value == frozenset()
+        assert again.admitted.value == {"lb2"}
+        assert again.revision == revision
+
+    asyncio.run(story())
+    store.close()
+
+
+def test_a_store_that_another_controller_has_written_to_ends_this_one_and_nothing_is_planned(
+    file: IntentFile,
+) -> None:
+    it = whole(file)
+    asyncio.run(it.store.commit({"term": b"99"}))
+    world, values = it.world, dict(it.store.values)
+
+    async def story() -> None:
+        it.app.state.absent.put(frozenset({"lb1"}))
+        for _ in range(2):
+            with pytest.raises(GuardFailed, match="another writer was first"):
+                await it.app.state.commit()
+        with pytest.raises(GuardFailed):
+            await asyncio.wait_for(it.app.state.run(), 60)
+
+    asyncio.run(story())
+    assert it.world is world
+    assert it.store.values == values
+    assert it.said.of("store_failed") == []
+    (taken,) = it.said.of("store_taken")
+    assert taken["error"].startswith("a store in memory: another writer was first: it is at revision ")
+
+
 def test_a_commit_that_fails_says_so_to_its_caller(file: IntentFile) -> None:
     it = whole(file)
     it.store.fails = "disk is full"
@@ -219,7 +315,7 @@ def test_a_small_change_writes_only_what_changed(file: IntentFile) -> None:
     asyncio.run(it.app.state.commit())
     assert "absent" in it.store.batches[-1]
     assert not {"intent", "secret", "term", "verdicts"} & it.store.batches[-1].keys()
-    assert it.store.values["revision"] == str(it.world.revision).encode()
+    assert it.store.revision == it.world.revision
 
 
 def test_events_carry_the_revision_of_the_last_commit(file: IntentFile) -> None:
@@ -384,7 +480,7 @@ def test_a_damaged_value_is_named_with_its_store(lived: Whole, name: str, data: 
         opened(store)
     text = str(caught.value)
     assert text.startswith(f"a store in memory: the stored value {name!r} is damaged")
-    assert text.endswith("restore the file, or remove it to begin with nothing remembered")
+    assert text.endswith("restore it, or remove it to begin with nothing remembered")
 
 
 def test_a_store_of_another_format_is_refused_and_an_empty_one_is_not(lived: Whole) -> None:

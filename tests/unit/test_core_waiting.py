@@ -13,7 +13,8 @@ from controller.southbound.p4.events import MismatchEnded, PipelineMismatch
 from controller.spec.types import Role
 from p4src.numbers import MAPPED
 from p4src.target import EntryBody, EntryKey, P4Target
-from tests.fakes.core import MemoryStore, Whole, intent_file, whole
+from tests.fakes.core import Whole, intent_file, whole
+from tests.fakes.stores import MemoryStore
 
 LBS = frozenset({"lb1", "lb2", "lb3"})
 

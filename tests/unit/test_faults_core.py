@@ -30,7 +30,8 @@ from controller.plan.pins import PinKey
 from controller.southbound.driver import FoundPin
 from controller.spec.switch import Fate
 from controller.spec.types import Intent, Listener, Mode, Pool, Protocol
-from tests.fakes.core import MemoryStore, Said, SetClock, play, text, until
+from tests.fakes.core import Said, SetClock, play, text, until
+from tests.fakes.stores import MemoryStore
 
 CLIENT = ip_address("192.0.2.1")
 KEEP_FOR = 10.0
@@ -87,7 +88,9 @@ class Core:
         def make(take: Any) -> HealthService:
             return HealthService(take, now=self.clock.now, prober=self._prober)
 
-        self.app = App(file, self.store, Journal(self.said, self.clock.wall), self.clock, make)
+        self.app = App(
+            file, self.store, self.store.loaded(), Journal(self.said, self.clock.wall), self.clock, make
+        )
         asyncio.run(self.app.begin())
 
     def _prober(self, take: Callable[[list[ProbeResult]], None], problem: object) -> Prober:

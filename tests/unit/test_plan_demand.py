@@ -10,6 +10,7 @@ import pytest
 
 from controller.cli import codes
 from controller.cli import run as cli
+from controller.cli.stores import Where
 from controller.core import intents as intents_module
 from controller.model.load import load_intent
 from controller.model.reload import IntentFile
@@ -190,7 +191,7 @@ def test_a_controller_does_not_start_with_an_intent_that_needs_too_many(
     monkeypatch.setattr(ids_module, "LIMIT", 2)
     ended: list[int] = []
     monkeypatch.setattr(cli, "_end", ended.append)
-    assert cli.run(file, tmp_path / "state.db", "127.0.0.1:1") == codes.Run.CANNOT_START
+    assert cli.run(file, Where(tmp_path / "state.db"), "127.0.0.1:1") == codes.Run.CANNOT_START
     assert ended == [codes.Run.CANNOT_START]
     assert f"{file}: ids for backends: 3 new ones are needed and 2 are free" in capsys.readouterr().err
 

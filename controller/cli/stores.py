@@ -1,0 +1,75 @@
+"""Which store ``evenkeel run`` uses, by its options."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.sites.base import Store, StoreError
+from controller.sites.etcd.address import Address, parse, read_tls
+from controller.sites.lock import lock
+from controller.sites.store import SqliteStore
+
+
+@dataclass(frozen=True)
+class Where:
+    """What the options say."""
+
+    state: Path
+    """SQLite file; with etcd, what status, lock and control socket stand beside."""
+    url: str | None = None
+    """Of etcd; None: the SQLite file."""
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+
+class Chosen:
+    """A store that is ours alone on this machine, to be opened in an event loop. Closed at the end of ``with``."""
+
+    def __init__(self, where: Where) -> None:
+        """Raises StoreError: the options make no sense, or another controller uses the file."""
+        tls = read_tls(where.ca, where.cert, where.key)
+        self._sqlite: SqliteStore | None = None
+        self._address: Address | None = None
+        if where.url is not None:
+            self._address = parse(where.url, tls)
+            self._lock = _hold(where.state)
+        elif tls is not None:
+            raise StoreError("--store-ca, --store-cert and --store-key are for etcd: give --store too")
+        else:
+            self._sqlite = SqliteStore(where.state)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Store]:
+        """The store, in this event loop."""
+        if self._sqlite is not None:
+            yield self._sqlite
+            return
+        from controller.sites.etcd.client import Client
+        from controller.sites.etcd.store import EtcdStore
+
+        assert self._address is not None
+        store = EtcdStore(Client(self._address), self._address.prefix)
+        try:
+            yield store
+        finally:
+            await store.close()
+
+    def close(self) -> None:
+        """Let another controller have it."""
+        if self._sqlite is not None:
+            self._sqlite.close()
+        else:
+            os.close(self._lock)
+
+
+def _hold(state: Path) -> int:
+    try:
+        state.parent.mkdir(parents=True, exist_ok=True)
+        return lock(state)
+    except OSError as error:
+        raise StoreError(f"--state {state}: {error.strerror}; give a file in a writable folder") from error
