@@ -11,6 +11,7 @@ from topo import netns, process, underlay, wires
 from topo.errors import CommandError
 from topo.plan import (
     CONTROL_ADDRESS,
+    FENCE_PORT,
     OPENFLOW_PORT,
     OVSDB_PORT,
     TUNNEL_GATEWAY,
@@ -151,6 +152,11 @@ class OpenVSwitch:
                     "bfd:min_rx=50",
                     f"bfd:cpath_down={_flag(shut)}",
                 ]
+        if switch.fence:
+            command += [
+                *("--", "--may-exist", "add-port", BRIDGE, wires.FENCE_INTERFACE),
+                *("--", "set", "interface", wires.FENCE_INTERFACE, f"ofport_request={FENCE_PORT}"),
+            ]
         if switch.vtep is not None:
             command += [
                 "--",

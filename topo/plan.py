@@ -34,6 +34,8 @@ CPU_PORT = 510
 """Port number of a P4 switch's packet-ins and packet-outs."""
 TUNNEL_PORT = 20
 """OpenFlow number of the VXLAN port vx0."""
+FENCE_PORT = 60000
+"""OpenFlow number of the port of a fence."""
 VNI = 69
 VXLAN_PORT = 4789
 VXLAN_MTU = 1450
@@ -73,11 +75,18 @@ class Switch:
     """VXLAN tunnel source, on ovs lb switches."""
     local: tuple[Network, ...]
     """Source addresses for fullnat and for P4's tunnels, on lb switches."""
+    fence: bool = False
+    """Whether there is a cable to the controller, on which that claims its authority."""
 
     @property
     def p4(self) -> bool:
         """Whether it is run over P4Runtime, and so has no forwarding but the controller's."""
         return KINDS[self.kind].protocol is Protocol.P4RUNTIME
+
+    @property
+    def fence_interface(self) -> str:
+        """Name of the controller's end of the fence."""
+        return f"f-{self.name}"
 
     def port(self, neighbour: str) -> int:
         """OpenFlow number of the port towards a neighbour."""
@@ -192,6 +201,7 @@ def _switches(topology: Topology) -> dict[str, Switch]:
             local=()
             if ordinal is None
             else (ip_network(f"10.3.{ordinal}.0/28"), ip_network(f"fd00:0:0:3:{ordinal:x}::/80")),
+            fence=spec.fence and has_tunnel_port,
         )
     return result
 

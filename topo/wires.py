@@ -30,6 +30,8 @@ from topo.plan import (
 
 HOST_INTERFACE = "eth0"
 CONTROL_INTERFACE = "mgmt0"
+FENCE_INTERFACE = "fence"
+"""A switch's end of its fence."""
 CONTROL_BRIDGE = "net"
 """Node that holds the bridge of the control network."""
 TUNNEL_TABLE = 69
@@ -58,6 +60,9 @@ def connect(fabric: Fabric, spaces: Mapping[str, str]) -> None:
         _cable(spaces[host.attach], host.name, spaces[host.name], HOST_INTERFACE, host.mac)
         if fabric.switches[host.attach].p4:
             _plain_cable((spaces[host.attach], host.name), (spaces[host.name], HOST_INTERFACE))
+    for switch in fabric.switches.values():
+        if switch.fence:
+            _cable(spaces[CONTROLLER], switch.fence_interface, spaces[switch.name], FENCE_INTERFACE)
     _control_network(spaces, controlled(fabric))
 
 

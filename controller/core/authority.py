@@ -23,15 +23,28 @@ class Authority:
         self._fleet = fleet
         self._clock = clock
         self._changed = asyncio.Event()
-        committed.subscribe(self._changed.set)
+        self._basis: tuple[object, object] = None, None
+        """VIPs and owners that the last deadlines were for."""
+        committed.subscribe(self._follow)
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
             world = self._committed.value
             if world is not None:
-                self._fleet.renew(self.until(world))
+                self._renew(world)
             await self._wait(self._interval())
+
+    def _follow(self) -> None:
+        """What is owned from now on has its authority before any switch hears of it."""
+        world = self._committed.value
+        if world is not None and self._basis != (world.intent.vips, world.owners):
+            self._renew(world)
+        self._changed.set()
+
+    def _renew(self, world: PlanInput) -> None:
+        self._basis = world.intent.vips, world.owners
+        self._fleet.renew(self.until(world))
 
     async def _wait(self, interval: float) -> None:
         """For so many seconds, or until an authority is shorter than it was."""

@@ -6,6 +6,7 @@ import ctypes
 import secrets
 import socket
 import struct
+from contextlib import suppress
 
 from controller.frames.bfd import PORT, BfdPacket, bfd_frame, read_bfd
 from controller.frames.packet import UDP
@@ -65,10 +66,8 @@ class PortSocket:
 
     def send(self, packet: BfdPacket) -> None:
         """Raises OSError when the interface is gone or down; a full queue loses the packet."""
-        try:
+        with suppress(BlockingIOError):
             self._socket.send(bfd_frame(packet, self._macs, _SOURCE, _DESTINATION, self._port))
-        except BlockingIOError:
-            pass
 
     def close(self) -> None:
         """Close it."""

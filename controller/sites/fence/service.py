@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from controller.sites.fence import wire
@@ -41,6 +42,8 @@ class FenceService:
         self._silent = 0
         self._child: subprocess.Popen[bytes] | None = None
         self._needed = asyncio.Event()
+        self.on_states: Callable[[], None] = _nothing
+        """Told that states may have changed; set by the one who assembles."""
         self.problem = ""
         """Why there is no speaker; empty: there is, or none is needed."""
 
@@ -96,7 +99,9 @@ class FenceService:
                     async with asyncio.timeout(LOOK):
                         await ended.wait()
                 except TimeoutError:
-                    self._silent += 1  # looks, not seconds: a stall of this loop is not held against the speaker
+                    self._silent += (
+                        1  # looks, not seconds: a stall of this loop is not held against the speaker
+                    )
                     if self._silent > _SILENT_LOOKS:
                         self._end(channel)
                         raise OSError("it stood still and was ended") from None
@@ -154,14 +159,13 @@ class FenceService:
             self._end(channel)
             return
         self._silent, self.problem = 0, ""
+        self.on_states()
 
     def _send(self) -> None:
         if self._channel is None:
             return
-        try:
+        with suppress(OSError):  # full: it is stuck, and seen to be; gone: its end is read next
             self._channel.send(wire.pack_deadlines(self._until))
-        except OSError:
-            pass  # full: it is stuck, and seen to be; gone: its end is read next
 
     @staticmethod
     def _end(channel: socket.socket) -> None:
@@ -171,11 +175,16 @@ class FenceService:
         if self._channel is not None:
             self._channel.close()
         self._channel, self._states = None, {}
+        self.on_states()
 
     def _say(self, problem: str) -> None:
         if problem != self.problem:
             self._on_problem(problem)
         self.problem = problem
+
+
+def _nothing() -> None:
+    """Nobody listens."""
 
 
 def here(interfaces: set[str]) -> set[str]:

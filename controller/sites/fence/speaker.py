@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 from controller.sites.fence import wire
 from controller.sites.fence.port import PortSocket
@@ -202,10 +203,8 @@ class Speaker:
         wanted = {v.socket.fileno(): v for v in self._voices.values() if v.socket is not None}
         for number, voice in wanted.items():
             if self._files.get(number) is not voice:
-                try:
+                with suppress(FileExistsError):
                     self._epoll.register(number, select.EPOLLIN)
-                except FileExistsError:
-                    pass
         self._files = wanted
 
     def _tell(self, at: float) -> None:
@@ -215,12 +214,10 @@ class Speaker:
         if at < self._beat and states == self._shown:
             return
         self._shown, self._beat = states, at + wire.BEAT
-        try:
+        with suppress(
+            OSError
+        ):  # full: it does not read, and deadlines pass by themselves; gone: its end is read next
             self._controller.send(wire.pack_states(states))
-        except BlockingIOError:
-            pass  # it does not read: deadlines pass by themselves
-        except OSError:
-            pass  # its end is read next
 
 
 def raise_priority() -> None:
@@ -228,10 +225,8 @@ def raise_priority() -> None:
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(_PRIORITY))
     except OSError:
-        try:
+        with suppress(OSError):  # it speaks all the same, and falls silent where others have the processor
             os.setpriority(os.PRIO_PROCESS, 0, _NICE)
-        except OSError:
-            pass  # it speaks all the same, and falls silent where others have the processor
 
 
 def run(name: str) -> None:
