@@ -129,9 +129,11 @@ class Fences:
                 continue
             self._seen[end.interface] = seen._replace(claim=state.claim)
             if not state.claim:
-                self._say("fence_silent", switch, end, why=state.why)
+                self._journal.event(
+                    "fence_silent", switch=switch.name, interface=end.interface, why=state.why
+                )
                 continue
-            self._say("fence_claimed", switch, end)
+            self._journal.event("fence_claimed", switch=switch.name, interface=end.interface)
             task = self._fleet.named(switch.name)
             if task is not None:
                 self.on_claim(task)
@@ -150,16 +152,15 @@ class Fences:
             seen = self._seen.get(end.interface, _Seen())
             is_open = end.port in silent & set(live) and not self._claimed_lately(end)
             if is_open and not seen.open:
-                self._say("fence_open", task.switch, end, port=end.port)
+                self._journal.event(
+                    "fence_open", switch=task.switch.name, interface=end.interface, port=end.port
+                )
             self._seen[end.interface] = seen._replace(open=is_open)
 
     def _claimed_lately(self, end: FenceEnd) -> bool:
         """Or may have been: what the speaker says is as old as its beat, and a former one may just have ended."""
         state = self._state(end)
         return state is _DEAD or state.claim or state.until + LOOK > self._clock.now()
-
-    def _say(self, event: str, switch: Switch, end: FenceEnd, **more: object) -> None:
-        self._journal.event(event, switch=switch.name, interface=end.interface, **more)
 
 
 def _nothing(_: SwitchTask) -> None:

@@ -9,29 +9,21 @@ from controller.spec.types import FenceEnd, Role, Switch
 
 def check_fence(found: Findings) -> None:
     """Every fence of an Open vSwitch, and that no cable is named twice."""
-    interfaces: dict[str, Switch] = {}
+    interfaces: dict[str, tuple[Switch, FenceEnd]] = {}
     for switch in found.intent.switches:
         if switch.of_kind.protocol is not Protocol.OPENFLOW:
             continue
         if switch.fence and Role.EDGE not in switch.roles:
-            message = f'switch "{switch.name}" has a fence, but does not answer for VIPs: it is no edge'
+            message = f'switch "{switch.name}" has a fence, but is no edge, which would answer for VIPs'
             found.add(switch, "fence", message, "leave fence out or add the role edge", [(switch, "roles")])
         ports: dict[int, FenceEnd] = {}
         for end in switch.fence:
             _check_port(found, switch, end, ports.setdefault(end.port, end))
-            other = interfaces.setdefault(end.interface, switch)
-            if other is not switch or (ports[end.port] is end and _named_before(switch, end)):
-                message = f'interface "{end.interface}" is an end of the fences of "{other.name}" and "{switch.name}"'
-                if other is switch:
-                    message = f'the fence of switch "{switch.name}" names interface "{end.interface}" twice'
-                found.add(
-                    end, "interface", message, "give every fence a cable of its own, and its end a name"
-                )
-
-
-def _named_before(switch: Switch, end: FenceEnd) -> bool:
-    before = switch.fence[: switch.fence.index(end)]
-    return any(other.interface == end.interface for other in before)
+            other, first = interfaces.setdefault(end.interface, (switch, end))
+            if first is not end:
+                whose = f'"{switch.name}"' if other is switch else f'"{other.name}" and "{switch.name}"'
+                message = f'two fences of {whose} end at interface "{end.interface}"'
+                found.add(end, "interface", message, "give each a cable of its own, and its end a name")
 
 
 def _check_port(found: Findings, switch: Switch, end: FenceEnd, first: FenceEnd) -> None:

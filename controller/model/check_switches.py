@@ -12,7 +12,7 @@ from controller.spec.kinds import kinds_of
 from controller.spec.switch import FALLBACKS
 from controller.spec.types import Network, Role, Switch
 from flows.tables import COUNT as OWN_TABLES
-from flows.tables import MOST_GROUPS, MOST_VIPS, OTHER_GROUPS, ZoneBase
+from flows.tables import FENCE_GROUPS, MOST_GROUPS, MOST_VIPS, ZoneBase
 
 LAST_TABLE = 253
 """254 is the last that OpenFlow can name; Open vSwitch keeps it to itself."""
@@ -48,7 +48,7 @@ def check_switches(found: Findings) -> None:
 def _check_uplinks(found: Findings, switch: Switch) -> None:
     """The groups of an edge are numbered after its ports."""
     lbs = {s.name for s in found.intent.switches if Role.LB in s.roles}
-    most = (MOST_GROUPS - OTHER_GROUPS) // FALLBACKS - 1
+    most = (MOST_GROUPS - (FENCE_GROUPS if switch.fence else 0)) // FALLBACKS - 1
     for port in switch.ports if Role.EDGE in switch.roles and Role.LB not in switch.roles else ():
         if port.to in lbs and port.number > most:
             message = f'edge "{switch.name}" leads to "{port.to}" from port {port.number}'

@@ -25,8 +25,9 @@ _SILENT_LOOKS = 4
 _CONNECT = 5.0
 """Seconds that a speaker may take to start."""
 _RETRY = 1.0
+"""Seconds until another one is started after one that ended soon."""
+_SOON = 10.0
 _ROOT = Path(__file__).resolve().parents[3]
-_INTERFACES = Path("/sys/class/net")
 
 
 class FenceService:
@@ -75,13 +76,15 @@ class FenceService:
         """Until cancelled."""
         await self._needed.wait()
         try:
+            loop = asyncio.get_running_loop()
             while True:
+                began = loop.time()
                 try:
                     await self._live()
                 except (OSError, ValueError) as error:
                     self._say(f"the speaker of fences: {error}")
                 self._lose()
-                await asyncio.sleep(_RETRY)
+                await asyncio.sleep(_RETRY if loop.time() < began + _SOON else 0.0)
         finally:
             self._lose()
 
@@ -189,4 +192,4 @@ def _nothing() -> None:
 
 def here(interfaces: set[str]) -> set[str]:
     """Those of these interfaces that this machine, or network namespace, has."""
-    return {name for name in interfaces if (_INTERFACES / name).exists()}
+    return interfaces & {name for _, name in socket.if_nameindex()} if interfaces else set()

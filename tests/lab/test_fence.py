@@ -1,0 +1,122 @@
+"""The BFD fence on a live edge: whoever is stopped or killed, no answer comes after the authority, by the wire's clock."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.asking import Asker, now
+from tests.lab.balanced import Balanced
+from tests.lab.conftest import MakeLab
+from tests.lab.fenced import EDGE, VIP, fence, speakers, topology, wait_claim
+from tests.lab.wire import neighbour_answer
+
+pytestmark = pytest.mark.lab
+
+AUTHORITY = 3.0
+BOUND = 0.5
+"""Seconds after the end of a claim: what is promised is 0.2, to which a busy machine adds the switch's own delay. A hard
+timeout would take 1 s and more from its last renewal, and those went on."""
+QUIET = 0.8
+"""Seconds without an answer that are silence."""
+VIP6 = "fd00::100"
+
+
+@pytest.fixture(scope="module")
+def balanced(make_lab: MakeLab) -> Iterator[Balanced]:
+    with Balanced(make_lab(topology(f"{AUTHORITY:g}s"))) as it:
+        wait_claim(it)
+        yield it
+
+
+@pytest.fixture
+def asker(balanced: Balanced) -> Iterator[Asker]:
+    wait_claim(balanced)
+    balanced.mark()
+    with Asker(balanced.lab, "c1", VIP) as it:
+        it.first(0.0)
+        yield it
+
+
+def process_of(balanced: Balanced) -> int:
+    """The controller's process."""
+    shown = balanced._controller._process
+    assert shown is not None
+    return int(shown.pid)
+
+
+def test_an_edge_answers_while_authority_is_claimed_and_its_status_says_so(
+    balanced: Balanced, asker: Asker
+) -> None:
+    shown = fence(balanced.status())
+    assert (shown["up"], shown["claim"], shown["why"], shown["open"]) == (True, True, "", False)
+    assert 0 < shown["left"] <= AUTHORITY
+    assert shown["age"] > 1.5
+    assert neighbour_answer(balanced.lab, "c1", VIP6) == "02:45:56:00:01:01"
+    groups = balanced.lab.ofctl(EDGE, "dump-groups", "br0")
+    assert "watch_port:60000" in groups
+    assert "watch_group" in groups
+    assert balanced.lab.vsctl(EDGE, "get", "interface", "fence", "bfd:min_rx").strip() == '"50"'
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_speaker_that_is_gone_is_missed_at_once_and_another_one_claims_again(
+    balanced: Balanced, asker: Asker, how: signal.Signals
+) -> None:
+    (speaker,) = speakers(balanced)
+    ended = now()
+    os.kill(speaker, how)
+    assert asker.silence(QUIET) - ended < BOUND
+    again = asker.first(now(), within=30.0)
+    assert again - ended > 1.5, "a claim begins when the new session has been up for a while"
+    balanced.wait_event("fence_silent")
+    balanced.wait_event("fence_claimed")
+    assert speakers(balanced) != [speaker]
+
+
+def test_a_controller_that_is_stopped_is_silent_from_its_deadline_on_and_goes_on_when_it_is_still_the_owner(
+    balanced: Balanced, asker: Asker
+) -> None:
+    stopped = now()
+    os.kill(process_of(balanced), signal.SIGSTOP)
+    try:
+        last = asker.silence(QUIET)
+        assert last - stopped < AUTHORITY + BOUND
+        assert last - stopped > AUTHORITY / 3, "authority lasts, whoever is stopped"
+    finally:
+        os.kill(process_of(balanced), signal.SIGCONT)
+    asker.first(now())
+
+
+def test_a_controller_that_is_killed_is_silent_from_its_deadline_on_and_its_speaker_ends(
+    balanced: Balanced, asker: Asker
+) -> None:
+    killed = now()
+    balanced.kill_controller()
+    last = asker.silence(QUIET)
+    assert AUTHORITY / 3 < last - killed < AUTHORITY + BOUND
+    assert speakers(balanced) == []
+    balanced.start_controller()
+    asker.first(now(), within=30.0)
+
+
+def test_a_controller_that_comes_back_before_its_deadline_leaves_no_gap(balanced: Balanced) -> None:
+    def longer(document: dict[str, list[dict[str, object]]]) -> None:
+        for vip in document["vips"]:
+            vip["authority"] = "60s"
+
+    balanced.edit_intent(longer)
+    balanced.wait_status(lambda status: fence(status).get("left", 0) > 30, "authority is longer")
+    former = speakers(balanced)
+    with Asker(balanced.lab, "c1", VIP) as asker:
+        asker.first(0.0)
+        began = now()
+        balanced.kill_controller()
+        balanced.start_controller()
+        balanced.wait_status(lambda status: fence(status).get("claim"), "the claim is seen", 30.0)
+        balanced.wait_ready()
+        assert asker.gap(began) < BOUND
+    assert speakers(balanced) == former
