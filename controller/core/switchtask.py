@@ -20,7 +20,7 @@ from controller.sites.fence.answering import Answering
 from controller.southbound.driver import AnyDriver, Delta, Fenced, Leases, Packet
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
 from controller.spec.switch import Timeouts
-from controller.spec.types import Switch
+from controller.spec.types import FenceEnd, Switch
 
 AUDIT = 2.0
 """Seconds between audits."""
@@ -34,6 +34,8 @@ SEND_DEADLINE = 5.0
 """Seconds that a switch may take for one packet; after that its stream is cut."""
 
 
+WATCH_AGAIN = 5.0
+"""Seconds between attempts to set BFD at a fence."""
 FENCED_RENEWAL = 0.9
 """Seconds between renewals of the timeouts behind a fence, at least."""
 
@@ -96,6 +98,10 @@ class SwitchTask:
         self._reader = AuditReader(turns)
         self._settle = settle
         self._lease = asyncio.Event()
+        self._known = False
+        """Whether it was read, so that nothing stands there that is not reckoned with."""
+        self._watched: tuple[FenceEnd, ...] = ()
+        """The fence at which BFD was set, or is tried to be."""
         self._renewed = 0.0
         self._writing = asyncio.Lock()
         """Held while anything is written: what is renewed is what was planned last."""
@@ -128,8 +134,8 @@ class SwitchTask:
         return driver if self.switch.fence and isinstance(driver, Fenced) else None
 
     def _claim(self) -> None:
-        """Only what was read and written by this stream is known to stand, so nothing is claimed before that."""
-        if self._fence is not None and self.synced:
+        """What stands is known once the switch was read; until then a claim of before is neither ended nor renewed."""
+        if self._fence is not None and self._known:
             self.claim(self.switch, self.answering.until)
 
     def may_use(self, name: str) -> bool:
@@ -218,7 +224,8 @@ class SwitchTask:
         have = self.have = await self.holding.read()
         if (fence := self._fence) is not None:
             self.answering.written(fence.answers(have))
-            await self._watch(fence)
+            self._known = True
+            self._claim()
         if self.synced or self.leaving:
             return
         self._watcher.found(self)
@@ -232,15 +239,16 @@ class SwitchTask:
             await self._settle(self)
             await self._take_plan()
             self.synced = True
-            self._claim()
             self._watcher.synced(self)
 
     async def _take_plan(self) -> None:
+        await self._watch_fence()
         want, changes = await self._targets.in_turn(self._lacking)
         if len(changes):
             await self._write(changes, want.target)
         elif not self.synced and (fence := self._fence) is not None:
             self.answering.acknowledged(fence.answers(self.have))
+            self._claim()
         if isinstance(self.driver, Leases):
             await self.driver.apply_leases()
         self._say_conflicts()
@@ -361,11 +369,21 @@ class SwitchTask:
             self._claim()
         await driver.renew(want, left)
 
-    async def _watch(self, fence: Fenced) -> None:
-        """Have BFD run at the fence, before any answer stands behind it."""
+    async def _watch_fence(self) -> None:
+        """Have BFD run at the fence before any answer stands behind it; again and again while that fails."""
+        fence = self._fence
+        if fence is None or self._watched == self.switch.fence:
+            return
+        self._watched = self.switch.fence
         self.fence_unwatched = await fence.watch_fence()
         if self.fence_unwatched:
             self._journal.event("fence_unwatched", switch=self.switch.name, why=self.fence_unwatched)
+            self.spawn(self._watch_later(fence))
+
+    async def _watch_later(self, fence: Fenced) -> None:
+        while self.fence_unwatched and self._fence is fence:
+            await asyncio.sleep(WATCH_AGAIN)
+            self.fence_unwatched = await fence.watch_fence()
 
 
 def _no_fence(_: Switch, __: float) -> None:

@@ -37,7 +37,8 @@ class FenceService:
         """``name`` tells this controller from others in the same network namespace, and is the same after a restart."""
         self._name = name
         self._on_problem = on_problem
-        self._until: dict[str, float] = {}
+        self._until: dict[str, float | None] = {}
+        """None: what a former life gave holds until this one knows better."""
         self._states: Mapping[str, wire.PortState] = {}
         self._channel: socket.socket | None = None
         self._silent = 0
@@ -61,14 +62,14 @@ class FenceService:
     def use(self, interfaces: set[str]) -> None:
         """These are the interfaces from now on; a claim on one that is not among them is given up."""
         if interfaces != self._until.keys():
-            self._until = {name: self._until.get(name, 0.0) for name in sorted(interfaces)}
+            self._until = {name: self._until.get(name) for name in sorted(interfaces)}
             self._send()
         if interfaces:
             self._needed.set()
 
     def allow(self, interface: str, until: float) -> None:
         """The claim on an interface holds until then, seconds of the boot clock; it may be sooner than before."""
-        if self._until.get(interface, until) != until:
+        if interface in self._until and self._until[interface] != until:
             self._until[interface] = until
             self._send()
 

@@ -189,14 +189,15 @@ class Speaker:
                 return
             self._take(wire.read_deadlines(message))
 
-    def _take(self, until: Mapping[str, float]) -> None:
+    def _take(self, until: Mapping[str, float | None]) -> None:
         at = now()
         for name in self._voices.keys() - until.keys():
             self._voices.pop(name).end()
         for name, deadline in until.items():
             if name not in self._voices:
                 self._voices[name] = Voice(name, at)
-            self._voices[name].session.until = deadline
+            if deadline is not None:
+                self._voices[name].session.until = deadline
 
     def _watch(self) -> None:
         """Sockets come and go; one that is closed leaves the epoll set by itself."""

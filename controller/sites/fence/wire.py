@@ -45,17 +45,17 @@ def address_of(name: str) -> str:
     return "\0evenkeel-fence/" + blake2b(name.encode(), digest_size=8).hexdigest()
 
 
-def pack_deadlines(until: Mapping[str, float]) -> bytes:
-    """Deadline by interface."""
+def pack_deadlines(until: Mapping[str, float | None]) -> bytes:
+    """Deadline by interface; None: the one that holds is not changed."""
     return json.dumps(dict(until)).encode()
 
 
-def read_deadlines(message: bytes) -> dict[str, float]:
-    """Deadline by interface. Raises ValueError for anything else."""
+def read_deadlines(message: bytes) -> dict[str, float | None]:
+    """The same. Raises ValueError for anything else."""
     found = json.loads(message)
     if not isinstance(found, dict):
         raise ValueError("deadlines are a mapping of interfaces")
-    return {str(name): float(until) for name, until in found.items()}
+    return {str(name): None if until is None else float(until) for name, until in found.items()}
 
 
 def pack_states(states: Mapping[str, PortState]) -> bytes:
