@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
+from contextlib import suppress
+from itertools import pairwise
+from types import TracebackType
 from typing import Any
 
+from controller.frames.bfd import BfdPacket, BfdState, read_bfd
 from tests.lab.balanced import Balanced
 from topo import model
+from topo.lab import Lab
 from topo.model import Topology
 
 VIP, EDGE, INTERFACE = "10.0.0.100", "edge1", "f-edge1"
+_EVERYTHING, _OUTGOING, _RCVBUFFORCE = 3, 4, 33
 SPEAKER = "controller.sites.fence.speaker"
 
 
@@ -48,6 +55,46 @@ def wait_claim(balanced: Balanced) -> Mapping[str, Any]:
     return fence(
         balanced.wait_status(lambda status: fence(status).get("claim"), "the fence is claimed", 30.0)
     )
+
+
+class Claims:
+    """What the speaker says on the cable to the edge, from when this is entered."""
+
+    def __init__(self, lab: Lab) -> None:
+        with lab.namespace("ctl"):
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_EVERYTHING))
+        self._socket.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, 1 << 24)
+        self._socket.bind((INTERFACE, _EVERYTHING))
+        self._socket.setblocking(False)
+
+    def __enter__(self) -> Claims:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+    def said(self) -> list[BfdPacket]:
+        """Its packets, in order."""
+        found = []
+        with suppress(BlockingIOError):
+            while True:
+                frame, address = self._socket.recvfrom(256)
+                packet = read_bfd(frame) if address[2] == _OUTGOING else None
+                if packet is not None:
+                    found.append(packet)
+        assert found, "a speaker is never silent"
+        return found
+
+    @staticmethod
+    def given_up(said: list[BfdPacket]) -> int:
+        """How often it took a claim back while the session was up."""
+        up = BfdState.UP
+        return sum(
+            (one.state, other.state) == (up, up) and (one.diagnostic, other.diagnostic) == (0, 6)
+            for one, other in pairwise(said)
+        )
 
 
 def speakers(balanced: Balanced) -> list[int]:
