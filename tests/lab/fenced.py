@@ -21,7 +21,7 @@ _EVERYTHING, _OUTGOING, _RCVBUFFORCE = 3, 4, 33
 SPEAKER = "controller.sites.fence.speaker"
 
 
-def topology(authority: str, name: str = "fenced") -> Topology:
+def topology(authority: str, name: str = "fenced", *, fence: bool = True) -> Topology:
     """One edge, one lb switch, one leaf, one server; VIPs with so much authority."""
     pair = model.load("pair")
     gone = {"lb2", "s2", "s3", "c2", "r1"}
@@ -32,7 +32,7 @@ def topology(authority: str, name: str = "fenced") -> Topology:
         name=name,
         subnets=pair.subnets,
         switches=tuple(
-            one.model_copy(update={"fence": "edge" in one.roles})
+            one.model_copy(update={"fence": fence and "edge" in one.roles})
             for one in pair.switches
             if one.name not in gone
         ),
@@ -97,9 +97,9 @@ class Claims:
         )
 
 
-def speakers(balanced: Balanced) -> list[int]:
+def speakers(lab: Lab) -> list[int]:
     """Processes that speak for fences in the controller's namespace."""
-    space = balanced.lab.spaces["ctl"]
+    space = lab.spaces["ctl"]
     inode = os.stat(f"/run/netns/{space}").st_ino
     found = []
     for entry in os.listdir("/proc"):

@@ -68,7 +68,7 @@ def test_an_edge_answers_while_authority_is_claimed_and_its_status_says_so(
 def test_a_speaker_that_is_gone_is_missed_at_once_and_another_one_claims_again(
     balanced: Balanced, asker: Asker, how: signal.Signals
 ) -> None:
-    (speaker,) = speakers(balanced)
+    (speaker,) = speakers(balanced.lab)
     ended = now()
     os.kill(speaker, how)
     assert asker.silence(QUIET) - ended < BOUND
@@ -76,7 +76,7 @@ def test_a_speaker_that_is_gone_is_missed_at_once_and_another_one_claims_again(
     assert again - ended > 1.5, "a claim begins when the new session has been up for a while"
     balanced.wait_event("fence_silent")
     balanced.wait_event("fence_claimed")
-    assert speakers(balanced) != [speaker]
+    assert speakers(balanced.lab) != [speaker]
 
 
 def test_a_controller_that_is_stopped_is_silent_from_its_deadline_on_and_goes_on_when_it_is_still_the_owner(
@@ -95,7 +95,7 @@ def test_a_controller_that_comes_back_before_its_deadline_leaves_no_gap(balanced
     """But where the switch itself, on a busy machine, misses three packets that were sent."""
     balanced.edit_intent(authority("60s"))
     balanced.wait_status(lambda status: fence(status).get("left", 0) > 30, "authority is longer")
-    former = speakers(balanced)
+    former = speakers(balanced.lab)
     with Asker(balanced.lab, "c1", VIP) as asker, Claims(balanced.lab) as claims:
         asker.first(0.0)
         began = now()
@@ -103,7 +103,7 @@ def test_a_controller_that_comes_back_before_its_deadline_leaves_no_gap(balanced
         balanced.start_controller()
         balanced.wait_ready()
         gap, said = asker.gap(began), claims.said()
-    assert speakers(balanced) == former
+    assert speakers(balanced.lab) == former
     assert Claims.given_up(said) == 0
     assert gap < BOUND or any(packet.state is not BfdState.UP for packet in said)
     balanced.edit_intent(authority(f"{AUTHORITY:g}s"))
@@ -116,7 +116,7 @@ def test_a_controller_that_is_killed_is_silent_from_its_deadline_on_and_its_spea
     killed = now()
     balanced.kill_controller()
     assert asker.silence(QUIET) - killed < AUTHORITY + BOUND
-    eventually(lambda: speakers(balanced) == [], "the speaker ends")
+    eventually(lambda: speakers(balanced.lab) == [], "the speaker ends")
 
 
 def authority(length: str) -> Callable[[Any], None]:
