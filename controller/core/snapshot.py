@@ -249,14 +249,16 @@ def snapshot(of: Sources) -> Snapshot:
 def _switches(of: Sources, world: PlanInput) -> dict[str, SwitchStatus]:
     ids = {task.switch.name: task.switch.id for task in of.fleet}
     ids |= {switch.name: switch.id for switch in world.intent.switches}
-    return {name: _switch(of, number) for name, number in ids.items()}
+    return {name: _switch(of, world, number) for name, number in ids.items()}
 
 
-def _switch(of: Sources, number: int) -> SwitchStatus:
+def _switch(of: Sources, world: PlanInput, number: int) -> SwitchStatus:
     task, push = of.fleet.get(number), of.rollout.shown(number)
     admitted = of.presence.is_admitted(number)
     if task is None:
-        return SwitchStatus(push == "waiting", admitted, False, push)
+        named = world.intent.switch(number)
+        fence = of.fences.shown(named) if named is not None else None
+        return SwitchStatus(push == "waiting", admitted, False, push, fence=fence)
     driver = task.driver
     return SwitchStatus(
         True,
