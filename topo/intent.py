@@ -10,7 +10,6 @@ from ruamel.yaml.scalarint import HexInt
 
 from topo.errors import TopologyError
 from topo.plan import (
-    FENCE_PORT,
     OVSDB_PORT,
     P4RUNTIME_PORT,
     TUNNEL_PORT,
@@ -85,8 +84,8 @@ def _switch(fabric: Fabric, switch: Switch, backends: set[str]) -> dict[str, Any
         return result
     result["ovsdb"] = f"tcp:{switch.control}:{OVSDB_PORT}"
     result["openflow"] = {"next_table": UNDERLAY_TABLE}
-    if switch.fence:
-        result["fence"] = [{"port": FENCE_PORT, "interface": switch.fence_interface}]
+    if switch.fences:
+        result["fence"] = [{"port": each.port, "interface": each.interface} for each in switch.fences]
     if switch.vtep is not None:
         result["tunnel_port"] = TUNNEL_PORT
     return result

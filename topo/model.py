@@ -26,7 +26,7 @@ DEFAULT_KIND: SwitchKind = "ovs"
 SIMULATED_KIND: SwitchKind = "embedded"
 """What can be run without privileges, over pipes in place of interfaces."""
 
-_RESERVED = {"net", "br0", "lo", "vx0", "tun0", "mgmt0", "segment", "fence"}
+_RESERVED = {"net", "br0", "lo", "vx0", "tun0", "mgmt0", "segment"} | {f"fence{n}" for n in range(16)}
 SHIPPED = Path(__file__).parent / "topologies"
 
 
@@ -70,7 +70,7 @@ class SwitchSpec(Part):
     id: int | None = Field(default=None, ge=1, le=0xFFFF)
     """Datapath id; default: 0x11.. for edges, 0x21.. for lbs, 0x31.. for leaves, in file order."""
     fence: bool = False
-    """An edge: a cable to the controller, on which that claims its authority where the switch is an Open vSwitch."""
+    """An edge that is an Open vSwitch: a cable to each controller of its site, on which that claims its authority."""
 
 
 class HostSpec(Part):

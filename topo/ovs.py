@@ -11,7 +11,6 @@ from topo import netns, process, underlay, wires
 from topo.errors import CommandError
 from topo.plan import (
     CONTROL_ADDRESS,
-    FENCE_PORT,
     OPENFLOW_PORT,
     OVSDB_PORT,
     TUNNEL_GATEWAY,
@@ -152,11 +151,9 @@ class OpenVSwitch:
                     "bfd:min_rx=50",
                     f"bfd:cpath_down={_flag(shut)}",
                 ]
-        if switch.fence:
-            command += [
-                *("--", "--may-exist", "add-port", BRIDGE, wires.FENCE_INTERFACE),
-                *("--", "set", "interface", wires.FENCE_INTERFACE, f"ofport_request={FENCE_PORT}"),
-            ]
+        for fence in switch.fences:
+            command += ["--", "--may-exist", "add-port", BRIDGE, fence.name]
+            command += ["--", "set", "interface", fence.name, f"ofport_request={fence.port}"]
         if switch.vtep is not None:
             command += [
                 "--",

@@ -35,7 +35,7 @@ CPU_PORT = 510
 TUNNEL_PORT = 20
 """OpenFlow number of the VXLAN port vx0."""
 FENCE_PORT = 60000
-"""OpenFlow number of the port of a fence."""
+"""OpenFlow number of the port of an edge's first fence; those to further controllers follow."""
 VNI = 69
 VXLAN_PORT = 4789
 VXLAN_MTU = 1450
@@ -58,6 +58,20 @@ class Port:
 
 
 @dataclass(frozen=True)
+class Fence:
+    """A cable from an edge to a controller."""
+
+    port: int
+    """OpenFlow number of the edge's end."""
+    name: str
+    """Interface of the edge's end."""
+    controller: str
+    """Node in which the other end is."""
+    interface: str
+    """Interface of that end."""
+
+
+@dataclass(frozen=True)
 class Switch:
     """A switch with everything assigned."""
 
@@ -75,18 +89,13 @@ class Switch:
     """VXLAN tunnel source, on ovs lb switches."""
     local: tuple[Network, ...]
     """Source addresses for fullnat and for P4's tunnels, on lb switches."""
-    fence: bool = False
-    """Whether there is a cable to the controller, on which that claims its authority."""
+    fences: tuple[Fence, ...] = ()
+    """Cables to the controllers of its site, on which these claim their authority."""
 
     @property
     def p4(self) -> bool:
         """Whether it is run over P4Runtime, and so has no forwarding but the controller's."""
         return KINDS[self.kind].protocol is Protocol.P4RUNTIME
-
-    @property
-    def fence_interface(self) -> str:
-        """Name of the controller's end of the fence."""
-        return f"f-{self.name}"
 
     def port(self, neighbour: str) -> int:
         """OpenFlow number of the port towards a neighbour."""
@@ -201,9 +210,20 @@ def _switches(topology: Topology) -> dict[str, Switch]:
             local=()
             if ordinal is None
             else (ip_network(f"10.3.{ordinal}.0/28"), ip_network(f"fd00:0:0:3:{ordinal:x}::/80")),
-            fence=spec.fence and has_tunnel_port,
+            fences=_fences(topology, spec) if spec.fence and has_tunnel_port else (),
         )
     return result
+
+
+def _fences(topology: Topology, spec: SwitchSpec) -> tuple[Fence, ...]:
+    """One for each controller at its site; one that is not attached anywhere is at every site."""
+    site = {each.name: each.site or topology.sites[0].name for each in topology.switches}
+    attached = {host.name: site[host.attach] for host in topology.hosts if host.kind == "probe"}
+    names = [name for name, its in attached.items() if its == site[spec.name]] if attached else [CONTROLLER]
+    return tuple(
+        Fence(FENCE_PORT + index, f"fence{index}", name, f"f{index}-{spec.name}")
+        for index, name in enumerate(names)
+    )
 
 
 def _ports(topology: Topology, spec: SwitchSpec) -> tuple[Port, ...]:

@@ -30,8 +30,6 @@ from topo.plan import (
 
 HOST_INTERFACE = "eth0"
 CONTROL_INTERFACE = "mgmt0"
-FENCE_INTERFACE = "fence"
-"""A switch's end of its fence."""
 CONTROL_BRIDGE = "net"
 """Node that holds the bridge of the control network."""
 TUNNEL_TABLE = 69
@@ -61,8 +59,8 @@ def connect(fabric: Fabric, spaces: Mapping[str, str]) -> None:
         if fabric.switches[host.attach].p4:
             _plain_cable((spaces[host.attach], host.name), (spaces[host.name], HOST_INTERFACE))
     for switch in fabric.switches.values():
-        if switch.fence:
-            _cable(spaces[CONTROLLER], switch.fence_interface, spaces[switch.name], FENCE_INTERFACE)
+        for fence in switch.fences:
+            _cable(spaces[fence.controller], fence.interface, spaces[switch.name], fence.name)
     _control_network(spaces, controlled(fabric))
 
 

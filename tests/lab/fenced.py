@@ -16,7 +16,7 @@ from topo import model
 from topo.lab import Lab
 from topo.model import Topology
 
-VIP, EDGE, INTERFACE = "10.0.0.100", "edge1", "f-edge1"
+VIP, EDGE, INTERFACE = "10.0.0.100", "edge1", "f0-edge1"
 _EVERYTHING, _OUTGOING, _RCVBUFFORCE = 3, 4, 33
 SPEAKER = "controller.sites.fence.speaker"
 

@@ -61,7 +61,7 @@ def test_an_edge_answers_while_authority_is_claimed_and_its_status_says_so(
     groups = balanced.lab.ofctl(EDGE, "dump-groups", "br0")
     assert "watch_port:60000" in groups
     assert "watch_group" in groups
-    assert balanced.lab.vsctl(EDGE, "get", "interface", "fence", "bfd:min_rx").strip() == '"50"'
+    assert balanced.lab.vsctl(EDGE, "get", "interface", "fence0", "bfd:min_rx").strip() == '"50"'
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])

@@ -100,7 +100,7 @@ def test_a_speaker_that_ends_is_replaced(lives: Lives) -> None:
         await until(lambda: service.speaker not in (None, first) and INTERFACE in service.states)
 
     lives.live(story)
-    assert lives.problems == ["the speaker of fences: it ended"]
+    assert lives.problems == ["the speaker of fences: it ended (signal 9)"]
 
 
 def test_a_speaker_that_stands_still_is_ended_and_replaced(lives: Lives) -> None:

@@ -24,6 +24,7 @@ _SILENT_LOOKS = 4
 """Looks without a message after which a speaker is stuck."""
 _CONNECT = 5.0
 """Seconds that a speaker may take to start."""
+_LOOK_AT_END = 0.01
 _RETRY = 1.0
 """Seconds until another one is started after one that ended soon."""
 _SOON = 10.0
@@ -109,9 +110,28 @@ class FenceService:
                     if self._silent > _SILENT_LOOKS:
                         self._end(channel)
                         raise OSError("it stood still and was ended") from None
-            raise OSError("it ended")
+            raise OSError(await self._ended())
         finally:
             loop.remove_reader(channel)
+
+    async def _ended(self) -> str:
+        """How it did, if it was our child."""
+        child = self._child
+        if child is None:
+            return "it ended"
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CONNECT):
+                while child.poll() is None:
+                    await asyncio.sleep(_LOOK_AT_END)
+        code, said = child.poll(), ""
+        if code is None:
+            return "it closed its end"
+        if child.stderr is not None:
+            with child.stderr as errors:
+                said = "".join(
+                    f": {line}" for line in errors.read().decode(errors="replace").splitlines()[-1:]
+                )
+        return f"it ended ({f'signal {-code}' if code < 0 else f'exit code {code}'}){said}"
 
     async def _connect(self) -> socket.socket:
         loop = asyncio.get_running_loop()
@@ -141,6 +161,8 @@ class FenceService:
         self._child = subprocess.Popen(
             [sys.executable, "-P", "-m", "controller.sites.fence.speaker", self._name],
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # it may outlive us, and who reads ours waits for their end
+            stderr=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": f"{_ROOT}{os.pathsep}{path}" if path else str(_ROOT)},
             start_new_session=True,
         )
