@@ -246,7 +246,7 @@ class SwitchTask:
         want, changes = await self._targets.in_turn(self._lacking)
         if len(changes):
             await self._write(changes, want.target)
-        elif not self.synced and (fence := self._fence) is not None:
+        elif (fence := self._fence) is not None:
             self.answering.acknowledged(fence.answers(self.have))
             self._claim()
         if isinstance(self.driver, Leases):
@@ -362,11 +362,11 @@ class SwitchTask:
         now = self._clock.now()
         left = {vip: until - now for vip, until in self._until.items() if until > now}
         if (fence := self._fence) is not None:
-            if now < self._renewed + FENCED_RENEWAL:
+            if now < self._renewed + FENCED_RENEWAL or self.have is None:
                 return  # deadlines come faster than timeouts, which are whole seconds, have to be renewed
             self._renewed = now
-            self.answering.written(fence.answers(want) & left.keys())
-            self._claim()
+            there = fence.answers(self.have)  # nothing begins to stand by a renewal
+            left = {vip: seconds for vip, seconds in left.items() if vip in there}
         await driver.renew(want, left)
 
     async def _watch_fence(self) -> None:

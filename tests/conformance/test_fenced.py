@@ -10,7 +10,7 @@ from controller.spec.types import FenceEnd
 from tests.conformance.conftest import live
 from tests.conformance.expect_control import Unanswered
 from tests.conformance.row import In, Row
-from tests.conformance.rows import respond, segment, tags
+from tests.conformance.rows import respond
 from tests.conformance.says import Ping, Question
 from tests.conformance.scenario import PORTS, STRETCH, VIPS, web
 from tests.conformance.target import Can
@@ -20,11 +20,7 @@ NOBODY = FenceEnd(99, "f0")
 """Behind a port that is not there."""
 SOMEBODY = FenceEnd(PORTS[STRETCH], "f1")
 """Behind one on which no BFD runs, so that it is live while its cable is."""
-CLAIMED = [
-    pytest.param(row, id=row.name)
-    for row in (*respond.ROWS, *segment.ROWS, *tags.ROWS)
-    if Can.FORWARDS not in row.needs
-]
+CLAIMED = [pytest.param(row, id=row.name) for row in respond.ROWS if Can.FORWARDS not in row.needs]
 SILENT = [
     Row(
         f"fence-silent-v{version}",

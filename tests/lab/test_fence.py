@@ -101,7 +101,8 @@ def test_a_controller_that_comes_back_before_its_deadline_leaves_no_gap(balanced
         began = now()
         balanced.kill_controller()
         balanced.start_controller()
-        balanced.wait_ready()
+        balanced.wait_event("synced", 60.0, switch=EDGE)
+        balanced.wait_status(lambda status: fence(status).get("left", 0) > 30, "authority is renewed", 60.0)
         gap, said = asker.gap(began), claims.said()
     assert speakers(balanced.lab) == former
     assert Claims.given_up(said) == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -49,12 +49,19 @@ class FencedDriver(PlainDriver):
         self.unwatched: list[str] = []
         """Why BFD cannot be set, the next times."""
         self.watched = 0
+        self.beyond: set[int] = set()
+        """VIPs that were renewed, and that it did not hold."""
         self.gate = asyncio.Event()
         self.gate.set()
 
     def answers(self, held: Plain) -> frozenset[int]:
         """Their numbers."""
         return frozenset(IDS.get(name, 99) for name in held)
+
+    async def renew(self, want: Plain, left: Mapping[int, float]) -> None:
+        """Remember what was granted."""
+        self.beyond |= left.keys() - self.answers(self.does.holds)
+        await super().renew(want, left)
 
     async def watch_fence(self) -> str:
         """Nothing is set."""
@@ -167,6 +174,47 @@ def test_a_write_that_is_refused_leaves_both_what_was_and_what_was_to_be_standin
         assert was in task.answering.standing
         assert max(it.claims[-2:]) <= 1030.0
         await until(lambda: it.claims[-1] == 1090.0)
+
+    it.run(body)
+
+
+def test_what_a_refused_write_left_in_doubt_is_settled_by_reading_even_when_nothing_is_to_be_written() -> (
+    None
+):
+    it = One(SHOP)
+
+    async def body() -> None:
+        it.renew(shop=1030.0)
+        task = await it.connected()
+        it.driver.does.writes = [WriteRefused("edge1", ["no"])]
+        it.commit(SHOP, API)
+        await until(lambda: not it.driver.does.writes)
+        it.commit(SHOP)
+        it.renew(shop=1060.0)
+        await until(lambda: it.claims[-1] == 1060.0)
+        assert task.answering.standing == {IDS["shop"]}
+
+    it.run(body)
+
+
+def test_a_renewal_brings_no_vip_into_a_switch() -> None:
+    it = One(SHOP)
+
+    async def body() -> None:
+        it.renew(shop=1030.0)
+        await it.connected()
+        it.driver.does.writes = [WriteRefused("edge1", ["no"])] * 5
+        it.commit(SHOP, API)
+        while it.driver.does.writes:
+            it.clock.time += switchtask.FENCED_RENEWAL
+            it.renew(shop=1060.0, api=1060.0)
+            await asyncio.sleep(0.001)
+        assert it.driver.beyond == set()
+        count = len(it.driver.renewed)
+        await until(lambda: "api" in it.driver.does.holds)
+        it.clock.time += switchtask.FENCED_RENEWAL
+        it.renew(shop=1060.0, api=1060.0)
+        await until(lambda: len(it.driver.renewed) > count)
 
     it.run(body)
 

@@ -14,7 +14,6 @@ import pytest
 
 from controller.sites.fence import wire
 from controller.sites.fence.service import FenceService, here
-from controller.sites.fence.speaker import ALONE
 from tests.fakes.core import until
 
 INTERFACE = "no-such-cable"
@@ -134,7 +133,7 @@ def test_a_speaker_without_a_controller_ends_when_nothing_may_be_claimed_any_mor
 
     async def story(service: FenceService) -> None:
         nonlocal end
-        end = now() + ALONE + 0.5
+        end = now() + 0.5
         service.allow(INTERFACE, end)
         await until(lambda: service.states[INTERFACE].until == end)
 

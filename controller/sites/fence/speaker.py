@@ -171,7 +171,7 @@ class Speaker:
             found.close()
             return
         found.setblocking(False)
-        self._controller, self._beat = found, 0.0
+        self._controller, self._beat, self._patience = found, 0.0, 0.0
         self._epoll.register(found, select.EPOLLIN)
 
     def _listen(self) -> None:
