@@ -53,11 +53,11 @@ def process_of(balanced: Balanced) -> int:
 def test_an_edge_answers_while_authority_is_claimed_and_its_status_says_so(
     balanced: Balanced, asker: Asker
 ) -> None:
-    shown = fence(balanced.status())
+    shown = wait_claim(balanced)
     assert (shown["up"], shown["claim"], shown["why"], shown["open"]) == (True, True, "", False)
     assert 0 < shown["left"] <= AUTHORITY
     assert shown["age"] > 1.5
-    assert neighbour_answer(balanced.lab, "c1", VIP6) == "02:45:56:00:01:01"
+    eventually(lambda: neighbour_answer(balanced.lab, "c1", VIP6) == "02:45:56:00:01:01", "IPv6 too")
     groups = balanced.lab.ofctl(EDGE, "dump-groups", "br0")
     assert "watch_port:60000" in groups
     assert "watch_group" in groups
