@@ -20,6 +20,8 @@ from controller.spec.types import FenceEnd, Intent, Switch
 
 LOOK = 1.0
 """Seconds between looks at whether interfaces come, and fences hold."""
+NOTICED = 1.0
+"""Seconds after the end of a claim after which a port that is still live is not watched by BFD."""
 _DEAD = PortState(up=False, claim=False, since=0.0, until=0.0, why="there is no speaker")
 
 
@@ -46,6 +48,8 @@ class _Seen(NamedTuple):
 
     claim: bool = False
     open: bool = False
+    silent: float | None = None
+    """Since when the speaker says that it claims nothing; None: it claims, or there is none that would say."""
 
 
 class Fences:
@@ -125,6 +129,9 @@ class Fences:
         """Say what has changed."""
         for switch, end in self._ends():
             state, seen = self._state(end), self._seen.get(end.interface, _Seen())
+            speaks = state is not _DEAD and not state.claim
+            seen = seen._replace(silent=(seen.silent or self._clock.now()) if speaks else None)
+            self._seen[end.interface] = seen
             if state.claim == seen.claim:
                 continue
             self._seen[end.interface] = seen._replace(claim=state.claim)
@@ -143,24 +150,24 @@ class Fences:
         ends = [end for end in task.switch.fence if end.interface in self._here]
         if not ends or not isinstance(task.driver, Ports):
             return
-        silent = {end.port for end in ends if not self._claimed_lately(end)}
+        silent = {end.port for end in ends if self._is_silent(end)}
         try:
             live = await task.driver.live_ports()
         except SwitchError:
             return
         for end in ends:
             seen = self._seen.get(end.interface, _Seen())
-            is_open = end.port in silent & set(live) and not self._claimed_lately(end)
+            is_open = end.port in silent & set(live) and self._is_silent(end)
             if is_open and not seen.open:
                 self._journal.event(
                     "fence_open", switch=task.switch.name, interface=end.interface, port=end.port
                 )
             self._seen[end.interface] = seen._replace(open=is_open)
 
-    def _claimed_lately(self, end: FenceEnd) -> bool:
-        """Or may have been: what the speaker says is as old as its beat, and a former one may just have ended."""
-        state = self._state(end)
-        return state is _DEAD or state.claim or state.until + LOOK > self._clock.now()
+    def _is_silent(self, end: FenceEnd) -> bool:
+        """For so long that the switch has noticed."""
+        silent = self._seen.get(end.interface, _Seen()).silent
+        return silent is not None and self._clock.now() >= silent + NOTICED
 
 
 def _nothing(_: SwitchTask) -> None:
