@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from itertools import pairwise
 from types import TracebackType
 from typing import Any
 
+from pyroute2 import IPRoute
+
 from controller.frames.bfd import BfdPacket, BfdState, read_bfd
+from controller.sites.fence.service import FenceService
 from tests.lab.balanced import Balanced
-from topo import model
+from tests.lab.conftest import eventually
+from topo import model, netns
 from topo.lab import Lab
 from topo.model import Topology
 
@@ -95,6 +101,58 @@ class Claims:
             (one.state, other.state) == (up, up) and (one.diagnostic, other.diagnostic) == (0, 6)
             for one, other in pairwise(said)
         )
+
+
+class Second:
+    """A speaker of another controller, in the namespace of a host, with a cable of its own to the edge."""
+
+    PORT, INTERFACE = 60001, "f1-edge1"
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._loop = asyncio.new_event_loop()
+        self._service = FenceService("the second", lambda _: None)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Second:
+        spaces = self._lab.spaces
+        with open(netns.RUN / spaces["c1"]) as host, netns.enter(spaces[EDGE]), IPRoute() as route:
+            peer = {"ifname": self.INTERFACE, "net_ns_fd": host.fileno()}
+            route.link("add", ifname="fence1", kind="veth", peer=peer)
+            route.link("set", index=route.link_lookup(ifname="fence1")[0], state="up")
+        with self._lab.namespace("c1"), IPRoute() as route:
+            route.link("set", index=route.link_lookup(ifname=self.INTERFACE)[0], state="up")
+        request = f"ofport_request={self.PORT}"
+        self._lab.vsctl(EDGE, "add-port", "br0", "fence1", "--", "set", "interface", "fence1", request)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with self._lab.namespace("c1"):
+            self._service.use({self.INTERFACE})
+            running = self._loop.create_task(self._service.run())
+            self._loop.run_forever()
+            running.cancel()
+            self._loop.run_until_complete(asyncio.gather(running, return_exceptions=True))
+            self._loop.close()
+
+    def up(self) -> None:
+        """Wait until nothing but authority lacks."""
+        eventually(
+            lambda: [state.why for state in self._service.states.values()] == ["no authority"],
+            "its session is up",
+            30.0,
+        )
+
+    def allow(self, until: float) -> None:
+        """Claim until then."""
+        self._loop.call_soon_threadsafe(self._service.allow, self.INTERFACE, until)
 
 
 def speakers(lab: Lab) -> list[int]:

@@ -13,7 +13,7 @@ from controller.frames.bfd import BfdState
 from tests.lab.asking import Asker, now
 from tests.lab.balanced import Balanced
 from tests.lab.conftest import MakeLab, eventually
-from tests.lab.fenced import EDGE, VIP, Claims, fence, speakers, topology, wait_claim
+from tests.lab.fenced import EDGE, VIP, Claims, Second, fence, speakers, topology, wait_claim
 from tests.lab.wire import neighbour_answer
 
 pytestmark = pytest.mark.lab
@@ -91,8 +91,19 @@ def test_a_controller_that_is_stopped_is_silent_from_its_deadline_on_and_goes_on
     asker.first(now())
 
 
+def test_a_controller_that_is_killed_is_silent_from_its_deadline_on_and_its_speaker_ends(
+    balanced: Balanced, asker: Asker
+) -> None:
+    killed = now()
+    balanced.kill_controller()
+    assert asker.silence(QUIET) - killed < AUTHORITY + BOUND
+    eventually(lambda: speakers(balanced.lab) == [], "the speaker ends")
+    balanced.start_controller()
+
+
 def test_a_controller_that_comes_back_before_its_deadline_leaves_no_gap(balanced: Balanced) -> None:
     """But where the switch itself, on a busy machine, misses three packets that were sent."""
+    wait_claim(balanced)
     balanced.edit_intent(authority("60s"))
     balanced.wait_status(lambda status: fence(status).get("left", 0) > 30, "authority is longer")
     former = speakers(balanced.lab)
@@ -107,17 +118,31 @@ def test_a_controller_that_comes_back_before_its_deadline_leaves_no_gap(balanced
     assert speakers(balanced.lab) == former
     assert Claims.given_up(said) == 0
     assert gap < BOUND or any(packet.state is not BfdState.UP for packet in said)
-    balanced.edit_intent(authority(f"{AUTHORITY:g}s"))
-    balanced.wait_status(lambda status: 0 < fence(status).get("left", 0) < 30, "authority is shorter")
 
 
-def test_a_controller_that_is_killed_is_silent_from_its_deadline_on_and_its_speaker_ends(
-    balanced: Balanced, asker: Asker
-) -> None:
-    killed = now()
-    balanced.kill_controller()
-    assert asker.silence(QUIET) - killed < AUTHORITY + BOUND
-    eventually(lambda: speakers(balanced.lab) == [], "the speaker ends")
+def test_another_controller_whose_session_is_up_takes_over_at_once(balanced: Balanced) -> None:
+    """It claims nothing before, and answers end with its claim."""
+    with Second(balanced.lab) as second:
+        end = {"port": Second.PORT, "interface": Second.INTERFACE}
+        balanced.edit_intent(lambda document: ends_of(document).append(end))
+        second.up()
+        assert speakers(balanced.lab)
+        with Asker(balanced.lab, "c1", VIP) as asker:
+            asker.first(now())
+            gone = now()
+            balanced.kill_controller()
+            for speaker in speakers(balanced.lab):
+                os.kill(speaker, signal.SIGKILL)
+            second.allow(gone + 40.0)
+            asker.first(gone + BOUND)
+            taken = now()
+            second.allow(0.0)
+            assert asker.silence(QUIET) - taken < BOUND
+
+
+def ends_of(document: Any) -> Any:
+    """The ends of the edge's fence."""
+    return next(switch for switch in document["switches"] if switch["name"] == EDGE)["fence"]
 
 
 def authority(length: str) -> Callable[[Any], None]:
