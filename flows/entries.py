@@ -66,6 +66,10 @@ def flow(
     return Flow(FlowKey(table, priority, match), body)
 
 
+ANY = 0xFFFFFFFF
+"""No port, no group."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """One choice of a group."""
@@ -74,6 +78,8 @@ class Bucket:
     actions: bytes
     weight: int = 0
     """Means something in select groups alone."""
+    watch_group: int = ANY
+    """The bucket is also live while this group is."""
 
 
 @dataclass(frozen=True, slots=True)

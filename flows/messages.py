@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from flows.entries import Bucket, Flow, FlowBody, FlowKey, Group, Meter
+from flows.entries import ANY, Bucket, Flow, FlowBody, FlowKey, Group, Meter
 from flows.match import unpack_match
 
 VERSION = 4
@@ -18,7 +18,7 @@ BARRIER_REQUEST, BARRIER_REPLY, MULTIPART_REQUEST, MULTIPART_REPLY = 20, 21, 18,
 ADD, MODIFY_STRICT, DELETE_STRICT = 0, 2, 4
 STATS_FLOW, STATS_GROUP_DESC, STATS_METER, STATS_METER_CONFIG, STATS_PORT_DESC = 1, 7, 9, 10, 13
 _PORT_SIZE, _PORT_LIVE = 64, 4
-NO_BUFFER = ANY = 0xFFFFFFFF
+NO_BUFFER = 0xFFFFFFFF
 COOKIE_SHIFT = 48
 OWN_COOKIES = 0xFFFF << COOKIE_SHIFT
 ROLE_REQUEST = 24
@@ -51,7 +51,8 @@ def group_mod(group: Group, command: int) -> bytes:
     body = b""
     if command != 2:
         for bucket in group.buckets:
-            head = _BUCKET.pack(_BUCKET.size + len(bucket.actions), bucket.weight, bucket.watch_port, ANY)
+            length = _BUCKET.size + len(bucket.actions)
+            head = _BUCKET.pack(length, bucket.weight, bucket.watch_port, bucket.watch_group)
             body += head + bucket.actions
     return message(GROUP_MOD, struct.pack("!HBxI", command, group.type, group.id) + body)
 
@@ -168,8 +169,8 @@ def parse_groups(body: bytes) -> Iterator[Group]:
 def _buckets(body: bytes) -> Iterator[Bucket]:
     at = 0
     while at < len(body):
-        length, weight, port, _ = _BUCKET.unpack_from(body, at)
-        yield Bucket(port, body[at + _BUCKET.size : at + length], weight)
+        length, weight, port, group = _BUCKET.unpack_from(body, at)
+        yield Bucket(port, body[at + _BUCKET.size : at + length], weight, group)
         at += length
 
 

@@ -111,6 +111,8 @@ class Builder:
             slots = {number: pool.table for number, pool in duty.pools.items()}
         elif Role.EDGE in roles:
             groups = edge.groups(here, duty.ecmp, duty.uplinks)
+        if duty.responder and duty.switch.fence:
+            groups = {**groups, **respond.groups(here.placed, duty.switch.fence)}
         self._parts.follow(self._wanted(here, duty))
         return self._new(groups, meters, slots)
 
@@ -162,7 +164,8 @@ class Builder:
         reach = self._backends(duty.pools)
         if duty.responder:
             yield _part(_advert, here.anywhere, name=0)
-            yield from (_part(respond.flows, here.anywhere, _timeless(vip), name=vip.id) for vip in duty.vips)
+            respond_ = _fenced if duty.switch.fence else respond.flows
+            yield from (_part(respond_, here.anywhere, _timeless(vip), name=vip.id) for vip in duty.vips)
         if Role.LB in roles:
             yield from _lb(here, duty, reach)
         elif Role.EDGE in roles:
@@ -210,7 +213,9 @@ def _part(make: Callable[..., Iterable[Flow]], *basis: object, name: Hashable) -
 
 def _here(switch: Switch) -> Here:
     """The switch as far as flows depend on it, besides what its duty says of next hops."""
-    return Here.of(replace(switch, name="", ports=(), routes=(), ovsdb=None, roles=frozenset(), local=()))
+    return Here.of(
+        replace(switch, name="", ports=(), routes=(), fence=(), ovsdb=None, roles=frozenset(), local=())
+    )
 
 
 def _bare(pool: PoolSpec) -> PoolSpec:
@@ -259,6 +264,10 @@ def _pool(here: Here, pool: PoolSpec, reals: tuple[BackendSpec, ...]) -> Iterato
 
 def _advert(here: Here) -> list[Flow]:
     return [respond.advert(here)]
+
+
+def _fenced(here: Here, vip: VipSpec) -> list[Flow]:
+    return respond.flows(here, vip, fenced=True)
 
 
 def _static(here: Here) -> list[Flow]:

@@ -187,6 +187,11 @@ class Meters(IntEnum):
 
 MOST_GROUPS = 1 << 16
 """Group ids that are ours, from ``placement.groups_from`` on."""
+ANSWERS, PASSES = MOST_GROUPS - 1, MOST_GROUPS - 2
+"""Groups of an edge with a fence, counted from there as well: who answers for VIPs, and what becomes of a question when
+nobody here may answer."""
+FENCE_GROUPS = 2
+"""How many these are; an edge's ways come before."""
 MOST_METERS = 10_000
 """Meter ids that are ours, from ``placement.meters_from`` on."""
 MOST_GUARDS = MOST_METERS - Meters.GUARDS - 1

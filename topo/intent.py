@@ -84,6 +84,8 @@ def _switch(fabric: Fabric, switch: Switch, backends: set[str]) -> dict[str, Any
         return result
     result["ovsdb"] = f"tcp:{switch.control}:{OVSDB_PORT}"
     result["openflow"] = {"next_table": UNDERLAY_TABLE}
+    if switch.fences:
+        result["fence"] = [{"port": each.port, "interface": each.interface} for each in switch.fences]
     if switch.vtep is not None:
         result["tunnel_port"] = TUNNEL_PORT
     return result

@@ -26,7 +26,7 @@ DEFAULT_KIND: SwitchKind = "ovs"
 SIMULATED_KIND: SwitchKind = "embedded"
 """What can be run without privileges, over pipes in place of interfaces."""
 
-_RESERVED = {"net", "br0", "lo", "vx0", "tun0", "mgmt0", "segment"}
+_RESERVED = {"net", "br0", "lo", "vx0", "tun0", "mgmt0", "segment"} | {f"fence{n}" for n in range(16)}
 SHIPPED = Path(__file__).parent / "topologies"
 
 
@@ -69,6 +69,8 @@ class SwitchSpec(Part):
     """Default: the only site."""
     id: int | None = Field(default=None, ge=1, le=0xFFFF)
     """Datapath id; default: 0x11.. for edges, 0x21.. for lbs, 0x31.. for leaves, in file order."""
+    fence: bool = False
+    """An edge that is an Open vSwitch: a cable to each controller of its site, on which that claims its authority."""
 
 
 class HostSpec(Part):
@@ -153,6 +155,8 @@ def _faults(topology: Topology) -> Iterator[Fault]:
     yield from _names(topology)
     yield from _links(topology, switches)
     for index, switch in enumerate(topology.switches):
+        if switch.fence and "edge" not in switch.roles:
+            yield ("switches", index, "fence"), f"{switch.name} is no edge, and answers for no VIP"
         if switch.site is None and len(sites) != 1:
             yield ("switches", index), f"{switch.name}: say which site it is in, there are {', '.join(sites)}"
         elif switch.site is not None and switch.site not in sites:

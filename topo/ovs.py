@@ -151,6 +151,9 @@ class OpenVSwitch:
                     "bfd:min_rx=50",
                     f"bfd:cpath_down={_flag(shut)}",
                 ]
+        for fence in switch.fences:
+            command += ["--", "--may-exist", "add-port", BRIDGE, fence.name]
+            command += ["--", "set", "interface", fence.name, f"ofport_request={fence.port}"]
         if switch.vtep is not None:
             command += [
                 "--",

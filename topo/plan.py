@@ -34,6 +34,8 @@ CPU_PORT = 510
 """Port number of a P4 switch's packet-ins and packet-outs."""
 TUNNEL_PORT = 20
 """OpenFlow number of the VXLAN port vx0."""
+FENCE_PORT = 60000
+"""OpenFlow number of the port of an edge's first fence; those to further controllers follow."""
 VNI = 69
 VXLAN_PORT = 4789
 VXLAN_MTU = 1450
@@ -56,6 +58,20 @@ class Port:
 
 
 @dataclass(frozen=True)
+class Fence:
+    """A cable from an edge to a controller."""
+
+    port: int
+    """OpenFlow number of the edge's end."""
+    name: str
+    """Interface of the edge's end."""
+    controller: str
+    """Node in which the other end is."""
+    interface: str
+    """Interface of that end."""
+
+
+@dataclass(frozen=True)
 class Switch:
     """A switch with everything assigned."""
 
@@ -73,6 +89,8 @@ class Switch:
     """VXLAN tunnel source, on ovs lb switches."""
     local: tuple[Network, ...]
     """Source addresses for fullnat and for P4's tunnels, on lb switches."""
+    fences: tuple[Fence, ...] = ()
+    """Cables to the controllers of its site, on which these claim their authority."""
 
     @property
     def p4(self) -> bool:
@@ -192,8 +210,20 @@ def _switches(topology: Topology) -> dict[str, Switch]:
             local=()
             if ordinal is None
             else (ip_network(f"10.3.{ordinal}.0/28"), ip_network(f"fd00:0:0:3:{ordinal:x}::/80")),
+            fences=_fences(topology, spec) if spec.fence and has_tunnel_port else (),
         )
     return result
+
+
+def _fences(topology: Topology, spec: SwitchSpec) -> tuple[Fence, ...]:
+    """One for each controller at its site; one that is not attached anywhere is at every site."""
+    site = {each.name: each.site or topology.sites[0].name for each in topology.switches}
+    attached = {host.name: site[host.attach] for host in topology.hosts if host.kind == "probe"}
+    names = [name for name, its in attached.items() if its == site[spec.name]] if attached else [CONTROLLER]
+    return tuple(
+        Fence(FENCE_PORT + index, f"fence{index}", name, f"f{index}-{spec.name}")
+        for index, name in enumerate(names)
+    )
 
 
 def _ports(topology: Topology, spec: SwitchSpec) -> tuple[Port, ...]:

@@ -58,6 +58,9 @@ def connect(fabric: Fabric, spaces: Mapping[str, str]) -> None:
         _cable(spaces[host.attach], host.name, spaces[host.name], HOST_INTERFACE, host.mac)
         if fabric.switches[host.attach].p4:
             _plain_cable((spaces[host.attach], host.name), (spaces[host.name], HOST_INTERFACE))
+    for switch in fabric.switches.values():
+        for fence in switch.fences:
+            _cable(spaces[fence.controller], fence.interface, spaces[switch.name], fence.name)
     _control_network(spaces, controlled(fabric))
 
 

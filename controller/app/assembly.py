@@ -20,6 +20,7 @@ from controller.core.conntrack import Conntrack
 from controller.core.control import ControlSocket
 from controller.core.controller import Controller, Parts
 from controller.core.directory import Directories
+from controller.core.fences import Fences
 from controller.core.fleet import Fleet
 from controller.core.hashing import Hashing
 from controller.core.hello import Hellos
@@ -48,6 +49,7 @@ from controller.model.removal import removes_all
 from controller.plan.duty import PlanInput, pool_number
 from controller.plan.pins import PinBook
 from controller.sites.base import Loaded, Store
+from controller.sites.fence.service import FenceService
 from controller.southbound.driver import AnyDriver
 from controller.southbound.openflow.driver import OpenFlowDriver
 from controller.southbound.openflow.session import Session
@@ -133,6 +135,10 @@ class App:
         pools.answers, fleet.settle = self.hashing.verdict, self.hashing.settle
         self.admission.bars = self.hashing.bars
         self.announcer = Announcer(targets, fleet, clock)
+        speaker = FenceService(store.name, lambda why: journal.event("fence_problem", why=why))
+        self.fences = Fences(state.intent, fleet, speaker, journal, clock)
+        fleet.claim = self.fences.claim
+        self.announcer.answers, self.fences.on_claim = self.fences.answers, self.announcer.begin
         self.authority = Authority(state.committed, fleet, clock)
         self.rollout = Rollout(
             state.committed, state.tables, presence, fleet, pinning, journal, clock, state.commit
@@ -211,6 +217,7 @@ class App:
             group.create_task(follow_file(self._file, self.intents, self.journal, self.reload))
             group.create_task(self.announcer.run())
             group.create_task(self.authority.run())
+            group.create_task(self.fences.run())
             group.create_task(self.rollout.run())
             group.create_task(self.hellos.run())
             group.create_task(self.prepare())
@@ -249,6 +256,7 @@ class App:
                 self._helds,
                 self.clock,
                 self._dropped,
+                self.fences,
             )
         )
 

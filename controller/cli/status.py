@@ -54,6 +54,7 @@ def _show(console: Console, shown: dict[str, Any]) -> None:
         entries, repairs = str(row.get("entries", "")), str(row.get("repairs", ""))
         switches.add_row(name, _state(row), entries, repairs, row.get("problem", ""))
     console.print(switches)
+    console.print(*_fences(shown["switches"]), sep="", end="")
     for name, pool in shown["pools"].items():
         console.print(_pool(name, pool, _packets(shown["listeners"], name)))
         if pool["tracked"]:
@@ -79,6 +80,24 @@ def _state(row: dict[str, Any]) -> str:
     if not row["synced"]:
         return "[yellow]being read[/yellow]"
     return "in use" if row["admitted"] else "in step"
+
+
+def _fences(switches: dict[str, Any]) -> list[str]:
+    """A line for each fence."""
+    return [
+        f"{_fence(name, interface, fence)}\n"
+        for name, row in switches.items()
+        for interface, fence in (row.get("fence") or {}).items()
+    ]
+
+
+def _fence(name: str, interface: str, fence: dict[str, Any]) -> str:
+    """What is claimed at an edge."""
+    up = f"BFD up for {fence['age']:.0f} s" if fence["up"] else "BFD down"
+    claim = f"claimed for {fence['left']:.1f} s" if fence["claim"] else f"[red]silent[/red]: {fence['why']}"
+    if fence["open"]:
+        claim += ", [red]but open[/red]"
+    return f"fence {interface} of {name}: {claim}, {up}"
 
 
 def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:

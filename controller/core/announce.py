@@ -8,6 +8,7 @@ switch holds up another one's.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
@@ -35,6 +36,11 @@ def frame(vip: Vip) -> bytes:
     return unsolicited_na(vip.address, vip.mac)
 
 
+def _always(_: Switch) -> bool:
+    """There is no fence."""
+    return True
+
+
 class Announcer:
     """Announces from every responder."""
 
@@ -42,6 +48,8 @@ class Announcer:
         self._targets = targets
         self._fleet = fleet
         self._clock = clock
+        self.answers: Callable[[Switch], bool] = _always
+        """Whether a switch answers now; set by the one who assembles. One that does not announces nothing."""
         self._due: dict[int, dict[str, float]] = {}
         """Switch -> VIP that it answers for -> when it announces it next."""
         self._known: dict[int, _Ports] = {}
@@ -64,7 +72,7 @@ class Announcer:
 
     def _say(self, task: SwitchTask) -> None:
         world, switch = self._targets.world, task.switch
-        ports = self._ports(task) if task.synced and not task.leaving else []
+        ports = self._ports(task) if self._ready(task) else []
         if not ports:
             self._due.pop(switch.id, None)
             return
@@ -75,6 +83,9 @@ class Announcer:
             task.send(FramePacket(frame(vip), ports))
             due[vip.name] = now + PERIOD
         self._due[switch.id] = due
+
+    def _ready(self, task: SwitchTask) -> bool:
+        return task.synced and not task.leaving and self.answers(task.switch)
 
     def _ports(self, task: SwitchTask) -> list[int]:
         """Where it announces: asked every second, and the same until the intent or who is absent changes."""

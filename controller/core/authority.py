@@ -23,27 +23,38 @@ class Authority:
         self._fleet = fleet
         self._clock = clock
         self._changed = asyncio.Event()
-        committed.subscribe(self._changed.set)
+        self._basis: tuple[object, object] = None, None
+        """VIPs and owners that the last deadlines were for."""
+        self._renewed = clock.now()
+        committed.subscribe(self._follow)
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
             world = self._committed.value
             if world is not None:
-                self._fleet.renew(self.until(world))
-            await self._wait(self._interval())
+                self._renew(world)
+            await self._wait()
 
-    async def _wait(self, interval: float) -> None:
-        """For so many seconds, or until an authority is shorter than it was."""
-        end = self._clock.now() + interval
-        while (left := end - self._clock.now()) > 0:
+    def _follow(self) -> None:
+        """What is owned from now on has its authority before any switch hears of it."""
+        world = self._committed.value
+        if world is not None and self._basis != (world.intent.vips, world.owners):
+            self._renew(world)
+        self._changed.set()
+
+    def _renew(self, world: PlanInput) -> None:
+        self._basis, self._renewed = (world.intent.vips, world.owners), self._clock.now()
+        self._fleet.renew(self.until(world))
+
+    async def _wait(self) -> None:
+        """Until the next renewal is due: sooner when an authority becomes shorter."""
+        while (left := self._renewed + self._interval() - self._clock.now()) > 0:
             self._changed.clear()
             try:
                 async with asyncio.timeout(left):
                     await self._changed.wait()
             except TimeoutError:
-                return
-            if self._interval() < interval:
                 return
 
     def _interval(self) -> float:

@@ -50,6 +50,10 @@ _FULLNAT = Field(
     list[str],
     "fullnat listeners: their connections that come to another lb switch now end. Missing if there are none.",
 )
+_FENCE = (
+    Field("switch", str, "The edge."),
+    Field("interface", str, "The controller's end of the fence."),
+)
 _LINK = (
     Field("switch", str, "The switch that receives."),
     Field("port", int, "Its port."),
@@ -300,6 +304,25 @@ SWITCHES: Mapping[str, Event] = {
     ),
 }
 
+FENCES: Mapping[str, Event] = {
+    "fence_claimed": Event(
+        "The controller claims its authority at an edge by BFD: the edge answers for VIPs from now on.",
+        _FENCE,
+    ),
+    "fence_silent": Event(
+        "The controller claims no authority at an edge any more: the edge does not answer for VIPs, unless another "
+        "controller of the site claims it.",
+        (*_FENCE, _WHY),
+    ),
+    "fence_unwatched": Event("BFD could not be set at the fence of an edge over OVSDB.", (_SWITCH, _WHY)),
+    "fence_open": Event(
+        "A port of an edge's fence is live although the controller claims no authority there: the edge does not run "
+        "BFD on it, and answers until a hard timeout ends that.",
+        (*_FENCE, Field("port", int, "Its OpenFlow number.")),
+    ),
+    "fence_problem": Event("There is no speaker for fences; another one is started.", (_WHY,)),
+}
+
 P4: Mapping[str, Event] = {
     "unreachable": Event(
         "A P4 switch could not be connected, for another reason than before; tried again.", (_SWITCH, _WHY)
@@ -363,5 +386,5 @@ P4: Mapping[str, Event] = {
     ),
 }
 
-EVENTS: Mapping[str, Event] = {**PROGRAM, **SERVICE, **SWITCHES, **P4}
+EVENTS: Mapping[str, Event] = {**PROGRAM, **SERVICE, **SWITCHES, **FENCES, **P4}
 """All events by name."""

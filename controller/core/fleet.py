@@ -12,11 +12,15 @@ from controller.core.switchtask import SwitchTask
 from controller.core.targets import Targets
 from controller.core.watcher import Watcher
 from controller.southbound.driver import AnyDriver, Packet
-from controller.spec.types import Role
+from controller.spec.types import Role, Switch
 
 
 async def _at_once(_: SwitchTask) -> None:
     """Nothing is waited for."""
+
+
+def _unfenced(_: Switch, __: float) -> None:
+    """Nobody claims a fence."""
 
 
 class Fleet:
@@ -32,6 +36,9 @@ class Fleet:
         self._turns = AuditTurns()
         self.settle: Callable[[SwitchTask], Awaitable[None]] = _at_once
         """What a switch that took its first plan waits for before it counts as synced; set by the one who assembles."""
+        self.claim: Callable[[Switch, float], None] = _unfenced
+        """Told until when a switch's fence may be claimed; set by the one who assembles."""
+        self._until: Mapping[int, float] = {}
 
     async def run(self) -> None:
         """Own the switches' tasks; until cancelled."""
@@ -83,6 +90,8 @@ class Fleet:
         task = SwitchTask(
             driver, self._targets, watcher, self._journal, self._clock, self._turns, self.settle
         )
+        task.claim = self.claim
+        task.renew(self._until)
         self._tasks[number] = task
         self._start(number)
         return task
@@ -117,6 +126,7 @@ class Fleet:
 
     def renew(self, until: Mapping[int, float]) -> None:
         """Hand out authority: switches answer for VIPs until these deadlines, seconds of the clock by VIP id."""
+        self._until = until
         for task in self._tasks.values():
             task.renew(until)
 

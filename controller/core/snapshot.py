@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from controller.clock import Clock
+from controller.core.fences import Fences, FenceStatus
 from controller.core.fleet import Fleet
 from controller.core.hello import Hellos, LinkStatus
 from controller.core.intents import Intents
@@ -59,6 +60,8 @@ class SwitchStatus:
     """What is wrong with it, in words."""
     links: Mapping[str, LinkStatus] | None = None
     """P4: its cables to other P4 switches, by port number."""
+    fence: Mapping[str, FenceStatus] | None = None
+    """An edge's fences that this controller has an end of, by the interface of that end; null: it has no fence."""
 
 
 @dataclass(frozen=True)
@@ -212,6 +215,7 @@ class Sources:
     helds: Helds
     clock: Clock
     dropped: Callable[[], int]
+    fences: Fences
 
 
 def snapshot(of: Sources) -> Snapshot:
@@ -250,14 +254,16 @@ def snapshot(of: Sources) -> Snapshot:
 def _switches(of: Sources, world: PlanInput) -> dict[str, SwitchStatus]:
     ids = {task.switch.name: task.switch.id for task in of.fleet}
     ids |= {switch.name: switch.id for switch in world.intent.switches}
-    return {name: _switch(of, number) for name, number in ids.items()}
+    return {name: _switch(of, world, number) for name, number in ids.items()}
 
 
-def _switch(of: Sources, number: int) -> SwitchStatus:
+def _switch(of: Sources, world: PlanInput, number: int) -> SwitchStatus:
     task, push = of.fleet.get(number), of.rollout.shown(number)
     admitted = of.presence.is_admitted(number)
     if task is None:
-        return SwitchStatus(push == "waiting", admitted, False, push)
+        named = world.intent.switch(number)
+        fence = of.fences.shown(named) if named is not None else None
+        return SwitchStatus(push == "waiting", admitted, False, push, fence=fence)
     driver = task.driver
     return SwitchStatus(
         True,
@@ -273,6 +279,7 @@ def _switch(of: Sources, number: int) -> SwitchStatus:
         dict(driver.drops) if isinstance(driver, Counts) else None,
         _problem(of, task),
         of.hellos.shown(task.switch),
+        of.fences.shown(task.switch),
     )
 
 
@@ -282,6 +289,8 @@ def _problem(of: Sources, task: SwitchTask) -> str:
         or (f"hash_differs: {task.unlike}" if task.unlike else "")
         or task.links_shut
         or task.memory_short
+        or (f"fence: {task.fence_unwatched}" if task.fence_unwatched else "")
+        or of.fences.problem(task.switch)
         or of.hellos.problem(task.switch)
         or of.ports.problem(task.switch)
     )

@@ -16,10 +16,11 @@ from controller.core.audits import AuditReader, AuditTurns
 from controller.core.journal import Journal
 from controller.core.targets import Holding, Planned, Targets
 from controller.core.watcher import Watcher
-from controller.southbound.driver import AnyDriver, Delta, Leases, Packet
+from controller.sites.fence.answering import Answering
+from controller.southbound.driver import AnyDriver, Delta, Fenced, Leases, Packet
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
 from controller.spec.switch import Timeouts
-from controller.spec.types import Switch
+from controller.spec.types import FenceEnd, Switch
 
 AUDIT = 2.0
 """Seconds between audits."""
@@ -31,6 +32,12 @@ OUTBOX = 1024
 """Packets that wait for one switch; further ones are dropped and counted."""
 SEND_DEADLINE = 5.0
 """Seconds that a switch may take for one packet; after that its stream is cut."""
+
+
+WATCH_AGAIN = 5.0
+"""Seconds between attempts to set BFD at a fence."""
+FENCED_RENEWAL = 0.9
+"""Seconds between renewals of the timeouts behind a fence, at least."""
 
 
 class SwitchTask:
@@ -77,6 +84,12 @@ class SwitchTask:
         """Held while it is told."""
         self.unsent = 0
         """Packets dropped because its outbox was full."""
+        self.answering = Answering()
+        """What it may answer for behind its fence, if it has one."""
+        self.fence_unwatched = ""
+        """Why BFD could not be set at its fence; empty: it was, or is not ours to set."""
+        self.claim: Callable[[Switch, float], None] = _no_fence
+        """Told until when its fence may be claimed; set by the one who assembles."""
         self._targets = targets
         self._watcher = watcher
         self._journal = journal
@@ -85,6 +98,13 @@ class SwitchTask:
         self._reader = AuditReader(turns)
         self._settle = settle
         self._lease = asyncio.Event()
+        self._known = False
+        """Whether it was read, so that nothing stands there that is not reckoned with."""
+        self._watched: tuple[FenceEnd, ...] = ()
+        """The fence at which BFD was set, or is tried to be."""
+        self._renewed = 0.0
+        self._writing = asyncio.Lock()
+        """Held while anything is written: what is renewed is what was planned last."""
         self._until: Mapping[int, float] = {}
         self._group: asyncio.TaskGroup | None = None
         self._beside: set[asyncio.Task[None]] = set()
@@ -105,6 +125,18 @@ class SwitchTask:
         """Let it answer for VIPs until these deadlines, seconds of the clock by VIP id."""
         self._until = until
         self._lease.set()
+        self.answering.renew(until)
+        self._claim()
+
+    @property
+    def _fence(self) -> Fenced | None:
+        driver = self.driver
+        return driver if self.switch.fence and isinstance(driver, Fenced) else None
+
+    def _claim(self) -> None:
+        """What stands is known once the switch was read; until then a claim of before is neither ended nor renewed."""
+        if self._fence is not None and self._known:
+            self.claim(self.switch, self.answering.until)
 
     def may_use(self, name: str) -> bool:
         """Whether it may still send to a switch: it leads there, and may hold another plan than the present one."""
@@ -190,6 +222,10 @@ class SwitchTask:
 
     async def _first_read(self) -> None:
         have = self.have = await self.holding.read()
+        if (fence := self._fence) is not None:
+            self.answering.written(fence.answers(have))
+            self._known = True
+            self._claim()
         if self.synced or self.leaving:
             return
         self._watcher.found(self)
@@ -206,9 +242,13 @@ class SwitchTask:
             self._watcher.synced(self)
 
     async def _take_plan(self) -> None:
+        await self._watch_fence()
         want, changes = await self._targets.in_turn(self._lacking)
         if len(changes):
             await self._write(changes, want.target)
+        elif (fence := self._fence) is not None:
+            self.answering.acknowledged(fence.answers(self.have))
+            self._claim()
         if isinstance(self.driver, Leases):
             await self.driver.apply_leases()
         self._say_conflicts()
@@ -225,8 +265,16 @@ class SwitchTask:
     async def _write(self, changes: Delta, want: object) -> None:
         began = self._clock.now()
         self.writes += 1
+        fence = self._fence
         try:
-            self.have = await self.driver.write(changes, want)
+            async with self._writing:
+                if fence is not None:
+                    self.answering.written(fence.answers(want))
+                    self._claim()
+                self.have = await self.driver.write(changes, want)
+                if fence is not None:
+                    self.answering.acknowledged(fence.answers(self.have))
+                    self._claim()
         except WriteRefused:
             self.have = None
             raise
@@ -253,6 +301,9 @@ class SwitchTask:
         if found is None or believed is not self.have or self.leaving:
             return
         self.have = found
+        if (fence := self._fence) is not None:
+            self.answering.written(fence.answers(found))
+            self._claim()
         want, unexpected = await self._targets.in_turn(self._lacking)
         if not len(unexpected) or believed is None or len(self.driver.diff(believed, want.target)):
             return
@@ -298,12 +349,42 @@ class SwitchTask:
             self._lease.clear()
             if not self.synced or self.leaving or not isinstance(self.driver, Leases):
                 continue
-            want = (await self._targets.in_turn(self._target)).target
-            now = self._clock.now()
-            left = {vip: until - now for vip, until in self._until.items() if until > now}
             try:
-                await self.driver.renew(want, left)
+                async with self._writing:
+                    await self._renew(self.driver)
             except (SwitchGone, SwitchTimeout):
                 raise
             except SwitchError as error:
                 self._say(error)
+
+    async def _renew(self, driver: Leases[object]) -> None:
+        want = (await self._targets.in_turn(self._target)).target
+        now = self._clock.now()
+        left = {vip: until - now for vip, until in self._until.items() if until > now}
+        if (fence := self._fence) is not None:
+            if now < self._renewed + FENCED_RENEWAL or self.have is None:
+                return  # deadlines come faster than timeouts, which are whole seconds, have to be renewed
+            self._renewed = now
+            there = fence.answers(self.have)  # nothing begins to stand by a renewal
+            left = {vip: seconds for vip, seconds in left.items() if vip in there}
+        await driver.renew(want, left)
+
+    async def _watch_fence(self) -> None:
+        """Have BFD run at the fence before any answer stands behind it; again and again while that fails."""
+        fence = self._fence
+        if fence is None or self._watched == self.switch.fence:
+            return
+        self._watched = self.switch.fence
+        self.fence_unwatched = await fence.watch_fence()
+        if self.fence_unwatched:
+            self._journal.event("fence_unwatched", switch=self.switch.name, why=self.fence_unwatched)
+            self.spawn(self._watch_later(fence))
+
+    async def _watch_later(self, fence: Fenced) -> None:
+        while self.fence_unwatched and self._fence is fence:
+            await asyncio.sleep(WATCH_AGAIN)
+            self.fence_unwatched = await fence.watch_fence()
+
+
+def _no_fence(_: Switch, __: float) -> None:
+    """Nobody claims it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from controller.model.check_fence import check_fence, check_no_fence
 from controller.model.check_p4 import check_p4
 from controller.model.findings import Findings
 from controller.spec.kinds import Protocol as Speaks
@@ -11,7 +12,7 @@ from controller.spec.kinds import kinds_of
 from controller.spec.switch import FALLBACKS
 from controller.spec.types import Network, Role, Switch
 from flows.tables import COUNT as OWN_TABLES
-from flows.tables import MOST_GROUPS, MOST_VIPS, ZoneBase
+from flows.tables import FENCE_GROUPS, MOST_GROUPS, MOST_VIPS, ZoneBase
 
 LAST_TABLE = 253
 """254 is the last that OpenFlow can name; Open vSwitch keeps it to itself."""
@@ -23,6 +24,7 @@ def check_switches(found: Findings) -> None:
     _check_identities(found)
     _check_local(found)
     _check_zones_of_vips(found)
+    check_fence(found)
     for switch in found.intent.switches:
         if switch.of_kind.protocol is Speaks.OPENFLOW:
             _check_tables(found, switch)
@@ -39,13 +41,14 @@ def check_switches(found: Findings) -> None:
             _check_keys(found, switch, ("p4runtime", "routes"), Speaks.P4RUNTIME)
         else:
             _check_keys(found, switch, ("openflow", "ovsdb", "tunnel_port"), Speaks.OPENFLOW)
+            check_no_fence(found, switch)
             check_p4(found, switch)
 
 
 def _check_uplinks(found: Findings, switch: Switch) -> None:
     """The groups of an edge are numbered after its ports."""
     lbs = {s.name for s in found.intent.switches if Role.LB in s.roles}
-    most = MOST_GROUPS // FALLBACKS - 1
+    most = (MOST_GROUPS - (FENCE_GROUPS if switch.fence else 0)) // FALLBACKS - 1
     for port in switch.ports if Role.EDGE in switch.roles and Role.LB not in switch.roles else ():
         if port.to in lbs and port.number > most:
             message = f'edge "{switch.name}" leads to "{port.to}" from port {port.number}'

@@ -34,6 +34,7 @@ _DECIMAL = re.compile(r"[0-9]{1,40}")
 _PLAIN = re.compile(r"0x[0-9a-f]{1,40}|0|[1-9][0-9]{0,39}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _P4RUNTIME = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):([0-9]{1,5})|unix:/\S+")
+_INTERFACE = re.compile(r"[!-.0-9;-~]{1,15}")
 _OVSDB = re.compile(r"tcp:(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):([0-9]{1,5})|unix:/\S+")
 
 
@@ -229,6 +230,15 @@ def ovsdb(place: Place) -> str:
     if match is None or (match[2] and not 1 <= int(match[2]) <= 65535):
         raise Wrong(f"is {scalar}", right)
     return scalar.text
+
+
+def interface(place: Place) -> str:
+    """Name of a network interface: at most 15 characters, no blank, ``/`` or ``:``."""
+    found = text(place)
+    if _INTERFACE.fullmatch(found) is None or found in (".", ".."):
+        right = 'use up to 15 characters as ip link shows them, none of them blank, "/" or ":"'
+        raise Wrong(f'is "{shortened(found)}", which is no name of an interface', right)
+    return found
 
 
 def p4runtime(place: Place) -> str:

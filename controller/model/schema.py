@@ -4,7 +4,7 @@ One function per kind of record, in the order of the file::
 
     sites:    name, subnets: [{name, prefixes}], bypass
     switches: name, site, kind, id, roles, mac, ports, local, tunnel_port, gateway_mac, ovsdb, openflow: {...},
-              p4runtime, routes: [{to, via, mac}]
+              fence: [{port, interface}], p4runtime, routes: [{to, via, mac}]
     pools:    name, max_backends, health: {...}, on_down, drain_timeout, drain_then, memory_timeout,
               transition, panic_threshold, failover: {writer, failback}, spread,
               backends: [{name, address | addresses, mac, at, weight, group, drain}]
@@ -29,6 +29,7 @@ from controller.model.yaml_source import Mapping, Scalar
 from controller.spec.kinds import KINDS
 from controller.spec.types import (
     Affinity,
+    FenceEnd,
     Guard,
     Intent,
     Listener,
@@ -106,6 +107,7 @@ def read_switch(place: Place, sites: list[str]) -> Switch | None:
     gateway_mac = r.get("gateway_mac", f.mac, None)
     ovsdb = r.get("ovsdb", f.ovsdb, None)
     placement = r.get("openflow", read_placement, OpenFlowPlacement())
+    fence = r.get("fence", things(read_fence_end, "fence", "[{port: 30, interface: fence0}]"), ())
     p4runtime = r.get("p4runtime", f.p4runtime, None)
     routes = r.get("routes", things(read_route, "route", "[{to: 10.0.0.0/24, via: [edge1]}]"), ())
     if not r.close():
@@ -124,10 +126,19 @@ def read_switch(place: Place, sites: list[str]) -> Switch | None:
             gateway_mac=gateway_mac,
             ovsdb=ovsdb,
             placement=placement,
+            fence=fence,
             p4runtime=p4runtime,
             routes=routes,
         )
     )
+
+
+def read_fence_end(place: Place) -> FenceEnd | None:
+    """One entry of a switch's ``fence``."""
+    r = Record(place, "fence")
+    port = r.need("port", _SWITCH_PORT, "port: 30", 0)
+    interface = r.need("interface", f.interface, "interface: fence0", "")
+    return r.built(FenceEnd(port, interface)) if r.close() else None
 
 
 def read_route(place: Place) -> Route | None:

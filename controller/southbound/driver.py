@@ -5,6 +5,7 @@ HoldsPins     pins among what it holds, and a plan for a new pin that costs as m
 Leases        authority that ends by itself
 Ports         which ports can be used, and packets out of them
 Counts        packets by listener and backend, drops by reason
+Fenced        answers for VIPs only while a controller claims its authority
 Doors         links to other switches that are shut until it may be used
 Remembers     how long its memory lasts is told to it apart
 """
@@ -207,6 +208,19 @@ class Counts(ABC):
     @abstractmethod
     def guard_drops(self, number: int) -> int:
         """Packets that one guard dropped; ``number`` is its id."""
+
+
+@runtime_checkable
+class Fenced(Protocol):
+    """A driver whose switch may have a fence: see ``Switch.fence``."""
+
+    def answers(self, held: Any) -> frozenset[int]:
+        """VIPs that a switch which holds this answers for, by id, as long as somebody claims authority."""
+        ...
+
+    async def watch_fence(self) -> str:
+        """See to it that the switch runs BFD on the ports of its fence; why that failed. Raises SwitchError."""
+        ...
 
 
 @runtime_checkable

@@ -213,7 +213,7 @@ def pools_alone(old: SwitchSpec, new: SwitchSpec) -> bool:
         and old.pins is new.pins
         and (old.uplinks, old.bypass, old.responder) == (new.uplinks, new.bypass, new.responder)
         and old.ecmp is new.ecmp
-        and old.switch.roles == new.switch.roles
+        and (old.switch.roles, old.switch.fence) == (new.switch.roles, new.switch.fence)
         and old.pools.keys() == new.pools.keys()
     )
 

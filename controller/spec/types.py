@@ -138,6 +138,16 @@ class Route:
 
 
 @dataclass(frozen=True)
+class FenceEnd:
+    """A cable between an edge and a controller on which the controller claims its authority."""
+
+    port: int
+    """OpenFlow port number of the edge's end, on which Open vSwitch runs BFD; nothing else is behind it."""
+    interface: str
+    """Name of the controller's end, on the controller's machine. Each controller uses the ends that it has."""
+
+
+@dataclass(frozen=True)
 class Switch:
     """One switch under control."""
 
@@ -171,6 +181,9 @@ class Switch:
     links must not be shut at boot."""
     placement: OpenFlowPlacement = field(default_factory=OpenFlowPlacement)
     """Where our flows live on an Open vSwitch that others may program too."""
+    fence: tuple[FenceEnd, ...] = ()
+    """Of an Open vSwitch edge: a cable to each controller of its site. It answers for VIPs only while a controller
+    claims its authority on one of them by BFD. Without: until a hard timeout, in whole seconds, ends that."""
     p4runtime: str | None = None
     """Where a P4 switch's P4Runtime server listens; required for P4 switches."""
     routes: tuple[Route, ...] = ()

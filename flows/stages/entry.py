@@ -31,9 +31,12 @@ def leave(
     actions: Sequence[Action] = (),
     *,
     cookie: int,
+    hard: int = 0,
 ) -> Flow:
     """A flow of the entry table that leaves frames as they are; no actions: it drops them."""
-    return flow(placed.entry, placed.priority(priority), _ours(placed, match), actions, cookie=cookie)
+    return flow(
+        placed.entry, placed.priority(priority), _ours(placed, match), actions, cookie=cookie, hard=hard
+    )
 
 
 def claim(

@@ -3,27 +3,45 @@
     ARP who-has VIP ──► reply with the virtual MAC        NS VIP ──► NA, in two steps (type, then option)
     NS VIP from :: (a host that wants the address) ──► NA to all nodes
     without authority: the question ──► tables of others ──► perhaps a site that answers
+    with a fence:      the question ──► group ─ a controller claims (its port is live) ──► `advert` ──► the answer
+                                              └ none does ──► tables of others
 
-The flows carry the authority as a hard timeout: a switch that hears no renewal stops answering by itself. A
-solicitation that RFC 4861 (7.1.1) calls invalid is not answered, for it may come from another network: hop limit not
-255, or from :: and either not to the solicited-node group or with a link-layer address. Open vSwitch itself shows no
-target of one with another code or cut short, and none of an ARP packet that is not about Ethernet and IPv4.
+The flows carry the authority as a hard timeout: a switch that hears no renewal stops answering by itself; with a fence
+it does so sooner, and whatever flows it holds. A solicitation that RFC 4861 (7.1.1) calls invalid is not answered, for
+it may come from another network: hop limit not 255, or from :: and either not to the solicited-node group or with a
+link-layer address. Open vSwitch itself shows no target of one with another code or cut short, and none of an ARP
+packet that is not about Ethernet and IPv4.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Network
 
 from controller.spec.switch import VipSpec
-from controller.spec.types import Address
-from flows.actions import IN_PORT, Action, Bits, Load, Move, Output, Pop, Push, Resubmit, Set, whole
-from flows.entries import Flow, flow
+from controller.spec.types import Address, FenceEnd
+from flows.actions import (
+    IN_PORT,
+    Action,
+    Bits,
+    Load,
+    Move,
+    Output,
+    Pop,
+    Push,
+    Resubmit,
+    Set,
+    ToGroup,
+    pack_all,
+    whole,
+)
+from flows.entries import ANY, SELECT, Bucket, Flow, Group, flow
 from flows.match import ETH_ARP, PROTO_ICMP6, Match
 from flows.spec import Here, family
 from flows.stages import entry
 from flows.stages.backend import hand_over
-from flows.tables import Kind, Priority, Stage
+from flows.tables import ANSWERS, PASSES, Kind, Placed, Priority, Stage
 
 _SOLICIT, _ADVERTISE = 135, 136
 _OVERRIDE, _SOLICITED = 0x20000000, 0x40000000
@@ -31,6 +49,8 @@ _NOBODY, _ALL_NODES, _ALL_NODES_MAC = IPv6Address("::"), IPv6Address("ff02::1"),
 _GROUPS = IPv6Network("ff00::/8")
 _SOLICITED_NODE = IPv6Address("ff02::1:ff00:0")
 _TARGET_OPTION = 2
+_BEHIND = 20
+"""Priority of answers behind a fence, in the table of ``advert``, which they go on to."""
 _ONE_LINK = 255
 """Hop limit that proves that no router passed it on."""
 _TTL = 64
@@ -46,16 +66,35 @@ class Asked:
     cookie: int
     authority: int = 0
     """Seconds for which the flows answer without renewal; 0: always."""
+    fenced: bool = False
+    """Whether they answer only while a controller claims its authority."""
 
 
-def flows(here: Here, vip: VipSpec) -> list[Flow]:
+def groups(placed: Placed, fence: Sequence[FenceEnd]) -> dict[int, Group]:
+    """The groups of a switch with a fence, by id: the answers, and what stands for them while nobody claims.
+
+    A fast-failover bucket is live with its port or its group, and one that watches neither is refused: what is to be
+    always live watches a group that has no port to watch.
+    """
+    first = placed.place.groups_from
+    passes, answers = first + PASSES, first + ANSWERS
+    away = pack_all(hand_over(placed))
+    to_answer = pack_all((Resubmit(placed.table(Stage.ADVERT)),))
+    claimed = [Bucket(end.port, to_answer) for end in fence]
+    return {
+        passes: Group(passes, (Bucket(ANY, away, weight=1),), SELECT),
+        answers: Group(answers, (*claimed, Bucket(ANY, away, watch_group=passes))),
+    }
+
+
+def flows(here: Here, vip: VipSpec, *, fenced: bool = False) -> list[Flow]:
     """Flows that answer for ``vip`` with authority, and let the questions pass without."""
     passing = [_pass(here, vip), *_improper(here, vip.address)] if vip.address.version == 6 else []
     if not vip.authority:
         return passing
     cookie = here.placed.cookie(Kind.RESPOND, vip.id)
-    asked = Asked(vip.address, vip.mac, cookie, vip.authority)
-    return [*questions(here, asked), _echo(here, vip, asked), *passing]
+    asked = Asked(vip.address, vip.mac, cookie, vip.authority, fenced)
+    return [*questions(here, asked), *_echo(here, vip, asked), *passing]
 
 
 def own(here: Here, address: Address) -> list[Flow]:
@@ -69,8 +108,8 @@ def own(here: Here, address: Address) -> list[Flow]:
 def questions(here: Here, asked: Asked) -> list[Flow]:
     """Flows that answer ARP, or proper solicitations."""
     if asked.address.version == 4:
-        return [_arp(here, asked)]
-    return [_solicitation(here, asked), _probe(here, asked)]
+        return _arp(here, asked)
+    return [*_solicitation(here, asked), *_probe(here, asked)]
 
 
 def advert(here: Here) -> Flow:
@@ -91,15 +130,23 @@ def _answer(
     match: Match,
     actions: tuple[Action, ...],
     priority: Priority = Priority.RESPOND,
-) -> Flow:
-    return entry.claim(here.placed, priority, match, actions, cookie=asked.cookie, hard=asked.authority)
+) -> list[Flow]:
+    placed, cookie = here.placed, asked.cookie
+    if not asked.fenced:
+        return [entry.claim(placed, priority, match, actions, cookie=cookie, hard=asked.authority)]
+    ask = (ToGroup(placed.place.groups_from + ANSWERS),)
+    behind = _BEHIND + priority - Priority.RESPOND
+    return [
+        entry.leave(placed, priority, match, ask, cookie=cookie, hard=asked.authority),
+        flow(placed.table(Stage.ADVERT), behind, match, (entry.UNTAG, *actions), cookie=cookie),
+    ]
 
 
 def _back_to_sender(mac: str) -> tuple[Action, ...]:
     return (Move(whole("eth_src"), whole("eth_dst")), Set("eth_src", mac))
 
 
-def _arp(here: Here, asked: Asked) -> Flow:
+def _arp(here: Here, asked: Asked) -> list[Flow]:
     reply = (
         *_back_to_sender(asked.mac),
         Load(2, Bits("arp_op", 0, 16)),
@@ -112,13 +159,13 @@ def _arp(here: Here, asked: Asked) -> Flow:
     return _answer(here, asked, Match.of(eth_type=ETH_ARP, arp_op=1, arp_tpa=asked.address), reply)
 
 
-def _solicitation(here: Here, asked: Asked) -> Flow:
+def _solicitation(here: Here, asked: Asked) -> list[Flow]:
     to_asker = (*_back_to_sender(asked.mac), Move(whole("ipv6_src"), whole("ipv6_dst")))
     advertised = _advertise(here, asked, _OVERRIDE | _SOLICITED)
     return _answer(here, asked, _asks(asked.address), (*to_asker, *advertised))
 
 
-def _probe(here: Here, asked: Asked) -> Flow:
+def _probe(here: Here, asked: Asked) -> list[Flow]:
     """Asked by a host without address, which may not be answered by itself (RFC 4861, 7.2.4).
 
     Its question has no option that could become the answer's; a host that probes does not look for one.
@@ -175,7 +222,7 @@ def _advertise(here: Here, asked: Asked, flags: int) -> tuple[Action, ...]:
     )
 
 
-def _echo(here: Here, vip: VipSpec, asked: Asked) -> Flow:
+def _echo(here: Here, vip: VipSpec, asked: Asked) -> list[Flow]:
     kin = family(vip.address)
     request, reply = kin.echo
     src, dst = whole(kin.src), whole(kin.dst)

@@ -30,9 +30,8 @@ from flows.actions import (
     pack_all,
     whole,
 )
-from flows.entries import SELECT, Bucket, Flow, Group, flow
+from flows.entries import ANY, SELECT, Bucket, Flow, Group, flow
 from flows.match import PROTO_TCP, Match
-from flows.messages import ANY
 from flows.spec import FAMILIES, Family, Here, family_of, src_field
 from flows.tables import (
     FLAG_REMEMBER,

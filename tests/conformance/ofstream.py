@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from flows import messages
 from flows.diff import Phase
+from flows.entries import ANY
 from flows.readback import known_fields
 from flows.tables import Cookie
 
@@ -57,9 +58,7 @@ class Stream:
     def empty(self, table: int) -> None:
         """Delete whatever is in a table."""
         anything = struct.pack("!HH4x", 1, 4)
-        head = struct.pack(
-            "!QQBBHHHIIIH2x", 0, 0, table, _DELETE, 0, 0, 0, messages.NO_BUFFER, messages.ANY, messages.ANY, 0
-        )
+        head = struct.pack("!QQBBHHHIIIH2x", 0, 0, table, _DELETE, 0, 0, 0, messages.NO_BUFFER, ANY, ANY, 0)
         self.write([Phase([messages.message(messages.FLOW_MOD, head + anything)])])
 
     def hear(self, seconds: float) -> Iterator[Told]:

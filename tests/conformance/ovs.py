@@ -19,6 +19,7 @@ from pyroute2 import IPRoute
 from controller.plan.duty import duty
 from controller.spec.spread import Spread
 from controller.spec.switch import VipSpec
+from controller.spec.types import FenceEnd
 from flows.diff import diff, leases
 from flows.entries import Target as Flows
 from flows.pipeline import Builder
@@ -102,9 +103,14 @@ class OpenVSwitch:
     """Implements ``Target``."""
 
     def __init__(
-        self, name: str = "conform", *, below: bool = False, spread: Spread = Spread.DATAPATH
+        self,
+        name: str = "conform",
+        *,
+        below: bool = False,
+        spread: Spread = Spread.DATAPATH,
+        fence: tuple[FenceEnd, ...] = (),
     ) -> None:
-        """``below``: the flows of others stand in our entry table, below ours."""
+        """``below``: the flows of others stand in our entry table, below ours. ``fence``: any ports."""
         self.name = _NAMES[spread]
         self.spread = spread
         self.reasons = frozenset(Reason) - {Reason.OVERFLOW, Reason.YOUNG}
@@ -112,6 +118,7 @@ class OpenVSwitch:
         if below:
             placement = replace(self.switch.placement, next_table=None)
             self.switch = replace(self.switch, placement=placement)
+        self.switch = replace(self.switch, fence=fence)
         self.mutation: Mutation | None = None
         self.damage: Damage | None = None
         self._stack = ExitStack()

@@ -10,7 +10,7 @@ import pytest
 from controller.model.load import load_intent
 from topo import intent, model, underlay
 from topo.errors import TopologyError
-from topo.plan import plan
+from topo.plan import Fence, plan
 
 SHIPPED = ["fabric", "pair", "single"]
 
@@ -43,6 +43,11 @@ hosts:
             "6:32: switches.1.kind: Input should be 'ovs', 'bmv2' or",
         ),
         ("10.0.0.0/24", "10.0.0.0/28", "10.0.0.0/28 is too small"),
+        (
+            "roles: [leaf]",
+            "roles: [leaf], fence: true",
+            "6:32: switches.1.fence: sw2 is no edge, and answers for no VIP",
+        ),
         ("links:", "linsk:", "7:1: linsk: "),
         ("- [sw1, sw2]", "- [sw1, sw2", ": not YAML: "),
     ],
@@ -64,6 +69,19 @@ def test_a_good_file_is_numbered_links_first_and_then_hosts(tmp_path: Path) -> N
     assert [(port.number, port.to) for port in fabric.switches["sw1"].ports] == [(1, "sw2"), (2, "c1")]
     assert (fabric.switches["sw1"].id, fabric.switches["sw2"].id) == (0x11, 0x31)
     assert str(fabric.hosts["c1"].addresses[0]) == "10.0.0.11/24"
+
+
+def test_an_edge_with_a_fence_has_a_cable_to_the_controller_where_it_is_an_open_vswitch(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "good.yaml"
+    path.write_text(GOOD.replace("roles: [edge, lb, leaf]", "roles: [edge, lb, leaf], fence: true"))
+    topology = model.load(path)
+    fabric = plan(topology)
+    assert fabric.switches["sw1"].fences == (Fence(60000, "fence0", "ctl", "f0-sw1"),)
+    assert fabric.switches["sw2"].fences == ()
+    assert intent.intent(fabric)["switches"][0]["fence"] == [{"port": 60000, "interface": "f0-sw1"}]
+    assert plan(topology.of_kind("embedded")).switches["sw1"].fences == ()
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -24,6 +24,7 @@ GROUPS = {
     "The controller": events.PROGRAM,
     "Intent, pools and servers": events.SERVICE,
     "Switches": events.SWITCHES,
+    "Fences of edges": events.FENCES,
     "P4 switches": events.P4,
 }
 

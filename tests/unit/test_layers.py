@@ -55,7 +55,7 @@ FLOORS = (
     Floor("plan of P4", ("controller.plan.p4plan", "controller.plan.p4needs"), (*PLAN, "p4src")),
     Floor("places", ("controller.plan.places",), (*PLAN, "flows", "p4src")),
     Floor("decision", ("controller.decision", "controller.lbstate"), ("spec", "hashes", "plan")),
-    Floor("sites", ("controller.sites",), ("spec", "clock", "plan")),
+    Floor("sites", ("controller.sites",), ("spec", "clock", "frames", "plan")),
     Floor("southbound", ("controller.southbound",), ("spec", "plan")),
     Floor("OVSDB", ("controller.southbound.ovsdb",), ("spec", "southbound")),
     Floor(

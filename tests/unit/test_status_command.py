@@ -175,3 +175,15 @@ def test_a_switch_that_runs_another_program_is_told_apart_from_one_that_is_away(
     out = capsys.readouterr().out
     assert says in out
     assert "away" not in out
+
+
+def test_each_fence_is_shown_with_what_is_claimed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    now: dict[str, Any] = shown(time.time())
+    claimed = {"up": True, "claim": True, "age": 12.3, "left": 2.25, "why": "", "open": False}
+    silent = {"up": False, "claim": False, "age": None, "left": 0.0, "why": "no authority", "open": True}
+    now["switches"]["lb1"]["fence"] = {"f0": claimed, "f1": silent}
+    (tmp_path / "status.json").write_text(json.dumps(now))
+    assert status(tmp_path / "evenkeel.db", json_out=False) == 0
+    out = capsys.readouterr().out
+    assert "fence f0 of lb1: claimed for 2.2 s, BFD up for 12 s" in out
+    assert "fence f1 of lb1: silent: no authority, but open, BFD down" in out

@@ -20,6 +20,7 @@ from controller.southbound.driver import (
 )
 from controller.southbound.openflow.session import Session
 from controller.southbound.ovsdb import links, timeouts
+from controller.southbound.ovsdb.client import OvsdbError
 from controller.spec.switch import Timeouts
 from controller.spec.types import Address, Role, Switch
 from flows.actions import CONTROLLER, Output, pack_all
@@ -54,6 +55,7 @@ class OpenFlowDriver(Driver[Target, Changes], HoldsPins[Target], Leases[Target],
         self._plan = FlowPlan()
         self._foreign: frozenset[FlowKey] = frozenset()
         self._meter_drops: dict[int, int] = {}
+        self._answers: tuple[Mapping[FlowKey, FlowBody] | None, frozenset[int]] = None, frozenset()
 
     @property
     def session(self) -> Session:
@@ -131,10 +133,37 @@ class OpenFlowDriver(Driver[Target, Changes], HoldsPins[Target], Leases[Target],
         return len(have.flows)
 
     async def renew(self, want: Target, left: Mapping[int, float]) -> None:
-        """Write every flow with a hard timeout again that may run in full: what has less time left runs out."""
+        """Write every flow with a hard timeout again that may run in full: what has less time left runs out.
+
+        Behind a fence it may have less: the claim ends with the authority, and the timeout comes after it.
+        """
         claims = want.in_table(self.placed.entry)
-        short = (key for key, body in claims.items() if body.hard and not _covered(body, left))
+        covered = _has_some if self.switch.fence else _covered
+        short = (key for key, body in claims.items() if body.hard and not covered(body, left))
         await self._session.write(leases(want, self._foreign.union(short)), self.switch.name)
+
+    def answers(self, held: Target) -> frozenset[int]:
+        """VIPs of which flows with a hard timeout are there."""
+        entries = held.in_table(self.placed.entry)
+        if entries is not self._answers[0]:
+            cookies = (Cookie.parse(body.cookie) for body in entries.values() if body.hard)
+            vips = frozenset(c.id for c in cookies if c is not None and c.kind is Kind.RESPOND)
+            self._answers = entries, vips
+        return self._answers[1]
+
+    async def watch_fence(self) -> str:
+        """Have BFD run on the ports of the fence, by the switch's OVSDB; why that failed. Raises SwitchError."""
+        if self.switch.ovsdb is None or not self.switch.fence:
+            return ""
+        names = await self._session.port_names()
+        lacking = [end.port for end in self.switch.fence if end.port not in names]
+        if lacking:
+            return f"there is no port {lacking[0]}, which the fence names"
+        try:
+            await links.watch(self.switch.ovsdb, [names[end.port] for end in self.switch.fence])
+        except OvsdbError as error:
+            return str(error)
+        return ""
 
     async def apply_leases(self) -> None:
         """Answers are flows: the plan has them."""
@@ -177,6 +206,11 @@ class OpenFlowDriver(Driver[Target, Changes], HoldsPins[Target], Leases[Target],
 def _covered(body: FlowBody, left: Mapping[int, float]) -> bool:
     cookie = Cookie.parse(body.cookie)
     return cookie is not None and body.hard <= left.get(cookie.id, 0.0) + ROUNDING
+
+
+def _has_some(body: FlowBody, left: Mapping[int, float]) -> bool:
+    cookie = Cookie.parse(body.cookie)
+    return cookie is not None and left.get(cookie.id, 0.0) > 0
 
 
 def _source(match: dict[str, int]) -> Address | None:
