@@ -111,6 +111,11 @@ class _Reckoning:
                 sets.add(tuple(n for name in names for n in ports.get(name, ())))
         return 1 + len(sets)
 
+    def elsewhere(self) -> int:
+        """Servers at other sites."""
+        away = {other.name for other in self.intent.switches if other.site != self.switch.site}
+        return len({real.name for pool in self.intent.pools for real in pool.backends if real.at in away})
+
     def _members(self, item: Listener) -> int:
         return len(self._pools[item.pool].backends) + self._lingering.get(_key(item), 0)
 
@@ -141,7 +146,8 @@ def _forwarding(of: _Reckoning) -> Iterator[tuple[str, int, str]]:
     bypass = next((site.bypass for site in of.intent.sites if site.name == switch.site), ())
     yield "nexthop", _BUCKETS * of.groups(), "let more routes and backends share the same ports"
     yield "address", len(switch.routes), _FEWER_ROUTES
-    yield "frame", sum(route.mac is not None for route in switch.routes), _FEWER_ROUTES
+    here = sum(route.mac is not None for route in switch.routes)
+    yield "frame", here + of.elsewhere(), _FEWER_ROUTES
     yield "neighbour", len(switch.ports), "connect fewer ports"
     yield "segment", len(switch.ports), "connect fewer ports"
     yield "bypass", len(bypass), "bypass shorter prefixes that hold several"

@@ -75,7 +75,7 @@ class Paths:
     def _leads(self, name: str, to: Network, seen: set[str]) -> bool:
         """Whether a neighbour has a way on; hosts are there, and who names no route knows better."""
         switch = self._world.intent.switch_named(name)
-        route = self._route(switch, to) if switch is not None else None
+        route = self.route(switch, to) if switch is not None else None
         if switch is None or route is None:
             return True
         if name in seen:
@@ -86,7 +86,7 @@ class Paths:
             if port.to in route.via
         )
 
-    def _route(self, switch: Switch, to: Network) -> Route | None:
+    def route(self, switch: Switch, to: Network) -> Route | None:
         """The route that packets to a prefix take: the longest that covers it."""
         if switch.name not in self._routes:
             self._routes[switch.name] = {route.to: route for route in switch.routes}
