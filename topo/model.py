@@ -196,7 +196,10 @@ def _stretch(topology: Topology) -> Iterator[Fault]:
             if end not in site:
                 yield ("stretch", index, "ends", position), f"no switch {end!r}; there are {', '.join(site)}"
         if len({site[end] for end in link.ends if end in site}) == 1 and set(link.ends) <= site.keys():
-            yield ("stretch", index, "ends"), "a stretch link joins switches of two sites; use links within one"
+            yield (
+                ("stretch", index, "ends"),
+                "a stretch link joins switches of two sites; use links within one",
+            )
     for index, (one, other) in enumerate(topology.links):
         if one in site and other in site and site[one] != site[other]:
             yield ("links", index), f"{one} and {other} are in two sites: name the link under stretch"

@@ -244,9 +244,7 @@ def _switches(topology: Topology) -> dict[str, Switch]:
 def _ports(topology: Topology, spec: SwitchSpec) -> tuple[Port, ...]:
     """Links in file order, then stretch links, then hosts; the tunnel's number is left out."""
     behind = [
-        (other if one == spec.name else one, "")
-        for one, other in topology.links
-        if spec.name in (one, other)
+        (other if one == spec.name else one, "") for one, other in topology.links if spec.name in (one, other)
     ]
     for link in topology.stretch:
         one, other = link.ends

@@ -84,7 +84,9 @@ class PathSpec(NamedTuple):
         """All paths of a file."""
         paths: Mapping[str, Any] = json.loads(text)["paths"]
         return {
-            name: PathSpec((one["ends"][0], one["ends"][1]), one["round_trip_ms"] / 1000, frozenset(one["cut"]))
+            name: PathSpec(
+                (one["ends"][0], one["ends"][1]), one["round_trip_ms"] / 1000, frozenset(one["cut"])
+            )
             for name, one in paths.items()
         }
 

@@ -38,7 +38,9 @@ class Wan:
         if not self.paths:
             return
         slow = self.fabric.topology.round_trip_ms
-        self._write({name: {"ends": ends, "round_trip_ms": slow, "cut": []} for name, ends in self.paths.items()})
+        self._write(
+            {name: {"ends": ends, "round_trip_ms": slow, "cut": []} for name, ends in self.paths.items()}
+        )
         with netns.enter(self._space):
             # -I and -S, as servers: it needs the standard library alone.
             command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("relay.py")), str(self._file)]

@@ -148,7 +148,9 @@ class _Reals:
             real.mac: real.addresses[0]
             for state in world.pools.values()
             for real in (member.backend for member in state.members)
-            if real.at in away and real.mac and (not near or any(real.addresses[0] in prefix for prefix in near))
+            if real.at in away
+            and real.mac
+            and (not near or any(real.addresses[0] in prefix for prefix in near))
         }
 
 
@@ -177,12 +179,13 @@ class _Wanted:
             routes.append(groups.want(ports, known.usable_ports(switch, ports, route.to)))
         frames = {}
         for mac, address in reals.elsewhere(switch).items():
-            route = known.route(switch, ip_network(address))
-            ports = tuple(sorted(n for via in route.via for n in by_name.get(via, ()))) if route else ()
+            leading = known.route(switch, ip_network(address))
+            vias = () if leading is None else leading.via
+            ports = tuple(sorted(n for via in vias for n in by_name.get(via, ())))
             if ports:
                 frames[mac] = groups.want(ports, known.usable_ports(switch, ports, ip_network(address)))
-        leading = sorted(reals.seen_from(switch) - {()})
-        ways = {ports: groups.want(ports, known.usable_ports(switch, ports)) for ports in leading}
+        seen = sorted(reals.seen_from(switch) - {()})
+        ways = {ports: groups.want(ports, known.usable_ports(switch, ports)) for ports in seen}
         return _Wanted(groups, routes, frames, ways)
 
 

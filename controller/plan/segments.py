@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 
-from controller.plan.stretch import Stretch
+from controller.spec.stretch import Stretch
 from controller.spec.types import SHARED_SEGMENT, Address, Intent, Network, Role, Switch, Vip
 
 

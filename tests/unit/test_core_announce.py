@@ -58,6 +58,7 @@ class _Fabric:
         self.drivers = {each.name: PlainDriver(each) for each in edges}
         targets = Targets(self.committed, PinBook())
         self.fleet = Fleet(targets, journal()[0], self.clock)
+        self.committed.subscribe(self.fleet.wake)
         self.announcer = Announcer(targets, self.fleet, self.clock)
         for driver in self.drivers.values():
             self.fleet.connect(driver, Watching()).synced = True

@@ -53,17 +53,34 @@ class Stretch:
             return []
         return [port for port, other in self._lower(switch) if self._edges(other, living=False)]
 
+    def ways_up(self, switch: Switch) -> list[list[Port]]:
+        """Ports by which a frame leaves for other sites, alive or not: of each list one, the first that leads there.
+
+        A list for each site that the switch leads to itself; else one list, of higher switches.
+        """
+        sites: dict[str, list[Port]] = {}
+        for port in self.links(switch):
+            sites.setdefault(self._at(port).site, []).append(port)
+        return list(sites.values()) or list(filter(None, [self.above(switch)]))
+
+    def ways_down(self, switch: Switch, came: int | None = None) -> list[list[Port]]:
+        """Ports by which a frame reaches every edge, alive or not: of each list one. ``came``: see ``down``."""
+        behind = {port: self._edges(self._at(port), living=False) for port in self.below(switch)}
+        known = next((edges for port, edges in behind.items() if port.number == came), frozenset())
+        lists: dict[frozenset[str], list[Port]] = {}
+        for port, edges in behind.items():
+            if not edges <= known:
+                lists.setdefault(edges, []).append(port)
+        return list(lists.values())
+
     def up(self, switch: Switch) -> list[int]:
-        """Ports by which a frame leaves for other sites: one to each site, or one to a higher switch."""
-        links = self.links(switch)
-        if links:
-            sites: dict[str, list[Port]] = {}
-            for port in links:
-                sites.setdefault(self._site_of(port), []).append(port)
-            return [self._first(switch, ports).number for ports in sites.values()]
-        ways = self.above(switch)
-        leading = [port for port in ways if self._carries(switch, port) and self._leads(self._at(port))]
-        return [self._first(switch, leading or ways).number] if ways else []
+        """Ports by which a frame leaves for other sites, as far as is known: one to each, or one to a higher switch."""
+        out = []
+        for ways in self.ways_up(switch):
+            living = [port for port in ways if self._carries(switch, port)]
+            leading = [port for port in living if self._leads(self._at(port), switch.site)]
+            out.append((leading or living or ways)[0].number)
+        return out
 
     def down(self, switch: Switch, came: int | None = None) -> list[int]:
         """Ports by which a frame reaches every edge once; ``came``: but for those behind this port."""
@@ -87,12 +104,16 @@ class Stretch:
 
     def _higher(self, switch: Switch) -> list[tuple[Port, Switch]]:
         return [
-            (p, o) for p, o in self._neighbours(switch) if o.site == switch.site and _height(o) > _height(switch)
+            (p, o)
+            for p, o in self._neighbours(switch)
+            if o.site == switch.site and _height(o) > _height(switch)
         ]
 
     def _lower(self, switch: Switch) -> list[tuple[Port, Switch]]:
         return [
-            (p, o) for p, o in self._neighbours(switch) if o.site == switch.site and _height(o) < _height(switch)
+            (p, o)
+            for p, o in self._neighbours(switch)
+            if o.site == switch.site and _height(o) < _height(switch)
         ]
 
     def _joins(self, name: str) -> bool:
@@ -101,22 +122,20 @@ class Stretch:
         assert switch is not None, f"no switch {name}"
         return bool(self.links(switch)) or any(self._joined(other.name) for _, other in self._higher(switch))
 
-    def _leads(self, switch: Switch) -> bool:
-        """Whether another site is behind a switch or those above it, over what lives."""
+    def _leads(self, switch: Switch, site: str) -> bool:
+        """Whether a switch is at another site than this, or one is behind it or those above it, over what lives."""
+        if switch.site != site:
+            return True
         links = self.links(switch)
         if links:
             return any(self._carries(switch, port) for port in links)
-        return any(self._carries(switch, p) and self._leads(o) for p, o in self._higher(switch))
+        return any(self._carries(switch, p) and self._leads(o, site) for p, o in self._higher(switch))
 
     def _edges(self, switch: Switch, living: bool = True) -> frozenset[str]:
         """Edges at or below a switch, over what lives or over all cables."""
         own = frozenset({switch.name}) if Role.EDGE in switch.roles else frozenset()
         lower = (o for p, o in self._lower(switch) if not living or self._carries(switch, p))
         return own.union(*(self._edges(other, living) for other in lower))
-
-    def _first(self, switch: Switch, ports: list[Port]) -> Port:
-        """The first that carries; the first of all, if none is known to."""
-        return next((port for port in ports if self._carries(switch, port)), ports[0])
 
     def _carries(self, switch: Switch, port: Port) -> bool:
         return (switch.name, port.number) not in self._dead and port.to not in self._absent
@@ -125,9 +144,6 @@ class Stretch:
         found = self._intent.switch_named(port.to)
         assert found is not None, f"no switch {port.to}"
         return found
-
-    def _site_of(self, port: Port) -> str:
-        return self._at(port).site
 
 
 def _height(switch: Switch) -> int:
