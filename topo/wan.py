@@ -18,8 +18,6 @@ from topo.relay import BACK, FORTH
 
 NAME = "wan"
 """Of the relay's process, and of its file in the lab's directory."""
-_FIRST = -10
-"""Niceness: a fibre does not wait for a processor."""
 
 
 class Wan:
@@ -46,7 +44,7 @@ class Wan:
             command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("relay.py")), str(self._file)]
             pid = process.detach(command, self._log, ROOT)
         process.remember(self._pids, NAME, pid)
-        os.setpriority(os.PRIO_PROCESS, pid, _FIRST)
+        process.favour(pid)  # a fibre does not wait for a processor
 
     def cut(self, name: str, ways: Collection[str] = (FORTH, BACK)) -> None:
         """Lose what is sent on a path, in both directions or one; none: carry everything again.

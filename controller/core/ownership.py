@@ -55,6 +55,8 @@ class Ownership:
         self._journal = journal
         self._clock = clock
         self._leaving: dict[str, _Leaving] = {}
+        self._next = clock.now()
+        """When to look again whether a former owner is silent."""
         self.silent: Callable[[str, str, int], bool] = lambda _vip, _site, _revision: False
         """Whether all switches of a site are known to have taken back their answers for a VIP, since they follow plans
         that are newer than a revision; set by the one who assembles."""
@@ -64,11 +66,12 @@ class Ownership:
 
     def deadline(self) -> float | None:
         """When to look again; None: no VIP is on its way."""
-        return self._clock.now() + LOOK if self._leaving else None
+        return self._next if self._leaving else None
 
     def step(self) -> None:
         """Give VIPs whose former owner is silent to their new homes."""
         now = self._clock.now()
+        self._next = now + LOOK
         arrived = {
             name: one
             for name, one in self._leaving.items()
