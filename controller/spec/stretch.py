@@ -86,7 +86,9 @@ class Stretch:
         """Ports by which a frame reaches every edge once; ``came``: but for those behind this port."""
         ports = self.below(switch)
         behind = {port.number: self._edges(self._at(port)) for port in ports if self._carries(switch, port)}
-        reached = behind.get(came, frozenset()) if came is not None else frozenset()
+        # Not over what lives: who has sent the frame must not get it back because somebody takes a cable for dead.
+        sender = next((port for port in ports if port.number == came), None)
+        reached = frozenset() if sender is None else self._edges(self._at(sender), living=False)
         out = []
         for port in sorted(behind, key=lambda number: (-len(behind[number]), number)):
             if port != came and not behind[port] <= reached:
