@@ -44,7 +44,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[Balanced]:
 
 
 def all_admitted(status: dict[str, Any]) -> bool:
-    return sum(one["admitted"] for one in status["switches"].values()) == 4
+    return bool(sum(one["admitted"] for one in status["switches"].values()) == 4)
 
 
 def move(served: Balanced, vips: tuple[str, ...], *owners: str) -> list[dict[str, Any]]:

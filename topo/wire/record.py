@@ -216,7 +216,7 @@ class Recorder:
 
 
 def _take(one: socket.socket, ear: int) -> list[_Frame]:
-    found = []
+    found: list[_Frame] = []
     while True:
         try:
             frame, more, _, _ = one.recvmsg(2048, 64)
