@@ -10,11 +10,11 @@ bridge as well: see ``topo.crossing``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from topo.crossing import crossing
 from topo.groups import Groups, fast_failover
-from topo.plan import TUNNEL_GATEWAY, UNDERLAY_TABLE, Fabric, Switch
+from topo.plan import TUNNEL_GATEWAY, UNDERLAY_TABLE, Fabric, Port, Switch
 
 COOKIE = 0x1AB
 _ADDRESSES = "ip_src,ip_dst,ipv6_src,ipv6_dst"
@@ -127,8 +127,13 @@ def _ways(
     if switch.name not in distance:
         return
     linked = [port for port in switch.ports if port.to in distance and port.to in fabric.switches]
-    near = [port.number for port in linked if distance[port.to] < distance[switch.name]]
-    far = [port.number for port in linked if distance[port.to] >= distance[switch.name]]
+    nearer = [port for port in linked if distance[port.to] < distance[switch.name]]
+    if fabric.switches[target].site != switch.site:
+        # Who has lost its own link to the site sends the packet here, by neighbours that would send it there again.
+        nearer = [port for port in linked if port.stretch] or nearer
+    near = [port.number for port in nearer]
+    farther = [port for port in linked if port not in nearer]
+    far = [port.number for port in sorted(farther, key=lambda port: _worth(fabric, distance, port))]
     yield None, *_send(near, far, groups)
     if len(near) + len(far) == 1:
         return
@@ -137,6 +142,11 @@ def _ways(
         others = [number for number in far if number != port.number]
         if len(near) == 1 or port.number in near:
             yield port.number, *_send(rest, others, groups)
+
+
+def _worth(fabric: Fabric, distance: Mapping[str, int], port: Port) -> tuple[int, bool, int]:
+    """In what order ways round are tried: short ones first, and of equal ones a leaf's: edges lead nowhere else."""
+    return distance[port.to], "leaf" not in fabric.switches[port.to].roles, port.number
 
 
 def _send(near: list[int], far: list[int], groups: Groups) -> tuple[str, str]:

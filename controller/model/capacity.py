@@ -112,8 +112,11 @@ class _Reckoning:
         return 1 + len(sets)
 
     def elsewhere(self) -> int:
-        """Servers at other sites."""
-        away = {other.name for other in self.intent.switches if other.site != self.switch.site}
+        """Servers at switches to which no port leads, in a fabric of several sites."""
+        if len(self.intent.sites) == 1:
+            return 0
+        near = {self.switch.name, *(port.to for port in self.switch.ports)}
+        away = {other.name for other in self.intent.switches} - near
         return len({real.name for pool in self.intent.pools for real in pool.backends if real.at in away})
 
     def _members(self, item: Listener) -> int:

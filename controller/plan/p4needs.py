@@ -135,14 +135,15 @@ class _Reals:
         return {ports_towards(switch, *each) for each in named}
 
     def elsewhere(self, switch: Switch) -> dict[str, Address]:
-        """MACs of servers that are at switches of other sites, and an address of each: those on our own segments.
+        """MACs of servers that are at switches to which no port leads, and an address of each: those on our segments.
 
-        Frames to them cross as they are, as those of mode ``dr`` must, which carry the VIP as address.
+        Frames to them cross as they are, as those of mode ``dr`` must, which carry the VIP as address. Of a fabric of
+        several sites: in one of one site, lb switches lead to all servers.
         """
         world = self._world
         if len(world.intent.sites) == 1:
             return {}
-        away = {other.name for other in world.intent.switches if other.site != switch.site}
+        away = {s.name for s in world.intent.switches} - {switch.name} - {port.to for port in switch.ports}
         near = [prefix for subnet in world.intent.site(switch.site).subnets for prefix in subnet.prefixes]
         return {
             real.mac: real.addresses[0]

@@ -193,7 +193,7 @@ def test_what_crosses_between_sites_goes_up_once_and_comes_down_by_one_way_and_c
     assert sent("edgee", 1) == "output:3,output:4"
     assert sent("lbe1", 1) == "output:2"
     assert sent("lbe1", 2) == "output:1"
-    assert sent("leafe", 1) == failover.format(3, 4), "one stretch link"
+    assert sent("leafe", 1).startswith(failover.format(3, 4)), "one stretch link"
     assert sent("leafe", 3) == sent("leafe", 4) == failover.format(1, 2), "never over the other link"
     for lines in flows.values():
         assert not [line for line in lines if "icmp_type=136" in line and "dec_ttl" in line]

@@ -32,8 +32,12 @@ PERIOD = 0.1
 """Seconds between two questions of a client for the same VIP."""
 PATIENCES = 5
 """Periods without an answer after which a spell is over."""
-SETTLED = 0.5
-"""Seconds after which a frame has been read, whatever else there was to do."""
+SETTLED = 0.1
+"""Seconds from when the kernel puts a time to a frame to when it can be read, at most."""
+_TOGETHER = 50e-6
+"""Seconds between two looks at a clock that count as one moment."""
+_SET = 0.01
+"""Seconds by which the wall clock moves only if it is set."""
 _EVERYTHING = 3
 _SOL_PACKET, _IGNORE_OUTGOING = 263, 23
 _SO_TIMESTAMPNS, _SO_ATTACH_FILTER = 35, 26
@@ -117,7 +121,8 @@ class Recorder:
         self._askers = [
             (host, self._open(host.name, wires.HOST_INTERFACE, listen=False)) for host in askers.values()
         ]
-        self.begun = time.monotonic()
+        # Of what is on its way now only a part may be heard.
+        self.begun = time.monotonic() + SETTLED
         for work in (self._listen, self._ask):
             self._threads.append(threading.Thread(target=work, daemon=True))
             self._threads[-1].start()
@@ -129,13 +134,12 @@ class Recorder:
         self._stop.set()
         for thread in self._threads:
             thread.join()
-        self.ended = time.monotonic()
         for one in (*(ear.socket for ear in self._ears), *(each for _, each in self._askers)):
             one.close()
 
     def findings(self, begin: float | None = None, end: float | None = None) -> Findings:
         """What was heard, judged; from ``begin`` to ``end`` of the monotonic clock, or all of it."""
-        until = self.ended or time.monotonic()
+        until = self.ended or time.monotonic() - SETTLED
         return judge(
             list(self.heard),
             self.asked,
@@ -166,16 +170,23 @@ class Recorder:
 
     def _listen(self) -> None:
         waiting: list[_Frame] = []
+        offset = _offset(None)
         sockets = {ear.socket: number for number, ear in enumerate(self._ears)}
         while not self._stop.is_set():
-            ready, _, _ = select.select(list(sockets), [], [], 0.1)
-            frames = [frame for one in ready for frame in _take(one, sockets[one])]
-            waiting = sorted([*waiting, *frames], key=lambda each: each.at)
+            # All that arrived before is read in this round, however long it takes.
             settled = time.monotonic() - SETTLED
+            ready, _, _ = select.select(list(sockets), [], [], 0.1)
+            offset = _offset(offset)
+            frames = [frame for one in ready for frame in _take(one, sockets[one], offset)]
+            waiting = sorted([*waiting, *frames], key=lambda each: each.at)
             while waiting and waiting[0].at <= settled:
                 self._hear(waiting.pop(0))
-        for frame in waiting:
-            self._hear(frame)
+        # What arrives from now on is left unheard: of some of it only a part would be.
+        self.ended = time.monotonic() - SETTLED
+        waiting += [frame for one in sockets for frame in _take(one, sockets[one], offset)]
+        for frame in sorted(waiting, key=lambda each: each.at):
+            if frame.at <= self.ended:
+                self._hear(frame)
 
     def _hear(self, seen: _Frame) -> None:
         said = claim(seen.frame)
@@ -186,6 +197,9 @@ class Recorder:
         if not ear.leaving:
             origin.came(seen.frame, ear.port, seen.at)
             return
+        made = origin.left(seen.frame, ear.port, seen.at)
+        if seen.at < self.begun:
+            return
         host = self._lab.fabric.hosts.get(ear.port)
         self.heard.append(
             Heard(
@@ -195,7 +209,7 @@ class Recorder:
                 ear.edge,
                 self._lab.fabric.site_of(ear.edge),
                 ear.port,
-                origin.left(seen.frame, ear.port, seen.at),
+                made,
                 host is not None and host.kind == "client",
             )
         )
@@ -215,7 +229,20 @@ class Recorder:
             due = max(due + self._period, time.monotonic())
 
 
-def _take(one: socket.socket, ear: int) -> list[_Frame]:
+def _offset(known: float | None) -> float:
+    """Seconds from the monotonic clock to the wall clock, as it was ``known``, unless somebody has set the wall clock.
+
+    Not measured for every frame: a thread that stands still between two looks would put frames out of order.
+    """
+    for _ in range(10):
+        before, wall, after = time.monotonic(), time.time(), time.monotonic()
+        if after - before < _TOGETHER:
+            break
+    measured = wall - (before + after) / 2
+    return measured if known is None or abs(measured - known) > _SET else known
+
+
+def _take(one: socket.socket, ear: int, offset: float) -> list[_Frame]:
     found: list[_Frame] = []
     while True:
         try:
@@ -224,10 +251,9 @@ def _take(one: socket.socket, ear: int) -> list[_Frame]:
             return found
         except OSError:
             return found  # the interface went down; it is heard again when it is up
-        late = time.time() - time.monotonic()
         stamp = next((data for _, kind, data in more if kind == _SO_TIMESTAMPNS), None)
         seconds, nanos = struct.unpack("qq", stamp) if stamp is not None else (time.time(), 0)
-        found.append(_Frame(seconds + nanos / 1e9 - late, ear, frame))
+        found.append(_Frame(seconds + nanos / 1e9 - offset, ear, frame))
 
 
 def _attach(one: socket.socket) -> None:
