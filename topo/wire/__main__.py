@@ -2,8 +2,8 @@
 
     python -m topo.wire LAB [--seconds 60] [--period 0.1] [--record FILE]
 
-Prints the findings as JSON; exit code 1 if two sites claimed a VIP at one moment. ``--record``: every claim, one JSON
-object a line. SIGINT and SIGTERM end the time early.
+Prints the findings as JSON; exit code 1 if two sites claimed a VIP at one moment, 2 if there is no such lab.
+``--record``: every claim, one JSON object a line. SIGINT and SIGTERM end the time early.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import threading
 from dataclasses import asdict
 from pathlib import Path
 
+from topo.errors import LabError
 from topo.lab import Lab
 from topo.wire.record import PERIOD, Recorder
 
@@ -33,7 +34,12 @@ def main() -> int:
     enough = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: enough.set())
-    with Recorder(Lab.load(chosen.lab), chosen.period) as recorder:
+    try:
+        lab = Lab.load(chosen.lab)
+    except LabError as error:
+        print(error, file=sys.stderr)
+        return 2
+    with Recorder(lab, chosen.period) as recorder:
         enough.wait(chosen.seconds)
     if chosen.record is not None:
         lines = (json.dumps(asdict(each)) + "\n" for each in recorder.heard)
