@@ -112,11 +112,11 @@ class _Reckoning:
         return 1 + len(sets)
 
     def elsewhere(self) -> int:
-        """Servers at switches to which no port leads, in a fabric of several sites."""
+        """Servers at other switches, in a fabric of several sites; of an lb switch, those behind no port."""
         if len(self.intent.sites) == 1:
             return 0
-        near = {self.switch.name, *(port.to for port in self.switch.ports)}
-        away = {other.name for other in self.intent.switches} - near
+        near = {port.to for port in self.switch.ports} if self.is_lb else set()
+        away = {other.name for other in self.intent.switches} - near - {self.switch.name}
         return len({real.name for pool in self.intent.pools for real in pool.backends if real.at in away})
 
     def _members(self, item: Listener) -> int:

@@ -15,7 +15,7 @@ from controller.plan.segments import floods
 from controller.plan.tables import Tables
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.switch import SwitchSpec
-from controller.spec.types import Address, Intent, Switch
+from controller.spec.types import Address, Intent, Role, Switch
 from p4src.spec import FIRST_GROUP, UPLINKS, Group, P4Needs, RouteSpec, Secret
 
 _Want = tuple[tuple[int, ...], tuple[int, ...]]
@@ -135,15 +135,16 @@ class _Reals:
         return {ports_towards(switch, *each) for each in named}
 
     def elsewhere(self, switch: Switch) -> dict[str, Address]:
-        """MACs of servers that are at switches to which no port leads, and an address of each: those on our segments.
+        """MACs of servers at other switches, and an address of each: those on our segments.
 
         Frames to them cross as they are, as those of mode ``dr`` must, which carry the VIP as address. Of a fabric of
-        several sites: in one of one site, lb switches lead to all servers.
+        several sites: in one of one site, lb switches lead to all servers, as here to those behind a port.
         """
         world = self._world
         if len(world.intent.sites) == 1:
             return {}
-        away = {s.name for s in world.intent.switches} - {switch.name} - {port.to for port in switch.ports}
+        known = {port.to for port in switch.ports} if Role.LB in switch.roles else frozenset()
+        away = {s.name for s in world.intent.switches} - {switch.name} - known
         near = [prefix for subnet in world.intent.site(switch.site).subnets for prefix in subnet.prefixes]
         return {
             real.mac: real.addresses[0]
