@@ -261,6 +261,8 @@ def routes(duty: SwitchSpec, needs: P4Needs) -> Iterator[Entry]:
             continue
         yield key, EntryBody("deliver", (route.group, mac(route.mac), gateway))
         yield EntryKey("frame", (mac(route.mac),)), EntryBody("to", (route.group,))
+    for server, group in needs.frames:
+        yield EntryKey("frame", (mac(server),)), EntryBody("to", (group,))
 
 
 def neighbours(needs: P4Needs) -> Iterator[Entry]:

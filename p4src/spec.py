@@ -68,6 +68,8 @@ class P4Needs:
     """Cells of a way of the memory, less one."""
     floods: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     """Ports to which a broadcast frame goes, by the port where it came in."""
+    frames: tuple[tuple[str, int], ...] = ()
+    """MACs of servers at other sites, and the group that leads there: frames to them cross as they are."""
     neighbours: tuple[int, ...] = ()
     """Ports to other P4 switches: hellos are heard there."""
     transition: Mapping[int, float] = field(default_factory=dict)

@@ -46,8 +46,9 @@ def dump(document: dict[str, Any]) -> str:
 def _site(fabric: Fabric, name: str) -> dict[str, Any]:
     hosts = fabric.topology.hosts
     switches = {switch.name for switch in fabric.switches.values() if switch.site == name}
-    probed = {host.subnet for host in probes(fabric.topology) if host.attach in switches}
-    used = {host.subnet for host in hosts if host.attach in switches} - probed
+    probed = {host.subnet for host in probes(fabric.topology)}
+    # Stretch links make one segment of what both sites have of a subnet.
+    used = {host.subnet for host in hosts if fabric.stretch or host.attach in switches} - probed
     subnets = [subnet for subnet in fabric.topology.subnets if subnet.name in used]
     bypass = [
         str(prefix)

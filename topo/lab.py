@@ -19,7 +19,9 @@ from controller.spec.kinds import KINDS, Protocol
 from topo import hostprograms, intent, model, netns, ovs, process, state, wires
 from topo.errors import LabError
 from topo.plan import P4RUNTIME_PORT, Fabric, Host, plan
+from topo.relay import BACK, FORTH
 from topo.switches import SwitchProcess, missing, process_of
+from topo.wan import Wan
 
 
 def _check_kinds(topology: model.Topology) -> None:
@@ -29,6 +31,8 @@ def _check_kinds(topology: model.Topology) -> None:
     if reason is not None:
         raise LabError(reason)
     p4 = [f"{name} is {kind}" for name, kind in kinds.items() if KINDS[kind].protocol is Protocol.P4RUNTIME]
+    if topology.tso and topology.stretch:
+        raise LabError("tso is for labs of one site: what is relayed between sites has to be whole packets")
     if topology.tso and p4:
         raise LabError(f"tso is for labs of ovs switches: they finish what hosts leave undone; {p4[0]}")
 
@@ -53,6 +57,8 @@ class Lab:
             )
             for switch in self.fabric.switches.values()
         }
+
+        self.wan = Wan(self.fabric, self.path, self.spaces[wires.CONTROL_BRIDGE], self._pids)
 
     @property
     def _pids(self) -> Path:
@@ -149,6 +155,7 @@ class Lab:
         for space in self.spaces.values():
             netns.create(space)
         wires.connect(self.fabric, self.spaces)
+        self.wan.start()
         for host in self.fabric.hosts.values():
             wires.set_up_host(self.fabric, host, self.spaces[host.name])
         for switch in self.switches.values():
@@ -194,10 +201,11 @@ class Lab:
             dead: list[str] = []
             for name in sorted(waiting):
                 live = self.switches[name].liveness()
-                lost = [peer for peer in self.fabric.neighbours(name) if peer in alive and not live.get(peer)]
+                cables = (port for port in self.fabric.cables(name) if port.to in alive)
+                lost = [port.interface for port in cables if not live.get(port.interface)]
                 if not lost:
                     waiting.discard(name)
-                dead += [f"{name}-{peer}" for peer in lost]
+                dead += [f"{name}-{interface}" for interface in lost]
             if waiting and time.monotonic() > end:
                 raise LabError(
                     f"not alive after {deadline:g} s: {', '.join(dead)}; see {self.path}/switches/*/*.log"
@@ -235,6 +243,7 @@ class Lab:
             f"{one}-{other}": carriers[one].get(other, False) and carriers[other].get(one, False)
             for one, other in self.fabric.links
         }
+        links |= self.wan.carried()
         links |= {
             f"{host.name}-{host.attach}": carriers[host.attach].get(host.name, False)
             for host in self.fabric.hosts.values()
@@ -312,8 +321,9 @@ class Lab:
         """Break a part.
 
         A switch: its processes die by SIGKILL (and a P4 switch's cables to ovs switches, which see nothing else).
-        "A-B": that link is unplugged. A server: its program dies by SIGKILL; with ``unhealthy`` it lives and /healthz
-        answers 503. Any host with ``link``: it is unplugged.
+        "A-B": that link is unplugged. A stretch link: what is sent on it is lost, which neither end sees. A site: its
+        switches and servers die, and nothing gets through to it. A server: its program dies by SIGKILL; with
+        ``unhealthy`` it lives and /healthz answers 503. Any host with ``link``: it is unplugged.
         """
         self._change(target, link, unhealthy, mend=False)
 
@@ -326,22 +336,44 @@ class Lab:
             one, dash, other = target.partition("-")
             if dash:
                 self._plug(one, other, mend)
+            elif target in self.wan.paths:
+                self.wan.cut(target, () if mend else (FORTH, BACK))
+            elif target in self.fabric.sites and self.fabric.stretch:
+                self._change_site(target, mend)
             elif target in self.switches:
                 if (link or unhealthy) and not mend:
                     raise LabError(f"{target} is a switch: it has several links, say {target}-NEIGHBOUR")
-                if not mend:
-                    self._stop(target)
-                elif not self.switches[target].running():
-                    self._stop(target)
-                    self.switches[target].start(shut=True)
-                    self._open(target)
+                self._change_switch(target, mend)
             elif target in self.fabric.hosts:
                 self._change_host(self.fabric.hosts[target], link, unhealthy, mend)
             else:
                 raise LabError(
-                    f"no {target!r} in lab {self.name}: name a node ({', '.join(self.nodes)}) "
+                    f"no {target!r} in lab {self.name}: name a node ({', '.join(self.nodes)}), "
+                    f"{self._between()}"
                     f"or a link like {'-'.join(next(iter(self._links()), ('a', 'b')))}"
                 )
+
+    def _change_switch(self, name: str, mend: bool) -> None:
+        if not mend:
+            self._stop(name)
+        elif not self.switches[name].running():
+            self._stop(name)
+            self.switches[name].start(shut=True)
+            self._open(name)
+
+    def _change_site(self, site: str, mend: bool) -> None:
+        """All of a site at once: what joins it to others first, so that nobody sees half of it die."""
+        inside = [name for name in self.nodes if self.fabric.site_of(name) == site]
+        servers = [self.fabric.hosts[n] for n in inside if n in self.fabric.hosts and n not in self.switches]
+        if not mend:
+            for name in self.wan.of_site(site):
+                self.wan.cut(name)
+        self._together([partial(self._change_switch, n, mend) for n in inside if n in self.switches])
+        for host in (host for host in servers if host.kind == "server"):
+            self._change_host(host, link=False, unhealthy=mend, mend=mend)
+        if mend:
+            for name in self.wan.of_site(site):
+                self.wan.cut(name, ())
 
     def _stop(self, name: str) -> None:
         self.switches[name].kill()
@@ -349,18 +381,26 @@ class Lab:
 
     def _show(self, name: str, up: bool) -> None:
         """Tell ovs neighbours of a P4 switch by their cables whether it is to be used: it does not speak BFD."""
-        for peer in self.fabric.ovs_neighbours(name) if self.fabric.switches[name].p4 else ():
-            wires.plug(self.fabric, self.spaces, peer, name, up)
+        for port in self.fabric.to_ovs(name) if self.fabric.switches[name].p4 else ():
+            if port.stretch:
+                wires.set_link(self.spaces[port.to], port.stretch, up)
+            else:
+                wires.plug(self.fabric, self.spaces, port.to, name, up)
 
     def _open(self, name: str, deadline: float = 5.0) -> None:
         """Let a switch be used again once its links to all running neighbours are up."""
         switch = self.switches[name]
-        wanted = {peer for peer in self.fabric.neighbours(name) if self.switches[peer].running()}
+        wanted = {p.interface for p in self.fabric.cables(name) if self.switches[p.to].running()}
         end = time.monotonic() + deadline
         while not wanted <= switch.sessions() and time.monotonic() < end:
             time.sleep(0.05)
         switch.open()
         self._show(name, up=True)
+
+    def _between(self) -> str:
+        """What may be failed of a lab with several sites, in words."""
+        named = [*self.fabric.sites, *self.wan.paths] if self.fabric.stretch else []
+        return f"a site or what joins sites ({', '.join(named)}) " if named else ""
 
     def _links(self) -> list[tuple[str, str]]:
         return [*self.fabric.links, *((host.name, host.attach) for host in self.fabric.hosts.values())]

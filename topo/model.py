@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -27,6 +28,8 @@ SIMULATED_KIND: SwitchKind = "embedded"
 """What can be run without privileges, over pipes in place of interfaces."""
 
 _RESERVED = {"net", "br0", "lo", "vx0", "tun0", "mgmt0", "segment"} | {f"fence{n}" for n in range(16)}
+_CONTROLLER = re.compile(r"ctl[0-9]*")
+"""Hosts in whose namespaces controllers run."""
 SHIPPED = Path(__file__).parent / "topologies"
 
 
@@ -94,6 +97,15 @@ class ServerSpec(Part):
     udp: tuple[TcpPort, ...] = (7001,)
 
 
+class StretchSpec(Part):
+    """A link between switches of two sites, through a relay that makes it as slow as the distance does."""
+
+    name: Name
+    """Of the link, and of the interface at both ends."""
+    ends: tuple[Name, Name]
+    """Two switches of different sites; two such links may join the same two."""
+
+
 class Services(Part):
     """What the controller shall balance, in the words of the intent file (checked by the controller)."""
 
@@ -111,6 +123,10 @@ class Topology(Part):
     switches: tuple[SwitchSpec, ...] = Field(min_length=1)
     links: tuple[tuple[Name, Name], ...] = ()
     """Pairs of switches; each switch numbers its ports from 1: links as listed, then hosts as listed."""
+    stretch: tuple[StretchSpec, ...] = Field(default=(), max_length=16)
+    """Links between sites; at each switch their ports come after those to switches of its own site."""
+    round_trip_ms: float = Field(default=3.0, ge=0, le=20)
+    """How long a frame takes to another site and back, on stretch links and between the sites' control networks."""
     hosts: tuple[HostSpec, ...] = ()
     gateway_mac: Mac = "02:45:56:00:00:fe"
     """One MAC for the gateways of all subnets, everywhere."""
@@ -166,27 +182,52 @@ def _faults(topology: Topology) -> Iterator[Fault]:
             yield ("hosts", index, "attach"), f"no switch {host.attach!r}; there are {', '.join(switches)}"
         if host.subnet not in subnets:
             yield ("hosts", index, "subnet"), f"no subnet {host.subnet!r}; there are {', '.join(subnets)}"
-        if (host.name == "ctl") != (host.kind == "probe"):
-            yield ("hosts", index, "name"), "the host of kind probe, and only it, is called 'ctl'"
+        if (_CONTROLLER.fullmatch(host.name) is not None) != (host.kind == "probe"):
+            yield (
+                ("hosts", index, "name"),
+                "hosts of kind probe, and only they, are called 'ctl', 'ctl2', 'ctl3', ...",
+            )
+    if sum(host.kind == "probe" for host in topology.hosts) and "ctl" not in {h.name for h in topology.hosts}:
+        yield ("hosts",), "the first host of kind probe is called 'ctl'"
+    yield from _stretch(topology)
+
+
+def _stretch(topology: Topology) -> Iterator[Fault]:
+    """Links between sites that join no two sites, or cannot be carried."""
+    site = {each.name: each.site or topology.sites[0].name for each in topology.switches}
+    for index, link in enumerate(topology.stretch):
+        for position, end in enumerate(link.ends):
+            if end not in site:
+                yield ("stretch", index, "ends", position), f"no switch {end!r}; there are {', '.join(site)}"
+        if len({site[end] for end in link.ends if end in site}) == 1 and set(link.ends) <= site.keys():
+            yield (
+                ("stretch", index, "ends"),
+                "a stretch link joins switches of two sites; use links within one",
+            )
+    for index, (one, other) in enumerate(topology.links):
+        if one in site and other in site and site[one] != site[other]:
+            yield ("links", index), f"{one} and {other} are in two sites: name the link under stretch"
+    if topology.tso and topology.stretch:
+        yield ("tso",), "tso is for labs of one site: what is relayed between sites has to be whole packets"
 
 
 def _names(topology: Topology) -> Iterator[Fault]:
-    """Names used twice or by the lab itself; switches and hosts share one set of names."""
+    """Names used twice or by the lab itself; what can be failed by its name shares one set of names."""
     nodes: set[str] = set()
-    for key in ("switches", "hosts", "subnets", "sites"):
-        seen = nodes if key in ("switches", "hosts") else set()
+    for key in ("switches", "hosts", "stretch", "subnets", "sites"):
+        seen = set() if key == "subnets" else nodes
         for index, part in enumerate(getattr(topology, key)):
             if part.name in seen:
                 yield (key, index, "name"), f"{part.name!r} is defined twice"
-            elif seen is nodes and part.name in _RESERVED:
+            elif seen is nodes and (part.name in _RESERVED or part.name.startswith("wan")):
                 yield (
                     (key, index, "name"),
                     f"a node may not be called {part.name!r}: the lab uses that name itself",
                 )
-            elif key == "switches" and part.name == "ctl":
+            elif key != "hosts" and _CONTROLLER.fullmatch(part.name):
                 yield (
                     (key, index, "name"),
-                    "a switch may not be called 'ctl': that is the controller's namespace",
+                    f"a switch may not be called {part.name!r}: that is the controller's namespace",
                 )
             seen.add(part.name)
 

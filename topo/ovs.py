@@ -56,7 +56,7 @@ class OpenVSwitch:
             key: str(directory) for key in ("OVS_RUNDIR", "OVS_DBDIR", "OVS_LOGDIR")
         }
         # Towards a P4 switch BFD would call every port dead.
-        self._with_bfd = fabric.ovs_neighbours(switch.name)
+        self._with_bfd = frozenset(port.interface for port in fabric.to_ovs(switch.name))
         self.socket = f"unix:{directory}/db.sock"
 
     def create(self, shared: Path) -> None:
@@ -137,14 +137,14 @@ class OpenVSwitch:
                 "--may-exist",
                 "add-port",
                 BRIDGE,
-                port.to,
+                port.interface,
                 "--",
                 "set",
                 "interface",
-                port.to,
+                port.interface,
                 f"ofport_request={port.number}",
             ]
-            if port.to in self._with_bfd:
+            if port.interface in self._with_bfd:
                 command += [
                     "bfd:enable=true",
                     "bfd:min_tx=50",
@@ -213,7 +213,7 @@ class OpenVSwitch:
         return process.run(["ovs-appctl", "--timeout=10", *arguments], env=self.env)
 
     def liveness(self) -> dict[str, bool]:
-        """What BFD says of each neighbouring switch; of a P4 switch, whether the link has a carrier."""
+        """What BFD says of each link to a switch, by interface; to a P4 switch, whether it has a carrier."""
         return {name: "Forwarding: true" in block for name, block in self._bfd()} | self._carriers()
 
     def _bfd(self) -> list[tuple[str, str]]:
@@ -221,13 +221,13 @@ class OpenVSwitch:
         return re.findall(r"^---- (\S+) ----\n(.*?)(?=^---- |\Z)", self.appctl("bfd/show"), re.M | re.S)
 
     def _carriers(self) -> dict[str, bool]:
-        """Neighbours without BFD, and whether the link to them has a carrier."""
-        silent = set(self.fabric.neighbours(self.switch.name)) - self._with_bfd
+        """Links to neighbours without BFD, and whether they have a carrier."""
+        silent = {port.interface for port in self.fabric.cables(self.switch.name)} - self._with_bfd
         up = wires.links(self.space) if silent else {}
         return {name: up.get(name, False) for name in silent}
 
     def sessions(self) -> set[str]:
-        """Neighbouring switches with which the BFD session is up, whether or not they may be used."""
+        """Links to switches with which the BFD session is up, whether or not they may be used."""
         up = {name for name, block in self._bfd() if "Local Session State: up" in block}
         return up | {name for name, carrier in self._carriers().items() if carrier}
 
@@ -237,8 +237,8 @@ class OpenVSwitch:
             "--bare", "--columns=name", "find", "interface", "external_ids:evenkeel=shut-at-boot"
         ).split()
         for port in self.switch.ports:
-            if port.to in self._with_bfd and port.to not in marked:
-                self.vsctl("set", "interface", port.to, "bfd:cpath_down=false")
+            if port.interface in self._with_bfd and port.interface not in marked:
+                self.vsctl("set", "interface", port.interface, "bfd:cpath_down=false")
 
     def running(self) -> bool:
         """Whether both daemons live."""

@@ -24,7 +24,7 @@ PATIENCE = 5.0
 
 def options(switch: Switch) -> list[str]:
     """What follows the program's name, for either kind."""
-    ports = [word for port in switch.ports for word in ("-i", f"{port.number}@{port.to}")]
+    ports = [word for port in switch.ports for word in ("-i", f"{port.number}@{port.interface}")]
     identity = ["--no-p4", "--device-id", str(switch.id)]
     target = ["--grpc-server-addr", f"{switch.control}:{P4RUNTIME_PORT}", "--cpu-port", str(CPU_PORT)]
     return [*ports, *identity, "--", *target]
@@ -81,7 +81,8 @@ class P4Switch:
     def _watch_over(self, pid: int, log: Path) -> None:
         """Shut the cables of ovs neighbours when the switch ends: they know it by nothing else."""
         lab = self.space.removesuffix(self.switch.name)
-        ends = [f"{lab}{peer}/{self.switch.name}" for peer in self.fabric.ovs_neighbours(self.switch.name)]
+        mine = self.switch.name
+        ends = [f"{lab}{port.to}/{port.stretch or mine}" for port in self.fabric.to_ovs(mine)]
         if ends:
             watching = process.detach([sys.executable, "-m", "topo.p4watch", str(pid), *ends], log, ROOT)
             process.remember(self.pids, self._watch, watching)
@@ -118,13 +119,13 @@ class P4Switch:
         """Nothing was shut here."""
 
     def liveness(self) -> dict[str, bool]:
-        """Neighbouring switches and whether the link has a carrier; there is no BFD."""
-        up = wires.links(self.space)
-        return {name: up.get(name, False) for name in self.fabric.neighbours(self.switch.name)}
+        """Links to neighbouring switches and whether they have a carrier; there is no BFD."""
+        up, cables = wires.links(self.space), self.fabric.cables(self.switch.name)
+        return {port.interface: up.get(port.interface, False) for port in cables}
 
     def sessions(self) -> set[str]:
-        """All neighbouring switches, or none while ovs switches among them are better off without this one."""
-        everybody = set(self.fabric.neighbours(self.switch.name))
+        """All links to switches, or none while ovs switches among them are better off without this one."""
+        everybody = {port.interface for port in self.fabric.cables(self.switch.name)}
         return everybody if not self.fabric.ovs_neighbours(self.switch.name) or self._forwards() else set()
 
     def _forwards(self) -> bool:

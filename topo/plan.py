@@ -27,6 +27,7 @@ CONTROLLER = "ctl"
 """Node in whose namespace the controller runs."""
 CONTROL_NETWORK = IPv4Network("172.31.0.0/16")
 CONTROL_ADDRESS = IPv4Address("172.31.0.1")
+"""Of the first controller; the further ones follow, up to .15."""
 OPENFLOW_PORT = 6653
 OVSDB_PORT = 6640
 P4RUNTIME_PORT = 9559
@@ -51,10 +52,25 @@ _ID_BASE = {"edge": 0x11, "lb": 0x21, "leaf": 0x31}
 
 @dataclass(frozen=True)
 class Port:
-    """A switch port: its OpenFlow number and the node behind it, after which the interface is named."""
+    """A switch port: its OpenFlow number and the node behind it."""
 
     number: int
     to: str
+    stretch: str = ""
+    """Name of the stretch link, where the node is a switch of another site."""
+
+    @property
+    def interface(self) -> str:
+        """Name of the interface: the node's, or the stretch link's."""
+        return self.stretch or self.to
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A link between switches of two sites."""
+
+    name: str
+    ends: tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -122,10 +138,30 @@ class Fabric:
     switches: dict[str, Switch]
     hosts: dict[str, Host]
     links: tuple[tuple[str, str], ...]
-    """Between switches."""
+    """Between switches of one site."""
+    stretch: tuple[Stretch, ...]
+    """Between switches of two sites."""
     vips: tuple[Address, ...]
     tunnelled: frozenset[Address]
     """VIPs with a tun listener: answers of their servers leave room for the tunnel's header."""
+
+    @property
+    def controllers(self) -> dict[str, IPv4Address]:
+        """Nodes in whose namespaces controllers may run, and their addresses on the control network."""
+        names = [host.name for host in self.topology.hosts if host.kind == "probe"] or [CONTROLLER]
+        names.sort(key=lambda name: name != CONTROLLER)
+        return {name: CONTROL_ADDRESS + index for index, name in enumerate(names)}
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Names of the sites."""
+        return tuple(site.name for site in self.topology.sites)
+
+    def site_of(self, node: str) -> str:
+        """The site of a switch, a host or a controller."""
+        host = self.hosts.get(node)
+        switch = self.switches.get(node if host is None else host.attach)
+        return self.sites[0] if switch is None else switch.site
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -134,7 +170,11 @@ class Fabric:
 
     def neighbours(self, switch: str) -> tuple[str, ...]:
         """Switches linked to this one."""
-        return tuple(port.to for port in self.switches[switch].ports if port.to in self.switches)
+        return tuple(dict.fromkeys(port.to for port in self.cables(switch)))
+
+    def cables(self, switch: str) -> tuple[Port, ...]:
+        """Ports that lead to switches."""
+        return tuple(port for port in self.switches[switch].ports if port.to in self.switches)
 
     @property
     def lbs(self) -> tuple[Switch, ...]:
@@ -158,6 +198,10 @@ class Fabric:
         """Ovs switches linked to this one. Two of them watch each other by BFD, which P4 switches do not have."""
         return frozenset(name for name in self.neighbours(switch) if not self.switches[name].p4)
 
+    def to_ovs(self, switch: str) -> tuple[Port, ...]:
+        """Ports that lead to ovs switches."""
+        return tuple(port for port in self.cables(switch) if not self.switches[port.to].p4)
+
 
 def plan(topology: Topology) -> Fabric:
     """Assign every number; the same topology always gives the same numbers."""
@@ -168,6 +212,7 @@ def plan(topology: Topology) -> Fabric:
         switches=switches,
         hosts=_hosts(topology),
         links=topology.links,
+        stretch=tuple(Stretch(each.name, each.ends) for each in topology.stretch),
         vips=tuple(ip_address(str(vip["address"])) for vip in vips if "address" in vip),
         tunnelled=frozenset(
             ip_address(str(vip["address"]))
@@ -227,13 +272,17 @@ def _fences(topology: Topology, spec: SwitchSpec) -> tuple[Fence, ...]:
 
 
 def _ports(topology: Topology, spec: SwitchSpec) -> tuple[Port, ...]:
-    """Links in file order, then hosts in file order; the tunnel's number is left out."""
-    neighbours = [
-        other if one == spec.name else one for one, other in topology.links if spec.name in (one, other)
+    """Links in file order, then stretch links, then hosts; the tunnel's number is left out."""
+    behind = [
+        (other if one == spec.name else one, "") for one, other in topology.links if spec.name in (one, other)
     ]
-    neighbours += [host.name for host in topology.hosts if host.attach == spec.name]
+    for link in topology.stretch:
+        one, other = link.ends
+        if spec.name in link.ends:
+            behind.append((other if one == spec.name else one, link.name))
+    behind += [(host.name, "") for host in topology.hosts if host.attach == spec.name]
     numbers = (number for number in count(1) if number != TUNNEL_PORT)
-    return tuple(Port(number, neighbour) for number, neighbour in zip(numbers, neighbours, strict=False))
+    return tuple(Port(number, *each) for number, each in zip(numbers, behind, strict=False))
 
 
 def _hosts(topology: Topology) -> dict[str, Host]:

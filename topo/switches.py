@@ -33,11 +33,11 @@ class SwitchProcess(Protocol):
         ...
 
     def liveness(self) -> dict[str, bool]:
-        """Neighbouring switches and whether they can be used."""
+        """Links to neighbouring switches, by interface, and whether they can be used."""
         ...
 
     def sessions(self) -> set[str]:
-        """Neighbouring switches that are there, whether or not they may be used."""
+        """Links to neighbouring switches that are there, whether or not they may be used, by interface."""
         ...
 
     def running(self) -> bool:

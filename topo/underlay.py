@@ -4,44 +4,35 @@
 
 Every switch is the same distributed router: packets are routed by host address over shortest paths,
 spread over several next hops by a hash of the 5-tuple (fragments: of the addresses), past neighbours that
-BFD calls dead, and round a broken link where a longer way exists. Nothing here matches a VIP.
+BFD calls dead, and round a broken link where a longer way exists. Nothing here matches a VIP. Between sites it is a
+bridge as well: see ``topo.crossing``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 
-from topo.plan import TUNNEL_GATEWAY, UNDERLAY_TABLE, Fabric, Switch
+from topo.crossing import crossing
+from topo.groups import Groups, fast_failover
+from topo.plan import TUNNEL_GATEWAY, UNDERLAY_TABLE, Fabric, Port, Switch
 
 COOKIE = 0x1AB
-_FIRST_GROUP = 0x1AB00
 _ADDRESSES = "ip_src,ip_dst,ipv6_src,ipv6_dst"
 _TUPLE = f"{_ADDRESSES},tcp_src,tcp_dst,udp_src,udp_dst"
 _ARP, _MAC, _ADDRESS, _TABLE_MISS = 500, 400, 300, 0
 """Priorities; a flow for one ingress port stands 4 above its base, one for fragments 2."""
 
 
-@dataclass
-class _Groups:
-    """Groups of one switch, each next-hop set once."""
-
-    ids: dict[str, int] = field(default_factory=dict)
-
-    def of(self, body: str) -> str:
-        """Action that sends to the group of that definition."""
-        return f"group:{self.ids.setdefault(body, _FIRST_GROUP + len(self.ids))}"
-
-
 def bundle(fabric: Fabric, name: str) -> str:
     """All groups and flows of a switch as input for one ``ovs-ofctl -O OpenFlow15 bundle``."""
     switch = fabric.switches[name]
-    groups = _Groups()
+    groups = Groups()
     flows = [
         f"table=0,priority=0,actions=goto_table:{UNDERLAY_TABLE}",
         *_own(fabric, switch),
         *_delivery(fabric, switch),
         *_transit(fabric, switch, groups),
+        *(_flow(priority, match, actions) for priority, match, actions in crossing(fabric, switch, groups)),
     ]
     lines = [f"group add group_id={number},{body}" for body, number in groups.ids.items()]
     lines += [f"flow add cookie={COOKIE:#x},{flow}" for flow in flows]
@@ -95,7 +86,7 @@ def _destination(address: str, version: int) -> str:
     return f"ip,nw_dst={address}" if version == 4 else f"ipv6,ipv6_dst={address}"
 
 
-def _transit(fabric: Fabric, switch: Switch, groups: _Groups) -> Iterator[str]:
+def _transit(fabric: Fabric, switch: Switch, groups: Groups) -> Iterator[str]:
     """To everything behind other switches."""
     for target in fabric.switches.values():
         if target.name == switch.name:
@@ -125,7 +116,7 @@ def _behind(fabric: Fabric, target: Switch) -> Iterator[tuple[int, str]]:
 
 
 def _ways(
-    fabric: Fabric, switch: Switch, target: str, groups: _Groups
+    fabric: Fabric, switch: Switch, target: str, groups: Groups
 ) -> Iterator[tuple[int | None, str, str]]:
     """(ingress port or None for any, actions, actions for fragments) towards a switch.
 
@@ -136,8 +127,13 @@ def _ways(
     if switch.name not in distance:
         return
     linked = [port for port in switch.ports if port.to in distance and port.to in fabric.switches]
-    near = [port.number for port in linked if distance[port.to] < distance[switch.name]]
-    far = [port.number for port in linked if distance[port.to] >= distance[switch.name]]
+    nearer = [port for port in linked if distance[port.to] < distance[switch.name]]
+    if fabric.switches[target].site != switch.site:
+        # Who has lost its own link to the site sends the packet here, by neighbours that would send it there again.
+        nearer = [port for port in linked if port.stretch] or nearer
+    near = [port.number for port in nearer]
+    farther = [port for port in linked if port not in nearer]
+    far = [port.number for port in sorted(farther, key=lambda port: _worth(fabric, distance, port))]
     yield None, *_send(near, far, groups)
     if len(near) + len(far) == 1:
         return
@@ -148,7 +144,12 @@ def _ways(
             yield port.number, *_send(rest, others, groups)
 
 
-def _send(near: list[int], far: list[int], groups: _Groups) -> tuple[str, str]:
+def _worth(fabric: Fabric, distance: Mapping[str, int], port: Port) -> tuple[int, bool, int]:
+    """In what order ways round are tried: short ones first, and of equal ones a leaf's: edges lead nowhere else."""
+    return distance[port.to], "leaf" not in fabric.switches[port.to].roles, port.number
+
+
+def _send(near: list[int], far: list[int], groups: Groups) -> tuple[str, str]:
     """Actions to the nearest living next hops, for whole packets and for fragments."""
     if len(near) > 1:
         buckets = ",".join(f"bucket=watch_port:{port},actions=output:{port}" for port in near)
@@ -161,9 +162,7 @@ def _send(near: list[int], far: list[int], groups: _Groups) -> tuple[str, str]:
         return "drop", "drop"
     if len(ports) == 1:
         return f"output:{ports[0]}", f"output:{ports[0]}"
-    group = groups.of(
-        "type=ff," + ",".join(f"bucket=watch_port:{port},actions=output:{port}" for port in ports)
-    )
+    group = groups.of(fast_failover(ports))
     return group, group
 
 

@@ -14,9 +14,7 @@ from pyroute2 import IPRoute
 from topo import netns
 from topo.p4programs import PROGRAMS
 from topo.plan import (
-    CONTROL_ADDRESS,
     CONTROL_NETWORK,
-    CONTROLLER,
     TUNNEL_GATEWAY,
     TUNNEL_NETWORK,
     VNI,
@@ -25,6 +23,7 @@ from topo.plan import (
     Fabric,
     Host,
     Interface,
+    Stretch,
     Switch,
 )
 
@@ -32,6 +31,8 @@ HOST_INTERFACE = "eth0"
 CONTROL_INTERFACE = "mgmt0"
 CONTROL_BRIDGE = "net"
 """Node that holds the bridge of the control network."""
+WAN_CONTROL = "wan"
+"""What joins the control networks of two sites, in the relay's words."""
 TUNNEL_TABLE = 69
 IPIP_INTERFACE = "tun0"
 """Where what came in IPIP is given to a server's kernel."""
@@ -61,12 +62,29 @@ def connect(fabric: Fabric, spaces: Mapping[str, str]) -> None:
     for switch in fabric.switches.values():
         for fence in switch.fences:
             _cable(spaces[fence.controller], fence.interface, spaces[switch.name], fence.name)
-    _control_network(spaces, controlled(fabric))
+    for link in fabric.stretch:
+        _stretch(fabric, spaces, link)
+    _control_network(fabric, spaces)
 
 
 def controlled(fabric: Fabric) -> dict[str, IPv4Address]:
     """Nodes on the control network and their addresses there."""
-    return {CONTROLLER: CONTROL_ADDRESS, **{each.name: each.control for each in fabric.switches.values()}}
+    return {**fabric.controllers, **{each.name: each.control for each in fabric.switches.values()}}
+
+
+def relayed(fabric: Fabric) -> dict[str, tuple[str, str]]:
+    """What is relayed between sites, and between which interfaces of ``CONTROL_BRIDGE``: stretch links, and for each
+    site after the first the way from its control network to the first one's."""
+    paths = [link.name for link in fabric.stretch]
+    paths += [f"{WAN_CONTROL}{index}" for index in range(1, len(fabric.sites))]
+    return {name: (f"{name}-0", f"{name}-1") for name in paths}
+
+
+def _stretch(fabric: Fabric, spaces: Mapping[str, str], link: Stretch) -> None:
+    """Two cables, each from a switch to the relay."""
+    for switch, inner in zip(link.ends, relayed(fabric)[link.name], strict=True):
+        _cable(spaces[switch], link.name, spaces[CONTROL_BRIDGE], inner)
+        _plain_cable((spaces[switch], link.name), (spaces[CONTROL_BRIDGE], inner))
 
 
 def set_defaults(switch: bool) -> None:
@@ -115,18 +133,28 @@ def _up(route: IPRoute, interface: str) -> int:
     return index
 
 
-def _control_network(spaces: Mapping[str, str], addresses: Mapping[str, IPv4Address]) -> None:
-    bridge = spaces[CONTROL_BRIDGE]
-    with netns.enter(bridge), IPRoute() as route:
-        route.link("add", ifname="control", kind="bridge")
-        _up(route, "control")
+def _control_network(fabric: Fabric, spaces: Mapping[str, str]) -> None:
+    """A bridge for each site; the relay joins the further ones to the first."""
+    bridge, addresses = spaces[CONTROL_BRIDGE], controlled(fabric)
+    members: dict[str, list[str]] = {site: [] for site in fabric.sites}
     for node, address in addresses.items():
         _cable(bridge, f"to-{node}", spaces[node], CONTROL_INTERFACE)
         address_control(spaces[node], address)
+        members[fabric.site_of(node)].append(f"to-{node}")
+    paths = relayed(fabric)
+    for index, site in enumerate(fabric.sites[1:], start=1):
+        for end, inner in zip((fabric.sites[0], site), paths[f"{WAN_CONTROL}{index}"], strict=True):
+            outer = f"{inner}-br"
+            _cable(bridge, outer, bridge, inner)
+            _plain_cable((bridge, inner), (bridge, outer))
+            members[end].append(outer)
     with netns.enter(bridge), IPRoute() as route:
-        master = route.link_lookup(ifname="control")[0]
-        for node in addresses:
-            route.link("set", index=route.link_lookup(ifname=f"to-{node}")[0], master=master)
+        for index, own in enumerate(members.values()):
+            name = f"control{index or ''}"
+            route.link("add", ifname=name, kind="bridge")
+            master = _up(route, name)
+            for interface in own:
+                route.link("set", index=route.link_lookup(ifname=interface)[0], master=master)
 
 
 def address_control(space: str, address: IPv4Address) -> None:

@@ -117,7 +117,10 @@ class App:
         )
         self.presence = presence = Presence(state.absent, state.admitted, state.intent, journal, clock)
         self.pinning = pinning = Pinning(pins, state.committed, fleet.wake)
-        self.ownership = Ownership(state.owners, state.intent, state.tables)
+        self.ownership = ownership = Ownership(
+            state.owners, state.intent, state.tables, lambda: state.revision, journal, clock
+        )
+        ownership.silent = self._silent
         make = health or partial(_health, journal, clock)
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
         self.intents = Intents(state.intent, pools, journal, refusals)
@@ -134,7 +137,7 @@ class App:
         )
         pools.answers, fleet.settle = self.hashing.verdict, self.hashing.settle
         self.admission.bars = self.hashing.bars
-        self.announcer = Announcer(targets, fleet, clock)
+        self.announcer = Announcer(targets, fleet, clock, state.committed)
         speaker = FenceService(store.name, lambda why: journal.event("fence_problem", why=why))
         self.fences = Fences(state.intent, fleet, speaker, journal, clock)
         fleet.claim = self.fences.claim
@@ -173,11 +176,12 @@ class App:
                 Rule("slots", pools.looks, pools.look),
                 Rule("presence", presence.deadline, self._discover),
                 Rule("terms", self.terms.deadline, self.terms.step),
+                Rule("ownership", ownership.deadline, ownership.step),
             ],
             journal,
             clock,
         )
-        for cell in (state.tables, state.intent, state.verdicts, state.term):
+        for cell in (state.tables, state.intent, state.verdicts, state.term, state.owners):
             cell.subscribe(self.timers.wake)
         self.intents.on_change = self.controller.accepted
         self._begin(file)
@@ -189,6 +193,12 @@ class App:
         if why and not self.state.intent.value.vips:
             raise IntentRefused(file.path, why)
         self.pools.step()
+
+    def _silent(self, vip: str, site: str, revision: int) -> bool:
+        """Whether every edge of a site holds a plan that is newer than that, and does not answer for a VIP."""
+        edges = (s for s in self.state.intent.value.switches if s.site == site and Role.EDGE in s.roles)
+        held = [None if (task := self.fleet.get(s.id)) is None else task.holding.world for s in edges]
+        return all(w is not None and w.revision > revision and w.owners.get(vip) != site for w in held)
 
     def _discover(self) -> None:
         if self.presence.step():

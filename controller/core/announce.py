@@ -1,7 +1,8 @@
 """Say where the VIPs are: gratuitous ARP and unsolicited neighbour advertisements from the virtual MAC.
 
-At once when a responder is ready, or answers for more than before, then again and again: forwarding entries on the way
-to the clients age, and may age before the clients' own ARP entries do. Frames go through the switches' outboxes, so no
+At once when a responder is ready, or answers for more than before, repeated within seconds, since a frame may be lost,
+then again and again: forwarding entries on the way to the clients age, and may age before the clients' own ARP entries
+do. A switch announces what it answers for by now, not what is planned. Frames go through the switches' outboxes, so no
 switch holds up another one's.
 """
 
@@ -9,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from controller.clock import Clock
+from controller.core.cells import Readable
 from controller.core.fleet import Fleet
 from controller.core.switchtask import SwitchTask
 from controller.core.targets import Targets
@@ -23,8 +26,12 @@ from controller.spec.types import Intent, Switch, Vip
 
 PERIOD = 30.0
 """Seconds between announcements; forwarding entries commonly live for 300 s."""
+REPEATS = (0.3, 0.7, 2.0)
+"""Seconds between the first announcements of a VIP on a switch; then ``PERIOD``."""
 LOOK = 1.0
-"""Seconds within which a switch that begins to answer announces."""
+"""Seconds between looks at what is due."""
+SOON, QUICK = 3.0, 0.02
+"""For so many seconds after plans have changed it looks that often: who begins to answer announces at once."""
 BURST = 256
 """VIPs that a switch announces at a time: the rest follows at the next look."""
 
@@ -44,15 +51,22 @@ def _always(_: Switch) -> bool:
 class Announcer:
     """Announces from every responder."""
 
-    def __init__(self, targets: Targets, fleet: Fleet, clock: Clock) -> None:
+    def __init__(
+        self, targets: Targets, fleet: Fleet, clock: Clock, planned: Readable[object] | None = None
+    ) -> None:
+        """``planned``: changes when switches may begin to answer."""
         self._targets = targets
         self._fleet = fleet
         self._clock = clock
         self.answers: Callable[[Switch], bool] = _always
         """Whether a switch answers now; set by the one who assembles. One that does not announces nothing."""
-        self._due: dict[int, dict[str, float]] = {}
+        self._due: dict[int, dict[str, _Due]] = {}
         """Switch -> VIP that it answers for -> when it announces it next."""
         self._known: dict[int, _Ports] = {}
+        self._news = asyncio.Event()
+        self._quick_until = clock.now()
+        if planned is not None:
+            planned.subscribe(self._news.set)
 
     def begin(self, task: SwitchTask) -> None:
         """A responder is ready: it announces all that it answers for."""
@@ -62,7 +76,7 @@ class Announcer:
     async def run(self) -> None:
         """Announce what a switch has begun to answer for, and all of it again and again. Until cancelled."""
         while True:
-            await asyncio.sleep(LOOK)
+            await self._wait()
             for number in self._due.keys() - self._fleet.ids():
                 del self._due[number]
             for number in self._known.keys() - self._fleet.ids():
@@ -70,18 +84,31 @@ class Announcer:
             for task in self._fleet:
                 self._say(task)
 
+    async def _wait(self) -> None:
+        """Until the next look."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(QUICK if self._clock.now() < self._quick_until else LOOK):
+                await self._news.wait()
+                self._quick_until = self._clock.now() + SOON
+        self._news.clear()
+
     def _say(self, task: SwitchTask) -> None:
         world, switch = self._targets.world, task.switch
+        held = task.holding.world or world
         ports = self._ports(task) if self._ready(task) else []
         if not ports:
             self._due.pop(switch.id, None)
             return
-        mine = [vip for vip in world.intent.vips if world.owners.get(vip.name) == switch.site]
+        mine = [
+            vip
+            for vip in world.intent.vips
+            if world.owners.get(vip.name) == held.owners.get(vip.name) == switch.site
+        ]
         now, known = self._clock.now(), self._due.get(switch.id, {})
-        due = {vip.name: known.get(vip.name, now) for vip in mine}
-        for vip in [vip for vip in mine if due[vip.name] <= now][:BURST]:
+        due = {vip.name: known.get(vip.name) or _Due(now) for vip in mine}
+        for vip in [vip for vip in mine if due[vip.name].at <= now][:BURST]:
             task.send(FramePacket(frame(vip), ports))
-            due[vip.name] = now + PERIOD
+            due[vip.name] = due[vip.name].next(now)
         self._due[switch.id] = due
 
     def _ready(self, task: SwitchTask) -> bool:
@@ -100,6 +127,18 @@ class Announcer:
             made = announced_on(world.intent, switch, world.absent)
             known = self._known[switch.id] = _Ports(world.intent, switch, world.absent, made)
         return known.ports
+
+
+class _Due(NamedTuple):
+    """When a VIP is announced next, and how often it was."""
+
+    at: float
+    times: int = 0
+
+    def next(self, now: float) -> _Due:
+        """After it was."""
+        rest = REPEATS[self.times] if self.times < len(REPEATS) else PERIOD
+        return _Due(now + rest, self.times + 1)
 
 
 class _Ports(NamedTuple):

@@ -205,6 +205,23 @@ SERVICE: Mapping[str, Event] = {
         "A removed listener has drained: it is removed from the switches.",
         (Field("listener", str, "The listener."),),
     ),
+    "vip_moves": Event(
+        "The home of a VIP is another site: its former owner's switches are made silent first.",
+        (
+            Field("vip", str, "The VIP."),
+            Field("site", str, "Its new home."),
+            Field("former", str, "The site that owned it."),
+        ),
+    ),
+    "vip_moved": Event(
+        "A VIP has a new owner, whose edges begin to answer and announce it.",
+        (
+            Field("vip", str, "The VIP."),
+            Field("site", str, "The owner."),
+            Field("former", str, "The site that owned it before."),
+            Field("unowned_ms", float, "Milliseconds for which no site owned it."),
+        ),
+    ),
     "memory_turned": Event(
         "A VIP's memory on Open vSwitch has a new generation.",
         (

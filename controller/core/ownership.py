@@ -1,27 +1,105 @@
-"""Which site owns each VIP: its home, as long as no lease decides otherwise. Owns ``owners``."""
+"""Which site owns each VIP: its home, the first of ``owners``, as long as no lease decides otherwise. Owns ``owners``.
+
+    home changes ─► nobody owns it ─► former owner's switches are silent, or its authority has ended ─► new home owns it
+
+Two sites never answer at one moment: the former one's switches have taken back what answers before the new one is
+given anything. One that cannot be reached stops by itself when its authority ends.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
+from controller.clock import Clock
 from controller.core.cells import Cell, Readable
+from controller.core.journal import Journal
 from controller.plan.tables import Tables, served
 from controller.spec.types import Intent
+
+LOOK = 0.02
+"""Seconds between looks at whether a former owner is silent."""
+LATE = 2.0
+"""Seconds by which a switch may answer for longer than it was let: OpenFlow counts whole seconds, and begins to when
+the flow arrives."""
+
+
+class _Leaving(NamedTuple):
+    """A VIP that a site gives up."""
+
+    site: str
+    since: float
+    revision: int
+    """Of the last commit in which it owned the VIP, or an older one."""
+    until: float
+    """From when its switches are silent whether or not they are heard."""
 
 
 class Ownership:
     """Follows the intent; a VIP that drains is owned until it is no more."""
 
     def __init__(
-        self, owners: Cell[Mapping[str, str]], intent: Readable[Intent], tables: Readable[Tables]
+        self,
+        owners: Cell[Mapping[str, str]],
+        intent: Readable[Intent],
+        tables: Readable[Tables],
+        revision: Callable[[], int],
+        journal: Journal,
+        clock: Clock,
     ) -> None:
+        """``revision``: of the last commit."""
         self._owners = owners
         self._intent = intent
         self._tables = tables
+        self._revision = revision
+        self._journal = journal
+        self._clock = clock
+        self._leaving: dict[str, _Leaving] = {}
+        self._next = clock.now()
+        """When to look again whether a former owner is silent."""
+        self.silent: Callable[[str, str, int], bool] = lambda _vip, _site, _revision: False
+        """Whether all switches of a site are known to have taken back their answers for a VIP, since they follow plans
+        that are newer than a revision; set by the one who assembles."""
         for cell in (intent, tables):
             cell.subscribe(self._follow)
         self._follow()
 
+    def deadline(self) -> float | None:
+        """When to look again; None: no VIP is on its way."""
+        return self._next if self._leaving else None
+
+    def step(self) -> None:
+        """Give VIPs whose former owner is silent to their new homes."""
+        now = self._clock.now()
+        self._next = now + LOOK
+        arrived = {
+            name: one
+            for name, one in self._leaving.items()
+            if now >= one.until or self.silent(name, one.site, one.revision)
+        }
+        for name in arrived:
+            del self._leaving[name]
+        if not arrived:
+            return
+        self._follow()
+        for name, one in arrived.items():
+            to = self._owners.value.get(name)
+            if to is not None:
+                ms = round(1000 * (now - one.since), 1)
+                self._journal.event("vip_moved", vip=name, site=to, former=one.site, unowned_ms=ms)
+
     def _follow(self) -> None:
         vips = served(self._intent.value, self._tables.value).vips
-        self._owners.put({vip.name: vip.owners[0] for vip in vips})
+        now, before = self._clock.now(), self._owners.value
+        owners: dict[str, str] = {}
+        for vip in vips:
+            owner, home = before.get(vip.name), vip.owners[0]
+            if owner not in (None, home):
+                assert owner is not None
+                until = now + vip.authority + LATE
+                self._leaving[vip.name] = _Leaving(owner, now, self._revision(), until)
+                self._journal.event("vip_moves", vip=vip.name, site=home, former=owner)
+            elif vip.name not in self._leaving:
+                owners[vip.name] = home
+        self._leaving = {name: one for name, one in self._leaving.items() if name in {v.name for v in vips}}
+        self._owners.put(owners)

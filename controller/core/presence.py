@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from controller.clock import Clock
 from controller.core.cells import Cell, Readable
 from controller.core.journal import Journal
-from controller.spec.types import Intent, Mode, Role
+from controller.spec.types import Intent, Mode, Role, Switch
 
 DISCOVERY_WAIT = 9.0
 """Seconds after the start for which an absent switch may yet be heard of: an Open vSwitch tries every 8 s at least."""
@@ -86,9 +86,17 @@ class Presence:
         return self.waits(number) or (not self._discovered and self._refused[number] < REFUSALS)
 
     def others(self, number: int) -> list[str]:
-        """Those that serve, or are not known to be gone, when this one does not."""
+        """Those at its site that serve, or are not known to be gone, when this one does not.
+
+        Edges use lb switches of their own site: those of another site serve nothing in its place.
+        """
+        return [s.name for s in self._peers(number) if s.id in self._synced or self.awaited(s.id)]
+
+    def _peers(self, number: int) -> list[Switch]:
+        """Others at its site that edges may use."""
+        this = self._intent.value.switch(number)
         rest = (s for s in self._intent.value.switches if s.name in self._admitted.value and s.id != number)
-        return [s.name for s in rest if s.id in self._synced or self.awaited(s.id)]
+        return [s for s in rest if this is None or s.site == this.site]
 
     def unread(self, number: int) -> list[str]:
         """Others that serve, as far as is known, and whose pins we have not read since we started.
@@ -150,7 +158,7 @@ class Presence:
         """Edges may use an lb switch from now on."""
         name = self._name(number)
         if name is not None and self._admitted.put(self._admitted.value | {name}):
-            self._journal.event("admitted", switch=name, **self._moved(name))
+            self._journal.event("admitted", switch=name, **self._moved(number))
         self._withdraw_owed()
 
     def withdraw(self, number: int, why: str) -> None:
@@ -163,15 +171,15 @@ class Presence:
             return
         self._owed.pop(number, None)
         self._admitted.put(self._admitted.value - {name})
-        self._journal.event("withdrawn", switch=name, why=why, **self._moved(name))
+        self._journal.event("withdrawn", switch=name, why=why, **self._moved(number))
 
     def _withdraw_owed(self) -> None:
         for number, why in list(self._owed.items()):
             self.withdraw(number, why)
 
-    def _moved(self, name: str) -> dict[str, list[str]]:
+    def _moved(self, number: int) -> dict[str, list[str]]:
         """Listeners whose connections do not outlive that others serve some of them: their ports are a switch's own."""
-        items = self._intent.value.listeners() if self._admitted.value - {name} else ()
+        items = self._intent.value.listeners() if self._peers(number) else ()
         names = [item.name for item in items if item.mode is Mode.FULLNAT]
         return {"fullnat": names} if names else {}
 

@@ -111,6 +111,14 @@ class _Reckoning:
                 sets.add(tuple(n for name in names for n in ports.get(name, ())))
         return 1 + len(sets)
 
+    def elsewhere(self) -> int:
+        """Servers at other switches, in a fabric of several sites; of an lb switch, those behind no port."""
+        if len(self.intent.sites) == 1:
+            return 0
+        near = {port.to for port in self.switch.ports} if self.is_lb else set()
+        away = {other.name for other in self.intent.switches} - near - {self.switch.name}
+        return len({real.name for pool in self.intent.pools for real in pool.backends if real.at in away})
+
     def _members(self, item: Listener) -> int:
         return len(self._pools[item.pool].backends) + self._lingering.get(_key(item), 0)
 
@@ -141,7 +149,8 @@ def _forwarding(of: _Reckoning) -> Iterator[tuple[str, int, str]]:
     bypass = next((site.bypass for site in of.intent.sites if site.name == switch.site), ())
     yield "nexthop", _BUCKETS * of.groups(), "let more routes and backends share the same ports"
     yield "address", len(switch.routes), _FEWER_ROUTES
-    yield "frame", sum(route.mac is not None for route in switch.routes), _FEWER_ROUTES
+    here = sum(route.mac is not None for route in switch.routes)
+    yield "frame", here + of.elsewhere(), _FEWER_ROUTES
     yield "neighbour", len(switch.ports), "connect fewer ports"
     yield "segment", len(switch.ports), "connect fewer ports"
     yield "bypass", len(bypass), "bypass shorter prefixes that hold several"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from controller.plan.duty import PlanInput, pool_number, ports_towards, vips_of, world_of
 from controller.plan.ids import Space
@@ -14,7 +15,7 @@ from controller.plan.segments import floods
 from controller.plan.tables import Tables
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.switch import SwitchSpec
-from controller.spec.types import Intent, Switch
+from controller.spec.types import Address, Intent, Role, Switch
 from p4src.spec import FIRST_GROUP, UPLINKS, Group, P4Needs, RouteSpec, Secret
 
 _Want = tuple[tuple[int, ...], tuple[int, ...]]
@@ -45,7 +46,8 @@ def p4_needs(world: PlanInput, switch: Switch, duty: SwitchSpec, secret: Secret)
         tuple(routes),
         {ports: numbers[want] for ports, want in wanted.ways.items()},
         keep,
-        floods=floods(world.intent, switch),
+        floods=floods(world.intent, switch, world.absent, world.dead_links),
+        frames=tuple((mac, numbers[want]) for mac, want in wanted.frames.items()),
         neighbours=neighbours,
         transition=transition,
     )
@@ -68,6 +70,7 @@ class Needs:
             # Whether an lb switch reaches all servers is asked where cables are cut.
             intent.pools if world.dead_links else None,
             [pool.transition for pool in intent.pools],
+            _Reals(world).elsewhere(switch),
             world.ids,
             world.bound,
             world.memory,
@@ -131,6 +134,27 @@ class _Reals:
                 named.add((behind, None))
         return {ports_towards(switch, *each) for each in named}
 
+    def elsewhere(self, switch: Switch) -> dict[str, Address]:
+        """MACs of servers at other switches, and an address of each: those on our segments.
+
+        Frames to them cross as they are, as those of mode ``dr`` must, which carry the VIP as address. Of a fabric of
+        several sites: in one of one site, lb switches lead to all servers, as here to those behind a port.
+        """
+        world = self._world
+        if len(world.intent.sites) == 1:
+            return {}
+        known = {port.to for port in switch.ports} if Role.LB in switch.roles else frozenset()
+        away = {s.name for s in world.intent.switches} - {switch.name} - known
+        near = [prefix for subnet in world.intent.site(switch.site).subnets for prefix in subnet.prefixes]
+        return {
+            real.mac: real.addresses[0]
+            for state in world.pools.values()
+            for real in (member.backend for member in state.members)
+            if real.at in away
+            and real.mac
+            and (not near or any(real.addresses[0] in prefix for prefix in near))
+        }
+
 
 @dataclass(frozen=True)
 class _Wanted:
@@ -139,6 +163,8 @@ class _Wanted:
     groups: _Groups
     routes: list[_Want]
     """In the order of the switch's routes."""
+    frames: dict[str, _Want]
+    """By the MACs of servers at other sites."""
     ways: dict[tuple[int, ...], _Want]
     """By the ports that lead to a backend."""
 
@@ -153,9 +179,16 @@ class _Wanted:
         for route in switch.routes:
             ports = tuple(sorted(n for via in route.via for n in by_name.get(via, ())))
             routes.append(groups.want(ports, known.usable_ports(switch, ports, route.to)))
-        leading = sorted(reals.seen_from(switch) - {()})
-        ways = {ports: groups.want(ports, known.usable_ports(switch, ports)) for ports in leading}
-        return _Wanted(groups, routes, ways)
+        frames = {}
+        for mac, address in reals.elsewhere(switch).items():
+            leading = known.route(switch, ip_network(address))
+            vias = () if leading is None else leading.via
+            ports = tuple(sorted(n for via in vias for n in by_name.get(via, ())))
+            if ports:
+                frames[mac] = groups.want(ports, known.usable_ports(switch, ports, ip_network(address)))
+        seen = sorted(reals.seen_from(switch) - {()})
+        ways = {ports: groups.want(ports, known.usable_ports(switch, ports)) for ports in seen}
+        return _Wanted(groups, routes, frames, ways)
 
 
 class _Groups:

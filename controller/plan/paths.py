@@ -1,6 +1,7 @@
 """Which ports of a P4 switch lead somewhere, as far as is known: switches that are gone, cables that hellos found cut.
 
     port ─► its cable carries, its switch is there ─► and that switch has a way on to where the packet goes ─► used
+    none of a route's ports is ─► those on the shortest way to its host over what carries
 
 Never none: if no port is good, those are used whose cable carries, and if there are none of these either, all: then it
 is more likely we who see nothing.
@@ -47,6 +48,7 @@ class Paths:
         self._world = world
         self._behind = {s.name: {port.number: port.to for port in s.ports} for s in world.intent.switches}
         self._routes: dict[str, dict[Network, Route]] = {}
+        self._far: dict[Network, dict[str, int]] = {}
 
     def usable_ports(
         self, switch: Switch, ports: tuple[int, ...], to: Network | None = None
@@ -58,7 +60,42 @@ class Paths:
         leading = tuple(
             port for port in here if self._leads(self._behind[switch.name][port], to, {switch.name})
         )
-        return leading or here or ports
+        return leading or self._detour(switch, to) or here or ports
+
+    def _detour(self, switch: Switch, to: Network) -> tuple[int, ...]:
+        """Ports that lead to a host by the shortest way over what lives, where none of its route's does.
+
+        Where routes are shortest ways, a switch whose route leads goes down the same distances, and no packet goes
+        round.
+        """
+        distance = self._distances(to)
+        if switch.name not in distance:
+            return ()
+        ports = (p for p in switch.ports if distance.get(p.to) == distance[switch.name] - 1)
+        return tuple(sorted(p.number for p in ports if self._carries(switch, p.number)))
+
+    def _distances(self, to: Network) -> dict[str, int]:
+        """Cables that carry, from each switch to the one that has a host, or whose own addresses these are."""
+        if to not in self._far:
+            switches = {s.name: s for s in self._world.intent.switches if s.name not in self._world.absent}
+            own = [name for name, s in switches.items() if self._is_at(s, to)]
+            found, frontier = dict.fromkeys(own, 0), own
+            while frontier:
+                frontier = [
+                    name
+                    for name, s in switches.items()
+                    if name not in found
+                    and any(p.to in frontier and self._carries(s, p.number) for p in s.ports)
+                ]
+                found |= dict.fromkeys(frontier, max(found.values()) + 1)
+            self._far[to] = found
+        return self._far[to]
+
+    def _is_at(self, switch: Switch, to: Network) -> bool:
+        route = self.route(switch, to)
+        if route is not None and route.mac is not None:
+            return True
+        return any(n.version == to.version and to.network_address in n for n in switch.local)
 
     def uplinks(self, switch: Switch, ports: tuple[int, ...]) -> tuple[int, ...]:
         """Of an edge's ports to lb switches, those to use: behind them are all servers."""
@@ -75,7 +112,7 @@ class Paths:
     def _leads(self, name: str, to: Network, seen: set[str]) -> bool:
         """Whether a neighbour has a way on; hosts are there, and who names no route knows better."""
         switch = self._world.intent.switch_named(name)
-        route = self._route(switch, to) if switch is not None else None
+        route = self.route(switch, to) if switch is not None else None
         if switch is None or route is None:
             return True
         if name in seen:
@@ -86,7 +123,7 @@ class Paths:
             if port.to in route.via
         )
 
-    def _route(self, switch: Switch, to: Network) -> Route | None:
+    def route(self, switch: Switch, to: Network) -> Route | None:
         """The route that packets to a prefix take: the longest that covers it."""
         if switch.name not in self._routes:
             self._routes[switch.name] = {route.to: route for route in switch.routes}

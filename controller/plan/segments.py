@@ -2,7 +2,7 @@
 
 A P4 switch has no forwarding but ours, so what a bridge would pass from one of these ports to the others it has to be
 told. Ports of one subnet are one segment. What comes from another site goes to this one's clients, never on to a
-further site: sites are meshed, and so frames do not go round.
+further site: sites are meshed, and so frames do not go round. How frames cross the fabric is ``stretch``'s affair.
 
 Of a site's edges on one segment (ports that lead to the same "segment-NAME") one answers and announces: the first that
 is there, by id. It is the first of all, there or not, that passes frames on: two would make a loop, and an edge that
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 
+from controller.spec.stretch import Stretch
 from controller.spec.types import SHARED_SEGMENT, Address, Intent, Network, Role, Switch, Vip
 
 
@@ -22,19 +23,27 @@ def segment_ports(intent: Intent, switch: Switch) -> list[int]:
     return sorted([*_clients(intent, switch), *_stretch(intent, switch)])
 
 
-def floods(intent: Intent, switch: Switch) -> dict[int, tuple[int, ...]]:
+def floods(
+    intent: Intent,
+    switch: Switch,
+    absent: frozenset[str] = frozenset(),
+    dead_links: frozenset[tuple[str, int]] = frozenset(),
+) -> dict[int, tuple[int, ...]]:
     """Ports to which a broadcast frame goes, by the port where it came in.
 
     That port may be among them: the switch leaves it out. Ports whose frames have nowhere to go are left out.
+    ``absent``, ``dead_links``: switches that are gone, and ports that carry nothing; they are gone round.
     """
     subnets: dict[str, list[int]] = {}
     for port in (port for port in _clients(intent, switch) if leads(intent, switch, port)):
         subnets.setdefault(_subnet(intent, switch, port), []).append(port)
     stretched = _stretched(intent, switch)
-    stretch = _stretch(intent, switch)
-    out = {port: tuple(subnets.get(stretched, ())) for port in stretch}
+    ways = Stretch(intent, absent, dead_links)
+    clients, up, down = subnets.get(stretched, []), ways.up(switch), ways.down(switch)
+    out = {port.number: [*clients, *down] for port in (*ways.links(switch), *ways.above(switch))}
+    out |= {p.number: [*clients, *up, *ways.down(switch, p.number)] for p in ways.below(switch)}
     for subnet, ports in subnets.items():
-        everybody = (*ports, *stretch) if subnet == stretched else tuple(ports)
+        everybody = [*ports, *up, *down] if subnet == stretched else ports
         out |= dict.fromkeys(ports, everybody)
     return {port: tuple(sorted(to)) for port, to in out.items() if set(to) - {port}}
 
@@ -51,10 +60,11 @@ def responds(intent: Intent, switch: Switch, absent: Set[str]) -> bool:
 
 
 def announced_on(intent: Intent, switch: Switch, absent: Set[str]) -> list[int]:
-    """Ports on which a switch says where VIPs are."""
+    """Ports on which a switch says where VIPs are: to its clients and, by every way, to those of other sites."""
     if not responds(intent, switch, absent):
         return []
-    return [port for port in segment_ports(intent, switch) if leads(intent, switch, port, absent)]
+    own = [port for port in segment_ports(intent, switch) if leads(intent, switch, port, absent)]
+    return sorted([*own, *(port.number for port in Stretch(intent).above(switch))])
 
 
 def leads(intent: Intent, switch: Switch, port: int, absent: Set[str] = frozenset()) -> bool:

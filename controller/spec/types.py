@@ -167,8 +167,8 @@ class Switch:
     ports: tuple[Port, ...] = ()
     """What is behind a port, such as ``{1: lb1, 4: s1, 9: segment}``: a switch, a backend, or ``segment`` (clients and
     routers; VIPs are announced there). ``segment-NAME`` is a segment that several edges of the site are on: the edge
-    with the lowest id that is there answers and announces, and only the lowest id floods. An edge needs its ports to
-    lb switches here."""
+    with the lowest id that is there answers and announces, and only the lowest id floods. A switch of another site is
+    behind a stretch link. An edge needs its ports to lb switches here."""
     local: tuple[Network, ...] = ()
     """Prefixes of source addresses for fullnat, one address for each fullnat listener and IP version. On P4 switches:
     of tunnels too, and a prefix of 8 addresses or more serves all listeners of its IP version."""

@@ -4,8 +4,12 @@
 //   destination MAC ─► frame ─hit─► group ─► nexthop
 //                        └miss─► address (longest prefix) ─hit─► TTL, MACs ─► group ─► nexthop
 //                                                         └miss─► flood
+//
+// What neighbours say to each other (RFC 4861) is for one link: no router passes it on, so it is a frame or floods.
 
 control Route(inout headers_t hdr, inout local_t local, inout bit<32> drop) {
+    bit<1> link_local;
+
     action to(bit<16> group) {
         local.group = group;
     }
@@ -41,12 +45,16 @@ control Route(inout headers_t hdr, inout local_t local, inout bit<32> drop) {
     }
 
     apply {
+        link_local = 0;
+        if (hdr.ipv6.isValid() && hdr.icmp.isValid() && hdr.icmp.type >= 133 && hdr.icmp.type <= 137) {
+            link_local = 1;
+        }
         if (frame.apply().hit) {
             // What the controller lets come in where it has to go out is no bridge's business.
             if (!hdr.packet_out.isValid()) {
                 local.bridged = 1;
             }
-        } else if (local.is_ip == 1) {
+        } else if (local.is_ip == 1 && link_local == 0) {
             if (address.apply().hit) {
                 local.hop = 1;
             }

@@ -325,6 +325,26 @@ class Announcement:
         return [Wire(self.port, said)]
 
 
+@dataclass(frozen=True)
+class AnswerFromAfar:
+    """The other site answers a client's question who has a VIP."""
+
+    address: Address
+    client: str = "c1"
+    port: str = STRETCH
+
+    def wires(self, log: Log, mark: bytes) -> list[Wire]:
+        """See ``Say``."""
+        asker = CLIENTS[self.client]
+        to = asker.addresses[self.address.version]
+        if isinstance(self.address, IPv4Address):
+            said = packets.arp(2, VIRTUAL_MAC, self.address, to, asker.mac)
+        else:
+            assert isinstance(self.address, IPv6Address)
+            said = packets.advertisement(VIRTUAL_MAC, self.address, (asker.mac, to))
+        return [Wire(self.port, said)]
+
+
 def connections(
     count: int, service: Service, client: str = "c1", first: int = 41_000
 ) -> tuple[Connection, ...]:

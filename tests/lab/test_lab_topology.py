@@ -136,3 +136,82 @@ def test_a_neighbour_that_lost_its_way_does_not_get_its_packets_back() -> None:
             body = next(line for line in lines if line.startswith(f"group add group_id={group},"))
             assert f"output:{port}" not in body
             assert body.count("bucket=") == 2
+
+
+def _stretched(old: str, new: str) -> str:
+    text = model.find("two-site-small").read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    return text.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        (
+            "{name: x2, ends: [leafe, leafw]}",
+            "{name: x2, ends: [leafe, lbe1]}",
+            "joins switches of two sites",
+        ),
+        ("{name: x2, ends: [leafe, leafw]}", "{name: x2, ends: [leafe, leaf9]}", "no switch 'leaf9'"),
+        ("{name: x2, ends: [leafe, leafw]}", "{name: x1, ends: [leafe, leafw]}", "'x1' is defined twice"),
+        ("{name: x2, ends: [leafe, leafw]}", "{name: east, ends: [leafe, leafw]}", "'east' is defined twice"),
+        (
+            "  - [lbw2, leafw]",
+            "  - [lbw2, leafe]",
+            "lbw2 and leafe are in two sites: name the link under stretch",
+        ),
+        ("round_trip_ms: 3", "round_trip_ms: 21", "less than or equal to 20"),
+        ("round_trip_ms: 3", "tso: true", "tso is for labs of one site"),
+        ("{name: ctl2, attach", "{name: probe2, attach", "are called 'ctl', 'ctl2', 'ctl3'"),
+        ("{name: ctl, attach", "{name: ctl9, attach", "the first host of kind probe is called 'ctl'"),
+    ],
+)
+def test_what_cannot_join_two_sites_is_named_with_its_line(
+    old: str, new: str, complaint: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text(_stretched(old, new), encoding="utf-8")
+    with pytest.raises(TopologyError, match=complaint) as refused:
+        model.load(path)
+    assert re.search(rf"^{re.escape(str(path))}:\d+:\d+: ", str(refused.value), re.M)
+
+
+def test_two_links_between_the_same_leaves_have_ports_and_interfaces_of_their_own() -> None:
+    fabric = plan(model.load("two-site-small"))
+    leaf = fabric.switches["leafe"]
+    assert [(p.number, p.to, p.interface) for p in leaf.ports][:4] == [
+        (1, "lbe1", "lbe1"),
+        (2, "lbe2", "lbe2"),
+        (3, "leafw", "x1"),
+        (4, "leafw", "x2"),
+    ]
+    document = intent.intent(fabric)
+    assert {site["name"]: site["bypass"] for site in document["sites"]}["west"] == [
+        "10.9.0.0/24",
+        "fd00:0:0:9::/64",
+    ]
+    assert fabric.controllers["ctl3"] == fabric.controllers["ctl"] + 2
+    assert fabric.site_of("ctl3") == "west"
+
+
+def test_what_crosses_between_sites_goes_up_once_and_comes_down_by_one_way_and_counts_no_hop() -> None:
+    fabric = plan(model.load("two-site-small"))
+    flows = {name: underlay.bundle(fabric, name).splitlines() for name in fabric.switches}
+
+    def sent(name: str, port: int) -> str:
+        (line,) = [line for line in flows[name] if f"priority=250,in_port={port},arp," in line]
+        heads = (group.split(",", 1) for group in flows[name] if group.startswith("group add group_id="))
+        said = line.split("actions=", 1)[1]
+        for number, body in heads:
+            said = said.replace(f"group:{number.rpartition('=')[2]}", body)
+        return said
+
+    failover = "type=ff,bucket=watch_port:{0},actions=output:{0},bucket=watch_port:{1},actions=output:{1}"
+    assert sent("edgee", 3) == "output:4," + failover.format(1, 2), "a client's: to the other one, and up"
+    assert sent("edgee", 1) == "output:3,output:4"
+    assert sent("lbe1", 1) == "output:2"
+    assert sent("lbe1", 2) == "output:1"
+    assert sent("leafe", 1).startswith(failover.format(3, 4)), "one stretch link"
+    assert sent("leafe", 3) == sent("leafe", 4) == failover.format(1, 2), "never over the other link"
+    for lines in flows.values():
+        assert not [line for line in lines if "icmp_type=136" in line and "dec_ttl" in line]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -16,6 +17,7 @@ from controller.plan.duty import PlanInput, world_of
 from controller.plan.pins import PinBook
 from controller.plan.tables import Tables
 from controller.southbound.driver import FramePacket
+from controller.southbound.errors import SwitchError
 from controller.spec.types import Intent, Port, Role, Site, Switch, Vip
 from tests.fakes.core import PlainDriver, SetClock, Watching, journal, play, until
 
@@ -58,6 +60,7 @@ class _Fabric:
         self.drivers = {each.name: PlainDriver(each) for each in edges}
         targets = Targets(self.committed, PinBook())
         self.fleet = Fleet(targets, journal()[0], self.clock)
+        self.committed.subscribe(self.fleet.wake)
         self.announcer = Announcer(targets, self.fleet, self.clock)
         for driver in self.drivers.values():
             self.fleet.connect(driver, Watching()).synced = True
@@ -156,3 +159,34 @@ def test_many_vips_are_announced_in_bursts(monkeypatch: pytest.MonkeyPatch) -> N
         assert [said for _, said, _ in fabric.sent] == [frame(vip) for vip in vips]
 
     play(body, fabric.fleet.run)
+
+
+def test_a_vip_that_is_new_at_a_switch_is_announced_some_times_within_seconds_and_then_now_and_then() -> None:
+    fabric = _Fabric(SHOP)
+
+    async def body() -> None:
+        for times, rest in enumerate((*announce.REPEATS, announce.PERIOD), start=1):
+            await until(lambda: len(fabric.sent) == times, f"announced {times} times")  # noqa: B023
+            fabric.clock.time += rest - 0.01
+            await asyncio.sleep(0.01)
+            assert len(fabric.sent) == times, "not before its time"
+            fabric.clock.time += 0.02
+        await until(lambda: len(fabric.sent) == len(announce.REPEATS) + 2, "announced again")
+
+    play(body, fabric.fleet.run, fabric.announcer.run)
+
+
+def test_a_switch_announces_what_it_holds_by_now_and_not_what_is_planned() -> None:
+    fabric = _Fabric(SHOP)
+    driver = fabric.drivers["edge1"]
+
+    async def body() -> None:
+        await until(lambda: fabric.sent, "announced")
+        fabric.intent = replace(fabric.intent, vips=(SHOP, API))
+        driver.does.writes.append(SwitchError("refused"))
+        fabric.commit()
+        await until(lambda: not driver.does.writes, "the write was refused")
+        await asyncio.sleep(0.02)
+        assert {said for _, said, _ in fabric.sent} == {frame(SHOP)}
+
+    play(body, fabric.fleet.run, fabric.announcer.run)

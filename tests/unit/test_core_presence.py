@@ -250,3 +250,15 @@ def test_refusals_and_a_withdrawal_that_is_owed_stay_with_a_renamed_switch() -> 
     it.presence.synced(LB2)
     it.presence.admit(LB2)
     it.is_now("lb2", "front")
+
+
+def test_lb_switches_of_another_site_serve_in_place_of_none() -> None:
+    """Fails on 452c6df: there the last lb switch of a site was withdrawn, as others served at another site."""
+    it = Life("lb1 lb2")
+    west = replace(SWITCHES[1], site="west")
+    it.intent.put(replace(it.intent.value, switches=(SWITCHES[0], west, SWITCHES[2])))
+    for number in (LB1, LB2):
+        it.presence.synced(number)
+    assert it.presence.others(LB1) == []
+    it.presence.gone(LB1)
+    it.is_now("lb1 lb2", "lb1")

@@ -59,7 +59,7 @@ def test_a_segment_with_one_port_floods_nowhere() -> None:
 
 def test_what_comes_from_another_site_goes_to_clients_and_never_on_to_a_third_site() -> None:
     one = edge(1, "segment", "edge8", "edge9")
-    world = intent(one, edge(8, site="west"), edge(9, site="west"))
+    world = intent(one, edge(8, site="west"), edge(9, site="north"), sites=(EAST, WEST, Site("north")))
     assert floods(world, one) == {1: (1, 2, 3), 2: (1,), 3: (1,)}
 
 

@@ -38,7 +38,10 @@ def _told() -> Iterator[None]:
 @app.command()
 def up(
     file: Annotated[
-        str, typer.Argument(help="Topology file, or the name of a shipped one: demo, fabric, pair, single.")
+        str,
+        typer.Argument(
+            help="Topology file, or the name of a shipped one: demo, fabric, pair, single, two-site."
+        ),
     ],
     name: Annotated[str | None, typer.Option(help="Default: the topology's own name.")] = None,
     switch: Annotated[
@@ -172,7 +175,12 @@ def exec_(
     sys.exit(code if code >= 0 else 128 - code)
 
 
-Target = Annotated[str, typer.Argument(help="A switch (lb1), a link (lb1-leaf2) or a host (s1).")]
+Target = Annotated[
+    str,
+    typer.Argument(
+        help="A switch (lb1), a link (lb1-leaf2), a host (s1); with several sites: a stretch link or a site."
+    ),
+]
 
 
 @app.command()
@@ -200,3 +208,16 @@ def heal(target: Target, lab: LabName = None) -> None:
 
     with _told():
         Lab.load(lab).heal(target)
+
+
+@app.command()
+def delay(
+    path: Annotated[str, typer.Argument(help="What joins two sites: a stretch link (x1), or wan1.")],
+    milliseconds: Annotated[float, typer.Argument(help="Of a round trip, 0 to 20.")],
+    lab: LabName = None,
+) -> None:
+    """Set how long a frame takes to another site and back."""
+    from topo.lab import Lab
+
+    with _told():
+        Lab.load(lab).wan.delay(path, milliseconds)

@@ -69,7 +69,7 @@ class Panel:
 
     def _interfaces(self, node: str) -> list[str]:
         switch = self._fabric.switches.get(node)
-        ports = [] if switch is None else [port.to for port in switch.ports]
+        ports = [] if switch is None else [port.interface for port in switch.ports]
         own = [wires.HOST_INTERFACE] if node in self._fabric.hosts else []
         control = [wires.CONTROL_INTERFACE] if node in wires.controlled(self._fabric) else []
         return [*ports, *own, *control]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -57,6 +58,7 @@ class P4Driver(Driver[P4Target, Changes], HoldsPins[P4Target], Leases[P4Target],
         self._needs = Needs()
         self._authority: dict[int, float] = {}
         """Seconds for which this switch may answer, by VIP number; 0 for a VIP that another one answers for by now."""
+        self._authorizing = asyncio.Lock()
         self._given: dict[int, float] = {}
         """As it was told last."""
 
@@ -122,7 +124,11 @@ class P4Driver(Driver[P4Target, Changes], HoldsPins[P4Target], Leases[P4Target],
     async def apply_leases(self) -> None:
         """Authority is no entry: it is given, or taken back, as soon as it changes."""
         changed = {vip for vip, seconds in self._authority.items() if self._given.get(vip) != seconds}
+        taken = any(not self._authority[vip] for vip in changed)
         await self._authorize({vip: self._authority[vip] for vip in changed})
+        if taken:
+            # A packet-out is not acknowledged; the one that follows it comes back.
+            await self._session.clock()
 
     async def renew(self, want: P4Target, left: Mapping[int, float]) -> None:
         """Let the switch answer for its VIPs until a new deadline of its own clock."""
@@ -131,9 +137,11 @@ class P4Driver(Driver[P4Target, Changes], HoldsPins[P4Target], Leases[P4Target],
         )
 
     async def _authorize(self, vips: Mapping[int, float]) -> None:
-        for vip, seconds in sorted(vips.items()):
-            await self._session.authorize(vip, seconds)
-            self._given[vip] = self._authority[vip]
+        async with self._authorizing:
+            for vip, seconds in sorted(vips.items()):
+                # What was taken back while others were told is not given again.
+                await self._session.authorize(vip, min(seconds, self._authority.get(vip, 0.0)))
+                self._given[vip] = self._authority.get(vip, 0.0)
 
     async def live_ports(self) -> set[int]:
         """v1model tells nothing of ports: those are dead that lead to a P4 switch whose hellos do not come through."""

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from tests.conformance.expect import Lost
 from tests.conformance.expect_control import Answered, Crosses, Unanswered
 from tests.conformance.row import Change, In, Pass, Row, Until
-from tests.conformance.says import Announcement, Frame, Ping, Question, Say
+from tests.conformance.says import Announcement, AnswerFromAfar, Frame, Ping, Question, Say
 from tests.conformance.scenario import ANNEX, ANNEX_MAC, SEGMENT, STRETCH, SWITCH_MAC, VIPS, web
 from tests.conformance.target import Can
 
@@ -81,6 +81,16 @@ def _announced(version: int) -> Row:
     )
 
 
+def _answered_from_afar(version: int) -> Row:
+    return Row(
+        f"answer-of-the-other-site-v{version}",
+        "The other site's answer is for a host with a route: no hop is counted, or hosts take it for a forgery.",
+        _NOT_OURS,
+        (In(AnswerFromAfar(VIPS[version]), Crosses(SEGMENT, ANNEX)),),
+        needs=_BRIDGE,
+    )
+
+
 def _rows(version: int) -> tuple[Row, ...]:
     away = _AWAY[version]
     other = ip_address("10.0.0.77" if version == 4 else "fd00::77")
@@ -90,6 +100,7 @@ def _rows(version: int) -> tuple[Row, ...]:
         _crosses(version),
         _crosses_when_expired(version),
         _announced(version),
+        _answered_from_afar(version),
         _passes(
             f"who-has-another-crosses-v{version}",
             "Hosts of one segment on two ports of the switch find each other.",

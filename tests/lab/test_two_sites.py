@@ -1,0 +1,108 @@
+"""Two sites on one stretched layer 2, one controller: a VIP is answered for by one site, and moves without a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+import pytest
+
+from tests.lab.balanced import Balanced
+from tests.lab.conftest import why_not
+from tests.lab.long_connections import LongConnections
+from topo import process, state
+from topo.lab import Lab
+from topo.relay import BACK
+from topo.wire.judge import Findings
+from topo.wire.record import Recorder
+
+pytestmark = pytest.mark.lab
+
+EAST, WEST = ("shop", "shop6"), ("api", "api6", "ads")
+"""VIPs by their homes."""
+MODES = ("dr", "nat", "fullnat")
+WITHIN = 30.0
+
+
+@pytest.fixture(scope="module", params=["ovs", "embedded"])
+def served(request: pytest.FixtureRequest) -> Iterator[Balanced]:
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    name = f"two{request.param}"
+    lab = Lab.up("two-site-small", name=name, switch=request.param, temporary=True)
+    try:
+        with Balanced(lab) as balanced:
+            balanced.wait_status(all_admitted, "every lb switch of both sites serves", 60.0)
+            yield balanced
+    finally:
+        relay = process.recall(lab.path / "pids", "wan")
+        state.remove(name)
+        assert not state.spaces(name)
+        assert not [each for each in relay if each.alive]
+
+
+def all_admitted(status: dict[str, Any]) -> bool:
+    return bool(sum(one["admitted"] for one in status["switches"].values()) == 4)
+
+
+def move(served: Balanced, vips: tuple[str, ...], *owners: str) -> list[dict[str, Any]]:
+    """Edit ``owners``; the events that say that they have moved."""
+
+    def edit(document: Any) -> None:
+        for vip in document["vips"]:
+            if vip["name"] in vips:
+                vip["owners"] = list(owners)
+
+    served.edit_intent(edit)
+    return [served.wait_event("vip_moved", WITHIN, vip=vip, site=owners[0]) for vip in vips]
+
+
+def owners(findings: Findings, vip: str) -> list[str]:
+    """Sites that claimed it, one after the other."""
+    return [site for site, _ in groupby(findings.owners[vip])]
+
+
+def test_vips_move_and_a_stretch_link_is_cut_and_healed_and_no_connection_breaks(served: Balanced) -> None:
+    lab = served.lab
+    with LongConnections(lab, "ce") as east, LongConnections(lab, "cw") as west:
+        for each in (east, west):
+            each.open(6, MODES)
+            assert not each.broken()
+            each.talk(0.2)
+        with Recorder(lab) as wire:
+            move(served, EAST, "west", "east")
+            move(served, WEST, "east", "west")
+            # Each answers from its new home for a while, across the link that stays.
+            lab.fail("x1")
+            for each in (east, west):
+                each.speak(each.idle)
+            lab.heal("x1")
+            move(served, EAST, "east", "west")
+        for each in (east, west):
+            each.hush()
+            each.speak()
+            assert not each.broken(), each.broken()
+            servers = {one.server for one in each.all}
+            assert {name[:2] for name in servers} == {"se", "sw"}, "servers of both sites serve"
+        found = wire.findings()
+    assert not found.duplicates
+    assert owners(found, "10.0.0.100") == ["east", "west", "east"]
+    assert owners(found, "10.0.0.101") == ["west", "east"]
+    assert all(seconds < WITHIN for seconds in found.longest.values())
+    move(served, WEST, "west", "east")
+
+
+def test_a_cut_of_one_direction_is_seen_as_a_cut_and_the_other_link_carries(served: Balanced) -> None:
+    lab = served.lab
+    with Recorder(lab) as wire:
+        # What the west answers about its VIPs comes to the east this way.
+        lab.wan.cut("x1", [BACK])
+        assert not lab.status()["links"]["x1"]
+        with LongConnections(lab, "ce") as east:
+            east.open(4, MODES)
+            assert not east.broken()
+        lab.heal("x1")
+        assert lab.status()["links"]["x1"]
+    assert not wire.findings().duplicates
