@@ -11,7 +11,7 @@ from controller.sites.leasestate import NEVER, Asked, Attempt, Leaving, Me, Reco
 from controller.sites.leasetimes import LeaseTimes
 
 
-def granted(view: View, record: Record) -> Attempt | None:
+def granted(view: View, record: Record, _now: float) -> Attempt | None:
     """The put of this life that wrote ``record``. What another life wrote gives this one nothing, of its own name even:
     it does not know when that was sent."""
     if record.life != view.me.life:
@@ -149,8 +149,3 @@ def forced_from(times: LeaseTimes, record: Record | None, now: float) -> float:
     """When an operator's word that the other site is dead becomes authority: its switches may outlive its
     controllers."""
     return now + times.wait(times.authority if record is None else max(record.authority, times.authority))
-
-
-def never() -> float:
-    """Authority of a life that begins: what switches were given before it is not its own."""
-    return NEVER

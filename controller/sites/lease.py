@@ -69,7 +69,7 @@ FOLLOW = Wish(Want.FOLLOW)
 
 def born(me: Me) -> View:
     """A life that begins. It has read nothing and has no authority, whatever the key says."""
-    return View(me, until=guards.never())
+    return View(me)
 
 
 def observed(view: View, times: LeaseTimes, now: float, revision: int, record: Record | None) -> Step:
@@ -78,7 +78,7 @@ def observed(view: View, times: LeaseTimes, now: float, revision: int, record: R
     if before is not None and revision <= before.revision:
         return view, ()
     seen = Seen(revision, record, guards.stamped(before, now))
-    mine = None if record is None else guards.granted(view, record)
+    mine = None if record is None else guards.granted(view, record, now)
     epoch = view.epoch if record is None else max(view.epoch, record.epoch)
     bound = view.promised if before is not None else guards.bound_at_first(times, seen)
     # Puts that compared with what was seen before can no longer be applied.

@@ -1,0 +1,62 @@
+"""Every order of what may happen in a small world: the shortest way to two owners, or none."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tests.ownership.key import Keys
+from tests.ownership.model import Model
+from tests.ownership.parts import Broken, Event, Size, World
+
+Budget = Mapping[str, int]
+"""How often each kind of event may happen. Time, deliveries and timers have no bound, so the search has no depth."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an exploration came to."""
+
+    states: int
+    sequence: tuple[Event, ...] = ()
+    """Events that end with two owners; none: there is no such sequence."""
+    why: str = ""
+    finished: bool = True
+    """All states were visited."""
+    depth: int = 0
+    """Events to the last new state."""
+
+
+def explore(size: Size, budget: Budget, limit: int = 1_000_000) -> Found:
+    """Breadth first, at most ``limit`` states."""
+    model, keys, names = Model(size), Keys(size), tuple(sorted(budget))
+    start, left = model.new(), tuple(budget[each] for each in names)
+    seen: dict[int, tuple[int, Event] | None] = {hash((keys.of(start), left)): None}
+    queue: deque[tuple[World, tuple[int, ...], int, int]] = deque(
+        [(start, left, hash((keys.of(start), left)), 0)]
+    )
+    depth = 0
+    while queue:
+        world, left, here, depth = queue.popleft()
+        for event in model.events(world, dict(zip(names, left, strict=True))):
+            try:
+                made = model.play(world, event)
+            except Broken as broken:
+                return Found(len(seen), (*_path(seen, here), event), str(broken), depth=depth + 1)
+            spent = tuple(n - (each == event.kind) for each, n in zip(names, left, strict=True))
+            there = hash((keys.of(made), spent))
+            if there not in seen:
+                seen[there] = (here, event)
+                queue.append((made, spent, there, depth + 1))
+        if len(seen) > limit:
+            return Found(len(seen), finished=False, depth=depth)
+    return Found(len(seen), depth=depth)
+
+
+def _path(seen: Mapping[int, tuple[int, Event] | None], at: int) -> list[Event]:
+    out: list[Event] = []
+    while (step := seen[at]) is not None:
+        at = step[0]
+        out.append(step[1])
+    return out[::-1]
