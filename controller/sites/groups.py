@@ -115,6 +115,6 @@ def regrouped(before: Intent, after: Intent) -> Iterator[Problem]:
             yield Problem(
                 vip.name,
                 "mac",
-                f'vip "{vip.name}" would go from the group of mac {was} to that of {vip.mac}, which may have another owner',
+                f'vip "{vip.name}" would leave the group of mac {was} for {vip.mac}, which may have another owner',
                 f"keep mac {was}, or take the VIP out, wait until it has drained, and add it with the other mac",
             )

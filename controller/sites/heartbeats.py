@@ -22,7 +22,7 @@ class Beat(NamedTuple):
     number: int
     """Grows within a life: of two beats that overtake each other the newer one counts."""
     holding: frozenset[str] = frozenset()
-    """Keys of groups that it answers for, or means to answer for as soon as the store or promises let it."""
+    """Keys of groups for which it has authority at the moment, and goes on (``lease.holding``)."""
 
 
 class Path(NamedTuple):
@@ -60,7 +60,7 @@ class Heartbeats:
         return frozenset(each for each in self.beats if now < self.last(each) + LOST_AFTER * times.renew)
 
     def holding(self, group: str, times: LeaseTimes, now: float) -> frozenset[str]:
-        """Sites of which a controller is heard that means to hold this group: what ``lease.poll`` takes."""
+        """Sites of which a controller is heard that holds this group: what ``lease.poll`` takes."""
         heard = self.heard(times, now)
         return frozenset(self.beats[each].site for each in heard if group in self.beats[each].holding)
 

@@ -87,7 +87,7 @@ def observed(view: View, times: LeaseTimes, now: float, revision: int, record: R
     )
     if record is not None and mine is not None and not record.released:
         later = later._replace(until=max(view.until, guards.ends(mine.sent, now, record.authority)))
-        return _granted(later, view, times, now)
+        return _granted(later, view, times, now, mine.why)
     if record is not None and record.life == view.me.life and not record.released:
         return later, ()  # a put so old that it gives nothing
     return _of_another(later._replace(others=guards.sibling_ends(later, seen, times)), view)
@@ -124,9 +124,9 @@ def force(view: View, times: LeaseTimes, now: float) -> Step:
 
 
 def poll(view: View, times: LeaseTimes, now: float, wish: Wish, heard: Collection[str] = ()) -> Step:
-    """What is due. Call it at ``due``, and whenever the wish or ``heard`` changes.
+    """What is due. Call it at ``due``, after every other call, and whenever the wish or ``heard`` changes.
 
-    ``heard``: sites of which some controller says, on any path, that it means to hold this group.
+    ``heard``: sites of which some controller says, on any path, that it is ``holding`` this group.
     """
     view, done = _lapsed(view, now)
     out = list(done)
@@ -143,6 +143,11 @@ def poll(view: View, times: LeaseTimes, now: float, wish: Wish, heard: Collectio
     else:
         done = ()
     return view, (*out, *done)
+
+
+def holding(view: View, now: float) -> bool:
+    """What heartbeats say: there is authority, and it is not being given away."""
+    return now < view.until and view.leaving is None
 
 
 def due(view: View, times: LeaseTimes, now: float) -> float:
@@ -164,19 +169,13 @@ def _told(view: View, times: LeaseTimes, now: float, seen: Seen | None) -> Step:
     return (view, ()) if seen is None else observed(view, times, now, seen.revision, seen.record)
 
 
-def _granted(view: View, before: View, times: LeaseTimes, now: float) -> Step:
+def _granted(view: View, before: View, times: LeaseTimes, now: float, why: Note | None) -> Step:
     """A put of this life stands."""
-    record = view.record
-    assert record is not None
     view = view._replace(forced=None, by_promise=False, refused=False, asked=None)
     view, done = speak(view, times, now)
-    was = before.record
-    notes: tuple[Action, ...] = ()
-    if was is None or (was.site, was.epoch) != (record.site, record.epoch):
-        notes = (Note(Cause.GRANTED, f"epoch {record.epoch}"),)
-    elif view.speaking and not before.speaking:
-        notes = (Note(Cause.RESUMED, f"epoch {record.epoch}"),)
-    return view, (*notes, *done)
+    if why is None and view.speaking and not before.speaking:
+        why = Note(Cause.RESUMED, f"epoch {view.epoch}")
+    return view, done if why is None else (why, *done)
 
 
 def _of_another(view: View, before: View) -> Step:
@@ -191,13 +190,14 @@ def _of_another(view: View, before: View) -> Step:
         return view, (
             Note(Cause.RELEASED, f"epoch {record.epoch}" + (f", to {record.to}" if record.to else "")),
         )
-    if not was or first:
+    if first or not (was or before.forced is not None):
         return view, ()
     who = (
         "nobody: the key is missing" if record is None else f"{record.site or 'nobody'}, epoch {record.epoch}"
     )
+    cause = Cause.DEPOSED if before.forced is None else Cause.FORCE_ENDED
     view = view._replace(number=view.number + 1)
-    return view, (Silence(view.number), Note(Cause.DEPOSED, f"the store names {who}"))
+    return view, (Silence(view.number), Note(cause, f"the store names {who}"))
 
 
 # -- authority
@@ -247,8 +247,8 @@ def _hold(view: View, times: LeaseTimes, now: float, wish: Wish, heard: Collecti
     if cause is None or now < view.tried + times.renew:
         return view, ()
     epoch = record.epoch if cause is Cause.ADOPTED else max(view.epoch, record.epoch) + 1
-    view, puts = _put(view, now, _next(view, times, wish, epoch))
-    return view, (*puts, Note(cause, f"of {record.site or 'nobody'}, epoch {record.epoch}"))
+    why = Note(cause, f"epoch {epoch}, after {record.site or 'nobody'}")
+    return _put(view, now, _next(view, times, wish, epoch), why)
 
 
 def _renew(view: View, times: LeaseTimes, now: float, wish: Wish, epoch: int) -> Step:
@@ -288,14 +288,14 @@ def _next(view: View, times: LeaseTimes, wish: Wish, epoch: int) -> Record:
     return Record(me.site, me.name, me.life, epoch, view.seq + 1, times.authority, heirs)
 
 
-def _put(view: View, now: float, record: Record) -> Step:
+def _put(view: View, now: float, record: Record, why: Note | None = None) -> Step:
     """Send it; those of before whose own time is over are remembered by their heirs alone."""
     seen = view.seen
     assert seen is not None
     fresh = tuple(each for each in view.attempts if now < each.sent + each.record.authority)
     old = view.old_heirs.union(*(each.record.heirs for each in view.attempts if each not in fresh))
     view = view._replace(
-        attempts=(*fresh, Attempt(now, record)), old_heirs=old, open=True, seq=record.seq, tried=now
+        attempts=(*fresh, Attempt(now, record, why)), old_heirs=old, open=True, seq=record.seq, tried=now
     )
     return view, (Put(guards.compared(seen), record),)
 

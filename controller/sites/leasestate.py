@@ -100,6 +100,8 @@ class Attempt(NamedTuple):
     sent: float
     """Read from the own clock before it was sent."""
     record: Record
+    why: Note | None = None
+    """Of a claim: what to say when it stands."""
 
 
 class Asked(NamedTuple):

@@ -22,8 +22,9 @@ from controller.sites.groups import MacGroup
 from controller.sites.lease import Want, Wish
 from controller.sites.leasestate import Me, View
 
-CALL_OFF = 2.0
-"""Seconds after which a release that is not written is called off, and the former owner goes on."""
+CALL_OFF = 0.3
+"""Seconds after which a release that is not written is called off, and the former owner goes on. Shorter than any
+sensible ``authority``: when that has ended the other site claims, and cannot promise any more."""
 RETRY = 10.0
 """Seconds until it is tried again."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.ownership.key import Keys
@@ -12,6 +12,9 @@ from tests.ownership.parts import Broken, Event, Size, World
 
 Budget = Mapping[str, int]
 """How often each kind of event may happen. Time, deliveries and timers have no bound, so the search has no depth."""
+
+
+_ENDLESS: Budget = dict.fromkeys(("leave", "heirs", "restart", "kill", "return", "force", "lose"), 1)
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,27 @@ class Found:
     """Events to the last new state."""
 
 
-def explore(size: Size, budget: Budget, limit: int = 1_000_000) -> Found:
-    """Breadth first, at most ``limit`` states."""
+def parse(text: str) -> tuple[Event, ...]:
+    """Events as they are printed."""
+    found = (each.split(":") for each in text.split())
+    return tuple(Event(kind, tuple(map(int, target))) for kind, *target in found)
+
+
+def replay(size: Size, events: Sequence[Event], possible: bool = False) -> World:
+    """The world after these events; ``possible``: leaving out what cannot happen. Raises Broken."""
+    model = Model(size)
+    world = model.new()
+    for event in events:
+        if possible and event not in set(model.events(world, _ENDLESS)):
+            continue
+        world = model.play(world, event)
+    return world
+
+
+def explore(size: Size, budget: Budget, limit: int = 1_000_000, after: str = "") -> Found:
+    """Breadth first, at most ``limit`` states. ``after``: from what these events lead to."""
     model, keys, names = Model(size), Keys(size), tuple(sorted(budget))
-    start, left = model.new(), tuple(budget[each] for each in names)
+    start, left = replay(size, parse(after)), tuple(budget[each] for each in names)
     seen: dict[int, tuple[int, Event] | None] = {hash((keys.of(start), left)): None}
     queue: deque[tuple[World, tuple[int, ...], int, int]] = deque(
         [(start, left, hash((keys.of(start), left)), 0)]
