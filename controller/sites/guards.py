@@ -99,10 +99,9 @@ def called_off(_view: View) -> float:
     return NEVER
 
 
-def promisable(view: View, asker: Record) -> bool:
-    """Whether this controller can promise: it knows of no other holder, and no put of its own is under way."""
-    record = view.record
-    return record is not None and record.life == asker.life and not record.released and not view.open
+def promisable(view: View) -> bool:
+    """Whether no put of this controller is under way: it may be applied at any time."""
+    return not view.open
 
 
 def promised_until(view: View, asker: Record, times: LeaseTimes, now: float) -> float:
@@ -138,11 +137,6 @@ def sibling_ends(view: View, seen: Seen, times: LeaseTimes) -> float:
     if record is None or record.site != view.me.site or record.life == view.me.life or record.released:
         return view.others
     return max(view.others, seen.stamp + times.wait(record.authority))
-
-
-def sibling_goes_on(view: View, asker: Record, until: float) -> float:
-    """The same after a promise to a controller of this site."""
-    return max(view.others, until) if asker.site == view.me.site else view.others
 
 
 def forced_from(times: LeaseTimes, record: Record | None, now: float) -> float:

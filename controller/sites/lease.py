@@ -186,18 +186,18 @@ def _of_another(view: View, before: View) -> Step:
     if record is not None and record.site == me.site and not record.released:
         return view._replace(leaving=None), ()  # a controller of this site goes on
     was, view = view.speaking, view._replace(until=NEVER, leaving=None, speaking=first and view.speaking)
+    done: tuple[Action, ...] = ()
+    if was and not first:
+        view = view._replace(number=view.number + 1)
+        done = (Silence(view.number),)
     if record is not None and record.life == me.life:
-        return view, (
-            Note(Cause.RELEASED, f"epoch {record.epoch}" + (f", to {record.to}" if record.to else "")),
-        )
+        to = f", to {record.to}" if record.to else ""
+        return view, (*done, Note(Cause.RELEASED, f"epoch {record.epoch}{to}"))
     if first or not (was or before.forced is not None):
         return view, ()
-    who = (
-        "nobody: the key is missing" if record is None else f"{record.site or 'nobody'}, epoch {record.epoch}"
-    )
     cause = Cause.DEPOSED if before.forced is None else Cause.FORCE_ENDED
-    view = view._replace(number=view.number + 1)
-    return view, (Silence(view.number), Note(cause, f"the store names {who}"))
+    who = "nobody" if record is None else f"{record.site or 'nobody'}, epoch {record.epoch}"
+    return view, (*done, Note(cause, f"the store names {who}"))
 
 
 # -- authority

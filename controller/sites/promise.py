@@ -57,14 +57,14 @@ def ask(view: View, times: LeaseTimes, now: float) -> Step:
 
 def give(view: View, times: LeaseTimes, now: float, question: Ask) -> Step:
     """Of one that is asked and has taken in what the other knows: promise or refuse."""
-    asker = question.seen.record
+    asker, known = question.seen.record, view.record
     notes: tuple[Action, ...] = ()
-    promised = asker is not None and guards.promisable(view, asker)
+    holds = asker is not None and known is not None and known.life == asker.life and not known.released
+    promised = holds and guards.promisable(view)
     if promised and asker is not None:
         if view.promised < now:
             notes = (Note(Cause.PROMISE_GIVEN, f"to {asker.holder} of {asker.site}, epoch {asker.epoch}"),)
-        until = guards.promised_until(view, asker, times, now)
-        view = view._replace(promised=until, others=guards.sibling_goes_on(view, asker, until))
+        view = view._replace(promised=guards.promised_until(view, asker, times, now))
     return view, (
         Reply(asker.life if asker else "", question.number, view.me.name, promised, view.seen),
         *notes,

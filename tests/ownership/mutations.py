@@ -75,19 +75,6 @@ def _young_heirs(view: View) -> frozenset[str]:
     return _known_heirs(view).union(*(each.record.heirs for each in view.attempts)) - {view.me.name}
 
 
-def _whatever_is_under_way(view: View, asker: Record) -> bool:
-    record = view.record
-    return record is not None and record.life == asker.life and not record.released
-
-
-def _whoever_holds(view: View, asker: Record) -> bool:
-    return not view.open
-
-
-def _others_of_records(view: View, asker: Record, until: float) -> float:
-    return view.others
-
-
 def _this_life(view: View, asked: Asked, reply: Reply) -> bool:
     return reply.life == view.me.life
 
@@ -113,7 +100,7 @@ def _anyone(me: Me, record: Record) -> bool:
 
 
 def _adopt_any(me: Me, record: Record) -> bool:
-    return True
+    return bool(record.site) and not record.released
 
 
 def _no_promise(view: View, asker: Record, times: LeaseTimes, now: float) -> float:
@@ -161,8 +148,7 @@ MUTATIONS = {
     "released beside another controller": Mutation("releasable", _alone),
     "a lease that is being released is spoken for": Mutation("speaks", lambda view: True),
     "a release that is called off leaves authority": Mutation("called_off", lambda view: view.until),
-    "promised with a claim under way": Mutation("promisable", _whatever_is_under_way),
-    "promised to one that does not hold": Mutation("promisable", _whoever_holds),
+    "promised with a claim under way": Mutation("promisable", lambda view: True),
     "a promise does not bind": Mutation("promised_until", _no_promise),
     "a promise by equal clocks": Mutation("promised_until", _slow_promise),
     "a life forgets what another promised": Mutation("bound_at_first", _unbound),
@@ -171,6 +157,5 @@ MUTATIONS = {
     "any answer counts for the newest question": Mutation("answers", _this_life),
     "one promise is enough": Mutation("still_missing", _one_is_enough),
     "what another controller wrote is forgotten": Mutation("sibling_ends", _siblings_forgotten),
-    "what another controller was promised is forgotten": Mutation("sibling_goes_on", _others_of_records),
     "forced before switches are silent": Mutation("forced_from", _forced_at_once),
 }
