@@ -33,8 +33,8 @@ SEQUENCES = (
     Sequence(
         "a renewal is seen only when its own time is over",
         "a life takes what its site wrote for its own",
-        _FOUND
-        + "tick:2:1 tick:2:1 poll:0 apply:0 observe:1:2 tick:1:2 tick:1:2 observe:0:2 poll:1 apply:0 observe:1:3",
+        _FOUND + "tick:2:1 tick:2:1 poll:0 apply:0 observe:1:2 tick:1:2 tick:1:2 observe:0:2 poll:1 apply:0 "
+        "observe:1:3",
     ),
     Sequence(
         "a controller starts again and reads that its site owns",
@@ -44,14 +44,14 @@ SEQUENCES = (
     Sequence(
         "a claim is tried again before it is known that the first one stands",
         "a put found later counts from the last attempt",
-        _FOUND
-        + "tick:2:1 tick:2:1 poll:0 apply:0 observe:1:2 tick:1:2 poll:0 observe:0:2 tick:1:2 poll:1 apply:0 observe:1:3",
+        _FOUND + "tick:2:1 tick:2:1 poll:0 apply:0 observe:1:2 tick:1:2 poll:0 observe:0:2 tick:1:2 poll:1 "
+        "apply:0 observe:1:3",
     ),
     Sequence(
         "the answer to a claim is late",
         "authority runs from the answer",
-        _FOUND
-        + "tick:2:1 tick:2:1 poll:0 apply:0 observe:1:2 tick:1:2 observe:0:2 tick:1:2 poll:1 apply:0 observe:1:3",
+        _FOUND + "tick:2:1 tick:2:1 poll:0 apply:0 observe:1:2 tick:1:2 observe:0:2 tick:1:2 poll:1 apply:0 "
+        "observe:1:3",
     ),
     Sequence(
         "the owner is stopped, and its switches take as long as they may",
@@ -62,7 +62,8 @@ SEQUENCES = (
         "an owner that was only founded renews",
         "the first stamp stays",
         _FOUND
-        + "tick:2:1 observe:1:1 tick:1:2 tick:1:2 poll:0 apply:0 observe:0:2 observe:1:2 poll:1 apply:0 observe:1:3",
+        + "tick:2:1 observe:1:1 tick:1:2 tick:1:2 poll:0 apply:0 observe:0:2 observe:1:2 poll:1 apply:0 "
+        "observe:1:3",
     ),
     Sequence(
         "the observer's clock is fast and the owner's slow",
@@ -73,16 +74,17 @@ SEQUENCES = (
         "clocks show multiples of four",
         "no margin",
         _FOUND
-        + "observe:1:1 tick:2:2 tick:2:2 tick:2:2 tick:2:2 tick:2:2 tick:2:2 tick:1:2 tick:1:2 tick:1:2 tick:1:1 "
-        "poll:0 apply:0 observe:0:2 observe:1:2 tick:1:2 tick:1:2 tick:1:1 poll:1 apply:0 observe:1:3",
-        Size(authority=4, renew=4, resolution=4, margin=3),
+        + "observe:1:1 tick:2:2 tick:2:2 tick:2:2 tick:2:2 tick:2:2 tick:2:2 tick:1:2 tick:1:2 tick:1:2 "
+        "tick:1:1 poll:0 apply:0 observe:0:2 observe:1:2 tick:1:2 tick:1:2 tick:1:1 poll:1 apply:0 "
+        "observe:1:3",
+        Size(renew=4, authority=4, margin=3, resolution=4),
     ),
     Sequence(
         "sites are set to different lengths of authority",
         "the wait is by the own setting",
-        "observe:1:0 poll:1 apply:0 observe:0:1 tick:2:1 tick:2:1 tick:2:1 tick:2:1 poll:0 apply:0 observe:0:2 "
-        "observe:1:2 tick:1:2 tick:1:2 poll:1 apply:0 observe:1:3",
-        Size(authority=4, authority_there=2, renew=2, ticks=((1, 2), (2, 1))),
+        "observe:1:0 poll:1 apply:0 observe:0:1 tick:2:1 tick:2:1 tick:2:1 tick:2:1 poll:0 apply:0 "
+        "observe:0:2 observe:1:2 tick:1:2 tick:1:2 poll:1 apply:0 observe:1:3",
+        Size(renew=2, authority=4, authority_there=2, ticks=((1, 2), (2, 1))),
     ),
     Sequence(
         "a renewal that was not seen comes before the claim",
@@ -119,9 +121,8 @@ SEQUENCES = (
     Sequence(
         "the silence of a release that was called off is confirmed during the next one",
         "any confirmation of silence will do",
-        HELD
-        + " tick:1:2 leave:0 silence:0 poll:0 apply:0 observe:0:3 leave:0 confirm:0:1 leaving:0 apply:0 observe:1:4 "
-        "poll:1 apply:0 observe:1:5",
+        HELD + " tick:1:2 leave:0 silence:0 poll:0 apply:0 observe:0:3 leave:0 confirm:0:1 leaving:0 apply:0 "
+        "observe:1:4 poll:1 apply:0 observe:1:5",
     ),
     Sequence(
         "a release is not confirmed, and the switches take as long as they may",
@@ -137,29 +138,31 @@ SEQUENCES = (
         "two controllers of a site have authority, and one releases",
         "released beside another controller",
         HELD_HERE
-        + " tick:1:1:2 poll:0 apply:0 observe:0:3 observe:1:3 poll:1 apply:0 observe:1:4 leave:1 silence:1 confirm:1:1 "
-        "leaving:1 apply:0 observe:2:5 poll:2 apply:0 observe:2:6",
+        + " tick:1:1:2 poll:0 apply:0 observe:0:3 observe:1:3 poll:1 apply:0 observe:1:4 leave:1 silence:1 "
+        "confirm:1:1 leaving:1 apply:0 observe:2:5 poll:2 apply:0 observe:2:6",
         TWO_HERE,
     ),
     Sequence(
         "two controllers of a site have authority, and one releases that has forgotten the other",
         "what another controller wrote is forgotten",
         HELD_HERE
-        + " tick:1:1:2 poll:0 apply:0 observe:0:3 observe:1:3 poll:1 apply:0 observe:1:4 leave:1 silence:1 confirm:1:1 "
-        "leaving:1 apply:0 observe:2:5 poll:2 apply:0 observe:2:6",
+        + " tick:1:1:2 poll:0 apply:0 observe:0:3 observe:1:3 poll:1 apply:0 observe:1:4 leave:1 silence:1 "
+        "confirm:1:1 leaving:1 apply:0 observe:2:5 poll:2 apply:0 observe:2:6",
         TWO_HERE,
     ),
     Sequence(
         "a renewal is confirmed after the silence",
         "a lease that is being released is spoken for",
         HELD
-        + " tick:1:2 poll:0 leave:0 silence:0 confirm:0:1 apply:0 observe:0:3 leaving:0 apply:0 observe:1:4 poll:1 apply:0 observe:1:5",
+        + " tick:1:2 poll:0 leave:0 silence:0 confirm:0:1 apply:0 observe:0:3 leaving:0 apply:0 observe:1:4 "
+        "poll:1 apply:0 observe:1:5",
     ),
     Sequence(
         "a release is applied after it was called off",
         "a release that is called off leaves authority",
         HELD
-        + " tick:1:2 poll:0 apply:0 observe:0:3 observe:1:3 leave:0 silence:0 confirm:0:1 leaving:0 poll:0 apply:0 observe:1:4 poll:1 apply:0 observe:1:5",
+        + " tick:1:2 poll:0 apply:0 observe:0:3 observe:1:3 leave:0 silence:0 confirm:0:1 leaving:0 poll:0 "
+        "apply:0 observe:1:4 poll:1 apply:0 observe:1:5",
     ),
     Sequence(
         "a claim is on its way to the store as the owner asks",
@@ -182,23 +185,24 @@ SEQUENCES = (
     Sequence(
         "one that promised starts again",
         "a life forgets what another promised",
-        HELD
-        + " tick:1:2 leave:0 silence:0 confirm:0:1 leaving:0 poll:0 ask:0 reply:0 restart:1 apply:0 observe:1:3 poll:1 apply:0 observe:1:4",
+        HELD + " tick:1:2 leave:0 silence:0 confirm:0:1 leaving:0 poll:0 ask:0 reply:0 restart:1 apply:0 "
+        "observe:1:3 poll:1 apply:0 observe:1:4",
         PEERS,
     ),
     Sequence(
         "an heir that was named lately has not promised",
         "only heirs of the known record are asked",
         _ONE_HEIR
-        + "tick:2:1:1 poll:0 apply:0 observe:1:4 observe:2:4 tick:1:2:2 tick:1:2:2 poll:0 ask:0 reply:0 poll:2 apply:0 observe:2:5",
+        + "tick:2:1:1 poll:0 apply:0 observe:1:4 observe:2:4 tick:1:2:2 tick:1:2:2 poll:0 ask:0 reply:0 "
+        "poll:2 apply:0 observe:2:5",
         TWO_THERE,
     ),
     Sequence(
         "a put of long ago is applied, which names an heir that was not asked",
         "heirs of old puts are not asked",
         _ONE_HEIR
-        + "tick:1:2:2 poll:0 tick:1:2:2 heirs:0:2 tick:1:2:2 heirs:0:2 apply:0 observe:2:4 tick:1:2:2 tick:1:2:2 "
-        "heirs:0:2 ask:0 reply:0 poll:2 apply:0 observe:2:5",
+        + "tick:1:2:2 poll:0 tick:1:2:2 heirs:0:2 tick:1:2:2 heirs:0:2 apply:0 observe:2:4 tick:1:2:2 "
+        "tick:1:2:2 heirs:0:2 ask:0 reply:0 poll:2 apply:0 observe:2:5",
         TWO_THERE,
     ),
     Sequence(
