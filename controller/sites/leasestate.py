@@ -46,7 +46,8 @@ class Record(NamedTuple):
 
     def encode(self) -> bytes:
         """As it is stored."""
-        return json.dumps(self._asdict(), separators=(",", ":")).encode()
+        made = {**self._asdict(), "authority": float(self.authority)}
+        return json.dumps(made, separators=(",", ":")).encode()
 
     @staticmethod
     def decode(key: str, data: bytes) -> Record:
@@ -56,21 +57,22 @@ class Record(NamedTuple):
             record = Record(**{**found, "heirs": tuple(found["heirs"])})
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"{key}: is no lease of ours: {error}; {_REMEDY}") from error
-        for name, kind in Record.__annotations__.items():
-            value, wanted = getattr(record, name), _KINDS[kind]
-            if not isinstance(value, wanted) or isinstance(value, bool) != (kind == "bool"):
+        for name, kind in _KINDS.items():
+            value = getattr(record, name)
+            if type(value) is not kind:
                 raise ValueError(f"{key}: is no lease of ours: {name} is {value!r}; {_REMEDY}")
         if not all(isinstance(heir, str) for heir in record.heirs):
             raise ValueError(f"{key}: is no lease of ours: heirs are {record.heirs!r}; {_REMEDY}")
+        if not 0 < record.authority < float("inf"):
+            raise ValueError(f"{key}: is no lease of ours: authority is {record.authority!r}; {_REMEDY}")
         return record
 
 
-_KINDS: dict[str, type | tuple[type, ...]] = {
-    "str": str,
-    "int": int,
-    "float": (int, float),
-    "bool": bool,
-    "tuple[str, ...]": tuple,
+_KINDS: dict[str, type] = {
+    **dict.fromkeys(("site", "holder", "life", "to"), str),
+    **dict.fromkeys(("epoch", "seq"), int),
+    "authority": float,
+    "released": bool,
 }
 _REMEDY = "delete the key, and the group is claimed again once its owner's authority has surely ended"
 

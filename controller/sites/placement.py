@@ -20,7 +20,8 @@ from controller.sites.causes import Cause
 from controller.sites.fitness import Fitness
 from controller.sites.groups import MacGroup
 from controller.sites.lease import Want, Wish
-from controller.sites.leasestate import Me, View
+from controller.sites.leasestate import View
+from controller.sites.promise import acts
 
 CALL_OFF = 0.3
 """Seconds after which a release that is not written is called off, and the former owner goes on. Shorter than any
@@ -142,11 +143,11 @@ def decide(of: Situation, now: float) -> Decision:
     return _in_time(of, now, order, Decision(wanted, cause, text, price))
 
 
-def wish(decision: Decision, me: Me, view: View, leads: bool, heirs: tuple[str, ...]) -> Wish:
-    """What this controller should do. ``leads``: it leads its site."""
-    record = view.record
+def wish(decision: Decision, view: View, leader: str, heirs: tuple[str, ...]) -> Wish:
+    """What this controller should do. ``leader``: name of the controller that leads its site."""
+    me, record = view.me, view.record
     ours = record is not None and record.site == me.site and not record.released
-    if not leads:
+    if not acts(view, leader):
         return Wish(Want.FOLLOW)
     if decision.site == me.site:
         return Wish(Want.HOLD, heirs=heirs)

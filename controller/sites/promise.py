@@ -38,6 +38,17 @@ def heirs(
     return tuple(sorted(found))
 
 
+def acts(view: View, leader: str) -> bool:
+    """Whether this controller plays the lease for its site: as its leader, or for a leader that is no heir.
+
+    Who holds names all that are heard, so a leader is no heir only until the next record, or if its holder died before.
+    """
+    me, record = view.me, view.record
+    if leader == me.name or record is None:
+        return leader == me.name
+    return leader not in (record.holder, *record.heirs) and guards.heir(me, record)
+
+
 def ask(view: View, times: LeaseTimes, now: float) -> Step:
     """Of the holder: ask, once the store has not answered for ``SLOW`` renewals."""
     record, seen = view.record, view.seen

@@ -25,7 +25,9 @@ def main() -> int:
         found = explore(instance.size, instance.budget, min(options.limit, instance.limit), instance.after)
         good &= not found.sequence and (found.finished or instance.limit <= options.limit)
         ended = "all states" if found.finished else f"not finished, {found.depth} events deep"
-        print(f"{instance.what}: {found.states} states, {ended}, {time.monotonic() - began:.0f} s", flush=True)
+        print(
+            f"{instance.what}: {found.states} states, {ended}, {time.monotonic() - began:.0f} s", flush=True
+        )
         if found.sequence:
             print(f"    {found.why}: {' '.join(map(str, found.sequence))}", flush=True)
     return int(not (_walk(options.seed, options.walks) and good))

@@ -28,7 +28,7 @@ from controller.sites.leasestate import (
     View,
 )
 from controller.sites.leasetimes import LeaseTimes
-from controller.sites.promise import heirs
+from controller.sites.promise import acts, heirs
 
 TIMES = LeaseTimes()
 HOLD = Wish(Want.HOLD)
@@ -83,6 +83,8 @@ class Simulation:
     def __init__(self, *names: str, rates: dict[str, float] | None = None, paths: int = 2) -> None:
         self.now = 0.0
         self.nodes = {each: Node(each, each[0], (rates or {}).get(each, 1.0)) for each in names}
+        self.leaders = {node.site: node.name for node in reversed(self.nodes.values())}
+        """Of each site; the first at first."""
         self.paths = paths
         self.spans: list[Span] = []
         self.notes: list[tuple[float, str, Note]] = []
@@ -158,9 +160,16 @@ class Simulation:
         node.born()
         self._read(node)
 
-    def want(self, name: str, wish: Wish) -> None:
-        """What it should do from now on."""
-        self.nodes[name].wish = wish
+    def want(self, site: str, wish: Wish) -> None:
+        """What its controllers should do from now on, as far as they act for it."""
+        for node in self.nodes.values():
+            if node.site == site:
+                node.wish = wish
+                self._poll(node)
+
+    def lead(self, name: str) -> None:
+        """It leads its site."""
+        self.leaders[self.nodes[name].site] = name
         self._poll(self.nodes[name])
 
     def force(self, name: str) -> None:
@@ -236,7 +245,8 @@ class Simulation:
         controllers = {site: [n.name for n in self.nodes.values() if n.site == site] for site in "ab"}
         record = node.view.record
         named = heirs(node.view.me, controllers, heard, () if record is None else record.heirs)
-        wish = Wish(node.wish.want, node.wish.to, named)
+        want = node.wish.want if acts(node.view, self.leaders[node.site]) else Want.FOLLOW
+        wish = Wish(want, node.wish.to, named)
         holding = node.beats.holding(GROUP, TIMES, now)
         self._do(node, lease.poll(node.view, TIMES, now, wish, holding))
 

@@ -12,12 +12,33 @@ from tests.ownership.parts import Broken, Event, Size, World
 
 LARGE = Size(sites=(2, 2), renew=2, authority=8, fence=2, margin=1, slow=4, fast=5, promises=True, history=3)
 """Two controllers a site, times of finer grain, clocks that differ by a ninth each way."""
-LAGGING = Size(sites=(2, 1), renew=3, authority=9, fence=3, margin=2, slow=1, fast=2, lag=True, promises=True, resolution=3)
+LAGGING = Size(
+    sites=(2, 1),
+    renew=3,
+    authority=9,
+    fence=3,
+    margin=2,
+    slow=1,
+    fast=2,
+    lag=True,
+    promises=True,
+    resolution=3,
+)
 """Coarse clocks, and deadlines that come late to switches."""
-THREE = Size(sites=(1, 1, 1), renew=2, authority=6, fence=1, margin=0, slow=1, fast=2, promises=True, history=2)
+THREE = Size(
+    sites=(1, 1, 1), renew=2, authority=6, fence=1, margin=0, slow=1, fast=2, promises=True, history=2
+)
 """Three sites."""
 EVERYTHING: Mapping[str, float] = {
-    **{"tick": 1.5, "poll": 6.0, "apply": 4.0, "observe": 6.0, "deadline": 3.0, "silence": 3.0, "confirm": 3.0},
+    **{
+        "tick": 1.5,
+        "poll": 6.0,
+        "apply": 4.0,
+        "observe": 6.0,
+        "deadline": 3.0,
+        "silence": 3.0,
+        "confirm": 3.0,
+    },
     **{"ask": 5.0, "reply": 5.0, "leave": 0.15, "leaving": 3.0, "heirs": 0.5, "restart": 0.05},
     **{"kill": 0.02, "return": 0.3, "force": 0.3},
 }

@@ -29,7 +29,9 @@ def test_the_rules_hold_and_their_guard_is_needed(sequence: Sequence) -> None:
 
 def test_every_guard_is_left_out_in_some_sequence() -> None:
     names = {
-        name for name, each in vars(guards).items() if inspect.isfunction(each) and each.__module__ == guards.__name__
+        name
+        for name, each in vars(guards).items()
+        if inspect.isfunction(each) and each.__module__ == guards.__name__
     }
     assert {MUTATIONS[each.guard].guard for each in SEQUENCES} == names - NOT_FOR_SAFETY
     assert {each.guard for each in SEQUENCES} == set(MUTATIONS)

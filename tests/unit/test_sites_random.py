@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from controller.sites.lease import Want, Wish
 from tests.ownership.simulation import TIMES, Simulation
 
 NODES = ("a1", "a2", "b1", "b2")
-HOLD, FOLLOW = Wish(Want.HOLD), Wish(Want.FOLLOW)
+HOLD = Wish(Want.HOLD)
 
 
 class Fault(NamedTuple):
@@ -23,43 +24,50 @@ class Fault(NamedTuple):
     other: str
 
 
-FAULTS = st.builds(
-    Fault,
-    st.floats(0.0, 0.9),
-    st.sampled_from(["stop", "kill", "well", "sever", "mend", "store", "store well", "leave", "lead"]),
-    st.sampled_from(NODES),
-    st.sampled_from((*NODES, "store")),
-)
 RATES = st.floats(1 - TIMES.drift, 1 + TIMES.drift)
 
 
+def _well(world: Simulation, name: str) -> None:
+    node = world.nodes[name]
+    if not node.alive:
+        world.start(name)
+    elif node.stopped:
+        world.resume(name)
+
+
+def _leave(world: Simulation, name: str) -> None:
+    site = world.nodes[name].site
+    world.want(site, Wish(Want.LEAVE, "b" if site == "a" else "a"))
+
+
+OF_NODES: Mapping[str, Callable[[Simulation, str], None]] = {
+    "stop": Simulation.stop,
+    "kill": Simulation.kill,
+    "well": _well,
+    "leave": _leave,
+    "lead": Simulation.lead,
+}
+OF_ALL: Mapping[str, Callable[[Simulation], None]] = {
+    "mend": Simulation.mend,
+    "store": Simulation.store_stops,
+    "store well": Simulation.store_returns,
+}
+FAULTS = st.builds(
+    Fault,
+    st.floats(0.0, 0.9),
+    st.sampled_from([*OF_NODES, *OF_ALL, "sever"]),
+    st.sampled_from(NODES),
+    st.sampled_from((*NODES, "store")),
+)
+
+
 def _happens(world: Simulation, fault: Fault) -> None:
-    node = world.nodes[fault.node]
-    match fault.kind:
-        case "stop":
-            world.stop(fault.node)
-        case "kill":
-            world.kill(fault.node)
-        case "well" if not node.alive:
-            world.start(fault.node)
-        case "well" if node.stopped:
-            world.resume(fault.node)
-        case "sever" if fault.other != fault.node:
-            world.sever(fault.node, fault.other)
-        case "mend":
-            world.mend()
-        case "store":
-            world.store_stops()
-        case "store well":
-            world.store_returns()
-        case "leave":
-            world.want(fault.node, Wish(Want.LEAVE, "b" if node.site == "a" else "a"))
-        case "lead":
-            for other in world.nodes.values():
-                if other.site == node.site:
-                    other.wish = HOLD if other is node else FOLLOW
-        case _:
-            pass
+    if fault.kind in OF_NODES:
+        OF_NODES[fault.kind](world, fault.node)
+    elif fault.kind in OF_ALL:
+        OF_ALL[fault.kind](world)
+    elif fault.other != fault.node:
+        world.sever(fault.node, fault.other)
 
 
 @settings(max_examples=50)
@@ -68,18 +76,15 @@ def test_never_two_owners_and_one_again_when_faults_are_over(
     faults: list[Fault], rates: tuple[float, float, float, float]
 ) -> None:
     world = Simulation(*NODES, rates=dict(zip(NODES, rates, strict=True)))
-    world.nodes["a2"].wish = world.nodes["b2"].wish = FOLLOW
     world.run(2.0)
     for fault in faults:
         world.run(world.now + fault.after)
         _happens(world, fault)
     world.store_returns()
     world.mend()
-    for name, node in world.nodes.items():
-        if not node.alive:
-            world.start(name)
-        elif node.stopped:
-            world.resume(name)
-        world.want(name, HOLD if name.endswith("1") else FOLLOW)
+    for name in NODES:
+        _well(world, name)
+    for site in "ab":
+        world.want(site, HOLD)
     world.run(world.now + 5.0)
     assert len(world.answering(world.now)) == 1

@@ -19,13 +19,11 @@ ROUND_TRIP = 0.003
 
 
 def _served(*names: str, rates: dict[str, float] | None = None) -> Simulation:
-    """Site a owns; the second controller of each site follows."""
+    """Site a owns; the first controller of each site leads it."""
     world = Simulation(*names, rates=rates)
-    for node in world.nodes.values():
-        node.wish = FOLLOW if node.name.endswith("2") or node.site == "b" else HOLD
+    world.want("b", FOLLOW)
     world.run(3.0)
-    for node in world.nodes.values():
-        node.wish = FOLLOW if node.name.endswith("2") else HOLD
+    world.want("b", HOLD)
     world.run(4.0)
     assert world.answering(4.0) == {"a"}
     assert not world.gaps(2.0, 4.0)
@@ -49,9 +47,9 @@ def test_a_dead_site_is_replaced_within_the_bound(rates: dict[str, float]) -> No
 
 def test_a_planned_move_leaves_no_longer_gap_than_its_messages_take() -> None:
     world = _served(*FOUR)
-    world.want("a1", Wish(Want.LEAVE, "b"))
+    world.want("a", Wish(Want.LEAVE, "b"))
     world.run(5.0)
-    world.want("a1", FOLLOW)
+    world.want("a", FOLLOW)
     world.run(8.0)
     assert world.answering(8.0) == {"b"}
     assert _longest(world, 4.0, 8.0) < 0.02
@@ -197,7 +195,7 @@ def test_a_forced_owner_that_hears_the_other_site_answer_falls_silent() -> None:
 def test_the_second_controller_of_a_site_goes_on_without_a_gap() -> None:
     world = _served(*FOUR)
     world.kill("a1")
-    world.want("a2", HOLD)
+    world.lead("a2")
     world.run(8.0)
     assert not world.gaps(4.0, 8.0)
     assert {span.site for span in world.spans} == {"a"}
@@ -207,10 +205,10 @@ def test_the_second_controller_of_a_site_goes_on_without_a_gap() -> None:
 def test_a_move_begun_as_the_store_fails_is_called_off_and_goes_on_by_promises() -> None:
     world = _served(*FOUR)
     world.store_stops()
-    world.want("a1", Wish(Want.LEAVE, "b"))
+    world.want("a", Wish(Want.LEAVE, "b"))
     world.run(4.0 + CALL_OFF)
     assert not world.answering(4.2)
-    world.want("a1", HOLD)
+    world.want("a", HOLD)
     world.run(8.0)
     assert "stayed" in world.causes("a1", 4.0)
     world.store_returns()
@@ -228,3 +226,21 @@ def test_a_key_that_was_deleted_is_claimed_after_its_owners_end() -> None:
     world.run(8.0)
     assert world.answering(8.0) == {"b"}
     assert world.causes("b1", 4.0) == ["claimed_free"]
+
+
+def test_a_leader_that_is_no_heir_is_named_by_one_who_is_and_takes_over() -> None:
+    world = _served(*FOUR)
+    for name in ("a1", "b1"):
+        world.stop(name)
+    world.lead("a2")
+    world.run(6.0)  # a2 holds, and hears neither of the two
+    record = world.store[1]
+    assert record is not None
+    assert record.heirs == ("b2",)
+    world.kill("a2")
+    for name in ("a1", "b1"):
+        world.resume(name)
+    world.lead("a1")
+    world.run(10.0)
+    assert world.answering(10.0)
+    assert _longest(world, 6.0, 10.0) < TIMES.authority
