@@ -62,12 +62,12 @@ def free(view: View, now: float) -> bool:
 
 
 def adoptable(me: Me, record: Record) -> bool:
-    """Whether the lease can be renewed without a wait: its authority, whoever has it, is for the same switches."""
+    """Whether the lease can be renewed without a wait: its authority, of any controller, is for the same switches."""
     return record.site == me.site and not record.released
 
 
 def claimable(record: Record) -> bool:
-    """Whether nobody answers, so that no wait is needed."""
+    """Whether no site answers, so that no wait is needed."""
     return record.released
 
 
@@ -89,7 +89,7 @@ def releasable(view: View, now: float) -> bool:
 
 
 def speaks(view: View) -> bool:
-    """Whether authority may be handed to switches: not once they were told to be silent for a release."""
+    """Whether authority may be handed to switches: not once a release has asked them to be silent."""
     return view.leaving is None
 
 

@@ -8,7 +8,7 @@
        │  └── release seen ◄── put ◄── silent ◄──────┘ Silence, confirmed or run out
        └── forced: an operator confirmed the other site's death
 
-The store is never asked who owns: it is told, by compare-and-put. What a put gave counts from when it was sent and is
+Ownership changes by compare-and-put alone. What a put gave counts from when it was sent and is
 known when its record is seen, in whatever way. A put without an answer gives nothing and forbids nothing but promises.
 
 A store that was restored from a copy is another store: begin with a new life.
@@ -103,14 +103,14 @@ def silenced(view: View, number: int) -> Step:
 
 def asked(view: View, times: LeaseTimes, now: float, question: Ask) -> Step:
     """Another controller asks for a promise. ``now`` is read after the question came."""
-    view, done = _told(view, times, now, question.seen)
+    view, done = _learnt(view, times, now, question.seen)
     view, reply = promise.give(view, times, now, question)
     return view, (*done, *reply)
 
 
 def promised(view: View, times: LeaseTimes, now: float, reply: Reply) -> Step:
     """Another controller answers a question."""
-    view, done = _told(view, times, now, reply.seen)
+    view, done = _learnt(view, times, now, reply.seen)
     view, notes = promise.collect(view, now, reply)
     view, spoken = speak(view, times, now)
     return view, (*done, *notes, *spoken)
@@ -165,7 +165,7 @@ def due(view: View, times: LeaseTimes, now: float) -> float:
 # -- observed
 
 
-def _told(view: View, times: LeaseTimes, now: float, seen: Seen | None) -> Step:
+def _learnt(view: View, times: LeaseTimes, now: float, seen: Seen | None) -> Step:
     return (view, ()) if seen is None else observed(view, times, now, seen.revision, seen.record)
 
 
@@ -196,7 +196,7 @@ def _of_another(view: View, before: View) -> Step:
     if first or not (was or before.forced is not None):
         return view, ()
     cause = Cause.DEPOSED if before.forced is None else Cause.FORCE_ENDED
-    who = "nobody" if record is None else f"{record.site or 'nobody'}, epoch {record.epoch}"
+    who = "no owner" if record is None else f"{record.site or 'no owner'}, epoch {record.epoch}"
     return view, (*done, Note(cause, f"the store names {who}"))
 
 
@@ -247,7 +247,7 @@ def _hold(view: View, times: LeaseTimes, now: float, wish: Wish, heard: Collecti
     if cause is None or now < view.tried + times.renew:
         return view, ()
     epoch = record.epoch if cause is Cause.ADOPTED else max(view.epoch, record.epoch) + 1
-    why = Note(cause, f"epoch {epoch}, after {record.site or 'nobody'}")
+    why = Note(cause, f"epoch {epoch}, after {record.site or 'no owner'}")
     return _put(view, now, _next(view, times, wish, epoch), why)
 
 

@@ -35,12 +35,12 @@ class Record(NamedTuple):
     seq: int
     """Number of the put within that life: no two puts of one life are alike."""
     authority: float
-    """Seconds that its writer counts from when it sent it; whoever waits for its end waits by this."""
+    """Seconds that its writer counts from when it sent it; who waits for its end waits by this."""
     heirs: tuple[str, ...]
     """Names of the other controllers that may put the next record. Each must promise to wait before the holder may go
     on without the store."""
     released: bool = False
-    """Nobody answers: an heir may claim at once."""
+    """No site answers: an heir may claim at once."""
     to: str = ""
     """Of a released group: the site that should claim it first."""
 
@@ -140,7 +140,7 @@ class View(NamedTuple):
     spoken: float = NEVER
     """The latest deadline that the switches were given."""
     speaking: bool = False
-    """They were given one and not told since to be silent, nor did it pass."""
+    """They were given one, no Silence followed, and it has not passed."""
     tried: float = NEVER
     """When a put was sent last."""
     promised: float = NEVER

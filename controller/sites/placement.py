@@ -5,7 +5,7 @@
     orders of operators ───┤                       └─► wish ─► lease.poll: HOLD, LEAVE to, FOLLOW
     unsynced of each site ─┘
 
-A move that nobody is forced to waits until the connections are safe at the other site; a failover does not. The leases
+A move of a group that is served well waits until the connections are safe at the other site; a failover does not. The leases
 decide who owns: sites that disagree here put at worst one after the other.
 """
 
@@ -50,7 +50,7 @@ class OrderKind(StrEnum):
     PIN = "pin"
     """Leave it there, whatever the list prefers and even if the site is not fit."""
     DRILL = "drill"
-    """As MOVE, until ``until``: whoever runs the drill may die."""
+    """As MOVE, until ``until``: the program that runs the drill may die."""
 
 
 class Order(NamedTuple):

@@ -5,7 +5,11 @@
     until = t + authority  ◄── Reply from all ── no put until its clock shows ``wait`` more
 
 A promise is to its giver what a renewal that arrives is to an observer, so the same times and clock rates hold. The
-record names its heirs, and no other controller may put the next one: whoever could claim is asked.
+record names its heirs, and no other controller may put the next one: all that could claim are asked.
+
+Two sites without a witness lose the quorum with either of them: the owner goes on while the other site is heard, and a
+site that dies is not replaced until an operator confirms its death (``lease.force``), since from afar it looks like a
+cut. With a witness the same holds while two of the three are cut off from each other.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ def heirs(
     """Whom the next record should name. ``controllers``: all that are configured, by the sites that may own the group.
 
     Those that are heard, so that one that is away does not end a promise. Of another site always one at least, as
-    ``before`` named it or all, so that somebody can take over. A controller of the own site that was away is named
+    ``before`` named it or all, so that one can take over. A controller of the own site that was away is named
     again when it is heard.
     """
     found: set[str] = set()

@@ -46,7 +46,7 @@ class Span:
     since: float
     until: float
     fence: float = TIMES.fence
-    """For which they may go on: nothing, if they were told to be silent."""
+    """For which they may go on: nothing, after a Silence."""
 
 
 @dataclass

@@ -61,19 +61,19 @@ class TwoOwners(Exception):
 def walk(seed: int, steps: int, size: Size = LARGE, odds: Mapping[str, float] = EVERYTHING) -> Walked:
     """So many events. Raises TwoOwners."""
     chance, model, walked = random.Random(seed), Model(size), Walked()
-    world, told, last = model.new(), list[str](), set[int]()
+    world, played, last = model.new(), list[str](), set[int]()
     for _ in range(steps):
         by_kind: dict[str, list[Event]] = {}
         for each in model.events(world, dict.fromkeys(odds, 1)):
             by_kind.setdefault(each.kind, []).append(each)
         kinds = [kind for kind in by_kind if odds.get(kind)]
         event = chance.choice(by_kind[chance.choices(kinds, [odds[each] for each in kinds])[0]])
-        told.append(str(event))
+        played.append(str(event))
         walked.events[event.kind] += 1
         try:
             world = model.play(world, event)
         except Broken as broken:
-            raise TwoOwners(f"seed {seed}, event {len(told)}: {broken}\n    {' '.join(told)}") from None
+            raise TwoOwners(f"seed {seed}, event {len(played)}: {broken}\n    {' '.join(played)}") from None
         if now := answering(world, size):
             walked.owners += now != last
             last = now

@@ -98,7 +98,7 @@ def test_an_owner_that_is_replaced_silences_its_switches() -> None:
     assert not lease.holding(view, 10.2)
 
 
-def test_an_owner_whom_nobody_could_replace_needs_no_store() -> None:
+def test_an_owner_whom_no_other_could_replace_needs_no_store() -> None:
     """A group with one site and one controller."""
     view, _ = lease.observed(lease.born(ME), TIMES, 0.0, 5, _record(OTHER))
     alone = Wish(Want.HOLD)

@@ -62,7 +62,7 @@ def _decide(
 def test_each_condition_alone_makes_a_site_unfit_and_says_its_value(
     change: dict[str, object], name: Name, value: str
 ) -> None:
-    report = SiteReport(**{**vars(GOOD), **change})  # type: ignore[arg-type]
+    report = SiteReport(**{**vars(GOOD), **change})
     (lack,) = Fitness(judge(report, owner=False)).lacks
     assert (lack.name, lack.value) == (name, value)
 
