@@ -5,8 +5,8 @@
     orders of operators ───┤                       └─► wish ─► lease.poll: HOLD, LEAVE to, FOLLOW
     unsynced of each site ─┘
 
-A move of a group that is served well waits until the connections are safe at the other site; a failover does not. The leases
-decide who owns: sites that disagree here put at worst one after the other.
+A move of a group that is served well waits until the connections are safe at the other site; a failover does not.
+The leases decide who owns: sites that disagree here put at worst one after the other.
 """
 
 from __future__ import annotations

@@ -119,6 +119,16 @@ def test_the_next_poll_is_always_ahead_and_never_far(at: float, later: float) ->
     assert now < lease.due(view, TIMES, now) <= now + TIMES.renew
 
 
+def test_a_forced_owner_falls_silent_when_it_hears_the_other_site() -> None:
+    view, _ = lease.observed(lease.born(ME), TIMES, 0.0, 5, _record(OTHER))
+    view, _ = lease.force(view, TIMES, 10.0)
+    view, actions = lease.poll(view, TIMES, 10.0 + WAIT, HOLD)
+    assert [each for each in actions if isinstance(each, Speak)]
+    view, actions = lease.poll(view, TIMES, 10.1 + WAIT, HOLD, {"west"})
+    assert isinstance(actions[0], Silence)
+    assert not lease.holding(view, 10.1 + WAIT)
+
+
 def test_a_record_is_read_as_it_was_written() -> None:
     record = _record(ME)._replace(released=True, to="west")
     assert Record.decode("owner/x", record.encode()) == record

@@ -143,6 +143,15 @@ def test_a_pin_holds_whatever_happens() -> None:
     assert (made.site, made.cause) == ("west", Cause.PINNED)
 
 
+def test_an_order_for_a_site_that_may_not_own_is_no_order() -> None:
+    assert _decide("east", FIT, FIT, order=Order(OrderKind.PIN, "north")).cause is Cause.HOME
+
+
+def test_a_substitute_says_what_the_home_lacks() -> None:
+    made = _decide("west", UNFIT, FIT)
+    assert (made.site, made.cause, made.text) == ("west", Cause.NEXT, "east: lbs: 0 of 2")
+
+
 def test_a_drill_ends_by_itself() -> None:
     order = Order(OrderKind.DRILL, "west", until=1100.0)
     made = _decide("east", FIT, FIT, order=order)
