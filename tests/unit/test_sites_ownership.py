@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import random
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,9 @@ from hypothesis import strategies as st
 
 from controller.sites import guards
 from tests.ownership.explore import explore, parse, replay
+from tests.ownership.instances import INSTANCES, Instance
+from tests.ownership.key import Key, Keys
+from tests.ownership.model import Model
 from tests.ownership.mutations import MUTATIONS
 from tests.ownership.parts import Broken, Size
 from tests.ownership.sequences import HELD, PEERS, SEQUENCES, Sequence
@@ -54,6 +58,19 @@ def test_promises_hold_in_every_order_soon_after_the_store_is_lost() -> None:
     assert not found.sequence, (found.why, " ".join(map(str, found.sequence)))
     with MUTATIONS["a promise by equal clocks"].applied():
         assert explore(PEERS, {}, limit=5_000, after=HELD + " tick:1:2 tick:1:2 poll:0").sequence
+
+
+@pytest.mark.parametrize("instance", INSTANCES, ids=lambda each: each.what.replace(" ", "-"))
+def test_worlds_that_the_search_takes_for_equal_lead_to_equal_worlds(instance: Instance) -> None:
+    model, keys, chance = Model(instance.size), Keys(instance.size), random.Random(1)
+    known: dict[Key, set[tuple[str, Key]]] = {}
+    for _ in range(4):
+        world = replay(instance.size, parse(instance.after))
+        for _ in range(30):
+            events = list(model.events(world, dict.fromkeys(instance.budget, 1)))
+            later = {(event.kind, keys.of(model.play(world, event))) for event in events}
+            assert known.setdefault(keys.of(world), later) == later
+            world = model.play(world, chance.choice(events))
 
 
 @given(st.integers(0, 1 << 32), st.sampled_from([LARGE, LAGGING, THREE]))
