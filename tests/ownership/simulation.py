@@ -46,7 +46,7 @@ class Span:
     since: float
     until: float
     fence: float = TIMES.fence
-    """For which they may go on: nothing, after a Silence."""
+    """For which they may go on: no longer than to a Silence."""
 
 
 @dataclass
@@ -305,8 +305,8 @@ class Simulation:
 
     def _silence(self, node: Node, number: int) -> None:
         for span in self.spans:
-            if span.node == node.name and span.until > self.now:
-                span.until, span.fence = self.now, 0.0
+            if span.node == node.name and span.until + span.fence > self.now:
+                span.until, span.fence = min(span.until, self.now), max(0.0, self.now - span.until)
         self.at(self.now + SWITCH, partial(self._deliver, node, partial(self._confirmed, node, number)))
 
     def _confirmed(self, node: Node, number: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from controller.sites.lease import Want, Wish
@@ -70,6 +70,24 @@ def _happens(world: Simulation, fault: Fault) -> None:
         world.sever(fault.node, fault.other)
 
 
+@example(  # a release after the deadline, confirmed by switches that might have answered for longer
+    [
+        Fault(0.0, "stop", "a1", "a1"),
+        Fault(0.95, "stop", "b1", "a1"),
+        Fault(0.58, "leave", "b1", "a1"),
+        Fault(0.0, "well", "b1", "a1"),
+    ],
+    (0.999, 0.999, 0.999, 0.999),
+)
+@example(  # the only controllers that hear everything are no heirs
+    [
+        Fault(0.0, "stop", "a1", "a1"),
+        Fault(0.0, "stop", "b1", "a1"),
+        Fault(0.0, "lead", "a2", "a1"),
+        Fault(0.5, "stop", "a1", "a1"),
+    ],
+    (1.0, 1.0, 1.0, 1.0),
+)
 @settings(max_examples=50)
 @given(st.lists(FAULTS, max_size=25), st.tuples(RATES, RATES, RATES, RATES))
 def test_never_two_owners_and_one_again_when_faults_are_over(
