@@ -88,7 +88,7 @@ def _happens(world: Simulation, fault: Fault) -> None:
     ],
     (1.0, 1.0, 1.0, 1.0),
 )
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.lists(FAULTS, max_size=25), st.tuples(RATES, RATES, RATES, RATES))
 def test_never_two_owners_and_one_again_when_faults_are_over(
     faults: list[Fault], rates: tuple[float, float, float, float]
