@@ -28,6 +28,7 @@ from controller.core.holding import Holdings
 from controller.core.intents import Intents, follow_file
 from controller.core.journal import Journal, QueuedSink
 from controller.core.openflow_reports import OpenFlowReports
+from controller.core.ordering import Ordering
 from controller.core.ownership import Ownership
 from controller.core.p4_reports import P4Reports
 from controller.core.pinning import Pinning
@@ -117,8 +118,9 @@ class App:
         )
         self.presence = presence = Presence(state.absent, state.admitted, state.intent, journal, clock)
         self.pinning = pinning = Pinning(pins, state.committed, fleet.wake)
+        self.ordering = Ordering(state.orders, state.intent, journal)
         self.ownership = ownership = Ownership(
-            state.owners, state.intent, state.tables, lambda: state.revision, journal, clock
+            state.owners, state.orders, state.intent, state.tables, lambda: state.revision, journal, clock
         )
         ownership.silent = self._silent
         make = health or partial(_health, journal, clock)
@@ -234,7 +236,7 @@ class App:
             if status is not None:
                 group.create_task(self._show(status))
             if control is not None:
-                orders = commands(self.pools, self.state.commit)
+                orders = commands(self.pools, self.ordering, self.state.commit)
                 group.create_task(ControlSocket(control, orders, self.journal).run())
 
     async def prepare(self) -> None:
@@ -254,6 +256,7 @@ class App:
             Sources(
                 self.state,
                 self.fleet,
+                self.ownership,
                 self.presence,
                 self.rollout,
                 self.pinning,

@@ -146,6 +146,53 @@ def rehash(
     raise typer.Exit(begin(state, pool, "plan" if plan else "cancel" if cancel else "begin"))
 
 
+State = Annotated[
+    Path,
+    typer.Option("--state", metavar="FILE", help="The SQLite file that the controller was started with."),
+]
+
+
+@app.command()
+def move(
+    vip: Annotated[
+        str, typer.Argument(metavar="VIP", help="A VIP, or a virtual MAC; all VIPs of one MAC move.")
+    ],
+    site: Annotated[
+        str | None,
+        typer.Argument(metavar="SITE", help="One of its owners.", show_default="where the intent has it"),
+    ] = None,
+    state: State = Path("evenkeel.db"),
+) -> None:
+    """Own VIP at SITE until this is withdrawn, by the same command without SITE."""
+    from controller.cli.ordering import move as order
+
+    raise typer.Exit(order(state, vip, site))
+
+
+sites = typer.Typer(add_completion=False, no_args_is_help=True)
+app.add_typer(sites, name="site", help="Take a site out of service for maintenance, and back.")
+
+
+@sites.command()
+def drain(
+    site: Annotated[str, typer.Argument(metavar="SITE", help="A site.")], state: State = Path("evenkeel.db")
+) -> None:
+    """Own nothing at SITE: its VIPs go to the next of their owners."""
+    from controller.cli.ordering import site as order
+
+    raise typer.Exit(order(state, site, "drain"))
+
+
+@sites.command()
+def undrain(
+    site: Annotated[str, typer.Argument(metavar="SITE", help="A site.")], state: State = Path("evenkeel.db")
+) -> None:
+    """Own at SITE again what is at home there."""
+    from controller.cli.ordering import site as order
+
+    raise typer.Exit(order(state, site, "undrain"))
+
+
 def main() -> None:
     """Entry point of the console command."""
     gc.set_threshold(*COLLECT)

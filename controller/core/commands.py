@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from controller.core.ordering import Ordering
 from controller.core.pools import Pools
 from controller.plan.spreads import RehashRefused
 from controller.plan.writer import HandoverRefused
-from controller.sites.base import GuardFailed, StoreError
+from controller.sites.base import StoreError
+from controller.sites.orders import OrderRefused
 
 Arguments = Mapping[str, str]
 """By parameter name; optional ones may be missing."""
 Result = Mapping[str, object]
 """What JSON can hold."""
-
-
-REHASH_ACTIONS = ("begin", "plan", "cancel")
-"""What ``rehash`` may be asked."""
 
 
 class CommandRefused(Exception):
@@ -68,35 +67,65 @@ class Command:
         return {name: value for name, value in given.items() if isinstance(value, str)}
 
 
-def commands(pools: Pools, commit: Callable[[], Awaitable[int]]) -> tuple[Command, ...]:
-    """All commands. ``commit``: stores what has changed and returns the revision; raises StoreError, GuardFailed."""
+class _Operator:
+    """What carries commands out."""
 
-    async def stored() -> int:
+    def __init__(self, pools: Pools, ordering: Ordering, commit: Callable[[], Awaitable[int]]) -> None:
+        self._pools = pools
+        self._ordering = ordering
+        self._commit = commit
+
+    async def failback(self, given: Arguments) -> Result:
+        with _refusing():
+            writer = self._pools.hand_over(given["pool"], given.get("backend"))
+        return {"writer": writer, "revision": await self._stored()}
+
+    async def rehash(self, given: Arguments) -> Result:
+        action = _one_of(given.get("action", "begin"), ("begin", "plan", "cancel"), "rehash")
+        if action == "cancel":
+            with _refusing():
+                self._pools.cancel_rehash(given["pool"])
+            return {"revision": await self._stored()}
+        with _refusing():
+            plan = [each._asdict() for each in self._pools.rehash(given["pool"], carry_out=action == "begin")]
+        return {"plan": plan, "revision": await self._stored()}
+
+    async def move(self, given: Arguments) -> Result:
+        with _refusing():
+            vips = self._ordering.move(given["vip"], given.get("site"))
+        return {"vips": list(vips), "revision": await self._stored()}
+
+    async def site(self, given: Arguments) -> Result:
+        drains = _one_of(given["action"], ("drain", "undrain"), "site") == "drain"
+        with _refusing():
+            (self._ordering.drain if drains else self._ordering.undrain)(given["site"])
+        return {"revision": await self._stored()}
+
+    async def _stored(self) -> int:
         try:
-            return await commit()
-        except (StoreError, GuardFailed) as error:
+            return await self._commit()
+        except StoreError as error:
             raise NotStored(str(error)) from error
 
-    async def failback(given: Arguments) -> Result:
-        try:
-            writer = pools.hand_over(given["pool"], given.get("backend"))
-        except HandoverRefused as error:
-            raise CommandRefused(str(error)) from error
-        return {"writer": writer, "revision": await stored()}
 
-    async def rehash(given: Arguments) -> Result:
-        action = given.get("action", "begin")
-        if action not in REHASH_ACTIONS:
-            raise CommandRefused(f'"action" of rehash is "{action}", write {", ".join(REHASH_ACTIONS)}')
-        try:
-            if action == "cancel":
-                pools.cancel_rehash(given["pool"])
-                return {"revision": await stored()}
-            plan = [each._asdict() for each in pools.rehash(given["pool"], carry_out=action == "begin")]
-        except RehashRefused as error:
-            raise CommandRefused(str(error)) from error
-        return {"plan": plan, "revision": await stored()}
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """What parts refuse is what the command is refused for."""
+    try:
+        yield
+    except (HandoverRefused, RehashRefused, OrderRefused) as error:
+        raise CommandRefused(str(error)) from error
 
+
+def _one_of(action: str, known: tuple[str, ...], command: str) -> str:
+    if action not in known:
+        raise CommandRefused(f'"action" of {command} is "{action}", write {" or ".join(known)}')
+    return action
+
+
+def commands(pools: Pools, ordering: Ordering, commit: Callable[[], Awaitable[int]]) -> tuple[Command, ...]:
+    """All commands. ``commit``: stores what has changed and returns the revision; raises StoreError, GuardFailed."""
+    operator = _Operator(pools, ordering, commit)
     return (
         Command(
             "failback",
@@ -107,7 +136,7 @@ def commands(pools: Pools, commit: Callable[[], Awaitable[int]]) -> tuple[Comman
                     "backend", "who takes over; without it the most preferred one that is up", optional=True
                 ),
             ),
-            failback,
+            operator.failback,
         ),
         Command(
             "rehash",
@@ -116,6 +145,21 @@ def commands(pools: Pools, commit: Callable[[], Awaitable[int]]) -> tuple[Comman
                 Parameter("pool", "a pool with TCP listeners"),
                 Parameter("action", "begin (without it), plan or cancel", optional=True),
             ),
-            rehash,
+            operator.rehash,
+        ),
+        Command(
+            "move",
+            "Own a VIP, and all others of its MAC, at a site until this is withdrawn.",
+            (
+                Parameter("vip", "a VIP, or a virtual MAC"),
+                Parameter("site", "one of its owners; without it: where the intent has it", optional=True),
+            ),
+            operator.move,
+        ),
+        Command(
+            "site",
+            "Drain a site: it owns nothing; or undrain it.",
+            (Parameter("site", "a site"), Parameter("action", "drain or undrain")),
+            operator.site,
         ),
     )

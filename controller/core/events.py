@@ -205,8 +205,20 @@ SERVICE: Mapping[str, Event] = {
         "A removed listener has drained: it is removed from the switches.",
         (Field("listener", str, "The listener."),),
     ),
+    "ordered": Event(
+        "An operator moved VIPs, or withdrew that.",
+        (
+            Field("vips", list[str], "All VIPs of the group."),
+            Field("site", str | None, "Where they are to be owned; null: where the intent has them."),
+        ),
+    ),
+    "site_drained": Event(
+        "An operator drained a site: it owns nothing until it is undrained.",
+        (Field("site", str, "The site."),),
+    ),
+    "site_undrained": Event("An operator ended that.", (Field("site", str, "The site."),)),
     "vip_moves": Event(
-        "The home of a VIP is another site: its former owner's switches are made silent first.",
+        "A VIP belongs to another site: its former owner's switches are made silent first.",
         (
             Field("vip", str, "The VIP."),
             Field("site", str, "Its new home."),

@@ -1,6 +1,6 @@
-"""Which site owns each VIP: its home, the first of ``owners``, as long as no lease decides otherwise. Owns ``owners``.
+"""Which site owns each VIP: where its group belongs by the intent and by orders. Owns ``owners``.
 
-    home changes ─► nobody owns it ─► former owner's switches are silent, or its authority has ended ─► new home owns it
+    it belongs elsewhere ─► nobody owns it ─► its switches there are silent, or authority has ended ─► the next one owns it
 
 Two sites never answer at one moment: the former one's switches have taken back what answers before the new one is
 given anything. One that cannot be reached stops by itself when its authority ends.
@@ -15,6 +15,9 @@ from controller.clock import Clock
 from controller.core.cells import Cell, Readable
 from controller.core.journal import Journal
 from controller.plan.tables import Tables, served
+from controller.sites.groups import mac_groups
+from controller.sites.orders import Orders, place
+from controller.sites.placement import Decision
 from controller.spec.types import Intent
 
 LOOK = 0.02
@@ -28,6 +31,7 @@ class _Leaving(NamedTuple):
     """A VIP that a site gives up."""
 
     site: str
+    """Empty: some site that the intent names for it."""
     since: float
     revision: int
     """Of the last commit in which it owned the VIP, or an older one."""
@@ -41,6 +45,7 @@ class Ownership:
     def __init__(
         self,
         owners: Cell[Mapping[str, str]],
+        orders: Readable[Orders],
         intent: Readable[Intent],
         tables: Readable[Tables],
         revision: Callable[[], int],
@@ -49,6 +54,7 @@ class Ownership:
     ) -> None:
         """``revision``: of the last commit."""
         self._owners = owners
+        self._orders = orders
         self._intent = intent
         self._tables = tables
         self._revision = revision
@@ -60,7 +66,12 @@ class Ownership:
         self.silent: Callable[[str, str, int], bool] = lambda _vip, _site, _revision: False
         """Whether all switches of a site are known to have taken back their answers for a VIP, since they follow plans
         that are newer than a revision; set by the one who assembles."""
-        for cell in (intent, tables):
+        now = clock.now()
+        for vip in served(intent.value, tables.value).vips:
+            if vip.name not in owners.value:  # the controller before ended amid its move
+                until = now + vip.authority + LATE
+                self._leaving[vip.name] = _Leaving("", now, revision(), until)
+        for cell in (intent, tables, orders):
             cell.subscribe(self._follow)
         self._follow()
 
@@ -73,9 +84,7 @@ class Ownership:
         now = self._clock.now()
         self._next = now + LOOK
         arrived = {
-            name: one
-            for name, one in self._leaving.items()
-            if now >= one.until or self.silent(name, one.site, one.revision)
+            name: one for name, one in self._leaving.items() if now >= one.until or self._silent(name, one)
         }
         for name in arrived:
             del self._leaving[name]
@@ -88,18 +97,33 @@ class Ownership:
                 ms = round(1000 * (now - one.since), 1)
                 self._journal.event("vip_moved", vip=name, site=to, former=one.site, unowned_ms=ms)
 
+    def _silent(self, name: str, one: _Leaving) -> bool:
+        vips = served(self._intent.value, self._tables.value).vips
+        sites = [one.site] if one.site else next((vip.owners for vip in vips if vip.name == name), ())
+        return all(self.silent(name, site, one.revision) for site in sites)
+
+    def decisions(self) -> Mapping[str, Decision]:
+        """Where each VIP belongs, and why."""
+        intent, owners = served(self._intent.value, self._tables.value), self._owners.value
+        return {
+            vip: decision
+            for group in mac_groups(intent)
+            for decision in (place(group, self._orders.value, owners.get(group.vips[0], "")),)
+            for vip in group.vips
+        }
+
     def _follow(self) -> None:
         vips = served(self._intent.value, self._tables.value).vips
-        now, before = self._clock.now(), self._owners.value
+        now, before, belongs = self._clock.now(), self._owners.value, self.decisions()
         owners: dict[str, str] = {}
         for vip in vips:
-            owner, home = before.get(vip.name), vip.owners[0]
+            owner, home = before.get(vip.name), belongs[vip.name].site
             if owner not in (None, home):
                 assert owner is not None
                 until = now + vip.authority + LATE
                 self._leaving[vip.name] = _Leaving(owner, now, self._revision(), until)
                 self._journal.event("vip_moves", vip=vip.name, site=home, former=owner)
-            elif vip.name not in self._leaving:
+            elif vip.name not in self._leaving and home:
                 owners[vip.name] = home
         self._leaving = {name: one for name, one in self._leaving.items() if name in {v.name for v in vips}}
         self._owners.put(owners)

@@ -13,6 +13,7 @@ from controller.core.fences import Fences, FenceStatus
 from controller.core.fleet import Fleet
 from controller.core.hello import Hellos, LinkStatus
 from controller.core.intents import Intents
+from controller.core.ownership import Ownership
 from controller.core.pinning import Pinning
 from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
@@ -137,6 +138,18 @@ class ListenerStatus:
 
 
 @dataclass(frozen=True)
+class VipStatus:
+    """Who answers for a VIP."""
+
+    owner: str | None
+    """The site; null: none, while it moves."""
+    belongs: str
+    """The site where it should be; empty: none can have it."""
+    why: str
+    """In words."""
+
+
+@dataclass(frozen=True)
 class AtRisk:
     """What would be lost if the worst happened now."""
 
@@ -171,6 +184,10 @@ class Snapshot:
     """Datapath ids that are connected and that the intent does not name."""
     pools: Mapping[str, PoolStatus]
     """By key: pool/protocol, or "listener pool/protocol" for a listener's own."""
+    vips: Mapping[str, VipStatus]
+    """By name."""
+    drained_sites: tuple[str, ...]
+    """Sites that operators took out of service: they own nothing."""
     listeners: Mapping[str, ListenerStatus]
     """By name."""
     pins: int
@@ -203,6 +220,7 @@ class Sources:
 
     state: State
     fleet: Fleet
+    ownership: Ownership
     presence: Presence
     rollout: Rollout
     pinning: Pinning
@@ -238,6 +256,8 @@ def snapshot(of: Sources) -> Snapshot:
         switches=_switches(of, world),
         strangers=tuple(sorted(of.strangers())),
         pools={key: _pool(of, key, pool, rules) for key, pool in world.pools.items()},
+        vips=_vips(of),
+        drained_sites=tuple(sorted(of.state.orders.value.drained)),
         listeners=_listeners(of, world),
         pins=of.pinning.count,
         unsynced=of.pinning.unsynced(of.fleet.unsynced_version(Role.LB)),
@@ -336,6 +356,14 @@ def _rehash(of: Sources, key: str, pool: PoolState) -> tuple[str, float | None]:
         return "", None
     found = rehash.waits(pool.tracking, pool.rehash, of.helds(key), of.clock.now(), _memory(of, key))
     return found.why, None if found.seconds is None else round(found.seconds, 1)
+
+
+def _vips(of: Sources) -> dict[str, VipStatus]:
+    owners = of.state.owners.value
+    return {
+        vip: VipStatus(owners.get(vip), decision.site, decision.text)
+        for vip, decision in of.ownership.decisions().items()
+    }
 
 
 def _memory(of: Sources, key: str) -> float:

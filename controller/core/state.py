@@ -26,6 +26,7 @@ from controller.plan.pool import UNCONFIRMED, Health
 from controller.plan.tables import Retained, Tables, Verdicts, later
 from controller.plan.turns import Turn
 from controller.sites.base import Batch, Guard, GuardFailed, Loaded, Store, StoreError
+from controller.sites.orders import Orders
 from controller.spec.codec import decode, encode
 from controller.spec.types import Intent, Pool
 from p4src.spec import Secret
@@ -67,8 +68,10 @@ class State:
         begun to wait for is not among them, one that was gone before we restarted is."""
         self.dead_links: Cell[Links] = Cell("dead_links", found.links())
         """Ports (switch, number) to other P4 switches behind which hellos get lost."""
-        self.owners: Cell[Mapping[str, str]] = Cell("owners", {})
+        self.owners: Cell[Mapping[str, str]] = Cell("owners", found.owners())
         """VIP -> site that owns it."""
+        self.orders: Cell[Orders] = Cell("orders", found.orders())
+        """What operators asked of ownership."""
         self.term: Cell[int] = Cell("term", found.number("term"))
         """Claims switches; a greater one comes before any that they have seen."""
         self.secret = found.secret()
@@ -150,6 +153,7 @@ class State:
             self.absent,
             self.dead_links,
             self.owners,
+            self.orders,
             self.term,
         )
 
@@ -183,6 +187,7 @@ class State:
             ("absent", self.absent.value),
             ("dead_links", self.dead_links.value),
             ("owners", self.owners.value),
+            ("orders", self.orders.value),
         ):
             out[name] = (value, partial(_json, value))
         intent = self.intent.value
@@ -295,6 +300,12 @@ class _Stored:
 
     def links(self) -> Links:
         return self._read("dead_links", _links, frozenset())
+
+    def owners(self) -> Mapping[str, str]:
+        return self._read("owners", json.loads, {})
+
+    def orders(self) -> Orders:
+        return self._read("orders", partial(_value, Orders), Orders())
 
     def number(self, name: str) -> int:
         return self._read(name, int, 0)

@@ -9,25 +9,31 @@ from ipaddress import ip_address
 from controller.core.cells import Cell
 from controller.core.ownership import LATE, LOOK, Ownership
 from controller.plan.tables import Tables
+from controller.sites.orders import Orders
 from controller.spec.types import Intent, Site, Vip
 from tests.fakes.core import SetClock, journal
 
 SHOP = Vip("shop", ip_address("10.0.0.100"), "02:45:56:00:01:01", ("east", "west"), (), authority=6.0)
-API = replace(SHOP, name="api", address=ip_address("10.0.0.101"), owners=("west", "east"))
+API = replace(
+    SHOP, name="api", address=ip_address("10.0.0.101"), mac="02:45:56:00:01:02", owners=("west", "east")
+)
 
 
 class Sites:
     """Two sites, two VIPs, and what is known of the switches."""
 
-    def __init__(self) -> None:
+    def __init__(self, stored: Mapping[str, str] | None = None) -> None:
         self.clock, (self.journal, self.said) = SetClock(), journal()
         self.intent = Cell("intent", Intent((Site("east"), Site("west")), (), (), (SHOP, API)))
-        self.cell: Cell[Mapping[str, str]] = Cell("owners", {})
+        self.cell: Cell[Mapping[str, str]] = Cell(
+            "owners", {"shop": "east", "api": "west"} if stored is None else stored
+        )
         self.revision = 7
         self.silent: set[tuple[str, str, int]] = set()
         tables = Cell("tables", Tables())
+        self.orders = Cell("orders", Orders())
         self.ownership = Ownership(
-            self.cell, self.intent, tables, lambda: self.revision, self.journal, self.clock
+            self.cell, self.orders, self.intent, tables, lambda: self.revision, self.journal, self.clock
         )
         self.ownership.silent = lambda *asked: asked in self.silent
 
@@ -97,3 +103,38 @@ def test_another_edit_changes_nothing_about_a_move_that_goes_on() -> None:
     assert it.cell.value == {"api": "west"}
     it.silent.add(("shop", "east", 7))
     assert it.look()["shop"] == "west"
+
+
+def test_an_order_moves_the_vips_of_a_mac_and_its_withdrawal_brings_them_home() -> None:
+    it = Sites()
+    it.orders.put(Orders({SHOP.mac: "west"}))
+    assert it.cell.value == {"api": "west"}
+    it.silent.add(("shop", "east", 7))
+    assert it.look() == {"shop": "west", "api": "west"}
+    it.orders.put(Orders())
+    it.silent.add(("shop", "west", 7))
+    assert it.look() == {"shop": "east", "api": "west"}
+
+
+def test_a_drained_site_owns_nothing_and_gets_back_what_is_at_home_there() -> None:
+    it = Sites()
+    it.silent |= {("shop", "east", 7), ("shop", "west", 7)}
+    it.orders.put(Orders(drained=frozenset({"east"})))
+    assert it.look() == {"shop": "west", "api": "west"}
+    assert it.ownership.decisions()["shop"].text == "east: drained"
+    it.orders.put(Orders())
+    assert it.look() == {"shop": "east", "api": "west"}
+
+
+def test_a_controller_that_starts_again_amid_a_move_waits_for_the_former_owner_too() -> None:
+    it = Sites({"api": "west"})
+    assert it.look() == {"api": "west"}
+    it.silent |= {("shop", "east", 7), ("shop", "west", 7)}
+    assert it.look() == {"shop": "east", "api": "west"}
+
+
+def test_a_home_that_changed_while_no_controller_ran_is_a_move() -> None:
+    it = Sites({"shop": "west", "api": "west"})
+    assert it.cell.value == {"api": "west"}
+    it.silent.add(("shop", "west", 7))
+    assert it.look() == {"shop": "east", "api": "west"}
