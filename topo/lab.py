@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.spec.kinds import KINDS, Protocol
-from topo import hostprograms, intent, model, netns, ovs, process, state, wires
+from topo import hostprograms, intent, labstatus, model, netns, ovs, process, state, wires
 from topo.errors import LabError
 from topo.plan import P4RUNTIME_PORT, Fabric, Host, plan
 from topo.relay import BACK, FORTH
@@ -215,46 +215,7 @@ class Lab:
 
     def status(self) -> dict[str, Any]:
         """What lives: {"lab", "tso", "nodes": {name: {...}}, "links": {"a-b": up}}."""
-        nodes: dict[str, dict[str, Any]] = {}
-        carriers = {node: wires.links(self.spaces[node]) for node in self.fabric.switches}
-        for name, switch in self.switches.items():
-            running = switch.running()
-            nodes[name] = {
-                "kind": "switch",
-                "type": switch.switch.kind,
-                "roles": list(switch.switch.roles),
-                "id": switch.switch.id,
-                "control": str(switch.switch.control),
-                "running": running,
-                "neighbours": switch.liveness() if running else {},
-            }
-        for host in self.fabric.hosts.values():
-            nodes[host.name] = {
-                "kind": host.kind,
-                "at": host.attach,
-                "mac": host.mac,
-                "addresses": [str(address.ip) for address in host.addresses],
-            }
-            if host.kind == "server":
-                nodes[host.name]["running"] = any(
-                    each.alive for each in process.recall(self._pids, host.name)
-                )
-        links = {
-            f"{one}-{other}": carriers[one].get(other, False) and carriers[other].get(one, False)
-            for one, other in self.fabric.links
-        }
-        links |= self.wan.carried()
-        links |= {
-            f"{host.name}-{host.attach}": carriers[host.attach].get(host.name, False)
-            for host in self.fabric.hosts.values()
-        }
-        return {
-            "lab": self.name,
-            "tso": self.fabric.topology.tso,
-            "intent": str(self.intent_path),
-            "nodes": nodes,
-            "links": links,
-        }
+        return labstatus.status(self.path, self.fabric, self.spaces, self.switches, self.wan)
 
     def namespace(self, node: str) -> AbstractContextManager[None]:
         """Be in a node's namespace with this thread: sockets and processes made inside belong there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.lab.balanced import Balanced
-from tests.lab.conftest import why_not
+from tests.lab.conftest import eventually, why_not
 from tests.lab.long_connections import LongConnections
 from topo import process, state
 from topo.lab import Lab
@@ -59,6 +60,16 @@ def move(served: Balanced, vips: tuple[str, ...], *owners: str) -> list[dict[str
     return [served.wait_event("vip_moved", WITHIN, vip=vip, site=owners[0]) for vip in vips]
 
 
+def hears(wire: Recorder, vip: str, site: str) -> None:
+    """Wait until a site claims a VIP, from now on."""
+    since = time.monotonic()
+
+    def heard() -> bool:
+        return any(e.made and (e.vip, e.site) == (vip, site) and e.at > since for e in wire.heard)
+
+    eventually(heard, f"{site} claims {vip}", WITHIN)
+
+
 def owners(findings: Findings, vip: str) -> list[str]:
     """Sites that claimed it, one after the other."""
     return [site for site, _ in groupby(findings.owners[vip])]
@@ -72,14 +83,19 @@ def test_vips_move_and_a_stretch_link_is_cut_and_healed_and_no_connection_breaks
             assert not each.broken()
             each.talk(0.2)
         with Recorder(lab) as wire:
+            hears(wire, "10.0.0.100", "east")
+            hears(wire, "10.0.0.101", "west")
             move(served, EAST, "west", "east")
             move(served, WEST, "east", "west")
             # Each answers from its new home for a while, across the link that stays.
             lab.fail("x1")
             for each in (east, west):
                 each.speak(each.idle)
+            hears(wire, "10.0.0.100", "west")
+            hears(wire, "10.0.0.101", "east")
             lab.heal("x1")
             move(served, EAST, "east", "west")
+            hears(wire, "10.0.0.100", "east")
         for each in (east, west):
             each.hush()
             each.speak()
