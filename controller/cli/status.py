@@ -54,6 +54,7 @@ def _show(console: Console, shown: dict[str, Any]) -> None:
         entries, repairs = str(row.get("entries", "")), str(row.get("repairs", ""))
         switches.add_row(name, _state(row), entries, repairs, row.get("problem", ""))
     console.print(switches)
+    _show_vips(console, shown)
     console.print(*_fences(shown["switches"]), sep="", end="")
     for name, pool in shown["pools"].items():
         console.print(_pool(name, pool, _packets(shown["listeners"], name)))
@@ -66,6 +67,19 @@ def _show(console: Console, shown: dict[str, Any]) -> None:
         f"{risk['pins_refused']} pins refused, "
         f"short memory on {', '.join(risk['memory_short']) or 'no switch'}"
     )
+
+
+def _show_vips(console: Console, shown: dict[str, Any]) -> None:
+    """Who answers for VIPs, where that is not one site for all."""
+    if shown["drained_sites"]:
+        console.print(f"[yellow]drained:[/yellow] {', '.join(shown['drained_sites'])}")
+    rows = shown["vips"]
+    if len({row["owner"] for row in rows.values()} | {row["belongs"] for row in rows.values()}) < 2:
+        return
+    table = Table("VIP", "owner", "belongs to", "why")
+    for name, row in rows.items():
+        table.add_row(name, row["owner"] or "[yellow]none: it moves[/yellow]", row["belongs"], row["why"])
+    console.print(table)
 
 
 def _state(row: dict[str, Any]) -> str:

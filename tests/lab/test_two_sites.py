@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from controller.cli import codes
 from tests.lab.balanced import Balanced
 from tests.lab.conftest import eventually, why_not
 from tests.lab.long_connections import LongConnections
@@ -94,7 +95,9 @@ def test_vips_move_and_a_stretch_link_is_cut_and_healed_and_no_connection_breaks
             hears(wire, "10.0.0.100", "west")
             hears(wire, "10.0.0.101", "east")
             lab.heal("x1")
-            move(served, EAST, "east", "west")
+            assert served.command("site", "drain", "west") == codes.Asked.DONE
+            for vip in EAST:
+                served.wait_event("vip_moved", WITHIN, vip=vip, site="east")
             hears(wire, "10.0.0.100", "east")
         for each in (east, west):
             each.hush()
@@ -107,6 +110,14 @@ def test_vips_move_and_a_stretch_link_is_cut_and_healed_and_no_connection_breaks
     assert owners(found, "10.0.0.100") == ["east", "west", "east"]
     assert owners(found, "10.0.0.101") == ["west", "east"]
     assert all(seconds < WITHIN for seconds in found.longest.values())
+    assert served.command("site", "undrain", "west") == codes.Asked.DONE
+    for vip in EAST:
+        served.wait_event("vip_moved", WITHIN, vip=vip, site="west")
+    assert served.command("move", EAST[0], "east") == codes.Asked.DONE
+    for vip in EAST:
+        served.wait_event("vip_moved", WITHIN, vip=vip, site="east")
+    shown = served.status()["vips"][EAST[0]]
+    assert (shown["belongs"], shown["why"]) == ("east", "to east by an operator")
     move(served, WEST, "west", "east")
 
 

@@ -57,6 +57,8 @@ def shown(at: float) -> dict[str, object]:
                 "panicked": False,
             }
         },
+        "vips": {"shop": {"owner": "east", "belongs": "east", "why": "east is fit"}},
+        "drained_sites": [],
         "pins": 4,
         "unsynced": 1,
         "at_risk": {
@@ -187,3 +189,19 @@ def test_each_fence_is_shown_with_what_is_claimed(tmp_path: Path, capsys: pytest
     out = capsys.readouterr().out
     assert "fence f0 of lb1: claimed for 2.2 s, BFD up for 12 s" in out
     assert "fence f1 of lb1: silent: no authority, but open, BFD down" in out
+
+
+def test_vips_are_shown_where_not_one_site_owns_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = shown(time.time())
+    (tmp_path / "status.json").write_text(json.dumps(state))
+    status(tmp_path / "evenkeel.db", False)
+    assert "belongs to" not in capsys.readouterr().out
+    moving = {"owner": None, "belongs": "west", "why": "east: drained"}
+    state |= {"vips": {"shop": moving}, "drained_sites": ["east"]}
+    (tmp_path / "status.json").write_text(json.dumps(state))
+    status(tmp_path / "evenkeel.db", False)
+    out = capsys.readouterr().out
+    assert "drained: east" in out
+    assert "none: it moves" in out
