@@ -31,6 +31,7 @@ from controller.core.openflow_reports import OpenFlowReports
 from controller.core.ordering import Ordering
 from controller.core.ownership import Ownership
 from controller.core.p4_reports import P4Reports
+from controller.core.pauses import Pauses
 from controller.core.pinning import Pinning
 from controller.core.pools import Pools
 from controller.core.portwatch import PortWatch
@@ -125,6 +126,8 @@ class App:
         ownership.silent = self._silent
         make = health or partial(_health, journal, clock)
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
+        self.pauses = Pauses(self.probing.doubt, journal)
+        pools.check = self.pauses.check
         self.intents = Intents(state.intent, pools, journal, refusals)
         self.ports = PortWatch(state.intent, journal, clock, state.dead_links.value)
         self.hellos = Hellos(
@@ -224,6 +227,7 @@ class App:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.state.run())
             group.create_task(self.fleet.run())
+            group.create_task(self.pauses.run())
             group.create_task(self.timers.run())
             group.create_task(self.probing.run(self._servers_reachable))
             group.create_task(follow_file(self._file, self.intents, self.journal, self.reload))

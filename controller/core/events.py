@@ -106,6 +106,11 @@ PROGRAM: Mapping[str, Event] = {
 }
 
 SERVICE: Mapping[str, Event] = {
+    "paused": Event(
+        "The controller stood still (stopped, suspended, held up): `keep_for` of servers that are down begins again "
+        "with the next probe that fails.",
+        (Field("seconds", float, "For how long."),),
+    ),
     "probing_problem": Event("Probing is disturbed: verdicts stand still.", (_WHY,)),
     "writer": Event(
         "Another backend is the one writer of a pool with `failover`.",

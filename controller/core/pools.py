@@ -66,6 +66,8 @@ class Pools:
         """``helds``: what lb switches have of a state's slots, by its key."""
         self.answers: spreads.Answers = spreads.unlike
         """Whether datapaths hash as we do; set by the one who assembles."""
+        self.check: Callable[[], None] = lambda: None
+        """Called before time decides anything; set by the one who assembles."""
         self._tables = tables
         self._helds = helds
         self._intent = intent
@@ -100,6 +102,7 @@ class Pools:
 
     def step(self) -> None:
         """Bring the tables up to now."""
+        self.check()
         tables, intent = self._tables.value, self._intent.value
 
         def decide(now: float) -> Tables:

@@ -71,6 +71,11 @@ class Probing:
         self._service.set_targets(targets_of(wanted))
         self._keep(self._service.verdicts().values())
 
+    def doubt(self) -> None:
+        """Nothing was heard for a while: what counts from when a server was last known to be down begins again."""
+        self._service.forget_failures()
+        self._keep(self._service.verdicts().values())
+
     def pending(self) -> int:
         """Backends whose first probe is still to come."""
         return len(self._service.pending())

@@ -73,12 +73,16 @@ class Judge:
         self._unasked: dict[str, Unasked] = {}
 
     def seed(self, verdicts: Iterable[Verdict]) -> None:
-        """Begin with what was believed before; call before the first ``set_targets``.
+        """Begin with what was believed before.
 
         That a server is down is not ``confirmed`` before one of our probes fails: it may have come back meanwhile.
         """
         for v in verdicts:
             self._verdicts[v.pool, v.backend] = v if v.up else replace(v, confirmed=math.inf)
+
+    def forget_failures(self) -> None:
+        """Time has passed in which nothing was heard: servers that were down may have come back meanwhile."""
+        self.seed(list(self._verdicts.values()))
 
     def verdicts(self) -> dict[BackendRef, Verdict]:
         """All present verdicts; a backend that is watched but missing here has had no result yet."""

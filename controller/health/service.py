@@ -66,6 +66,10 @@ class HealthService:
         """
         self._judge.seed(verdicts)
 
+    def forget_failures(self) -> None:
+        """Time has passed in which nothing was heard: what is down is so for sure when a probe fails again."""
+        self._judge.forget_failures()
+
     async def start(self) -> None:
         """Start probing; targets may be set before or after. Raises ``OSError`` without a prober process."""
         await self._prober.start()

@@ -1,0 +1,53 @@
+"""Whether the controller itself has stood still: stopped, suspended, or held up. Then it does not know what happened.
+
+    beat ─► beat ─►      (nothing for longer than PAUSE)      ─► check: what servers that are down did meanwhile is open
+
+What acts on time that has passed checks first: in a pause no probe has seen whether a server came back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from controller.core.journal import Journal
+
+BEAT = 0.2
+"""Seconds between two signs of life."""
+PAUSE = 1.5
+"""Seconds without one after which the controller stood still: longer than its longest hold-ups in service."""
+
+
+def since_boot() -> float:
+    """Seconds, those of suspension too."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Pauses:
+    """Beats, and notices when it did not."""
+
+    def __init__(
+        self, doubt: Callable[[], None], journal: Journal, now: Callable[[], float] = since_boot
+    ) -> None:
+        """``doubt``: called after a pause, before anything is decided by the time that has passed."""
+        self._doubt = doubt
+        self._journal = journal
+        self._now = now
+        self._last: float | None = None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self.check()
+            self._last = self._now()
+            await asyncio.sleep(BEAT)
+
+    def check(self) -> None:
+        """Doubt, if there was a pause since the last sign of life. Before ``run`` there is none to miss."""
+        now = self._now()
+        if self._last is None or now - self._last <= PAUSE:
+            return
+        gap, self._last = now - self._last, now
+        self._journal.event("paused", seconds=round(gap, 1))
+        self._doubt()
