@@ -147,11 +147,12 @@ class Scene:
         return replace(self, services=services)._tracked(Tracking.of(self.table.now))
 
     def tracked(self) -> Scene:
-        """The same with every slot tracked: it has moved, and come back."""
+        """The same with every slot tracked: it has moved, and come back, and every switch knows."""
         assert self.tracking is not None
         now = self.tracking.now
         elsewhere = np.where(now == self.backends[0], *self.backends[1::-1]).astype(np.uint16)
-        return self._tracked(move(move(self.tracking, elsewhere), now))
+        back = move(move(self.tracking, elsewhere), now)
+        return self._tracked(advance(back, EVERYTHING, 0.0, self.keep))
 
     def _tracked(self, tracking: Tracking) -> Scene:
         kept = [n for n in self.backends if self.fates.get(n) not in (Fate.MOVE, Fate.RESET)]
