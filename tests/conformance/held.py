@@ -14,6 +14,8 @@ from tests.conformance.target import Wire
 
 _TAIL = 64
 """Octets at the end that tell a fragment, beside its identification: no mode changes either."""
+_HEADERS = {4: 20 + 24, 6: 40 + 8 + 24}
+"""Octets in front that actions change, which were meant for a packet of another kind: addresses, ports, checksums."""
 
 
 class Held:
@@ -29,7 +31,8 @@ class Held:
             packet = read_frame(wire.frame)
             if packet is not None and packet.fragment:
                 whole = packet.whole
-                self._now.add((whole[4:8] if packet.version == 4 else whole[42:48], whole[-_TAIL:]))
+                tail = whole[_HEADERS[packet.version] :][-_TAIL:]
+                self._now.add((whole[4:8] if packet.version == 4 else whole[42:48], tail))
 
     def next_row(self) -> None:
         """What was sent until now is of a row before."""
