@@ -22,6 +22,7 @@ EVENTS = (
 )
 GROUPS = {
     "The controller": events.PROGRAM,
+    "Several controllers": events.LEADING,
     "Intent, pools and servers": events.SERVICE,
     "Switches": events.SWITCHES,
     "Fences of edges": events.FENCES,
