@@ -86,7 +86,7 @@ def _name(where: Where) -> str:
     if name is None:
         name = f"{socket.gethostname()}:{where.state.resolve()}"
     if not name.isprintable() or not 1 <= len(name) <= LONGEST_NAME:
-        raise StoreError(f"--name {name}: write 1 to {LONGEST_NAME} printable characters")
+        raise StoreError(f"--name {name!r}: write 1 to {LONGEST_NAME} printable characters")
     return name
 
 

@@ -70,8 +70,9 @@ def test_of_two_controllers_on_one_prefix_one_leads_and_the_other_takes_over(
             assert shown == {"name": "west", "leader": "east", "store": "", "intent_errors": []}
             assert status(two.state, json_out=False) == codes.Status.STANDS_BY
             two.intent.write_text("vips: 3")
-            (error,) = two.wait_event("intent_refused")["errors"]
-            two.wait(lambda: two.status()["standby"]["intent_errors"] == [error], "the error is shown")
+            errors = two.wait_event("intent_refused")["errors"]
+            assert errors
+            two.wait(lambda: two.status()["standby"]["intent_errors"] == errors, "the error is shown")
             two.intent.write_text(weighs(2))
             two.wait(lambda: two.status()["standby"]["intent_errors"] == [], "no error is shown")
             two.process.send_signal(signal.SIGHUP)
@@ -200,7 +201,7 @@ def test_certificates_without_etcd_are_refused_and_one_state_belongs_to_one_cont
         Chosen(Where(tmp_path / "state.db", None, pem, pem, pem))
     with pytest.raises(StoreError, match="--name is for controllers that share etcd"):
         Chosen(Where(tmp_path / "state.db", name="east"))
-    with pytest.raises(StoreError, match="--name .*: write 1 to 250 printable characters"):
+    with pytest.raises(StoreError, match=r"--name .*: write 1 to 250 printable characters"):
         Chosen(Where(tmp_path / "state.db", "etcd://127.0.0.1:1/x", name="a\nb"))
     where = Where(tmp_path / "state.db", "etcd://127.0.0.1:1/x")
     first = Chosen(where)
