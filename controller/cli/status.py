@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from controller.cli import codes
@@ -41,13 +42,12 @@ def status(state: Path, json_out: bool) -> int:
 
 def _show_standby(console: Console, shown: dict[str, Any]) -> None:
     standby = shown["standby"]
-    console.print(
-        f"{standby['name']} stands by and serves nothing; {standby['leader']} leads", soft_wrap=True
-    )
-    if standby["store"]:
-        console.print(f"[red]the store does not answer:[/red] {standby['store']}", soft_wrap=True)
+    name, leader, store = (escape(standby[key]) for key in ("name", "leader", "store"))
+    console.print(f"{name} stands by and serves nothing; {leader} leads", soft_wrap=True)
+    if store:
+        console.print(f"[red]the store does not answer:[/red] {store}", soft_wrap=True)
     for error in standby["intent_errors"]:
-        console.print(f"[red]would not be taken over:[/red] {error}", soft_wrap=True)
+        console.print(f"[red]would not be taken over:[/red] {escape(error)}", soft_wrap=True)
 
 
 def _show(console: Console, shown: dict[str, Any]) -> None:

@@ -72,7 +72,7 @@ class Balanced:
 
     def controller_ended(self) -> int:
         """Its exit code, once it has ended."""
-        return self._controller.ended()
+        return self._controller.wait()
 
     def stop(self) -> None:
         """End the controller and put the intent back as the lab made it. May be repeated."""

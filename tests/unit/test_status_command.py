@@ -128,7 +128,7 @@ def test_the_one_writer_and_who_waits_for_a_command_are_shown(
 def standing_by(folder: Path, at: float) -> Path:
     """The store's path, the status of a controller that stands by beside it."""
     standby = {
-        "name": "west",
+        "name": "[west]",
         "leader": "east",
         "store": "no member answered",
         "intent_errors": ["x.yaml:1: bad"],
@@ -141,7 +141,7 @@ def test_one_that_stands_by_says_so_and_for_whom(tmp_path: Path, capsys: pytest.
     state = standing_by(tmp_path, time.time())
     assert status(state, json_out=False) == 3
     assert capsys.readouterr().out.splitlines() == [
-        "west stands by and serves nothing; east leads",
+        "[west] stands by and serves nothing; east leads",
         "the store does not answer: no member answered",
         "would not be taken over: x.yaml:1: bad",
     ]

@@ -96,7 +96,7 @@ class Controller:
         assert self._process is not None
         self._process.send_signal(number)
 
-    def ended(self, within: float = END_WITHIN) -> int:
+    def wait(self, within: float = END_WITHIN) -> int:
         """Its exit code, once it has ended. Raises ``subprocess.TimeoutExpired``."""
         assert self._process is not None
         code = self._process.wait(within)
