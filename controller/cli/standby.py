@@ -46,15 +46,16 @@ async def led(
         await _stand_by(lead, holding, waiting)
         # What the former leader has read is no longer the last batch then: it can store nothing more.
         await store.commit({})
-        await serve(lambda: _ended(holding))
+        await serve(lambda: _serving(lead, holding))
     finally:
         holding.cancel()
         await asyncio.wait([holding])
         await lead.release()
 
 
-async def _ended(holding: asyncio.Task[None]) -> None:
+async def _serving(lead: Leadership, holding: asyncio.Task[None]) -> None:
     """Raises what leadership ended by. The task is not this one's to cancel."""
+    lead.serves()
     await asyncio.wait([holding])
     holding.result()
 

@@ -68,6 +68,10 @@ class Leadership:
         """Until this controller leads."""
         await self._won.wait()
 
+    def serves(self) -> None:
+        """The start is over."""
+        self._view = leading.serves(self._view)
+
     async def run(self) -> None:
         """Until cancelled. Raises a group of Deposed. A store that is out of reach ends nothing."""
         async with asyncio.TaskGroup() as group:

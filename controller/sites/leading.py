@@ -29,6 +29,9 @@ KEY = "leader"
 """Name of the register."""
 TIMES = LeaseTimes(renew=0.5, authority=3.0, margin=0.05, fence=0.0)
 """A leader outlasts an election of etcd at its default of 1 s, and a loop that is busy for two seconds."""
+STARTING = 5.0
+"""Times its usual authority that a leader has before it serves: to read and build all of a large fabric keeps it from
+renewing, and two that start must not depose each other for that."""
 SLOW = 2.0
 """Renewals that a read may take, until the store counts as out of reach meanwhile."""
 
@@ -99,6 +102,8 @@ class View(NamedTuple):
     claimed: bool = False
     """A put compares with what is seen."""
     seq: int = 0
+    serving: bool = False
+    """Or it will be in no time, once it leads."""
     until: float = NEVER
     """When authority ends."""
     led: bool = False
@@ -147,7 +152,7 @@ def observed(view: View, now: float, revision: int, leader: Leader | None) -> Vi
         return view._replace(lost=view.lost or (leader if view.led else None), until=NEVER)
     if sent is not None and view.lost is None:
         # An answer that is late extends nothing.
-        return view._replace(until=max(view.until, sent + leader.authority), led=True)
+        return view._replace(until=sent + leader.authority, led=True)
     return view
 
 
@@ -156,6 +161,11 @@ def blind(view: View, now: float) -> View:
     if view.seen is None or view.holds:
         return view
     return view._replace(seen=view.seen._replace(stamp=max(view.seen.stamp, now)))
+
+
+def serves(view: View) -> View:
+    """The start of a controller is over: from now on it is replaced sooner."""
+    return view._replace(serving=True)
 
 
 def slow(times: LeaseTimes, took: float) -> bool:
@@ -175,9 +185,16 @@ def poll(view: View, times: LeaseTimes, now: float) -> tuple[View, Look | Put | 
     view = view._replace(tried=now)
     if view.seen is None or not _may_put(view, times, now):
         return view, Look()
-    leader = Leader(view.name, view.life, view.seq + 1, times.authority)
-    fresh = tuple(each for each in view.attempts if now < each.sent + times.authority)
-    view = view._replace(attempts=(*fresh, Attempt(leader.seq, now)), seq=leader.seq, claimed=True)
+    authority = times.authority * (1.0 if view.serving else STARTING)
+    leader = Leader(view.name, view.life, view.seq + 1, authority)
+    fresh = tuple(each for each in view.attempts if now < each.sent + STARTING * times.authority)
+    view = view._replace(
+        attempts=(*fresh, Attempt(leader.seq, now)),
+        seq=leader.seq,
+        claimed=True,
+        # Others may wait by this put from now on, whether its answer arrives or not.
+        until=min(view.until, now + authority),
+    )
     assert view.seen is not None
     return view, Put(_compared(view.seen), leader)
 

@@ -40,6 +40,7 @@ class One:
         self.alive = True
         self.paused_until = 0.0
         self.turn = -1
+        self.starts = False
 
     def clock(self, real: float) -> float:
         """What its clock shows."""
@@ -59,6 +60,8 @@ class World:
         self.now = 0.0
         self.register = Register()
         self.all: list[One] = []
+        self.start = 0.0
+        """Seconds from when a controller leads until it serves."""
         self.out_of_reach = False
         """The store answers nothing, and takes nothing."""
         self.most = 0
@@ -165,9 +168,15 @@ class World:
     def _told(self, one: One, revision: int, leader: Leader | None) -> None:
         def hear() -> None:
             one.view = leading.observed(one.view, one.clock(self.now), revision, leader)
+            if one.leads(self.now) and not one.starts:
+                one.starts = True
+                self._after(self.start, lambda: self._when_awake(one, lambda: self._serves(one)))
             self._turn(one)
 
         self._when_awake(one, hear)
+
+    def _serves(self, one: One) -> None:
+        one.view = leading.serves(one.view)
 
     def _answered(self, one: One, sent: float, revision: int, leader: Leader | None) -> None:
         if leading.slow(self.times, self.now - sent):

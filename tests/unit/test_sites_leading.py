@@ -18,16 +18,21 @@ WAIT = TIMES.wait(3.0)
 DRIFT = TIMES.drift
 
 
+def born() -> View:
+    """``b``, which needs no time to start."""
+    return leading.serves(leading.born("b", "life-b"))
+
+
 def standing_by(now: float = 100.0) -> View:
     """``b`` has seen that ``a`` leads."""
-    view, first = leading.poll(leading.born("b", "life-b"), TIMES, now)
+    view, first = leading.poll(born(), TIMES, now)
     assert first == Look()
     return leading.observed(view, now, 5, A)
 
 
 def led(now: float = 100.0) -> View:
     """``b`` has claimed what was absent; the answer took 0.1 s."""
-    view = leading.observed(leading.born("b", "life-b"), now, 4, None)
+    view = leading.observed(born(), now, 4, None)
     view, put = leading.poll(view, TIMES, now)
     assert put == Put(0, B)
     return leading.observed(view, now + 0.1, 5, B)
@@ -63,6 +68,18 @@ def test_of_several_puts_without_an_answer_the_one_that_was_carried_out_counts()
     assert leading.leads(seen, 103.49)
 
 
+def test_a_leader_that_starts_has_longer_and_from_its_first_usual_put_on_it_has_not() -> None:
+    view = leading.observed(leading.born("b", "life-b"), 100.0, 4, None)
+    view, put = leading.poll(view, TIMES, 100.0)
+    assert put == Put(0, B._replace(authority=15.0))
+    view = leading.observed(view, 100.1, 5, B._replace(authority=15.0))
+    assert leading.leads(view, 114.9)
+    view, put = leading.poll(leading.serves(view), TIMES, 110.0)
+    assert put == Put(5, B._replace(seq=2))
+    assert leading.leads(view, 112.9)
+    assert not leading.leads(view, 113.0), "it may have been stored, and then others wait by it"
+
+
 def test_a_standby_claims_by_the_revision_that_it_has_seen_unchanged_for_the_whole_wait() -> None:
     view = standing_by(100.0)
     now = 100.0
@@ -84,7 +101,7 @@ def test_a_renewal_begins_the_wait_anew_and_older_news_do_not() -> None:
 
 
 def test_the_wait_is_by_the_authority_that_the_leader_counts() -> None:
-    view = leading.observed(leading.born("b", "life-b"), 100.0, 5, A._replace(authority=9.0))
+    view = leading.observed(born(), 100.0, 5, A._replace(authority=9.0))
     assert leading.poll(view, TIMES, 100 + WAIT)[1] == Look()
     assert leading.poll(view, TIMES, 100 + TIMES.wait(9.0))[1] == Put(5, B)
 
@@ -177,6 +194,7 @@ def disturbed(times: LeaseTimes, seed: int, rates: list[float], worst: float, lo
     """Forty disturbances of three controllers in two minutes."""
     random = Random(seed)
     world = World(times, random, worst, lost)
+    world.start = random.choice([0.0, 1.0, 10.0])
     living = [world.add(str(number), rate, 1000.0 * number) for number, rate in enumerate(rates)]
     for step in range(40):
         world.run(world.now + random.uniform(0.0, 6.0))
