@@ -151,7 +151,7 @@ class _Program:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, app.reload.set)
         core = app.controller
-        hub = openflow.Hub(loop, core.handle, core.cookies, lambda: app.terms.now)
+        hub = openflow.Hub(loop, core.handle, core.cookies, lambda: app.terms.now, obey=ending is not None)
         p4 = P4Runtime(core.handle, pipeline.balancer())
         core.on_switches = hub.switches_changed
         core.dialler = p4
