@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 
@@ -197,6 +197,8 @@ class App:
         why = self.intents.propose(file.intent)
         if why and not self.state.intent.value.vips:
             raise IntentRefused(file.path, why)
+        if file.errors is not None:  # since the last good intent was read
+            self.intents.errors = tuple(str(each) for each in file.errors)
         self.pools.step()
 
     def _silent(self, vip: str, site: str, revision: int) -> bool:
@@ -219,12 +221,20 @@ class App:
         """Store what we start with. Raises StoreError, GuardFailed. Until then no switch may be ours."""
         await self.state.commit()
 
-    async def run(self, status: Path | None = None, control: Path | None = None) -> None:
+    async def run(
+        self,
+        status: Path | None = None,
+        control: Path | None = None,
+        beside: Callable[[], Coroutine[object, None, None]] | None = None,
+    ) -> None:
         """Until cancelled. Raises GuardFailed when another controller has written to our store.
 
-        ``status``: the file to show ourselves in; ``control``: the socket that takes commands.
+        ``status``: the file to show ourselves in; ``control``: the socket that takes commands; ``beside``: what goes on
+        meanwhile, and ends all if it fails.
         """
         async with asyncio.TaskGroup() as group:
+            if beside is not None:
+                group.create_task(beside())
             group.create_task(self.state.run())
             group.create_task(self.fleet.run())
             group.create_task(self.pauses.run())

@@ -39,7 +39,8 @@ class Run(IntEnum):
     STORE_LOST = 3
     """The store could not be written at the start."""
     OTHER_WRITER = 4
-    """Another controller has written to the same store; it was named. Switches keep what they hold."""
+    """Another controller leads, or has written to the same store; it was named. Switches keep what they hold. Start it
+    again: it stands by."""
 
 
 class Status(IntEnum):
@@ -51,6 +52,8 @@ class Status(IntEnum):
     """The status is older: the controller is not running."""
     NONE = 2
     """There is no status beside the state file."""
+    STANDS_BY = 3
+    """This controller stands by; the one that leads was named."""
 
 
 class Asked(IntEnum):

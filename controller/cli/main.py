@@ -87,12 +87,24 @@ def run(
         Path | None, typer.Option(metavar="PEM", help="Our certificate; its common name is etcd's user.")
     ] = None,
     store_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What other controllers on the same etcd prefix call this one.",
+            show_default="the machine's name and the path of --state",
+        ),
+    ] = None,
 ) -> None:
-    """Run the controller until SIGTERM or SIGINT; a changed FILE is read again."""
+    """Run the controller until SIGTERM or SIGINT; a changed FILE is read again.
+
+    Of several on one etcd prefix one leads; the others stand by, and one of them takes over.
+    """
     from controller.cli.run import run as run_controller
     from controller.cli.stores import Where
 
-    raise typer.Exit(run_controller(config, Where(state, store, store_ca, store_cert, store_key), listen))
+    where = Where(state, store, store_ca, store_cert, store_key, name)
+    raise typer.Exit(run_controller(config, where, listen))
 
 
 @app.command()

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
+import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from controller.app.assembly import App, IntentRefused, open_file
 from controller.cli import codes
+from controller.cli.standby import Ending, Waiting, led
 from controller.cli.stores import Chosen, Where
-from controller.clock import SystemClock
+from controller.clock import Clock, SystemClock
 from controller.core.control import socket_beside
 from controller.core.journal import Journal, QueuedSink
+from controller.core.leadership import Deposed, Leadership
 from controller.model.errors import ConfigErrors
-from controller.sites.base import GuardFailed, Loaded, Store, StoreError
+from controller.model.reload import IntentFile
+from controller.sites.base import GuardFailed, Store, StoreError
+
+TAKEN_OVER = 5.0
+"""Seconds in which the former leader, if it was on this machine and released its leadership, frees its address."""
+_LOOK = 0.05
 
 
 class _CannotListen(Exception):
@@ -41,22 +51,15 @@ def run(config: Path, where: Where, listen: str) -> int:
     except (StoreError, ValueError) as error:
         return _refuse([str(error)])
     code = codes.Run.STOPPED
+    program = _Program(file, where.state, host, port, clock, Journal(sink, clock.wall))
     try:
-        asyncio.run(
-            _main(
-                lambda store, loaded: App(file, store, loaded, Journal(sink, clock.wall), clock),
-                chosen,
-                host,
-                port,
-                where.state,
-            )
-        )
+        asyncio.run(program.run(chosen))
     except* _CannotListen as errors:
         code = _refuse(f"--listen {listen}: {e}" for e in errors.exceptions)
     except* (_CannotRead, IntentRefused) as errors:
         code = _refuse(str(e) for e in errors.exceptions)
-    except* GuardFailed as errors:
-        _refuse(str(e) for e in errors.exceptions)
+    except* (GuardFailed, Deposed) as errors:
+        _refuse(str(e) for e in _each(errors))
         code = codes.Run.OTHER_WRITER
     except* StoreError as errors:
         _refuse(str(e) for e in errors.exceptions)
@@ -76,58 +79,120 @@ def _refuse(messages: Iterable[str]) -> codes.Run:
     return codes.Run.CANNOT_START
 
 
+def _each(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """Those in groups within groups."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _each(error)
+        else:
+            yield error
+
+
 def _end(code: int) -> None:
     """Leave now: os-ken's threads have no way to be stopped and would keep the process, and its port, alive."""
     sys.stderr.flush()
     os._exit(code)
 
 
-async def _main(
-    make: Callable[[Store, Loaded], App], chosen: Chosen, host: str, port: int, state: Path
-) -> None:
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        async with chosen.opened() as store:
-            try:
-                app = make(store, await store.load())
-            except StoreError as error:
-                raise _CannotRead(error) from error
-            await _serve(app, host, port, state)
-    except asyncio.CancelledError:
-        pass
+@dataclass(frozen=True)
+class _Program:
+    file: IntentFile
+    state: Path
+    host: str
+    port: int
+    clock: Clock
+    journal: Journal
 
-
-async def _serve(app: App, host: str, port: int, state: Path) -> None:
-    """Until cancelled, which is an end like another."""
-    from controller.southbound.openflow import connection as openflow
-    from controller.southbound.p4 import pipeline
-    from controller.southbound.p4.connections import P4Runtime
-
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, app.reload.set)
-    core = app.controller
-    hub = openflow.Hub(loop, core.handle, core.cookies, lambda: app.terms.now)
-    p4 = P4Runtime(core.handle, pipeline.balancer())
-    core.on_switches = hub.switches_changed
-    core.dialler = p4
-    app.rollout.allow_push = p4.allow_push
-    openflow.OpenFlowApp.hub = hub
-    try:
-        await app.begin()
+    async def run(self, chosen: Chosen) -> None:
+        """Until a signal comes, on a store that is ours alone, or on one that is shared while we lead."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)  # who does not serve yet reads the file anyway
         try:
-            openflow.serve(host, port)  # refuses before any task runs
+            async with chosen.opened() as store:
+                if chosen.name is None:
+                    await self._alone(store)
+                else:
+                    await self._shared(store, chosen.name)
+        except asyncio.CancelledError:
+            pass
+
+    async def _alone(self, store: Store) -> None:
+        await self._serve(await self._made(store), None, patience=0.0)
+
+    async def _shared(self, store: Store, name: str) -> None:
+        _warm()
+        lead = Leadership(store.registers, name, self.clock, self.journal)
+        try:
+            await lead.begin()
+        except StoreError as error:
+            raise _CannotRead(error) from error
+
+        async def serve(ending: Ending) -> None:
+            await self._serve(await self._made(store), ending, TAKEN_OVER)
+
+        waiting = Waiting(self.file, _status(self.state), self.clock, self.journal)
+        await led(lead, store, waiting, serve)
+
+    async def _made(self, store: Store) -> App:
+        try:
+            return App(self.file, store, await store.load(), self.journal, self.clock)
+        except StoreError as error:
+            raise _CannotRead(error) from error
+
+    async def _serve(self, app: App, ending: Ending | None, patience: float) -> None:
+        """Until cancelled, which is an end like another. Raises what ``ending`` does."""
+        from controller.southbound.openflow import connection as openflow
+        from controller.southbound.p4 import pipeline
+        from controller.southbound.p4.connections import P4Runtime
+
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, app.reload.set)
+        core = app.controller
+        hub = openflow.Hub(loop, core.handle, core.cookies, lambda: app.terms.now, obey=ending is not None)
+        p4 = P4Runtime(core.handle, pipeline.balancer())
+        core.on_switches = hub.switches_changed
+        core.dialler = p4
+        app.rollout.allow_push = p4.allow_push
+        openflow.OpenFlowApp.hub = hub
+        try:
+            await app.begin()
+            await _listen(openflow.serve, self.host, self.port, patience)
+            app.journal.event("started", listen=f"{self.host}:{self.port}", term=app.terms.now)
+            await app.run(_status(self.state), socket_beside(self.state), ending)
+        except asyncio.CancelledError:
+            app.journal.event("stopped")
+        finally:
+            hub.close()
+            await p4.close()
+
+
+def _warm() -> None:
+    """Read the program's parts now: the time counts when this one takes over."""
+    from controller.southbound.openflow import connection
+    from controller.southbound.p4 import connections, pipeline
+
+    assert connection
+    assert connections
+    pipeline.balancer()
+
+
+def _status(state: Path) -> Path:
+    return state.with_name("status.json")
+
+
+async def _listen(serve: Callable[[str, int], None], host: str, port: int, patience: float) -> None:
+    """Refuses before any task runs. ``patience``: for a controller on this machine that is about to end."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return serve(host, port)
         except OSError as error:
-            raise _CannotListen(error) from error
-        app.journal.event("started", listen=f"{host}:{port}", term=app.terms.now)
-        await app.run(state.with_name("status.json"), socket_beside(state))
-    except asyncio.CancelledError:
-        app.journal.event("stopped")
-    finally:
-        hub.close()
-        await p4.close()
+            if error.errno != errno.EADDRINUSE or time.monotonic() > end:
+                raise _CannotListen(error) from error
+        await asyncio.sleep(_LOOK)
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from controller.cli import codes
@@ -18,7 +19,7 @@ STALE = 5.0
 
 
 def status(state: Path, json_out: bool) -> int:
-    """Print the status kept beside the store ``state``. 0: current; 1: older than 5 s; 2: none there."""
+    """Print the status kept beside the store ``state``. 0: current; 1: older than 5 s; 2: none there; 3: stands by."""
     path = state.with_name("status.json")
     try:
         text = path.read_text()
@@ -28,13 +29,25 @@ def status(state: Path, json_out: bool) -> int:
     shown: dict[str, Any] = json.loads(text)
     if json_out:
         print(text)
+    elif "standby" in shown:
+        _show_standby(Console(), shown)
     else:
         _show(Console(), shown)
     age = time.time() - shown["at"]
     if age > STALE:
         print(f"written {age:.0f} s ago: the controller is not running", file=sys.stderr)
         return codes.Status.STALE
-    return codes.Status.CURRENT
+    return codes.Status.STANDS_BY if "standby" in shown else codes.Status.CURRENT
+
+
+def _show_standby(console: Console, shown: dict[str, Any]) -> None:
+    standby = shown["standby"]
+    name, leader, store = (escape(standby[key]) for key in ("name", "leader", "store"))
+    console.print(f"{name} stands by and serves nothing; {leader} leads", soft_wrap=True)
+    if store:
+        console.print(f"[red]the store does not answer:[/red] {store}", soft_wrap=True)
+    for error in standby["intent_errors"]:
+        console.print(f"[red]would not be taken over:[/red] {escape(error)}", soft_wrap=True)
 
 
 def _show(console: Console, shown: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +26,12 @@ class Where:
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
+    name: str | None = None
+    """Of this controller among those on one store."""
+
+
+LONGEST_NAME = 250
+"""Characters of a controller's name."""
 
 
 class Chosen:
@@ -35,11 +42,16 @@ class Chosen:
         tls = read_tls(where.ca, where.cert, where.key)
         self._sqlite: SqliteStore | None = None
         self._address: Address | None = None
+        self.name: str | None = None
+        """Of this controller among those that share the store; None: it is ours alone."""
         if where.url is not None:
             self._address = parse(where.url, tls)
+            self.name = _name(where)
             self._lock = _hold(where.state)
         elif tls is not None:
             raise StoreError("--store-ca, --store-cert and --store-key are for etcd: give --store too")
+        elif where.name is not None:
+            raise StoreError("--name is for controllers that share etcd: give --store too")
         else:
             self._sqlite = SqliteStore(where.state)
 
@@ -53,7 +65,8 @@ class Chosen:
         from controller.sites.etcd.store import EtcdStore
 
         assert self._address is not None
-        store = EtcdStore(Client(self._address), self._address.prefix)
+        writer = f"{self.name}, process {os.getpid()}"
+        store = EtcdStore(Client(self._address), self._address.prefix, writer)
         try:
             yield store
         finally:
@@ -65,6 +78,16 @@ class Chosen:
             self._sqlite.close()
         else:
             os.close(self._lock)
+
+
+def _name(where: Where) -> str:
+    """No two that run have the same: the state file is locked."""
+    name = where.name
+    if name is None:
+        name = f"{socket.gethostname()}:{where.state.resolve()}"
+    if not name.isprintable() or not 1 <= len(name) <= LONGEST_NAME:
+        raise StoreError(f"--name {name!r}: write 1 to {LONGEST_NAME} printable characters")
+    return name
 
 
 def _hold(state: Path) -> int:

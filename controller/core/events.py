@@ -105,6 +105,30 @@ PROGRAM: Mapping[str, Event] = {
     ),
 }
 
+LEADING: Mapping[str, Event] = {
+    "standby": Event(
+        "Another controller leads: this one serves nothing, and waits. Also when it waits for yet another one.",
+        (Field("controller", str, "This one."), Field("leader", str, "The one that leads.")),
+    ),
+    "leads": Event(
+        "This controller leads, and begins to serve; or its leadership, which had lapsed, stands again.",
+        (
+            Field("controller", str, "This one."),
+            Field("after", str | None, "The one that was silent for too long; null: none led."),
+        ),
+    ),
+    "leadership_lapsed": Event(
+        "The leadership of this controller could not be renewed in time, so another one may claim it. It goes on with "
+        "what was stored, until the store says who leads.",
+        (_WHY,),
+    ),
+    "leadership_lost": Event(
+        "Another controller leads in the place of this one, which ends, with code 4. Switches keep what they hold.",
+        (Field("leader", str, "The one that leads."),),
+    ),
+    "leadership_released": Event("This controller has ended its leadership: the next one begins at once."),
+}
+
 SERVICE: Mapping[str, Event] = {
     "paused": Event(
         "The controller stood still (stopped, suspended, held up): `keep_for` of servers that are down begins again "
@@ -420,5 +444,5 @@ P4: Mapping[str, Event] = {
     ),
 }
 
-EVENTS: Mapping[str, Event] = {**PROGRAM, **SERVICE, **SWITCHES, **FENCES, **P4}
+EVENTS: Mapping[str, Event] = {**PROGRAM, **LEADING, **SERVICE, **SWITCHES, **FENCES, **P4}
 """All events by name."""

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,11 +30,12 @@ class Balanced:
     which starting the controller and editing the intent set by themselves.
     """
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, options: Sequence[str] = ()) -> None:
+        """``options``: further ones of the controller's command line."""
         self.lab = lab
         self._directory = tempfile.TemporaryDirectory(prefix="evenkeel-test-")
         self._path = Path(self._directory.name)
-        self._controller = Controller(lab, self._path)
+        self._controller = Controller(lab, self._path, options)
         self._events: list[Event] = []
         self._mark = 0
         self._original = lab.intent_path.read_text(encoding="utf-8")
@@ -60,6 +61,18 @@ class Balanced:
     def kill_controller(self) -> None:
         """``kill -9``."""
         self._controller.kill()
+
+    def listen(self, address: str) -> None:
+        """Where switches connect, from the next start on."""
+        self._controller.options += ("--listen", address)
+
+    def signal_controller(self, number: int) -> None:
+        """SIGSTOP, SIGCONT, SIGTERM."""
+        self._controller.signal(number)
+
+    def controller_ended(self) -> int:
+        """Its exit code, once it has ended."""
+        return self._controller.wait()
 
     def stop(self) -> None:
         """End the controller and put the intent back as the lab made it. May be repeated."""

@@ -13,7 +13,10 @@ FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
 
 
 STATUS = (
-    "`status.json` and `evenkeel status --json` hold\none JSON object with the keys of [Snapshot](#snapshot)."
+    "`status.json` and `evenkeel status --json` hold\none JSON object with the keys of [Snapshot](#snapshot).\n\n"
+    "A controller that stands by shows `at` and `standby` and nothing else. `standby` holds `name` (its own),\n"
+    "`leader` (whom it waits for), `store` (why the store does not answer; empty: it does) and `intent_errors` (what\n"
+    "is wrong with its intent file)."
 )
 EVENTS = (
     "`evenkeel run` writes its journal to standard output,\n"
@@ -22,6 +25,7 @@ EVENTS = (
 )
 GROUPS = {
     "The controller": events.PROGRAM,
+    "Several controllers": events.LEADING,
     "Intent, pools and servers": events.SERVICE,
     "Switches": events.SWITCHES,
     "Fences of edges": events.FENCES,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,13 @@ import pytest
 
 from controller.cli import codes
 from controller.cli import run as cli
+from controller.cli.status import status
 from controller.cli.stores import Chosen, Where
-from controller.sites.base import StoreError
+from controller.sites.base import Guard, GuardFailed, StoreError
+from controller.sites.etcd.address import Address
 from controller.sites.etcd.client import Client
 from controller.sites.etcd.store import EtcdStore
+from controller.sites.leading import KEY, Leader
 from tests.fakes.etcd import Cluster, needs_etcd
 from tests.fakes.process import Running, quiet_intent
 
@@ -47,29 +53,103 @@ def weighs(weight: int) -> str:
 
 
 @needs_etcd
-def test_of_two_controllers_on_one_prefix_the_former_ends_and_names_the_other(
+def test_of_two_controllers_on_one_prefix_one_leads_and_the_other_takes_over(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    address = cluster.address("/fabric")
-    options = ["--store", str(address)]
-    with Running(tmp_path / "a", weighs(2), options=options) as one:
+    options = ["--store", str(cluster.address("/fabric")), "--name"]
+    with Running(tmp_path / "a", weighs(2), options=[*options, "east"]) as one:
         change = one.wait_event("started")["change"]
+        (leads,) = [event for event in one.events() if event["event"] == "leads"]
+        assert (leads["controller"], leads["after"]) == ("east", None)
         values, revision = stored(cluster, "/fabric")
         assert 0 < change <= revision
         assert {"intent", "ids", "secret", "term"} <= values.keys()
         assert not one.state.exists(), "it is in etcd"
 
-        with Running(tmp_path / "b", weighs(2), options=options) as two:
+        with Running(tmp_path / "b", weighs(2), options=[*options, "west"]) as two:
+            waits = two.wait_event("standby")
+            assert (waits["controller"], waits["leader"]) == ("west", "east")
+            shown = two.wait(lambda: two.status().get("standby"), "a status")
+            assert shown == {"name": "west", "leader": "east", "store": "", "intent_errors": []}
+            assert status(two.state, json_out=False) == codes.Status.STANDS_BY
+            two.intent.write_text("vips: 3")
+            errors = two.wait_event("intent_refused")["errors"]
+            assert errors
+            two.wait(lambda: two.status()["standby"]["intent_errors"] == errors, "the error is shown")
+            two.process.send_signal(signal.SIGHUP)
+            assert one.stop() == codes.Run.STOPPED
+            assert one.events()[-1]["event"] == "leadership_released"
+            assert two.wait_event("leads")["after"] is None
             two.wait_event("started")
             assert stored(cluster, "/fabric")[0]["ids"] == values["ids"], (
                 "the second goes on with what is stored"
             )
-            one.intent.write_text(weighs(3))
-            assert one.ended() == codes.Run.OTHER_WRITER
-            (line,) = one.errors
-            assert f"{address}: another writer was first: it is at revision" in line
-            assert f"process {two.process.pid}, not at" in line
+            two.wait(lambda: "switches" in two.status(), "the status of a controller that serves")
+            assert two.status()["intent_errors"] == errors, "it serves by the last good file"
+            two.intent.write_text(weighs(2))
+            two.wait(lambda: not two.status()["intent_errors"], "the file is good again")
             assert two.stop() == codes.Run.STOPPED
+
+
+def takes_over(address: Address, name: str) -> None:
+    """Another controller leads from now on, as if it had waited for long enough."""
+
+    async def body() -> None:
+        store = EtcdStore(Client(address), address.prefix)
+        try:
+            while True:
+                there = (await store.registers.load()).values[KEY].revision
+                batch = {KEY: Leader(name, "another life", 1, 3.0).encode()}
+                with suppress(GuardFailed):  # a renewal was first
+                    await store.registers.commit(batch, Guard(keys={KEY: there}))
+                    return
+        finally:
+            await store.close()
+
+    asyncio.run(body())
+
+
+@needs_etcd
+def test_a_leader_outlasts_etcd_but_not_another_leader(tmp_path: Path) -> None:
+    with Cluster(tmp_path / "etcd", members=1) as own:
+        options = ["--store", str(own.address("/outage")), "--name", "east"]
+        with Running(tmp_path / "a", weighs(2), options=options) as one:
+            one.wait_event("started")
+            own.members[0].kill()
+            why = one.wait_event("leadership_lapsed")["why"]
+            assert "no member answered within 1 s" in why
+            at = one.status()["at"]
+            one.wait(lambda: one.status()["at"] > at, "it goes on")
+            own.members[0].start()
+            one.wait(lambda: [e["event"] for e in one.events()].count("leads") == 2, "it leads again")
+            takes_over(own.address("/outage"), "north")
+            assert one.ended() == codes.Run.OTHER_WRITER
+            assert one.errors[-1] == "north leads in the place of this controller (east)"
+            (lost,) = [e for e in one.events() if e["event"] == "leadership_lost"]
+            assert lost["leader"] == "north"
+            assert "leadership_released" not in [e["event"] for e in one.events()]
+
+
+@needs_etcd
+def test_what_the_former_leader_still_sends_is_refused(cluster: Cluster) -> None:
+    async def body() -> None:
+        prefix = "/sealed"
+        stores = [EtcdStore(Client(cluster.address(prefix)), prefix, name) for name in ("east", "west")]
+        former, new = stores
+        try:
+            await former.commit({"x": b"1"})
+            known = (await former.load()).revision
+            await new.commit({})
+            loaded = await new.load()
+            assert loaded.data() == {"x": b"1"}
+            with pytest.raises(GuardFailed, match="written by west"):
+                await former.commit({"x": b"2"}, Guard(head=known))
+            await new.commit({"x": b"3"}, Guard(head=loaded.revision))
+        finally:
+            for each in stores:
+                await each.close()
+
+    asyncio.run(body())
 
 
 def test_a_store_that_makes_no_sense_is_refused_before_anything_is_made(
@@ -88,7 +168,7 @@ def test_etcd_that_is_not_there_is_named_when_the_controller_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(cli, "_end", lambda code: None)
-    monkeypatch.setattr("controller.sites.etcd.store.LOAD", 0.3)
+    monkeypatch.setattr("controller.sites.etcd.registers.LOAD", 0.3)
     intent = tmp_path / "intent.yaml"
     intent.write_text(quiet_intent())
     where = Where(tmp_path / "state.db", "etcd://127.0.0.1:1/x")
@@ -103,8 +183,13 @@ def test_certificates_without_etcd_are_refused_and_one_state_belongs_to_one_cont
     pem.write_text("-----BEGIN CERTIFICATE-----")
     with pytest.raises(StoreError, match="are for etcd: give --store too"):
         Chosen(Where(tmp_path / "state.db", None, pem, pem, pem))
+    with pytest.raises(StoreError, match="--name is for controllers that share etcd"):
+        Chosen(Where(tmp_path / "state.db", name="east"))
+    with pytest.raises(StoreError, match=r"--name .*: write 1 to 250 printable characters"):
+        Chosen(Where(tmp_path / "state.db", "etcd://127.0.0.1:1/x", name="a\nb"))
     where = Where(tmp_path / "state.db", "etcd://127.0.0.1:1/x")
     first = Chosen(where)
+    assert first.name == f"{socket.gethostname()}:{tmp_path.resolve() / 'state.db'}"
     with pytest.raises(StoreError, match=r"state\.db: is in use by another controller \(process \d+\)"):
         Chosen(where)
     first.close()

@@ -127,6 +127,37 @@ def test_the_one_writer_and_who_waits_for_a_command_are_shown(
     assert "writer s2, s1 waits for evenkeel failback" in out
 
 
+def standing_by(folder: Path, at: float) -> Path:
+    """The store's path, the status of a controller that stands by beside it."""
+    standby = {
+        "name": "[west]",
+        "leader": "east",
+        "store": "no member answered",
+        "intent_errors": ["x.yaml:1: bad"],
+    }
+    (folder / "status.json").write_text(json.dumps({"at": at, "standby": standby}))
+    return folder / "evenkeel.db"
+
+
+def test_one_that_stands_by_says_so_and_for_whom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = standing_by(tmp_path, time.time())
+    assert status(state, json_out=False) == 3
+    assert capsys.readouterr().out.splitlines() == [
+        "[west] stands by and serves nothing; east leads",
+        "the store does not answer: no member answered",
+        "would not be taken over: x.yaml:1: bad",
+    ]
+    assert status(state, json_out=True) == 3
+    assert json.loads(capsys.readouterr().out)["standby"]["leader"] == "east"
+
+
+def test_one_that_stood_by_and_runs_no_longer_is_stale(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(standing_by(tmp_path, time.time() - 60), json_out=False) == 1
+    assert "the controller is not running" in capsys.readouterr().err
+
+
 def test_a_switch_that_leaves_is_shown_as_emptied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     now = shown(time.time())
     now["switches"] = {"lb1": {"connected": True, "admitted": False, "synced": True, "leaving": True}}

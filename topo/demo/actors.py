@@ -57,8 +57,10 @@ class Tail:
 class Controller:
     """The controller as a process in its own namespace."""
 
-    def __init__(self, lab: Stage, directory: Path) -> None:
+    def __init__(self, lab: Stage, directory: Path, options: Sequence[str] = ()) -> None:
+        """``options``: further ones of its command line."""
         self._lab = lab
+        self.options = tuple(options)
         self._state = directory / "state"
         self._state.mkdir(parents=True, exist_ok=True)
         self._output = directory / "controller.jsonl"
@@ -72,7 +74,8 @@ class Controller:
         listen = lab.listen if isinstance(lab, SimLab) else f"{CONTROL_ADDRESS}:{OPENFLOW_PORT}"
         state = str(self._state / "evenkeel.db")
         intent = str(self._lab.intent_path)
-        return [sys.executable, "-m", "controller", "run", intent, "--state", state, "--listen", listen]
+        argv = [sys.executable, "-m", "controller", "run", intent, "--state", state, "--listen", listen]
+        return [*argv, *self.options]
 
     def start(self) -> None:
         """Start it; what it prints is appended to its log."""
@@ -87,6 +90,18 @@ class Controller:
             self._process.kill()
             self._process.wait(10)
             self._process = None
+
+    def signal(self, number: int) -> None:
+        """SIGSTOP, SIGCONT, SIGTERM."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def wait(self, within: float = END_WITHIN) -> int:
+        """Its exit code, once it has ended. Raises ``subprocess.TimeoutExpired``."""
+        assert self._process is not None
+        code = self._process.wait(within)
+        self._process = None
+        return code
 
     def check(self) -> None:
         """Raises ``DemoError`` if it ended by itself."""

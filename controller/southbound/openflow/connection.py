@@ -50,12 +50,17 @@ class Hub:
         on_event: Callable[[Event], None],
         cookies: dict[int, int],
         term: Callable[[], int],
+        obey: bool = False,
     ) -> None:
-        """``cookies``: datapath id -> owner part of our cookies, for the switches that are ours; ``term``: ours now."""
+        """``cookies``: datapath id -> owner part of our cookies, for the switches that are ours; ``term``: ours now.
+
+        ``obey``: whether a newer term is another controller's, which has the switch then.
+        """
         self._loop = loop
         self._on_event = on_event
         self._cookies = cookies
         self._term = term
+        self._obey = obey
         self._sessions: dict[Any, Session] = {}
         self._strangers: set[Any] = set()
         """Connected switches that are not ours (yet)."""
@@ -94,7 +99,9 @@ class Hub:
             self._on_event(Stranger(datapath.id, address_of(datapath), True))
 
     def _open(self, datapath: Any) -> None:
-        session = Session(datapath, self._loop, lambda what: self._on_event(Refused(session, what)))
+        session = Session(
+            datapath, self._loop, lambda what: self._on_event(Refused(session, what)), self._obey
+        )
         self._sessions[datapath] = session
         session.claim(self._term())
         self._on_event(Connected(session))

@@ -41,6 +41,8 @@ _PIECE = 256 * 1024
 _SHORT = 32 * 1024
 """Bytes of statistics that are read in the event loop: a few milliseconds."""
 _XIDS = 1 << 24
+_ROLE_REFUSED = 11
+"""OFPET_ROLE_REQUEST_FAILED."""
 _NAMES = {FLOW_MOD: "flow", GROUP_MOD: "group", METER_MOD: "meter"}
 
 
@@ -62,14 +64,20 @@ class Session:
     """The stream to one switch. Its methods belong to the event loop, ``take`` to os-ken's thread."""
 
     def __init__(
-        self, datapath: Any, loop: asyncio.AbstractEventLoop, on_refused: Callable[[str], None]
+        self,
+        datapath: Any,
+        loop: asyncio.AbstractEventLoop,
+        on_refused: Callable[[str], None],
+        obey: bool = False,
     ) -> None:
-        """``on_refused`` gets errors about messages whose answer is not awaited."""
+        """``on_refused`` gets errors about messages whose answer is not awaited. ``obey``: give the stream up when the
+        switch knows a newer term, which is another controller's; else it would take our writes all the same."""
         self.datapath = datapath
         self.id: int = datapath.id
         self.alive = True
         self._loop = loop
         self._on_refused = on_refused
+        self._obey = obey
         self._sender = ThreadPoolExecutor(1, thread_name_prefix=f"openflow-{datapath.id:x}")
         self._xid = itertools.count(1)
         self._waiting: dict[int, _Request] = {}
@@ -217,6 +225,9 @@ class Session:
 
     def _error(self, xid: int, message: bytes) -> None:
         kind, code = struct.unpack_from("!HH", message, 8)
+        if kind == _ROLE_REFUSED and self._obey:
+            self.alive = False  # the claim is sent first, so nothing was written yet, and now nothing is
+            self.abort()
         request = self._waiting.get(xid)
         if request is not None and not request.future.done():
             request.future.set_exception(SwitchError(f"switch {self}: {error_name(kind, code)}"))

@@ -1,0 +1,104 @@
+"""``evenkeel run`` on a store that several controllers share: stand by until this one leads, and serve only then.
+
+While it stands by, ``status.json`` holds ``at`` and ``standby``, and none of what a running controller shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.app.assembly import STATUS_PERIOD
+from controller.clock import Clock
+from controller.core.journal import Journal
+from controller.core.leadership import Leadership
+from controller.model.errors import ConfigErrors
+from controller.model.reload import IntentFile
+from controller.sites.base import Store
+
+Ending = Callable[[], Coroutine[object, None, None]]
+"""Waits for the end of leadership, and raises what it ended by."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What a controller has that stands by."""
+
+    file: IntentFile
+    status: Path
+    clock: Clock
+    journal: Journal
+
+
+async def led(
+    lead: Leadership, store: Store, waiting: Waiting, serve: Callable[[Ending], Awaitable[None]]
+) -> None:
+    """Stand by, then serve. Leadership is given up at every end.
+
+    Raises StoreError when the store cannot be written before serving, Deposed, and what ``serve`` raises.
+    """
+    holding = asyncio.create_task(lead.run())
+    try:
+        await _stand_by(lead, holding, waiting)
+        # What the former leader has read is no longer the last batch then: it can store nothing more.
+        await store.commit({})
+        await serve(lambda: _serving(lead, holding))
+    finally:
+        holding.cancel()
+        await asyncio.wait([holding])
+        await lead.release()
+
+
+async def _serving(lead: Leadership, holding: asyncio.Task[None]) -> None:
+    """Raises what leadership ended by. The task is not this one's to cancel."""
+    lead.serves()
+    await asyncio.wait([holding])
+    holding.result()
+
+
+async def _stand_by(lead: Leadership, holding: asyncio.Task[None], waiting: Waiting) -> None:
+    won = asyncio.create_task(lead.won())
+    try:
+        while not won.done():
+            await _look(lead, waiting)
+            await asyncio.wait([won, holding], timeout=STATUS_PERIOD, return_when=asyncio.FIRST_COMPLETED)
+            if holding.done():
+                holding.result()
+    except asyncio.CancelledError:
+        waiting.journal.event("stopped")
+        raise
+    finally:
+        won.cancel()
+    await asyncio.to_thread(waiting.status.unlink, missing_ok=True)
+
+
+async def _look(lead: Leadership, waiting: Waiting) -> None:
+    """Show that this one stands by, and keep up with the intent file, which counts once it leads."""
+    try:
+        news = await asyncio.to_thread(waiting.file.poll)
+        if isinstance(news, ConfigErrors):
+            waiting.journal.event("intent_refused", errors=[str(each) for each in news])
+        if lead.leader is not None:
+            await asyncio.to_thread(_replace, waiting.status, _shown(lead, waiting))
+    except Exception as error:  # neither a file nor a full disk ends the wait
+        waiting.journal.failure(error, file=str(waiting.status))
+
+
+def _shown(lead: Leadership, waiting: Waiting) -> str:
+    standby = {
+        "name": lead.name,
+        "leader": lead.leader,
+        "store": lead.problem,
+        "intent_errors": [str(each) for each in waiting.file.errors or ()],
+    }
+    return json.dumps({"at": waiting.clock.wall(), "standby": standby}, indent=1)
+
+
+def _replace(path: Path, text: str) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text)
+    os.replace(fresh, path)

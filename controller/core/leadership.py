@@ -1,0 +1,183 @@
+"""This controller among several on one store: it stands by until it leads, and leads until another one does.
+
+The rules are ``controller.sites.leading``; this asks the store, and says what becomes of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import suppress
+
+from controller.clock import Clock
+from controller.core.journal import Journal
+from controller.sites import leading
+from controller.sites.base import Change, Guard, GuardFailed, Loaded, Space, Stored, StoreError
+from controller.sites.leading import KEY, TIMES, Leader, Look, Put
+from controller.sites.leasetimes import LeaseTimes
+
+LONGEST = 0.5
+"""Seconds slept at most: clocks may have been suspended."""
+PUT = 1.0
+"""Seconds for a put, at most. A longer one would keep the next one from being tried."""
+RELEASE = 2.0
+"""Seconds for the release at a clean stop, at most; without it, the next controller waits."""
+AGAIN = 0.5
+"""Seconds until a watch that ended is begun again."""
+
+
+class Deposed(RuntimeError):
+    """Another controller leads in the place of this one, which has to end."""
+
+
+class Leadership:
+    """One life of a controller that wants to lead."""
+
+    def __init__(
+        self, registers: Space, name: str, clock: Clock, journal: Journal, times: LeaseTimes = TIMES
+    ) -> None:
+        """``name``: what others call this controller."""
+        self._registers, self._clock, self._journal, self._times = registers, clock, journal, times
+        self._view = leading.born(name, secrets.token_hex(8))
+        self._news = asyncio.Event()
+        self._won = asyncio.Event()
+        self._leads = False
+        """It was said that this one does."""
+        self._shown = ""
+        """Life for which it was said that this one stands by."""
+        self._after: str | None = None
+        """Who was silent for too long when this one claimed last."""
+        self.problem = ""
+        """Why the store does not answer; empty: it does."""
+
+    @property
+    def name(self) -> str:
+        """Of this controller."""
+        return self._view.name
+
+    @property
+    def leader(self) -> str | None:
+        """Who is known to lead."""
+        return None if self._view.leader is None else self._view.leader.name
+
+    async def begin(self) -> None:
+        """Read the store for the first time. Raises StoreError: then it cannot be used."""
+        self._found(await self._registers.load())
+
+    async def won(self) -> None:
+        """Until this controller leads."""
+        await self._won.wait()
+
+    def serves(self) -> None:
+        """The start is over."""
+        self._view = leading.serves(self._view)
+
+    async def run(self) -> None:
+        """Until cancelled. Raises a group of Deposed. A store that is out of reach ends nothing."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch())
+            while True:
+                self._news.clear()
+                self._view, action = leading.poll(self._view, self._times, self._clock.now())
+                if action is not None:
+                    await self._act(action)
+                self._say()
+                await self._rest()
+
+    async def release(self) -> None:
+        """End leadership at a clean stop, after ``run`` and once nothing is served. Gives up after ``RELEASE``."""
+        with suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(RELEASE):
+                while (revision := leading.released(self._view)) is not None:
+                    try:
+                        await self._registers.commit({KEY: None}, Guard(keys={KEY: revision}), RELEASE)
+                    except GuardFailed as error:  # a put was under way
+                        self._refused(error)
+                    else:
+                        self._journal.event("leadership_released")
+                        return
+
+    async def _rest(self) -> None:
+        """Until something is due, or was seen."""
+        left = leading.due(self._view, self._times) - self._clock.now()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(max(left, 0.0), LONGEST)):
+                await self._news.wait()
+
+    async def _act(self, action: Look | Put) -> None:
+        began = self._clock.now()
+        try:
+            if isinstance(action, Look):
+                self._found(await self._registers.load())
+                if leading.slow(self._times, self._clock.now() - began):
+                    self._view = leading.blind(self._view, self._clock.now())
+            else:
+                if not self._view.holds:
+                    self._after = self.leader
+                batch, guard = {KEY: action.leader.encode()}, Guard(keys={KEY: action.compare})
+                self._observed(await self._registers.commit(batch, guard, PUT), action.leader)
+        except GuardFailed as error:
+            self._refused(error)
+        except StoreError as error:
+            self.problem = str(error)
+            self._view = leading.blind(self._view, self._clock.now())
+        else:
+            self.problem = ""
+
+    async def _watch(self) -> None:
+        """What becomes known before it is asked for: a release above all."""
+        since: int | None = None
+        while True:
+            try:
+                async for change in self._registers.watch(since):
+                    since = change.revision
+                    self._changed(change)
+            except StoreError:
+                await asyncio.sleep(AGAIN)
+
+    def _changed(self, change: Change | Loaded) -> None:
+        if isinstance(change, Loaded):
+            self._found(change)
+        elif KEY in change.values:
+            data = change.values[KEY]
+            self._observed(change.revision, None if data is None else self._decoded(data))
+        self._news.set()
+
+    def _found(self, loaded: Loaded) -> None:
+        self._seen(loaded.values.get(KEY), loaded.revision)
+
+    def _refused(self, error: GuardFailed) -> None:
+        self._seen(error.found.get(KEY), error.head)
+
+    def _seen(self, stored: Stored | None, revision: int) -> None:
+        if stored is None:
+            self._observed(revision, None)
+        else:
+            self._observed(stored.revision, self._decoded(stored.data))
+
+    def _decoded(self, data: bytes) -> Leader:
+        try:
+            return Leader.decode(data)
+        except ValueError as error:
+            raise StoreError(str(error)) from error
+
+    def _observed(self, revision: int, leader: Leader | None) -> None:
+        self._view = leading.observed(self._view, self._clock.now(), revision, leader)
+
+    def _say(self) -> None:
+        """What became of leadership. Raises Deposed."""
+        view = self._view
+        if view.lost is not None:
+            self._journal.event("leadership_lost", leader=view.lost.name)
+            raise Deposed(f"{view.lost.name} leads in the place of this controller ({view.name})")
+        leads = leading.leads(view, self._clock.now())
+        if leads and not self._leads:
+            self._journal.event("leads", controller=view.name, after=self._after)
+            self._after = None
+            self._won.set()
+        elif self._leads and not leads:
+            self._journal.event("leadership_lapsed", why=self.problem or "this process stood still")
+        elif view.leader is not None and not view.holds and view.leader.life != self._shown:
+            self._shown = view.leader.life
+            self._journal.event("standby", controller=view.name, leader=view.leader.name)
+        self._leads = leads
