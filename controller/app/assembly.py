@@ -161,6 +161,7 @@ class App:
             pinning,
             self.admission,
             self.announcer,
+            self.authority,
             Conntrack(targets, journal),
             self.rollout,
             self.hellos,

@@ -7,6 +7,7 @@ import asyncio
 from controller.clock import Clock
 from controller.core.cells import Readable
 from controller.core.fleet import Fleet
+from controller.core.switchtask import SwitchTask
 from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
 
@@ -35,6 +36,12 @@ class Authority:
             if world is not None:
                 self._renew(world)
             await self._wait()
+
+    def begin(self, task: SwitchTask) -> None:
+        """A switch holds its plan: what answers there is as old as its last renewal, by a controller before perhaps."""
+        world = self._committed.value
+        if world is not None:
+            task.renew(self.until(world))
 
     def _follow(self) -> None:
         """What is owned from now on has its authority before any switch hears of it."""

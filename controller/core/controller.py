@@ -11,6 +11,7 @@ from controller.clock import Clock
 from controller.core import trial
 from controller.core.admission import Admission
 from controller.core.announce import Announcer
+from controller.core.authority import Authority
 from controller.core.conntrack import Conntrack
 from controller.core.directory import Directories
 from controller.core.fleet import Fleet
@@ -67,6 +68,7 @@ class Parts:
     pinning: Pinning
     admission: Admission
     announcer: Announcer
+    authority: Authority
     conntrack: Conntrack
     rollout: Rollout
     hellos: Hellos
@@ -242,6 +244,7 @@ class Controller:
         p, switch = self._p, task.switch
         p.journal.event("synced", switch=switch.name)
         p.presence.synced(switch.id)
+        p.authority.begin(task)
         p.announcer.begin(task)
         if Role.LB in switch.roles:
             lbs = p.directories.now.lbs(switch.site)

@@ -11,6 +11,7 @@ from controller.clock import SystemClock
 from controller.core.authority import Authority
 from controller.core.cells import Cell
 from controller.core.fleet import Fleet
+from controller.core.switchtask import SwitchTask
 from controller.plan.duty import PlanInput
 from tests.fakes.core import intent_file, whole
 
@@ -54,3 +55,16 @@ def test_a_shorter_authority_is_renewed_at_once_and_not_when_the_longer_one_was_
     first, second = asyncio.run(play())
     assert set(first.values()) == {3700.0}
     assert set(second.values()) == {103.0}
+
+
+def test_a_switch_that_is_in_step_now_has_its_whole_authority_though_no_renewal_is_due(
+    tmp_path: Path,
+) -> None:
+    core = whole(intent_file(tmp_path / "intent.yaml", "demo", "embedded"))
+    asyncio.run(core.app.begin())
+    core.clock.time += 9.0
+    task = Renewed()
+    core.app.authority.begin(cast(SwitchTask, task))
+    (until,) = task.told
+    authorities = {vip.authority for vip in core.world.intent.vips}
+    assert set(until.values()) == {core.clock.time + each for each in authorities}
