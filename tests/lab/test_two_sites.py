@@ -116,8 +116,10 @@ def test_vips_move_and_a_stretch_link_is_cut_and_healed_and_no_connection_breaks
     assert served.command("move", EAST[0], "east") == codes.Asked.DONE
     for vip in EAST:
         served.wait_event("vip_moved", WITHIN, vip=vip, site="east")
-    shown = served.status()["vips"][EAST[0]]
-    assert (shown["belongs"], shown["why"]) == ("east", "to east by an operator")
+    belongs = {"owner": "east", "belongs": "east", "why": "to east by an operator"}
+    served.wait_status(
+        lambda status: bool(status["vips"][EAST[0]] == belongs), "it is where it was moved", WITHIN
+    )
     move(served, WEST, "west", "east")
 
 
