@@ -34,8 +34,11 @@ DEADLINE = 10.0
 """Seconds for which a switch may do nothing about a request or a phase: take no more of it, send no part of an answer.
 
 Not for the whole: half a million flows take a slow switch longer, and it would be cut and read for ever."""
-_SHARE = 1024 * 1024
-"""Bytes after which a switch that takes them counts as alive, and packets have their turn."""
+_SHARE = 32 * 1024
+"""Bytes after which a switch that takes them counts as alive, and packets have their turn: some 200 flows."""
+_BREATH = 0.005
+"""Seconds between two shares. With its userspace datapath Open vSwitch carries flow changes out in the thread that also
+takes packets in: a stream of them without a gap delays BFD for long enough that neighbours take it for dead."""
 _PIECE = 256 * 1024
 """Bytes handed to os-ken at a time."""
 _SHORT = 32 * 1024
@@ -188,7 +191,9 @@ class Session:
         try:
             async with asyncio.timeout(DEADLINE) as limit:
                 waiting = self._waiting[number] = _Request(self._loop.create_future(), limit)
-                for share in _shares([*pieces, self._stamp(request, number)]):
+                for n, share in enumerate(_shares([*pieces, self._stamp(request, number)])):
+                    if n:
+                        await asyncio.sleep(_BREATH)
                     await self._send(share)
                     waiting.goes_on()
                 return await waiting.future
