@@ -189,7 +189,7 @@ MOST_GROUPS = 1 << 16
 """Group ids that are ours, from ``placement.groups_from`` on."""
 ANSWERS, PASSES = MOST_GROUPS - 1, MOST_GROUPS - 2
 """Groups of an edge with a fence, counted from there as well: who answers for VIPs, and what becomes of a question when
-nobody here may answer."""
+no answer may be given here."""
 FENCE_GROUPS = 2
 """How many these are; an edge's ways come before."""
 MOST_METERS = 10_000

@@ -323,7 +323,7 @@ class Lab:
             self._open(name)
 
     def _change_site(self, site: str, mend: bool) -> None:
-        """All of a site at once: what joins it to others first, so that nobody sees half of it die."""
+        """All of a site at once: what joins it to others first, so that no half of it is seen to die."""
         inside = [name for name in self.nodes if self.fabric.site_of(name) == site]
         servers = [self.fabric.hosts[n] for n in inside if n in self.fabric.hosts and n not in self.switches]
         if not mend:

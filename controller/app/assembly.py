@@ -93,8 +93,10 @@ class App:
         clock: Clock,
         health: MakeHealth | None = None,
         refusals: tuple[Callable[[Intent, Intent], list[str]], ...] = (removes_all,),
+        name: str = "",
     ) -> None:
-        """``loaded``: what the store holds.
+        """``loaded``: what the store holds. ``name`` tells it from other controllers of this network namespace, also
+        of those that share the store; empty: the store's.
 
         Raises StoreError when that cannot be read, IntentRefused when the file cannot be carried out.
         """
@@ -126,7 +128,7 @@ class App:
         ownership.silent = self._silent
         make = health or partial(_health, journal, clock)
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
-        self.pauses = Pauses(self.probing.doubt, journal)
+        self.pauses = Pauses(self.probing.doubt, journal, clock)
         pools.check = self.pauses.check
         self.intents = Intents(state.intent, pools, journal, refusals)
         self.ports = PortWatch(state.intent, journal, clock, state.dead_links.value)
@@ -143,7 +145,7 @@ class App:
         pools.answers, fleet.settle = self.hashing.verdict, self.hashing.settle
         self.admission.bars = self.hashing.bars
         self.announcer = Announcer(targets, fleet, clock, state.committed)
-        speaker = FenceService(store.name, lambda why: journal.event("fence_problem", why=why))
+        speaker = FenceService(name or store.name, lambda why: journal.event("fence_problem", why=why), clock)
         self.fences = Fences(state.intent, fleet, speaker, journal, clock)
         fleet.claim = self.fences.claim
         self.announcer.answers, self.fences.on_claim = self.fences.answers, self.announcer.begin

@@ -32,6 +32,12 @@ ConfigFile = Annotated[
 ]
 
 
+State = Annotated[
+    Path,
+    typer.Option("--state", metavar="FILE", help="The SQLite file that the controller was started with."),
+]
+
+
 @app.command()
 def check(file: ConfigFile) -> None:
     """Say everything that is wrong with FILE (exit code 2), or what it asks for."""
@@ -109,9 +115,7 @@ def run(
 
 @app.command()
 def status(
-    state: Annotated[
-        Path, typer.Option(metavar="FILE", help="The SQLite file that the controller was started with.")
-    ] = Path("evenkeel.db"),
+    state: State = Path("evenkeel.db"),
     json_out: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False,
 ) -> None:
     """Show what a running controller says of switches, pools, pins and risks."""
@@ -129,9 +133,7 @@ def failback(
             metavar="BACKEND", help="Who takes over.", show_default="the preferred one that is up"
         ),
     ] = None,
-    state: Annotated[
-        Path, typer.Option(metavar="FILE", help="The SQLite file that the controller was started with.")
-    ] = Path("evenkeel.db"),
+    state: State = Path("evenkeel.db"),
 ) -> None:
     """Make another backend the one writer of POOL; connections of the former one are reset."""
     from controller.cli.failback import failback as hand_over
@@ -146,9 +148,7 @@ def rehash(
         bool, typer.Option("--plan", help="Print what it would do, and what it costs; change nothing.")
     ] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="End one that is under way.")] = False,
-    state: Annotated[
-        Path, typer.Option(metavar="FILE", help="The SQLite file that the controller was started with.")
-    ] = Path("evenkeel.db"),
+    state: State = Path("evenkeel.db"),
 ) -> None:
     """Take the slots of POOL as if it were new (`spread`), once all of its connections are pinned."""
     from controller.cli.rehash import rehash as begin
@@ -156,12 +156,6 @@ def rehash(
     if plan and cancel:
         raise typer.BadParameter("--plan and --cancel exclude each other")
     raise typer.Exit(begin(state, pool, "plan" if plan else "cancel" if cancel else "begin"))
-
-
-State = Annotated[
-    Path,
-    typer.Option("--state", metavar="FILE", help="The SQLite file that the controller was started with."),
-]
 
 
 @app.command()

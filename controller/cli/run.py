@@ -138,7 +138,8 @@ class _Program:
 
     async def _made(self, store: Store) -> App:
         try:
-            return App(self.file, store, await store.load(), self.journal, self.clock)
+            name = str(self.state.resolve())
+            return App(self.file, store, await store.load(), self.journal, self.clock, name=name)
         except StoreError as error:
             raise _CannotRead(error) from error
 

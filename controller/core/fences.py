@@ -171,4 +171,4 @@ class Fences:
 
 
 def _nothing(_: SwitchTask) -> None:
-    """Nobody listens."""
+    """No part listens."""

@@ -20,7 +20,7 @@ async def _at_once(_: SwitchTask) -> None:
 
 
 def _unfenced(_: Switch, __: float) -> None:
-    """Nobody claims a fence."""
+    """No fence is claimed."""
 
 
 class Fleet:

@@ -1,6 +1,6 @@
 """Which site owns each VIP: where its group belongs by the intent and by orders. Owns ``owners``.
 
-    it belongs elsewhere ─► nobody owns it ─► the former site is silent, or its authority ended ─► the next one owns it
+    it belongs elsewhere ─► no site owns it ─► the former site is silent, or its authority ended ─► the next one owns it
 
 Two sites never answer at one moment: the former one's switches have taken back what answers before the new one is
 given anything. One that cannot be reached stops by itself when its authority ends.

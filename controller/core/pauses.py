@@ -8,9 +8,9 @@ What acts on time that has passed checks first: in a pause no probe has seen whe
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
+from controller.clock import Clock
 from controller.core.journal import Journal
 
 BEAT = 0.2
@@ -19,33 +19,26 @@ PAUSE = 1.5
 """Seconds without one after which the controller stood still: longer than its longest hold-ups in service."""
 
 
-def since_boot() -> float:
-    """Seconds, those of suspension too."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
 class Pauses:
     """Beats, and notices when it did not."""
 
-    def __init__(
-        self, doubt: Callable[[], None], journal: Journal, now: Callable[[], float] = since_boot
-    ) -> None:
+    def __init__(self, doubt: Callable[[], None], journal: Journal, clock: Clock) -> None:
         """``doubt``: called after a pause, before anything is decided by the time that has passed."""
         self._doubt = doubt
         self._journal = journal
-        self._now = now
+        self._clock = clock
         self._last: float | None = None
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
             self.check()
-            self._last = self._now()
+            self._last = self._clock.now()
             await asyncio.sleep(BEAT)
 
     def check(self) -> None:
         """Doubt, if there was a pause since the last sign of life. Before ``run`` there is none to miss."""
-        now = self._now()
+        now = self._clock.now()
         if self._last is None or now - self._last <= PAUSE:
             return
         gap, self._last = now - self._last, now

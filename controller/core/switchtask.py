@@ -387,4 +387,4 @@ class SwitchTask:
 
 
 def _no_fence(_: Switch, __: float) -> None:
-    """Nobody claims it."""
+    """It is not claimed."""

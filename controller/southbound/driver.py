@@ -215,7 +215,7 @@ class Fenced(Protocol):
     """A driver whose switch may have a fence: see ``Switch.fence``."""
 
     def answers(self, held: Any) -> frozenset[int]:
-        """VIPs that a switch which holds this answers for, by id, as long as somebody claims authority."""
+        """VIPs that a switch which holds this answers for, by id, as long as authority is claimed."""
         ...
 
     async def watch_fence(self) -> str:

@@ -86,7 +86,7 @@ class Stretch:
         """Ports by which a frame reaches every edge once; ``came``: but for those behind this port."""
         ports = self.below(switch)
         behind = {port.number: self._edges(self._at(port)) for port in ports if self._carries(switch, port)}
-        # Not over what lives: who has sent the frame must not get it back because somebody takes a cable for dead.
+        # Not over what lives: a frame must not come back to its sender because a switch takes a cable for dead.
         sender = next((port for port in ports if port.number == came), None)
         reached = frozenset() if sender is None else self._edges(self._at(sender), living=False)
         out = []

@@ -71,7 +71,7 @@ class Asked:
 
 
 def groups(placed: Placed, fence: Sequence[FenceEnd]) -> dict[int, Group]:
-    """The groups of a switch with a fence, by id: the answers, and what stands for them while nobody claims.
+    """The groups of a switch with a fence, by id: the answers, and what stands for them while none is claimed.
 
     A fast-failover bucket is live with its port or its group, and one that watches neither is refused: what is to be
     always live watches a group that has no port to watch.

@@ -12,6 +12,7 @@ import signal
 import time
 from statistics import median
 
+from controller.clock import SystemClock
 from controller.sites.fence.service import FenceService
 from tests.bench.rig import Journal, Rig, end, lab, require
 from tests.lab.asking import Asker, now
@@ -50,7 +51,7 @@ def _ovs(rig: Rig) -> list[dict[str, object]]:
 
 async def _trials(asker: Asker) -> list[dict[str, object]]:
     problems: list[str] = []
-    service = FenceService(f"bench {os.getpid()}", problems.append)
+    service = FenceService(f"bench {os.getpid()}", problems.append, SystemClock())
     running = asyncio.create_task(service.run())
     try:
         service.use({INTERFACE})

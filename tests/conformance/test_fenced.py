@@ -1,4 +1,4 @@
-"""Answers behind a fence: the same as without one while somebody claims authority, and none while nobody does."""
+"""Answers behind a fence: the same as without one while authority is claimed, and none while it is not."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from pyroute2 import IPRoute
 
+from controller.clock import SystemClock
 from controller.frames.bfd import BfdPacket, BfdState, read_bfd
 from controller.sites.fence.service import FenceService
 from tests.lab.balanced import Balanced
@@ -111,7 +112,7 @@ class Second:
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._loop = asyncio.new_event_loop()
-        self._service = FenceService("the second", lambda _: None)
+        self._service = FenceService("the second", lambda _: None, SystemClock())
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Second:

@@ -50,7 +50,7 @@ class Cut(Client):
 
 @dataclass
 class Writer:
-    """What a controller does: it loads, commits after what it knows, and begins anew when another was first."""
+    """What a controller does: it loads, commits after what it knows, and begins again when another was first."""
 
     name: str
     address: Address

@@ -155,7 +155,7 @@ def test_a_vip_that_is_lost_leaves_the_claim_to_the_others_when_its_flows_are_ac
         it.driver.gate.set()
         await until(lambda: it.claims[-1] == 1060.0)
         assert lost not in task.answering.standing
-        assert 0.0 not in it.claims[1:], "nobody was silenced for it"
+        assert 0.0 not in it.claims[1:], "no VIP was silenced for it"
 
     it.run(body)
 
@@ -280,7 +280,7 @@ class Speaker(FenceService):
     """One that says what the test sets."""
 
     def __init__(self) -> None:
-        super().__init__("a test", lambda _: None)
+        super().__init__("a test", lambda _: None, SetClock())
         self.allowed: dict[str, float] = {}
 
     def say(self, state: PortState) -> None:

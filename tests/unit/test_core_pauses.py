@@ -11,7 +11,7 @@ from controller.core.pauses import BEAT, PAUSE, Pauses
 from controller.health.judge import Verdict
 from controller.plan.pool import Health
 from controller.spec.switch import Fate
-from tests.fakes.core import Whole, intent_file, journal, whole
+from tests.fakes.core import SetClock, Whole, intent_file, journal, whole
 from tests.unit.test_health_judge import S1, S2, A, B, Bench, only
 
 
@@ -19,13 +19,13 @@ class Standing:
     """What happens to one that beats by a clock of the test's."""
 
     def __init__(self) -> None:
-        self.now = 100.0
+        self.clock = SetClock()
         self.doubts: list[float] = []
         made, self.said = journal()
-        self.pauses = Pauses(self._doubt, made, lambda: self.now)
+        self.pauses = Pauses(self._doubt, made, self.clock)
 
     def _doubt(self) -> None:
-        self.doubts.append(self.now)
+        self.doubts.append(self.clock.time)
 
     def beat(self) -> None:
         """One sign of life."""
@@ -40,15 +40,15 @@ class Standing:
 
 def test_a_pause_is_noticed_once_by_whoever_looks_first() -> None:
     it = Standing()
-    it.now += 10 * PAUSE
+    it.clock.time += 10 * PAUSE
     it.pauses.check()
     assert not it.doubts, "nothing ran before"
     it.beat()
-    it.now += BEAT
+    it.clock.time += BEAT
     it.pauses.check()
     it.beat()
     assert not it.doubts
-    it.now += 4.5
+    it.clock.time += 4.5
     it.pauses.check()
     it.pauses.check()
     it.beat()
@@ -59,7 +59,7 @@ def test_a_pause_is_noticed_once_by_whoever_looks_first() -> None:
 def test_a_beat_that_comes_late_notices_it_too() -> None:
     it = Standing()
     it.beat()
-    it.now += 2 * PAUSE
+    it.clock.time += 2 * PAUSE
     it.beat()
     assert len(it.doubts) == 1
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import pytest
 
+from controller.clock import SystemClock
 from controller.sites.fence import wire
 from controller.sites.fence.service import FenceService, here
 from tests.fakes.core import until
@@ -36,7 +37,7 @@ class Lives:
         """One of them."""
 
         async def run() -> None:
-            service = FenceService(self.name, self.problems.append)
+            service = FenceService(self.name, self.problems.append, SystemClock())
             task = asyncio.create_task(service.run())
             service.use({INTERFACE})
             try:

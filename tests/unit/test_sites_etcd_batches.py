@@ -1,4 +1,4 @@
-"""Batches that do not fit into one transaction, on real etcd: seen whole or not at all, whoever is killed when."""
+"""Batches that do not fit into one transaction, on real etcd: whole or not at all, wherever a process is killed."""
 
 from __future__ import annotations
 

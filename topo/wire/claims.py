@@ -21,7 +21,7 @@ _ONE_LINK = 255
 
 
 class Claim(NamedTuple):
-    """Somebody says that it has an address."""
+    """A frame says that its sender has an address."""
 
     address: Address
     kind: str

@@ -224,13 +224,13 @@ class Recorder:
         due = time.monotonic()
         while questions and not self._stop.wait(max(0.0, due - time.monotonic())):
             for one, frame in questions:
-                with suppress(OSError):  # its cable is out: nobody hears it
+                with suppress(OSError):  # its cable is out: it is not heard
                     one.send(frame)
             due = max(due + self._period, time.monotonic())
 
 
 def _offset(known: float | None) -> float:
-    """Seconds from the monotonic clock to the wall clock, as it was ``known``, unless somebody has set the wall clock.
+    """Seconds from the monotonic clock to the wall clock, as it was ``known``, unless the wall clock was set.
 
     Not measured for every frame: a thread that stands still between two looks would put frames out of order.
     """

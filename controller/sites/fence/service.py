@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from controller.clock import Clock
 from controller.sites.fence import wire
 
 LOOK = 0.5
@@ -34,9 +35,10 @@ _ROOT = Path(__file__).resolve().parents[3]
 class FenceService:
     """The speaker of one controller. Until ``run`` runs, nothing is claimed."""
 
-    def __init__(self, name: str, on_problem: Callable[[str], None]) -> None:
+    def __init__(self, name: str, on_problem: Callable[[str], None], clock: Clock) -> None:
         """``name`` tells this controller from others in the same network namespace, and is the same after a restart."""
         self._name = name
+        self._clock = clock
         self._on_problem = on_problem
         self._until: dict[str, float | None] = {}
         """None: what a former life gave holds until this one knows better."""
@@ -78,15 +80,14 @@ class FenceService:
         """Until cancelled."""
         await self._needed.wait()
         try:
-            loop = asyncio.get_running_loop()
             while True:
-                began = loop.time()
+                began = self._clock.now()
                 try:
                     await self._live()
                 except (OSError, ValueError) as error:
                     self._say(f"the speaker of fences: {error}")
                 self._lose()
-                await asyncio.sleep(_RETRY if loop.time() < began + _SOON else 0.0)
+                await asyncio.sleep(_RETRY if self._clock.now() < began + _SOON else 0.0)
         finally:
             self._lose()
 
@@ -104,9 +105,7 @@ class FenceService:
                     async with asyncio.timeout(LOOK):
                         await ended.wait()
                 except TimeoutError:
-                    self._silent += (
-                        1  # looks, not seconds: a stall of this loop is not held against the speaker
-                    )
+                    self._silent += 1  # looks, not seconds: this loop may stall, and the speaker not
                     if self._silent > _SILENT_LOOKS:
                         self._end(channel)
                         raise OSError("it stood still and was ended") from None
@@ -134,8 +133,7 @@ class FenceService:
         return f"it ended ({f'signal {-code}' if code < 0 else f'exit code {code}'}){said}"
 
     async def _connect(self) -> socket.socket:
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _CONNECT
+        end = self._clock.now() + _CONNECT
         while True:
             channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             channel.setblocking(False)
@@ -147,7 +145,7 @@ class FenceService:
             except ConnectionRefusedError:
                 channel.close()
                 self._start()
-                if loop.time() > end:
+                if self._clock.now() > end:
                     raise OSError(f"it did not start within {_CONNECT:g} s") from None
                 await asyncio.sleep(0.05)
             except BaseException:
@@ -210,7 +208,7 @@ class FenceService:
 
 
 def _nothing() -> None:
-    """Nobody listens."""
+    """No part listens."""
 
 
 def here(interfaces: set[str]) -> set[str]:
