@@ -51,7 +51,7 @@ def advance(
     tables = _allocate(tables, intent, now)
     tables = _choose_writers(tables, intent, verdicts, now)
     tables = _step_pools(tables, intent, verdicts, now, helds)
-    tables = spreads.turn(tables, intent, answers, _readiness(tables, intent, now, helds))
+    tables = spreads.turn(tables, intent, answers, _ready(tables, intent, now, helds))
     tables = _merge(tables, intent)
     tables = _turn(tables, intent, now)
     return _forget_former(tables, intent)
@@ -82,10 +82,8 @@ def deadline(
 
 def acknowledged(tables: Tables, intent: Intent, now: float, helds: Helds) -> bool:
     """Whether a step at ``now`` would change what is tracked."""
-    ready = _readiness(tables, intent, now, helds)
-    return any(
+    return bool(_ready(tables, intent, now, helds)) or any(
         acknowledge(state, helds(key), now, memory) is not state
-        or (state.rehash is not None and ready(key, state))
         for key, (state, memory) in memories(tables, intent).items()
         if state.tracking.tracks or state.rehash is not None
     )
@@ -99,14 +97,15 @@ def memories(tables: Tables, intent: Intent) -> dict[str, tuple[PoolState, float
     }
 
 
-def _readiness(tables: Tables, intent: Intent, now: float, helds: Helds) -> Callable[[str, PoolState], bool]:
-    """Whether a state's rehash has come so far that its slots may be taken otherwise."""
-
-    def ready(key: str, state: PoolState) -> bool:
-        memory = memories(tables, intent)[key][1]
-        return state.rehash is not None and rehash.ready(state.rehash, helds(key), now, memory)
-
-    return ready
+def _ready(tables: Tables, intent: Intent, now: float, helds: Helds) -> frozenset[str]:
+    """Keys of states whose rehash has come so far that their slots may be taken otherwise."""
+    if all(state.rehash is None for state in tables.pools.values()):
+        return frozenset()
+    return frozenset(
+        key
+        for key, (state, memory) in memories(tables, intent).items()
+        if state.rehash is not None and rehash.ready(state.rehash, helds(key), now, memory)
+    )
 
 
 def _choose_writers(tables: Tables, intent: Intent, verdicts: Verdicts, now: float) -> Tables:

@@ -6,7 +6,7 @@ are of a kind that can tell it and those that are here hash as we do, else that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -110,15 +110,14 @@ def _rehashing(tables: Tables, changes: Mapping[str, Rehash | None]) -> Tables:
     return replace(tables, pools={**tables.pools, **made})
 
 
-def turn(tables: Tables, intent: Intent, answers: Answers, ready: Callable[[str, PoolState], bool]) -> Tables:
-    """The tables with what its pool asks for where a rehash has come so far. ``ready``: of a state, by its key.
+def turn(tables: Tables, intent: Intent, answers: Answers, ready: Collection[str]) -> Tables:
+    """The tables with what its pool asks for where a rehash has come so far. ``ready``: keys of these states.
 
     One that has by now what it would be given ends; one of which it is not known yet waits.
     """
     made = {}
-    for key, state in tables.pools.items():
-        if state.rehash is None or not ready(key, state):
-            continue
+    for key in ready:
+        state = tables.pools[key]
         spread = wanted(tables, intent, state, answers)
         if spread is not None:
             tracking = state.tracking if spread is state.spread else turned(state.tracking)
