@@ -297,7 +297,7 @@ def test_a_switch_that_goes_on_taking_messages_is_waited_for_longer_than_the_dea
 ) -> None:
     """Each share is taken in time; packets go out between them, and no message is divided."""
     monkeypatch.setattr(session_module, "DEADLINE", 2.0)
-    monkeypatch.setattr(session_module, "_SHARE", 1_000)
+    monkeypatch.setattr(session_module, "_FAST", session_module._Pace(1_000))
     push, shares = rig.session._push, itertools.count(1)
 
     def slowly(pieces: list[bytes | Bytes]) -> None:
@@ -320,6 +320,34 @@ def test_a_switch_that_goes_on_taking_messages_is_waited_for_longer_than_the_dea
     assert time.monotonic() - began > session_module.DEADLINE
     assert len(rig.switch.mods) == 2 << 9
     assert rig.switch.packets_out[0].data == b"a frame of ours"
+
+
+def test_a_switch_that_serves_is_written_in_shares_with_a_gap_and_an_empty_one_is_filled_at_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push, sent, gaps = rig.session._push, list[int](), list[float]()
+    nap = asyncio.sleep
+
+    async def rest(seconds: float) -> None:
+        gaps.append(seconds)
+        await nap(0)
+
+    def weigh(pieces: list[bytes | Bytes]) -> None:
+        sent.append(sum(len(one) if isinstance(one, bytes) else one.size for one in pieces))
+        push(pieces)
+
+    monkeypatch.setattr(rig.session, "_push", weigh)
+    monkeypatch.setattr(asyncio, "sleep", rest)
+    full = Target(slots={1: SlotTable(np.full(1 << 12, 3, np.uint16), np.zeros(1 << 12, np.uint16))})
+    other = Target(slots={1: SlotTable(np.full(1 << 12, 5, np.uint16), np.zeros(1 << 12, np.uint16))})
+    rig.control.run(rig.session.write(diff(PLACED, Target(), full), "lb1"))
+    assert not gaps
+    assert len(sent) == 1
+    sent.clear()
+    rig.control.run(rig.session.write(diff(PLACED, full, other), "lb1"))
+    assert set(gaps) == {session_module._BREATH}
+    assert len(sent) > 6
+    assert max(sent) <= session_module._GENTLE_SHARE + 256
 
 
 def test_the_role_is_claimed_with_the_controllers_term(rig: Rig) -> None:

@@ -14,7 +14,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,11 +34,15 @@ DEADLINE = 10.0
 """Seconds for which a switch may do nothing about a request or a phase: take no more of it, send no part of an answer.
 
 Not for the whole: half a million flows take a slow switch longer, and it would be cut and read for ever."""
-_SHARE = 32 * 1024
-"""Bytes after which a switch that takes them counts as alive, and packets have their turn: some 200 flows."""
+_SHARE = 1024 * 1024
+"""Bytes after which a switch that takes them counts as alive, and packets have their turn."""
+_GENTLE_SHARE = 64 * 1024
+"""The same for a switch that serves: some 400 flows."""
 _BREATH = 0.005
-"""Seconds between two shares. With its userspace datapath Open vSwitch carries flow changes out in the thread that also
-takes packets in: a stream of them without a gap delays BFD for long enough that neighbours take it for dead."""
+"""Seconds between two of these. With its userspace datapath Open vSwitch carries flow changes out in the thread that
+also takes packets in: a stream of them without a gap delays BFD until neighbours take the switch for dead."""
+_TOGETHER = 128
+"""Messages that are not stamped in bulk and go out as one."""
 _PIECE = 256 * 1024
 """Bytes handed to os-ken at a time."""
 _SHORT = 32 * 1024
@@ -47,6 +51,18 @@ _XIDS = 1 << 24
 _ROLE_REFUSED = 11
 """OFPET_ROLE_REQUEST_FAILED."""
 _NAMES = {FLOW_MOD: "flow", GROUP_MOD: "group", METER_MOD: "meter"}
+
+
+class _Pace(NamedTuple):
+    """How fast a switch is written to."""
+
+    share: int
+    """Bytes at a time."""
+    gap: float = 0.0
+    """Seconds between."""
+
+
+_FAST, _GENTLE = _Pace(_SHARE), _Pace(_GENTLE_SHARE, _BREATH)
 
 
 @dataclass
@@ -134,8 +150,10 @@ class Session:
         """
         refused: list[str] = []
         async with self._writing:
+            # One that holds nothing to be changed serves nothing yet, and is filled as fast as it goes.
+            pace = _GENTLE if changes.modified or changes.deleted else _FAST
             for phase in changes.phases:
-                refused += await self._write_phase(phase)
+                refused += await self._write_phase(phase, pace)
         if refused:
             raise WriteRefused(name, refused)
 
@@ -161,13 +179,14 @@ class Session:
         self._waiting.clear()
         self._sender.shutdown(wait=False)
 
-    async def _write_phase(self, phase: Phase) -> list[str]:
+    async def _write_phase(self, phase: Phase, pace: _Pace) -> list[str]:
         first = self._reserve(len(phase) + 1)
         pieces: list[bytes | Bytes] = []
         xid = first
-        if phase.messages:
-            pieces.append(b"".join(self._stamp(m, self._own(xid + n)) for n, m in enumerate(phase.messages)))
-            xid += len(phase.messages)
+        for at in range(0, len(phase.messages), _TOGETHER):
+            some = phase.messages[at : at + _TOGETHER]
+            pieces.append(b"".join(self._stamp(m, self._own(xid + n)) for n, m in enumerate(some)))
+            xid += len(some)
         for rows in phase.bulk:
             pieces.append(self._stamp_rows(rows, xid))
             xid += len(rows)
@@ -175,7 +194,7 @@ class Session:
         sent: list[bytes | Bytes] = [*phase.messages, *phase.bulk]
         self._phase = (first, sent, errors)
         try:
-            await self._parts(messages.barrier(), pieces, self._own(xid))
+            await self._parts(messages.barrier(), pieces, self._own(xid), pace)
         finally:
             self._phase = None
         return errors
@@ -184,16 +203,21 @@ class Session:
         return b"".join(await self._parts(request))
 
     async def _parts(
-        self, request: bytes, pieces: Iterable[bytes | Bytes] = (), xid: int | None = None
+        self,
+        request: bytes,
+        pieces: Iterable[bytes | Bytes] = (),
+        xid: int | None = None,
+        pace: _Pace | None = None,
     ) -> list[bytes]:
         """What is answered to a request behind these pieces, by message."""
+        pace = pace or _FAST
         number = self._next() if xid is None else xid
         try:
             async with asyncio.timeout(DEADLINE) as limit:
                 waiting = self._waiting[number] = _Request(self._loop.create_future(), limit)
-                for n, share in enumerate(_shares([*pieces, self._stamp(request, number)])):
-                    if n:
-                        await asyncio.sleep(_BREATH)
+                for n, share in enumerate(_shares([*pieces, self._stamp(request, number)], pace.share)):
+                    if n and pace.gap:
+                        await asyncio.sleep(pace.gap)
                     await self._send(share)
                     waiting.goes_on()
                 return await waiting.future
@@ -267,17 +291,17 @@ class Session:
         return np.ascontiguousarray(rows)
 
 
-def _shares(pieces: Iterable[bytes | Bytes]) -> Iterator[list[bytes | Bytes]]:
-    """The pieces in shares of some ``_SHARE`` bytes; no message is divided, since others may go out in between."""
+def _shares(pieces: Iterable[bytes | Bytes], most: int) -> Iterator[list[bytes | Bytes]]:
+    """The pieces in shares of some ``most`` bytes; no message is divided, since others may go out in between."""
     share: list[bytes | Bytes] = []
     size = 0
     for piece in pieces:
-        step = max(len(piece) if isinstance(piece, bytes) else _SHARE // piece.shape[1], 1)
+        step = max(len(piece) if isinstance(piece, bytes) else -(-most // piece.shape[1]), 1)
         for at in range(0, len(piece), step):
             part = piece[at : at + step]
             share.append(part)
             size += len(part) if isinstance(part, bytes) else part.size
-            if size >= _SHARE:
+            if size >= most:
                 yield share
                 share, size = [], 0
     if share:
