@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,28 +21,21 @@ class NoAnswer(Exception):
     """The controller cannot be reached, or does not answer."""
 
 
-class NotDone(Exception):
-    """The command was not carried out, and standard error says why."""
-
-    def __init__(self, code: Asked) -> None:
-        super().__init__(code.name)
-        self.code = code
-
-
-def carried_out(state: Path, request: dict[str, str]) -> Mapping[str, Any]:
-    """The answer to a command that was carried out. Raises NotDone."""
+def carry_out(state: Path, request: dict[str, str], said: Callable[[Mapping[str, Any]], str]) -> Asked:
+    """Have a command carried out, and print what ``said`` makes of the answer, or on standard error why it was not."""
     try:
         answer = ask(socket_beside(state), request)
     except NoAnswer as error:
         print(f"{error}; is a controller running with --state {state}?", file=sys.stderr)
-        raise NotDone(Asked.NO_ANSWER) from error
+        return Asked.NO_ANSWER
     if answer.get("ok") is True:
-        return answer
+        print(said(answer))
+        return Asked.DONE
     if "not_stored" in answer:
         print(f"accepted, but not stored yet: {answer['not_stored']}", file=sys.stderr)
-        raise NotDone(Asked.NOT_STORED)
+        return Asked.NOT_STORED
     print(*answer["refused"], sep="\n", file=sys.stderr)
-    raise NotDone(Asked.REFUSED)
+    return Asked.REFUSED
 
 
 def ask(path: Path, request: dict[str, str]) -> dict[str, Any]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from controller.cli.asking import NotDone, carried_out
-from controller.cli.codes import Asked
+from controller.cli.asking import carry_out
 
 
 def failback(state: Path, pool: str, backend: str | None) -> int:
     """Make ``backend`` the one writer of a pool, or the most preferred one that is up. Returns an exit code."""
     request = {"command": "failback", "pool": pool} | ({} if backend is None else {"backend": backend})
-    try:
-        answer = carried_out(state, request)
-    except NotDone as error:
-        return error.code
-    print(f"pool {pool}: {answer['writer']} is the writer, change {answer['revision']}")
-    return Asked.DONE
+    return carry_out(
+        state,
+        request,
+        lambda answer: f"pool {pool}: {answer['writer']} is the writer, change {answer['revision']}",
+    )

@@ -6,25 +6,23 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from controller.cli.asking import NotDone, carried_out
-from controller.cli.codes import Asked
+from controller.cli.asking import carry_out
 from controller.plan.pins import LIMIT
 
 
 def rehash(state: Path, pool: str, action: str) -> int:
     """``action``: ``begin``, ``plan`` or ``cancel``. Returns an exit code."""
-    try:
-        answer = carried_out(state, {"command": "rehash", "pool": pool, "action": action})
-    except NotDone as error:
-        return error.code
+    request = {"command": "rehash", "pool": pool, "action": action}
+    return carry_out(state, request, lambda answer: "\n".join(_said(pool, action, answer)))
+
+
+def _said(pool: str, action: str, answer: Mapping[str, Any]) -> Iterator[str]:
     if action == "cancel":
-        print(f"pool {pool}: stays as it is, change {answer['revision']}")
-        return Asked.DONE
-    for each in answer["plan"]:
-        print(*_lines(pool, each), sep="\n")
+        yield f"pool {pool}: stays as it is, change {answer['revision']}"
+    for each in answer.get("plan", ()):
+        yield from _lines(pool, each)
     if action == "begin":
-        print(f"begun, change {answer['revision']}; evenkeel status shows how far it is")
-    return Asked.DONE
+        yield f"begun, change {answer['revision']}; evenkeel status shows how far it is"
 
 
 def _lines(pool: str, plan: Mapping[str, Any]) -> Iterator[str]:
@@ -35,10 +33,7 @@ def _lines(pool: str, plan: Mapping[str, Any]) -> Iterator[str]:
     yield f"  2. {_when(seconds)} slots are taken by {plan['after']}; it waits for this: {plan['waits_for']}"
     yield f"  3. slots stay tracked for {memory:.0f} s more"
     yield f"  costs one pin for each connection that is alive then; a controller holds {LIMIT} pins"
-    yield (
-        "  if there is no room, nothing is changed before there is, or until: "
-        + f"evenkeel rehash {pool} --cancel"
-    )
+    yield f"  if there is no room, nothing is changed before there is, or until: evenkeel rehash {pool} --cancel"
     yield (
         f"  at risk until it is over: connections younger than {young:.0f} s whose packets come to another lb switch"
     )

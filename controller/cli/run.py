@@ -7,7 +7,6 @@ import errno
 import os
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -160,7 +159,7 @@ class _Program:
         openflow.OpenFlowApp.hub = hub
         try:
             await app.begin()
-            await _listen(openflow.serve, self.host, self.port, patience)
+            await _listen(openflow.serve, self.host, self.port, self.clock, patience)
             app.journal.event("started", listen=f"{self.host}:{self.port}", term=app.terms.now)
             await app.run(_status(self.state), socket_beside(self.state), ending)
         except asyncio.CancelledError:
@@ -184,14 +183,16 @@ def _status(state: Path) -> Path:
     return state.with_name("status.json")
 
 
-async def _listen(serve: Callable[[str, int], None], host: str, port: int, patience: float) -> None:
+async def _listen(
+    serve: Callable[[str, int], None], host: str, port: int, clock: Clock, patience: float
+) -> None:
     """Refuses before any task runs. ``patience``: for a controller on this machine that is about to end."""
-    end = time.monotonic() + patience
+    end = clock.now() + patience
     while True:
         try:
             return serve(host, port)
         except OSError as error:
-            if error.errno != errno.EADDRINUSE or time.monotonic() > end:
+            if error.errno != errno.EADDRINUSE or clock.now() > end:
                 raise _CannotListen(error) from error
         await asyncio.sleep(_LOOK)
 
