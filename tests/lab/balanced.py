@@ -98,6 +98,10 @@ class Balanced:
         """What it has said since the last mark."""
         return self.events[self._mark :]
 
+    def last_said(self, count: int) -> str:
+        """Its last events, one a line."""
+        return "\n".join(map(json.dumps, self.events[-count:]))
+
     def wait_event(self, name: str, timeout: float = 15.0, **fields: Any) -> Event:
         """The first event of that name since the last mark with all of ``fields``; AssertionError if none comes."""
         end = time.monotonic() + timeout
@@ -106,9 +110,8 @@ class Balanced:
                 if event["event"] == name and all(event.get(key) == value for key, value in fields.items()):
                     return event
             self._controller.check()
-            said = "\n".join(map(json.dumps, self.events[self._mark :][-20:]))
             assert time.monotonic() < end, (
-                f"no event {name} {fields} within {timeout:g} s; last ones:\n{said}"
+                f"no event {name} {fields} within {timeout:g} s; last ones:\n{self.last_said(20)}"
             )
             time.sleep(_POLL)
 

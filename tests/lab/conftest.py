@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,9 @@ from topo.model import Topology
 
 HEEDING = ["env", "--default-signal=INT,TERM,HUP"]
 """Before a command that has to heed signals: who starts tests in the background may have them ignored, inheritably."""
+
+EVENTS_SHOWN = 40
+"""Of a controller whose test failed."""
 
 MakeLab = Callable[..., Lab]
 
@@ -81,6 +84,18 @@ def balanced_pair(pair_lab: Lab) -> Iterator[Balanced]:
     """The pair topology with a controller, everything served."""
     with Balanced(pair_lab) as balanced:
         yield balanced
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where a test fails, its controller's last events are shown: the cause may lie before what was looked at."""
+    report = yield
+    arguments = getattr(item, "funcargs", {}).values() if report.failed and call.when != "teardown" else ()
+    for balanced in (one for one in arguments if isinstance(one, Balanced)):
+        report.sections.append(("last events of the controller", balanced.last_said(EVENTS_SHOWN)))
+    return report
 
 
 def eventually(holds: Callable[[], object], what: str, deadline: float = 15.0) -> None:

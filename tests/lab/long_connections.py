@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 
 from topo.demo.load import failure_kind
@@ -28,7 +28,7 @@ PAUSE = 0.4
 """Seconds between two words of a talking connection."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Connection:
     """One connection and what became of it."""
 
@@ -41,7 +41,10 @@ class Connection:
     problem: str = ""
     """refused, timeout, reset, eof, garbled or misdirected; empty: it lives."""
     said: int = 0
-    heard: bytes = field(default=b"", repr=False)
+    heard: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"{self.mode} from {self.port} to {self.server}, word {self.said}: {self.problem or 'lives'}"
 
     @property
     def port(self) -> int:

@@ -23,7 +23,7 @@ COUNT = 4
 def _with_writer(document: Any) -> None:
     """Echo listeners lead to s1 and s2, of which one serves; all others stay with the pool of all servers."""
     web = document["pools"][0]
-    web["health"].update({"interval": "300ms", "timeout": "300ms", "rise": 2, "fall": 2})
+    web["health"].update({"interval": "500ms", "timeout": "500ms", "rise": 2, "fall": 4})
     pair = deepcopy([one for one in web["backends"] if one["name"] in ("s1", "s2")])
     health = deepcopy(web["health"])
     document["pools"].append(
