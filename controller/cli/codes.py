@@ -69,6 +69,17 @@ class Asked(IntEnum):
     """Accepted, but not stored yet: it takes effect when the state file can be written again."""
 
 
+class Timeline(IntEnum):
+    """``evenkeel timeline``"""
+
+    SHOWN = 0
+    """Events were printed."""
+    NOTHING = 1
+    """The log holds none that were asked for."""
+    BAD_INPUT = 2
+    """The store cannot be read, or an option makes no sense."""
+
+
 class Registered(IntEnum):
     """A command that is not installed
 
@@ -79,5 +90,5 @@ class Registered(IntEnum):
     """Its part is not installed; the missing module was printed."""
 
 
-COMMANDS: tuple[type[IntEnum], ...] = (Check, Decide, Run, Status, Asked, Registered)
+COMMANDS: tuple[type[IntEnum], ...] = (Check, Decide, Run, Status, Asked, Timeline, Registered)
 """In the order of the reference."""

@@ -175,6 +175,41 @@ def move(
     raise typer.Exit(order(state, vip, site))
 
 
+@app.command()
+def timeline(
+    state: State = Path("evenkeel.db"),
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="etcd://HOST:PORT,.../PREFIX",
+            help="The store of the controllers, if it is in etcd.",
+            show_default="the file of --state",
+        ),
+    ] = None,
+    store_ca: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Who signs the certificates of etcd's members.")
+    ] = None,
+    store_cert: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Our certificate; its common name is etcd's user.")
+    ] = None,
+    store_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="Nothing older, such as 90s, 10m, 2h or 1d.", show_default="all"),
+    ] = None,
+    vip: Annotated[str, typer.Option(metavar="NAME", help="Of VIPs, this one alone.")] = "",
+    switch: Annotated[str, typer.Option(metavar="NAME", help="Of switches, this one alone.")] = "",
+    json_out: Annotated[bool, typer.Option("--json", help="Print one JSON object an event.")] = False,
+) -> None:
+    """Show what happened, and why, as all controllers on a store kept it; none has to run."""
+    from controller.cli.stores import Where
+    from controller.cli.timeline import Asked
+    from controller.cli.timeline import timeline as show
+
+    where = Where(state, store, store_ca, store_cert, store_key)
+    raise typer.Exit(show(where, Asked(since, vip, switch, json_out)))
+
+
 sites = typer.Typer(add_completion=False, no_args_is_help=True)
 app.add_typer(sites, name="site", help="Take a site out of service for maintenance, and back.")
 

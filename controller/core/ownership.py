@@ -15,6 +15,7 @@ from controller.clock import Clock
 from controller.core.cells import Cell, Readable
 from controller.core.journal import Journal
 from controller.plan.tables import Tables, served
+from controller.sites.causes import Cause
 from controller.sites.groups import mac_groups
 from controller.sites.orders import Orders, place
 from controller.sites.placement import Decision
@@ -95,7 +96,8 @@ class Ownership:
             to = self._owners.value.get(name)
             if to is not None:
                 ms = round(1000 * (now - one.since), 1)
-                self._journal.event("vip_moved", vip=name, site=to, former=one.site, unowned_ms=ms)
+                cause = Cause.LAPSED if now >= one.until else Cause.SILENT
+                self._journal.event("vip_moved", cause, vip=name, site=to, former=one.site, unowned_ms=ms)
 
     def _silent(self, name: str, one: _Leaving) -> bool:
         vips = served(self._intent.value, self._tables.value).vips
@@ -122,7 +124,8 @@ class Ownership:
                 assert owner is not None
                 until = now + vip.authority + LATE
                 self._leaving[vip.name] = _Leaving(owner, now, self._revision(), until)
-                self._journal.event("vip_moves", vip=vip.name, site=home, former=owner)
+                cause = belongs[vip.name].cause
+                self._journal.event("vip_moves", cause, vip=vip.name, site=home, former=owner)
             elif vip.name not in self._leaving and home:
                 owners[vip.name] = home
         self._leaving = {name: one for name, one in self._leaving.items() if name in {v.name for v in vips}}

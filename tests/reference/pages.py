@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from controller.core import events
+from controller.core import events, switchevents
 from controller.core.snapshot import Snapshot
 from tests.reference import codes, commands, intent
 from tests.reference.records import event_page, record_page
@@ -27,9 +27,9 @@ GROUPS = {
     "The controller": events.PROGRAM,
     "Several controllers": events.LEADING,
     "Intent, pools and servers": events.SERVICE,
-    "Switches": events.SWITCHES,
-    "Fences of edges": events.FENCES,
-    "P4 switches": events.P4,
+    "Switches": switchevents.SWITCHES,
+    "Fences of edges": switchevents.FENCES,
+    "P4 switches": switchevents.P4,
 }
 
 

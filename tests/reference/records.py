@@ -10,7 +10,8 @@ from dataclasses import fields, is_dataclass
 from types import UnionType
 from typing import Union, get_args, get_origin, get_type_hints
 
-from controller.core.events import HEAD, Event, Field
+from controller.core.events import HEAD
+from controller.core.eventtypes import Event, Field
 from tests.reference.docstrings import field_docs, paragraphs, table
 
 JSON_TYPES: dict[object, str] = {
