@@ -189,4 +189,6 @@ class Leadership:
         """Why this one leads."""
         if self._won.is_set():
             return Cause.RESUMED
-        return Cause.CLAIMED_FREE if self._after is None else Cause.CLAIMED_SILENT
+        if self._after is not None:
+            return Cause.CLAIMED_SILENT
+        return Cause.CLAIMED_RELEASED if self._shown else Cause.CLAIMED_FREE

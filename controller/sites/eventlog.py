@@ -98,8 +98,15 @@ def decode(name: Name, data: bytes) -> list[Entry]:
 
 
 def _checked(made: Made) -> tuple[float, float, int, str, str, Mapping[str, Value]]:
-    fields = {str(key): cut(value) for key, value in made.fields.items()}
+    fields = {str(key): _value(value) for key, value in made.fields.items()}
     return float(made.t), float(made.at), int(made.change), str(made.event), str(made.cause), fields
+
+
+def _value(value: object) -> Value:
+    """What JSON holds, as a field; it was cut when it was written."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return [str(each) for each in value] if isinstance(value, list) else str(value)
 
 
 def cut(value: object) -> Value:

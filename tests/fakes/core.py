@@ -55,7 +55,7 @@ class Said:
 
     def pairs(self) -> list[tuple[str, dict[str, Any]]]:
         """Names of events and their own fields, in order."""
-        shared = ("t", "at", "change", "event")
+        shared = ("t", "at", "change", "event", "cause")
         return [(row["event"], {k: v for k, v in row.items() if k not in shared}) for row in self.rows]
 
     def names(self) -> list[str]:
