@@ -1,7 +1,7 @@
 """The timeline as text, a line an event: when, how long after the line before, who, of which change, what, and why.
 
-What several switches do at once is one line: those of one controller that follow each other, and differ in the switch
-alone. Pure, but for the time zone.
+What several switches, VIPs or backends do at once is one line: events of one controller that follow each other, and
+differ in that name alone. Pure, but for the time zone.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from controller.core.events import EVENTS
 from controller.core.eventtypes import Line
 from controller.sites.timeline import Entry, Value, gap_ms
 
-SWITCHES = 6
-"""Names of switches in one line; of more, only the first."""
+NAMES = 6
+"""Names in one line; of more, only the first."""
+SUBJECTS = ("switch", "vip", "backend")
+"""Fields in whose names events that are one line may differ; of an event, the first that it has."""
 HEAD = ("time", "+ms", "controller", "change", "what", "cause")
 _OPTIONAL = re.compile(r"\[([^\]]*)\]")
 _FIELD = re.compile(r"\{(\w+)")
@@ -67,29 +69,37 @@ class _Row(NamedTuple):
         return self.entries[0]
 
     def takes(self, entry: Entry) -> bool:
-        """Whether another entry differs in its switch alone, or in numbers that add up."""
+        """Whether another entry differs in one name alone, or in numbers that add up."""
+        subject = _subject(entry)
         first = self.first
-        return _kind(first) == _kind(entry) and "switch" in entry.fields and _rest(first) == _rest(entry)
+        return (
+            subject != "" and _kind(first) == _kind(entry) and _rest(first, subject) == _rest(entry, subject)
+        )
 
     def what(self) -> str:
         """The words of all."""
         if len(self.entries) == 1:
             return what(self.first)
-        names = list(dict.fromkeys(str(each.fields["switch"]) for each in self.entries))
-        shown = ", ".join(names[:SWITCHES])
-        if len(names) > SWITCHES:
-            shown += f" and {len(names) - SWITCHES} more"
-        return what(self.first._replace(fields={**_total(self.entries), "switch": shown}))
+        subject = _subject(self.first)
+        names = list(dict.fromkeys(str(each.fields[subject]) for each in self.entries))
+        shown = ", ".join(names[:NAMES])
+        if len(names) > NAMES:
+            shown += f" and {len(names) - NAMES} more"
+        return what(self.first._replace(fields={**_total(self.entries), subject: shown}))
 
 
 def _kind(entry: Entry) -> tuple[object, ...]:
     return entry.controller, entry.change, entry.event, entry.cause
 
 
-def _rest(entry: Entry) -> str:
-    """An event's words without its switch, and without numbers that add up."""
+def _subject(entry: Entry) -> str:
+    return next((name for name in SUBJECTS if name in entry.fields), "")
+
+
+def _rest(entry: Entry, subject: str) -> str:
+    """An event's words without one name, and without numbers that add up."""
     known = EVENTS.get(entry.event)
-    left_out = {"switch"}
+    left_out = {subject}
     if known is not None and known.line is not None and known.line.adds_up:
         left_out |= {name for name, value in entry.fields.items() if isinstance(value, int | float)}
     kept = {name: value for name, value in entry.fields.items() if name not in left_out}

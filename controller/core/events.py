@@ -170,7 +170,7 @@ SERVICE: Mapping[str, Event] = {
             Field("up", bool, "Whether it is up now."),
             Field("reason", str, "What the last probe found."),
         ),
-        line=Line("{pool}: {backend} is {up:up|down}[: {reason}]", Cause.PROBE, decided=True),
+        line=Line("{pool}: {backend} {up:up|down}[, {reason}]", Cause.PROBE, decided=True),
     ),
     "table": Event(
         "A pool has a new table.",
@@ -187,7 +187,7 @@ SERVICE: Mapping[str, Event] = {
             Field("panicked", bool, "Whether so many backends are down that health is ignored."),
         ),
         line=Line(
-            "{pool}: table {revision}, {moved} slots moved, {serving} backends serve, {moving} slots in transition"
+            "{pool}: table {revision}, {moved} slots moved, {serving} backends serve[, {moving} slots in transition]"
             "{panicked:, health is ignored|}",
             Cause.TIME,
             decided=True,
@@ -248,7 +248,7 @@ SERVICE: Mapping[str, Event] = {
             Field("vips", list[str], "All VIPs of the group."),
             Field("site", str | None, "Where they are to be owned; null: where the intent has them."),
         ),
-        line=Line("ordered: {vips} [at {site}]", Cause.OPERATOR, decided=True),
+        line=Line("ordered: {vips}[ at {site}]", Cause.OPERATOR, decided=True),
     ),
     "site_drained": Event(
         "An operator drained a site: it owns nothing until it is undrained.",
@@ -267,7 +267,7 @@ SERVICE: Mapping[str, Event] = {
             Field("site", str, "Its new home."),
             Field("former", str, "The site that owned it."),
         ),
-        line=Line("VIP {vip} moves from {former} [to {site}]", Cause.HOME, decided=True),
+        line=Line("VIP {vip}: moves from {former}[ to {site}]", Cause.HOME, decided=True),
     ),
     "vip_moved": Event(
         "A VIP has a new owner, whose edges begin to answer and announce it.",
@@ -278,7 +278,7 @@ SERVICE: Mapping[str, Event] = {
             Field("unowned_ms", float, "Milliseconds for which no site owned it."),
         ),
         line=Line(
-            "VIP {vip} is owned by {site}[, before by {former}]; unowned for {unowned_ms} ms",
+            "VIP {vip}: owned by {site}[, before by {former}], unowned for {unowned_ms} ms",
             Cause.SILENT,
             decided=True,
         ),

@@ -36,6 +36,7 @@ class Said(NamedTuple):
     t: float
     at: float
     change: int
+    known: int
     event: str
     cause: Cause
     fields: Mapping[str, object]
@@ -79,6 +80,8 @@ class Journal:
         self._wall = wall
         self.change: Callable[[], int] = lambda: 0
         """The revision of the last commit; set by the one who assembles."""
+        self.known: Callable[[], int] = lambda: 0
+        """The newest revision of the store that is known, if that is another one; set by whoever watches it."""
         self.keeper: Keeper = _Nothing()
         """Handed what is of the timeline; set by the one who assembles."""
 
@@ -105,7 +108,7 @@ class Journal:
             head["cause"] = cause
         self.sink.write(_line(t, at, {**head, **fields}))
         if line is not None and cause is not None and cause not in line.leaves_out:
-            self.keeper.keep(Said(line, t, at, change, name, cause, fields))
+            self.keeper.keep(Said(line, t, at, change, self.known(), name, cause, fields))
 
 
 class QueuedSink:

@@ -40,6 +40,7 @@ class Leadership:
         """``name``: what others call this controller."""
         self._registers, self._clock, self._journal, self._times = registers, clock, journal, times
         self._view = leading.born(name, secrets.token_hex(8))
+        journal.known = lambda: 0 if self._view.seen is None else self._view.seen.revision
         self._news = asyncio.Event()
         self._won = asyncio.Event()
         self._leads = False

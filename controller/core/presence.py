@@ -207,9 +207,11 @@ class Presence:
         named = list(self._intent.value.switches)
         lost = [s for s in named if not self.connected(s.id) and not self.waits(s.id)]
         kept = {s.name for s in named if s.name in self._absent.value and s.id not in self._synced}
+        known = self._absent.value
         self._absent.put(frozenset(s.name for s in lost) | kept)
         for switch in lost:
-            self._journal.event("switch_absent", switch=switch.name)
+            if switch.name not in known:
+                self._journal.event("switch_absent", switch=switch.name)
             if Role.LB in switch.roles:
                 self.withdraw(switch.id, "absent", Cause.TIME)
         return True

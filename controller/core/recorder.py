@@ -131,8 +131,9 @@ class Recorder:
         """Add one value. Raises StoreError."""
         if not self._chunk:
             made = [
-                Made(e.said.t, e.said.at, e.change, e.said.event, str(e.said.cause), e.said.fields)
+                Made(s.t, s.at, e.change, s.known, s.event, str(s.cause), s.fields)
                 for e in self._ready(QUEUE)
+                for s in (e.said,)
             ]
             self._chunk = next(pieces(made), [])
             for _ in self._chunk:

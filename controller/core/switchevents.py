@@ -36,48 +36,48 @@ SWITCHES: Mapping[str, Event] = {
     "switch_up": Event(
         "A control stream began.",
         (SWITCH,),
-        line=Line("{switch} connected", Cause.STREAM),
+        line=Line("{switch}: connected", Cause.STREAM),
     ),
     "switch_down": Event(
         "A control stream ended.",
         (SWITCH,),
-        line=Line("{switch} disconnected", Cause.STREAM),
+        line=Line("{switch}: disconnected", Cause.STREAM),
     ),
     "synced": Event(
         "The switch holds everything that it should.",
         (SWITCH,),
-        line=Line("{switch} holds everything", Cause.SYNCED),
+        line=Line("{switch}: synced", Cause.SYNCED),
     ),
     "admitted": Event(
         "Edges use this lb switch from now on.",
         (SWITCH, _FULLNAT),
-        line=Line("{switch} is used by edges", Cause.SYNCED, decided=True),
+        line=Line("{switch}: used by edges", Cause.SYNCED, decided=True),
     ),
     "withdrawn": Event(
         "Edges leave this lb switch out until it is admitted again.",
         (SWITCH, WHY, _FULLNAT),
-        line=Line("{switch} is left out by edges: {why}", Cause.GONE, decided=True),
+        line=Line("{switch}: left out by edges, {why}", Cause.GONE, decided=True),
     ),
     "switch_absent": Event(
         "A switch was not heard of since the controller started, and counts as gone: nothing is sent to it.",
         (SWITCH,),
-        line=Line("{switch} counts as gone", Cause.TIME, decided=True),
+        line=Line("{switch}: gone, not heard of since the start", Cause.TIME, decided=True),
     ),
     "hash_differs": Event(
         "The datapath of an lb switch hashes otherwise than it should, or did not answer: new pools do not go by it, "
         "and where one does, edges do not use the switch.",
         (SWITCH, WHY),
-        line=Line("{switch} hashes otherwise: {why}", Cause.HASH),
+        line=Line("{switch}: hashes otherwise, {why}", Cause.HASH),
     ),
     "held": Event(
         "An lb switch is synced, and is admitted once that can do no harm.",
         (SWITCH, WHY),
-        line=Line("{switch} waits for its use by edges: {why}", Cause.SWITCHES),
+        line=Line("{switch}: not used by edges yet, {why}", Cause.SWITCHES),
     ),
     "links_down": Event(
         "Links of an lb switch to connected switches did not come up in time; it is admitted without them.",
         (SWITCH, Field("waited", float, "Seconds waited.")),
-        line=Line("{switch}: links did not come up in {waited} s", Cause.CABLE),
+        line=Line("{switch}: used without links that did not come up in {waited} s", Cause.CABLE),
     ),
     "links_shut": Event(
         "The links of an lb switch to edges could not be opened over its OVSDB, so edges do not use it; tried again "
@@ -94,7 +94,7 @@ SWITCHES: Mapping[str, Event] = {
             Field("ms", float, "Milliseconds until the acknowledgement."),
         ),
         line=Line(
-            "{switch} written: {added} added, {modified} modified, {deleted} deleted, {ms} ms",
+            "{switch}: written[, {added} added][, {modified} modified][, {deleted} deleted], {ms} ms",
             Cause.PLAN,
             leaves_out=(Cause.PINS,),
             adds_up=True,
@@ -110,7 +110,8 @@ SWITCHES: Mapping[str, Event] = {
             Field("what", list[str], "Some of them."),
         ),
         line=Line(
-            "{switch} was altered, repair: {missing} missing, {modified} modified, {unexpected} unexpected",
+            "{switch}: altered by others, repaired[, {missing} missing][, {modified} modified]"
+            "[, {unexpected} unexpected]",
             Cause.AUDIT,
             adds_up=True,
         ),
@@ -144,17 +145,17 @@ SWITCHES: Mapping[str, Event] = {
     "switch_leaves": Event(
         "The intent no longer names a connected switch: it is emptied once no other switch sends to it.",
         (SWITCH,),
-        line=Line("{switch} leaves the intent", Cause.INTENT),
+        line=Line("{switch}: leaves the intent", Cause.INTENT),
     ),
     "switch_emptied": Event(
         "A switch that the intent no longer names holds no entries of ours any more; its stream is ended.",
         (SWITCH,),
-        line=Line("{switch} is empty", Cause.INTENT),
+        line=Line("{switch}: emptied", Cause.INTENT),
     ),
     "switch_twice": Event(
         "Two switches with the same id take turns, or one switch connects again and again.",
         (SWITCH, Field("id", str, "The id, hexadecimal."), WHY),
-        line=Line("{switch} twice: {why}", Cause.STREAM),
+        line=Line("{switch}: {why}", Cause.STREAM),
     ),
     "stranger": Event(
         "A switch connected that is not in the intent. Nothing is written to it.",

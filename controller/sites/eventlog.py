@@ -43,6 +43,7 @@ class Made(NamedTuple):
     t: float
     at: float
     change: int
+    known: int
     event: str
     cause: str
     fields: Mapping[str, object]
@@ -75,7 +76,7 @@ def parsed(text: str) -> Name | None:
 
 def encode(controller: str, boot: str, events: Sequence[Made]) -> bytes:
     """A value of the log."""
-    rows = [(e.t, e.at, e.change, e.event, e.cause, {k: cut(v) for k, v in e.fields.items()}) for e in events]
+    rows = [(*e[:-1], {key: cut(value) for key, value in e.fields.items()}) for e in events]
     value = {"format": FORMAT, "controller": controller, "boot": boot, "events": rows}
     return json.dumps(value, separators=(",", ":")).encode()
 
@@ -97,9 +98,10 @@ def decode(name: Name, data: bytes) -> list[Entry]:
         raise ValueError(f"is damaged ({type(error).__name__}: {error})") from error
 
 
-def _checked(made: Made) -> tuple[float, float, int, str, str, Mapping[str, Value]]:
+def _checked(made: Made) -> tuple[float, float, int, int, str, str, Mapping[str, Value]]:
     fields = {str(key): _value(value) for key, value in made.fields.items()}
-    return float(made.t), float(made.at), int(made.change), str(made.event), str(made.cause), fields
+    numbers = float(made.t), float(made.at), int(made.change), int(made.known)
+    return *numbers, str(made.event), str(made.cause), fields
 
 
 def _value(value: object) -> Value:

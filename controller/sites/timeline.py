@@ -1,9 +1,10 @@
 """What happened, as the log of the store has it, of all controllers in one order. Pure.
 
-Each controller numbers its own events, and knows the store's revision (``change``) of most: that of the batch that
-holds a decision, or of the last batch when something was seen. Revisions are the one count that all controllers share,
-so they decide the order between controllers. Clocks of machines differ and may be set at any time: they order only
-what happened between the same two revisions, where nothing better is known, and are shown.
+Each controller numbers its own events, and names revisions of the store with them: the one that an event belongs to
+(``change``), such as that of the batch that holds a decision, and the newest one that it knew (``known``): controllers
+that share a store see each other's renewals of leadership, a few revisions a second. Revisions are the one count that
+all controllers share, so they decide the order between controllers. Clocks of machines differ and may be set at any
+time: they are shown, and order only what happened between the same two revisions, where nothing better is known.
 
     an event's place: the greatest revision that its controller had named until then, this one's included;
                       before the first that it named: that one
@@ -37,6 +38,8 @@ class Entry(NamedTuple):
     """Unix time by the controller's own clock."""
     change: int
     """Revision of the store that it belongs to; 0: none was known."""
+    known: int
+    """The newest revision that its controller knew; 0: none."""
     event: str
     cause: str
     fields: Mapping[str, Value]
@@ -64,13 +67,18 @@ def _own(entry: Entry) -> tuple[str, int, float]:
 
 def _placed(own: list[Entry]) -> Iterator[tuple[Place, Entry]]:
     """Places of one controller's entries, which are in its own order."""
-    change = next((each.change for each in own if each.change), 0)
+    change = next((named(each) for each in own if named(each)), 0)
     at = float("-inf")
     for entry in own:
-        if entry.change > change:
-            change, at = entry.change, float("-inf")
+        if named(entry) > change:
+            change, at = named(entry), float("-inf")
         at = max(at, entry.at)
         yield Place(change, at, entry.controller, entry.seq), entry
+
+
+def named(entry: Entry) -> int:
+    """The greatest revision that an entry names."""
+    return max(entry.change, entry.known)
 
 
 SUBJECTS: Mapping[str, tuple[str, ...]] = {

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from controller.sites.timeline import Entry, Wanted, chosen, gap_ms, merged
 
 
-def entry(controller: str, seq: int, change: int = 0, at: float = 0.0, **fields: object) -> Entry:
-    return Entry(controller, seq, "boot", at, at, change, "happened", "time", fields)  # type: ignore[arg-type]
+def entry(
+    controller: str, seq: int, change: int = 0, at: float = 0.0, known: int = 0, **fields: object
+) -> Entry:
+    named = change, known
+    return Entry(controller, seq, "boot", at, at, *named, "happened", "time", fields)  # type: ignore[arg-type]
 
 
 @st.composite
@@ -23,8 +26,8 @@ def logs(draw: st.DrawFn) -> list[Entry]:
         seq = 0
         for _ in range(draw(st.integers(0, 8))):
             seq += draw(st.integers(1, 3))
-            change, at = draw(st.integers(0, 6)), draw(st.integers(-5, 5))
-            out.append(entry(controller, seq, change, float(at)))
+            change, known = draw(st.integers(0, 6)), draw(st.integers(0, 6))
+            out.append(entry(controller, seq, change, float(draw(st.integers(-5, 5))), known))
     return out
 
 
@@ -44,7 +47,7 @@ def test_what_a_newer_revision_is_known_for_comes_after_whatever_belongs_to_an_o
     newest: dict[str, int] = {}
     places = []
     for each in sorted(entries, key=lambda one: (one.controller, one.seq)):
-        newest[each.controller] = max(newest.get(each.controller, 0), each.change)
+        newest[each.controller] = max(newest.get(each.controller, 0), each.change, each.known)
         if newest[each.controller]:
             places.append((each, newest[each.controller]))
     order = {(each.controller, each.seq): number for number, each in enumerate(merged(entries))}
@@ -74,6 +77,13 @@ def test_a_takeover_is_in_order_although_the_new_leader_s_clock_is_an_hour_behin
     west = [entry("west", 1, 11, 1400.0), entry("west", 2, 20, 1403.0), entry("west", 3, 21, 1404.0)]
     order = [(each.controller, each.seq) for each in merged(west + east)]
     assert order == [("east", 1), ("west", 1), ("east", 2), ("west", 2), ("west", 3)]
+
+
+def test_what_is_seen_has_its_place_by_the_newest_revision_that_was_known_then() -> None:
+    east = [entry("east", 1, 33, 5.0, 41), entry("east", 2, 43, 6.0, 41)]
+    west = [entry("west", 1, 42, 4.0, 42), entry("west", 2, 40, 90.0, 39)]
+    order = [(each.controller, each.seq) for each in merged(east + west)]
+    assert order == [("east", 1), ("west", 1), ("west", 2), ("east", 2)]
 
 
 def test_at_one_revision_clocks_decide_between_controllers_and_never_within_one() -> None:

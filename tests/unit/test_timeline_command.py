@@ -36,7 +36,7 @@ NOON = 1_700_049_600.0
 def entry(
     controller: str, ms: float, change: int, event: str, cause: str, boot: str = "one", /, **fields: Value
 ) -> Entry:
-    return Entry(controller, int(ms), boot, ms / 1000, NOON + ms / 1000, change, event, cause, fields)
+    return Entry(controller, int(ms), boot, ms / 1000, NOON + ms / 1000, change, 0, event, cause, fields)
 
 
 def written(ms: float, switch: str, added: int, took: float) -> Entry:
@@ -72,14 +72,14 @@ def test_a_failover_is_a_few_lines_in_order_with_gaps_in_milliseconds() -> None:
     assert [re.split("  +", line.strip()) for line in lines(STORY)] == [
         ["time", "+ms", "controller", "change", "what", "cause"],
         ["2023-11-15 UTC"],
-        ["12:00:00.000", "east", "4", "lb1 disconnected", "stream"],
-        ["12:00:00.001", "1", "east", "5", "lb1 is left out by edges: control stream lost", "gone"],
-        ["12:00:00.010", "9", "east", "6", "edge1, edge2 written: 7 added, 2 modified, 0 deleted, 9.5 ms", "plan"],
+        ["12:00:00.000", "east", "4", "lb1: disconnected", "stream"],
+        ["12:00:00.001", "1", "east", "5", "lb1: left out by edges, control stream lost", "gone"],
+        ["12:00:00.010", "9", "east", "6", "edge1, edge2: written, 7 added, 2 modified, 9.5 ms", "plan"],
         ["12:00:03.100", "3088", "west", "40", "leads, east was silent for too long", "claimed_silent"],
-        ["12:00:03.150", "50", "west", "41", "lb1, lb2 connected", "stream"],
+        ["12:00:03.150", "50", "west", "41", "lb1, lb2: connected", "stream"],
         ["12:01:00.000", "~56849", "north", "50", "happened what=more n=3", "later"],
         ["2023-11-16 UTC"],
-        ["01:00:00.000", "46740000", "north", "-", "web: s1 is down", "probe"],
+        ["01:00:00.000", "46740000", "north", "-", "web: s1 down", "probe"],
     ]  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def test_columns_are_aligned() -> None:
 
 def test_many_switches_are_counted() -> None:
     rows = [entry("east", n, 1, "switch_up", "stream", switch=f"s{n}") for n in range(9)]
-    assert "s0, s1, s2, s3, s4, s5 and 3 more connected" in list(lines(rows))[-1]
+    assert "s0, s1, s2, s3, s4, s5 and 3 more: connected" in list(lines(rows))[-1]
 
 
 def test_what_differs_in_more_than_its_switch_is_a_line_of_its_own() -> None:
@@ -100,9 +100,19 @@ def test_what_differs_in_more_than_its_switch_is_a_line_of_its_own() -> None:
         entry("east", 1, 1, "withdrawn", "gone", switch="lb1", why="a"),
         entry("east", 2, 1, "withdrawn", "gone", switch="lb2", why="b"),
         entry("east", 3, 1, "verdict", "probe", pool="web", backend="s1", up=True, reason=""),
-        entry("east", 4, 1, "verdict", "probe", pool="web", backend="s1", up=True, reason=""),
+        entry("east", 4, 1, "verdict", "probe", pool="mail", backend="s1", up=True, reason=""),
     ]
     assert len(list(lines(rows))) == 2 + 4
+
+
+def test_vips_of_a_group_and_servers_of_a_site_are_one_line_each() -> None:
+    moves: dict[str, Value] = {"site": "west", "former": "east"}
+    rows = [
+        *(entry("east", 1, 1, "vip_moves", "moved", vip=vip, **moves) for vip in ("shop", "shop6")),
+        *(entry("east", 2, 2, "verdict", "probe", pool="web", backend=s, up=False, reason="") for s in "ab"),
+    ]
+    said = [re.split("  +", line)[-2] for line in list(lines(rows))[2:]]
+    assert said == ["VIP shop, shop6: moves from east to west", "web: a, b down"]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +153,7 @@ def kept(path: Path, *events: tuple[str, str, dict[str, object]]) -> None:
         log = EventLog(store.log, "east", "boot")
         now = time.time()
         for number, (event, cause, fields) in enumerate(events):
-            await log.append([Made(float(number), now, number + 1, event, cause, fields)], 5.0)
+            await log.append([Made(float(number), now, number + 1, 0, event, cause, fields)], 5.0)
         store.close()
 
     asyncio.run(body())
@@ -170,7 +180,7 @@ def test_the_log_of_a_file_is_read_after_the_controller_and_beside_it(
     code, out, err = shown(capsys, path)
     assert (code, err) == (codes.Timeline.SHOWN, "")
     assert [line.split()[3] for line in out.splitlines()[2:]] == ["1", "2", "3"] or "serves switches" in out
-    assert "VIP shop moves from east to west" in out
+    assert "VIP shop: moves from east to west" in out
     store = SqliteStore(path)
     assert shown(capsys, path)[1] == out, "a controller that runs does not keep it from being read"
     store.close()
