@@ -143,7 +143,7 @@ def pieces(events: Sequence[Made]) -> Iterator[list[Made]]:
         yield piece
 
 
-def excess(there: Mapping[str, int], bound: int = BOUND) -> list[str]:
+def excess(there: Mapping[str, int], bound: int) -> list[str]:
     """Names of values to remove, so that not more than ``bound`` events stay. ``there``: names by their revision.
 
     The oldest value goes of the controller that has most events, until few enough are left: so one that says much
@@ -212,7 +212,7 @@ class EventLog:
     async def _sweep(self, loaded: Loaded, within: float) -> None:
         self._added = 0
         revisions = {name: stored.revision for name, stored in loaded.values.items()}
-        gone = excess(revisions)
+        gone = excess(revisions, BOUND)
         for at in range(0, len(gone), TOGETHER):
             names = gone[at : at + TOGETHER]
             try:

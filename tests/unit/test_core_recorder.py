@@ -172,7 +172,7 @@ def test_an_end_does_not_wait_for_a_store_that_does_not_answer() -> None:
         store, clock = MemoryStore(), SetClock()
         journal = Journal(Said())
         journal.keeper = kept = Recorder(EventLog(store.log, "east", "boot"), clock, journal)
-        store.log.commit = hangs  # type: ignore[method-assign]
+        store.log.commit = hangs  # type: ignore[method-assign, assignment]
         journal.event("stopped")
         async with asyncio.timeout(PATIENCE):
             await kept.finish(0.01)

@@ -164,7 +164,7 @@ def test_the_same_append_after_a_lost_answer_adds_nothing_twice() -> None:
             await commit(*args)
             raise OutcomeUnknown("lost")
 
-        store.log.commit = unheard  # type: ignore[method-assign]
+        store.log.commit = unheard  # type: ignore[method-assign, assignment]
         with pytest.raises(OutcomeUnknown):
             await added(log, made(2))
         store.log.commit = commit  # type: ignore[method-assign]
@@ -193,7 +193,7 @@ def test_the_log_stays_bounded_whoever_adds_and_two_that_remove_harm_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(eventlog, "SWEEP", 10)
-    monkeypatch.setattr("controller.sites.eventlog.excess", lambda there: excess(there, 40))
+    monkeypatch.setattr(eventlog, "BOUND", 40)
 
     async def story() -> None:
         store = MemoryStore()
