@@ -28,6 +28,7 @@ AUDIT_PAUSE_FACTOR = 4.0
 """An audit that took long is followed by so many times its length without one."""
 RETRY = 1.0
 """Seconds until a switch that refused something is read and tried again."""
+NEVER = float("-inf")
 OUTBOX = 1024
 """Packets that wait for one switch; further ones are dropped and counted."""
 SEND_DEADLINE = 5.0
@@ -106,6 +107,8 @@ class SwitchTask:
         self._writing = asyncio.Lock()
         """Held while anything is written: what is renewed is what was planned last."""
         self._until: Mapping[int, float] = {}
+        self._ends = NEVER
+        """When the first authority among these ends."""
         self._group: asyncio.TaskGroup | None = None
         self._beside: set[asyncio.Task[None]] = set()
 
@@ -123,7 +126,11 @@ class SwitchTask:
 
     def renew(self, until: Mapping[int, float]) -> None:
         """Let it answer for VIPs until these deadlines, seconds of the clock by VIP id."""
-        self._until = until
+        now = self._clock.now()
+        lapsed = now >= self._ends
+        self._until, self._ends = until, min(until.values(), default=NEVER)
+        if lapsed and now < self._ends:
+            self.wake.set()
         self._lease.set()
         self.answering.renew(until)
         self._claim()
@@ -250,12 +257,21 @@ class SwitchTask:
             self.answering.acknowledged(fence.answers(self.have))
             self._claim()
         if isinstance(self.driver, Leases):
-            await self.driver.apply_leases()
+            await self.driver.apply_leases(self._left())
         self._say_conflicts()
         self.pins_version, self.holding.world = want.pins, want.world
 
     def _target(self) -> Planned:
-        return self._targets.of(self.driver)
+        """What it should hold now: nothing begins to answer where authority has ended, whatever the plan says."""
+        want = self._targets.of(self.driver)
+        if isinstance(self.driver, Leases) and self._clock.now() >= self._ends:
+            return want._replace(target=self.driver.allowed(want.target, self._left()))
+        return want
+
+    def _left(self) -> dict[int, float]:
+        """Seconds of authority by VIP id, where there are any."""
+        now = self._clock.now()
+        return {vip: until - now for vip, until in self._until.items() if until > now}
 
     def _lacking(self) -> tuple[Planned, Delta]:
         """What it should hold, and what is to be written."""
@@ -359,8 +375,7 @@ class SwitchTask:
 
     async def _renew(self, driver: Leases[object]) -> None:
         want = (await self._targets.in_turn(self._target)).target
-        now = self._clock.now()
-        left = {vip: until - now for vip, until in self._until.items() if until > now}
+        now, left = self._clock.now(), self._left()
         if (fence := self._fence) is not None:
             if now < self._renewed + FENCED_RENEWAL or self.have is None:
                 return  # deadlines come faster than timeouts, which are whole seconds, have to be renewed
