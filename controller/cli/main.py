@@ -204,7 +204,7 @@ def claim(
     without_quorum: Annotated[
         bool,
         typer.Option("--without-quorum", help="Needed: the store does not answer, and cannot say who owns."),
-    ],
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     state: State = Path("evenkeel.db"),
 ) -> None:

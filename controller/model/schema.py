@@ -76,13 +76,14 @@ def read_intent(place: Place) -> Intent | None:
     return Intent(sites, switches, pools, vips, moves, allow_empty)
 
 
-def read_moves(place: Place) -> Moves | None:
+def read_moves(place: Place) -> Moves:
     """When VIPs move by themselves."""
     r = Record(place, "moves")
     preempt = r.get("preempt", f.flag, Moves.preempt)
     hold = r.get("hold", f.duration(0, MAX_TIMEOUT), Moves.hold)
     unsynced_wait = r.get("unsynced_wait", f.duration(0, MAX_TIMEOUT), Moves.unsynced_wait)
-    return r.built(Moves(preempt, hold, unsynced_wait)) if r.close() else None
+    r.close()
+    return Moves(preempt, hold, unsynced_wait)
 
 
 def read_site(place: Place) -> Site | None:

@@ -121,7 +121,7 @@ def _conditions(report: SiteReport, owner: bool) -> Iterator[Condition]:
         (Name.FENCE, report.fences),
         (Name.LBS, report.lbs),
     ):
-        yield Condition(name, there > 0, f"{there} of {of}")
+        yield Condition(name, there > 0 or (name is Name.FENCE and not of), f"{there} of {of}")
     empty = sorted(pool for pool, living in report.pools.items() if not living)
     living = f"{len(report.pools) - len(empty)} of {len(report.pools)} pools"
     yield Condition(Name.SERVERS, not empty, f"none for {', '.join(empty)}" if empty else living)
