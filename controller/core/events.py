@@ -260,14 +260,35 @@ SERVICE: Mapping[str, Event] = {
         (Field("site", str, "The site."),),
         line=Line("site {site} undrained", Cause.OPERATOR, decided=True),
     ),
+    "claimed_without_store": Event(
+        "An operator confirmed that no other controller leads: VIPs of several owners are answered for without the "
+        "store.",
+        (Field("why", str, "Why the store does not answer."),),
+        line=Line("answers without the store by an operator's word[: {why}]", Cause.FORCED),
+    ),
+    "claim_ended": Event(
+        "The store answers again: leadership is by its register as before.",
+        line=Line("leads by the store again", Cause.FORCE_ENDED),
+    ),
+    "site_unfit": Event(
+        "A site cannot serve VIPs: those that it owns move to other sites of their `owners`, if these are fit.",
+        (Field("site", str, "The site."), Field("why", str, "What it lacks.")),
+        line=Line("site {site} cannot serve: {why}", Cause.SWITCHES),
+    ),
+    "site_fit": Event(
+        "A site can serve VIPs again.",
+        (Field("site", str, "The site."),),
+        line=Line("site {site} can serve", Cause.SWITCHES),
+    ),
     "vip_moves": Event(
         "A VIP belongs to another site: its former owner's switches are made silent first.",
         (
             Field("vip", str, "The VIP."),
-            Field("site", str, "Its new home."),
+            Field("site", str, "Its new home; empty: no site can have it."),
             Field("former", str, "The site that owned it."),
+            Field("why", str, "The cause, with the values that decide."),
         ),
-        line=Line("VIP {vip}: moves from {former}[ to {site}]", Cause.HOME, decided=True),
+        line=Line("VIP {vip}: moves from {former}[ to {site}][, {why}]", Cause.HOME, decided=True),
     ),
     "vip_moved": Event(
         "A VIP has a new owner, whose edges begin to answer and announce it.",

@@ -58,6 +58,10 @@ class Said:
         shared = ("t", "at", "change", "event", "cause")
         return [(row["event"], {k: v for k, v in row.items() if k not in shared}) for row in self.rows]
 
+    def causes(self, name: str) -> list[str]:
+        """Causes of all events of a name."""
+        return [row["cause"] for row in self.rows if row["event"] == name]
+
     def names(self) -> list[str]:
         """Names of all events, in order."""
         return [row["event"] for row in self.rows]
@@ -258,8 +262,12 @@ class PlainDriver(Driver[Plain, Edits], Leases[Plain], Ports):
         """Remember what was granted."""
         self.renewed.append(dict(left))
 
-    async def apply_leases(self) -> None:
+    async def apply_leases(self, left: Mapping[int, float]) -> None:
         """Nothing is leased."""
+
+    def allowed(self, want: Plain, left: Mapping[int, float]) -> Plain:
+        """Words answer for nothing."""
+        return want
 
     async def live_ports(self) -> Set[int]:
         """Ports that can be used."""
