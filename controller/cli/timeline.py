@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import sys
 import time
-from datetime import timedelta
 from typing import NamedTuple
 
 from controller.cli import codes
+from controller.cli.spans import seconds
 from controller.cli.stores import Where, log_of
 from controller.cli.timelinetext import lines
 from controller.sites.base import StoreError
 from controller.sites.eventlog import entries
 from controller.sites.timeline import Entry, Wanted, chosen, merged
-
-_AGE = re.compile(r"(\d{1,6})([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class Asked(NamedTuple):
@@ -33,7 +29,8 @@ class Asked(NamedTuple):
 def timeline(where: Where, asked: Asked) -> int:
     """Print what is asked for. Returns an exit code."""
     try:
-        wanted = Wanted(_since(asked.since), asked.vip, asked.switch)
+        since = None if asked.since is None else time.time() - seconds("--since", asked.since)
+        wanted = Wanted(since, asked.vip, asked.switch)
         read = entries(asyncio.run(log_of(where)).values)
     except (StoreError, ValueError) as error:
         print(error, file=sys.stderr)
@@ -46,16 +43,6 @@ def timeline(where: Where, asked: Asked) -> int:
     for line in map(_json, found) if asked.json_out else lines(found):
         print(line)
     return codes.Timeline.SHOWN
-
-
-def _since(text: str | None) -> float | None:
-    """Unix time. Raises ValueError."""
-    if text is None:
-        return None
-    age = _AGE.fullmatch(text)
-    if age is None:
-        raise ValueError(f"--since {text}: write a number and s, m, h or d, such as 10m")
-    return time.time() - timedelta(**{_UNITS[age[2]]: int(age[1])}).total_seconds()
 
 
 def _json(entry: Entry) -> str:

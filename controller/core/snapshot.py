@@ -148,6 +148,8 @@ class VipStatus:
     """The site where it should be; empty: none can have it."""
     why: str
     """In words."""
+    cause: str
+    """The same in one word of the list of causes."""
 
 
 @dataclass(frozen=True)
@@ -382,7 +384,7 @@ def _rehash(of: Sources, key: str, pool: PoolState) -> tuple[str, float | None]:
 def _vips(of: Sources) -> dict[str, VipStatus]:
     owners = of.state.owners.value
     return {
-        vip: VipStatus(owners.get(vip), decision.site, decision.text)
+        vip: VipStatus(owners.get(vip), decision.site, decision.text, decision.cause.value)
         for vip, decision in of.ownership.decisions().items()
     }
 
