@@ -302,6 +302,7 @@ SERVICE: Mapping[str, Event] = {
             "VIP {vip}: owned by {site}[, before by {former}], unowned for {unowned_ms} ms",
             Cause.SILENT,
             decided=True,
+            adds_up=True,
         ),
     ),
     "memory_turned": Event(

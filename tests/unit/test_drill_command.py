@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -166,3 +167,19 @@ def test_a_controller_that_goes_away_in_the_middle_leaves_the_order() -> None:
     with pytest.raises(NoAnswer):
         made.run(0.0, 5.0)
     assert made.left
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_first_signal_interrupts_and_the_next_one_does_not_cut_off_the_way_back(
+    number: signal.Signals,
+) -> None:
+    former = signal.getsignal(number)
+    withdrawn = False
+    with pytest.raises(Interrupted), module._interruptible():
+        try:
+            signal.raise_signal(number)
+        finally:
+            signal.raise_signal(number)
+            withdrawn = True
+    assert withdrawn
+    assert signal.getsignal(number) is former

@@ -105,14 +105,22 @@ def test_what_differs_in_more_than_its_switch_is_a_line_of_its_own() -> None:
     assert len(list(lines(rows))) == 2 + 4
 
 
+GONE = (("shop", 20.1), ("shop6", 20.5))
+
+
 def test_vips_of_a_group_and_servers_of_a_site_are_one_line_each() -> None:
     moves: dict[str, Value] = {"site": "west", "former": "east"}
     rows = [
         *(entry("east", 1, 1, "vip_moves", "moved", vip=vip, **moves) for vip in ("shop", "shop6")),
         *(entry("east", 2, 2, "verdict", "probe", pool="web", backend=s, up=False, reason="") for s in "ab"),
+        *(entry("east", 3, 3, "vip_moved", "silent", vip=vip, unowned_ms=ms, **moves) for vip, ms in GONE),
     ]
     said = [re.split("  +", line)[-2] for line in list(lines(rows))[2:]]
-    assert said == ["VIP shop, shop6: moves from east to west", "web: a, b down"]
+    assert said == [
+        "VIP shop, shop6: moves from east to west",
+        "web: a, b down",
+        "VIP shop, shop6: owned by west, before by east, unowned for 20.5 ms",
+    ]
 
 
 @pytest.mark.parametrize(
