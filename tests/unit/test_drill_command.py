@@ -174,12 +174,16 @@ def test_the_first_signal_interrupts_and_the_next_one_does_not_cut_off_the_way_b
     number: signal.Signals,
 ) -> None:
     former = signal.getsignal(number)
-    withdrawn = False
-    with pytest.raises(Interrupted), module._interruptible():
+    said: list[str] = []
+
+    def interrupted() -> None:
         try:
             signal.raise_signal(number)
         finally:
             signal.raise_signal(number)
-            withdrawn = True
-    assert withdrawn
+            said.append("withdrawn")
+
+    with pytest.raises(Interrupted), module._interruptible():
+        interrupted()
+    assert said == ["withdrawn"]
     assert signal.getsignal(number) is former
