@@ -237,7 +237,8 @@ class App:
     def _begin(self, file: IntentFile) -> None:
         """Take what the file says, or go on with what was stored if that is refused and there is something."""
         assert file.intent is not None, "an intent file is read before a controller is made of it"
-        why = self.intents.propose(file.intent)
+        shared = self.fitting is not None
+        why = [] if shared and self.intents.keeps(file) else self.intents.propose(file.intent)
         if why and not self.state.intent.value.vips:
             raise IntentRefused(file.path, why)
         if file.errors is not None:  # since the last good intent was read

@@ -252,6 +252,10 @@ SERVICE: Mapping[str, Event] = {
         (Field("why", str, "Why the store does not answer."),),
     ),
     "claim_ended": Event("The store answers again: leadership is by its register as before."),
+    "intent_kept": Event(
+        "This controller begins to lead, and its file is not the stored intent, which stays in force.",
+        (Field("file", str, "The file."), Field("why", str, "What is so, and what to do.")),
+    ),
     "site_unfit": Event(
         "A site cannot serve VIPs: those that it owns move to other sites of their `owners`, if these are fit.",
         (Field("site", str, "The site."), Field("why", str, "What it lacks.")),
