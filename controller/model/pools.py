@@ -44,6 +44,8 @@ def read_pool(place: Place) -> Pool | None:
     memory_timeout = r.get("memory_timeout", f.duration(1, MAX_TIMEOUT), Pool.memory_timeout)
     transition = r.get("transition", f.duration(0, MAX_TIMEOUT), Pool.transition)
     panic_threshold = r.get("panic_threshold", f.share, Pool.panic_threshold)
+    spill_below = r.get("spill_below", f.share, Pool.spill_below)
+    backup = r.get("backup", f.name, None)
     spread = r.get("spread", f.choice(PoolSpread), Pool.spread)
     failover = r.get("failover", _failover, None)
     if failover is not None:
@@ -64,6 +66,8 @@ def read_pool(place: Place) -> Pool | None:
         memory_timeout=memory_timeout,
         transition=transition,
         panic_threshold=panic_threshold,
+        spill_below=spill_below,
+        backup=backup,
         failover=failover,
         spread=spread,
     )
@@ -160,6 +164,12 @@ def _check_failover_keys(r: Record) -> None:
         if r.has(key):
             problem = f'"{key}" means nothing beside failover'
             r.fail(key, problem, f"leave {key} out: a former writer's connections are reset at once")
+    for key in ("spill_below", "backup"):
+        if r.has(key):
+            problem = f'"{key}" means nothing beside failover'
+            r.fail(
+                key, problem, f"leave {key} out: the writer's successors are backends of this pool, by group"
+            )
     if not r.has("health"):
         r.lacks("health", "add health: without checks no writer is ever replaced")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from controller.model.backups import chain
 from controller.model.shares import group_weight, without_slots
 from controller.model.units import format_duration
 from controller.spec.health import HealthCheck
@@ -24,6 +25,10 @@ def summarise(intent: Intent) -> str:
             [_pool_row(pool) for pool in intent.pools],
         ),
         _table(
+            ("POOL", "GROUP", "BACKENDS", "WEIGHT", "NEW CONNECTIONS"),
+            [row for pool in intent.pools for row in _group_rows(pool)],
+        ),
+        _table(
             ("VIP", "ADDRESS", "LISTENERS", "MODE", "POOL", "OWNERS"),
             [row for vip in intent.vips for row in _vip_rows(vip)],
         ),
@@ -34,7 +39,8 @@ def summarise(intent: Intent) -> str:
 
 def notes(intent: Intent) -> list[str]:
     """What is allowed but may not be meant, one sentence each."""
-    used = {listener.pool for listener in intent.listeners()}
+    backups = {pool.name: pool.backup for pool in intent.pools}
+    used = {name for listener in intent.listeners() for name in chain(listener.pool, backups)}
     found = [note for pool in intent.pools for note in _pool_notes(pool, pool.name in used)]
     if intent.allow_empty:
         found.append(
@@ -87,15 +93,44 @@ def _count_role(switches: Iterable[Switch], role: Role) -> int:
 
 def _pool_row(pool: Pool) -> tuple[str, ...]:
     weight = sum(backend.weight for backend in _serving(pool))
+    lent = len(pool.backends) - len(pool.own)
     return (
         pool.name,
-        f"{len(pool.backends)} of {pool.max_backends}",
+        f"{len(pool.own)}{f'+{lent}' if lent else ''} of {pool.max_backends}",
         str(weight),
         f"{pool.slots:,}",
         _health(pool.health),
         _down(pool),
         f"{format_duration(pool.drain_timeout)}, {pool.drain_then}",
     )
+
+
+def _group_rows(pool: Pool) -> list[tuple[str, ...]]:
+    """One row per priority group, for a pool of several; the one writer of a pool has no shares."""
+    groups: dict[int, list[Backend]] = {}
+    for backend in sorted(pool.backends, key=lambda each: each.group):
+        groups.setdefault(backend.group, []).append(backend)
+    if len(groups) < 2 or pool.failover is not None:
+        return []
+    return [
+        (
+            pool.name if rank == 0 else "",
+            f"{group} ({of[0].home})" if of[0].home else str(group),
+            _some([each.name for each in of]),
+            str(sum(each.weight for each in of)),
+            _share(pool, rank),
+        )
+        for rank, (group, of) in enumerate(groups.items())
+    ]
+
+
+def _share(pool: Pool, rank: int) -> str:
+    """Which share of new connections a group of a pool takes."""
+    if rank:
+        return "what the groups before leave"
+    if not pool.spill_below:
+        return "all, unless all of it is down"
+    return f"all, while {100 * pool.spill_below:.3g}% of its weight lives; below, in proportion"
 
 
 def _health(health: HealthCheck | None) -> str:
