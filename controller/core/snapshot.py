@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
 from controller.core.probing import Probing
 from controller.core.rollout import Rollout
+from controller.core.standby import GroupStatus, group_statuses
 from controller.core.state import State
 from controller.core.switchtask import SwitchTask
 from controller.plan import rehash, tracking, writer
@@ -118,6 +119,8 @@ class PoolStatus:
     """Health is ignored: too much of the pool is down."""
     without_slots: tuple[str, ...] = ()
     """Serving backends whose share of the table rounds to nothing."""
+    groups: Mapping[str, GroupStatus] = field(default_factory=dict)
+    """Its priority groups, by number, the first one first; empty: it has one, or ``failover``."""
     writer: str | None = None
     """With ``failover``: the one backend that serves; null: all drain, or the pool has no ``failover``."""
     waits_for_command: str | None = None
@@ -243,7 +246,7 @@ def snapshot(of: Sources) -> Snapshot:
     moving = {key: pool.moving for key, pool in world.pools.items() if pool.moving}
     tracked = {key: pool.tracking.differ for key, pool in world.pools.items() if pool.tracking.differ}
     short = tuple(sorted(task.switch.name for task in of.fleet if task.memory_short))
-    rules = {pool.name: pool for pool in world.intent.pools if pool.failover is not None}
+    rules = {pool.name: pool for pool in world.intent.pools}
     reports: Counter[str] = Counter()
     for counts in of.reports():
         reports.update(counts)
@@ -317,7 +320,7 @@ def _problem(of: Sources, task: SwitchTask) -> str:
 
 
 def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> PoolStatus:
-    """``rules``: pools with failover."""
+    """``rules``: pools of the intent."""
     held = np.bincount(pool.now, minlength=1)
     backends = {}
     for member in pool.members:
@@ -346,6 +349,7 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
         len(pool.watched),
         pool.panicked,
         without,
+        group_statuses(pool, rules.get(pool.name), of.state.verdicts.value.get(pool.name, {})),
         *_writer(of, rules.get(pool.name)),
     )
 
@@ -379,7 +383,7 @@ def _settles(of: Sources, key: str, pool: PoolState) -> tuple[float | None, str]
 
 def _writer(of: Sources, pool: Pool | None) -> tuple[str | None, str | None]:
     """The writer, and who waits for a command."""
-    if pool is None:
+    if pool is None or pool.failover is None:
         return None, None
     name = of.state.tables.value.writers.get(pool.name)
     return name, writer.waiting(pool, name, of.state.verdicts.value.get(pool.name, {}))

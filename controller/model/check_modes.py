@@ -172,9 +172,7 @@ def _check_nat_answers(found: Findings) -> None:
                 use.listener,
                 ("backend_port", "port"),
                 f"listeners {pair[0]} and {pair[1]} both lead by nat to port {use.listener.backend_port} "
-                f"of {member(backend, use.pool)} ({address})"
-                if backend.home
-                else f'of backend "{backend.name}" ({address})',
+                f'of backend "{backend.name}" ({address})',
                 "its answers can be undone for one of them only: use another backend_port, or fullnat",
                 unless=[(known.listener, "backend_port")],
             )

@@ -27,7 +27,7 @@ def member(backend: Backend, pool: Pool) -> str:
     """How messages call a backend of a pool, which may be its backup's."""
     if not backend.home:
         return f'backend "{backend.name}" of pool "{pool.name}"'
-    return f'backend "{backend.name}" of pool "{backend.home}", a backup of pool "{pool.name}"'
+    return f'backend "{backend.name}" of pool "{backend.home}", a backup of pool "{pool.name}",'
 
 
 class Findings:

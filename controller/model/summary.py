@@ -68,7 +68,9 @@ def _pool_notes(pool: Pool, used: bool) -> Iterator[str]:
         yield f'{name} has no other backend to take over from its one writer "{serving[0].name}"'
     if pool.backends and len(pool.backends) == pool.max_backends:
         yield f"{name} is full: max_backends is {pool.max_backends}"
-    draining = [backend.name for backend in pool.backends if backend.drain]
+    if pool.backup is not None and len(pool.own) == len(pool.backends):
+        yield f'{name} gains no server by its backup "{pool.backup}"'
+    draining = [backend.name for backend in pool.own if backend.drain]
     if draining:
         yield f"{name} drains {_some(draining)}"
 
@@ -92,7 +94,7 @@ def _count_role(switches: Iterable[Switch], role: Role) -> int:
 
 
 def _pool_row(pool: Pool) -> tuple[str, ...]:
-    weight = sum(backend.weight for backend in _serving(pool))
+    weight = sum(backend.weight for backend in _serving(pool) if not backend.home)
     lent = len(pool.backends) - len(pool.own)
     return (
         pool.name,
