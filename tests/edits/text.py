@@ -48,8 +48,13 @@ def _pool(pool: Pool) -> Iterator[str]:
         yield f"  {key}: {getattr(pool, key):g}s"
     yield f"  drain_then: {pool.drain_then}"
     yield f"  panic_threshold: {pool.panic_threshold}"
-    yield "  backends:" if pool.backends else "  backends: []"
-    for backend in pool.backends:
+    yield f"  spill_below: {pool.spill_below}"
+    if pool.health is not None:
+        yield "  health: {}"
+    if pool.backup is not None:
+        yield f"  backup: {pool.backup}"
+    yield "  backends:" if pool.own else "  backends: []"
+    for backend in pool.own:
         yield from _backend(backend)
 
 
