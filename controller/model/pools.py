@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from controller.model import fields as f
 from controller.model.reader import Converter, Place, Record, each, things
 from controller.spec.health import HealthCheck, ProbeKind
-from controller.spec.policy import Failback, Failover, OnDown, Then
+from controller.spec.policy import Failback, Failover, OnDown, Then, Zones
 from controller.spec.spread import PoolSpread
 from controller.spec.types import Address, Backend, Pool
 
@@ -46,6 +46,7 @@ def read_pool(place: Place) -> Pool | None:
     panic_threshold = r.get("panic_threshold", f.share, Pool.panic_threshold)
     spill_below = r.get("spill_below", f.share, Pool.spill_below)
     backup = r.get("backup", f.name, None)
+    zones = r.get("zones", f.choice(Zones), Pool.zones)
     spread = r.get("spread", f.choice(PoolSpread), Pool.spread)
     failover = r.get("failover", _failover, None)
     if failover is not None:
@@ -68,6 +69,7 @@ def read_pool(place: Place) -> Pool | None:
         panic_threshold=panic_threshold,
         spill_below=spill_below,
         backup=backup,
+        zones=zones,
         failover=failover,
         spread=spread,
     )
@@ -87,6 +89,7 @@ def read_backend(place: Place) -> Backend | None:
         weight=r.get("weight", f.whole(0, 65535), Backend.weight),
         group=r.get("group", f.whole(0, 65535), Backend.group),
         drain=r.get("drain", f.flag, Backend.drain),
+        zone=r.get("zone", f.name, None),
     )
     return r.built(backend) if r.close() else None
 
@@ -164,7 +167,7 @@ def _check_failover_keys(r: Record) -> None:
         if r.has(key):
             problem = f'"{key}" means nothing beside failover'
             r.fail(key, problem, f"leave {key} out: a former writer's connections are reset at once")
-    for key in ("spill_below", "backup"):
+    for key in ("spill_below", "backup", "zones"):
         if r.has(key):
             problem = f'"{key}" means nothing beside failover'
             r.fail(

@@ -6,8 +6,9 @@ One function per kind of record, in the order of the file::
     switches: name, site, kind, id, roles, mac, ports, local, tunnel_port, gateway_mac, ovsdb, openflow: {...},
               fence: [{port, interface}], p4runtime, routes: [{to, via, mac}]
     pools:    name, max_backends, health: {...}, on_down, drain_timeout, drain_then, memory_timeout,
-              transition, panic_threshold, spill_below, backup, failover: {writer, failback}, spread,
-              backends: [{name, address | addresses, mac, at, weight, group, drain}]
+              transition, panic_threshold, spill_below, backup, zones,
+              failover: {writer, failback}, spread,
+              backends: [{name, address | addresses, mac, at, weight, group, drain, zone}]
     vips:     name, address, mac, owners, authority,
               listeners: [{protocol, port, pool, mode, affinity, backend_port, accept_loss,
                            guard: {rate, prefixes}}]

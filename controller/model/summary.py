@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from controller.model.backups import chain
-from controller.model.shares import group_weight, without_slots
+from controller.model.shares import group_weight, without_slots, zone_shares
 from controller.model.units import format_duration
 from controller.spec.health import HealthCheck
+from controller.spec.policy import Zones
 from controller.spec.types import Backend, Intent, Listener, Pool, Role, Switch, Vip
 
 ROWS = 12
@@ -40,8 +41,11 @@ def summarise(intent: Intent) -> str:
 def notes(intent: Intent) -> list[str]:
     """What is allowed but may not be meant, one sentence each."""
     backups = {pool.name: pool.backup for pool in intent.pools}
-    used = {name for listener in intent.listeners() for name in chain(listener.pool, backups)}
-    found = [note for pool in intent.pools for note in _pool_notes(pool, pool.name in used)]
+    used = {listener.pool for listener in intent.listeners()}
+    backing = {name for pool in used for name in chain(pool, backups)} - used
+    found = [
+        note for pool in intent.pools for note in _pool_notes(pool, pool.name in used, pool.name in backing)
+    ]
     if intent.allow_empty:
         found.append(
             "allow_empty lets the file take away all VIPs or pools at once: remove it when that is done"
@@ -50,7 +54,8 @@ def notes(intent: Intent) -> list[str]:
     return found
 
 
-def _pool_notes(pool: Pool, used: bool) -> Iterator[str]:
+def _pool_notes(pool: Pool, used: bool, backing: bool) -> Iterator[str]:
+    """``backing``: no listener uses it, but a pool that is used has it as its backup."""
     name = f'pool "{pool.name}"'
     serving = _serving(pool)
     if not pool.backends:
@@ -60,19 +65,37 @@ def _pool_notes(pool: Pool, used: bool) -> Iterator[str]:
     for backend in without_slots(pool):
         share = f"{_plural(pool.slots, 'slot')} by weight {backend.weight} of {group_weight(pool, backend)}"
         yield f'{name} gives backend "{backend.name}" none of its {share}: raise its weight'
-    if not used:
+    if not used and not backing:
         yield f"{name} is used by no listener"
-    elif pool.health is None:
+    elif used and pool.health is None:
         yield f"{name} has no health check: its backends always count as alive"
     if pool.failover is not None and len(serving) == 1:
         yield f'{name} has no other backend to take over from its one writer "{serving[0].name}"'
     if pool.backends and len(pool.backends) == pool.max_backends:
         yield f"{name} is full: max_backends is {pool.max_backends}"
-    if pool.backup is not None and len(pool.own) == len(pool.backends):
-        yield f'{name} gains no server by its backup "{pool.backup}"'
+    yield from _takeover_notes(pool)
     draining = [backend.name for backend in pool.own if backend.drain]
     if draining:
         yield f"{name} drains {_some(draining)}"
+
+
+def _takeover_notes(pool: Pool) -> Iterator[str]:
+    if pool.backup is not None and len(pool.own) == len(pool.backends):
+        yield f'pool "{pool.name}" gains no server by its backup "{pool.backup}"'
+    if pool.zones is Zones.EVEN:
+        yield _zones(pool)
+
+
+def _zones(pool: Pool) -> str:
+    """What even zones make of weights."""
+    first = min((backend.group for backend in _serving(pool)), default=0)
+    found = zone_shares(pool, first)
+    if len(found) < 2:
+        return f'pool "{pool.name}" has zones: even, but its backends are in one zone: write zone: at each of them'
+    shown = ", ".join(
+        f"{zone or 'without a zone'} {float(100 * share):.3g}%" for zone, share in found.items()
+    )
+    return f'pool "{pool.name}" shares new connections evenly among zones: {shown}'
 
 
 def _serving(pool: Pool) -> list[Backend]:

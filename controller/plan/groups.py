@@ -9,22 +9,19 @@ one that has lost all takes nothing. The more of a group lives, the less the lat
 now and on nothing else: when the same servers live again, the table is the one that it was.
 
 Health is ignored (panic) only where no group is left that can be believed: in each one more than ``panic_threshold`` of
-the backends are down. Backends that serve have in the table the weights that they have in the intent, scaled by the
-share of their group if several serve.
+the backends are down. Backends that serve have in the table the weights that they have in the intent, scaled where
+groups or zones share: zones take even parts of their group's share, as far as their fitness allows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
 from controller.health.panic import effective
+from controller.model.shares import fitness, scaled, weight_of
 from controller.spec.types import Backend, Pool
-
-WHOLE = 1 << 30
-"""What the weights of all who serve add up to, about, where several groups do."""
-_PRECISION = 10_000
 
 
 class GroupShare(NamedTuple):
@@ -56,9 +53,9 @@ def serving(backends: Iterable[Backend], up: Mapping[str, bool], pool: Pool) -> 
     panicked = bool(judged) and all(_doubtful(group, judged, pool) for group in _grouped(members).values())
     weights: dict[str, int] = {}
     for group, share in taking.items():
-        able = [real for real in members if real.group == group and real.name in judged]
-        serves = [real for real in able if panicked or judged[real.name]]
-        weights |= _weights(serves, share)
+        whole = [real for real in members if real.group == group]
+        serves = [real for real in whole if real.name in judged and (panicked or judged[real.name])]
+        weights |= scaled(pool, whole, serves, share)
     return Serving(weights, panicked)
 
 
@@ -69,37 +66,24 @@ def shares(backends: Iterable[Backend], up: Mapping[str, bool], pool: Pool) -> t
 
 def _shares(members: Sequence[Backend], up: Mapping[str, bool], spill_below: float) -> tuple[GroupShare, ...]:
     groups = sorted(_grouped(members).items())
-    found = [(group, _weight(of), _weight(_living(of, up))) for group, of in groups]
-    least = Fraction(spill_below).limit_denominator(_PRECISION)
-    fitness = {group: _fitness(living, weight, least) for group, weight, living in found}
-    if not any(fitness.values()):
+    found = [(group, weight_of(of), weight_of(_living(of, up))) for group, of in groups]
+    fit = {group: fitness(living, weight, spill_below) for group, weight, living in found}
+    if not any(fit.values()):
         # Nobody lives: whatever is done about that, is done with the first group of which not all drain.
         able = next((group for group, of in groups if not all(real.drain for real in of)), None)
         return tuple(GroupShare(group, weight, 0, Fraction(group == able)) for group, weight, _ in found)
     left, taken = Fraction(1), {}
-    for group, value in fitness.items():
+    for group, value in fit.items():
         taken[group] = min(left, value)
         left -= taken[group]
     # What nobody takes is left only if each takes as much as it can: then shares are in proportion to that.
     return tuple(GroupShare(*each, taken[each[0]] / (1 - left)) for each in found)
 
 
-def _fitness(living: int, weight: int, least: Fraction) -> Fraction:
-    if not living or not least:
-        return Fraction(living > 0)
-    return min(Fraction(1), Fraction(living, weight) / least)
-
-
 def _doubtful(group: Sequence[Backend], judged: Mapping[str, bool], pool: Pool) -> bool:
     """Whether so much of a group is down that its health is not believed; one that drains as a whole has none."""
     up = {real.name: judged[real.name] for real in group if real.name in judged}
     return not up or effective(up, pool.panic_threshold)[1]
-
-
-def _weights(serves: Sequence[Backend], share: Fraction) -> Iterator[tuple[str, int]]:
-    """As they are, if one group serves; else scaled, and at least 1: who lives serves."""
-    scale = Fraction(1) if share == 1 else share * WHOLE / max(_weight(serves), 1)
-    return ((real.name, max(1, round(real.weight * scale))) for real in serves)
 
 
 def _grouped(members: Iterable[Backend]) -> dict[int, list[Backend]]:
@@ -111,7 +95,3 @@ def _grouped(members: Iterable[Backend]) -> dict[int, list[Backend]]:
 
 def _living(of: Iterable[Backend], up: Mapping[str, bool]) -> list[Backend]:
     return [real for real in of if not real.drain and up.get(real.name, True)]
-
-
-def _weight(of: Iterable[Backend]) -> int:
-    return sum(real.weight for real in of)

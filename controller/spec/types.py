@@ -18,7 +18,7 @@ from controller.spec.guard import Guard as Guard
 from controller.spec.guard import PrefixRate as PrefixRate
 from controller.spec.health import HealthCheck
 from controller.spec.kinds import KINDS, Kind
-from controller.spec.policy import TCP_ON_DOWN, UDP_ON_DOWN, Failover, OnDown, Then
+from controller.spec.policy import TCP_ON_DOWN, UDP_ON_DOWN, Failover, OnDown, Then, Zones
 from controller.spec.spread import PoolSpread
 
 
@@ -230,6 +230,8 @@ class Backend:
     """Priority group: the lowest one serves, later ones take what it cannot (``spill_below`` of the pool)."""
     drain: bool = False
     """Whether new connections stop and established ones stay for ``drain_timeout``."""
+    zone: str | None = None
+    """Availability zone, by any name; backends without one are in one of their own (``zones`` of the pool)."""
     home: str = ""
     """The pool that names it, if it is here as a member of the pool's ``backup``; empty: this pool does."""
 
@@ -271,8 +273,10 @@ class Pool:
     """A priority group takes all new connections while at least this share of its weight lives. Below, it takes its
     living share over this, and later groups the rest. 0%: they take nothing before all of it is down."""
     backup: str | None = None
-    """Another pool, whose backends are later priority groups of this one, and behind them those of its own
-    ``backup``."""
+    """A pool whose backends are later priority groups of this one, and behind them those of its own ``backup``."""
+    zones: Zones = Zones.WEIGHTS
+    """How backends of a group share new connections. ``even``: each zone takes the same, as long as ``spill_below`` of
+    its weight lives, and below it in proportion; its backends by their weights. ``weights``: all by their weights."""
     failover: Failover | None = None
     """One writer; None: all living backends of a priority group serve."""
     spread: PoolSpread = PoolSpread.HASH

@@ -9,7 +9,7 @@ from random import Random
 
 from controller.model.backups import with_backups
 from controller.spec.health import HealthCheck
-from controller.spec.policy import Then
+from controller.spec.policy import Then, Zones
 from controller.spec.types import (
     Affinity,
     Backend,
@@ -295,8 +295,10 @@ EDITS: dict[str, Edit] = {
 BACKUPS: dict[str, Edit] = {
     "spill_below": _pool_edit(lambda r, p: replace(p, spill_below=r.choice((0.0, 0.5, 1.0)))),
     "backup": _backed,
+    "zone": _backend_edit(lambda r, b: replace(b, zone=r.choice((None, "a", "b")))),
+    "zones": _pool_edit(lambda r, p: replace(p, zones=r.choice(tuple(Zones)))),
 }
-"""Edits of what takes over."""
+"""Edits of what takes over, and of what lies where."""
 
 
 def as_read(intent: Intent) -> Intent:

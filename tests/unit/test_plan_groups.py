@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from controller.health.panic import effective
 from controller.plan.groups import Serving, serving, shares
+from controller.spec.policy import Zones
 from controller.spec.types import Backend, Pool
 from tests.fakes.poollife import Life, backend, but, down, pool
 
@@ -100,6 +101,51 @@ def test_a_group_that_drains_as_a_whole_has_no_say_about_panic() -> None:
     assert found == Serving(dict.fromkeys(("x1", "y1", "z1"), 1), True)
 
 
+# -- zones ----------------------------------------------------------------------------------------------------
+
+
+def zoned(**more: object) -> Pool:
+    """Three servers in zone a and one in zone b."""
+    reals = tuple(backend(name, zone=zone) for name, zone in (("p", "a"), ("q", "a"), ("r", "a"), ("s", "b")))
+    return Pool("web", reals, panic_threshold=1.0, zones=Zones.EVEN, **more)  # type: ignore[arg-type]
+
+
+def by_zone(of: Pool, up: dict[str, bool], zone: str | None) -> float:
+    """The share of new connections of a zone."""
+    weights = serving(of.backends, up, of).weights
+    whole = sum(weights.values())
+    part = sum(weights.get(real.name, 0) for real in of.backends if real.zone == zone)
+    return part / whole if whole else 0.0
+
+
+@pytest.mark.parametrize(
+    ("dead", "spill_below", "share"),
+    [
+        ("", 0.5, 0.5),
+        ("q", 0.5, 0.5),
+        ("qr", 0.5, 0.4),
+        ("qr", 0.0, 0.5),
+        ("q", 1.0, 0.4),
+        ("pqr", 0.5, 0.0),
+        ("s", 0.5, 1.0),
+        ("qrs", 0.5, 1.0),
+    ],
+)
+def test_zones_take_the_same_and_one_that_has_lost_much_spills_over(
+    dead: str, spill_below: float, share: float
+) -> None:
+    of = zoned(spill_below=spill_below)
+    assert by_zone(of, dict.fromkeys(dead, False), "a") == pytest.approx(share, abs=1e-6)
+
+
+def test_in_a_zone_backends_take_what_their_weights_say() -> None:
+    of = but(zoned(), "p", weight=6)
+    weights = serving(of.backends, {}, of).weights
+    assert weights["p"] == pytest.approx(6 * weights["q"], rel=1e-6)
+    assert weights["s"] == pytest.approx(8 * weights["q"], rel=1e-6)
+    assert serving(of.backends, {}, replace(of, zones=Zones.WEIGHTS)).weights["s"] == 1
+
+
 NAMES = tuple(f"s{number}" for number in range(10))
 
 
@@ -112,6 +158,7 @@ def pools(draw: st.DrawFn) -> Pool:
             weight=draw(st.sampled_from([0, 1, 1, 2, 5, 65535])),
             group=draw(st.integers(0, 3)),
             drain=draw(st.sampled_from([False, False, False, True])),
+            zone=draw(st.sampled_from([None, "a", "b"])),
         )
         for name in NAMES[: draw(st.integers(1, len(NAMES)))]
     )
@@ -164,9 +211,22 @@ def test_more_life_in_a_group_never_gives_more_to_later_ones(
 
 
 @settings(max_examples=60)
+@given(pools(), verdicts, st.sampled_from(NAMES))
+def test_more_life_in_a_zone_never_gives_more_to_another(of: Pool, up: dict[str, bool], risen: str) -> None:
+    one = tuple(replace(real, group=0) for real in of.backends)
+    of = replace(of, backends=one, panic_threshold=1.0, zones=Zones.EVEN)
+    rises = [real.zone for real in able(of) if real.name == risen]
+    before, after = {**up, risen: False}, {**up, risen: True}
+    for zone in ("a", "b", None) if rises else ():
+        gained = by_zone(of, after, zone) - by_zone(of, before, zone)
+        assert (gained if zone == rises[0] else -gained) >= -1e-4
+
+
+@settings(max_examples=60)
 @given(pools(), verdicts)
 def test_of_one_group_the_threshold_changes_nothing(of: Pool, up: dict[str, bool]) -> None:
-    one = replace(of, backends=tuple(replace(real, group=0) for real in of.backends))
+    flat = tuple(replace(real, group=0) for real in of.backends)
+    one = replace(of, backends=flat, zones=Zones.WEIGHTS)
     judged = {real.name: up.get(real.name, True) for real in able(one)}
     usable, panicked = effective(judged, one.panic_threshold)
     weights = {real.name: real.weight for real in able(one) if real.name in usable}
