@@ -12,7 +12,6 @@ from typing import NamedTuple
 from controller.clock import Clock
 from controller.core.cells import Cell, Readable
 from controller.core.journal import Journal
-from controller.core.standby import group_statuses, has_several, serving_groups, why
 from controller.core.state import Links, Names
 from controller.plan import progress as rules
 from controller.plan import spreads, writer
@@ -23,6 +22,7 @@ from controller.plan.places import shortages
 from controller.plan.pool import PoolState
 from controller.plan.progress import Helds
 from controller.plan.rehash import Rehash, waits
+from controller.plan.standby import group_statuses, has_several, serving_groups, why
 from controller.plan.tables import Tables, Verdicts
 from controller.plan.writer import HandoverRefused
 from controller.spec.spread import Spread

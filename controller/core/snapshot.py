@@ -19,7 +19,6 @@ from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
 from controller.core.probing import Probing
 from controller.core.rollout import Rollout
-from controller.core.standby import GroupStatus, group_statuses
 from controller.core.state import State
 from controller.core.switchtask import SwitchTask
 from controller.plan import rehash, tracking, writer
@@ -28,6 +27,7 @@ from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
 from controller.plan.pool import PoolState
 from controller.plan.progress import Helds
+from controller.plan.standby import GroupStatus, group_statuses
 from controller.southbound.driver import Counts
 from controller.spec.types import Listener, Pool, Role
 

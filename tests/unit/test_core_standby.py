@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
+import pytest
+
 from controller.app.assembly import open_file
+from controller.cli import codes
+from controller.cli.decide import decide
 from controller.core.snapshot import PoolStatus
-from controller.core.standby import GroupStatus
 from controller.plan.pool import Health
+from controller.plan.standby import GroupStatus
 from tests.fakes.core import Whole, whole
 
 INTENT = """
@@ -69,3 +74,17 @@ def test_a_pool_goes_to_its_backup_and_returns_and_both_are_said_and_shown(tmp_p
     assert (back["serving"], back["former"]) == ([0], [])
     assert back["why"] == "2 of 3 of the weight of group 0 lives"
     assert judge(core).backends["w1"].slots == 0
+
+
+def test_decide_presumes_that_the_first_group_lives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "intent.yaml").write_text(INTENT)
+    found = set()
+    for port in range(40000, 40008):
+        source = f"192.0.2.7:{port}"
+        assert (
+            decide(tmp_path / "intent.yaml", source, "10.0.0.100:80", json_out=True) == codes.Decide.BACKEND
+        )
+        found.add(json.loads(capsys.readouterr().out)["backend"])
+    assert found == {"s1", "s2"}
