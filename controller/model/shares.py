@@ -31,8 +31,10 @@ def scaled(
     zones = _zones(group) if pool.zones is Zones.EVEN else {}
     if not serves:
         return {}
+    if len(zones) < 2 and share == 1:
+        return {real.name: real.weight for real in serves}
     if len(zones) < 2:
-        scale = Fraction(1) if share == 1 else share * WHOLE / weight_of(serves)
+        scale = share * WHOLE / weight_of(serves)
         return {real.name: max(1, round(real.weight * scale)) for real in serves}
     parts = {zone: weight_of(of) for zone, of in _zones(serves).items()}
     fit = {zone: fitness(living, weight_of(zones[zone]), pool.spill_below) for zone, living in parts.items()}
