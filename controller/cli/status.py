@@ -143,7 +143,8 @@ def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
     for backend, row in pool["backends"].items():
         health = {True: "up", False: f"[red]down[/red] {row['reason']}", None: "unknown"}[row["up"]]
         count = str(packets.get(backend, 0))
-        table.add_row(backend, str(row["weight"]), str(row["slots"]), row["state"], health, count)
+        where = f" in {row['zone']}" if row.get("zone") else ""
+        table.add_row(f"{backend}{where}", str(row["weight"]), str(row["slots"]), row["state"], health, count)
     return table
 
 

@@ -84,6 +84,10 @@ class BackendStatus:
     """Why the verdict is so."""
     since: float | None
     """Seconds since the verdict changed; null: there is none."""
+    group: int = 0
+    """Its priority group; those of a ``backup`` follow the pool's own."""
+    zone: str | None = None
+    """Its availability zone; null: it names none."""
 
 
 @dataclass(frozen=True)
@@ -334,6 +338,8 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
             None if verdict is None else verdict.up,
             "" if verdict is None else verdict.reason,
             None if verdict is None else round(of.clock.now() - verdict.since, 1),
+            member.backend.group,
+            member.backend.zone,
         )
     serving = {each.name for each in pool.serving}
     without = tuple(name for name, each in backends.items() if name in serving and not each.slots)

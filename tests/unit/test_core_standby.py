@@ -26,7 +26,7 @@ pools:
     backup: far
     panic_threshold: 100%
     backends:
-      - {name: s1, address: 10.1.0.11, mac: 02:45:56:02:00:01}
+      - {name: s1, address: 10.1.0.11, mac: 02:45:56:02:00:01, zone: hall1}
       - {name: s2, address: 10.1.0.12, mac: 02:45:56:02:00:02}
       - {name: s3, address: 10.1.0.13, mac: 02:45:56:02:00:03, drain: true}
   - name: far
@@ -60,6 +60,12 @@ def test_a_pool_goes_to_its_backup_and_returns_and_both_are_said_and_shown(tmp_p
     half = judge(core, "s1")
     assert half.groups == {"0": GroupStatus("web", 3, 1, 0.6667), "1": GroupStatus("far", 4, 4, 0.3333)}
     assert half.backends["w1"].slots / half.slots > 0.33
+    assert [(real.group, real.zone) for real in half.backends.values()] == [
+        (0, "hall1"),
+        (0, None),
+        (0, None),
+        (1, None),
+    ]
     (said,) = core.said.of("groups")
     assert (said["pool"], said["serving"], said["former"]) == ("web/tcp", [0, 1], [0])
     assert said["why"] == "1 of 3 of the weight of group 0 lives; 4 of 4 of the weight of group 1 lives"

@@ -125,13 +125,15 @@ def test_priority_groups_and_what_lives_of_them_are_shown(
         "1": {"pool": "far", "weight": 2, "living": 2, "share": 0.5},
         "2": {"pool": "sorry", "weight": 1, "living": 1, "share": 0.0},
     }
-    state = tmp_path / "state.db"
+    now["pools"]["web/tcp"]["backends"]["s1"]["zone"] = "hall2"
     (tmp_path / "status.json").write_text(json.dumps(now))
-    assert status(state, False) == 0
+    assert status(tmp_path / "evenkeel.db", json_out=False) == 0
+    out = capsys.readouterr().out
     assert (
         "web/tcp: group 0 of web takes 50% (1 of 4 of its weight lives), group 1 of far takes 50% (2 of 2 of its "
         "weight lives), group 2 of sorry stands by (1 of 1 of its weight lives)"
-    ) in capsys.readouterr().out
+    ) in out
+    assert "s1 in hall2" in out
 
 
 def test_the_one_writer_and_who_waits_for_a_command_are_shown(
