@@ -13,11 +13,13 @@ from functools import cached_property
 
 from controller.spec.addresses import Address as Address
 from controller.spec.addresses import Network as Network
+from controller.spec.addresses import Subnet as Subnet
 from controller.spec.guard import UNGUARDED
 from controller.spec.guard import Guard as Guard
 from controller.spec.guard import PrefixRate as PrefixRate
 from controller.spec.health import HealthCheck
 from controller.spec.kinds import KINDS, Kind
+from controller.spec.moves import USUAL, Moves
 from controller.spec.policy import TCP_ON_DOWN, UDP_ON_DOWN, Failover, OnDown, Then, Zones
 from controller.spec.spread import PoolSpread
 
@@ -58,16 +60,6 @@ class Affinity(StrEnum):
     """The 5-tuple."""
     SOURCE = "source"
     """(source address, VIP)."""
-
-
-@dataclass(frozen=True)
-class Subnet:
-    """A layer-2 segment that this site's lb switches reach without a router."""
-
-    name: str
-    """Shown in messages."""
-    prefixes: tuple[Network, ...]
-    """Addresses of the segment."""
 
 
 @dataclass(frozen=True)
@@ -355,6 +347,8 @@ class Intent:
     """Backends with one health policy."""
     vips: tuple[Vip, ...]
     """Virtual addresses and their listeners."""
+    moves: Moves = USUAL
+    """When VIPs move between sites by themselves."""
     allow_empty: bool = False
     """Whether the file may take away all VIPs, listeners, pools or backends that were there before."""
 
