@@ -191,6 +191,18 @@ SERVICE: Mapping[str, Event] = {
             Field("panicked", bool, "Whether so many backends are down that health is ignored."),
         ),
     ),
+    "groups": Event(
+        "Other priority groups of a pool serve: it goes to its backup, or returns from it. Not when the intent makes "
+        "the pool, and not for a pool with `failover`.",
+        (
+            Field("pool", str, "Pool and protocol; after the listener, if the table is its own."),
+            Field(
+                "serving", list[int], "The groups that get new connections now; none: all backends are down."
+            ),
+            Field("former", list[int], "Those that did before."),
+            Field("why", str, "What lives of them, in words."),
+        ),
+    ),
     "pool_size_kept": Event(
         "`max_backends` asks for another number of slots; the pool keeps the one that it has.",
         (

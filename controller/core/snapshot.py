@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
 from controller.plan.pool import PoolState
 from controller.plan.progress import Helds
+from controller.plan.standby import GroupStatus, group_statuses
 from controller.southbound.driver import Counts
 from controller.spec.types import Listener, Pool, Role
 
@@ -84,6 +85,10 @@ class BackendStatus:
     """Why the verdict is so."""
     since: float | None
     """Seconds since the verdict changed; null: there is none."""
+    group: int = 0
+    """Its priority group; those of a ``backup`` follow the pool's own."""
+    zone: str | None = None
+    """Its availability zone; null: it names none."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,8 @@ class PoolStatus:
     """Health is ignored: too much of the pool is down."""
     without_slots: tuple[str, ...] = ()
     """Serving backends whose share of the table rounds to nothing."""
+    groups: Mapping[str, GroupStatus] = field(default_factory=dict)
+    """Its priority groups, by number, the first one first; empty: it has one, or ``failover``."""
     writer: str | None = None
     """With ``failover``: the one backend that serves; null: all drain, or the pool has no ``failover``."""
     waits_for_command: str | None = None
@@ -263,7 +270,7 @@ def snapshot(of: Sources) -> Snapshot:
     moving = {key: pool.moving for key, pool in world.pools.items() if pool.moving}
     tracked = {key: pool.tracking.differ for key, pool in world.pools.items() if pool.tracking.differ}
     short = tuple(sorted(task.switch.name for task in of.fleet if task.memory_short))
-    rules = {pool.name: pool for pool in world.intent.pools if pool.failover is not None}
+    rules = {pool.name: pool for pool in world.intent.pools}
     reports: Counter[str] = Counter()
     for counts in of.reports():
         reports.update(counts)
@@ -338,7 +345,7 @@ def _problem(of: Sources, task: SwitchTask) -> str:
 
 
 def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> PoolStatus:
-    """``rules``: pools with failover."""
+    """``rules``: pools of the intent."""
     held = np.bincount(pool.now, minlength=1)
     backends = {}
     for member in pool.members:
@@ -352,6 +359,8 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
             None if verdict is None else verdict.up,
             "" if verdict is None else verdict.reason,
             None if verdict is None else round(of.clock.now() - verdict.since, 1),
+            member.backend.group,
+            member.backend.zone,
         )
     serving = {each.name for each in pool.serving}
     without = tuple(name for name, each in backends.items() if name in serving and not each.slots)
@@ -367,6 +376,7 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
         len(pool.watched),
         pool.panicked,
         without,
+        group_statuses(pool, rules.get(pool.name), of.state.verdicts.value.get(pool.name, {})),
         *_writer(of, rules.get(pool.name)),
     )
 
@@ -419,7 +429,7 @@ def _settles(of: Sources, key: str, pool: PoolState) -> tuple[float | None, str]
 
 def _writer(of: Sources, pool: Pool | None) -> tuple[str | None, str | None]:
     """The writer, and who waits for a command."""
-    if pool is None:
+    if pool is None or pool.failover is None:
         return None, None
     name = of.state.tables.value.writers.get(pool.name)
     return name, writer.waiting(pool, name, of.state.verdicts.value.get(pool.name, {}))
