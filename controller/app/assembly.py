@@ -41,7 +41,8 @@ from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
 from controller.core.probing import Probing
 from controller.core.rollout import Rollout
-from controller.core.snapshot import Snapshot, Sources, snapshot
+from controller.core.shown import Snapshot
+from controller.core.snapshot import Sources, snapshot
 from controller.core.state import State
 from controller.core.targets import Targets
 from controller.core.terms import Terms

@@ -11,7 +11,7 @@ import pytest
 from controller.app.assembly import open_file
 from controller.cli import codes
 from controller.cli.decide import decide
-from controller.core.snapshot import PoolStatus
+from controller.core.shown import PoolStatus
 from controller.plan.pool import Health
 from controller.plan.standby import GroupStatus
 from tests.fakes.core import Whole, whole
