@@ -31,7 +31,7 @@ from controller.core.intents import Intents, follow_file
 from controller.core.journal import Journal, QueuedSink
 from controller.core.openflow_reports import OpenFlowReports
 from controller.core.ordering import Ordering
-from controller.core.ownership import Ownership
+from controller.core.ownership import EXACT, LATE, Ownership
 from controller.core.p4_reports import P4Reports
 from controller.core.pauses import Pauses
 from controller.core.pinning import Pinning
@@ -41,7 +41,8 @@ from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
 from controller.core.probing import Probing
 from controller.core.rollout import Rollout
-from controller.core.snapshot import Snapshot, Sources, snapshot
+from controller.core.shown import Snapshot
+from controller.core.snapshot import Sources, snapshot
 from controller.core.state import State
 from controller.core.targets import Targets
 from controller.core.terms import Terms
@@ -159,7 +160,7 @@ class App:
             clock,
         )
         state.orders.subscribe(ownership.ordered)
-        ownership.silent = self._silent
+        ownership.silent, ownership.late = self._silent, self._late
         make = health or partial(_health, journal, clock)
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
         self.pauses = Pauses(self.probing.doubt, journal, clock)
@@ -237,7 +238,8 @@ class App:
     def _begin(self, file: IntentFile) -> None:
         """Take what the file says, or go on with what was stored if that is refused and there is something."""
         assert file.intent is not None, "an intent file is read before a controller is made of it"
-        why = self.intents.propose(file.intent)
+        shared = self.fitting is not None
+        why = [] if shared and self.intents.keeps(file) else self.intents.propose(file.intent)
         if why and not self.state.intent.value.vips:
             raise IntentRefused(file.path, why)
         if file.errors is not None:  # since the last good intent was read
@@ -249,6 +251,12 @@ class App:
         edges = (s for s in self.state.intent.value.switches if s.site == site and Role.EDGE in s.roles)
         held = [None if (task := self.fleet.get(s.id)) is None else task.holding.world for s in edges]
         return all(w is not None and w.revision > revision and w.owners.get(vip) != site for w in held)
+
+    def _late(self, site: str) -> float:
+        """By how much a site's edges may answer for longer than they were let."""
+        edges = (s for s in self.state.intent.value.switches if s.site == site and Role.EDGE in s.roles)
+        whole_seconds = any(s.of_kind.protocol is Speaks.OPENFLOW and not s.fence for s in edges)
+        return LATE if whole_seconds else EXACT
 
     def _unsynced(self, site: str) -> int:
         """Pins that not every lb switch of a site holds that is here."""

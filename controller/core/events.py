@@ -193,6 +193,21 @@ SERVICE: Mapping[str, Event] = {
             decided=True,
         ),
     ),
+    "groups": Event(
+        "Other priority groups of a pool serve: it goes to its backup, or returns from it. Not when the intent makes "
+        "the pool, and not for a pool with `failover`.",
+        (
+            Field("pool", str, "Pool and protocol; after the listener, if the table is its own."),
+            Field(
+                "serving", list[int], "The groups that get new connections now; none: all backends are down."
+            ),
+            Field("former", list[int], "Those that did before."),
+            Field("why", str, "What lives of them, in words."),
+        ),
+        line=Line(
+            "{pool}: [served by groups {serving}][, before by {former}]: {why}", Cause.VERDICT, decided=True
+        ),
+    ),
     "pool_size_kept": Event(
         "`max_backends` asks for another number of slots; the pool keeps the one that it has.",
         (
@@ -269,6 +284,11 @@ SERVICE: Mapping[str, Event] = {
     "claim_ended": Event(
         "The store answers again: leadership is by its register as before.",
         line=Line("leads by the store again", Cause.FORCE_ENDED),
+    ),
+    "intent_kept": Event(
+        "This controller begins to lead, and its file is not the stored intent, which stays in force.",
+        (Field("file", str, "The file."), Field("why", str, "What is so, and what to do.")),
+        line=Line("the stored intent stays in force, not {file}: {why}", Cause.INTENT),
     ),
     "site_unfit": Event(
         "A site cannot serve VIPs: those that it owns move to other sites of their `owners`, if these are fit.",

@@ -23,6 +23,7 @@ from controller.plan.places import shortages
 from controller.plan.pool import PoolState
 from controller.plan.progress import Helds
 from controller.plan.rehash import Rehash, waits
+from controller.plan.standby import group_statuses, has_several, serving_groups, why
 from controller.plan.tables import Tables, Verdicts
 from controller.plan.writer import HandoverRefused
 from controller.sites.causes import Cause
@@ -219,12 +220,13 @@ class Pools:
             old = before.pools.get(key)
             if old is None or old.revision != state.revision:
                 self._say_table(key, old, state, cause)
+                self._say_groups(key, old, state, cause)
             if old is not None and (old.rehash is None) != (state.rehash is None):
                 self._say_rehash(key, old, state, cause)
             wanted = self._intent_slots(state.name)
             if wanted is not None and wanted != len(state.now) and (old is None or old.name != state.name):
-                why = "what is remembered names slots of that many"
-                self._journal.event("pool_size_kept", pool=key, slots=len(state.now), why=why)
+                reason = "what is remembered names slots of that many"
+                self._journal.event("pool_size_kept", pool=key, slots=len(state.now), why=reason)
         self._say_writers(before.writers, tables.writers, cause)
         for name, turn in tables.turns.items():
             if name in before.turns and before.turns[name].number != turn.number:
@@ -251,6 +253,19 @@ class Pools:
             moving=state.moving,
             serving=len(state.serving),
             panicked=state.panicked,
+        )
+
+    def _say_groups(self, key: str, old: PoolState | None, state: PoolState, cause: Cause) -> None:
+        """That a pool goes to other priority groups, its backup for one, or returns from them."""
+        if old is None:
+            return
+        serving, former = serving_groups(state), serving_groups(old)
+        pool = next((each for each in self._intent.value.pools if each.name == state.name), None)
+        if serving == former or not has_several(state) or pool is None or pool.failover is not None:
+            return
+        found = group_statuses(state, pool, self._verdicts.value.get(state.name, {}))
+        self._journal.event(
+            "groups", cause, pool=key, serving=serving, former=former, why=why(found, serving)
         )
 
     def _say_spreads(self) -> None:

@@ -35,6 +35,8 @@ from flows.messages import COOKIE_SHIFT
 from flows.readback import known_fields
 from flows.tables import Cookie
 
+UNACKNOWLEDGED = 3.0
+"""Seconds after which the kernel gives a stream up whose other side acknowledges nothing; we write all the time."""
 _IDLE_TIMEOUT = 0
 _LISTENING_PAUSE = 0.01
 """Seconds between two looks whether os-ken's thread listens; it takes milliseconds on an idle machine."""
@@ -99,6 +101,10 @@ class Hub:
             self._on_event(Stranger(datapath.id, address_of(datapath), True))
 
     def _open(self, datapath: Any) -> None:
+        with contextlib.suppress(OSError):  # it has ended meanwhile: that is said by the stream
+            datapath.socket.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * UNACKNOWLEDGED)
+            )
         session = Session(
             datapath, self._loop, lambda what: self._on_event(Refused(session, what)), self._obey
         )
