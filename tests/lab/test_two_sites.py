@@ -123,6 +123,7 @@ def test_vips_move_and_a_stretch_link_is_cut_and_healed_and_no_connection_breaks
     move(served, WEST, "west", "east")
 
 
+@pytest.mark.parametrize("served", ["ovs"], indirect=True)
 def test_a_drill_moves_a_group_there_and_back_and_shows_it(
     served: Balanced, capfd: pytest.CaptureFixture[str]
 ) -> None:
