@@ -31,6 +31,8 @@ from controller.sites.timeline import Entry, Wanted, chosen, merged
 
 LOOK = 0.1
 """Seconds between looks at the status."""
+CURRENT = 15.0
+"""Seconds for which a status that is current is waited for at the beginning."""
 REPORTED = 3.0
 """Seconds for which the last event may take to be in the log."""
 _ORDERED = (Cause.MOVED, Cause.PINNED, Cause.DRILL)
@@ -140,11 +142,13 @@ class Drill:
 def drill(where: Where, vip: str, site: str, spans: Spans) -> int:
     """Carry a drill out and print its timeline. Returns an exit code."""
     began = time.time()
-    made = Drill(vip, site, lambda request: ask(socket_beside(where.state), dict(request)), _status_of(where))
+    status = _status_of(where)
+    made = Drill(vip, site, lambda request: ask(socket_beside(where.state), dict(request)), status)
     code = codes.Drill.DONE
     try:
         stay, within = seconds("--stay", spans.stay), seconds("--within", spans.within)
         with _interruptible():
+            _begun(status)
             made.run(stay, within)
     except Failed as error:
         code = _said(codes.Drill.FAILED, error)
@@ -194,11 +198,21 @@ def _status_of(where: Where) -> Callable[[], Mapping[str, Any]]:
             raise NoAnswer(f"{path}: {error}; is a controller running with --state {where.state}?") from error
         if "standby" in shown:
             raise NoAnswer(f"{path}: this controller stands by, {shown['standby']['leader']} leads")
-        if time.time() - shown["at"] > STALE:
-            raise NoAnswer(f"{path}: is old: the controller is not running")
         return shown
 
     return status
+
+
+def _begun(status: Callable[[], Mapping[str, Any]]) -> None:
+    """Wait for a status that is current: one that is busy shows it seldom. Raises NoAnswer.
+
+    Amid a drill an old one is waited for like another owner.
+    """
+    end = time.monotonic() + CURRENT
+    while time.time() - status()["at"] > STALE:
+        if time.monotonic() > end:
+            raise NoAnswer("the status is old: the controller is not running")
+        time.sleep(LOOK)
 
 
 def _report(where: Where, made: Drill, began: float, back: bool) -> None:
