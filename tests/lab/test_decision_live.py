@@ -247,7 +247,10 @@ def reported(switch: BareSwitch) -> tuple[int, int]:
     return sum(switch.packets(cookie(kind, pool)) for kind in _TOLD for pool in (POOL, TRACKED_POOL)), resets
 
 
-@pytest.mark.parametrize("spread", list(Spread))
+@pytest.mark.parametrize(
+    "spread",
+    [pytest.param(each, marks=() if each is Spread.DATAPATH else pytest.mark.long) for each in Spread],
+)
 def test_a_live_switch_decides_and_reports_every_packet_as_the_oracle_says(
     switch: BareSwitch, spread: Spread
 ) -> None:

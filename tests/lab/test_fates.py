@@ -93,7 +93,9 @@ def _problems(made: list[Connection]) -> set[str]:
     return {one.problem for one in made}
 
 
-@pytest.mark.parametrize(("without", "unharmed"), [("", True), ("generations", False)])
+@pytest.mark.parametrize(
+    ("without", "unharmed"), [("", True), pytest.param("generations", False, marks=pytest.mark.long)]
+)
 def test_memory_is_carried_from_generation_to_generation(trio: Lab, without: str, unharmed: bool) -> None:
     """That of datagrams, which are remembered whatever their slot."""
     balanced = Unprotected(trio, without) if without else Balanced(trio)
