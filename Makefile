@@ -54,7 +54,7 @@ soak: root venv lab-packages  ## edits, deaths and clock steps at random: 3 x 5 
 	test -z "$$failed" || { echo "soak: did not pass:$$failed" >&2; exit 1; }
 
 test-long: root lint types lab-packages shell  ## all of make test, what takes too long for every change, and the soak (2 h; root)
-	$(BIN)/pytest
+	EVENKEEL_LONG=1 $(BIN)/pytest
 	@$(MAKE) --no-print-directory soak
 
 bench: root venv lab-packages bench-packages  ## measure everything (root)
