@@ -46,6 +46,7 @@ def held(report: dict[str, Any]) -> dict[str, bool]:
     return {one["name"]: one["held"] for one in report["promises"]}
 
 
+@pytest.mark.long
 def test_no_connection_breaks_on_embedded_switches(demo_lab: str, tmp_path: Path) -> None:
     report = report_of(Options(tmp_path, scale=SMALL, pace=FEW, lab=demo_lab))
     assert report["broken"] == []

@@ -159,7 +159,7 @@ demo.demo(switch="embedded", short=True)
 """
 
 
-@pytest.mark.parametrize("number", by_signal((signal.SIGTERM, signal.SIGKILL), signal.SIGTERM))
+@pytest.mark.parametrize("number", by_signal((signal.SIGTERM, signal.SIGKILL)))
 def test_a_demo_s_real_lab_goes_with_it_or_with_the_next_run(
     tmp_path: Path, lab_name: str, number: signal.Signals
 ) -> None:

@@ -75,6 +75,7 @@ def test_half_a_minute_breaks_nothing(soak_lab: str, tmp_path: Path, kind: str) 
     assert {one["outcome"] for one in report["steps"]} <= {"done", "accepted"}
 
 
+@pytest.mark.long
 def test_a_connection_that_is_moved_by_hand_is_found(soak_lab: str, tmp_path: Path) -> None:
     options = Options(tmp_path, 7, 0.6, SMALL["embedded"], kinds=("weights",), sabotage=True, lab=soak_lab)
     report = report_of(options)
