@@ -40,8 +40,6 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Rows that only ``make test-long`` plays to a kind are marked so."""
     for item in items:
-        given = (
-            item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        )
+        given: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
         if {"target", "row"} <= given.keys() and is_long(given["target"].name, given["row"]):
             item.add_marker(pytest.mark.long)

@@ -62,9 +62,8 @@ def without_fullnat(folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param("ovs", marks=pytest.mark.lab), pytest.param("embedded", marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("kind", [pytest.param("ovs", marks=pytest.mark.lab), "embedded"])
 def test_half_a_minute_breaks_nothing(soak_lab: str, tmp_path: Path, kind: str) -> None:
     topology = without_fullnat(tmp_path)
     options = Options(tmp_path, 7, 0.5, SMALL[kind], topology, FITTING, lab=soak_lab)  # type: ignore[index]
