@@ -1,6 +1,9 @@
 # All set-up is done by the targets themselves: `make demo` and `make test` need nothing but Python 3.11.
 PYTHON ?= python3
 
+# Tests start hundreds of Python processes: that each compiles all of its modules again costs more than some tests do.
+unexport PYTHONDONTWRITEBYTECODE
+
 LAB_PACKAGES = openvswitch-switch iproute2 iputils-ping ethtool etcd-server
 BENCH_PACKAGES = nginx-light wrk iperf3 haproxy gcc libc6-dev
 
@@ -23,7 +26,7 @@ demo: venv $(if $(IS_ROOT),lab-packages)  ## break a fabric under load and count
 	$(if $(IS_ROOT),$(BIN)/evenkeel demo --switch embedded --short --out out/p4)
 
 test: lint types lab-packages shell  ## lint, types, unit, conformance and lab tests (lab tests need root)
-	$(BIN)/pytest
+	$(BIN)/pytest -m 'not long'
 
 # Without .venv: what is judged is a system that has none.
 fresh: root  ## demo and test (or ONLY=demo, ONLY=test) on a bare Debian 12, built for it and removed (root, 40 minutes)
@@ -50,7 +53,9 @@ soak: root venv lab-packages  ## edits, deaths and clock steps at random: 3 x 5 
 	  done; done; \
 	test -z "$$failed" || { echo "soak: did not pass:$$failed" >&2; exit 1; }
 
-test-long: lint types lab-packages shell soak  ## what takes too long for every change: the soak (root)
+test-long: root lint types lab-packages shell  ## all of make test, what takes too long for every change, and the soak (2 h; root)
+	EVENKEEL_LONG=1 $(BIN)/pytest
+	@$(MAKE) --no-print-directory soak
 
 bench: root venv lab-packages bench-packages  ## measure everything (root)
 	$(BIN)/evenkeel bench all

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.ovs import OpenVSwitch, why_not
+from tests.conformance.selection import is_long
 from tests.conformance.target import Target
 from tests.conformance.targets import TARGETS
 
@@ -33,3 +34,12 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     made = kind.make()
     yield made
     made.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Rows that only ``make test-long`` plays to a kind are marked so."""
+    for item in items:
+        given: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+        if {"target", "row"} <= given.keys() and is_long(given["target"].name, given["row"]):
+            item.add_marker(pytest.mark.long)

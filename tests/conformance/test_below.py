@@ -9,11 +9,14 @@ import pytest
 from tests.conformance.conftest import live
 from tests.conformance.row import Row
 from tests.conformance.rows import modes, segment
+from tests.conformance.selection import ONCE_EACH
 from tests.conformance.target import Can
 from tests.conformance.target import Target as Switch
 
 ROWS = [
-    pytest.param(row, id=row.name) for row in (*modes.ROWS, *segment.ROWS) if Can.FORWARDS not in row.needs
+    pytest.param(row, id=row.name, marks=() if row.name in ONCE_EACH else pytest.mark.long)
+    for row in (*modes.ROWS, *segment.ROWS)
+    if Can.FORWARDS not in row.needs
 ]
 
 

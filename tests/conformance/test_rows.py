@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections import Counter
 
 import pytest
 
-from tests.conformance import rows as subjects
 from tests.conformance.row import Row
+from tests.conformance.selection import LIKE_ANOTHER, ONCE_EACH, SUBJECTS, is_long
 from tests.conformance.target import Target
+from tests.conformance.targets import TARGETS
 
-SUBJECTS: dict[str, list[Row]] = {
-    each.name: list(importlib.import_module(f"{subjects.__name__}.{each.name}").ROWS)
-    for each in pkgutil.iter_modules(subjects.__path__)
-}
-"""Rows by the module that they are in: all that there are."""
 OF_SLOTS = ("choice", "deaths", "fragments", "memory", "repooled", "tracking")
 """Subjects in which it matters from what slots are taken: all that is played to Open vSwitch with its kind's hash."""
 ROWS = [pytest.param(name, row, id=f"{name}-{row.name}") for name, rows in SUBJECTS.items() for row in rows]
@@ -36,3 +30,10 @@ def test_rows_have_names_and_reasons_of_their_own() -> None:
     rows = [row for each in SUBJECTS.values() for row in each]
     assert [name for name, times in Counter(row.name for row in rows).items() if times > 1] == []
     assert [row.name for row in rows if not row.why.endswith(".") or "\n" in row.why] == []
+
+
+def test_every_promise_is_played_to_every_kind_and_every_row_to_each_that_is_not_like_another() -> None:
+    rows = [row for each in SUBJECTS.values() for row in each]
+    assert {row.why for row in rows if row.name in ONCE_EACH} == {row.why for row in rows}
+    whole = {kind.name for kind in TARGETS if not any(is_long(kind.name, row) for row in rows)}
+    assert whole == {kind.name for kind in TARGETS} - set(LIKE_ANOTHER) == {"oracle", "ovs", "embedded"}

@@ -17,6 +17,8 @@ from ruamel.yaml import YAML
 
 from topo.demo.actors import ROOT, Controller
 from topo.lab import Lab
+from topo.ovs import BRIDGE, OpenVSwitch
+from topo.plan import CONTROL_ADDRESS, OPENFLOW_PORT
 
 Event = dict[str, Any]
 READY_WITHIN = 60.0
@@ -42,7 +44,11 @@ class Balanced:
 
     def __enter__(self) -> Balanced:
         self.start_controller()
+        self.wait_event("started", READY_WITHIN)
+        connect_now(self.lab)
         self.wait_ready()
+        for name in _of_ovs(self.lab):
+            heed_max_backoff(self.lab, name)
         return self
 
     def __exit__(
@@ -173,6 +179,30 @@ class Balanced:
         state = str(self._path / "state" / "evenkeel.db")
         command = [sys.executable, "-m", "controller", *words]
         return subprocess.run([*command, "--state", state], cwd=ROOT, timeout=60, check=False).returncode
+
+
+def connect_now(lab: Lab) -> None:
+    """Have switches connect that found no controller and wait with the next attempt, for up to 8 s.
+
+    Never without any controller: a switch that is left without forgets all flows.
+    """
+    target, nowhere = (f"tcp:{CONTROL_ADDRESS}:{port}" for port in (OPENFLOW_PORT, 1))
+    options = ["connection_mode=out-of-band", "max_backoff=1000", "inactivity_probe=5000"]
+    for name in _of_ovs(lab):
+        if lab.vsctl(name, "get", "controller", BRIDGE, "is_connected").strip() != "true":
+            lab.vsctl(name, "set-controller", BRIDGE, nowhere)
+            lab.vsctl(name, "set-controller", BRIDGE, target, "--", "set", "controller", BRIDGE, *options)
+
+
+def heed_max_backoff(lab: Lab, switch: str) -> None:
+    """Open vSwitch 3.1 takes it over when its configuration changes while it is connected, and waits 8 s otherwise."""
+    lab.vsctl(switch, "set", "bridge", BRIDGE, "external_ids:max_backoff=heeded")
+
+
+def _of_ovs(lab: Lab) -> list[str]:
+    return [
+        name for name, switch in lab.switches.items() if isinstance(switch, OpenVSwitch) and switch.running()
+    ]
 
 
 def _writes(status: dict[str, Any]) -> int:

@@ -97,7 +97,8 @@ ROWS: list[tuple[str, Callable[[Lab], Balanced], float, bool]] = [
 
 
 @pytest.mark.parametrize(
-    ("make", "window", "unharmed"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS]
+    ("make", "window", "unharmed"),
+    [pytest.param(*row[1:], id=row[0], marks=() if row[3] else pytest.mark.long) for row in ROWS],
 )
 def test_no_connection_with_a_living_server_breaks_through_changes_and_the_death_of_an_lb_switch(
     trio: Lab, make: Callable[[Lab], Balanced], window: float, unharmed: bool

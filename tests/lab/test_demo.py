@@ -53,6 +53,7 @@ def test_no_connection_breaks_on_embedded_switches(demo_lab: str, tmp_path: Path
     assert (report["switch"], report["simulated"]) == ("embedded", False)
 
 
+@pytest.mark.long
 def test_without_privileges_no_connection_breaks_and_sabotage_is_found(tmp_path: Path) -> None:
     report = report_of(Options(tmp_path, sabotage=True, scale=SMALL, pace=LATER, simulated=True))
     assert len(report["broken"]) == report["broken_with_live_backend"] == 1

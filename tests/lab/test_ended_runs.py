@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,13 @@ def test_waits(lab):
 SWEEP = [sys.executable, "-c", "from topo import state; state.sweep()"]
 
 
+def by_signal(numbers: Sequence[signal.Signals], *always: signal.Signals) -> list[Any]:
+    """Parameters; those that are not ``always`` sent are for ``make test-long``."""
+    return [
+        pytest.param(each, id=each.name, marks=() if each in always else pytest.mark.long) for each in numbers
+    ]
+
+
 @pytest.fixture
 def space(lab_name: str) -> Iterator[str]:
     """A name for a namespace."""
@@ -72,7 +80,7 @@ def left(name: str, space: str) -> list[str]:
     return remains(name) + netns.names(space) + claims
 
 
-@pytest.mark.parametrize("number", TOLD, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", by_signal(TOLD, signal.SIGTERM))
 def test_a_test_run_that_is_told_to_end_tears_its_fixtures_down(
     tmp_path: Path, lab_name: str, space: str, number: signal.Signals
 ) -> None:
@@ -119,7 +127,9 @@ def start_demo(folder: Path, *words: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda n: n.name)
+@pytest.mark.parametrize(
+    "number", by_signal((signal.SIGTERM, signal.SIGINT, signal.SIGKILL), signal.SIGTERM, signal.SIGKILL)
+)
 def test_an_ended_demo_leaves_nothing_or_what_the_next_one_removes(
     tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,7 +159,7 @@ demo.demo(switch="embedded", short=True)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)
+@pytest.mark.parametrize("number", by_signal((signal.SIGTERM, signal.SIGKILL)))
 def test_a_demo_s_real_lab_goes_with_it_or_with_the_next_run(
     tmp_path: Path, lab_name: str, number: signal.Signals
 ) -> None:

@@ -93,7 +93,9 @@ def _problems(made: list[Connection]) -> set[str]:
     return {one.problem for one in made}
 
 
-@pytest.mark.parametrize(("without", "unharmed"), [("", True), ("generations", False)])
+@pytest.mark.parametrize(
+    ("without", "unharmed"), [("", True), pytest.param("generations", False, marks=pytest.mark.long)]
+)
 def test_memory_is_carried_from_generation_to_generation(trio: Lab, without: str, unharmed: bool) -> None:
     """That of datagrams, which are remembered whatever their slot."""
     balanced = Unprotected(trio, without) if without else Balanced(trio)
@@ -222,7 +224,7 @@ def test_a_falsely_judged_server_that_recovers_within_its_grace_loses_no_connect
     assert _broken(long) == []
 
 
-@pytest.mark.parametrize("then", ["move", "reset"])
+@pytest.mark.parametrize("then", [pytest.param("move", marks=pytest.mark.long), "reset"])
 def test_connections_of_a_server_that_stays_down_are_moved_or_reset(
     served: Balanced, long: LongConnections, then: str
 ) -> None:
@@ -230,7 +232,7 @@ def test_connections_of_a_server_that_stays_down_are_moved_or_reset(
     _check_ended(served, long, "s2", then, _down(served, "s2", unhealthy=True))
 
 
-@pytest.mark.parametrize("then", ["move", "reset", "keep"])
+@pytest.mark.parametrize("then", ["move", pytest.param("reset", marks=pytest.mark.long), "keep"])
 def test_connections_of_a_drained_server_are_moved_reset_or_kept_after_the_drain_timeout(
     served: Balanced, long: LongConnections, then: str
 ) -> None:

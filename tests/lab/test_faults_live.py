@@ -110,6 +110,7 @@ def _wait_clock(served: Stepped, at: float) -> None:
     served.wait_status(lambda status: abs(status["at"] - at) < 100, "the controller sees the stepped clock")
 
 
+@pytest.mark.long
 def test_a_controller_that_was_away_for_two_generations_forgets_nobody_who_spoke(
     served: Stepped, long: LongConnections
 ) -> None:

@@ -29,8 +29,16 @@ def served(make_lab: MakeLab) -> Iterator[Stepped]:
 test_another_pool = (
     live.test_a_listener_that_is_given_another_pool_keeps_its_connections_and_serves_their_ports
 )
-test_renamed = live.test_a_renamed_lb_switch_stays_in_use
-test_dead_and_removed = live.test_a_dead_server_that_is_removed_gets_no_client_back
+
+
+@pytest.mark.long
+def test_a_renamed_lb_switch_stays_in_use(served: Stepped, long: LongConnections) -> None:
+    live.test_a_renamed_lb_switch_stays_in_use(served, long)
+
+
+@pytest.mark.long
+def test_a_dead_server_that_is_removed_gets_no_client_back(served: Stepped, long: LongConnections) -> None:
+    live.test_a_dead_server_that_is_removed_gets_no_client_back(served, long)
 
 
 def test_an_lb_switch_that_died_while_the_controller_was_away_is_left_out_as_soon_as_it_is_back(

@@ -101,6 +101,7 @@ def test_a_controller_that_is_killed_is_silent_from_its_deadline_on_and_its_spea
     balanced.start_controller()
 
 
+@pytest.mark.long
 def test_a_controller_that_comes_back_before_its_deadline_leaves_no_gap(balanced: Balanced) -> None:
     """But where the switch itself, on a busy machine, misses three packets that were sent."""
     wait_claim(balanced)

@@ -48,7 +48,13 @@ def _sleepers(tmp_path: Path) -> list[int]:
     return process.naming(f"done\0{tmp_path}")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        *(pytest.param(each, marks=pytest.mark.long) for each in (signal.SIGINT, signal.SIGHUP)),
+    ],
+)
 def test_a_signal_ends_everything_and_removes_the_system(tmp_path: Path, number: signal.Signals) -> None:
     script, work = _start(
         tmp_path, f"touch {tmp_path}/begun; exec sh -c 'while :; do sleep 1; done' {tmp_path}"

@@ -21,7 +21,7 @@ MOVABLE = ("dr", "nat", "tun")
 """A fullnat connection ends where its lb switch cannot be reached."""
 
 
-@pytest.fixture(scope="module", params=["embedded", "bmv2"])
+@pytest.fixture(scope="module", params=["embedded", pytest.param("bmv2", marks=pytest.mark.long)])
 def served(request: pytest.FixtureRequest, make_lab: MakeLab) -> Iterator[Balanced]:
     kind: model.SwitchKind = request.param
     reason = missing([kind])

@@ -20,7 +20,7 @@ from topo.switches import missing
 
 pytestmark = pytest.mark.lab
 
-P4: list[model.SwitchKind] = ["bmv2", "embedded"]
+P4 = [pytest.param("bmv2", marks=pytest.mark.long), "embedded"]
 Up = Callable[..., Lab]
 
 

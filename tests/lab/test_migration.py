@@ -13,7 +13,7 @@ from tests.lab.former import Former
 from tests.lab.long_connections import LongConnections
 from tests.lab.tuned import TRIO, pool, tune, weights
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 MEMORY = 12.0
 """Seconds of ``memory_timeout``."""

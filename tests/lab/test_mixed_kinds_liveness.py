@@ -53,11 +53,14 @@ def crash(lab: Lab, switch: str) -> None:
 @pytest.mark.parametrize(
     "kinds",
     [
-        {"lb1": "embedded", "lb2": "embedded"},
-        {"edge1": "embedded", "leaf1": "embedded"},
-        {"edge1": "embedded", "lb1": "embedded", "lb2": "embedded"},
+        pytest.param({"lb1": "embedded", "lb2": "embedded"}, id="P4 lbs between ovs", marks=pytest.mark.long),
+        pytest.param(
+            {"edge1": "embedded", "leaf1": "embedded"}, id="ovs lbs between P4", marks=pytest.mark.long
+        ),
+        pytest.param(
+            {"edge1": "embedded", "lb1": "embedded", "lb2": "embedded"}, id="P4 lbs between P4 and ovs"
+        ),
     ],
-    ids=["P4 lbs between ovs", "ovs lbs between P4", "P4 lbs between P4 and ovs"],
 )
 def test_an_lb_switch_that_crashes_with_its_cables_up_breaks_no_connection(
     play: Play, kinds: dict[str, model.SwitchKind]

@@ -35,7 +35,7 @@ def _with_writer(document: Any) -> None:
                 listener["pool"] = "db"
 
 
-@pytest.fixture(scope="module", params=["ovs", "embedded"])
+@pytest.fixture(scope="module", params=["ovs", pytest.param("embedded", marks=pytest.mark.long)])
 def served(make_lab: MakeLab, request: pytest.FixtureRequest) -> Iterator[Balanced]:
     lab = make_lab(model.load("pair").of_kind(request.param))
     tune(lab, _with_writer)

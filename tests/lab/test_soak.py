@@ -62,6 +62,7 @@ def without_fullnat(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [pytest.param("ovs", marks=pytest.mark.lab), "embedded"])
 def test_half_a_minute_breaks_nothing(soak_lab: str, tmp_path: Path, kind: str) -> None:
     topology = without_fullnat(tmp_path)
@@ -73,6 +74,7 @@ def test_half_a_minute_breaks_nothing(soak_lab: str, tmp_path: Path, kind: str) 
     assert {one["outcome"] for one in report["steps"]} <= {"done", "accepted"}
 
 
+@pytest.mark.long
 def test_a_connection_that_is_moved_by_hand_is_found(soak_lab: str, tmp_path: Path) -> None:
     options = Options(tmp_path, 7, 0.6, SMALL["embedded"], kinds=("weights",), sabotage=True, lab=soak_lab)
     report = report_of(options)

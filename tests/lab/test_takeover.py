@@ -53,8 +53,6 @@ def two(make_lab: MakeLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             cluster = stack.enter_context(Cluster(tmp_path_factory.mktemp("etcd")))
         store = ["--store", str(cluster.address("/fabric")), "--name"]
         east = stack.enter_context(Balanced(lab, [*store, "east"]))
-        for switch in lab.switches:
-            heed_max_backoff(lab, switch)
         west = Balanced(lab, [*store, "west"])
         stack.callback(west.stop)
         stand_by(west, "east")
@@ -72,11 +70,6 @@ def stand_by(balanced: Balanced, leader: str) -> None:
     assert shown.keys() == {"at", "standby"}
     assert shown["standby"]["leader"] == leader
     balanced.mark()
-
-
-def heed_max_backoff(lab: Lab, switch: str) -> None:
-    """Open vSwitch 3.1 takes it over when its configuration changes while it is connected, and waits 8 s otherwise."""
-    lab.vsctl(switch, "set", "bridge", BRIDGE, "external_ids:max_backoff=heeded")
 
 
 def everything(lab: Lab) -> dict[str, dict[str, set[str]]]:

@@ -27,7 +27,7 @@ MODES = ("dr", "nat", "fullnat")
 WITHIN = 30.0
 
 
-@pytest.fixture(scope="module", params=["ovs", "embedded"])
+@pytest.fixture(scope="module", params=["ovs", pytest.param("embedded", marks=pytest.mark.long)])
 def served(request: pytest.FixtureRequest) -> Iterator[Balanced]:
     reason = why_not()
     if reason is not None:

@@ -12,7 +12,7 @@ from tests.lab.long_connections import LongConnections
 from tests.lab.test_reused_ports import LBS, pinned, reported
 from tests.lab.tuned import TRIO, pool, tune, weights
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 WINDOW = 600.0
 """Seconds that slots move; longer than the test."""

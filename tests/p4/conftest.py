@@ -14,7 +14,7 @@ from tests.p4.embedded import EmbeddedBox
 KINDS: dict[str, Callable[[str], Box]] = {"embedded": EmbeddedBox, "bmv2": Bmv2Box}
 
 
-@pytest.fixture(scope="module", params=list(KINDS))
+@pytest.fixture(scope="module", params=["embedded", pytest.param("bmv2", marks=pytest.mark.long)])
 def kind(request: pytest.FixtureRequest) -> str:
     """A kind of switch that can be had here."""
     name = str(request.param)

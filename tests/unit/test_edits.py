@@ -14,12 +14,14 @@ from tests.edits.generator import BACKUPS, EDITS
 from tests.edits.sequence import play
 from tests.edits.slow import Torn
 
-SEQUENCES = 120
+SEQUENCES, MANY = 30, 120
+"""Six have every kind of edit and of step."""
 
 
-def test_no_connection_moves_whatever_an_operator_does() -> None:
+@pytest.mark.parametrize("sequences", [SEQUENCES, pytest.param(MANY, marks=pytest.mark.long)])
+def test_no_connection_moves_whatever_an_operator_does(sequences: int) -> None:
     done: Counter[str] = Counter()
-    for seed in range(900_000, 900_000 + SEQUENCES):
+    for seed in range(900_000, 900_000 + sequences):
         done += play(seed)
     assert {*EDITS, *BACKUPS} <= set(done), "every kind of edit was made"
     assert min(done["restart"], done["death"], done["refused"], done["judged"]) > 0

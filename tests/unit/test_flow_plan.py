@@ -44,6 +44,7 @@ from flows.readback import Reader
 from flows.spec import Here
 from flows.stages import pin as pin_stage
 from flows.tables import Placed, Stage
+from tests.examples import examples
 from tests.fakes import whole, worlds
 from tests.fakes.tables import Tables as Held
 
@@ -194,7 +195,7 @@ def messages(changes: Changes) -> list[list[bytes]]:
     ]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(10, 30))
 @given(st.lists(EVENT, max_size=12), st.sampled_from((alike, unlike)))
 def test_a_continued_plan_is_the_plan_made_at_once(
     events: list[tuple[str, tuple[int, int, str]]], answers: Answers

@@ -22,6 +22,7 @@ from flows.entries import Target
 from flows.match import Match, unpack_match
 from flows.pipeline import target
 from flows.tables import BACKEND, FLAG_RELEASED, FLAG_SYN, FLAGS, POOL, SLOT, Placed, Priority, Stage
+from tests.examples import examples
 from tests.fakes import duties
 from tests.fakes.tables import Entry, Key, Tables, match_struct
 
@@ -177,7 +178,7 @@ def some_worlds(pool: int, old: dict[int, Fate], new: dict[int, Fate], to: int) 
     return World(1, old, (1,) * SLOTS, nothing), World(pool, new, (to,) * SLOTS, nothing)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(50, 150))
 @given(worlds(), st.integers(0, 1 << 16))
 def test_a_connection_keeps_the_backend_that_its_syn_was_given(pair: tuple[World, World], seed: int) -> None:
     old, new = pair

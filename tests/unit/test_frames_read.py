@@ -19,6 +19,7 @@ from controller.frames import (
     tcp_reset,
     tuple_of,
 )
+from tests.examples import examples
 from tests.unit.craft import (
     ACK,
     CLIENT,
@@ -259,7 +260,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 FRAMES = st.one_of(st.binary(max_size=200), damaged())
 
 
-@settings(deadline=None, max_examples=1000)
+@settings(deadline=None, max_examples=examples(300, 1000))
 @given(FRAMES)
 def test_nothing_from_the_network_raises_and_all_that_is_sent_has_right_checksums(frame: bytes) -> None:
     tuple_of(frame)

@@ -20,6 +20,7 @@ from flows.order import KEEPS
 from flows.pipeline import target
 from flows.readback import Readback, Reader
 from flows.tables import Kind, Placed, Priority, Stage
+from tests.examples import examples
 from tests.fakes import duties
 from tests.fakes.tables import ADD, DELETE_STRICT, FLOW_MOD, GROUP_MOD, METER_MOD, Tables, parse_flow_mod
 
@@ -120,7 +121,7 @@ def targets(draw: st.DrawFn) -> Target:
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(20, 60))
 @given(targets(), targets())
 def test_applied_to_the_old_state_it_gives_the_new_one(old: Target, new: Target) -> None:
     tables = holding(old)
@@ -131,7 +132,7 @@ def test_applied_to_the_old_state_it_gives_the_new_one(old: Target, new: Target)
     assert all(got.slots[pool].equals(table) for pool, table in new.slots.items())
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(10, 30))
 @given(targets(), targets())
 def test_replayed_on_a_switch_that_has_part_of_it_a_new_diff_still_converges(
     old: Target, new: Target
@@ -144,7 +145,7 @@ def test_replayed_on_a_switch_that_has_part_of_it_a_new_diff_still_converges(
     assert len(diff(PLACED, read(tables).target, new)) == 0
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(10, 30))
 @given(targets())
 def test_of_equals_it_is_empty(same: Target) -> None:
     changes = diff(PLACED, same, same)
@@ -152,7 +153,7 @@ def test_of_equals_it_is_empty(same: Target) -> None:
     assert (changes.added, changes.modified, changes.deleted) == (0, 0, 0)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(10, 30))
 @given(targets(), targets())
 def test_it_counts_what_it_sends(old: Target, new: Target) -> None:
     changes = diff(PLACED, old, new)
@@ -220,7 +221,7 @@ def test_everything_that_can_happen_is_in_those_pairs() -> None:
     assert found == set(ORDER)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(10, 30))
 @given(slot_tables(), slot_tables())
 def test_at_no_moment_a_moved_slot_lacks_the_transition_that_protects_it(
     one: SlotTable, two: SlotTable

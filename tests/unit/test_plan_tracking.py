@@ -172,25 +172,43 @@ def test_nothing_changes_before_the_time_that_is_told(steps: list[tuple[int, int
 # -- switches, clients and faults: what ``python -m tests.tracking`` explores in full
 
 
-def test_no_order_of_few_events_breaks_a_connection() -> None:
-    for budget in (
+@pytest.mark.parametrize(
+    "budget",
+    [
         {"tick": 4, "move": 1, "open": 1},
         {"tick": 3, "move": 1, "open": 1, "die": 1},
         {"tick": 2, "move": 1, "open": 1, "stray": 1},
-        {"tick": 2, "move": 1, "open": 2, "reroute": 1},
-    ):
-        found = explore(Size(), budget)
-        assert found.finished
-        assert not found.sequence, found.sequence
+        {"tick": 2, "move": 1, "open": 1, "reroute": 1},
+        pytest.param({"tick": 2, "move": 1, "open": 2, "reroute": 1}, marks=pytest.mark.long),
+    ],
+    ids=lambda budget: " ".join(f"{kind}-{count}" for kind, count in budget.items()),
+)
+def test_no_order_of_few_events_breaks_a_connection(budget: Mapping[str, int]) -> None:
+    found = explore(Size(), budget)
+    assert found.finished
+    assert not found.sequence, found.sequence
     assert len(INSTANCES) > 4
 
 
-def test_nor_do_random_walks_in_a_larger_fabric() -> None:
-    settled = sum(walk(seed, 3_000, EVERYTHING).settled for seed in range(3))
-    settled += sum(walk(seed, 3_000, PARTING, TWO_SITES).settled for seed in range(2))
-    settled += sum(walk(seed, 3_000, FAULTLESS).settled for seed in range(2))
-    assert settled > 40
-    assert sum(walk(seed, 3_000, TURNING).events["rehash"] for seed in range(2)) > 1
+@pytest.mark.parametrize(
+    ("odds", "size", "walks", "settle"),
+    [
+        (EVERYTHING, LARGE, 1, 10),
+        (PARTING, TWO_SITES, 1, 10),
+        (FAULTLESS, LARGE, 1, 30),
+        (TURNING, LARGE, 1, 10),
+        pytest.param(EVERYTHING, LARGE, 3, 40, marks=pytest.mark.long),
+        pytest.param(PARTING, TWO_SITES, 2, 50, marks=pytest.mark.long),
+        pytest.param(FAULTLESS, LARGE, 2, 60, marks=pytest.mark.long),
+        pytest.param(TURNING, LARGE, 2, 20, marks=pytest.mark.long),
+    ],
+)
+def test_nor_do_random_walks_in_a_larger_fabric(
+    odds: Mapping[str, float], size: Size, walks: int, settle: int
+) -> None:
+    made = [walk(seed, 3_000, odds, size) for seed in range(walks)]
+    assert sum(each.settled for each in made) > settle
+    assert sum(each.events["rehash"] for each in made) >= 2 * walks * (odds is TURNING)
 
 
 @pytest.mark.parametrize(

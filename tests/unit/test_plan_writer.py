@@ -23,6 +23,7 @@ from controller.spec.policy import Failback, Failover
 from controller.spec.switch import Fate
 from controller.spec.types import Backend, Intent, Listener, Mode, Pool, Protocol, Vip
 from tests.edits.fabric import restored_tables, stored
+from tests.examples import examples
 
 NAMES = ("a", "b", "c")
 CHECK = HealthCheck(interval=1.0, rise=2)
@@ -374,7 +375,7 @@ def _check_one_writer(life: Life) -> None:
     assert len(open_to) <= 1, f"listeners of one pool lead to {sorted(open_to)}"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50, 150), deadline=None)
 @given(st.lists(HAPPENS, max_size=25), st.sampled_from(Failback))
 def test_there_is_never_a_second_writer_and_none_is_replaced_without_a_cause(
     happens: list[tuple[Any, ...]], failback: Failback

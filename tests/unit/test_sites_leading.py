@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from controller.sites import leading
 from controller.sites.leading import KEY, TIMES, Leader, Look, Put, View
 from controller.sites.leasetimes import LeaseTimes, check
+from tests.examples import examples
 from tests.fakes.leaders import World
 
 A, B = Leader("a", "life-a", 7, 3.0), Leader("b", "life-b", 1, 3.0)
@@ -173,7 +174,7 @@ def test_a_damaged_record_is_named_with_what_to_do(data: bytes, what: str) -> No
 RATES = st.floats(1 - DRIFT, 1 + DRIFT)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(16, 50), deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     rates=st.lists(RATES, min_size=3, max_size=3),
@@ -212,7 +213,7 @@ def disturbed(times: LeaseTimes, seed: int, rates: list[float], worst: float, lo
     return world
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(10, 25), deadline=None)
 @given(seed=st.integers(0, 2**32), rates=st.lists(RATES, min_size=3, max_size=3))
 def test_a_dead_leader_is_replaced_within_the_bound_and_a_clean_stop_at_once(
     seed: int, rates: list[float]
@@ -233,7 +234,7 @@ def test_a_dead_leader_is_replaced_within_the_bound_and_a_clean_stop_at_once(
     assert world.most == 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(10, 25), deadline=None)
 @given(seed=st.integers(0, 2**32), rates=st.lists(RATES, min_size=2, max_size=2), outage=st.floats(0.1, 60.0))
 def test_after_an_outage_of_the_store_the_leader_that_lives_leads_on(
     seed: int, rates: list[float], outage: float

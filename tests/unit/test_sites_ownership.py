@@ -6,10 +6,11 @@ import inspect
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.sites import guards
+from tests.examples import examples
 from tests.ownership.explore import explore, parse, replay
 from tests.ownership.instances import INSTANCES, Instance
 from tests.ownership.key import Key, Keys
@@ -73,6 +74,7 @@ def test_worlds_that_the_search_takes_for_equal_lead_to_equal_worlds(instance: I
             world = model.play(world, chance.choice(events))
 
 
+@settings(max_examples=examples(30, 100))
 @given(st.integers(0, 1 << 32), st.sampled_from([LARGE, LAGGING, THREE]))
 def test_random_walks_of_larger_worlds_come_to_no_two_owners(seed: int, size: Size) -> None:
     walk(seed, 300, size)

@@ -17,6 +17,7 @@ from controller.plan.turns import Turn
 from controller.spec.codec import CodecError, decode, encode
 from controller.spec.health import HealthCheck
 from controller.spec.types import Address, Intent, Vip
+from tests.examples import examples
 from tests.fakes.core import loaded
 
 SLOW = [Slow.too_slow, Slow.data_too_large, Slow.large_base_example]
@@ -38,7 +39,7 @@ def again(value: object) -> object:
     return decode(type(value), json.loads(json.dumps(encode(value))))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=examples(10, 30), deadline=None, suppress_health_check=SLOW)
 @given(st.from_type(Intent))
 def test_any_intent_is_read_as_it_was_stored(intent: Intent) -> None:
     assert again(intent) == intent
@@ -46,7 +47,7 @@ def test_any_intent_is_read_as_it_was_stored(intent: Intent) -> None:
 
 @pytest.mark.parametrize("kind", [HealthCheck, Turn, Retained, Vip])
 def test_any_value_that_is_stored_is_read_as_it_was(kind: type[object]) -> None:
-    @settings(max_examples=20, deadline=None, suppress_health_check=SLOW)
+    @settings(max_examples=examples(10, 20), deadline=None, suppress_health_check=SLOW)
     @given(st.from_type(kind))
     def holds(value: object) -> None:
         assert again(value) == value

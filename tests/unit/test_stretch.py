@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from controller.plan.segments import announced_on, floods
 from controller.spec.stretch import Stretch
 from controller.spec.types import Intent, Port, Role, Site, Subnet, Switch, Vip
+from tests.examples import examples
 
 FRONT = (Subnet("front", (ip_network("10.0.0.0/24"),)),)
 Link = tuple[str, str]
@@ -120,7 +121,7 @@ def test_when_one_of_two_stretch_links_is_cut_or_one_lb_gone_the_others_carry(sh
             assert got == Counter(everybody - {start})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(33, 100), deadline=None)
 @given(st.data())
 def test_no_frame_goes_round_or_comes_back_though_no_two_switches_believe_the_same(
     data: st.DataObject,
