@@ -38,7 +38,7 @@ class Served(NamedTuple):
     etcd: Cluster
 
 
-@pytest.fixture(scope="module", params=["ovs", "embedded"])
+@pytest.fixture(scope="module", params=["ovs", pytest.param("embedded", marks=pytest.mark.long)])
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Both sites serve; the controller leads by a lease in etcd."""
     reason = why_not()
