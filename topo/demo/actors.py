@@ -218,10 +218,10 @@ class Client:
         if self._process.stdin is not None:
             self._process.stdin.close()
 
-    def wait(self) -> None:
-        """Until it has ended. Raises ``DemoError``."""
+    def wait(self, within: float = END_WITHIN) -> None:
+        """Until it has ended, so many seconds at most. Raises ``DemoError``."""
         try:
-            self._process.wait(END_WITHIN)
+            self._process.wait(within)
         except subprocess.TimeoutExpired:
             raise DemoError(f"the load generator of {self.spec.client} does not end") from None
         self.read()

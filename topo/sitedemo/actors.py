@@ -19,7 +19,7 @@ PREFIX = "/demo"
 """Of the fabric's keys in the store."""
 PAUSE = 1.0
 """Seconds from the end of a controller until it is started again, as a supervisor would."""
-FRESH = 3.0
+FRESH = 5.0
 """Seconds for which a status counts."""
 
 

@@ -1,8 +1,8 @@
 """What became of every long-lived connection, from clients' and servers' own logs and from what was done. Pure.
 
-The stated set, besides servers that were killed: fullnat connections of lb switches that died (their ports were those
-switches' own), and *at risk* ones: a slot moved before the lb switches of their client's site died, and no packet of
-theirs was heard between, so that no other switch had a pin.
+The stated set, besides servers that were killed: fullnat connections of lb switches that died or came back (their
+ports are those switches' own), and *at risk* ones: a slot moved before the lb switches of their client's site died, or
+while these came back one after the other, and no packet of theirs was heard between, so that no other switch had a pin.
 """
 
 from __future__ import annotations
@@ -87,10 +87,10 @@ class Judge:
         last = max([one.opened, *(echo.answered for echo in one.echoes)])
         if failure.kind != "misdirected" and self._died(server, one.opened, failure.t):
             return Verdict.SERVER_DIED, cause, failure.t
-        deaths = self._lbs_died(one.client, one.opened, failure.t)
-        if deaths and endpoint.mode == "fullnat":
+        changes = self._path_changes(one.client, one.opened, failure.t)
+        if changes and endpoint.mode == "fullnat":
             return Verdict.LB_DIED, cause, failure.t
-        if any(last <= death + CLOCK_SLACK and not self._heard(one, death) for death in deaths):
+        if any(last <= end and not self._heard(one, since) for since, end in changes):
             return Verdict.AT_RISK, cause, failure.t
         return Verdict.BROKEN, cause, failure.t
 
@@ -118,22 +118,22 @@ class Judge:
             for each in self._happened
         )
 
-    def _lbs_died(self, client: str, opened: float, failed: float) -> list[float]:
-        """When the lb switches at the client's site did, while the connection was open."""
-        site = self._stage.clients[client]
-        return [
-            each.begin
-            for each in self._happened
-            if each.event.lbs_die
-            and each.cast.site == site
-            and opened - CLOCK_SLACK <= each.begin <= failed + CLOCK_SLACK
-        ]
+    def _path_changes(self, client: str, opened: float, failed: float) -> list[tuple[float, float]]:
+        """When packets of a connection came to other lb switches at its client's site: from the first change that met
+        it to the last one."""
+        site, found = self._stage.clients[client], []
+        for each in self._happened:
+            last = each.end if each.healthy is None else each.healthy
+            if each.event.lbs_die and each.cast.site == site and opened <= last and each.begin <= failed:
+                # Of one that was opened while they came back, any return may be the one that met it.
+                found.append((each.begin if opened <= each.begin else last, last))
+        return found
 
-    def _heard(self, one: Connection, death: float) -> bool:
-        """Whether a packet made the connection known to all switches before lb switches died, if one was needed."""
-        moved = [t for t in self._tables if t <= death]
+    def _heard(self, one: Connection, change: float) -> bool:
+        """Whether a packet made the connection known to all switches before its path changed, if one was needed."""
+        moved = [t for t in self._tables if t <= change]
         if not moved:
             return True
         assert one.opened is not None
         known_from = max(max(moved), one.opened) + TRANSITION
-        return any(known_from <= echo.t <= death - PINNED for echo in one.echoes)
+        return any(known_from <= echo.t <= change - PINNED for echo in one.echoes)

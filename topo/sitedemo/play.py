@@ -6,12 +6,14 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from ruamel.yaml import YAML
 
+from topo import netns
 from topo.demo.actors import DemoError
 from topo.demo.records import Served, read_served, whole_lines
 from topo.lab import Lab
@@ -20,15 +22,17 @@ from topo.sitedemo.actors import Controllers, heed_max_backoff
 from topo.sitedemo.events import Act, Cast, Event, Happened, Scale, Verb, Where, Whom
 from topo.sitedemo.measure import wrong
 from topo.sitedemo.outcome import Observed
-from topo.sitedemo.stage import prepare, stage_of, write_specs
+from topo.sitedemo.stage import ECHO_TIMEOUT, prepare, stage_of, write_specs
 from topo.soak import signals
 from topo.soak.actors import Client
 from topo.wire.record import Recorder
 
 LOOK_EVERY = 0.1
-READY_WITHIN, HEALTHY_WITHIN = 180.0, 60.0
+READY_WITHIN, HEALTHY_WITHIN = 180.0, 120.0
 SETTLED = 1.5
 """Seconds for which a fabric must have been healthy, so that what is said last is seen, and pins are there."""
+LONGEST_WAIT_MS = 2000
+"""Of TCP, until it repeats a packet once more."""
 OPENED = 5.0
 """Seconds from the beginning of the load to the first event: all connections are open, and have spoken."""
 
@@ -47,6 +51,8 @@ class Play:
         with lab.intent_path.open("w", encoding="utf-8") as file:
             yaml.dump(document, file)
         self._stage = stage_of(lab.fabric, document)
+        for node in (*self._stage.clients, *self._stage.servers):
+            repeat_soon(lab, node)
         self.controllers = Controllers(lab, self._work, nodes)
         self._clients: list[Client] = []
         self._said: list[dict[str, Any]] = []
@@ -77,7 +83,7 @@ class Play:
             for client in self._clients:
                 client.finish()
             for client in self._clients:
-                client.wait()
+                client.wait(ECHO_TIMEOUT)
             self._look()
         return Observed(
             seed=self._seed,
@@ -249,3 +255,10 @@ class Play:
 def _parts(event: Event, cast: Cast) -> list[str]:
     """Who plays a part in an event."""
     return list(dict.fromkeys(name for act in event.do for name in cast.names(act.whom)))
+
+
+def repeat_soon(lab: Lab, node: str) -> None:
+    """Have TCP repeat what is lost every other second, where the kernel can: else connections are heard of again only
+    after as long as a site was away."""
+    with lab.namespace(node), suppress(OSError):
+        netns.sysctl("net/ipv4/tcp_rto_max_ms", str(LONGEST_WAIT_MS))

@@ -13,8 +13,8 @@ from topo.soak.signals import seconds
 
 ACTIVE = (0.5, 1.5)
 """Seconds between the echoes of an active connection."""
-ECHO_TIMEOUT = 28.0
-"""Seconds: TCP repeats a packet after twice the time that it waited before, and a site may be away for half of this."""
+ECHO_TIMEOUT = 100.0
+"""Seconds: longer than a site is away, with time for TCP to repeat itself afterwards."""
 
 
 class StageError(Exception):
