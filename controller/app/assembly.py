@@ -9,18 +9,20 @@ import secrets
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from controller import maglev
 from controller.clock import Clock, SystemClock
 from controller.core.admission import Admission
 from controller.core.announce import Announcer
-from controller.core.authority import Authority
+from controller.core.authority import Authority, endless, leased
 from controller.core.commands import commands
 from controller.core.conntrack import Conntrack
 from controller.core.control import ControlSocket
 from controller.core.controller import Controller, Parts
 from controller.core.directory import Directories
 from controller.core.fences import Fences
+from controller.core.fitting import Fitting
 from controller.core.fleet import Fleet
 from controller.core.hashing import Hashing
 from controller.core.hello import Hellos
@@ -33,6 +35,7 @@ from controller.core.ownership import Ownership
 from controller.core.p4_reports import P4Reports
 from controller.core.pauses import Pauses
 from controller.core.pinning import Pinning
+from controller.core.placing import Placing
 from controller.core.pools import Pools
 from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
@@ -57,7 +60,7 @@ from controller.southbound.openflow.driver import OpenFlowDriver
 from controller.southbound.openflow.session import Session
 from controller.southbound.p4.driver import P4Driver
 from controller.southbound.p4.session import P4Session
-from controller.spec.kinds import Protocol
+from controller.spec.kinds import Protocol as Speaks
 from controller.spec.types import Intent, Role, Switch
 
 STATUS_PERIOD = 1.0
@@ -72,6 +75,24 @@ LOOK = 0.1
 """Seconds between looks at whether switches hold what they should."""
 
 MakeHealth = Callable[[Callable[[list[Verdict]], None]], HealthService]
+
+
+class Lead(Protocol):
+    """Leadership among controllers that share a store."""
+
+    @property
+    def name(self) -> str:
+        """Of this controller."""
+        ...
+
+    @property
+    def until(self) -> float:
+        """Until when no other controller can lead, by the clock."""
+        ...
+
+    def claim(self) -> None:
+        """Go on without the store. Raises ClaimRefused."""
+        ...
 
 
 class IntentRefused(ValueError):
@@ -94,9 +115,10 @@ class App:
         health: MakeHealth | None = None,
         refusals: tuple[Callable[[Intent, Intent], list[str]], ...] = (removes_all,),
         name: str = "",
+        lead: Lead | None = None,
     ) -> None:
         """``loaded``: what the store holds. ``name`` tells it from other controllers of this network namespace, also
-        of those that share the store; empty: the store's.
+        of those that share the store; empty: the store's. ``lead``: its leadership, where controllers share the store.
 
         Raises StoreError when that cannot be read, IntentRefused when the file cannot be carried out.
         """
@@ -122,15 +144,28 @@ class App:
         self.presence = presence = Presence(state.absent, state.admitted, state.intent, journal, clock)
         self.pinning = pinning = Pinning(pins, state.committed, fleet.wake)
         self.ordering = Ordering(state.orders, state.intent, journal)
-        self.ownership = ownership = Ownership(
-            state.owners, state.orders, state.intent, state.tables, lambda: state.revision, journal, clock
+        self._claim = None if lead is None else lead.claim
+        self.fitting = (
+            None if lead is None else Fitting(lead.name, state.intent, state.absent, journal, clock)
         )
+        self.ownership = ownership = Ownership(
+            state.owners,
+            Placing(state.orders, clock, state.intent, self.fitting),
+            state.intent,
+            state.tables,
+            state.committed,
+            lambda: state.revision,
+            journal,
+            clock,
+        )
+        state.orders.subscribe(ownership.ordered)
         ownership.silent = self._silent
         make = health or partial(_health, journal, clock)
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
         self.pauses = Pauses(self.probing.doubt, journal, clock)
         pools.check = self.pauses.check
-        self.intents = Intents(state.intent, pools, journal, refusals)
+        adapted = _as_it_is if lead is None else leased
+        self.intents = Intents(state.intent, pools, journal, refusals, adapted)
         self.ports = PortWatch(state.intent, journal, clock, state.dead_links.value)
         self.hellos = Hellos(
             state.dead_links, state.intent, fleet, journal, state.secret, clock, self.ports.dead
@@ -149,7 +184,12 @@ class App:
         self.fences = Fences(state.intent, fleet, speaker, journal, clock)
         fleet.claim = self.fences.claim
         self.announcer.answers, self.fences.on_claim = self.fences.answers, self.announcer.begin
-        self.authority = Authority(state.committed, fleet, clock)
+        lease = endless if lead is None else lambda: lead.until
+        self.authority = Authority(state.committed, fleet, clock, lease)
+        ownership.granted, self.announcer.authorized = self.authority.granted, self.authority.lasts
+        if self.fitting is not None:
+            self.fitting.fenced = lambda switch: not self.fences.problem(switch)
+            self.fitting.unsynced = self._unsynced
         self.rollout = Rollout(
             state.committed, state.tables, presence, fleet, pinning, journal, clock, state.commit
         )
@@ -210,6 +250,11 @@ class App:
         held = [None if (task := self.fleet.get(s.id)) is None else task.holding.world for s in edges]
         return all(w is not None and w.revision > revision and w.owners.get(vip) != site for w in held)
 
+    def _unsynced(self, site: str) -> int:
+        """Pins that not every lb switch of a site holds that is here."""
+        here = (t for t in self.fleet if t.switch.site == site and Role.LB in t.switch.roles)
+        return self.pinning.unsynced(min((t.pins_version for t in here), default=None))
+
     def _discover(self) -> None:
         if self.presence.step():
             self.controller.discovered()
@@ -253,7 +298,7 @@ class App:
             if status is not None:
                 group.create_task(self._show(status))
             if control is not None:
-                orders = commands(self.pools, self.ordering, self.state.commit)
+                orders = commands(self.pools, self.ordering, self.state.commit, self._claim)
                 group.create_task(ControlSocket(control, orders, self.journal).run())
 
     async def prepare(self) -> None:
@@ -287,6 +332,7 @@ class App:
                 self.clock,
                 self._dropped,
                 self.fences,
+                self.fitting,
             )
         )
 
@@ -297,7 +343,7 @@ class App:
     def _servers_reachable(self) -> bool:
         """Where P4 switches lead to the servers, none answers before they know the way."""
         switches = self.state.intent.value.switches
-        p4 = (s for s in switches if s.of_kind.protocol is Protocol.P4RUNTIME)
+        p4 = (s for s in switches if s.of_kind.protocol is Speaks.P4RUNTIME)
         return all(self.fleet.is_synced(switch.id) for switch in p4)
 
     async def _show(self, path: Path) -> None:
@@ -332,6 +378,10 @@ def open_file(path: Path) -> IntentFile:
     if isinstance(news, ConfigErrors):
         raise news
     return file
+
+
+def _as_it_is(intent: Intent) -> Intent:
+    return intent
 
 
 def _replace(path: Path, shown: Snapshot) -> None:

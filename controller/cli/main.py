@@ -199,6 +199,26 @@ def undrain(
     raise typer.Exit(order(state, site, "undrain"))
 
 
+@sites.command()
+def claim(
+    without_quorum: Annotated[
+        bool,
+        typer.Option("--without-quorum", help="Needed: the store does not answer, and cannot say who owns."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    state: State = Path("evenkeel.db"),
+) -> None:
+    """Answer for all VIPs although the store is out of reach; ends by itself when it answers again."""
+    from controller.cli.ordering import claim as order
+
+    if not without_quorum:
+        raise typer.BadParameter("without it there is nothing to claim", param_hint="--without-quorum")
+    sure = "Is every other controller of this store stopped, or its site dead? Two sites that answer break connections"
+    if not yes and not typer.confirm(sure):
+        raise typer.Abort
+    raise typer.Exit(order(state))
+
+
 def main() -> None:
     """Entry point of the console command."""
     gc.set_threshold(*COLLECT)

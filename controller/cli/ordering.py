@@ -21,6 +21,15 @@ def move(state: Path, vip: str, site: str | None) -> int:
     )
 
 
+def claim(state: Path) -> int:
+    """Have the leader answer without its store. Returns an exit code."""
+    return carry_out(
+        state,
+        {"command": "claim", "confirmed": "yes"},
+        lambda _: "claimed: VIPs are answered for until the store answers again",
+    )
+
+
 def site(state: Path, name: str, action: str) -> int:
     """``action``: ``drain`` or ``undrain``. Returns an exit code."""
     return carry_out(

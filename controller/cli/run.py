@@ -130,15 +130,15 @@ class _Program:
             raise _CannotRead(error) from error
 
         async def serve(ending: Ending) -> None:
-            await self._serve(await self._made(store), ending, TAKEN_OVER)
+            await self._serve(await self._made(store, lead), ending, TAKEN_OVER)
 
         waiting = Waiting(self.file, _status(self.state), self.clock, self.journal)
         await led(lead, store, waiting, serve)
 
-    async def _made(self, store: Store) -> App:
+    async def _made(self, store: Store, lead: Leadership | None = None) -> App:
         try:
             name = str(self.state.resolve())
-            return App(self.file, store, await store.load(), self.journal, self.clock, name=name)
+            return App(self.file, store, await store.load(), self.journal, self.clock, name=name, lead=lead)
         except StoreError as error:
             raise _CannotRead(error) from error
 

@@ -86,6 +86,8 @@ def _show_vips(console: Console, shown: dict[str, Any]) -> None:
     """Who answers for VIPs, where that is not one site for all."""
     if shown["drained_sites"]:
         console.print(f"[yellow]drained:[/yellow] {', '.join(shown['drained_sites'])}")
+    if any(not row["fit"] for row in (shown["sites"] or {}).values()):
+        console.print(_sites(shown["sites"]))
     rows = shown["vips"]
     if len({row["owner"] for row in rows.values()} | {row["belongs"] for row in rows.values()}) < 2:
         return
@@ -93,6 +95,16 @@ def _show_vips(console: Console, shown: dict[str, Any]) -> None:
     for name, row in rows.items():
         table.add_row(name, row["owner"] or "[yellow]none: it moves[/yellow]", row["belongs"], row["why"])
     console.print(table)
+
+
+def _sites(rows: dict[str, Any]) -> Table:
+    """Where not all are fit."""
+    table = Table("site", "fit", "conditions", "unsynced")
+    for name, row in rows.items():
+        fit = f"for {row['fit_for']:.0f} s" if row["fit"] else "[red]no[/red]"
+        conditions = ", ".join(f"{each}: {value}" for each, value in row["conditions"].items())
+        table.add_row(name, fit, conditions, str(row["unsynced"]))
+    return table
 
 
 def _state(row: dict[str, Any]) -> str:

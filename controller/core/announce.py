@@ -60,6 +60,8 @@ class Announcer:
         self._clock = clock
         self.answers: Callable[[Switch], bool] = _always
         """Whether a switch answers now; set by the one who assembles. One that does not announces nothing."""
+        self.authorized: Callable[[Vip], bool] = lambda _: True
+        """Whether there is authority for a VIP; set by the one who assembles."""
         self._due: dict[int, dict[str, _Due]] = {}
         """Switch -> VIP that it answers for -> when it announces it next."""
         self._known: dict[int, _Ports] = {}
@@ -102,7 +104,7 @@ class Announcer:
         mine = [
             vip
             for vip in world.intent.vips
-            if world.owners.get(vip.name) == held.owners.get(vip.name) == switch.site
+            if world.owners.get(vip.name) == held.owners.get(vip.name) == switch.site and self.authorized(vip)
         ]
         now, known = self._clock.now(), self._due.get(switch.id, {})
         due = {vip.name: known.get(vip.name) or _Due(now) for vip in mine}

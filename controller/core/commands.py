@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from controller.core.leadership import ClaimRefused
 from controller.core.ordering import Ordering
 from controller.core.pools import Pools
 from controller.plan.spreads import RehashRefused
@@ -70,10 +71,17 @@ class Command:
 class _Operator:
     """What carries commands out."""
 
-    def __init__(self, pools: Pools, ordering: Ordering, commit: Callable[[], Awaitable[int]]) -> None:
+    def __init__(
+        self,
+        pools: Pools,
+        ordering: Ordering,
+        commit: Callable[[], Awaitable[int]],
+        claim: Callable[[], None] | None,
+    ) -> None:
         self._pools = pools
         self._ordering = ordering
         self._commit = commit
+        self._claim = claim
 
     async def failback(self, given: Arguments) -> Result:
         with _refusing():
@@ -101,6 +109,14 @@ class _Operator:
             (self._ordering.drain if drains else self._ordering.undrain)(given["site"])
         return {"revision": await self._stored()}
 
+    async def claim(self, given: Arguments) -> Result:
+        _one_of(given["confirmed"], ("yes",), "claim", "confirmed")
+        if self._claim is None:
+            raise CommandRefused("the store is of one machine: nothing has to be claimed")
+        with _refusing():
+            self._claim()
+        return {}
+
     async def _stored(self) -> int:
         try:
             return await self._commit()
@@ -113,19 +129,27 @@ def _refusing() -> Iterator[None]:
     """What parts refuse is what the command is refused for."""
     try:
         yield
-    except (HandoverRefused, RehashRefused, OrderRefused) as error:
+    except (HandoverRefused, RehashRefused, OrderRefused, ClaimRefused) as error:
         raise CommandRefused(str(error)) from error
 
 
-def _one_of(action: str, known: tuple[str, ...], command: str) -> str:
+def _one_of(action: str, known: tuple[str, ...], command: str, argument: str = "action") -> str:
     if action not in known:
-        raise CommandRefused(f'"action" of {command} is "{action}", write {" or ".join(known)}')
+        raise CommandRefused(f'"{argument}" of {command} is "{action}", write {" or ".join(known)}')
     return action
 
 
-def commands(pools: Pools, ordering: Ordering, commit: Callable[[], Awaitable[int]]) -> tuple[Command, ...]:
-    """All commands. ``commit``: stores what has changed and returns the revision; raises StoreError, GuardFailed."""
-    operator = _Operator(pools, ordering, commit)
+def commands(
+    pools: Pools,
+    ordering: Ordering,
+    commit: Callable[[], Awaitable[int]],
+    claim: Callable[[], None] | None = None,
+) -> tuple[Command, ...]:
+    """All commands. ``commit``: stores what has changed and returns the revision; raises StoreError, GuardFailed.
+
+    ``claim``: goes on without the store; raises ClaimRefused.
+    """
+    operator = _Operator(pools, ordering, commit, claim)
     return (
         Command(
             "failback",
@@ -161,5 +185,11 @@ def commands(pools: Pools, ordering: Ordering, commit: Callable[[], Awaitable[in
             "Drain a site: it owns nothing; or undrain it.",
             (Parameter("site", "a site"), Parameter("action", "drain or undrain")),
             operator.site,
+        ),
+        Command(
+            "claim",
+            "Answer for VIPs although the store is out of reach.",
+            (Parameter("confirmed", "yes: no other controller of this store leads, or can"),),
+            operator.claim,
         ),
     )

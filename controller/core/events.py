@@ -246,12 +246,25 @@ SERVICE: Mapping[str, Event] = {
         (Field("site", str, "The site."),),
     ),
     "site_undrained": Event("An operator ended that.", (Field("site", str, "The site."),)),
+    "claimed_without_store": Event(
+        "An operator confirmed that no other controller leads: VIPs of several owners are answered for without the "
+        "store.",
+        (Field("why", str, "Why the store does not answer."),),
+    ),
+    "claim_ended": Event("The store answers again: leadership is by its register as before."),
+    "site_unfit": Event(
+        "A site cannot serve VIPs: those that it owns move to other sites of their `owners`, if these are fit.",
+        (Field("site", str, "The site."), Field("why", str, "What it lacks.")),
+    ),
+    "site_fit": Event("A site can serve VIPs again.", (Field("site", str, "The site."),)),
     "vip_moves": Event(
         "A VIP belongs to another site: its former owner's switches are made silent first.",
         (
             Field("vip", str, "The VIP."),
-            Field("site", str, "Its new home."),
+            Field("site", str, "Its new home; empty: no site can have it."),
             Field("former", str, "The site that owned it."),
+            Field("cause", str, "Why, in a word: those of `controller/sites/causes.py`."),
+            Field("why", str, "The same with the values that decide."),
         ),
     ),
     "vip_moved": Event(

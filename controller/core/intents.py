@@ -47,8 +47,12 @@ class Intents:
         pools: Pools,
         journal: Journal,
         refusals: Iterable[Callable[[Intent, Intent], list[str]]] = (),
+        adapted: Callable[[Intent], Intent] = lambda intent: intent,
     ) -> None:
-        """``refusals``: rules that say why ``new`` may not take the place of ``old``."""
+        """``refusals``: rules that say why ``new`` may not take the place of ``old``; ``adapted``: a proposal as this
+        controller carries it out.
+        """
+        self._adapted = adapted
         self._intent = intent
         self._pools = pools
         self._journal = journal
@@ -60,7 +64,7 @@ class Intents:
 
     def propose(self, new: Intent) -> list[str]:
         """Why ``new`` is refused, and nothing has changed; empty: it is accepted."""
-        old = self._intent.value
+        old, new = self._intent.value, self._adapted(new)
         try:
             why = [each for rule in self._refusals for each in rule(old, new)] + self._pools.refusal(new)
             tables = None if why else self._pools.would_be(new)

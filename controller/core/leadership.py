@@ -26,6 +26,10 @@ AGAIN = 0.5
 """Seconds until a watch that ended is begun again."""
 
 
+class ClaimRefused(ValueError):
+    """Nothing has to be claimed; the message says why."""
+
+
 class Deposed(RuntimeError):
     """Another controller leads in the place of this one, which has to end."""
 
@@ -47,6 +51,8 @@ class Leadership:
         """Life for which it was said that this one stands by."""
         self._after: str | None = None
         """Who was silent for too long when this one claimed last."""
+        self._confirmed = False
+        """An operator has said that no other controller can lead while the store is out of reach."""
         self.problem = ""
         """Why the store does not answer; empty: it does."""
 
@@ -54,6 +60,26 @@ class Leadership:
     def name(self) -> str:
         """Of this controller."""
         return self._view.name
+
+    @property
+    def until(self) -> float:
+        """Until when no other controller can lead, by the clock; in the past: another one may, or does."""
+        if not self._view.holds or self._view.lost is not None:
+            return float("-inf")
+        longest = self._clock.now() + self._times.authority
+        return longest if self._confirmed else min(self._view.until, longest)
+
+    def claim(self) -> None:
+        """Go on without the store: an operator confirms that no other controller can lead. Raises ClaimRefused.
+
+        It ends by itself once the store answers.
+        """
+        if leading.leads(self._view, self._clock.now()):
+            raise ClaimRefused("the store answers, and this controller leads: there is nothing to claim")
+        if not self._view.holds or self._view.lost is not None:
+            raise ClaimRefused("another controller was the last one that led")
+        self._confirmed = True
+        self._journal.event("claimed_without_store", why=self.problem)
 
     @property
     def leader(self) -> str | None:
@@ -171,6 +197,9 @@ class Leadership:
             self._journal.event("leadership_lost", leader=view.lost.name)
             raise Deposed(f"{view.lost.name} leads in the place of this controller ({view.name})")
         leads = leading.leads(view, self._clock.now())
+        if leads and self._confirmed:
+            self._confirmed = False
+            self._journal.event("claim_ended")
         if leads and not self._leads:
             self._journal.event("leads", controller=view.name, after=self._after)
             self._after = None

@@ -3,7 +3,8 @@
     it belongs elsewhere ─► no site owns it ─► the former site is silent, or its authority ended ─► the next one owns it
 
 Two sites never answer at one moment: the former one's switches have taken back what answers before the new one is
-given anything. One that cannot be reached stops by itself when its authority ends.
+given anything. One that cannot be reached stops by itself when its authority ends; that is counted from the commit
+that took the VIP away, since authority was renewed until then.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from typing import NamedTuple
 from controller.clock import Clock
 from controller.core.cells import Cell, Readable
 from controller.core.journal import Journal
+from controller.core.placing import Placing
+from controller.plan.duty import PlanInput
 from controller.plan.tables import Tables, served
-from controller.sites.groups import mac_groups
-from controller.sites.orders import Orders, place
+from controller.sites.groups import MacGroup, mac_groups
 from controller.sites.placement import Decision
-from controller.spec.types import Intent
+from controller.spec.types import Intent, Vip
 
 LOOK = 0.02
 """Seconds between looks at whether a former owner is silent."""
@@ -35,8 +37,8 @@ class _Leaving(NamedTuple):
     since: float
     revision: int
     """Of the last commit in which it owned the VIP, or an older one."""
-    until: float
-    """From when its switches are silent whether or not they are heard."""
+    until: float | None = None
+    """From when its switches are silent whether or not they are heard; None: not known before the next commit."""
 
 
 class Ownership:
@@ -45,18 +47,20 @@ class Ownership:
     def __init__(
         self,
         owners: Cell[Mapping[str, str]],
-        orders: Readable[Orders],
+        placing: Placing,
         intent: Readable[Intent],
         tables: Readable[Tables],
+        committed: Readable[PlanInput | None],
         revision: Callable[[], int],
         journal: Journal,
         clock: Clock,
     ) -> None:
         """``revision``: of the last commit."""
         self._owners = owners
-        self._orders = orders
+        self._placing = placing
         self._intent = intent
         self._tables = tables
+        self._committed = committed
         self._revision = revision
         self._journal = journal
         self._clock = clock
@@ -66,31 +70,45 @@ class Ownership:
         self.silent: Callable[[str, str, int], bool] = lambda _vip, _site, _revision: False
         """Whether all switches of a site are known to have taken back their answers for a VIP, since they follow plans
         that are newer than a revision; set by the one who assembles."""
-        now = clock.now()
-        for vip in served(intent.value, tables.value).vips:
+        self.granted: Callable[[str], float] = lambda _: float("-inf")
+        """Until when authority for a VIP was handed out at most, if it was; set by the one who assembles."""
+        stored = served(intent.value, tables.value).vips
+        self._before = {vip.name: clock.now() + vip.authority for vip in stored}
+        """The same of the controller before."""
+        for vip in stored:
             if vip.name not in owners.value:  # the controller before ended amid its move
-                until = now + vip.authority + LATE
-                self._leaving[vip.name] = _Leaving("", now, revision(), until)
-        for cell in (intent, tables, orders):
+                self._leaving[vip.name] = _Leaving("", clock.now(), revision())
+        for cell in (intent, tables):
             cell.subscribe(self._follow)
+        committed.subscribe(self._taken)
+        placing.changed()
         self._follow()
 
     def deadline(self) -> float | None:
-        """When to look again; None: no VIP is on its way."""
-        return self._next if self._leaving else None
+        """When to look again; None: no VIP is on its way, and none moves by itself."""
+        looks = self._placing.deadline()
+        return min(
+            (at for at in (self._next if self._leaving else None, looks) if at is not None), default=None
+        )
+
+    def ordered(self) -> None:
+        """Orders have changed."""
+        self._follow()
 
     def step(self) -> None:
-        """Give VIPs whose former owner is silent to their new homes."""
+        """Give VIPs whose former owner is silent to their new homes, and see whether others have to move."""
         now = self._clock.now()
         self._next = now + LOOK
+        changed = self._placing.changed()
         arrived = {
-            name: one for name, one in self._leaving.items() if now >= one.until or self._silent(name, one)
+            name: one
+            for name, one in self._leaving.items()
+            if (one.until is not None and now >= one.until) or self._silent(name, one)
         }
         for name in arrived:
             del self._leaving[name]
-        if not arrived:
-            return
-        self._follow()
+        if arrived or changed:
+            self._follow()
         for name, one in arrived.items():
             to = self._owners.value.get(name)
             if to is not None:
@@ -104,26 +122,46 @@ class Ownership:
 
     def decisions(self) -> Mapping[str, Decision]:
         """Where each VIP belongs, and why."""
+        return {vip: decision for group, decision in self._decided() for vip in group.vips}
+
+    def _decided(self) -> list[tuple[MacGroup, Decision]]:
         intent, owners = served(self._intent.value, self._tables.value), self._owners.value
-        return {
-            vip: decision
-            for group in mac_groups(intent)
-            for decision in (place(group, self._orders.value, owners.get(group.vips[0], "")),)
-            for vip in group.vips
-        }
+        return [
+            (each, self._placing.decide(each, owners.get(each.vips[0], ""))) for each in mac_groups(intent)
+        ]
 
     def _follow(self) -> None:
         vips = served(self._intent.value, self._tables.value).vips
-        now, before, belongs = self._clock.now(), self._owners.value, self.decisions()
-        owners: dict[str, str] = {}
+        decided = self._decided()
+        self._placing.decided({group.mac: decision for group, decision in decided})
+        belongs = {vip: decision for group, decision in decided for vip in group.vips}
+        before, owners = self._owners.value, dict[str, str]()
         for vip in vips:
             owner, home = before.get(vip.name), belongs[vip.name].site
             if owner not in (None, home):
                 assert owner is not None
-                until = now + vip.authority + LATE
-                self._leaving[vip.name] = _Leaving(owner, now, self._revision(), until)
-                self._journal.event("vip_moves", vip=vip.name, site=home, former=owner)
+                self._leave(vip, owner, belongs[vip.name])
             elif vip.name not in self._leaving and home:
                 owners[vip.name] = home
-        self._leaving = {name: one for name, one in self._leaving.items() if name in {v.name for v in vips}}
+        names = {vip.name for vip in vips}
+        self._leaving = {name: one for name, one in self._leaving.items() if name in names}
         self._owners.put(owners)
+
+    def _leave(self, vip: Vip, owner: str, to: Decision) -> None:
+        """A site gives a VIP up."""
+        self._leaving[vip.name] = _Leaving(owner, self._clock.now(), self._revision())
+        self._journal.event(
+            "vip_moves", vip=vip.name, site=to.site, former=owner, cause=to.cause.value, why=to.text
+        )
+
+    def _taken(self) -> None:
+        """A commit: what it took away is not renewed from now on."""
+        world = self._committed.value
+        assert world is not None
+        now = self._clock.now()
+        for vip in served(self._intent.value, self._tables.value).vips:
+            one = self._leaving.get(vip.name)
+            if one is None or one.until is not None or vip.name in world.owners:
+                continue
+            before = max(self._before.get(vip.name, now), self.granted(vip.name))
+            self._leaving[vip.name] = one._replace(until=max(now + vip.authority, before) + LATE)

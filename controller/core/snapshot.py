@@ -10,6 +10,7 @@ import numpy as np
 
 from controller.clock import Clock
 from controller.core.fences import Fences, FenceStatus
+from controller.core.fitting import Fitting
 from controller.core.fleet import Fleet
 from controller.core.hello import Hellos, LinkStatus
 from controller.core.intents import Intents
@@ -150,6 +151,22 @@ class VipStatus:
 
 
 @dataclass(frozen=True)
+class SiteStatus:
+    """A site as an owner of VIPs, as this controller sees it."""
+
+    fit: bool
+    """It can serve: VIPs may move there, and stay."""
+    conditions: Mapping[str, str]
+    """What it needs, by name, as it is; those that fail begin with ``NOT MET``."""
+    fit_for: float | None
+    """Seconds since it has been fit without a break; null: it is not."""
+    unsynced: int
+    """Pins that not every connected lb switch of the site holds yet."""
+    drained: bool
+    """An operator took it out of service."""
+
+
+@dataclass(frozen=True)
 class AtRisk:
     """What would be lost if the worst happened now."""
 
@@ -188,6 +205,8 @@ class Snapshot:
     """By name."""
     drained_sites: tuple[str, ...]
     """Sites that operators took out of service: they own nothing."""
+    sites: Mapping[str, SiteStatus] | None
+    """By name; null: the store is of one machine, so no VIP moves by itself."""
     listeners: Mapping[str, ListenerStatus]
     """By name."""
     pins: int
@@ -234,6 +253,7 @@ class Sources:
     clock: Clock
     dropped: Callable[[], int]
     fences: Fences
+    fitting: Fitting | None
 
 
 def snapshot(of: Sources) -> Snapshot:
@@ -258,6 +278,7 @@ def snapshot(of: Sources) -> Snapshot:
         pools={key: _pool(of, key, pool, rules) for key, pool in world.pools.items()},
         vips=_vips(of),
         drained_sites=tuple(sorted(of.state.orders.value.drained)),
+        sites=_sites(of),
         listeners=_listeners(of, world),
         pins=of.pinning.count,
         unsynced=of.pinning.unsynced(of.fleet.unsynced_version(Role.LB)),
@@ -363,6 +384,25 @@ def _vips(of: Sources) -> dict[str, VipStatus]:
     return {
         vip: VipStatus(owners.get(vip), decision.site, decision.text)
         for vip, decision in of.ownership.decisions().items()
+    }
+
+
+def _sites(of: Sources) -> dict[str, SiteStatus] | None:
+    if of.fitting is None:
+        return None
+    now, drained = of.clock.now(), of.state.orders.value.drained
+    return {
+        site: SiteStatus(
+            fit=state.fitness.fit,
+            conditions={
+                each.name.value: each.value if each.met else f"NOT MET: {each.value}"
+                for each in state.fitness.conditions
+            },
+            fit_for=round(state.fitness.for_seconds(now), 1) if state.fitness.fit else None,
+            unsynced=state.unsynced,
+            drained=site in drained,
+        )
+        for site, state in of.fitting.states.items()
     }
 
 

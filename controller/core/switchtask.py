@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
 from controller.clock import Clock
 from controller.core.audits import AuditReader, AuditTurns
+from controller.core.deadlines import Deadlines
 from controller.core.journal import Journal
 from controller.core.targets import Holding, Planned, Targets
 from controller.core.watcher import Watcher
@@ -105,7 +106,7 @@ class SwitchTask:
         self._renewed = 0.0
         self._writing = asyncio.Lock()
         """Held while anything is written: what is renewed is what was planned last."""
-        self._until: Mapping[int, float] = {}
+        self._deadlines = Deadlines(clock)
         self._group: asyncio.TaskGroup | None = None
         self._beside: set[asyncio.Task[None]] = set()
 
@@ -123,7 +124,8 @@ class SwitchTask:
 
     def renew(self, until: Mapping[int, float]) -> None:
         """Let it answer for VIPs until these deadlines, seconds of the clock by VIP id."""
-        self._until = until
+        if self._deadlines.renew(until):
+            self.wake.set()
         self._lease.set()
         self.answering.renew(until)
         self._claim()
@@ -250,12 +252,16 @@ class SwitchTask:
             self.answering.acknowledged(fence.answers(self.have))
             self._claim()
         if isinstance(self.driver, Leases):
-            await self.driver.apply_leases()
+            await self.driver.apply_leases(self._deadlines.left())
         self._say_conflicts()
         self.pins_version, self.holding.world = want.pins, want.world
 
     def _target(self) -> Planned:
-        return self._targets.of(self.driver)
+        """What it should hold now: nothing begins to answer where authority has ended, whatever the plan says."""
+        want = self._targets.of(self.driver)
+        if isinstance(self.driver, Leases) and self._deadlines.lapsed:
+            return want._replace(target=self.driver.allowed(want.target, self._deadlines.left()))
+        return want
 
     def _lacking(self) -> tuple[Planned, Delta]:
         """What it should hold, and what is to be written."""
@@ -359,8 +365,7 @@ class SwitchTask:
 
     async def _renew(self, driver: Leases[object]) -> None:
         want = (await self._targets.in_turn(self._target)).target
-        now = self._clock.now()
-        left = {vip: until - now for vip, until in self._until.items() if until > now}
+        now, left = self._clock.now(), self._deadlines.left()
         if (fence := self._fence) is not None:
             if now < self._renewed + FENCED_RENEWAL or self.have is None:
                 return  # deadlines come faster than timeouts, which are whole seconds, have to be renewed

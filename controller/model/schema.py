@@ -11,6 +11,7 @@ One function per kind of record, in the order of the file::
     vips:     name, address, mac, owners, authority,
               listeners: [{protocol, port, pool, mode, affinity, backend_port, accept_loss,
                            guard: {rate, prefixes}}]
+    moves:    preempt, hold, unsynced_wait
     allow_empty
 
 ``pools.py`` holds pools and health. Every default is the one of the dataclass in ``types.py``.
@@ -27,6 +28,7 @@ from controller.model.reader import Place, Record, each, things
 from controller.model.units import Wrong
 from controller.model.yaml_source import Mapping, Scalar
 from controller.spec.kinds import KINDS
+from controller.spec.moves import Moves
 from controller.spec.types import (
     Affinity,
     FenceEnd,
@@ -67,10 +69,21 @@ def read_intent(place: Place) -> Intent | None:
     pools = top.get("pools", things(read_pool, "pool", "[{name: web, backends: [...]}]"), ())
     vip = things(partial(read_vip, sites=names), "vip", "[{name: shop, ...}]")
     vips = top.get("vips", vip, ())
+    moves = top.get("moves", read_moves, Intent.moves)
     allow_empty = top.get("allow_empty", f.flag, Intent.allow_empty)
     if not top.close():
         return None
-    return Intent(sites, switches, pools, vips, allow_empty)
+    return Intent(sites, switches, pools, vips, moves, allow_empty)
+
+
+def read_moves(place: Place) -> Moves:
+    """When VIPs move by themselves."""
+    r = Record(place, "moves")
+    preempt = r.get("preempt", f.flag, Moves.preempt)
+    hold = r.get("hold", f.duration(0, MAX_TIMEOUT), Moves.hold)
+    unsynced_wait = r.get("unsynced_wait", f.duration(0, MAX_TIMEOUT), Moves.unsynced_wait)
+    r.close()
+    return Moves(preempt, hold, unsynced_wait)
 
 
 def read_site(place: Place) -> Site | None:

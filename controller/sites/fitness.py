@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
+GRACE = 1.0
+"""Seconds for which a condition may fail before it counts: a switch whose stream broke is back within them."""
+
 
 class Name(StrEnum):
     """What a site needs."""
@@ -94,6 +97,21 @@ def followed(before: Fitness, conditions: tuple[Condition, ...], now: float) -> 
     return later if before.since is not None else replace(later, since=now)
 
 
+def forgiven(
+    conditions: tuple[Condition, ...], lost: Mapping[Name, float], now: float
+) -> tuple[tuple[Condition, ...], Mapping[Name, float]]:
+    """The conditions, with those counted as met that have not been for less than ``GRACE``; since when each is not met.
+
+    A stream that breaks and comes back moves no VIP.
+    """
+    since = {each.name: lost.get(each.name, now) for each in conditions if not each.met}
+    kept = tuple(
+        each._replace(met=True) if not each.met and now < since[each.name] + GRACE else each
+        for each in conditions
+    )
+    return kept, since
+
+
 def _conditions(report: SiteReport, owner: bool) -> Iterator[Condition]:
     yield Condition(Name.CONTROLLER, report.leader is not None, report.leader or "none is heard")
     reached = "reached" if report.store else "not reached"
@@ -103,7 +121,7 @@ def _conditions(report: SiteReport, owner: bool) -> Iterator[Condition]:
         (Name.FENCE, report.fences),
         (Name.LBS, report.lbs),
     ):
-        yield Condition(name, there > 0, f"{there} of {of}")
+        yield Condition(name, there > 0 or (name is Name.FENCE and not of), f"{there} of {of}")
     empty = sorted(pool for pool, living in report.pools.items() if not living)
     living = f"{len(report.pools) - len(empty)} of {len(report.pools)} pools"
     yield Condition(Name.SERVERS, not empty, f"none for {', '.join(empty)}" if empty else living)

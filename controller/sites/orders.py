@@ -1,7 +1,8 @@
 """What operators ask of ownership, and where groups belong by that. Pure.
 
-One controller knows nothing of how fit its sites are and moves no group by itself: a group is at its home, or at the
-next site of its list while its home is drained, or where it was moved by hand.
+A controller whose store is of one machine moves no group by itself: a group is at its home, or at the next site of its
+list while its home is drained, or where it was moved by hand. Controllers that share a store also ask how fit the sites
+are.
 """
 
 from __future__ import annotations
@@ -11,11 +12,21 @@ from dataclasses import dataclass, field, replace
 
 from controller.sites.fitness import Condition, Fitness, Name
 from controller.sites.groups import MacGroup, find, mac_groups
-from controller.sites.placement import Decision, Order, OrderKind, Policy, SiteState, Situation, decide
+from controller.sites.placement import (
+    UNKNOWN,
+    Decision,
+    Order,
+    OrderKind,
+    SiteState,
+    Situation,
+    Waiting,
+    decide,
+)
+from controller.spec.moves import Moves
 from controller.spec.types import Intent
 
 _FIT = Fitness((Condition(Name.CONTROLLER, met=True, value="one for all sites"),), since=0.0)
-_AT_ONCE = Policy(hold=0.0)
+_AT_ONCE = Moves(hold=0.0)
 
 
 class OrderRefused(ValueError):
@@ -33,11 +44,24 @@ class Orders:
 
 
 def place(group: MacGroup, orders: Orders, owner: str) -> Decision:
-    """Where a group belongs. ``owner``: the site that owns it; empty: none does."""
+    """Where a group belongs, by orders alone. ``owner``: the site that owns it; empty: none does."""
+    sites = dict.fromkeys(group.owners, SiteState(_FIT))
+    return decide(situation(group, orders, owner, sites, _AT_ONCE), now=0.0)
+
+
+def situation(
+    group: MacGroup,
+    orders: Orders,
+    owner: str,
+    sites: Mapping[str, SiteState],
+    policy: Moves,
+    waiting: Waiting | None = None,
+) -> Situation:
+    """What placement decides from. ``sites``: as they are, but for orders; ``waiting``: of the decision before."""
     at = orders.moved.get(group.mac)
     order = None if at is None else Order(OrderKind.MOVE, at)
-    sites = {site: SiteState(_FIT, drained=site in orders.drained) for site in group.owners}
-    return decide(Situation(group, owner, sites, _AT_ONCE, order), now=0.0)
+    known = {site: sites.get(site, UNKNOWN)._replace(drained=site in orders.drained) for site in group.owners}
+    return Situation(group, owner, known, policy, order, waiting)
 
 
 def moved(orders: Orders, intent: Intent, name: str, site: str) -> tuple[Orders, MacGroup]:

@@ -22,24 +22,13 @@ from controller.sites.groups import MacGroup
 from controller.sites.lease import Want, Wish
 from controller.sites.leasestate import View
 from controller.sites.promise import acts
+from controller.spec.moves import Moves
 
 CALL_OFF = 0.3
 """Seconds after which a release that is not written is called off, and the former owner goes on. Shorter than any
 sensible ``authority``: when that has ended the other site claims, and cannot promise any more."""
 RETRY = 10.0
 """Seconds until it is tried again."""
-
-
-@dataclass(frozen=True)
-class Policy:
-    """How eagerly groups return to the sites that are preferred."""
-
-    preempt: bool = True
-    """A site before the owner in the list takes the group when it is fit."""
-    hold: float = 60.0
-    """Seconds for which it must have been fit without a break."""
-    unsynced_wait: float = 300.0
-    """Seconds after which a move goes on although ``unsynced`` is not 0, at the price that is shown."""
 
 
 class OrderKind(StrEnum):
@@ -106,7 +95,7 @@ class Situation:
     owner: str
     """The site that owns it by the store; empty: none."""
     sites: Mapping[str, SiteState]
-    policy: Policy = field(default_factory=Policy)
+    policy: Moves = field(default_factory=Moves)
     order: Order | None = None
     waiting: Waiting | None = None
     """From the decision before."""

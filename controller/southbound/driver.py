@@ -185,8 +185,12 @@ class Leases(ABC, Generic[TargetT]):
         """Let the switch answer for so many seconds from now, by VIP id; VIPs that are not named run out."""
 
     @abstractmethod
-    async def apply_leases(self) -> None:
-        """What the last plan changes in who answers, at once."""
+    async def apply_leases(self, left: Mapping[int, float]) -> None:
+        """What the last plan changes in who answers, at once, and for no longer than ``left``."""
+
+    @abstractmethod
+    def allowed(self, want: TargetT, left: Mapping[int, float]) -> TargetT:
+        """A target without entries that would begin to answer for a VIP of which no authority is left."""
 
 
 class Ports(ABC):

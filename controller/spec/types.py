@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from controller.spec.health import HealthCheck
 from controller.spec.kinds import KINDS, Kind
+from controller.spec.moves import USUAL, Moves
 from controller.spec.policy import TCP_ON_DOWN, UDP_ON_DOWN, Failover, OnDown, Then
 from controller.spec.spread import PoolSpread
 
@@ -358,6 +359,8 @@ class Intent:
     """Backends with one health policy."""
     vips: tuple[Vip, ...]
     """Virtual addresses and their listeners."""
+    moves: Moves = USUAL
+    """When VIPs move between sites by themselves."""
     allow_empty: bool = False
     """Whether the file may take away all VIPs, listeners, pools or backends that were there before."""
 

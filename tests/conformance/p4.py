@@ -109,8 +109,9 @@ class P4Controller:
         delta = self._link.diff(self._have, want)
         if len(delta):
             self._have = self._run(self._link.write(delta, want))
-        self._run(self._link.apply_leases())
-        self._run(self._link.renew(want, dict.fromkeys(world.ids.ids(Space.VIP).values(), LONG)))
+        left = dict.fromkeys(world.ids.ids(Space.VIP).values(), LONG)
+        self._run(self._link.apply_leases(left))
+        self._run(self._link.renew(want, left))
 
     def clock_moved(self) -> None:
         """The switch's clock was set: what was read of it counts no more."""

@@ -145,6 +145,22 @@ def test_a_site_that_does_not_own_a_vip_does_not_announce_it() -> None:
     play(body, fabric.fleet.run)
 
 
+def test_a_vip_without_authority_is_not_announced_before_there_is_some() -> None:
+    fabric = _Fabric(SHOP)
+    task = fabric.fleet.named("edge1")
+    assert task is not None
+
+    async def body() -> None:
+        fabric.announcer.authorized = lambda _: False
+        fabric.announcer.begin(task)
+        fabric.announcer.authorized = lambda _: True
+        fabric.announcer.begin(task)
+        await until(lambda: fabric.sent, "it is announced")
+        assert len(fabric.sent) == 1
+
+    play(body, fabric.fleet.run)
+
+
 def test_many_vips_are_announced_in_bursts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(announce, "BURST", 3)
     vips = tuple(replace(SHOP, name=f"v{n}", address=ip_address(f"10.0.1.{n}")) for n in range(7))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from controller.clock import SystemClock
-from controller.core.authority import Authority
+from controller.core.authority import LEASED, Authority, leased
 from controller.core.cells import Cell
 from controller.core.fleet import Fleet
 from controller.core.switchtask import SwitchTask
@@ -68,3 +68,29 @@ def test_a_switch_that_is_in_step_now_has_its_whole_authority_though_no_renewal_
     (until,) = task.told
     authorities = {vip.authority for vip in core.world.intent.vips}
     assert set(until.values()) == {core.clock.time + each for each in authorities}
+
+
+def test_what_several_sites_may_own_ends_with_the_lease_and_the_rest_does_not(tmp_path: Path) -> None:
+    core = whole(intent_file(tmp_path / "intent.yaml", "demo", "embedded"))
+    world = core.world
+    first, *rest = (replace(vip, authority=5.0) for vip in world.intent.vips)
+    assert rest
+    vips = (replace(first, owners=("east", "west")), *rest)
+    world = replace(world, intent=replace(world.intent, vips=vips))
+    for lease, lasts in ((103.0, 103.0), (110.0, 105.0), (float("-inf"), float("-inf"))):
+        cell: Cell[PlanInput | None] = Cell("committed", world)
+        authority = Authority(cell, cast(Fleet, Renewed()), Still(), lambda lease=lease: lease)  # type: ignore[misc]
+        until = authority.until(world)
+        assert sorted(set(until.values())) == sorted({lasts, 105.0})
+        assert authority.lasts(vips[0]) == (lease > 100.0)
+        assert authority.lasts(vips[1])
+        assert authority.granted(vips[0].name) == 105.0, "a flow runs in full"
+
+
+def test_authorities_are_cut_to_what_a_lease_can_cover_where_several_sites_may_own_a_vip(
+    tmp_path: Path,
+) -> None:
+    core = whole(intent_file(tmp_path / "intent.yaml", "demo", "embedded"))
+    first, second, *_ = core.world.intent.vips
+    intent = replace(core.world.intent, vips=(replace(first, owners=("east", "west")), second))
+    assert [vip.authority for vip in leased(intent).vips] == [LEASED, second.authority]

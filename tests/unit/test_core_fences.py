@@ -58,6 +58,10 @@ class FencedDriver(PlainDriver):
         """Their numbers."""
         return frozenset(IDS.get(name, 99) for name in held)
 
+    def allowed(self, want: Plain, left: Mapping[int, float]) -> Plain:
+        """Without the names of others."""
+        return frozenset(name for name in want if IDS.get(name) in left)
+
     async def renew(self, want: Plain, left: Mapping[int, float]) -> None:
         """Remember what was granted."""
         self.beyond |= left.keys() - self.answers(self.does.holds)
@@ -365,3 +369,21 @@ def test_a_switch_without_a_fence_answers_by_its_flows_and_one_whose_cable_is_no
     assert made.shown(plain) is None
     assert made.problem(plain) == ""
     assert made.problem(EDGE) == "fence: no interface f0, elsewhere here, so nothing is claimed"
+
+
+def test_a_switch_is_given_no_answer_whose_authority_has_ended_and_all_of_them_when_there_is_some_again() -> (
+    None
+):
+    it = One(SHOP, API)
+
+    async def body() -> None:
+        it.renew(shop=999.0, api=1030.0)
+        task = await it.connected()
+        assert it.driver.does.holds == {"api"}
+        it.renew(shop=1001.0, api=1030.0)
+        await until(lambda: it.driver.does.holds == {"shop", "api"})
+        it.clock.time = 1002.0
+        task.wake.set()
+        await until(lambda: it.driver.does.holds == {"api"})
+
+    it.run(body)

@@ -11,7 +11,7 @@ import pytest
 
 from controller.clock import SystemClock
 from controller.core.journal import Journal
-from controller.core.leadership import Deposed, Leadership
+from controller.core.leadership import ClaimRefused, Deposed, Leadership
 from controller.sites.base import ABSENT, Guard, StoreError
 from controller.sites.leading import KEY, Leader
 from controller.sites.leasetimes import LeaseTimes
@@ -202,5 +202,30 @@ def test_a_watch_that_ends_is_begun_again(monkeypatch: pytest.MonkeyPatch) -> No
             await until(lambda: began == 3)
             await it.put(None)
             await it.lead.won()
+
+    play(body)
+
+
+def test_its_deadline_is_that_of_its_lease_until_the_store_is_lost_and_by_an_operators_word_after_that() -> (
+    None
+):
+    async def body(it: Rig) -> None:
+        assert it.lead.until == float("-inf"), "it does not lead yet"
+        with pytest.raises(ClaimRefused, match="another controller"):
+            it.lead.claim()
+        async with it.running():
+            await it.lead.won()
+            now = SystemClock().now()
+            assert now < it.lead.until <= now + 2 * QUICK.authority
+            with pytest.raises(ClaimRefused, match="the store answers"):
+                it.lead.claim()
+            it.registers.fails = "gone"
+            await it.event("leadership_lapsed")
+            assert it.lead.until <= SystemClock().now()
+            it.lead.claim()
+            assert it.said.of("claimed_without_store") == [{"why": "gone"}]
+            assert it.lead.until > SystemClock().now()
+            it.registers.fails = ""
+            await it.event("claim_ended")
 
     play(body)

@@ -8,6 +8,9 @@ from ipaddress import ip_address
 
 from controller.core.cells import Cell
 from controller.core.ownership import LATE, LOOK, Ownership
+from controller.core.placing import Placing
+from controller.plan.duty import PlanInput, world_of
+from controller.plan.pins import PinBook
 from controller.plan.tables import Tables
 from controller.sites.orders import Orders
 from controller.spec.types import Intent, Site, Vip
@@ -32,9 +35,18 @@ class Sites:
         self.silent: set[tuple[str, str, int]] = set()
         tables = Cell("tables", Tables())
         self.orders = Cell("orders", Orders())
+        self.committed: Cell[PlanInput | None] = Cell("committed", None)
         self.ownership = Ownership(
-            self.cell, self.orders, self.intent, tables, lambda: self.revision, self.journal, self.clock
+            self.cell,
+            Placing(self.orders, self.clock, self.intent),
+            self.intent,
+            tables,
+            self.committed,
+            lambda: self.revision,
+            self.journal,
+            self.clock,
         )
+        self.orders.subscribe(self.ownership.ordered)
         self.ownership.silent = lambda *asked: asked in self.silent
 
     def home(self, name: str, *owners: str) -> None:
@@ -43,8 +55,14 @@ class Sites:
         )
         self.intent.put(replace(self.intent.value, vips=vips))
 
+    def commit(self) -> None:
+        """What is owned is stored, and switches hear of it."""
+        owners = self.cell.value
+        self.committed.put(world_of(self.intent.value, Tables(), PinBook(), frozenset(), owners))
+
     def look(self, after: float = LOOK) -> Mapping[str, str]:
-        """The owners after a look."""
+        """The owners after a commit and a look."""
+        self.commit()
         self.clock.time += after
         due = self.ownership.deadline()
         if due is not None and due <= self.clock.time:

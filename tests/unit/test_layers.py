@@ -69,7 +69,8 @@ FLOORS = (
         tuple(
             f"controller.core.{name}"
             for name in (
-                "cells", "directory", "intents", "journal", "liveness", "ownership", "pinning", "pools",
+                "cells", "directory", "fitting", "intents", "journal", "liveness", "ownership", "pinning",
+                "placing", "pools",
                 "presence", "probing", "questions", "roll", "state", "targets", "terms", "twins",
             )
         ),
@@ -79,6 +80,7 @@ FLOORS = (
         "fleet",
         (
             "controller.core.audits",
+            "controller.core.deadlines",
             "controller.core.fleet",
             "controller.core.holding",
             "controller.core.switchtask",

@@ -140,6 +140,8 @@ def test_all_errors_are_reported_at_once_in_file_order() -> None:
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
+        ({"vips:": "moves: {¦held: 60s}\nvips:"}, 'moves has the unknown key "held"'),
+        ({"vips:": "moves: {hold: ¦soon}\nvips:"}, 'hold is "soon"'),
         ({"    mac: 02:45:56:00:01:01": "    mac: ¦x"}, 'mac is "x"'),
         ({"    mac: 02:45:56:01:00:21": "    mac: ¦x"}, 'mac is "x"'),
         ({"    local: [10.3.1.0/30]": "    local: [¦10.3.1.1/30]"}, 'local[0] is "10.3.1.1/30"'),

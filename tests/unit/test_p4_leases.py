@@ -44,16 +44,16 @@ def test_a_renewal_that_is_under_way_does_not_give_back_what_is_taken_meanwhile(
         driver = P4Driver(edge, cast(P4Session, session), Secret.of(bytes(20)), lambda _: set())
         session.go.set()
         want = driver.plan(world)
-        await driver.apply_leases()
+        left = dict.fromkeys(range(1, 100), 30.0)
+        await driver.apply_leases(left)
         assert session.asked == [], "who is given authority need not have it by now"
         session.told.clear()
         session.go.clear()
-        left = dict.fromkeys(range(1, 100), 30.0)
         renewal = asyncio.create_task(driver.renew(want, left))
         while not session.told:
             await asyncio.sleep(0)
         driver.plan(replace(world, owners={}))
-        taking = asyncio.create_task(driver.apply_leases())
+        taking = asyncio.create_task(driver.apply_leases(left))
         await asyncio.sleep(0)
         session.go.set()
         await asyncio.gather(renewal, taking)
@@ -65,3 +65,20 @@ def test_a_renewal_that_is_under_way_does_not_give_back_what_is_taken_meanwhile(
     assert [seconds for vip, seconds in session.told if vip != first[0]] == [0.0] * 2 * (vips - 1)
     assert session.told[-vips:] == [(vip, 0.0) for vip in sorted({vip for vip, _ in session.told})]
     assert session.asked == [len(session.told)]
+
+
+def test_what_is_given_at_once_is_not_more_than_there_is(tmp_path: Path) -> None:
+    core = whole(intent_file(tmp_path / "intent.yaml", "demo", "embedded"))
+    edge = next(switch for switch in core.world.intent.switches if switch.name == "edge1")
+
+    async def body() -> list[tuple[int, float]]:
+        session = Slow()
+        session.go.set()
+        driver = P4Driver(edge, cast(P4Session, session), Secret.of(bytes(20)), lambda _: set())
+        driver.plan(core.world)
+        await driver.apply_leases({1: 0.5})
+        return session.told
+
+    told = dict(asyncio.run(body()))
+    assert told.pop(1) == 0.5
+    assert set(told.values()) <= {0.0}

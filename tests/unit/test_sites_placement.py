@@ -19,7 +19,6 @@ from controller.sites.placement import (
     Decision,
     Order,
     OrderKind,
-    Policy,
     SiteState,
     Situation,
     Waiting,
@@ -27,6 +26,7 @@ from controller.sites.placement import (
     patient,
     wish,
 )
+from controller.spec.moves import Moves
 
 GROUP = MacGroup("02:45:56:00:01:01", ("shop",), ("east", "west"))
 GOOD = SiteReport("e1", True, (2, 2), (2, 2), (2, 2), {"web": 3})
@@ -40,12 +40,12 @@ def _decide(
     east: SiteState,
     west: SiteState,
     now: float = 1000.0,
-    policy: Policy | None = None,
+    policy: Moves | None = None,
     order: Order | None = None,
     waiting: Waiting | None = None,
 ) -> Decision:
     sites = {"east": east, "west": west}
-    return decide(Situation(GROUP, owner, sites, policy or Policy(), order, waiting), now)
+    return decide(Situation(GROUP, owner, sites, policy or Moves(), order, waiting), now)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_site_returns_after_the_hold_time() -> None:
 
 
 def test_a_site_does_not_return_where_preempt_is_off() -> None:
-    made = _decide("west", FIT, FIT, policy=Policy(preempt=False))
+    made = _decide("west", FIT, FIT, policy=Moves(preempt=False))
     assert (made.site, made.cause) == ("west", Cause.KEPT)
 
 

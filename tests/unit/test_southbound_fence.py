@@ -110,3 +110,13 @@ def test_one_transaction_sets_bfd_as_fast_as_a_fence_needs_it(monkeypatch: pytes
     assert said == [["set", "interface", "fence0", *speed, "--", "set", "interface", "fence1", *speed]]
     asyncio.run(links.watch("tcp:192.0.2.1:6640", []))
     assert len(said) == 1
+
+
+def test_what_has_no_authority_left_does_not_begin_to_be_answered_for() -> None:
+    made, _ = driver(edge())
+    want, some = held(edge()), sorted(ALL)[0]
+    assert made.allowed(want, dict.fromkeys(ALL, 0.1)) is want
+    silent = made.allowed(want, dict.fromkeys(ALL - {some}, 0.1))
+    assert made.answers(silent) == ALL - {some}
+    assert made.answers(made.allowed(want, {})) == frozenset()
+    assert len(want.flows) - len(made.allowed(want, {}).flows) == sum(b.hard > 0 for b in want.flows.values())

@@ -59,6 +59,7 @@ def shown(at: float) -> dict[str, object]:
         },
         "vips": {"shop": {"owner": "east", "belongs": "east", "why": "east is fit"}},
         "drained_sites": [],
+        "sites": None,
         "pins": 4,
         "unsynced": 1,
         "at_risk": {

@@ -165,8 +165,14 @@ class OpenFlowDriver(Driver[Target, Changes], HoldsPins[Target], Leases[Target],
             return str(error)
         return ""
 
-    async def apply_leases(self) -> None:
+    async def apply_leases(self, left: Mapping[int, float]) -> None:
         """Answers are flows: the plan has them."""
+
+    def allowed(self, want: Target, left: Mapping[int, float]) -> Target:
+        """Without the flows that answer for other VIPs."""
+        claims = want.in_table(self.placed.entry)
+        lapsed = [key for key, body in claims.items() if body.hard and not _has_some(body, left)]
+        return want.without(lapsed) if lapsed else want
 
     async def live_ports(self) -> set[int]:
         """Ports that are up and, where BFD runs, whose neighbour is alive."""

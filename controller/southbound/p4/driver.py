@@ -121,11 +121,11 @@ class P4Driver(Driver[P4Target, Changes], HoldsPins[P4Target], Leases[P4Target],
         """Entries."""
         return len(have.entries)
 
-    async def apply_leases(self) -> None:
+    async def apply_leases(self, left: Mapping[int, float]) -> None:
         """Authority is no entry: it is given, or taken back, as soon as it changes."""
         changed = {vip for vip, seconds in self._authority.items() if self._given.get(vip) != seconds}
         taken = any(not self._authority[vip] for vip in changed)
-        await self._authorize({vip: self._authority[vip] for vip in changed})
+        await self._authorize({vip: min(self._authority[vip], left.get(vip, 0.0)) for vip in changed})
         if taken:
             # A packet-out is not acknowledged; the one that follows it comes back.
             await self._session.clock()
@@ -135,6 +135,10 @@ class P4Driver(Driver[P4Target, Changes], HoldsPins[P4Target], Leases[P4Target],
         await self._authorize(
             {vip: min(seconds, left.get(vip, 0.0)) for vip, seconds in self._authority.items() if seconds}
         )
+
+    def allowed(self, want: P4Target, left: Mapping[int, float]) -> P4Target:
+        """No entry of a table answers: see ``apply_leases``."""
+        return want
 
     async def _authorize(self, vips: Mapping[int, float]) -> None:
         async with self._authorizing:
