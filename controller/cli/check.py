@@ -9,6 +9,7 @@ from controller.cli import codes
 from controller.model.errors import ConfigErrors
 from controller.model.load import load_intent
 from controller.model.summary import summarise
+from controller.sites.groups import mac_groups, not_moving
 
 
 def check(path: Path) -> int:
@@ -20,5 +21,5 @@ def check(path: Path) -> int:
         count = len(errors)
         print(f"{count} error{'' if count == 1 else 's'}", file=sys.stderr)
         return codes.Check.ERRORS
-    print(f"{path}: good\n\n{summarise(intent)}")
+    print(f"{path}: good\n\n{summarise(intent, list(not_moving(mac_groups(intent))))}")
     return codes.Check.GOOD

@@ -13,8 +13,11 @@ ROWS = 12
 """Longest table; what is beyond is counted."""
 
 
-def summarise(intent: Intent) -> str:
-    """A few tables of plain text, at most 100 columns for names of usual length; no trailing newline."""
+def summarise(intent: Intent, more: Sequence[str] = ()) -> str:
+    """A few tables of plain text, at most 100 columns for names of usual length; no trailing newline.
+
+    ``more``: further notes.
+    """
     blocks = [
         _table(
             ("SITE", "SUBNETS", "SWITCHES", "OWNS FIRST"), [_site_row(intent, s.name) for s in intent.sites]
@@ -27,7 +30,7 @@ def summarise(intent: Intent) -> str:
             ("VIP", "ADDRESS", "LISTENERS", "MODE", "POOL", "OWNERS"),
             [row for vip in intent.vips for row in _vip_rows(vip)],
         ),
-        _notes(intent),
+        _notes([*notes(intent), *more]),
     ]
     return "\n\n".join(block for block in blocks if block)
 
@@ -128,8 +131,7 @@ def _ports(listener: Listener) -> str:
     return f"{listener.protocol}/{listener.port}{to}"
 
 
-def _notes(intent: Intent) -> str:
-    found = notes(intent)
+def _notes(found: list[str]) -> str:
     return "\n".join(f"note: {note}" for note in _shortened(found, "notes"))
 
 

@@ -61,6 +61,16 @@ def test_a_good_file_exits_0_with_its_summary_on_stdout(
     assert err == ""
 
 
+def test_a_vip_of_several_owners_is_said_to_stay_where_no_store_is_shared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "fabric.yaml"
+    path.write_text(BASE.replace("owners: [east]", "owners: [east, west]", 1))
+    assert check(path) == 0
+    note = "note: shop: stays at east; without etcd no VIP moves by itself to west"
+    assert note in capsys.readouterr().out
+
+
 def intent(**replace: str) -> Intent:
     """The base with texts replaced (keys are the names of ``PARTS``)."""
     text = BASE

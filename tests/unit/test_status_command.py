@@ -236,4 +236,17 @@ def test_vips_are_shown_where_not_one_site_owns_all(
     status(tmp_path / "evenkeel.db", False)
     out = capsys.readouterr().out
     assert "drained: east" in out
+    assert "conditions" not in out
     assert "none: it moves" in out
+
+
+def test_sites_are_shown_where_one_of_them_is_not_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = {"fit": True, "conditions": {"edges": "1 of 1"}, "fit_for": 7.0, "unsynced": 0, "drained": False}
+    dead = site | {"fit": False, "conditions": {"edges": "NOT MET: 0 of 1"}, "fit_for": None}
+    for west, said in (site, False), (dead, True):
+        state = shown(time.time()) | {"sites": {"east": site, "west": west}}
+        (tmp_path / "status.json").write_text(json.dumps(state))
+        status(tmp_path / "evenkeel.db", False)
+        assert ("edges: NOT MET: 0 of 1" in capsys.readouterr().out) == said
