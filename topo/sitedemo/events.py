@@ -119,6 +119,8 @@ MOVE_MS = 200.0
 """A planned move leaves a VIP without an owner for so long at most."""
 SILENT = (7.0, 9.0)
 """Seconds between the echoes of a silent connection."""
+HOLD = 3.0
+"""Seconds that a site must be fit for until it owns again what is at home there: ``moves.hold`` in the demo."""
 TRANSITION = 3.0
 """Seconds that a slot is in transition for: of the pools' ``transition`` in the demo."""
 

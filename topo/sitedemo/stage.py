@@ -8,7 +8,7 @@ from typing import Any
 from topo.demo.ledger import Endpoint
 from topo.demo.load import Long, Spec, Target
 from topo.plan import Fabric
-from topo.sitedemo.events import SILENT, TRANSITION, Scale
+from topo.sitedemo.events import HOLD, SILENT, TRANSITION, Scale
 from topo.soak.signals import seconds
 
 ACTIVE = (0.5, 1.5)
@@ -46,7 +46,8 @@ class Stage:
 
 
 def prepare(document: dict[str, Any]) -> None:
-    """Have the pools' slots settle soon enough for a demo."""
+    """Have slots be in transition, and sites that are back be on trial, for no longer than a demo can wait."""
+    document["moves"] = {"hold": f"{HOLD:g}s"}
     for pool in document["pools"]:
         pool["transition"] = f"{TRANSITION:g}s"
 
