@@ -16,7 +16,7 @@ from topo.plan import plan
 from topo.sitedemo import board, events, health, measure, report
 from topo.sitedemo.events import Bounds, Cast, Event, Happened, Scale, Verb, Where, Whom
 from topo.sitedemo.judge import Judge, Verdict
-from topo.sitedemo.measure import Result, gap, unowned
+from topo.sitedemo.measure import Result, Silence, gap, unowned
 from topo.sitedemo.outcome import Observed, Outcome, conclude
 from topo.sitedemo.stage import Stage, StageError, stage_of, write_specs
 from topo.wire.judge import Duplicate, Findings, Heard
@@ -133,9 +133,11 @@ def claims(site: str, begin: float, end: float) -> list[Heard]:
 
 def test_unowned_is_the_longest_silence_of_all_sites_together() -> None:
     heard = [*claims("east", 0.0, 5.0), *claims("west", 5.4, 10.0)]
-    assert unowned(heard, 0.0, 10.0, 0.1) == pytest.approx(0.3)
-    assert unowned(claims("east", 0.0, 10.0), 0.0, 10.0, 0.1) == pytest.approx(0.0, abs=1e-6)
-    assert unowned(claims("east", 0.0, 4.0), 0.0, 10.0, 0.1) == pytest.approx(5.9)
+    found = unowned(heard, 0.0, 10.0, 0.1)
+    assert found == (pytest.approx(0.3), "10.0.0.100", pytest.approx(5.0))
+    assert unowned(claims("east", 0.0, 10.0), 0.0, 10.0, 0.1).seconds == pytest.approx(0.0, abs=1e-6)
+    assert unowned(claims("east", 0.0, 4.0), 0.0, 10.0, 0.1).seconds == pytest.approx(5.9)
+    assert unowned([], 0.0, 10.0, 0.1).seconds == 10.0
 
 
 def measured(did: Happened, requests: Sequence[Request], bounds: Bounds, **more: object) -> Result:
@@ -155,7 +157,7 @@ def test_an_event_misses_what_was_promised_and_says_by_how_much() -> None:
     two = Duplicate("10.0.0.100", ("east", "west"), BEGIN, BEGIN + 1, 2)
     assert measured(STAYS, [], bounds, duplicates=(two,)).missed
     assert measured(STAYS, [], bounds, broken=1).missed
-    assert measured(STAYS, [], bounds, unowned_ms=201.0).missed
+    assert measured(STAYS, [], bounds, silence=Silence(0.201, "10.0.0.100", BEGIN)).missed
 
 
 def outcome(requests: Sequence[Request], connections: Sequence[Connection]) -> Outcome:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from topo.demo.measure import SLOW_CONNECT
 from topo.demo.records import Request
@@ -41,11 +42,17 @@ class Result:
     """Site -> from the event to the last new connection that was not."""
     blind: frozenset[str]
     """Sites to whose clients nothing was promised until the fabric was healthy."""
-    unowned_ms: float
+    silence: Silence
+    """The longest in which no site claimed some VIP."""
     duplicates: tuple[Duplicate, ...]
     broken: int
     wrong: tuple[Wrong, ...]
     """At sites to which something was promised."""
+
+    @property
+    def unowned_ms(self) -> float:
+        """How long that was."""
+        return _ms(self.silence.seconds)
 
     @property
     def missed(self) -> list[str]:
@@ -93,18 +100,28 @@ def gap(requests: Sequence[Request]) -> float:
     return longest
 
 
-def unowned(heard: Iterable[Heard], begin: float, end: float, period: float) -> float:
-    """Seconds without a claim by any site, of the VIP that was without for longest, less the time between questions."""
+class Silence(NamedTuple):
+    """A time in which no site claimed a VIP."""
+
+    seconds: float
+    """Less the time between two questions."""
+    vip: str
+    since: float
+    """CLOCK_MONOTONIC seconds."""
+
+
+def unowned(heard: Iterable[Heard], begin: float, end: float, period: float) -> Silence:
+    """The longest time without a claim by any site."""
     claims: dict[str, list[float]] = defaultdict(list)
     for each in heard:
         if each.made and begin - 2 * period <= each.at <= end:
             claims[each.vip].append(each.at)
     gaps = [
-        later - max(before, begin)
-        for times in claims.values()
+        Silence(max(0.0, later - max(before, begin) - period), vip, before)
+        for vip, times in claims.items()
         for before, later in pairwise([begin, *sorted(times), end])
     ]
-    return max(0.0, max(gaps, default=0.0) - period)
+    return max(gaps, default=Silence(end - begin, "all", begin))
 
 
 def result(
@@ -139,7 +156,7 @@ def result(
         {site: _ms(value) for site, value in gaps.items()},
         {site: _ms(value) for site, value in repairs.items()},
         blind,
-        _ms(unowned(heard, begin, end, period)),
+        unowned(heard, begin, end, period),
         tuple(each for each in duplicates if begin <= each.begin < end),
         sum(one.verdict is Verdict.BROKEN and one.at is not None and begin <= one.at < end for one in fates),
         tuple(sorted(found, key=lambda one: one.t)),

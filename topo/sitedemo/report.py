@@ -22,6 +22,7 @@ are not explained here are those of the one-site demo (``topo/demo/report.py``).
     ``service_gap_ms`` (site: for so long no new connection of its clients to some listener was right, at worst),
     ``repair_ms`` (site: from the event to the beginning of its last new connection that was lost or had to repeat its
     first packet), ``unowned_ms`` (for so long no site claimed some VIP, less the 100 ms between two questions),
+    ``unowned`` (which ``vip`` that was, and since when: ``at_ms`` after the event),
     ``bounds`` (``service_gap_ms``, ``repair_ms``, ``unowned_ms``; null: nothing is promised), ``cut_off`` (sites to
     whose clients nothing is promised until the fabric is healthy), ``duplicates``, ``broken_with_live_backend``,
     ``wrong`` (new connections that went wrong at the other sites), ``examples`` (up to five), ``held``, ``missed``
@@ -62,6 +63,7 @@ def _event(one: Result, start: float) -> dict[str, Any]:
         "service_gap_ms": dict(one.gap_ms),
         "repair_ms": dict(one.repair_ms),
         "unowned_ms": one.unowned_ms,
+        "unowned": {"vip": one.silence.vip, "at_ms": _ms(one.silence.since - seen.begin)},
         "bounds": {
             "service_gap_ms": bounds.gap,
             "repair_ms": bounds.repair,
