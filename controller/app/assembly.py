@@ -31,7 +31,7 @@ from controller.core.intents import Intents, follow_file
 from controller.core.journal import Journal, QueuedSink
 from controller.core.openflow_reports import OpenFlowReports
 from controller.core.ordering import Ordering
-from controller.core.ownership import Ownership
+from controller.core.ownership import EXACT, LATE, Ownership
 from controller.core.p4_reports import P4Reports
 from controller.core.pauses import Pauses
 from controller.core.pinning import Pinning
@@ -159,7 +159,7 @@ class App:
             clock,
         )
         state.orders.subscribe(ownership.ordered)
-        ownership.silent = self._silent
+        ownership.silent, ownership.late = self._silent, self._late
         make = health or partial(_health, journal, clock)
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
         self.pauses = Pauses(self.probing.doubt, journal, clock)
@@ -249,6 +249,12 @@ class App:
         edges = (s for s in self.state.intent.value.switches if s.site == site and Role.EDGE in s.roles)
         held = [None if (task := self.fleet.get(s.id)) is None else task.holding.world for s in edges]
         return all(w is not None and w.revision > revision and w.owners.get(vip) != site for w in held)
+
+    def _late(self, site: str) -> float:
+        """By how much a site's edges may answer for longer than they were let."""
+        edges = (s for s in self.state.intent.value.switches if s.site == site and Role.EDGE in s.roles)
+        whole_seconds = any(s.of_kind.protocol is Speaks.OPENFLOW and not s.fence for s in edges)
+        return LATE if whole_seconds else EXACT
 
     def _unsynced(self, site: str) -> int:
         """Pins that not every lb switch of a site holds that is here."""

@@ -27,6 +27,8 @@ LOOK = 0.02
 LATE = 2.0
 """Seconds by which a switch may answer for longer than it was let: OpenFlow counts whole seconds, and begins to when
 the flow arrives."""
+EXACT = 0.3
+"""The same of one that ends at a deadline: by its own clock, or when it misses BFD at its fence."""
 
 
 class _Leaving(NamedTuple):
@@ -70,6 +72,8 @@ class Ownership:
         self.silent: Callable[[str, str, int], bool] = lambda _vip, _site, _revision: False
         """Whether all switches of a site are known to have taken back their answers for a VIP, since they follow plans
         that are newer than a revision; set by the one who assembles."""
+        self.late: Callable[[str], float] = lambda _: LATE
+        """Seconds by which edges of a site may answer for longer than they were let; set by the one who assembles."""
         self.granted: Callable[[str], float] = lambda _: float("-inf")
         """Until when authority for a VIP was handed out at most, if it was; set by the one who assembles."""
         stored = served(intent.value, tables.value).vips
@@ -164,4 +168,5 @@ class Ownership:
             if one is None or one.until is not None or vip.name in world.owners:
                 continue
             before = max(self._before.get(vip.name, now), self.granted(vip.name))
-            self._leaving[vip.name] = one._replace(until=max(now + vip.authority, before) + LATE)
+            late = max((self.late(site) for site in ([one.site] if one.site else vip.owners)), default=LATE)
+            self._leaving[vip.name] = one._replace(until=max(now + vip.authority, before) + late)

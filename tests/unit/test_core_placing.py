@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 from controller.core.cells import Cell
 from controller.core.fitting import LOOK, Fitting
-from controller.core.ownership import LATE, Ownership
+from controller.core.ownership import EXACT, LATE, Ownership
 from controller.core.placing import Placing
 from controller.plan.duty import PlanInput, world_of
 from controller.plan.pins import PinBook
@@ -192,3 +192,13 @@ def test_an_authority_that_was_longer_before_is_waited_for() -> None:
     it.loses("edgee")
     assert "shop" not in it.passes(50.0 + LATE - 0.1)
     assert it.passes(0.2)["shop"] == "west"
+
+
+def test_a_site_whose_edges_end_at_their_deadlines_is_waited_for_less() -> None:
+    it = Fabric()
+    it.ownership.late = {"east": EXACT, "west": LATE}.__getitem__
+    it.loses("edgee")
+    it.passes(GRACE + 2 * LOOK)
+    assert it.said.of("vip_moves")
+    assert "shop" not in it.passes(AUTHORITY + EXACT - 2 * LOOK)
+    assert it.passes(2 * LOOK)["shop"] == "west"

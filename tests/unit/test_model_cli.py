@@ -10,6 +10,7 @@ from controller.cli.check import check
 from controller.model.load import load_text
 from controller.model.summary import notes, summarise
 from controller.spec.types import Intent
+from tests.fakes.core import text
 from tests.unit.spoil import DATA
 
 BASE = (DATA / "base.yaml").read_text()
@@ -65,9 +66,9 @@ def test_a_vip_of_several_owners_is_said_to_stay_where_no_store_is_shared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "fabric.yaml"
-    path.write_text(BASE.replace("owners: [east]", "owners: [east, west]", 1))
+    path.write_text(text("two-site-small"))
     assert check(path) == 0
-    note = "note: shop: stays at east; without etcd no VIP moves by itself to west"
+    note = "stays at west; without etcd no VIP moves by itself to east"
     assert note in capsys.readouterr().out
 
 

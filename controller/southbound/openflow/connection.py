@@ -36,9 +36,7 @@ from flows.readback import known_fields
 from flows.tables import Cookie
 
 UNACKNOWLEDGED = 3.0
-"""Seconds after which the kernel gives a connection up whose other side acknowledges nothing, as to P4 switches."""
-_IDLE = 1
-"""Seconds without a packet after which the kernel asks whether the other side is there."""
+"""Seconds after which the kernel gives a stream up whose other side acknowledges nothing; we write all the time."""
 _IDLE_TIMEOUT = 0
 _LISTENING_PAUSE = 0.01
 """Seconds between two looks whether os-ken's thread listens; it takes milliseconds on an idle machine."""
@@ -103,11 +101,14 @@ class Hub:
             self._on_event(Stranger(datapath.id, address_of(datapath), True))
 
     def _open(self, datapath: Any) -> None:
+        with contextlib.suppress(OSError):  # it has ended meanwhile: that is said by the stream
+            datapath.socket.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * UNACKNOWLEDGED)
+            )
         session = Session(
             datapath, self._loop, lambda what: self._on_event(Refused(session, what)), self._obey
         )
         self._sessions[datapath] = session
-        _watch(datapath.socket)
         session.claim(self._term())
         self._on_event(Connected(session))
 
@@ -150,15 +151,6 @@ class Hub:
             return
         fields, end = known_fields(message, 24)
         self._on_event(PacketIn(session, cookie, fields, message[end + 2 :]))
-
-
-def _watch(stream: socket.socket) -> None:
-    """Have a switch seen to be gone that ends no connection: its site was cut off, or lost its power."""
-    with contextlib.suppress(OSError):  # it has ended
-        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * UNACKNOWLEDGED))
-        stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL):
-            stream.setsockopt(socket.IPPROTO_TCP, option, _IDLE)
 
 
 def address_of(datapath: Any) -> str:

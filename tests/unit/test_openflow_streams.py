@@ -1,0 +1,45 @@
+"""A stream whose other side is gone without a word ends soon: by the kernel, which asks for acknowledgements."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from controller.southbound.openflow.connection import UNACKNOWLEDGED, Hub
+from controller.southbound.openflow.events import Connected, Event
+from tests.fakes.core import until
+
+
+class Datapath:
+    """As much of a connected switch as a hub and a session need."""
+
+    id, xid = 7, 0
+    address = ("127.0.0.1", 1)
+
+    def __init__(self, stream: socket.socket) -> None:
+        self.socket = stream
+
+    def send(self, _: bytes) -> bool:
+        """It takes everything."""
+        return True
+
+
+def test_the_kernel_gives_a_stream_up_that_acknowledges_nothing() -> None:
+    async def body(stream: socket.socket) -> None:
+        heard: list[Event] = []
+        datapath = Datapath(stream)
+        hub = Hub(asyncio.get_running_loop(), heard.append, {datapath.id: 1}, lambda: 3)
+        try:
+            hub.up(datapath)
+            await until(lambda: heard, "it is connected")
+            assert isinstance(heard[0], Connected)
+            option = stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+            assert option == 1000 * UNACKNOWLEDGED
+            hub.down(datapath)
+            await until(lambda: len(heard) == 2, "it is gone")
+        finally:
+            hub.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname()) as stream:
+            asyncio.run(body(stream))
