@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from controller.core.presence import DISCOVERY_WAIT
 from topo.model import SwitchKind
 
 
@@ -104,13 +105,20 @@ class Scale:
     second later."""
     verdict_ms: float
     """What writing the switches may add to a health verdict."""
+    gone_ms: float
+    """From the death of a site to the first answer of the other one for its VIPs: the control streams' end, a second
+    of grace, the authority that was given last, and the wait after it (docs/two-sites.md)."""
 
 
 SCALES = (
-    Scale("ovs", 40, 20.0, 600.0, 500.0),
-    Scale("bmv2", 40, 10.0, 1500.0, 1500.0),
-    Scale("embedded", 30, 8.0, 2000.0, 2500.0),
+    Scale("ovs", 40, 20.0, 600.0, 500.0, 9500.0),
+    Scale("bmv2", 40, 10.0, 1500.0, 1500.0, 8000.0),
+    Scale("embedded", 30, 8.0, 2000.0, 2500.0, 8000.0),
 )
+TAKEOVER_MS = 4500.0
+"""From the end of a leading controller until another one has given all edges authority, less what these have left."""
+DISCOVERY_MS = 1000.0 * DISCOVERY_WAIT
+"""For so long a controller that has just begun to lead waits for switches that it has not heard of."""
 ASKED = 200.0
 """Milliseconds between two requests of a client to one listener, or two questions to an owner, and what a busy machine
 adds:
@@ -219,7 +227,6 @@ SHORT = (MOVE, LINK, KILLED, NEAR_DIES)
 
 def bounds(event: Event, scale: Scale, verdict_seconds: float) -> Bounds:
     """What is promised of an event. ``verdict_seconds``: interval x fall + timeout of the health check."""
-    nothing = Bounds(0.0, 0.0, ASKED)
     verdict = 1000.0 * verdict_seconds + scale.verdict_ms
     if event in (MOVE, DRAIN):
         return Bounds(0.0, 0.0, MOVE_MS + ASKED)
@@ -229,7 +236,16 @@ def bounds(event: Event, scale: Scale, verdict_seconds: float) -> Bounds:
         return Bounds(None, 1000.0 * event.lasts + verdict, None)
     if event == SERVERS:
         return Bounds(None, verdict, ASKED)
-    return nothing if event in (STOPPED, KILLED, MEMBER) else Bounds()
+    if event in (STOPPED, KILLED):
+        return Bounds(0.0, 0.0, TAKEOVER_MS)
+    if event == LBS:
+        return Bounds(0.0, 0.0, scale.gone_ms)
+    if event == FAR_DIES:
+        return Bounds(None, max(verdict, scale.gone_ms), scale.gone_ms)
+    if event == NEAR_DIES:
+        late = TAKEOVER_MS + DISCOVERY_MS
+        return Bounds(None, late + scale.gone_ms, late + scale.gone_ms)
+    return Bounds(0.0, 0.0, ASKED)
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,8 @@ class Play:
             self._watch(start + OPENED)
             for event in events:
                 self._carry_out(event, start)
+                if self._happened[-1].healthy is None:
+                    break  # what comes next would be judged for what was before
             end = time.monotonic()
             for client in self._clients:
                 client.finish()
