@@ -41,7 +41,8 @@ from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
 from controller.core.probing import Probing
 from controller.core.rollout import Rollout
-from controller.core.snapshot import Snapshot, Sources, snapshot
+from controller.core.shown import Snapshot
+from controller.core.snapshot import Sources, snapshot
 from controller.core.state import State
 from controller.core.targets import Targets
 from controller.core.terms import Terms
@@ -237,7 +238,8 @@ class App:
     def _begin(self, file: IntentFile) -> None:
         """Take what the file says, or go on with what was stored if that is refused and there is something."""
         assert file.intent is not None, "an intent file is read before a controller is made of it"
-        why = self.intents.propose(file.intent)
+        shared = self.fitting is not None
+        why = [] if shared and self.intents.keeps(file) else self.intents.propose(file.intent)
         if why and not self.state.intent.value.vips:
             raise IntentRefused(file.path, why)
         if file.errors is not None:  # since the last good intent was read

@@ -82,7 +82,7 @@ async def _stand_by(lead: Leadership, holding: asyncio.Task[None], waiting: Wait
 
 
 async def _look(lead: Leadership, waiting: Waiting) -> None:
-    """Show that this one stands by, and keep up with the intent file, which counts once it leads."""
+    """Show that this one stands by, and keep up with the intent file, which may be asked for once it leads."""
     try:
         news = await asyncio.to_thread(waiting.file.poll)
         if isinstance(news, ConfigErrors):

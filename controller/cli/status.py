@@ -71,6 +71,8 @@ def _show(console: Console, shown: dict[str, Any]) -> None:
     console.print(*_fences(shown["switches"]), sep="", end="")
     for name, pool in shown["pools"].items():
         console.print(_pool(name, pool, _packets(shown["listeners"], name)))
+        if pool.get("groups"):
+            console.print(_groups(name, pool["groups"]), soft_wrap=True)
         if pool["tracked"]:
             console.print(_settles(name, pool))
     risk = shown["at_risk"]
@@ -153,7 +155,8 @@ def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
     for backend, row in pool["backends"].items():
         health = {True: "up", False: f"[red]down[/red] {row['reason']}", None: "unknown"}[row["up"]]
         count = str(packets.get(backend, 0))
-        table.add_row(backend, str(row["weight"]), str(row["slots"]), row["state"], health, count)
+        where = f" in {row['zone']}" if row.get("zone") else ""
+        table.add_row(f"{backend}{where}", str(row["weight"]), str(row["slots"]), row["state"], health, count)
     return table
 
 
@@ -169,6 +172,16 @@ def _settles(name: str, pool: dict[str, Any]) -> str:
     seconds, why = pool["settles_in"], pool["settles_after"]
     when = "do not settle yet" if seconds is None else f"settle in {seconds:.0f} s"
     return f"slots of {name} {when}: {why}"
+
+
+def _groups(name: str, groups: dict[str, Any]) -> str:
+    """Which priority groups of a pool serve, and why."""
+    parts = []
+    for number, row in groups.items():
+        lives = f"{row['living']} of {row['weight']} of its weight lives"
+        takes = "stands by" if not row["share"] else f"takes {100 * row['share']:.3g}%"
+        parts.append(f"group {number} of {row['pool']} {takes} ({lives})")
+    return f"{name}: {', '.join(parts)}"
 
 
 def _packets(listeners: dict[str, Any], pool: str) -> dict[str, int]:

@@ -191,6 +191,18 @@ SERVICE: Mapping[str, Event] = {
             Field("panicked", bool, "Whether so many backends are down that health is ignored."),
         ),
     ),
+    "groups": Event(
+        "Other priority groups of a pool serve: it goes to its backup, or returns from it. Not when the intent makes "
+        "the pool, and not for a pool with `failover`.",
+        (
+            Field("pool", str, "Pool and protocol; after the listener, if the table is its own."),
+            Field(
+                "serving", list[int], "The groups that get new connections now; none: all backends are down."
+            ),
+            Field("former", list[int], "Those that did before."),
+            Field("why", str, "What lives of them, in words."),
+        ),
+    ),
     "pool_size_kept": Event(
         "`max_backends` asks for another number of slots; the pool keeps the one that it has.",
         (
@@ -252,6 +264,10 @@ SERVICE: Mapping[str, Event] = {
         (Field("why", str, "Why the store does not answer."),),
     ),
     "claim_ended": Event("The store answers again: leadership is by its register as before."),
+    "intent_kept": Event(
+        "This controller begins to lead, and its file is not the stored intent, which stays in force.",
+        (Field("file", str, "The file."), Field("why", str, "What is so, and what to do.")),
+    ),
     "site_unfit": Event(
         "A site cannot serve VIPs: those that it owns move to other sites of their `owners`, if these are fit.",
         (Field("site", str, "The site."), Field("why", str, "What it lacks.")),

@@ -17,6 +17,8 @@ from controller.model.reload import IntentFile
 from controller.plan.accept import switch_renames
 from controller.spec.types import Intent
 
+DIFFERS = "is not the intent in the store, which stays in force; to propose the file: edit it, or send SIGHUP"
+"""Said of the file of a controller that begins to lead."""
 POLL = 0.3
 """Seconds between looks at the intent file."""
 
@@ -62,6 +64,19 @@ class Intents:
         self.errors: tuple[str, ...] = ()
         """Why the last proposal was refused; empty: it was not."""
 
+    def keeps(self, file: IntentFile) -> bool:
+        """Whether the stored intent stays in force at the start, although the file says something else; that is said.
+
+        For controllers that share a store: the file of one that takes over may be older than what is in force.
+        """
+        assert file.intent is not None, "an intent file is read before a controller is made of it"
+        now = self._intent.value
+        if not now.switches or self._adapted(file.intent) == now:
+            return False
+        self.errors = (f"{file.path}: {DIFFERS}",)
+        self._journal.event("intent_kept", file=str(file.path), why=DIFFERS)
+        return True
+
     def propose(self, new: Intent) -> list[str]:
         """Why ``new`` is refused, and nothing has changed; empty: it is accepted."""
         old, new = self._intent.value, self._adapted(new)
@@ -93,9 +108,12 @@ async def follow_file(file: IntentFile, intents: Intents, journal: Journal, relo
                 await reload.wait()
         except TimeoutError:
             pass
+        asked = reload.is_set()
         reload.clear()
         try:
             news = await asyncio.to_thread(file.poll)
+            if news is None and asked and file.errors is None:
+                news = file.intent
         except Exception as error:  # what a file holds must not end its being read
             journal.failure(error, file=str(file.path))
             continue

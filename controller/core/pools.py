@@ -22,6 +22,7 @@ from controller.plan.places import shortages
 from controller.plan.pool import PoolState
 from controller.plan.progress import Helds
 from controller.plan.rehash import Rehash, waits
+from controller.plan.standby import group_statuses, has_several, serving_groups, why
 from controller.plan.tables import Tables, Verdicts
 from controller.plan.writer import HandoverRefused
 from controller.spec.spread import Spread
@@ -215,13 +216,14 @@ class Pools:
         for key, state in tables.pools.items():
             old = before.pools.get(key)
             if old is None or old.revision != state.revision:
-                self._say_table(key, tables)
+                self._say_table(key, state)
+                self._say_groups(key, old, state)
             if old is not None and (old.rehash is None) != (state.rehash is None):
                 self._say_rehash(key, old, state)
             wanted = self._intent_slots(state.name)
             if wanted is not None and wanted != len(state.now) and (old is None or old.name != state.name):
-                why = "what is remembered names slots of that many"
-                self._journal.event("pool_size_kept", pool=key, slots=len(state.now), why=why)
+                reason = "what is remembered names slots of that many"
+                self._journal.event("pool_size_kept", pool=key, slots=len(state.now), why=reason)
         self._say_writers(before.writers, tables.writers)
         for name, turn in tables.turns.items():
             if name in before.turns and before.turns[name].number != turn.number:
@@ -237,8 +239,7 @@ class Pools:
             if before.get(pool) != after.get(pool):
                 self._journal.event("writer", pool=pool, backend=after.get(pool), former=before.get(pool))
 
-    def _say_table(self, key: str, tables: Tables) -> None:
-        state = tables.pools[key]
+    def _say_table(self, key: str, state: PoolState) -> None:
         self._journal.event(
             "table",
             pool=key,
@@ -247,6 +248,17 @@ class Pools:
             serving=len(state.serving),
             panicked=state.panicked,
         )
+
+    def _say_groups(self, key: str, old: PoolState | None, state: PoolState) -> None:
+        """That a pool goes to other priority groups, its backup for one, or returns from them."""
+        if old is None:
+            return
+        serving, former = serving_groups(state), serving_groups(old)
+        pool = next((each for each in self._intent.value.pools if each.name == state.name), None)
+        if serving == former or not has_several(state) or pool is None or pool.failover is not None:
+            return
+        found = group_statuses(state, pool, self._verdicts.value.get(state.name, {}))
+        self._journal.event("groups", pool=key, serving=serving, former=former, why=why(found, serving))
 
     def _say_spreads(self) -> None:
         """What pools in use keep although the intent says otherwise."""

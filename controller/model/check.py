@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controller.model.check_addresses import check_addresses
+from controller.model.check_backups import check_backups
 from controller.model.check_capacity import check_capacity
 from controller.model.check_modes import check_modes
 from controller.model.check_names import check_names
@@ -24,6 +25,7 @@ def check_intent(intent: Intent, source: Source) -> None:
     check_switches(found)
     for pool in intent.pools:
         _check_pool(found, pool)
+    check_backups(found)
     check_vips(found)
     check_addresses(found)
     check_modes(found)
@@ -32,11 +34,12 @@ def check_intent(intent: Intent, source: Source) -> None:
 
 def _check_pool(found: Findings, pool: Pool) -> None:
     count = len(pool.backends)
+    lent = f" ({count - len(pool.own)} of them of its backups)" if len(pool.own) < count else ""
     if count > pool.max_backends:
         found.add(
             pool,
             ("max_backends", "backends"),
-            f'pool "{pool.name}" has {count} backends but slots for max_backends {pool.max_backends}',
+            f'pool "{pool.name}" has {count} backends{lent} but slots for max_backends {pool.max_backends}',
             f"set max_backends to {count} or more (the table is fixed for the pool's life, so leave room)",
         )
     if pool.transition > pool.memory_timeout:

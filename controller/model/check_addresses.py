@@ -14,7 +14,7 @@ def check_addresses(found: Findings) -> None:
     for vip in found.intent.vips:
         _check(found, vip, ("address",), f'vip "{vip.name}"', vip.address, own)
     for pool in found.intent.pools:
-        for backend in pool.backends:
+        for backend in pool.own:
             for address in backend.addresses:
                 what = f'backend "{backend.name}" of pool "{pool.name}"'
                 _check(found, backend, ("address", "addresses"), what, address, own)

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from controller.model.check_p4 import check_p4_local
 from controller.model.check_switches import local_capacity
-from controller.model.findings import Findings, Use
+from controller.model.findings import Findings, Use, member
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.spread import PoolSpread
 from controller.spec.types import Address, Backend, Listener, Mode, Network, Pool, Protocol, Switch
@@ -51,7 +51,7 @@ def _check_dr(found: Findings, use: Use) -> None:
     prefixes: list[Network] = [p for site in sites for subnet in site.subnets for p in subnet.prefixes]
     names = ", ".join(site.name for site in sites)
     for backend in use.pool.backends:
-        what = f'backend "{backend.name}" of pool "{use.pool.name}"'
+        what = member(backend, use.pool)
         if backend.mac is None:
             found.add(backend, "mac", f"{what} has no mac, which mode dr needs", "add its mac")
         address = _layer2_address(backend, use.vip.address.version)
@@ -80,7 +80,7 @@ def _check_addresses(found: Findings, use: Use) -> None:
             found.add(
                 backend,
                 ("addresses", "address"),
-                f'backend "{backend.name}" of pool "{use.pool.name}" has no IPv{version} address, which mode '
+                f"{member(backend, use.pool)} has no IPv{version} address, which mode "
                 f"{use.listener.mode} of vip {use.vip.address} needs",
                 f"add one to addresses, or give the IPv{version} VIP a pool of its own",
             )
@@ -96,7 +96,7 @@ def _check_next_hop(found: Findings, use: Use) -> None:
             found.add(
                 backend,
                 "mac",
-                f'backend "{backend.name}" of pool "{use.pool.name}" has no mac and lb switch {names} no '
+                f"{member(backend, use.pool)} has no mac and lb switch {names} no "
                 f"gateway_mac, so mode {use.listener.mode} has no destination MAC",
                 "add its mac if it is on layer 2, or gateway_mac to the switch if a router is between",
                 unless=[(switch, "gateway_mac") for switch in blind],
@@ -111,7 +111,7 @@ def _check_tunnel(found: Findings, use: Use) -> None:
             found.add(
                 backend,
                 ("addresses", "address"),
-                f'backend "{backend.name}" of pool "{use.pool.name}" has no IPv4 address, which the tunnel of '
+                f"{member(backend, use.pool)} has no IPv4 address, which the tunnel of "
                 f"listener {use.listener.name} leads to",
                 "add one to addresses",
             )

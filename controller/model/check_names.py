@@ -22,7 +22,7 @@ def _check_references(found: Findings) -> None:
         if switch.site not in found.names("site"):
             found.dangling(switch, "site", switch.site, "site", f'switch "{switch.name}"')
     for pool in found.intent.pools:
-        for backend in pool.backends:
+        for backend in pool.own:
             if backend.at is not None and backend.at not in found.names("switch"):
                 found.dangling(backend, "at", backend.at, "switch", f'backend "{backend.name}"')
     for vip in found.intent.vips:
@@ -69,7 +69,7 @@ def _check_hosts(found: Findings) -> None:
     """A backend's name is a host's identity in all pools."""
     first: dict[str, tuple[Backend, Pool]] = {}
     for pool in found.intent.pools:
-        for backend in pool.backends:
+        for backend in pool.own:
             if backend.name in found.names("switch") or is_segment(backend.name):
                 what = (
                     "is what ports call where clients are" if is_segment(backend.name) else "names a switch"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from controller.model.errors import MeaningError
 from controller.model.reader import Path, Source
 from controller.model.yaml_source import Mark
-from controller.spec.types import Intent, Listener, Pool, Role, Switch, Vip
+from controller.spec.types import Backend, Intent, Listener, Pool, Role, Switch, Vip
 
 Keys = str | tuple[str | Path, ...]
 """Where to report: a key of a thing, or alternatives of which the first given one counts."""
@@ -21,6 +21,13 @@ class Use(NamedTuple):
     vip: Vip
     listener: Listener
     pool: Pool
+
+
+def member(backend: Backend, pool: Pool) -> str:
+    """How messages call a backend of a pool, which may be its backup's."""
+    if not backend.home:
+        return f'backend "{backend.name}" of pool "{pool.name}"'
+    return f'backend "{backend.name}" of pool "{backend.home}", a backup of pool "{pool.name}",'
 
 
 class Findings:

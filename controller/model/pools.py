@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from controller.model import fields as f
 from controller.model.reader import Converter, Place, Record, each, things
 from controller.spec.health import HealthCheck, ProbeKind
-from controller.spec.policy import Failback, Failover, OnDown, Then
+from controller.spec.policy import Failback, Failover, OnDown, Then, Zones
 from controller.spec.spread import PoolSpread
 from controller.spec.types import Address, Backend, Pool
 
@@ -44,6 +44,9 @@ def read_pool(place: Place) -> Pool | None:
     memory_timeout = r.get("memory_timeout", f.duration(1, MAX_TIMEOUT), Pool.memory_timeout)
     transition = r.get("transition", f.duration(0, MAX_TIMEOUT), Pool.transition)
     panic_threshold = r.get("panic_threshold", f.share, Pool.panic_threshold)
+    spill_below = r.get("spill_below", f.share, Pool.spill_below)
+    backup = r.get("backup", f.name, None)
+    zones = r.get("zones", f.choice(Zones), Pool.zones)
     spread = r.get("spread", f.choice(PoolSpread), Pool.spread)
     failover = r.get("failover", _failover, None)
     if failover is not None:
@@ -64,6 +67,9 @@ def read_pool(place: Place) -> Pool | None:
         memory_timeout=memory_timeout,
         transition=transition,
         panic_threshold=panic_threshold,
+        spill_below=spill_below,
+        backup=backup,
+        zones=zones,
         failover=failover,
         spread=spread,
     )
@@ -83,6 +89,7 @@ def read_backend(place: Place) -> Backend | None:
         weight=r.get("weight", f.whole(0, 65535), Backend.weight),
         group=r.get("group", f.whole(0, 65535), Backend.group),
         drain=r.get("drain", f.flag, Backend.drain),
+        zone=r.get("zone", f.name, None),
     )
     return r.built(backend) if r.close() else None
 
@@ -160,6 +167,12 @@ def _check_failover_keys(r: Record) -> None:
         if r.has(key):
             problem = f'"{key}" means nothing beside failover'
             r.fail(key, problem, f"leave {key} out: a former writer's connections are reset at once")
+    for key in ("spill_below", "backup", "zones"):
+        if r.has(key):
+            problem = f'"{key}" means nothing beside failover'
+            r.fail(
+                key, problem, f"leave {key} out: the writer's successors are backends of this pool, by group"
+            )
     if not r.has("health"):
         r.lacks("health", "add health: without checks no writer is ever replaced")
 

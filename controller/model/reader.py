@@ -54,6 +54,11 @@ class Source:
     asked: list[Key] | None = None
     """If a list: every key that a record is asked for, so that the reference can be generated from the schema."""
 
+    def copied(self, thing: T, copy: T) -> T:
+        """Notes that ``copy`` was made of ``thing``, so that its place is the same, and returns it."""
+        self.paths[id(copy)] = self.paths[id(thing)]
+        return copy
+
     def error(self, mark: Mark, message: str, hint: str) -> None:
         """Records an error at a place."""
         self.errors.append(SchemaError(self.file, mark.line, mark.col, message, hint))

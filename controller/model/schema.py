@@ -6,8 +6,9 @@ One function per kind of record, in the order of the file::
     switches: name, site, kind, id, roles, mac, ports, local, tunnel_port, gateway_mac, ovsdb, openflow: {...},
               fence: [{port, interface}], p4runtime, routes: [{to, via, mac}]
     pools:    name, max_backends, health: {...}, on_down, drain_timeout, drain_then, memory_timeout,
-              transition, panic_threshold, failover: {writer, failback}, spread,
-              backends: [{name, address | addresses, mac, at, weight, group, drain}]
+              transition, panic_threshold, spill_below, backup, zones,
+              failover: {writer, failback}, spread,
+              backends: [{name, address | addresses, mac, at, weight, group, drain, zone}]
     vips:     name, address, mac, owners, authority,
               listeners: [{protocol, port, pool, mode, affinity, backend_port, accept_loss,
                            guard: {rate, prefixes}}]
@@ -23,6 +24,7 @@ from functools import partial
 from ipaddress import IPv4Network
 
 from controller.model import fields as f
+from controller.model.backups import with_backups
 from controller.model.pools import MAX_TIMEOUT, NOWHERE, read_pool
 from controller.model.reader import Place, Record, each, things
 from controller.model.units import Wrong
@@ -67,6 +69,7 @@ def read_intent(place: Place) -> Intent | None:
     switch = things(partial(read_switch, sites=names), "switch", "[{name: lb1, ...}]")
     switches = top.need("switches", switch, "switches: [{name: lb1, ...}]")
     pools = top.get("pools", things(read_pool, "pool", "[{name: web, backends: [...]}]"), ())
+    pools = with_backups(pools, place.source.copied)
     vip = things(partial(read_vip, sites=names), "vip", "[{name: shop, ...}]")
     vips = top.get("vips", vip, ())
     moves = top.get("moves", read_moves, Intent.moves)

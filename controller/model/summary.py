@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from controller.model.shares import group_weight, without_slots
+from controller.model.backups import chain
+from controller.model.shares import group_weight, without_slots, zone_shares
 from controller.model.units import format_duration
 from controller.spec.health import HealthCheck
+from controller.spec.policy import Zones
 from controller.spec.types import Backend, Intent, Listener, Pool, Role, Switch, Vip
 
 ROWS = 12
@@ -27,6 +29,10 @@ def summarise(intent: Intent, more: Sequence[str] = ()) -> str:
             [_pool_row(pool) for pool in intent.pools],
         ),
         _table(
+            ("POOL", "GROUP", "BACKENDS", "WEIGHT", "NEW CONNECTIONS"),
+            [row for pool in intent.pools for row in _group_rows(pool)],
+        ),
+        _table(
             ("VIP", "ADDRESS", "LISTENERS", "MODE", "POOL", "OWNERS"),
             [row for vip in intent.vips for row in _vip_rows(vip)],
         ),
@@ -37,8 +43,12 @@ def summarise(intent: Intent, more: Sequence[str] = ()) -> str:
 
 def notes(intent: Intent) -> list[str]:
     """What is allowed but may not be meant, one sentence each."""
+    backups = {pool.name: pool.backup for pool in intent.pools}
     used = {listener.pool for listener in intent.listeners()}
-    found = [note for pool in intent.pools for note in _pool_notes(pool, pool.name in used)]
+    backing = {name for pool in used for name in chain(pool, backups)} - used
+    found = [
+        note for pool in intent.pools for note in _pool_notes(pool, pool.name in used, pool.name in backing)
+    ]
     if intent.allow_empty:
         found.append(
             "allow_empty lets the file take away all VIPs or pools at once: remove it when that is done"
@@ -47,7 +57,8 @@ def notes(intent: Intent) -> list[str]:
     return found
 
 
-def _pool_notes(pool: Pool, used: bool) -> Iterator[str]:
+def _pool_notes(pool: Pool, used: bool, backing: bool) -> Iterator[str]:
+    """``backing``: no listener uses it, but a pool that is used has it as its backup."""
     name = f'pool "{pool.name}"'
     serving = _serving(pool)
     if not pool.backends:
@@ -57,17 +68,37 @@ def _pool_notes(pool: Pool, used: bool) -> Iterator[str]:
     for backend in without_slots(pool):
         share = f"{_plural(pool.slots, 'slot')} by weight {backend.weight} of {group_weight(pool, backend)}"
         yield f'{name} gives backend "{backend.name}" none of its {share}: raise its weight'
-    if not used:
+    if not used and not backing:
         yield f"{name} is used by no listener"
-    elif pool.health is None:
+    elif used and pool.health is None:
         yield f"{name} has no health check: its backends always count as alive"
     if pool.failover is not None and len(serving) == 1:
         yield f'{name} has no other backend to take over from its one writer "{serving[0].name}"'
     if pool.backends and len(pool.backends) == pool.max_backends:
         yield f"{name} is full: max_backends is {pool.max_backends}"
-    draining = [backend.name for backend in pool.backends if backend.drain]
+    yield from _takeover_notes(pool)
+    draining = [backend.name for backend in pool.own if backend.drain]
     if draining:
         yield f"{name} drains {_some(draining)}"
+
+
+def _takeover_notes(pool: Pool) -> Iterator[str]:
+    if pool.backup is not None and len(pool.own) == len(pool.backends):
+        yield f'pool "{pool.name}" gains no server by its backup "{pool.backup}"'
+    if pool.zones is Zones.EVEN:
+        yield _zones(pool)
+
+
+def _zones(pool: Pool) -> str:
+    """What even zones make of weights."""
+    first = min((backend.group for backend in _serving(pool)), default=0)
+    found = zone_shares(pool, first)
+    if len(found) < 2:
+        return f'pool "{pool.name}" has zones: even, but its backends are in one zone: write zone: at each of them'
+    shown = ", ".join(
+        f"{zone or 'without a zone'} {float(100 * share):.3g}%" for zone, share in found.items()
+    )
+    return f'pool "{pool.name}" shares new connections evenly among zones: {shown}'
 
 
 def _serving(pool: Pool) -> list[Backend]:
@@ -89,16 +120,45 @@ def _count_role(switches: Iterable[Switch], role: Role) -> int:
 
 
 def _pool_row(pool: Pool) -> tuple[str, ...]:
-    weight = sum(backend.weight for backend in _serving(pool))
+    weight = sum(backend.weight for backend in _serving(pool) if not backend.home)
+    lent = len(pool.backends) - len(pool.own)
     return (
         pool.name,
-        f"{len(pool.backends)} of {pool.max_backends}",
+        f"{len(pool.own)}{f'+{lent}' if lent else ''} of {pool.max_backends}",
         str(weight),
         f"{pool.slots:,}",
         _health(pool.health),
         _down(pool),
         f"{format_duration(pool.drain_timeout)}, {pool.drain_then}",
     )
+
+
+def _group_rows(pool: Pool) -> list[tuple[str, ...]]:
+    """One row per priority group, for a pool of several; the one writer of a pool has no shares."""
+    groups: dict[int, list[Backend]] = {}
+    for backend in sorted(pool.backends, key=lambda each: each.group):
+        groups.setdefault(backend.group, []).append(backend)
+    if len(groups) < 2 or pool.failover is not None:
+        return []
+    return [
+        (
+            pool.name if rank == 0 else "",
+            f"{group} ({of[0].home})" if of[0].home else str(group),
+            _some([each.name for each in of]),
+            str(sum(each.weight for each in of)),
+            _share(pool, rank),
+        )
+        for rank, (group, of) in enumerate(groups.items())
+    ]
+
+
+def _share(pool: Pool, rank: int) -> str:
+    """Which share of new connections a group of a pool takes."""
+    if rank:
+        return "what the groups before leave"
+    if not pool.spill_below:
+        return "all, unless all of it is down"
+    return f"all, while {100 * pool.spill_below:.3g}% of its weight lives; below, in proportion"
 
 
 def _health(health: HealthCheck | None) -> str:

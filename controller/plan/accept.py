@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from controller.plan.carried import refit
 from controller.plan.ids import Space
-from controller.plan.pool import PoolState, refit
+from controller.plan.pool import PoolState
 from controller.plan.tables import Retained, Tables, own_key, served, shared_key
 from controller.spec.types import Intent, Listener, Pool, Vip
 

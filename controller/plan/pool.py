@@ -12,7 +12,7 @@ reach another one. A listener that leaves such a pool drains as others do, for a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from controller import maglev
-from controller.health.panic import effective
+from controller.plan import groups
 from controller.plan import rehash as rehashes
 from controller.plan import tracking as tracks
 from controller.plan.ids import IdAllocator, Space
@@ -326,23 +326,21 @@ def _serving(
     members: tuple[PoolMember, ...], rules: Origin
 ) -> tuple[tuple[maglev.WeightedBackend, ...], bool]:
     """Who serves, and whether health is ignored for that."""
-    able = [m for m in members if not m.removed and not m.backend.drain and m.backend.weight > 0]
+    named = {m.backend.name: m for m in members if not m.removed}
     if rules.pool.failover is not None:
-        return _table(m for m in able if m.backend.name == rules.writer), False
-    health = rules.health
-    up = {m.backend.name: health[m.backend.name].up if m.backend.name in health else True for m in able}
-    groups = sorted({m.backend.group for m in able})
-    # A group without a living backend gives way to the next; panic is a matter of the group that serves.
-    living = [g for g in groups if any(up[m.backend.name] for m in able if m.backend.group == g)]
-    serves = [m for m in able if m.backend.group in (living or groups)[:1]]
-    usable, panicked = effective(
-        {m.backend.name: up[m.backend.name] for m in serves}, rules.pool.panic_threshold
-    )
-    return _table(m for m in serves if m.backend.name in usable), panicked
+        able = (m.backend for m in named.values() if not m.backend.drain)
+        return _table(named, {real.name: real.weight for real in able if real.name == rules.writer}), False
+    up = {name: verdict.up for name, verdict in rules.health.items()}
+    found = groups.serving((m.backend for m in named.values()), up, rules.pool)
+    return _table(named, found.weights), found.panicked
 
 
-def _table(members: Iterable[PoolMember]) -> tuple[maglev.WeightedBackend, ...]:
-    return tuple(sorted(maglev.WeightedBackend(m.backend.name, m.id, m.backend.weight) for m in members))
+def _table(
+    members: Mapping[str, PoolMember], weights: Mapping[str, int]
+) -> tuple[maglev.WeightedBackend, ...]:
+    """What the table is built from; ``weights``: by name, those of 0 serve nobody."""
+    able = ((members[name], weight) for name, weight in weights.items() if weight)
+    return tuple(sorted(maglev.WeightedBackend(m.backend.name, m.id, weight) for m, weight in able))
 
 
 def _rebuild(
@@ -400,31 +398,3 @@ def _end_windows(state: PoolState, gone: set[int], now: float) -> PoolState:
     if not alive.all():
         state = replace(state, watched=state.watched[alive], watched_until=state.watched_until[alive])
     return state
-
-
-def refit(state: PoolState, pool: str, origin: str) -> PoolState:
-    """The same history as the beginning of another pool's: its members are ``origin``'s, and will drain.
-
-    The table keeps its size: what is remembered names slots of that many.
-    """
-    members = tuple(m if m.origin else replace(m, origin=origin) for m in state.members)
-    return replace(state, name=pool, members=members, fates={})
-
-
-def shifted(state: PoolState, seconds: float) -> PoolState:
-    """The same with all times later by ``seconds``."""
-    if not seconds:
-        return state
-    later = tuple(
-        m if m.draining_since is None else replace(m, draining_since=m.draining_since + seconds)
-        for m in state.members
-    )
-    return replace(
-        state,
-        members=later,
-        until=np.where(state.before != 0, state.until + seconds, 0.0),
-        watched_until=state.watched_until + seconds,
-        tracking=state.tracking.later(seconds),
-        rehash=None if state.rehash is None else state.rehash.later(seconds),
-        calm_since=state.calm_since + seconds,
-    )

@@ -17,8 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from controller.plan import turns
+from controller.plan.carried import shifted
 from controller.plan.ids import IdAllocator
-from controller.plan.pool import Health, PoolState, shifted
+from controller.plan.pool import Health, PoolState
 from controller.plan.turns import Turn
 from controller.spec.types import Intent, Listener, Pool, Vip
 

@@ -10,10 +10,11 @@
 One register (``KEY``) names the leader. Times are those of ``leasetimes``: only rates of clocks matter. While all
 clocks keep to them and nothing else deletes the register, no two controllers lead at one moment.
 
-This is for liveness, and so that controllers do not alternate. It is no fence, and nothing depends on it being one:
-where two act as leaders all the same, the store refuses the batches of the one that read it first (``Guard.head``),
-and switches refuse the older term. So a leader whose authority has lapsed because the store does not answer goes on:
-it serves its switches with what was stored, can store nothing new, and ends once the store shows another leader. A
+This is for liveness, and so that controllers do not alternate. Where two act as leaders all the same, the store
+refuses the batches of the one that read it first (``Guard.head``), and switches refuse the older term. So a leader
+whose authority has lapsed because the store does not answer goes on: it serves its switches with what was stored, can
+store nothing new, and ends once the store shows another leader. One thing does depend on it: what switches answer for
+VIPs that several sites may own ends with this authority, for a switch that is cut off refuses nothing. A
 standby counts only time in which the store answers it, so that a leader that lives is first after an outage.
 """
 

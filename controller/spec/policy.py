@@ -1,4 +1,4 @@
-"""What a pool does with connections and backends when something ends: grace times, and who serves alone."""
+"""What a pool does with connections and backends: grace times when something ends, who serves, and who serves alone."""
 
 from __future__ import annotations
 
@@ -27,6 +27,15 @@ class OnDown:
 TCP_ON_DOWN = OnDown(10.0, Then.MOVE)
 """A false verdict does not kill living connections at once."""
 UDP_ON_DOWN = OnDown(0.0, Then.MOVE)
+
+
+class Zones(StrEnum):
+    """How the backends of a priority group share new connections."""
+
+    WEIGHTS = "weights"
+    """By their weights, wherever they are."""
+    EVEN = "even"
+    """Each availability zone takes as much as any other, its backends by their weights."""
 
 
 class Failback(StrEnum):

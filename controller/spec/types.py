@@ -10,16 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+from controller.spec.addresses import Address as Address
+from controller.spec.addresses import Network as Network
+from controller.spec.addresses import Subnet as Subnet
+from controller.spec.guard import UNGUARDED
+from controller.spec.guard import Guard as Guard
+from controller.spec.guard import PrefixRate as PrefixRate
 from controller.spec.health import HealthCheck
 from controller.spec.kinds import KINDS, Kind
 from controller.spec.moves import USUAL, Moves
-from controller.spec.policy import TCP_ON_DOWN, UDP_ON_DOWN, Failover, OnDown, Then
+from controller.spec.policy import TCP_ON_DOWN, UDP_ON_DOWN, Failover, OnDown, Then, Zones
 from controller.spec.spread import PoolSpread
-
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 
 
 class Role(StrEnum):
@@ -58,16 +60,6 @@ class Affinity(StrEnum):
     """The 5-tuple."""
     SOURCE = "source"
     """(source address, VIP)."""
-
-
-@dataclass(frozen=True)
-class Subnet:
-    """A layer-2 segment that this site's lb switches reach without a router."""
-
-    name: str
-    """Shown in messages."""
-    prefixes: tuple[Network, ...]
-    """Addresses of the segment."""
 
 
 @dataclass(frozen=True)
@@ -227,9 +219,13 @@ class Backend:
     weight: int = 1
     """Share of new connections, relative to the other backends; 0 drains."""
     group: int = 0
-    """Priority group: the lowest one with a living backend serves."""
+    """Priority group: the lowest one serves, later ones take what it cannot (``spill_below`` of the pool)."""
     drain: bool = False
     """Whether new connections stop and established ones stay for ``drain_timeout``."""
+    zone: str | None = None
+    """Availability zone, by any name; backends without one are in one of their own (``zones`` of the pool)."""
+    home: str = ""
+    """The pool that names it, if it is here as a member of the pool's ``backup``; empty: this pool does."""
 
     def address(self, version: int) -> Address | None:
         """The address of IP ``version`` (4 or 6), if it has one."""
@@ -264,9 +260,17 @@ class Pool:
     transition: float = 120.0
     """The window in which a moving slot holds both backends; at most ``memory_timeout``."""
     panic_threshold: float = 0.5
-    """Health is ignored when more than this share of the backends is down; 1.0: never."""
+    """Health is ignored when more than this share of the backends is down, in every priority group; 1.0: never."""
+    spill_below: float = 0.5
+    """A priority group takes all new connections while at least this share of its weight lives. Below, it takes its
+    living share over this, and later groups the rest. 0%: they take nothing before all of it is down."""
+    backup: str | None = None
+    """A pool whose backends are later priority groups of this one, and behind them those of its own ``backup``."""
+    zones: Zones = Zones.WEIGHTS
+    """How backends of a group share new connections. ``even``: each zone takes the same, as long as ``spill_below`` of
+    its weight lives, and below it in proportion; its backends by their weights. ``weights``: all by their weights."""
     failover: Failover | None = None
-    """One writer; None: all backends of a priority group serve."""
+    """One writer; None: all living backends of a priority group serve."""
     spread: PoolSpread = PoolSpread.HASH
     """From what the slots of TCP connections are taken. ``hash``: from the hash that the switches' datapaths compute
     where all lb switches are Open vSwitch and hash alike, else from the hash of their kind. ``bits``: from bits of the
@@ -274,31 +278,15 @@ class Pool:
     ``evenkeel rehash``."""
 
     @property
+    def own(self) -> tuple[Backend, ...]:
+        """Those of its backends that are no ``backup``'s."""
+        return tuple(real for real in self.backends if not real.home)
+
+    @property
     def slots(self) -> int:
         """M: the smallest power of two >= 100 x max_backends, 256 to 65,536."""
         wanted = max(256, 100 * self.max_backends)
         return 1 << (wanted - 1).bit_length()
-
-
-@dataclass(frozen=True)
-class PrefixRate:
-    """New connections per second allowed from one source prefix."""
-
-    prefix: Network
-    """Source addresses; the longest matching prefix counts."""
-    rate: int
-    """Bare SYNs per second on each lb switch, with a burst of one second."""
-
-
-@dataclass(frozen=True)
-class Guard:
-    """Rates of new connections (packets per second)."""
-
-    rate: int | None = None
-    """Packets per second on each lb switch, with a burst of one second: bare SYNs, and packets that neither a pin nor
-    the memory knows. None: unmetered."""
-    prefixes: tuple[PrefixRate, ...] = ()
-    """Rates by source prefix; not for UDP."""
 
 
 @dataclass(frozen=True)
@@ -318,7 +306,7 @@ class Listener:
     """Port of the servers; ``dr`` and ``tun`` cannot change it."""
     affinity: Affinity = Affinity.CONNECTION
     """What is hashed and remembered: the 5-tuple, or (source address, VIP)."""
-    guard: Guard = Guard()
+    guard: Guard = UNGUARDED
     """Limits on new connections."""
     accept_loss: bool = False
     """Edits of this listener may break its established connections."""

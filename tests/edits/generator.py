@@ -7,7 +7,9 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from random import Random
 
-from controller.spec.policy import Then
+from controller.model.backups import with_backups
+from controller.spec.health import HealthCheck
+from controller.spec.policy import Then, Zones
 from controller.spec.types import (
     Affinity,
     Backend,
@@ -258,6 +260,14 @@ def _merged(random: Random, intent: Intent) -> Intent | None:
     return replace(intent, pools=tuple(p for p in intent.pools if p is not gone), vips=vips)
 
 
+def _backed(random: Random, intent: Intent) -> Intent:
+    """A pool has another one as its backup, or none any more."""
+    chosen = random.choice(intent.pools)
+    backup = random.choice((None, *(pool.name for pool in intent.pools if pool is not chosen)))
+    made = replace(chosen, backup=backup, health=HealthCheck() if backup else chosen.health)
+    return replace(intent, pools=tuple(made if pool is chosen else pool for pool in intent.pools))
+
+
 EDITS: dict[str, Edit] = {
     "weight": _backend_edit(lambda r, b: replace(b, weight=r.choice((0, 1, 2, 5)))),
     "drain": _backend_edit(lambda r, b: replace(b, drain=not b.drain)),
@@ -282,3 +292,17 @@ EDITS: dict[str, Edit] = {
     "pool split": _split,
     "pools merged": _merged,
 }
+BACKUPS: dict[str, Edit] = {
+    "spill_below": _pool_edit(lambda r, p: replace(p, spill_below=r.choice((0.0, 0.5, 1.0)))),
+    "backup": _backed,
+    "zone": _backend_edit(lambda r, b: replace(b, zone=r.choice((None, "a", "b")))),
+    "zones": _pool_edit(lambda r, p: replace(p, zones=r.choice(tuple(Zones)))),
+}
+"""Edits of what takes over, and of what lies where."""
+
+
+def as_read(intent: Intent) -> Intent:
+    """The intent as it would be read from its file: with its backups' servers, and without backups that are gone."""
+    names = {pool.name for pool in intent.pools}
+    pools = [replace(p, backup=p.backup if p.backup in names - {p.name} else None) for p in intent.pools]
+    return replace(intent, pools=with_backups(pools))

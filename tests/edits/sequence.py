@@ -6,7 +6,7 @@ from collections import Counter
 from random import Random
 
 from tests.edits.fabric import Fabric, Moved
-from tests.edits.generator import EDITS, beginning
+from tests.edits.generator import BACKUPS, EDITS, as_read, beginning
 from tests.edits.slow import Torn, write_slowly
 
 STEPS = 14
@@ -15,22 +15,32 @@ STEPS = 14
 
 SLOWLY = 0.15
 """Share of edits whose file is written slowly."""
+BACKED = 0.25
+"""Edits of backups for each other edit."""
 
 
-def play(seed: int, steps: int = STEPS, slowly: float = SLOWLY) -> Counter[str]:
+def play(seed: int, steps: int = STEPS, slowly: float = SLOWLY, backed: float = BACKED) -> Counter[str]:
     """Play one sequence; how often what was done. Raises Moved and Torn with the seed and everything that was done.
 
-    ``slowly``: 0: the sequence is the one that the seed stood for before files were written slowly.
+    ``slowly``, ``backed``: 0: the sequence is the one that the seed stood for before files were written slowly, and
+    before there were backups.
     """
-    random, writer = Random(seed), Random(f"writer {seed}")
+    random, writer, backer = Random(seed), Random(f"writer {seed}"), Random(f"backer {seed}")
     fabric = Fabric(random, beginning(random))
     done: Counter[str] = Counter()
     try:
         fabric.open(12)
         for _ in range(steps):
             name = random.choice(list(EDITS))
+            if backer.random() < backed:
+                change = backer.choice(list(BACKUPS))
+                changed = BACKUPS[change](backer, fabric.intent)
+                if changed is not None:
+                    done[change] += 1
+                    fabric.edit(change, as_read(changed))
             new = EDITS[name](random, fabric.intent)
             if new is not None:
+                new = as_read(new)
                 done[name] += 1
                 if writer.random() < slowly:
                     done += write_slowly(writer, fabric, name, new)

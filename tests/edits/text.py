@@ -48,8 +48,14 @@ def _pool(pool: Pool) -> Iterator[str]:
         yield f"  {key}: {getattr(pool, key):g}s"
     yield f"  drain_then: {pool.drain_then}"
     yield f"  panic_threshold: {pool.panic_threshold}"
-    yield "  backends:" if pool.backends else "  backends: []"
-    for backend in pool.backends:
+    yield f"  spill_below: {pool.spill_below}"
+    yield f"  zones: {pool.zones}"
+    if pool.health is not None:
+        yield "  health: {}"
+    if pool.backup is not None:
+        yield f"  backup: {pool.backup}"
+    yield "  backends:" if pool.own else "  backends: []"
+    for backend in pool.own:
         yield from _backend(backend)
 
 
@@ -60,6 +66,8 @@ def _backend(backend: Backend) -> Iterator[str]:
     yield f"    weight: {backend.weight}"
     yield f"    group: {backend.group}"
     yield f"    drain: {str(backend.drain).lower()}"
+    if backend.zone is not None:
+        yield f"    zone: {backend.zone}"
 
 
 def _vip(vip: Vip) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from controller.app.assembly import App
+from controller.app.assembly import App, Lead
 from controller.core.journal import Journal
 from controller.core.switchtask import SwitchTask
 from controller.model.load import load_text
@@ -108,11 +108,16 @@ class Whole(NamedTuple):
 
 
 def whole(
-    file: IntentFile, store: MemoryStore | None = None, clock: SetClock | None = None, *, begun: bool = True
+    file: IntentFile,
+    store: MemoryStore | None = None,
+    clock: SetClock | None = None,
+    *,
+    begun: bool = True,
+    lead: Lead | None = None,
 ) -> Whole:
     """A controller; ``begun``: its first commit is over."""
     said, store, clock = Said(), store or MemoryStore(), clock or SetClock()
-    app = App(file, store, store.loaded(), Journal(said, clock.wall), clock)
+    app = App(file, store, store.loaded(), Journal(said, clock.wall), clock, lead=lead)
     if begun:
         asyncio.run(app.begin())
     return Whole(app, said, store, clock)

@@ -123,6 +123,66 @@ def test_vips_move_and_a_stretch_link_is_cut_and_healed_and_no_connection_breaks
     move(served, WEST, "west", "east")
 
 
+def _with_backup(document: Any) -> None:
+    """The west's servers only take over for the east's."""
+    web = document["pools"][0]
+    far = [one for one in web["backends"] if one["name"].startswith("sw")]
+    web["backends"] = [one for one in web["backends"] if one not in far]
+    web["backup"] = "west"
+    document["pools"].append({"name": "west", "backends": far})
+
+
+def _without_backup(document: Any) -> None:
+    web, west = document["pools"]
+    web["backends"] += west["backends"]
+    del web["backup"], document["pools"][1]
+
+
+def _opened(long: LongConnections, site: str) -> None:
+    """New connections of every mode reach servers of one site."""
+    found = long.open(3, MODES)
+    assert not [one for one in found if one.problem], found
+    assert {one.server[:2] for one in found} == {site}
+
+
+@pytest.mark.parametrize("served", ["ovs"], indirect=True)
+def test_a_sites_servers_die_and_the_other_sites_take_over_and_give_back(served: Balanced) -> None:
+    lab = served.lab
+    with LongConnections(lab, "ce") as east, LongConnections(lab, "cw") as west:
+        for each in (east, west):
+            each.open(4, MODES)
+        served.edit_intent(_with_backup)
+        served.settle()
+        for each in (east, west):
+            each.speak()
+            assert not each.broken()
+            assert "sw" in {one.server[:2] for one in each.all}, "what was open stays where it is"
+            _opened(each, "se")
+        served.mark()
+        for name in ("se1", "se2"):
+            lab.fail(name, link=True)
+        said = served.wait_event("groups", WITHIN, pool="web/tcp", serving=[1])
+        assert said["why"] == "0 of 2 of the weight of group 0 lives; 2 of 2 of the weight of group 1 lives"
+        served.settle()
+        for each in (east, west):
+            _opened(each, "sw")
+        shown = served.wait_status(
+            lambda s: s["pools"]["web/tcp"]["groups"]["1"]["share"] == 1.0, "it is shown"
+        )
+        assert shown["pools"]["web/tcp"]["groups"]["1"]["pool"] == "west"
+        served.mark()
+        for name in ("se1", "se2"):
+            lab.heal(name)
+        served.wait_event("groups", WITHIN, pool="web/tcp", serving=[0])
+        served.settle()
+        for each in (east, west):
+            _opened(each, "se")
+            each.speak([one for one in each.all if one.server.startswith("sw")])
+            assert not each.broken(("se1", "se2")), each.broken()
+    served.edit_intent(_without_backup)
+    served.settle()
+
+
 def test_a_cut_of_one_direction_is_seen_as_a_cut_and_the_other_link_carries(served: Balanced) -> None:
     lab = served.lab
     with Recorder(lab) as wire:

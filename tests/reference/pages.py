@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from controller.core import events
-from controller.core.snapshot import Snapshot
+from controller.core.shown import Snapshot
 from tests.reference import codes, commands, intent
 from tests.reference.records import event_page, record_page
 

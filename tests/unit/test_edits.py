@@ -10,7 +10,7 @@ import pytest
 from controller.model.reload import IntentFile
 from tests.edits import slow
 from tests.edits.fabric import Fabric, Moved
-from tests.edits.generator import EDITS
+from tests.edits.generator import BACKUPS, EDITS
 from tests.edits.sequence import play
 from tests.edits.slow import Torn
 
@@ -21,7 +21,7 @@ def test_no_connection_moves_whatever_an_operator_does() -> None:
     done: Counter[str] = Counter()
     for seed in range(900_000, 900_000 + SEQUENCES):
         done += play(seed)
-    assert set(EDITS) <= set(done), "every kind of edit was made"
+    assert {*EDITS, *BACKUPS} <= set(done), "every kind of edit was made"
     assert min(done["restart"], done["death"], done["refused"], done["judged"]) > 0
     assert min(done["half a file not read"], done["half a file refused"]) > 0
 
@@ -45,7 +45,7 @@ def test_a_planner_that_forgets_a_listeners_past_is_found_out() -> None:
 @pytest.mark.parametrize("seed", [1386])
 def test_what_once_moved_a_connection_moves_none(seed: int) -> None:
     """1386: a listener's own state was given up for a pool's that had drained the same server for longer."""
-    play(seed, slowly=0)
+    play(seed, slowly=0, backed=0)
 
 
 def test_a_reader_that_does_not_wait_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

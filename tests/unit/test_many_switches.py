@@ -16,7 +16,7 @@ from controller.core import announce
 from controller.core.announce import Announcer
 from controller.core.cells import Cell
 from controller.core.fleet import Fleet
-from controller.core.snapshot import Snapshot
+from controller.core.shown import Snapshot
 from controller.core.state import Links
 from controller.core.switchtask import SwitchTask
 from controller.core.targets import Targets

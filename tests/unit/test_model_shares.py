@@ -60,6 +60,19 @@ def test_a_share_that_rounds_to_zero_is_found_in_its_group(wanted: Pool, names: 
     assert [backend.name for backend in without_slots(wanted)] == names
 
 
+def test_even_zones_are_shown_with_what_their_weights_come_to() -> None:
+    text = (
+        (DATA / "base.yaml")
+        .read_text()
+        .replace("    drain_then: keep\n", "    drain_then: keep\n    zones: even\n", 1)
+    )
+    one = 'pool "web" has zones: even, but its backends are in one zone: write zone: at each of them'
+    assert one in notes(load_text(text, "f"))
+    text = text.replace("weight: 2, drain: false}", "weight: 2, zone: z1}")
+    even = 'pool "web" shares new connections evenly among zones: z1 50%, without a zone 50%'
+    assert even in notes(load_text(text, "f"))
+
+
 def test_check_says_that_a_weight_gives_no_slot() -> None:
     text = (DATA / "base.yaml").read_text().replace("weight: 2", "weight: 65535")
     assert (

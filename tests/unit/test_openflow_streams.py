@@ -40,6 +40,8 @@ def test_the_kernel_gives_a_stream_up_that_acknowledges_nothing() -> None:
         finally:
             hub.close()
 
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname()) as stream:
-            asyncio.run(body(stream))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as stream,
+    ):
+        asyncio.run(body(stream))

@@ -36,6 +36,7 @@ from controller.spec.types import (
 )
 from flows.tables import MOST_GUARDS, MOST_VIPS
 from tests.fakes.core import intent_file, play, text, until, whole
+from tests.fakes.stores import MemoryStore
 
 NOW = 1000.0
 
@@ -183,6 +184,45 @@ def test_a_change_that_needs_too_many_leaves_all_as_it_was(
     (first, refused), (second, _) = (row for row in said.pairs() if row[0].startswith("intent"))
     assert (first, second) == ("intent_refused", "intent_accepted")
     assert "ids for backends: 1 new ones are needed and 0 are free" in str(refused["errors"])
+
+
+class Lead:
+    """Leadership that lasts."""
+
+    name = "one"
+    until = float("inf")
+
+    def claim(self) -> None:
+        """There is nothing to claim."""
+
+
+def test_the_stored_intent_stays_in_force_where_the_file_of_a_new_leader_differs(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be older. An operator's word puts it in force, as an edit does."""
+    monkeypatch.setattr(intents_module, "POLL", 0.01)
+    watched = IntentFile(file, quiet=0.05)
+    watched.poll()
+    store = MemoryStore()
+    first = whole(watched, store, lead=Lead())
+    assert "intent_accepted" in first.said.names(), "nothing was stored"
+    file.write_text(file.read_text().replace("s3", "s9"))
+    other = IntentFile(file)
+    other.poll()
+    again = whole(other, store, lead=Lead())
+    assert again.app.state.intent.value == first.app.state.intent.value
+    (kept,) = again.said.of("intent_kept")
+    assert again.app.intents.errors == (f"{file}: {kept['why']}",)
+    assert whole(watched, store, lead=Lead()).said.of("intent_kept") == [], "it is the same"
+    app = again.app
+
+    async def body() -> None:
+        app.reload.set()
+        await until(lambda: "intent_accepted" in again.said.names(), "it is accepted")
+        assert app.intents.errors == ()
+        assert app.state.intent.value != first.app.state.intent.value
+
+    play(body, lambda: intents_module.follow_file(other, app.intents, app.journal, app.reload))
 
 
 def test_a_controller_does_not_start_with_an_intent_that_needs_too_many(

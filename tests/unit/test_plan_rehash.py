@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from controller.plan import history, rehash, spreads, tracking
-from controller.plan.pool import PoolState, shifted
+from controller.plan.carried import shifted
+from controller.plan.pool import PoolState
 from controller.plan.progress import acknowledged, advance, deadline
 from controller.plan.rehash import Rehash
 from controller.plan.spreads import Answers, RehashRefused, alike, unlike

@@ -117,6 +117,26 @@ def test_a_store_that_cannot_be_written_is_said_first(
     assert out.startswith("nothing can be stored, so nothing changes: /x/e.db: disk is full")
 
 
+def test_priority_groups_and_what_lives_of_them_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now: Any = shown(time.time())
+    now["pools"]["web/tcp"]["groups"] = {
+        "0": {"pool": "web", "weight": 4, "living": 1, "share": 0.5},
+        "1": {"pool": "far", "weight": 2, "living": 2, "share": 0.5},
+        "2": {"pool": "sorry", "weight": 1, "living": 1, "share": 0.0},
+    }
+    now["pools"]["web/tcp"]["backends"]["s1"]["zone"] = "hall2"
+    (tmp_path / "status.json").write_text(json.dumps(now))
+    assert status(tmp_path / "evenkeel.db", json_out=False) == 0
+    out = capsys.readouterr().out
+    assert (
+        "web/tcp: group 0 of web takes 50% (1 of 4 of its weight lives), group 1 of far takes 50% (2 of 2 of its "
+        "weight lives), group 2 of sorry stands by (1 of 1 of its weight lives)"
+    ) in out
+    assert "s1 in hall2" in out
+
+
 def test_the_one_writer_and_who_waits_for_a_command_are_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

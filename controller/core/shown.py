@@ -1,0 +1,217 @@
+"""What the controller shows of itself, as typed data: ``status.json`` is a ``Snapshot``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from controller.core.fences import FenceStatus
+from controller.core.hello import LinkStatus
+from controller.plan.standby import GroupStatus
+
+
+@dataclass(frozen=True)
+class SwitchStatus:
+    """One switch of the intent, or one that is leaving it."""
+
+    connected: bool
+    """Its control stream is up."""
+    admitted: bool
+    """lb switches: edges may use it."""
+    synced: bool
+    """It holds what it should."""
+    push: str
+    """``waiting`` for the present P4 program, its ``turn`` to get it, or empty."""
+    leaving: bool = False
+    """The intent no longer names it: it is emptied."""
+    entries: int = 0
+    """Flows or table entries, but for slots."""
+    repairs: int = 0
+    """Audits that found entries other than written, and repaired them."""
+    writes: int = 0
+    """Times that something was written."""
+    unsent: int = 0
+    """Packets dropped because the switch took them too slowly."""
+    conflicts: tuple[str, ...] = ()
+    """Places that we want and other programs hold."""
+    drops: Mapping[str, int] | None = None
+    """P4: packets dropped, by reason."""
+    problem: str = ""
+    """What is wrong with it, in words."""
+    links: Mapping[str, LinkStatus] | None = None
+    """P4: its cables to other P4 switches, by port number."""
+    fence: Mapping[str, FenceStatus] | None = None
+    """An edge's fences that this controller has an end of, by the interface of that end; null: it has no fence."""
+
+
+@dataclass(frozen=True)
+class BackendStatus:
+    """A backend that is, or was, in a pool."""
+
+    id: int
+    """Its number on switches."""
+    weight: int
+    """As the intent has it."""
+    slots: int
+    """Slots that name it."""
+    state: str
+    """``normal``, ``drain``, ``move``, ``reset``, or ``removed``."""
+    up: bool | None
+    """The verdict; null: not probed, or no result yet."""
+    reason: str
+    """Why the verdict is so."""
+    since: float | None
+    """Seconds since the verdict changed; null: there is none."""
+    group: int = 0
+    """Its priority group; those of a ``backup`` follow the pool's own."""
+    zone: str | None = None
+    """Its availability zone; null: it names none."""
+
+
+@dataclass(frozen=True)
+class PoolStatus:
+    """One pool and protocol, or a listener's own table while it differs from its pool's."""
+
+    backends: Mapping[str, BackendStatus]
+    """By name."""
+    revision: int
+    """Grows with every change of the table."""
+    slots: int
+    """Slots of the table."""
+    spread: str
+    """From what the slot of a TCP connection is taken: ``own`` (the hash of the kind of switch), ``datapath`` (that of
+    Open vSwitch's datapaths) or ``bits``; empty: not decided before an lb switch has told its hash."""
+    rehash: str
+    """What a rehash of the pool waits for; empty: none is under way."""
+    rehash_in: float | None
+    """Seconds until it takes the slots otherwise, if nothing else happens; null: none is, or that depends on
+    ``rehash``."""
+    moving: int
+    """Slots in transition."""
+    tracked: int
+    """Slots that moved less than ``memory_timeout`` ago, counted from when every lb switch knew (TCP): their
+    connections are remembered, those of others are not."""
+    settles_in: float | None
+    """Seconds until no slot is tracked, if nothing else happens; null: that depends on ``settles_after``."""
+    settles_after: str
+    """What tracked slots wait for; empty: none is tracked."""
+    watched: int
+    """(backend, slot) pairs whose connections are reported and pinned."""
+    panicked: bool
+    """Health is ignored: too much of the pool is down."""
+    without_slots: tuple[str, ...] = ()
+    """Serving backends whose share of the table rounds to nothing."""
+    groups: Mapping[str, GroupStatus] = field(default_factory=dict)
+    """Its priority groups, by number, the first one first; empty: it has one, or ``failover``."""
+    writer: str | None = None
+    """With ``failover``: the one backend that serves; null: all drain, or the pool has no ``failover``."""
+    waits_for_command: str | None = None
+    """With ``failback: manual``: a backend that lives and is preferred to the writer, and takes over with
+    ``evenkeel failback``."""
+
+
+@dataclass(frozen=True)
+class ListenerStatus:
+    """One listener."""
+
+    pool: str
+    """Key of the pool's status."""
+    draining: bool
+    """The intent no longer names it: it takes nothing new, and keeps its connections for ``drain_timeout``."""
+    backends: Mapping[str, Mapping[str, int]]
+    """``packets`` and ``bytes`` by backend, summed over lb switches."""
+
+
+@dataclass(frozen=True)
+class VipStatus:
+    """Who answers for a VIP."""
+
+    owner: str | None
+    """The site; null: none, while it moves."""
+    belongs: str
+    """The site where it should be; empty: none can have it."""
+    why: str
+    """In words."""
+
+
+@dataclass(frozen=True)
+class SiteStatus:
+    """A site as an owner of VIPs, as this controller sees it."""
+
+    fit: bool
+    """It can serve: VIPs may move there, and stay."""
+    conditions: Mapping[str, str]
+    """What it needs, by name, as it is; those that fail begin with ``NOT MET``."""
+    fit_for: float | None
+    """Seconds since it has been fit without a break; null: it is not."""
+    unsynced: int
+    """Pins that not every connected lb switch of the site holds yet."""
+    drained: bool
+    """An operator took it out of service."""
+
+
+@dataclass(frozen=True)
+class AtRisk:
+    """What would be lost if the worst happened now."""
+
+    moving_slots: Mapping[str, int]
+    """By pool: slots that moved within ``transition``."""
+    tracked_slots: Mapping[str, int]
+    """By pool: slots that another lb switch would decide otherwise for what it does not remember. Connections on them
+    are lost with their lb switch if they are not pinned: younger than ``transition``, or silent since they were."""
+    pins_refused: int
+    """Connections that found the book of pins full."""
+    memory_short: tuple[str, ...]
+    """lb switches whose conntrack timeouts could not be set."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything worth knowing at a glance."""
+
+    at: float
+    """Unix seconds."""
+    term: int
+    """Claims switches; grows with every controller that takes them over."""
+    revision: int
+    """Of the last commit: the change id of events."""
+    store: str
+    """Why the store cannot be written; empty: it can."""
+    intent_errors: tuple[str, ...]
+    """Why the last proposal was refused; the one before it is in force."""
+    switches: Mapping[str, SwitchStatus]
+    """By name."""
+    strangers: tuple[str, ...]
+    """Datapath ids that are connected and that the intent does not name."""
+    pools: Mapping[str, PoolStatus]
+    """By key: pool/protocol, or "listener pool/protocol" for a listener's own."""
+    vips: Mapping[str, VipStatus]
+    """By name."""
+    drained_sites: tuple[str, ...]
+    """Sites that operators took out of service: they own nothing."""
+    sites: Mapping[str, SiteStatus] | None
+    """By name; null: the store is of one machine, so no VIP moves by itself."""
+    listeners: Mapping[str, ListenerStatus]
+    """By name."""
+    pins: int
+    """Connections that are pinned."""
+    unsynced: int
+    """Pins that not every connected lb switch holds yet."""
+    at_risk: AtRisk
+    """What would be lost if the worst happened now."""
+    guard: Mapping[str, int]
+    """Packets dropped by each guard, ``listener`` or ``listener prefix``."""
+    reports: Mapping[str, int]
+    """What switches reported, by kind."""
+    hellos: Mapping[str, int]
+    """Hellos between P4 switches."""
+    probes_pending: int
+    """Backends whose first probe is still to come."""
+    probe_problems: tuple[str, ...]
+    """Why some probes cannot be asked: their verdicts stand still."""
+    events_dropped: int
+    """Events that the log's reader was too slow for."""
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values, keys as named here."""
+        return asdict(self)
