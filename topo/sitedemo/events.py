@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from controller.core.presence import DISCOVERY_WAIT
 from topo.model import SwitchKind
 
 
@@ -117,7 +116,7 @@ SCALES = (
 )
 TAKEOVER_MS = 4500.0
 """From the end of a leading controller until another one has given all edges authority, less what these have left."""
-DISCOVERY_MS = 1000.0 * DISCOVERY_WAIT
+DISCOVERY_MS = 9000.0
 """For so long a controller that has just begun to lead waits for switches that it has not heard of."""
 ASKED = 200.0
 """Milliseconds between two requests of a client to one listener, or two questions to an owner, and what a busy machine
