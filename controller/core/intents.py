@@ -71,8 +71,10 @@ class Intents:
         """
         assert file.intent is not None, "an intent file is read before a controller is made of it"
         now = self._intent.value
-        if not now.switches or self._adapted(file.intent) == now:
+        if not now.switches or self._adapted(file.intent) == self._adapted(now):
             return False
+        if self._adapted(now) != now:  # it was stored by a controller that shared its store with none
+            self.propose(now)
         self.errors = (f"{file.path}: {DIFFERS}",)
         self._journal.event("intent_kept", file=str(file.path), why=DIFFERS)
         return True

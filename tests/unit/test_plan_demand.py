@@ -12,6 +12,7 @@ from controller.cli import codes
 from controller.cli import run as cli
 from controller.cli.stores import Where
 from controller.core import intents as intents_module
+from controller.core.authority import leased
 from controller.model.load import load_intent
 from controller.model.reload import IntentFile
 from controller.plan import ids as ids_module
@@ -223,6 +224,17 @@ def test_the_stored_intent_stays_in_force_where_the_file_of_a_new_leader_differs
         assert app.state.intent.value != first.app.state.intent.value
 
     play(body, lambda: intents_module.follow_file(other, app.intents, app.journal, app.reload))
+
+
+def test_an_intent_that_was_stored_by_a_controller_alone_is_kept_as_a_leader_can_carry_it_out(
+    tmp_path: Path,
+) -> None:
+    store = MemoryStore()
+    alone = whole(intent_file(tmp_path / "old.yaml", "two-site-small"), store).app.state.intent.value
+    assert {vip.authority for vip in alone.vips} == {Vip.authority}
+    led = whole(intent_file(tmp_path / "new.yaml", "pair"), store, lead=Lead())
+    assert led.said.of("intent_kept")
+    assert led.app.state.intent.value == leased(alone) != alone
 
 
 def test_a_controller_does_not_start_with_an_intent_that_needs_too_many(
