@@ -264,3 +264,4 @@ def repeat_soon(lab: Lab, node: str) -> None:
     after as long as a site was away."""
     with lab.namespace(node), suppress(OSError):
         netns.sysctl("net/ipv4/tcp_rto_max_ms", str(LONGEST_WAIT_MS))
+        netns.sysctl("net/ipv4/tcp_retries2", str(int(2000 * ECHO_TIMEOUT / LONGEST_WAIT_MS)))
