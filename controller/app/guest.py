@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 import threading
 from concurrent.futures import Future
@@ -27,6 +28,7 @@ from controller.app.assembly import App, open_file
 from controller.clock import Clock, SystemClock
 from controller.core.control import socket_beside
 from controller.core.journal import Journal, QueuedSink
+from controller.core.recorder import recorded
 from controller.sites.store import SqliteStore
 from controller.southbound.openflow.connection import Hub, OpenFlowApp
 
@@ -68,7 +70,11 @@ class Guest(OpenFlowApp):
             closing(SqliteStore(self._state)) as store,
             closing(QueuedSink(sys.stdout, wall=clock.wall)) as sink,
         ):
-            asyncio.run(self._run(store, Journal(sink, clock.wall), clock))
+            asyncio.run(self._recorded(store, Journal(sink, clock.wall), clock))
+
+    async def _recorded(self, store: SqliteStore, journal: Journal, clock: Clock) -> None:
+        async with recorded(store.log, socket.gethostname(), clock, journal):
+            await self._run(store, journal, clock)
 
     async def _run(self, store: SqliteStore, journal: Journal, clock: Clock) -> None:
         app = App(self._file, store, await store.load(), journal, clock)

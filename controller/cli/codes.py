@@ -69,6 +69,32 @@ class Asked(IntEnum):
     """Accepted, but not stored yet: it takes effect when the state file can be written again."""
 
 
+class Timeline(IntEnum):
+    """``evenkeel timeline``"""
+
+    SHOWN = 0
+    """Events were printed."""
+    NOTHING = 1
+    """The log holds none that were asked for."""
+    BAD_INPUT = 2
+    """The store cannot be read, or an option makes no sense."""
+
+
+class Drill(IntEnum):
+    """``evenkeel drill``"""
+
+    DONE = 0
+    """The VIP moved there and back."""
+    FAILED = 1
+    """Refused, or it did not move there or back in time; the order does not stand any more."""
+    NO_ANSWER = 2
+    """No controller serves with this state file, or an option makes no sense."""
+    LEFT = 3
+    """The order could not be withdrawn: the VIP stays there until ``evenkeel move VIP``."""
+    INTERRUPTED = 4
+    """By a signal; the order was withdrawn."""
+
+
 class Registered(IntEnum):
     """A command that is not installed
 
@@ -79,5 +105,5 @@ class Registered(IntEnum):
     """Its part is not installed; the missing module was printed."""
 
 
-COMMANDS: tuple[type[IntEnum], ...] = (Check, Decide, Run, Status, Asked, Registered)
+COMMANDS: tuple[type[IntEnum], ...] = (Check, Decide, Run, Status, Asked, Timeline, Drill, Registered)
 """In the order of the reference."""

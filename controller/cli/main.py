@@ -175,6 +175,75 @@ def move(
     raise typer.Exit(order(state, vip, site))
 
 
+@app.command()
+def timeline(
+    state: State = Path("evenkeel.db"),
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="etcd://HOST:PORT,.../PREFIX",
+            help="The store of the controllers, if it is in etcd.",
+            show_default="the file of --state",
+        ),
+    ] = None,
+    store_ca: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Who signs the certificates of etcd's members.")
+    ] = None,
+    store_cert: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Our certificate; its common name is etcd's user.")
+    ] = None,
+    store_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="Nothing older, such as 90s, 10m, 2h or 1d.", show_default="all"),
+    ] = None,
+    vip: Annotated[str, typer.Option(metavar="NAME", help="Of VIPs, this one alone.")] = "",
+    switch: Annotated[str, typer.Option(metavar="NAME", help="Of switches, this one alone.")] = "",
+    json_out: Annotated[bool, typer.Option("--json", help="Print one JSON object an event.")] = False,
+) -> None:
+    """Show what happened, and why, as all controllers on a store kept it; none has to run."""
+    from controller.cli.stores import Where
+    from controller.cli.timeline import Asked
+    from controller.cli.timeline import timeline as show
+
+    where = Where(state, store, store_ca, store_cert, store_key)
+    raise typer.Exit(show(where, Asked(since, vip, switch, json_out)))
+
+
+@app.command()
+def drill(
+    vip: Annotated[str, typer.Argument(metavar="VIP", help="A VIP; all VIPs of its MAC move.")],
+    site: Annotated[str, typer.Argument(metavar="SITE", help="Another one of its owners.")],
+    stay: Annotated[str, typer.Option(metavar="SPAN", help="How long it stays there.")] = "10s",
+    within: Annotated[
+        str, typer.Option(metavar="SPAN", help="How long each of both moves may take.")
+    ] = "60s",
+    state: State = Path("evenkeel.db"),
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="etcd://HOST:PORT,.../PREFIX",
+            help="The store of the controller, if it is in etcd: the report is read there.",
+            show_default="the file of --state",
+        ),
+    ] = None,
+    store_ca: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Who signs the certificates of etcd's members.")
+    ] = None,
+    store_cert: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Our certificate; its common name is etcd's user.")
+    ] = None,
+    store_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
+) -> None:
+    """Move VIP to SITE, and back after a while, also when interrupted; print its timeline."""
+    from controller.cli.drill import Spans
+    from controller.cli.drill import drill as try_it
+    from controller.cli.stores import Where
+
+    where = Where(state, store, store_ca, store_cert, store_key)
+    raise typer.Exit(try_it(where, vip, site, Spans(stay, within)))
+
+
 sites = typer.Typer(add_completion=False, no_args_is_help=True)
 app.add_typer(sites, name="site", help="Take a site out of service for maintenance, and back.")
 

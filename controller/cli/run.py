@@ -20,6 +20,7 @@ from controller.clock import Clock, SystemClock
 from controller.core.control import socket_beside
 from controller.core.journal import Journal, QueuedSink
 from controller.core.leadership import Deposed, Leadership
+from controller.core.recorder import recorded
 from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
 from controller.sites.base import GuardFailed, Store, StoreError
@@ -110,7 +111,10 @@ class _Program:
             loop.add_signal_handler(number, task.cancel)
         loop.add_signal_handler(signal.SIGHUP, lambda: None)  # who does not serve yet reads the file anyway
         try:
-            async with chosen.opened() as store:
+            async with (
+                chosen.opened() as store,
+                recorded(store.log, chosen.shown, self.clock, self.journal),
+            ):
                 if chosen.name is None:
                     await self._alone(store)
                 else:

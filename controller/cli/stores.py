@@ -1,4 +1,4 @@
-"""Which store ``evenkeel run`` uses, by its options."""
+"""Which store ``evenkeel run`` uses, and ``evenkeel timeline`` reads, by their options."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.sites.base import Store, StoreError
+from controller.sites.base import Loaded, Store, StoreError
 from controller.sites.etcd.address import Address, parse, read_tls
 from controller.sites.lock import lock
-from controller.sites.store import SqliteStore
+from controller.sites.store import SqliteStore, read_log
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,35 @@ class Chosen:
         finally:
             await store.close()
 
+    @property
+    def shown(self) -> str:
+        """What the timeline calls this controller."""
+        return socket.gethostname() if self.name is None else self.name
+
     def close(self) -> None:
         """Let another controller have it."""
         if self._sqlite is not None:
             self._sqlite.close()
         else:
             os.close(self._lock)
+
+
+async def log_of(where: Where) -> Loaded:
+    """The log of a store, whether controllers run on it or not. Raises StoreError."""
+    tls = read_tls(where.ca, where.cert, where.key)
+    if where.url is None:
+        if tls is not None:
+            raise StoreError("--store-ca, --store-cert and --store-key are for etcd: give --store too")
+        return read_log(where.state)
+    from controller.sites.etcd.client import Client
+    from controller.sites.etcd.store import EtcdStore
+
+    address = parse(where.url, tls)
+    store = EtcdStore(Client(address), address.prefix)
+    try:
+        return await store.log.load()
+    finally:
+        await store.close()
 
 
 def _name(where: Where) -> str:

@@ -1,28 +1,14 @@
 """The journal's events: every name with its meaning and its fields. The reference is generated from this, and a test
-compares it with what the code writes.
+compares it with what the code writes. Those with a ``line`` are of the timeline too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
-
-class Field(NamedTuple):
-    """A key of an event."""
-
-    name: str
-    type: object
-    """Its Python type: str, int, float, bool, a list of one of them, or one of them or None."""
-    meaning: str
-
-
-class Event(NamedTuple):
-    """A kind of event."""
-
-    meaning: str
-    fields: tuple[Field, ...] = ()
-
+from controller.core.eventtypes import ERROR, WHY, Event, Field, Line
+from controller.core.switchevents import FENCES, P4, SWITCHES
+from controller.sites.causes import Cause
 
 HEAD = (
     Field("t", float, "Seconds of the monotonic clock: what durations are computed from."),
@@ -30,40 +16,13 @@ HEAD = (
     Field(
         "change",
         int,
-        "Revision of the last commit to the store before the event. Missing in `events_dropped`, which the log itself "
-        "writes.",
+        "Revision of the store that the event belongs to: of the last commit before it, of the plan in `converged`, of "
+        "the register in events about leadership. Missing in `events_dropped`, which the log itself writes.",
     ),
     Field("event", str, "The name."),
+    Field("cause", str, "Why, in one word of a closed list; in events of the timeline only."),
 )
 """Fields of every event."""
-
-_SWITCH = Field("switch", str, "Name of the switch.")
-_WHY = Field("why", str, "The reason, in words.")
-_ERROR = Field("error", str, "What went wrong, in words.")
-_PINS = Field(
-    "pins",
-    int | None,
-    "Pins that it was read to hold; null if its program keeps them in another way, so that they cannot be read.",
-)
-_FULLNAT = Field(
-    "fullnat",
-    list[str],
-    "fullnat listeners: their connections that come to another lb switch now end. Missing if there are none.",
-)
-_FENCE = (
-    Field("switch", str, "The edge."),
-    Field("interface", str, "The controller's end of the fence."),
-)
-_LINK = (
-    Field("switch", str, "The switch that receives."),
-    Field("port", int, "Its port."),
-    Field("to", str, "The switch at the other end."),
-    Field(
-        "missed",
-        int | None,
-        "Hellos in a row that did not arrive; null at an Open vSwitch, which says itself that its port is not live.",
-    ),
-)
 
 PROGRAM: Mapping[str, Event] = {
     "started": Event(
@@ -76,8 +35,12 @@ PROGRAM: Mapping[str, Event] = {
             ),
             Field("term", int, "The term with which switches are claimed; it grows with every start."),
         ),
+        line=Line("serves switches, term {term}", Cause.STARTED),
     ),
-    "stopped": Event("The controller ends because of a signal."),
+    "stopped": Event(
+        "The controller ends because of a signal.",
+        line=Line("ends", Cause.SIGNAL),
+    ),
     "failure": Event(
         "A defect in the controller. It goes on; please report it.",
         (
@@ -89,19 +52,35 @@ PROGRAM: Mapping[str, Event] = {
             Field("file", str, "The file concerned, if one is."),
             Field("command", str, "The command concerned, if one is."),
         ),
+        line=Line("a defect: {error}[ at {place}][, in {part}][, switch {switch}]", Cause.DEFECT),
     ),
     "events_dropped": Event(
         "Standard output took no lines for a while, and events were lost.",
         (Field("count", int, "Events lost since the start."),),
     ),
+    "timeline_failed": Event(
+        "Events could not be added to the timeline in the store. It goes on without that; up to 1,000 wait, and it is "
+        "tried again every 2 s.",
+        (ERROR,),
+    ),
+    "timeline_recovered": Event(
+        "Events are added to the timeline again.",
+        (Field("lost", int, "Events that it misses, since more than 1,000 waited."),),
+        line=Line("the timeline can be written again[, {lost} events are missing]", Cause.STORE),
+    ),
     "store_failed": Event(
         "The store cannot be written. Nothing changes on switches until it can; tried again every 0.5 s.",
-        (_ERROR,),
+        (ERROR,),
+        line=Line("the store cannot be written: {error}", Cause.STORE),
     ),
-    "store_recovered": Event("The store can be written again, and all that has changed meanwhile is stored."),
+    "store_recovered": Event(
+        "The store can be written again, and all that has changed meanwhile is stored.",
+        line=Line("the store can be written again", Cause.STORE),
+    ),
     "store_taken": Event(
         "Another controller has written to the same store. This one ends, with code 4; switches keep what they hold.",
-        (_ERROR,),
+        (ERROR,),
+        line=Line("another controller wrote to the store: {error}", Cause.DEPOSED),
     ),
 }
 
@@ -109,6 +88,7 @@ LEADING: Mapping[str, Event] = {
     "standby": Event(
         "Another controller leads: this one serves nothing, and waits. Also when it waits for yet another one.",
         (Field("controller", str, "This one."), Field("leader", str, "The one that leads.")),
+        line=Line("stands by: {leader} leads", Cause.LED),
     ),
     "leads": Event(
         "This controller leads, and begins to serve; or its leadership, which had lapsed, stands again.",
@@ -116,17 +96,23 @@ LEADING: Mapping[str, Event] = {
             Field("controller", str, "This one."),
             Field("after", str | None, "The one that was silent for too long; null: none led."),
         ),
+        line=Line("leads[, {after} was silent for too long]", Cause.CLAIMED_FREE),
     ),
     "leadership_lapsed": Event(
         "The leadership of this controller could not be renewed in time, so another one may claim it. It goes on with "
         "what was stored, until the store says who leads.",
-        (_WHY,),
+        (WHY,),
+        line=Line("its leadership could not be renewed: {why}", Cause.LAPSED),
     ),
     "leadership_lost": Event(
         "Another controller leads in the place of this one, which ends, with code 4. Switches keep what they hold.",
         (Field("leader", str, "The one that leads."),),
+        line=Line("ends: {leader} leads in its place", Cause.DEPOSED),
     ),
-    "leadership_released": Event("This controller has ended its leadership: the next one begins at once."),
+    "leadership_released": Event(
+        "This controller has ended its leadership: the next one begins at once.",
+        line=Line("gives leadership up", Cause.RELEASED),
+    ),
 }
 
 SERVICE: Mapping[str, Event] = {
@@ -134,8 +120,13 @@ SERVICE: Mapping[str, Event] = {
         "The controller stood still (stopped, suspended, held up): `keep_for` of servers that are down begins again "
         "with the next probe that fails.",
         (Field("seconds", float, "For how long."),),
+        line=Line("stood still for {seconds} s", Cause.PAUSE),
     ),
-    "probing_problem": Event("Probing is disturbed: verdicts stand still.", (_WHY,)),
+    "probing_problem": Event(
+        "Probing is disturbed: verdicts stand still.",
+        (WHY,),
+        line=Line("probing is disturbed: {why}", Cause.PROBE),
+    ),
     "writer": Event(
         "Another backend is the one writer of a pool with `failover`.",
         (
@@ -143,6 +134,7 @@ SERVICE: Mapping[str, Event] = {
             Field("backend", str | None, "The writer; null: none."),
             Field("former", str | None, "The one before; null: none."),
         ),
+        line=Line("{pool}: [the writer is {backend}][, before it {former}]", Cause.VERDICT, decided=True),
     ),
     "command": Event(
         "A command came over the control socket, and was answered.",
@@ -157,16 +149,18 @@ SERVICE: Mapping[str, Event] = {
     ),
     "control_failed": Event(
         "The control socket could not be made; the controller goes on without it.",
-        (Field("file", str, "The socket."), _ERROR),
+        (Field("file", str, "The socket."), ERROR),
     ),
     "intent_accepted": Event(
         "The intent changed.",
         (Field("pools", int, "Pools that it has."), Field("vips", int, "VIPs that it has.")),
+        line=Line("intent accepted: {vips} VIPs, {pools} pools", Cause.INTENT, decided=True),
     ),
     "intent_refused": Event(
         "The file is not accepted, and the last good intent stays in force: it has errors, would break connections or "
         "remove everything, or needs more ids than are free.",
         (Field("errors", list[str], "Each reason, with what would be right."),),
+        line=Line("intent refused: {errors}", Cause.INTENT),
     ),
     "verdict": Event(
         "A backend went up or down.",
@@ -176,6 +170,7 @@ SERVICE: Mapping[str, Event] = {
             Field("up", bool, "Whether it is up now."),
             Field("reason", str, "What the last probe found."),
         ),
+        line=Line("{pool}: {backend} {up:up|down}[, {reason}]", Cause.PROBE, decided=True),
     ),
     "table": Event(
         "A pool has a new table.",
@@ -186,9 +181,16 @@ SERVICE: Mapping[str, Event] = {
                 "Pool and protocol, such as `web/tcp`; after the listener, if the table is its own.",
             ),
             Field("revision", int, "Counts the tables of this pool."),
+            Field("moved", int, "Slots that another backend serves than before."),
             Field("moving", int, "Slots in transition."),
             Field("serving", int, "Backends that have slots."),
             Field("panicked", bool, "Whether so many backends are down that health is ignored."),
+        ),
+        line=Line(
+            "{pool}: table {revision}, {moved} slots moved, {serving} backends serve[, {moving} slots in transition]"
+            "{panicked:, health is ignored|}",
+            Cause.TIME,
+            decided=True,
         ),
     ),
     "groups": Event(
@@ -202,13 +204,16 @@ SERVICE: Mapping[str, Event] = {
             Field("former", list[int], "Those that did before."),
             Field("why", str, "What lives of them, in words."),
         ),
+        line=Line(
+            "{pool}: [served by groups {serving}][, before by {former}]: {why}", Cause.VERDICT, decided=True
+        ),
     ),
     "pool_size_kept": Event(
         "`max_backends` asks for another number of slots; the pool keeps the one that it has.",
         (
             Field("pool", str, "Pool and protocol."),
             Field("slots", int, "Slots that it keeps."),
-            _WHY,
+            WHY,
         ),
     ),
     "spread_kept": Event(
@@ -222,6 +227,7 @@ SERVICE: Mapping[str, Event] = {
     "rehash_begun": Event(
         "All connections of a pool are pinned, so that its slots can be taken otherwise.",
         (Field("pool", str, "Pool and protocol."), Field("spread", str, "From what slots are taken now.")),
+        line=Line("{pool}: rehash begun, slots by {spread}", Cause.OPERATOR, decided=True),
     ),
     "rehash_ended": Event(
         "The slots of a pool are taken otherwise, or the rehash was cancelled.",
@@ -234,17 +240,22 @@ SERVICE: Mapping[str, Event] = {
                 "From what they were taken; the same: it was cancelled, or nothing was to change.",
             ),
         ),
+        line=Line("{pool}: rehash ended, slots by {spread}, before by {former}", Cause.TIME, decided=True),
     ),
     "listener_drains": Event(
         "A listener was removed. It accepts nothing new, and its connections stay for `drain_timeout`.",
         (Field("listener", str, "The listener, such as `shop/tcp/80`."),),
+        line=Line("{listener} drains", Cause.INTENT, decided=True),
     ),
     "listener_returned": Event(
-        "A listener that drained is in the intent again.", (Field("listener", str, "The listener."),)
+        "A listener that drained is in the intent again.",
+        (Field("listener", str, "The listener."),),
+        line=Line("{listener} is back", Cause.INTENT, decided=True),
     ),
     "listener_gone": Event(
         "A removed listener has drained: it is removed from the switches.",
         (Field("listener", str, "The listener."),),
+        line=Line("{listener} has drained", Cause.TIME, decided=True),
     ),
     "ordered": Event(
         "An operator moved VIPs, or withdrew that.",
@@ -252,36 +263,52 @@ SERVICE: Mapping[str, Event] = {
             Field("vips", list[str], "All VIPs of the group."),
             Field("site", str | None, "Where they are to be owned; null: where the intent has them."),
         ),
+        line=Line("ordered: {vips}[ at {site}]", Cause.OPERATOR, decided=True),
     ),
     "site_drained": Event(
         "An operator drained a site: it owns nothing until it is undrained.",
         (Field("site", str, "The site."),),
+        line=Line("site {site} drained", Cause.OPERATOR, decided=True),
     ),
-    "site_undrained": Event("An operator ended that.", (Field("site", str, "The site."),)),
+    "site_undrained": Event(
+        "An operator ended that.",
+        (Field("site", str, "The site."),),
+        line=Line("site {site} undrained", Cause.OPERATOR, decided=True),
+    ),
     "claimed_without_store": Event(
         "An operator confirmed that no other controller leads: VIPs of several owners are answered for without the "
         "store.",
         (Field("why", str, "Why the store does not answer."),),
+        line=Line("answers without the store by an operator's word[: {why}]", Cause.FORCED),
     ),
-    "claim_ended": Event("The store answers again: leadership is by its register as before."),
+    "claim_ended": Event(
+        "The store answers again: leadership is by its register as before.",
+        line=Line("leads by the store again", Cause.FORCE_ENDED),
+    ),
     "intent_kept": Event(
         "This controller begins to lead, and its file is not the stored intent, which stays in force.",
         (Field("file", str, "The file."), Field("why", str, "What is so, and what to do.")),
+        line=Line("the stored intent stays in force, not {file}: {why}", Cause.INTENT),
     ),
     "site_unfit": Event(
         "A site cannot serve VIPs: those that it owns move to other sites of their `owners`, if these are fit.",
         (Field("site", str, "The site."), Field("why", str, "What it lacks.")),
+        line=Line("site {site} cannot serve: {why}", Cause.SWITCHES),
     ),
-    "site_fit": Event("A site can serve VIPs again.", (Field("site", str, "The site."),)),
+    "site_fit": Event(
+        "A site can serve VIPs again.",
+        (Field("site", str, "The site."),),
+        line=Line("site {site} can serve", Cause.SWITCHES),
+    ),
     "vip_moves": Event(
         "A VIP belongs to another site: its former owner's switches are made silent first.",
         (
             Field("vip", str, "The VIP."),
             Field("site", str, "Its new home; empty: no site can have it."),
             Field("former", str, "The site that owned it."),
-            Field("cause", str, "Why, in a word: those of `controller/sites/causes.py`."),
-            Field("why", str, "The same with the values that decide."),
+            Field("why", str, "The cause, with the values that decide."),
         ),
+        line=Line("VIP {vip}: moves from {former}[ to {site}][, {why}]", Cause.HOME, decided=True),
     ),
     "vip_moved": Event(
         "A VIP has a new owner, whose edges begin to answer and announce it.",
@@ -291,6 +318,12 @@ SERVICE: Mapping[str, Event] = {
             Field("former", str, "The site that owned it before."),
             Field("unowned_ms", float, "Milliseconds for which no site owned it."),
         ),
+        line=Line(
+            "VIP {vip}: owned by {site}[, before by {former}], unowned for {unowned_ms} ms",
+            Cause.SILENT,
+            decided=True,
+            adds_up=True,
+        ),
     ),
     "memory_turned": Event(
         "A VIP's memory on Open vSwitch has a new generation.",
@@ -298,178 +331,6 @@ SERVICE: Mapping[str, Event] = {
             Field("vip", str, "The VIP."),
             Field("generation", int, "How many there were before; it grows by one."),
         ),
-    ),
-}
-
-SWITCHES: Mapping[str, Event] = {
-    "switch_up": Event("A control stream began.", (_SWITCH,)),
-    "switch_down": Event("A control stream ended.", (_SWITCH,)),
-    "synced": Event("The switch holds everything that it should.", (_SWITCH,)),
-    "admitted": Event("Edges use this lb switch from now on.", (_SWITCH, _FULLNAT)),
-    "withdrawn": Event(
-        "Edges leave this lb switch out until it is admitted again.", (_SWITCH, _WHY, _FULLNAT)
-    ),
-    "hash_differs": Event(
-        "The datapath of an lb switch hashes otherwise than it should, or did not answer: new pools do not go by it, "
-        "and where one does, edges do not use the switch, unless they do already and it is only silent.",
-        (_SWITCH, _WHY),
-    ),
-    "held": Event("An lb switch is synced, and is admitted once that can do no harm.", (_SWITCH, _WHY)),
-    "links_down": Event(
-        "Links of an lb switch to connected switches did not come up in time; it is admitted without them.",
-        (_SWITCH, Field("waited", float, "Seconds waited.")),
-    ),
-    "links_shut": Event(
-        "The links of an lb switch to edges could not be opened over its OVSDB, so edges do not use it; tried again "
-        "every second.",
-        (_SWITCH, _ERROR),
-    ),
-    "converged": Event(
-        "A write ended, and the switch acknowledged it.",
-        (
-            _SWITCH,
-            Field("added", int, "Entries added."),
-            Field("modified", int, "Entries modified."),
-            Field("deleted", int, "Entries deleted."),
-            Field("ms", float, "Milliseconds until the acknowledgement."),
-        ),
-    ),
-    "repaired": Event(
-        "The audit found entries that are not as they were written, and writes them again.",
-        (
-            _SWITCH,
-            Field("missing", int, "Entries that were missing."),
-            Field("modified", int, "Entries that were altered."),
-            Field("unexpected", int, "Entries of ours that should not be there."),
-            Field("what", list[str], "Some of them."),
-        ),
-    ),
-    "conflict": Event(
-        "Flows of others have the same match and priority as ours in the entry table; theirs stay.",
-        (_SWITCH, Field("count", int, "How many."), Field("first", str, "One of them.")),
-    ),
-    "timeouts_set": Event(
-        "Conntrack timeouts were set over OVSDB.",
-        (_SWITCH, Field("zones", int, "Zones that had another timeout.")),
-    ),
-    "memory_short": Event("Conntrack timeouts could not be set over OVSDB.", (_SWITCH, _ERROR, _WHY)),
-    "small_fragments_dropped": Event(
-        "The conntrack of an lb switch drops small fragments.",
-        (
-            _SWITCH,
-            Field("version", int, "The IP version, 4 or 6."),
-            _WHY,
-            Field("remedy", str, "What to run on the switch."),
-        ),
-    ),
-    "switch_error": Event(
-        "A switch refused something or did not answer in time. It is read and tried again.", (_SWITCH, _ERROR)
-    ),
-    "refused": Event(
-        "A switch refused a message whose answer is not awaited.",
-        (Field("switch", str, "The stream."), Field("what", str, "The message and the switch's reason.")),
-    ),
-    "switch_leaves": Event(
-        "The intent no longer names a connected switch: it is emptied once no other switch sends to it.",
-        (_SWITCH,),
-    ),
-    "switch_emptied": Event(
-        "A switch that the intent no longer names holds no entries of ours any more; its stream is ended.",
-        (_SWITCH,),
-    ),
-    "switch_twice": Event(
-        "Two switches with the same id take turns, or one switch connects again and again.",
-        (_SWITCH, Field("id", str, "The id, hexadecimal."), _WHY),
-    ),
-    "stranger": Event(
-        "A switch connected that is not in the intent. Nothing is written to it.",
-        (
-            Field("id", str, "Its datapath id, hexadecimal."),
-            Field("address", str, "Where it connected from."),
-            _WHY,
-        ),
-    ),
-}
-
-FENCES: Mapping[str, Event] = {
-    "fence_claimed": Event(
-        "The controller claims its authority at an edge by BFD: the edge answers for VIPs from now on.",
-        _FENCE,
-    ),
-    "fence_silent": Event(
-        "The controller claims no authority at an edge any more: the edge does not answer for VIPs, unless another "
-        "controller of the site claims it.",
-        (*_FENCE, _WHY),
-    ),
-    "fence_unwatched": Event("BFD could not be set at the fence of an edge over OVSDB.", (_SWITCH, _WHY)),
-    "fence_open": Event(
-        "A port of an edge's fence is live although the controller claims no authority there: the edge does not run "
-        "BFD on it, and answers until a hard timeout ends that.",
-        (*_FENCE, Field("port", int, "Its OpenFlow number.")),
-    ),
-    "fence_problem": Event("There is no speaker for fences; another one is started.", (_WHY,)),
-}
-
-P4: Mapping[str, Event] = {
-    "unreachable": Event(
-        "A P4 switch could not be connected, for another reason than before; tried again.", (_SWITCH, _WHY)
-    ),
-    "backup": Event(
-        "A P4 switch has another primary controller.",
-        (
-            _SWITCH,
-            Field(
-                "primary",
-                int | None,
-                "Term of that controller; null: there is none now, and the switch is claimed again with a greater "
-                "term than any that it has seen.",
-            ),
-        ),
-    ),
-    "link_down": Event(
-        "Hellos between two P4 switches get lost: one event for each end. Or a port of an Open vSwitch lb switch "
-        "towards servers is not live (link or BFD down). Edges leave out an lb switch that does not reach all servers.",
-        _LINK,
-    ),
-    "link_up": Event(
-        "Hellos between two P4 switches arrive again: one event for each end. Or such a port of an Open vSwitch has "
-        "been live again for a second.",
-        _LINK,
-    ),
-    "link_miswired": Event(
-        "A hello arrived where the intent has no such cable.",
-        (
-            Field("switch", str, "The switch that it arrived at."),
-            Field("port", int, "The port that it arrived at."),
-            Field("sender", str, "The switch that sent it."),
-            Field("sender_port", int, "The port that it was sent from."),
-        ),
-    ),
-    "pipeline_differs": Event(
-        "A P4 switch runs another program. It serves with what it holds until its turn.",
-        (_SWITCH, Field("cookie", str, "Of its program, hexadecimal; 0: it has none."), _PINS),
-    ),
-    "push_granted": Event(
-        "The turn of a P4 switch: it is emptied and gets the program.",
-        (
-            _SWITCH,
-            Field("late", list[str], "Neighbours that may still send to it."),
-            Field("unsynced", int, "Pins that not every lb switch holds yet."),
-            Field("moving", int, "Slots in transition."),
-        ),
-    ),
-    "pushed": Event(
-        "A P4 switch holds everything again, under the new program.",
-        (_SWITCH, Field("seconds", float, "Seconds since its turn began.")),
-    ),
-    "push_given_up": Event(
-        "A P4 switch was not synced or admitted in time, or refused the program. The next one has its turn.",
-        (_SWITCH, _WHY),
-    ),
-    "push_held": Event(
-        "The roll waits: the last switch that serves is not emptied while another one is not synced under the new "
-        "program.",
-        (_WHY,),
     ),
 }
 

@@ -32,6 +32,7 @@ from controller.plan import spreads
 from controller.plan.duty import PlanInput
 from controller.plan.tables import Tables
 from controller.sites.base import GuardFailed, StoreError
+from controller.sites.causes import Cause
 from controller.southbound.driver import Hashes
 from controller.southbound.openflow.events import PacketIn
 from controller.spec.spread import Spread
@@ -216,7 +217,7 @@ class Hashing:
         if unlike:
             self._journal.event("hash_differs", switch=task.switch.name, why=unlike)
         if self.bars(task.switch.id) and not silent:
-            self._presence.withdraw(task.switch.id, "its datapath hashes otherwise")
+            self._presence.withdraw(task.switch.id, "its datapath hashes otherwise", Cause.HASH)
 
     def _undecided(self, task: SwitchTask) -> bool:
         """Whether the plan lacks pools that a switch serves."""

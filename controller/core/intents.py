@@ -93,12 +93,12 @@ class Intents:
             self._journal.event("intent_refused", errors=why)
             return why
         change = Change(old, new)
+        self._journal.event("intent_accepted", pools=len(new.pools), vips=len(new.vips))
         self._intent.set(new)
         self._pools.take(tables)
         self._intent.wake()
         self.errors = ()
         self.on_change(change)
-        self._journal.event("intent_accepted", pools=len(new.pools), vips=len(new.vips))
         return []
 
 

@@ -9,7 +9,11 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, NamedTuple, Protocol
+
+from controller.core.events import EVENTS
+from controller.core.eventtypes import Line
+from controller.sites.causes import Cause
 
 BACKLOG = 10_000
 """Events that wait for a slow reader; further ones are dropped and counted."""
@@ -25,6 +29,49 @@ class Sink(Protocol):
         ...
 
 
+class Said(NamedTuple):
+    """An event of the timeline, as it was written."""
+
+    line: Line
+    t: float
+    at: float
+    change: int
+    known: int
+    event: str
+    cause: Cause
+    fields: Mapping[str, object]
+
+
+class Keeper(Protocol):
+    """Who keeps the timeline."""
+
+    def keep(self, said: Said, /) -> None:
+        """Take one event. Never blocks, never raises."""
+        ...
+
+    def mark(self) -> int:
+        """A batch is made now: what was decided until now is in it."""
+        ...
+
+    def stored(self, mark: int, revision: int) -> None:
+        """The batch of a mark is stored, or there was nothing to store."""
+        ...
+
+
+class _Nothing:
+    """Keeps nothing."""
+
+    def keep(self, said: Said, /) -> None:
+        """Forget it."""
+
+    def mark(self) -> int:
+        """One is as good as another."""
+        return 0
+
+    def stored(self, mark: int, revision: int) -> None:
+        """Forget it."""
+
+
 class Journal:
     """Writes events to a sink. ``t`` is CLOCK_MONOTONIC in seconds, ``at`` Unix time, ``change`` the last commit."""
 
@@ -33,6 +80,10 @@ class Journal:
         self._wall = wall
         self.change: Callable[[], int] = lambda: 0
         """The revision of the last commit; set by the one who assembles."""
+        self.known: Callable[[], int] = lambda: 0
+        """The newest revision of the store that is known, if that is another one; set by whoever watches it."""
+        self.keeper: Keeper = _Nothing()
+        """Handed what is of the timeline; set by the one who assembles."""
 
     def failure(self, error: BaseException, **fields: object) -> None:
         """Write an unexpected error with the place where it arose."""
@@ -40,9 +91,24 @@ class Journal:
         place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
         self.event("failure", error=f"{type(error).__name__}: {error}", place=place, **fields)
 
-    def event(self, name: str, **fields: object) -> None:
-        """Write one event; never blocks, never raises."""
-        self.sink.write(_line(self._wall(), {"change": self.change(), "event": name, **fields}))
+    def event(
+        self, name: str, cause: Cause | None = None, change: int | None = None, /, **fields: object
+    ) -> None:
+        """Write one event; never blocks, never raises.
+
+        ``cause``: None: the usual one of this event. ``change``: the revision that it belongs to; None: that of the
+        last commit.
+        """
+        t, at = round(time.monotonic(), 6), round(self._wall(), 3)
+        change = self.change() if change is None else change
+        head: dict[str, object] = {"change": change, "event": name}
+        line = EVENTS[name].line if name in EVENTS else None
+        if line is not None:
+            cause = line.cause if cause is None else cause
+            head["cause"] = cause
+        self.sink.write(_line(t, at, {**head, **fields}))
+        if line is not None and cause is not None and cause not in line.leaves_out:
+            self.keeper.keep(Said(line, t, at, change, self.known(), name, cause, fields))
 
 
 class QueuedSink:
@@ -108,9 +174,10 @@ class QueuedSink:
 
     def _say(self) -> None:
         count = self.dropped
-        if self._out(_line(self._wall(), {"event": "events_dropped", "count": count})):
+        t, at = round(time.monotonic(), 6), round(self._wall(), 3)
+        if self._out(_line(t, at, {"event": "events_dropped", "count": count})):
             self._said = count
 
 
-def _line(wall: float, fields: Mapping[str, object]) -> str:
-    return json.dumps({"t": round(time.monotonic(), 6), "at": round(wall, 3), **fields}, default=str) + "\n"
+def _line(t: float, at: float, fields: Mapping[str, object]) -> str:
+    return json.dumps({"t": t, "at": at, **fields}, default=str) + "\n"

@@ -13,6 +13,7 @@ from controller.clock import Clock
 from controller.core.journal import Journal
 from controller.sites import leading
 from controller.sites.base import Change, Guard, GuardFailed, Loaded, Space, Stored, StoreError
+from controller.sites.causes import Cause
 from controller.sites.leading import KEY, TIMES, Leader, Look, Put
 from controller.sites.leasetimes import LeaseTimes
 
@@ -43,6 +44,7 @@ class Leadership:
         """``name``: what others call this controller."""
         self._registers, self._clock, self._journal, self._times = registers, clock, journal, times
         self._view = leading.born(name, secrets.token_hex(8))
+        journal.known = lambda: 0 if self._view.seen is None else self._view.seen.revision
         self._news = asyncio.Event()
         self._won = asyncio.Event()
         self._leads = False
@@ -116,11 +118,11 @@ class Leadership:
             async with asyncio.timeout(RELEASE):
                 while (revision := leading.released(self._view)) is not None:
                     try:
-                        await self._registers.commit({KEY: None}, Guard(keys={KEY: revision}), RELEASE)
+                        gone = await self._registers.commit({KEY: None}, Guard(keys={KEY: revision}), RELEASE)
                     except GuardFailed as error:  # a put was under way
                         self._refused(error)
                     else:
-                        self._journal.event("leadership_released")
+                        self._journal.event("leadership_released", None, gone)
                         return
 
     async def _rest(self) -> None:
@@ -193,20 +195,30 @@ class Leadership:
     def _say(self) -> None:
         """What became of leadership. Raises Deposed."""
         view = self._view
+        change = None if view.seen is None else view.seen.revision
         if view.lost is not None:
-            self._journal.event("leadership_lost", leader=view.lost.name)
+            self._journal.event("leadership_lost", None, change, leader=view.lost.name)
             raise Deposed(f"{view.lost.name} leads in the place of this controller ({view.name})")
         leads = leading.leads(view, self._clock.now())
         if leads and self._confirmed:
             self._confirmed = False
             self._journal.event("claim_ended")
         if leads and not self._leads:
-            self._journal.event("leads", controller=view.name, after=self._after)
+            self._journal.event("leads", self._cause(), change, controller=view.name, after=self._after)
             self._after = None
             self._won.set()
         elif self._leads and not leads:
-            self._journal.event("leadership_lapsed", why=self.problem or "this process stood still")
+            why = self.problem or "this process stood still"
+            self._journal.event("leadership_lapsed", None, change, why=why)
         elif view.leader is not None and not view.holds and view.leader.life != self._shown:
             self._shown = view.leader.life
-            self._journal.event("standby", controller=view.name, leader=view.leader.name)
+            self._journal.event("standby", None, change, controller=view.name, leader=view.leader.name)
         self._leads = leads
+
+    def _cause(self) -> Cause:
+        """Why this one leads."""
+        if self._won.is_set():
+            return Cause.RESUMED
+        if self._after is not None:
+            return Cause.CLAIMED_SILENT
+        return Cause.CLAIMED_RELEASED if self._shown else Cause.CLAIMED_FREE

@@ -21,16 +21,18 @@ class Ordering:
         """Own a group at a site, or (None) where the intent has it; its VIPs. ``name``: its MAC, or one of its VIPs."""
         now, intent = self._orders.value, self._intent.value
         made, group = rules.home(now, intent, name) if site is None else rules.moved(now, intent, name, site)
+        self._journal.event("ordered", vips=list(group.vips), site=site)  # before what comes of it
         self._orders.put(made)
-        self._journal.event("ordered", vips=list(group.vips), site=site)
         return group.vips
 
     def drain(self, site: str) -> None:
         """A site owns nothing from now on: its groups go to the next sites of their lists."""
-        self._orders.put(rules.drained(self._orders.value, self._intent.value, site))
+        made = rules.drained(self._orders.value, self._intent.value, site)
         self._journal.event("site_drained", site=site)
+        self._orders.put(made)
 
     def undrain(self, site: str) -> None:
         """A site owns again what is at home there."""
-        self._orders.put(rules.undrained(self._orders.value, self._intent.value, site))
+        made = rules.undrained(self._orders.value, self._intent.value, site)
         self._journal.event("site_undrained", site=site)
+        self._orders.put(made)

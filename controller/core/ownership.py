@@ -18,6 +18,7 @@ from controller.core.journal import Journal
 from controller.core.placing import Placing
 from controller.plan.duty import PlanInput
 from controller.plan.tables import Tables, served
+from controller.sites.causes import Cause
 from controller.sites.groups import MacGroup, mac_groups
 from controller.sites.placement import Decision
 from controller.spec.types import Intent, Vip
@@ -117,7 +118,9 @@ class Ownership:
             to = self._owners.value.get(name)
             if to is not None:
                 ms = round(1000 * (now - one.since), 1)
-                self._journal.event("vip_moved", vip=name, site=to, former=one.site, unowned_ms=ms)
+                lapsed = one.until is not None and now >= one.until
+                cause = Cause.LAPSED if lapsed else Cause.SILENT
+                self._journal.event("vip_moved", cause, vip=name, site=to, former=one.site, unowned_ms=ms)
 
     def _silent(self, name: str, one: _Leaving) -> bool:
         vips = served(self._intent.value, self._tables.value).vips
@@ -154,9 +157,7 @@ class Ownership:
     def _leave(self, vip: Vip, owner: str, to: Decision) -> None:
         """A site gives a VIP up."""
         self._leaving[vip.name] = _Leaving(owner, self._clock.now(), self._revision())
-        self._journal.event(
-            "vip_moves", vip=vip.name, site=to.site, former=owner, cause=to.cause.value, why=to.text
-        )
+        self._journal.event("vip_moves", to.cause, vip=vip.name, site=to.site, former=owner, why=to.text)
 
     def _taken(self) -> None:
         """A commit: what it took away is not renewed from now on."""

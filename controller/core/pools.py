@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from controller.clock import Clock
@@ -25,6 +26,7 @@ from controller.plan.rehash import Rehash, waits
 from controller.plan.standby import group_statuses, has_several, serving_groups, why
 from controller.plan.tables import Tables, Verdicts
 from controller.plan.writer import HandoverRefused
+from controller.sites.causes import Cause
 from controller.spec.spread import Spread
 from controller.spec.types import Intent
 
@@ -81,7 +83,7 @@ class Pools:
         self._group_basis: tuple[object, ...] = ()
         self._kept: dict[str, Spread] = {}
         """By key of states whose intent would give them another spread if they were new: that spread."""
-        verdicts.subscribe(self.step)
+        verdicts.subscribe(partial(self.step, Cause.VERDICT))
         intent.subscribe(self._say_spreads)
         for cell in (absent, dead_links):
             cell.subscribe(self._regroup)
@@ -99,10 +101,10 @@ class Pools:
 
     def take(self, tables: Tables) -> None:
         """Take the tables of an intent that is accepted in the same breath."""
-        self._put(tables)
+        self._put(tables, Cause.INTENT)
 
-    def step(self) -> None:
-        """Bring the tables up to now."""
+    def step(self, cause: Cause = Cause.TIME) -> None:
+        """Bring the tables up to now. ``cause``: what has changed."""
         self.check()
         tables, intent = self._tables.value, self._intent.value
 
@@ -110,11 +112,12 @@ class Pools:
             self._stepped = now
             return self._advanced(tables, intent, now)
 
-        self._put(self._decided(decide))
+        self._put(self._decided(decide), cause)
 
     def _regroup(self) -> None:
         """Switches or links came or went: it is groups of next hops that need ids, pools are as they were."""
-        self._put(self._with_groups(self._tables.value, self._intent.value, self._clock.now()))
+        made = self._with_groups(self._tables.value, self._intent.value, self._clock.now())
+        self._put(made, Cause.SWITCHES)
 
     def hand_over(self, pool: str, backend: str | None) -> str:
         """Make ``backend`` the one writer of a pool, or the most preferred one that lives; its name.
@@ -130,7 +133,7 @@ class Pools:
         health = self._verdicts.value.get(pool, {})
         chosen = writer.handover(known, tables.writers.get(pool), backend, health)
         changed = replace(tables, writers={**tables.writers, pool: chosen})
-        self._put(self._decided(lambda now: self._advanced(changed, intent, now)))
+        self._put(self._decided(lambda now: self._advanced(changed, intent, now)), Cause.OPERATOR)
         return chosen
 
     def rehash(self, pool: str, carry_out: bool) -> list[RehashPlan]:
@@ -144,12 +147,12 @@ class Pools:
         plans = [self._rehash_plan(each) for each in changes]
         if carry_out:
             begun = spreads.begin(tables, changes)
-            self._put(self._decided(lambda now: self._advanced(begun, intent, now)))
+            self._put(self._decided(lambda now: self._advanced(begun, intent, now)), Cause.OPERATOR)
         return plans
 
     def cancel_rehash(self, pool: str) -> None:
         """Leave the slots of a pool as they are. Raises RehashRefused."""
-        self._put(spreads.cancel(self._tables.value, pool))
+        self._put(spreads.cancel(self._tables.value, pool), Cause.OPERATOR)
         self.step()
 
     def _rehash_plan(self, change: spreads.Move) -> RehashPlan:
@@ -176,7 +179,7 @@ class Pools:
         """Step if what switches have changes anything."""
         self._looked = self._clock.now()
         if rules.acknowledged(self._tables.value, self._intent.value, self._looked, self._helds):
-            self.step()
+            self.step(Cause.SWITCHES)
 
     def _decided(self, decide: Callable[[float], Tables]) -> Tables:
         """What is decided now. Windows begin when their tables are there, not when building them began."""
@@ -209,47 +212,50 @@ class Pools:
         self._group_basis = basis
         return made
 
-    def _put(self, tables: Tables) -> None:
+    def _put(self, tables: Tables, cause: Cause) -> None:
         before = self._tables.value
         if not self._tables.put(tables):
             return
         for key, state in tables.pools.items():
             old = before.pools.get(key)
             if old is None or old.revision != state.revision:
-                self._say_table(key, state)
-                self._say_groups(key, old, state)
+                self._say_table(key, old, state, cause)
+                self._say_groups(key, old, state, cause)
             if old is not None and (old.rehash is None) != (state.rehash is None):
-                self._say_rehash(key, old, state)
+                self._say_rehash(key, old, state, cause)
             wanted = self._intent_slots(state.name)
             if wanted is not None and wanted != len(state.now) and (old is None or old.name != state.name):
                 reason = "what is remembered names slots of that many"
                 self._journal.event("pool_size_kept", pool=key, slots=len(state.now), why=reason)
-        self._say_writers(before.writers, tables.writers)
+        self._say_writers(before.writers, tables.writers, cause)
         for name, turn in tables.turns.items():
             if name in before.turns and before.turns[name].number != turn.number:
                 self._journal.event("memory_turned", vip=name, generation=turn.number)
         for name in tables.retained.keys() - before.retained.keys():
-            self._journal.event("listener_drains", listener=name)
+            self._journal.event("listener_drains", cause, listener=name)
         for name in before.retained.keys() - tables.retained.keys():
             returned = name in {item.name for item in self._intent.value.listeners()}
-            self._journal.event("listener_returned" if returned else "listener_gone", listener=name)
+            self._journal.event("listener_returned" if returned else "listener_gone", cause, listener=name)
 
-    def _say_writers(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    def _say_writers(self, before: Mapping[str, str], after: Mapping[str, str], cause: Cause) -> None:
         for pool in sorted(before.keys() | after.keys()):
             if before.get(pool) != after.get(pool):
-                self._journal.event("writer", pool=pool, backend=after.get(pool), former=before.get(pool))
+                now, former = after.get(pool), before.get(pool)
+                self._journal.event("writer", cause, pool=pool, backend=now, former=former)
 
-    def _say_table(self, key: str, state: PoolState) -> None:
+    def _say_table(self, key: str, old: PoolState | None, state: PoolState, cause: Cause) -> None:
         self._journal.event(
             "table",
+            cause,
             pool=key,
             revision=state.revision,
+            moved=state.moved_from(old),
             moving=state.moving,
             serving=len(state.serving),
             panicked=state.panicked,
         )
 
-    def _say_groups(self, key: str, old: PoolState | None, state: PoolState) -> None:
+    def _say_groups(self, key: str, old: PoolState | None, state: PoolState, cause: Cause) -> None:
         """That a pool goes to other priority groups, its backup for one, or returns from them."""
         if old is None:
             return
@@ -258,7 +264,9 @@ class Pools:
         if serving == former or not has_several(state) or pool is None or pool.failover is not None:
             return
         found = group_statuses(state, pool, self._verdicts.value.get(state.name, {}))
-        self._journal.event("groups", pool=key, serving=serving, former=former, why=why(found, serving))
+        self._journal.event(
+            "groups", cause, pool=key, serving=serving, former=former, why=why(found, serving)
+        )
 
     def _say_spreads(self) -> None:
         """What pools in use keep although the intent says otherwise."""
@@ -275,11 +283,12 @@ class Pools:
                 self._journal.event("spread_kept", pool=key, spread=tables.pools[key].spread, asked=after)
         self._kept = kept
 
-    def _say_rehash(self, key: str, old: PoolState, state: PoolState) -> None:
+    def _say_rehash(self, key: str, old: PoolState, state: PoolState, cause: Cause) -> None:
         if state.rehash is not None:
-            self._journal.event("rehash_begun", pool=key, spread=state.spread)
+            self._journal.event("rehash_begun", cause, pool=key, spread=state.spread)
         else:
-            self._journal.event("rehash_ended", pool=key, spread=state.spread, former=old.spread)
+            former = old.spread
+            self._journal.event("rehash_ended", cause, pool=key, spread=state.spread, former=former)
 
     def _intent_slots(self, pool: str) -> int | None:
         return next((p.slots for p in self._intent.value.pools if p.name == pool), None)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from controller.clock import Clock
 from controller.core.cells import Cell, Readable
 from controller.core.journal import Journal
+from controller.sites.causes import Cause
 from controller.spec.types import Intent, Mode, Role, Switch
 
 DISCOVERY_WAIT = 9.0
@@ -48,7 +49,7 @@ class Presence:
         self._discovered = False
         self._synced: set[int] = set()
         self._refused: Counter[int] = Counter()
-        self._owed: dict[int, str] = {}
+        self._owed: dict[int, tuple[str, Cause]] = {}
         """Why a switch is to be withdrawn that was the last one: it is, once another serves."""
         self.waits: Callable[[int], bool] = lambda _: False
         """Whether a switch waits for its push, and serves with what it holds; set by the rollout."""
@@ -132,7 +133,7 @@ class Presence:
     def stale(self, number: int) -> None:
         """A switch came back without its entries."""
         self.set_absent(number)
-        self.withdraw(number, "came back empty")
+        self.withdraw(number, "came back empty", Cause.EMPTY)
 
     def gone(self, number: int, why: str = "control stream lost") -> None:
         """A switch's stream ended: nothing is sent there."""
@@ -145,7 +146,7 @@ class Presence:
         self._refused[number] += 1
         if self._refused[number] == REFUSALS and number not in self._synced and not self.waits(number):
             self.set_absent(number)
-            self.withdraw(number, "refuses connections")
+            self.withdraw(number, "refuses connections", Cause.STREAM)
 
     def set_absent(self, number: int) -> None:
         """Nothing is sent to a switch from now on."""
@@ -165,21 +166,21 @@ class Presence:
             self._journal.event("admitted", switch=name, **self._moved(number))
         self._withdraw_owed()
 
-    def withdraw(self, number: int, why: str) -> None:
+    def withdraw(self, number: int, why: str, cause: Cause = Cause.GONE) -> None:
         """Edges leave a switch out until it is admitted again; the last one only once another serves."""
         name = self._name(number)
         if name not in self._admitted.value:
             return
         if not self.others(number):
-            self._owed[number] = why
+            self._owed[number] = why, cause
             return
         self._owed.pop(number, None)
         self._admitted.put(self._admitted.value - {name})
-        self._journal.event("withdrawn", switch=name, why=why, **self._moved(number))
+        self._journal.event("withdrawn", cause, switch=name, why=why, **self._moved(number))
 
     def _withdraw_owed(self) -> None:
-        for number, why in list(self._owed.items()):
-            self.withdraw(number, why)
+        for number, (why, cause) in list(self._owed.items()):
+            self.withdraw(number, why, cause)
 
     def _moved(self, number: int) -> dict[str, list[str]]:
         """Listeners whose connections do not outlive that others serve some of them: their ports are a switch's own."""
@@ -210,8 +211,11 @@ class Presence:
         named = list(self._intent.value.switches)
         lost = [s for s in named if not self.connected(s.id) and not self.waits(s.id)]
         kept = {s.name for s in named if s.name in self._absent.value and s.id not in self._synced}
+        known = self._absent.value
         self._absent.put(frozenset(s.name for s in lost) | kept)
         for switch in lost:
+            if switch.name not in known:
+                self._journal.event("switch_absent", switch=switch.name)
             if Role.LB in switch.roles:
-                self.withdraw(switch.id, "absent")
+                self.withdraw(switch.id, "absent", Cause.TIME)
         return True

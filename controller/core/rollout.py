@@ -22,6 +22,7 @@ from controller.core.roll import View, choose
 from controller.plan.duty import PlanInput
 from controller.plan.tables import Tables
 from controller.sites.base import StoreError
+from controller.sites.causes import Cause
 from controller.southbound.p4 import events as p4events
 from controller.southbound.p4.driver import pins_in
 from controller.spec.kinds import Protocol
@@ -174,7 +175,7 @@ class Rollout:
         number = switch.id
         self._leave(number)
         if Role.LB in switch.roles:
-            self._presence.withdraw(number, "gets another program")
+            self._presence.withdraw(number, "gets another program", Cause.PROGRAM)
         self._presence.set_absent(number)
         await self._stored(number)
         await self._until(lambda: not self._users(number) or number not in self._waiting, DRAIN_DEADLINE)

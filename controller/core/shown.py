@@ -132,6 +132,8 @@ class VipStatus:
     """The site where it should be; empty: none can have it."""
     why: str
     """In words."""
+    cause: str
+    """The same in one word of the list of causes."""
 
 
 @dataclass(frozen=True)

@@ -195,7 +195,7 @@ def _rehash(of: Sources, key: str, pool: PoolState) -> tuple[str, float | None]:
 def _vips(of: Sources) -> dict[str, VipStatus]:
     owners = of.state.owners.value
     return {
-        vip: VipStatus(owners.get(vip), decision.site, decision.text)
+        vip: VipStatus(owners.get(vip), decision.site, decision.text, decision.cause.value)
         for vip, decision in of.ownership.decisions().items()
     }
 

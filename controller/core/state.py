@@ -121,11 +121,13 @@ class State:
         """
         async with self._busy:
             self._dirty.clear()
+            mark = self._journal.keeper.mark()
             parts, world = self._parts(), self._world()
             batch = self._batch(parts)
             if batch:
                 self._revision = await self._write(batch)
                 self._kept = {name: value for name, (value, _) in parts.items()}
+            self._journal.keeper.stored(mark, self._revision)
             if self.problem:
                 self.problem = ""
                 self._journal.event("store_recovered")

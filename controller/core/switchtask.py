@@ -17,6 +17,7 @@ from controller.core.deadlines import Deadlines
 from controller.core.journal import Journal
 from controller.core.targets import Holding, Planned, Targets
 from controller.core.watcher import Watcher
+from controller.sites.causes import Cause
 from controller.sites.fence.answering import Answering
 from controller.southbound.driver import AnyDriver, Delta, Fenced, Leases, Packet
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
@@ -104,6 +105,8 @@ class SwitchTask:
         self._watched: tuple[FenceEnd, ...] = ()
         """The fence at which BFD was set, or is tried to be."""
         self._renewed = 0.0
+        self._repairs = False
+        """What is written next mends what the audit found."""
         self._writing = asyncio.Lock()
         """Held while anything is written: what is renewed is what was planned last."""
         self._deadlines = Deadlines(clock)
@@ -247,7 +250,7 @@ class SwitchTask:
         await self._watch_fence()
         want, changes = await self._targets.in_turn(self._lacking)
         if len(changes):
-            await self._write(changes, want.target)
+            await self._write(changes, want.target, self._cause(want), want.world.revision)
         elif (fence := self._fence) is not None:
             self.answering.acknowledged(fence.answers(self.have))
             self._claim()
@@ -255,6 +258,14 @@ class SwitchTask:
             await self.driver.apply_leases(self._deadlines.left())
         self._say_conflicts()
         self.pins_version, self.holding.world = want.pins, want.world
+
+    def _cause(self, want: Planned) -> Cause:
+        """Why something is to be written."""
+        if not self.synced:
+            return Cause.CONNECTED
+        if self._repairs:
+            return Cause.AUDIT
+        return Cause.PINS if want.world is self.holding.world else Cause.PLAN
 
     def _target(self) -> Planned:
         """What it should hold now: nothing begins to answer where authority has ended, whatever the plan says."""
@@ -268,7 +279,8 @@ class SwitchTask:
         want = self._target()
         return want, self.driver.diff(self.have, want.target)
 
-    async def _write(self, changes: Delta, want: object) -> None:
+    async def _write(self, changes: Delta, want: object, cause: Cause, change: int | None = None) -> None:
+        """``change``: revision of the plan that is written; None: there is none."""
         began = self._clock.now()
         self.writes += 1
         fence = self._fence
@@ -284,9 +296,11 @@ class SwitchTask:
         except WriteRefused:
             self.have = None
             raise
-        self.problem = ""
+        self.problem, self._repairs = "", False
         self._journal.event(
             "converged",
+            cause,
+            change,
             switch=self.switch.name,
             added=changes.added,
             modified=changes.modified,
@@ -297,7 +311,7 @@ class SwitchTask:
     async def _empty(self) -> None:
         changes = self.driver.diff(self.have, self.driver.empty())
         if len(changes):
-            await self._write(changes, self.driver.empty())
+            await self._write(changes, self.driver.empty(), Cause.INTENT)
         self._journal.event("switch_emptied", switch=self.switch.name)
         self._watcher.emptied(self.switch)
 
@@ -314,6 +328,7 @@ class SwitchTask:
         if not len(unexpected) or believed is None or len(self.driver.diff(believed, want.target)):
             return
         self.repairs += 1
+        self._repairs = True
         self._journal.event(
             "repaired",
             switch=self.switch.name,

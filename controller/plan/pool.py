@@ -109,6 +109,12 @@ class PoolState:
         """Slots in transition."""
         return int(np.count_nonzero(self.before))
 
+    def moved_from(self, old: PoolState | None) -> int:
+        """Slots that another backend serves than in an older state; None: nothing was served."""
+        if old is None or len(old.now) != len(self.now):
+            return len(self.now)
+        return int(np.count_nonzero(old.now != self.now))
+
     @cached_property
     def tracked_table(self) -> SlotTable:
         """The same for switches that remember nothing of settled slots."""

@@ -1,9 +1,9 @@
 """What outlives a controller is kept in a store: named values, written in batches that are all or nothing.
 
-A store has two spaces. Its own values are one whole: each batch is one revision of it, and may be guarded by that of
+A store has three spaces. Its own values are one whole: each batch is one revision of it, and may be guarded by that of
 the last one (``Guard.head``), so that of two controllers that write one store the second is refused. ``registers`` is
-for small values that several controllers compare and put on their own, such as leases: no batch of one space touches
-the revision of the other.
+for small values that several controllers compare and put on their own, such as leases; ``log`` for what happened, which
+several controllers append to. No batch of one space touches the revision of another one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import NamedTuple, Protocol
 Batch = Mapping[str, bytes | None]
 """Values to write by name; None deletes one. No name holds a NUL."""
 
+LOG_SIZE = 1 << 16
+"""Octets of a value of the log, at most."""
 ABSENT = 0
 """In place of a revision: there is no such value, or nothing was ever written."""
 COMMIT = 5.0
@@ -171,4 +173,12 @@ class Store(Space, Protocol):
     @property
     def registers(self) -> Space:
         """Small values of their own, which are put by name and revision: every name of a batch is in its guard."""
+        ...
+
+    @property
+    def log(self) -> Space:
+        """What happened, put by name and revision like registers, and not more than ``LOG_SIZE`` octets a value.
+
+        It may lose what was acknowledged last when the power fails, and never holds up a batch of the other spaces.
+        """
         ...

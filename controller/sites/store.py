@@ -3,6 +3,7 @@
     value(name, data)          the store's own values; the row REVISION counts its batches
     changed(name, revision)    the batch that wrote each of them
     register(name, data), register_changed(name, revision): the same of registers
+    log(name, data), log_changed(name, revision): the same of the log
 
 Earlier versions knew ``value`` alone, counted batches in the same row and leave the other tables as they are: a file
 of theirs is taken over when it is opened, and one of ours can be given back to them.
@@ -15,7 +16,7 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -200,7 +201,11 @@ class _Registers(SqliteSpace):
 
 
 class SqliteStore(SqliteSpace):
-    """Named values; ``synchronous=FULL``: a batch that was acknowledged survives a loss of power."""
+    """Named values; ``synchronous=FULL``: a batch that was acknowledged survives a loss of power.
+
+    The log has a connection and a thread of its own, and waits for no flush: a batch of values waits for none of its
+    own, but for the moment in which it is written.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open or create. Raises StoreError naming the file: unusable, damaged, empty, or another controller's."""
@@ -213,6 +218,9 @@ class SqliteStore(SqliteSpace):
                 db = _open(path)
                 super().__init__(db, writer, path, "value")
                 self.registers = _Registers(db, writer, path, "register")
+                self._logger = ThreadPoolExecutor(1, thread_name_prefix="log")
+                self._log_db = _connected(path, "NORMAL")
+                self.log = _Registers(self._log_db, self._logger, path, "log")
                 self._prepare_all(db)
             except BaseException:
                 os.close(self._lock)  # this process may try again, with a file that was repaired
@@ -226,13 +234,17 @@ class SqliteStore(SqliteSpace):
         try:
             self.prepare()
             self.registers.prepare()
+            self.log.prepare()
         except BaseException:
             db.close()
+            self._log_db.close()
             raise
 
     def close(self) -> None:
         """Close the file and let another controller have it."""
         self._writer.shutdown()
+        self._logger.shutdown()
+        self._log_db.close()
         self._db.close()
         os.close(self._lock)
 
@@ -240,10 +252,8 @@ class SqliteStore(SqliteSpace):
 def _open(path: Path) -> sqlite3.Connection:
     if path.exists() and not path.stat().st_size:
         raise StoreError(f"{path}: is empty, so what it held is lost; remove the file to begin with nothing")
-    db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+    db = _connected(path, "FULL")
     try:
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise StoreError(f"{path}: is damaged: {verdict}; restore it, or remove it to begin with nothing")
@@ -251,6 +261,35 @@ def _open(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _connected(path: Path, synchronous: str) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute(f"PRAGMA synchronous={synchronous}")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def read_log(path: Path) -> Loaded:
+    """The log of a file, whether a controller uses it or not. Raises StoreError."""
+    try:
+        if not path.stat().st_size:
+            raise StoreError(f"{path}: is empty, so what it held is lost")
+        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", timeout=BUSY, uri=True)
+    except (OSError, sqlite3.Error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise StoreError(f"{path}: {why}; give the --state of a controller, or its --store") from error
+    with closing(db), ThreadPoolExecutor(1) as writer:
+        try:
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'log'").fetchone():
+                return Loaded({}, ABSENT)
+        except sqlite3.Error as error:
+            raise StoreError(f"{path}: cannot be read: {error}; give the --state of a controller") from error
+        return SqliteSpace(db, writer, path, "log").read()
 
 
 def _number(path: Path, data: object) -> int:

@@ -1,4 +1,5 @@
-"""Store: a commit and a lease's renewal in SQLite and in etcd (three members, this machine), and a large batch.
+"""Store: a commit and a lease's renewal in SQLite and in etcd (three members, this machine), and a large batch; what a
+commit costs while events are added to the log, in the same run.
 
 Members write through to the disk as in service, at a heartbeat of 20 ms and an election timeout of 200 ms.
 """
@@ -12,9 +13,11 @@ from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter
 
-from controller.sites.base import ABSENT, Guard, Store, StoreError
+from controller.core.recorder import GATHER
+from controller.sites.base import ABSENT, COMMIT, Guard, Store, StoreError
 from controller.sites.etcd.client import Client
 from controller.sites.etcd.store import EtcdStore
+from controller.sites.eventlog import EventLog, Made
 from controller.sites.store import SqliteStore
 from tests.fakes.certificates import Authority
 from tests.fakes.etcd import Cluster, Files, leader
@@ -23,6 +26,9 @@ from tests.fakes.largestate import five_thousand
 ROUNDS = 1000
 DEATHS = 5
 VALUE = bytes(500)
+_ROW = {"switch": "lb1", "added": 12, "modified": 3, "deleted": 0, "ms": 12.5}
+_EVENTS = [Made(1.0, 1.0, 1, 1, "converged", "plan", _ROW)] * 10
+"""Of one value of the log."""
 
 
 def run() -> dict[str, object]:
@@ -72,7 +78,18 @@ async def _measure(store: Store) -> dict[str, object]:
         nonlocal lease
         lease = await store.registers.commit({"lease": VALUE[:60]}, Guard(keys={"lease": lease}))
 
+    log = EventLog(store.log, "bench", "a boot")
+
+    async def append() -> None:
+        await log.append(_EVENTS, COMMIT)
+        await log.sweep(COMMIT)
+
     figures = {**await _timed("commit", commit), **await _timed("renewal", renew)}
+    figures |= await _timed("append", append)
+    adding = asyncio.create_task(_adding(append))
+    figures |= await _timed("commit_beside_log", commit)
+    adding.cancel()
+    await asyncio.wait([adding])
     batch = five_thousand()
     began = perf_counter()
     await store.commit(batch, Guard(head=head), within=60.0)
@@ -81,6 +98,13 @@ async def _measure(store: Store) -> dict[str, object]:
     read = perf_counter()
     large = {"large_mib": round(sum(len(data or b"") for data in batch.values()) / 2**20, 2)}
     return {**figures, **large, "large_ms": _ms(written - began), "large_load_ms": _ms(read - written)}
+
+
+async def _adding(append: Callable[[], Awaitable[None]]) -> None:
+    """As a controller to which something happens all the time."""
+    while True:
+        await append()
+        await asyncio.sleep(GATHER)
 
 
 async def _timed(name: str, work: Callable[[], Awaitable[None]]) -> dict[str, object]:

@@ -55,8 +55,12 @@ class Said:
 
     def pairs(self) -> list[tuple[str, dict[str, Any]]]:
         """Names of events and their own fields, in order."""
-        shared = ("t", "at", "change", "event")
+        shared = ("t", "at", "change", "event", "cause")
         return [(row["event"], {k: v for k, v in row.items() if k not in shared}) for row in self.rows]
+
+    def causes(self, name: str) -> list[str]:
+        """Causes of all events of a name."""
+        return [row["cause"] for row in self.rows if row["event"] == name]
 
     def names(self) -> list[str]:
         """Names of all events, in order."""

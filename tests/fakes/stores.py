@@ -78,8 +78,9 @@ class _Registers(MemorySpace):
 
 
 class MemoryStore(MemorySpace):
-    """Both spaces."""
+    """All spaces."""
 
     def __init__(self, values: Mapping[str, bytes] | None = None) -> None:
         super().__init__(values)
         self.registers = _Registers()
+        self.log = _Registers()

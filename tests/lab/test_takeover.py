@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import signal
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -19,6 +21,7 @@ from tests.lab.conftest import MakeLab
 from tests.lab.long_connections import LongConnections
 from tests.lab.test_audit import held
 from tests.lab.tuned import TRIO, pool, tune
+from topo.demo.actors import ROOT
 from topo.lab import Lab
 from topo.ovs import BRIDGE
 from topo.plan import CONTROL_ADDRESS, CONTROLLER, OPENFLOW_PORT
@@ -35,6 +38,8 @@ class Two(NamedTuple):
     east: Balanced
     west: Balanced
     long: LongConnections
+    store: str
+    """Where both keep what outlives them."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +61,7 @@ def two(make_lab: MakeLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         long = stack.enter_context(LongConnections(lab))
         long.open(10)
         long.talk()
-        yield Two(east, west, long)
+        yield Two(east, west, long, store[1])
 
 
 def stand_by(balanced: Balanced, leader: str) -> None:
@@ -100,6 +105,26 @@ def takes_over(balanced: Balanced, before: dict[str, dict[str, set[str]]]) -> fl
     return float(leads["t"])
 
 
+def timeline(two: Two) -> list[tuple[str, str, str]]:
+    """Controller, event and cause of all that ``evenkeel timeline`` shows, in its order."""
+    command = [sys.executable, "-m", "controller", "timeline", "--store", two.store, "--json"]
+    done = two.east.lab.exec(CONTROLLER, command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == codes.Timeline.SHOWN, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    return [(row["controller"], row["event"], row["cause"]) for row in rows]
+
+
+def explains(two: Two, *wanted: tuple[str, str, str]) -> None:
+    """Wait until the timeline shows these, in this order, whatever stands between them."""
+    end = time.monotonic() + BUSY
+    while True:
+        shown = timeline(two)
+        rest = iter(shown)
+        if all(each in rest for each in wanted):
+            return
+        assert time.monotonic() < end, "\n".join(map(str, shown))
+
+
 def test_a_killed_leader_is_replaced_and_takes_part_again_as_the_standby(two: Two) -> None:
     before = everything(two.east.lab)
     last = max(event["t"] for event in two.east.events)
@@ -108,6 +133,15 @@ def test_a_killed_leader_is_replaced_and_takes_part_again_as_the_standby(two: Tw
     led = takes_over(two.west, before)
     assert led > last
     assert two.west.wait_event("leads")["after"] == "east"
+    explains(
+        two,
+        ("east", "leads", "claimed_free"),
+        ("east", "started", "started"),
+        ("east", "admitted", "synced"),
+        ("west", "leads", "claimed_silent"),
+        ("west", "started", "started"),
+        *[("west", "synced", "synced")] * len(two.east.lab.switches),
+    )
     stand_by(two.east, "west")
     two.long.speak()
     assert two.long.broken() == []
@@ -122,6 +156,14 @@ def test_a_clean_stop_hands_over_at_once(two: Two) -> None:
     led = takes_over(two.east, before)
     assert two.east.wait_event("leads")["after"] is None, "no lease was waited for"
     assert led - released["t"] < TIMES.authority
+    explains(
+        two,
+        ("west", "leads", "claimed_silent"),
+        ("west", "stopped", "signal"),
+        ("west", "leadership_released", "released"),
+        ("east", "leads", "claimed_released"),
+        ("east", "started", "started"),
+    )
     two.long.speak()
     assert two.long.broken() == []
 

@@ -116,11 +116,23 @@ def test_vips_move_and_a_stretch_link_is_cut_and_healed_and_no_connection_breaks
     assert served.command("move", EAST[0], "east") == codes.Asked.DONE
     for vip in EAST:
         served.wait_event("vip_moved", WITHIN, vip=vip, site="east")
-    belongs = {"owner": "east", "belongs": "east", "why": "to east by an operator"}
+    belongs = {"owner": "east", "belongs": "east", "why": "to east by an operator", "cause": "moved"}
     served.wait_status(
         lambda status: bool(status["vips"][EAST[0]] == belongs), "it is where it was moved", WITHIN
     )
     move(served, WEST, "west", "east")
+
+
+@pytest.mark.parametrize("served", ["ovs"], indirect=True)
+def test_a_drill_moves_a_group_there_and_back_and_shows_it(
+    served: Balanced, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert served.command("drill", WEST[0], "east", "--stay", "0s") == codes.Drill.DONE
+    moved = [event for event in served.since_mark() if event["event"] == "vip_moved"]
+    assert [event["site"] for event in moved] == ["east"] * len(WEST) + ["west"] * len(WEST)
+    shown = capfd.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in shown if " ordered" in line] == ["operator"] * 2
+    assert sum("unowned for" in line for line in shown) == 2, "a line for all VIPs of the group"
 
 
 def _with_backup(document: Any) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from controller.core import events
+from controller.core import events, switchevents
 from controller.core.shown import Snapshot
 from tests.reference import codes, commands, intent
-from tests.reference.records import event_page, record_page
+from tests.reference.records import cause_rows, event_page, record_page
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
 
@@ -27,9 +27,9 @@ GROUPS = {
     "The controller": events.PROGRAM,
     "Several controllers": events.LEADING,
     "Intent, pools and servers": events.SERVICE,
-    "Switches": events.SWITCHES,
-    "Fences of edges": events.FENCES,
-    "P4 switches": events.P4,
+    "Switches": switchevents.SWITCHES,
+    "Fences of edges": switchevents.FENCES,
+    "P4 switches": switchevents.P4,
 }
 
 
@@ -37,7 +37,8 @@ def pages() -> dict[str, str]:
     """File name to content."""
     return {
         "commands.md": commands.page(),
-        "events.md": event_page("Events", EVENTS, GROUPS),
+        "events.md": event_page("Events", EVENTS, GROUPS)
+        + "\n".join(["", "## Causes", "", *cause_rows(), ""]),
         "exit-codes.md": codes.page(),
         "intent.md": intent.page(),
         "status.md": record_page("Status", STATUS, Snapshot),

@@ -10,7 +10,9 @@ from dataclasses import fields, is_dataclass
 from types import UnionType
 from typing import Union, get_args, get_origin, get_type_hints
 
-from controller.core.events import HEAD, Event, Field
+from controller.core.events import HEAD
+from controller.core.eventtypes import Event, Field, Line
+from controller.sites.causes import Cause
 from tests.reference.docstrings import field_docs, paragraphs, table
 
 JSON_TYPES: dict[object, str] = {
@@ -42,9 +44,23 @@ def event_page(title: str, introduction: str, groups: Mapping[str, Mapping[str, 
         lines += ["", f"## {heading}"]
         for name, event in sorted(events.items()):
             lines += ["", f"### {name}", "", event.meaning]
+            if event.line is not None:
+                lines += ["", _of_timeline(event.line)]
             if event.fields:
                 lines += ["", *_event_rows(event.fields)]
     return "\n".join(lines) + "\n"
+
+
+def _of_timeline(line: Line) -> str:
+    change = ", with the change of the commit that stores it" if line.decided else ""
+    but = "".join(f"; not for `{cause}`" for cause in line.leaves_out)
+    return f"In the timeline{change}{but}. Usual cause: `{line.cause}`."
+
+
+def cause_rows() -> list[str]:
+    """A table of the words that causes are."""
+    docs = field_docs(Cause)
+    return table(("cause", "meaning"), [(f"`{each}`", docs[each.name]) for each in Cause])
 
 
 def _event_rows(fields: Sequence[Field]) -> list[str]:

@@ -91,7 +91,7 @@ def test_a_site_without_an_edge_loses_its_vips_when_its_authority_has_ended() ->
     assert it.passes(GRACE - LOOK) == {"shop": "east", "local": "east"}
     it.passes(2 * LOOK)
     (moves,) = it.said.of("vip_moves")
-    assert moves["cause"] == "unfit"
+    assert it.said.causes("vip_moves") == ["unfit"]
     assert moves["why"] == "east: edges: 0 of 1"
     assert it.said.of("site_unfit") == [{"site": "east", "why": "edges: 0 of 1"}]
     assert it.owners.value == {"local": "east"}, "no site owns it meanwhile"
@@ -135,7 +135,7 @@ def test_a_vip_returns_when_its_home_has_been_fit_for_the_hold_time_and_not_befo
     it.loses()
     assert it.passes(HOLD - LOOK)["shop"] == "west", "the time begins again"
     assert it.passes(2 * LOOK + AUTHORITY + LATE)["shop"] == "east"
-    assert [each["cause"] for each in it.said.of("vip_moves")] == ["unfit", "preempted"]
+    assert it.said.causes("vip_moves") == ["unfit", "preempted"]
 
 
 def test_without_preempt_it_returns_by_command_only() -> None:
@@ -164,7 +164,7 @@ def test_a_move_of_what_is_served_well_waits_for_pins_but_not_for_ever() -> None
     it.orders.put(Orders({SHOP.mac: "west"}))
     it.passes(WAIT + 1.0)
     (moves,) = it.said.of("vip_moves")
-    assert moves["cause"] == "paid"
+    assert it.said.causes("vip_moves") == ["paid"]
     assert moves["why"] == "to west by an operator; 3 are not safe there after 20 s"
 
 

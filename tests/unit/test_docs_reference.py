@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from controller.core.events import EVENTS, HEAD, Event, Field
+from controller.core.events import EVENTS, HEAD
+from controller.core.eventtypes import Event, Field
 from controller.model.load import load_text
 from flows.tables import COUNT
 from tests.reference import codes, intent, pages

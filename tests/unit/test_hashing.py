@@ -170,7 +170,7 @@ def test_one_in_use_that_is_only_silent_stays_in_use(monkeypatch: pytest.MonkeyP
     )
     pools: Any = {"web/tcp": SimpleNamespace(name="web", spread=Spread.DATAPATH)}
     cell: Any = SimpleNamespace(value=SimpleNamespace(pools=pools))
-    presence: Any = SimpleNamespace(withdraw=lambda _id, why: withdrawn.append(why))
+    presence: Any = SimpleNamespace(withdraw=lambda _id, why, _cause: withdrawn.append(why))
     nothing: Any = SimpleNamespace(value=None, event=lambda *_args, **_fields: None)
     fleet: Any = {1: task}
     clock: Any = SimpleNamespace(now=lambda: NOW)

@@ -69,9 +69,9 @@ FLOORS = (
         tuple(
             f"controller.core.{name}"
             for name in (
-                "cells", "directory", "fitting", "intents", "journal", "liveness", "ownership", "pinning",
-                "placing", "pools",
-                "presence", "probing", "questions", "roll", "state", "targets", "terms", "twins",
+                "cells", "directory", "events", "eventtypes", "fitting", "intents", "journal", "liveness",
+                "ownership", "pinning", "placing", "pools", "presence", "probing", "questions", "recorder",
+                "roll", "state", "switchevents", "targets", "terms", "twins",
             )
         ),
         (*SOUTHBOUND, "clock", "sites", "p4src", "plan of P4", "places"),

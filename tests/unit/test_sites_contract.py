@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from controller.sites import feed
+from controller.sites import eventlog, feed
 from controller.sites.base import (
     ABSENT,
     Batch,
@@ -28,6 +28,7 @@ from controller.sites.base import (
 )
 from controller.sites.etcd.client import Client
 from controller.sites.etcd.store import EtcdStore
+from controller.sites.eventlog import EventLog, Made, entries
 from controller.sites.store import SqliteStore
 from tests.fakes.etcd import Cluster, needs_etcd
 from tests.fakes.stores import MemoryStore
@@ -281,3 +282,43 @@ def test_a_reader_that_is_too_slow_for_its_queue_starts_from_all_values() -> Non
             assert await anext(changes) == Change(9, {"a": b"9"})
 
     asyncio.run(body())
+
+
+def test_the_log_takes_events_of_several_controllers_and_touches_no_revision_of_the_values(
+    opening: Opening,
+) -> None:
+    async def story(store: Store) -> None:
+        head = await store.commit({"a": b"1"})
+        logs = {name: EventLog(store.log, name, "boot") for name in ("east", "host:/a/b.db")}
+        for number in range(3):
+            event = Made(1.0, 2.0, number, number, "leads", "resumed", {"what": "x" * 300})
+            await asyncio.gather(*(log.append([event] * 40, 5.0) for log in logs.values()))
+        assert (await store.load()).revision == head
+        head = await store.commit({"a": b"2"}, Guard(head=head))
+        read = entries((await store.log.load()).values)
+        assert not read.problems
+        for name in logs:
+            own = sorted((each for each in read.entries if each.controller == name), key=lambda e: e.seq)
+            assert [each.seq for each in own] == list(range(1, 121))
+            assert [each.change for each in own] == [number for number in range(3) for _ in range(40)]
+        assert (await store.load()).revision == head
+        assert not (await store.registers.load()).values
+
+    play(opening, story)
+
+
+def test_what_is_too_much_in_the_log_is_removed(opening: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eventlog, "SWEEP", 60)
+    monkeypatch.setattr(eventlog, "BOUND", 100)
+    monkeypatch.setattr(eventlog, "TOGETHER", 7)
+
+    async def story(store: Store) -> None:
+        log = EventLog(store.log, "east", "boot")
+        for number in range(125):
+            await log.append([Made(1.0, 2.0, number, number, "leads", "resumed", {})] * 2, 5.0)
+            await log.sweep(5.0)
+        left = sorted(each.seq for each in entries((await store.log.load()).values).entries)
+        assert left == list(range(251 - len(left), 251))
+        assert 100 <= len(left) <= 160
+
+    play(opening, story)

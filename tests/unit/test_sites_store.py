@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from controller.sites.base import ABSENT, Batch, Guard, GuardFailed, OutcomeUnknown, Stored, StoreError
-from controller.sites.store import SqliteStore
+from controller.sites.store import SqliteStore, read_log
 
 
 @pytest.fixture
@@ -288,6 +288,24 @@ def test_a_commit_whose_caller_is_cancelled_is_no_other_writer(path: Path) -> No
 
     asyncio.run(story())
     assert data(store) == {"a": b"2", "b": b"3"}
+    store.close()
+
+
+def test_a_log_that_is_held_up_holds_up_no_batch(path: Path) -> None:
+    store = SqliteStore(path)
+    stuck = threading.Event()
+
+    async def story() -> None:
+        store._logger.submit(stuck.wait, 60)
+        waits = asyncio.create_task(store.log.commit({"a/1-1": b"1"}, Guard(keys={"a/1-1": ABSENT})))
+        first = await store.commit({"a": b"1"})
+        assert not waits.done()
+        stuck.set()
+        await waits
+        assert await store.commit({"a": b"2"}, Guard(head=first)) == first + 1
+
+    asyncio.run(story())
+    assert read_log(path).data() == {"a/1-1": b"1"}
     store.close()
 
 

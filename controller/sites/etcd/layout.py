@@ -4,6 +4,7 @@
     PREFIX/state/value/NAME        a value; NAME\\0 0001 and on: what does not fit into one
     PREFIX/state/batch/GENERATION/0000 and on: a batch that does not fit into one transaction, in parts
     PREFIX/register/NAME           a register
+    PREFIX/log/NAME                a value of the log, as a register is
 
 A batch that fits is one transaction on values and head. Another one is written in parts first, and then by one
 transaction on the head, which names its generation and is the moment in which it becomes visible: as long as its parts
@@ -123,6 +124,7 @@ class Keys:
         self.values = base + b"value/"
         self.batches = base + b"batch/"
         self.registers = f"{prefix.rstrip('/')}/register/".encode()
+        self.log = f"{prefix.rstrip('/')}/log/".encode()
         self.base = base
 
     def value(self, name: str, chunk: int = 0) -> bytes:

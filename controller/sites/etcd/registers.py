@@ -1,4 +1,4 @@
-"""Registers in etcd: small values of their own, each one key that is compared and put by its revision.
+"""Registers in etcd: small values of their own, each one key that is compared and put by its revision; the log too.
 
 A value begins with a tag that is new in every commit: a transaction whose answer was lost is known by it when it is
 repeated and finds its own value there.
@@ -25,7 +25,7 @@ from controller.sites.base import (
 )
 from controller.sites.etcd import wire_pb2 as wire
 from controller.sites.etcd.client import Client, compare, get
-from controller.sites.etcd.layout import FORMAT, OPERATIONS, Keys, after
+from controller.sites.etcd.layout import FORMAT, OPERATIONS, after
 from controller.sites.etcd.watch import Group, Start, watched
 
 LOAD = 5.0
@@ -41,9 +41,10 @@ _TAG = 9
 class Registers:
     """Registers below a prefix."""
 
-    def __init__(self, client: Client, keys: Keys) -> None:
+    def __init__(self, client: Client, prefix: bytes, size: int = SIZE) -> None:
+        """``prefix``: what their keys begin with; ``size``: octets of one, at most."""
         self.name = client.name
-        self._client, self._prefix = client, keys.registers
+        self._client, self._prefix, self._size = client, prefix, size
 
     async def load(self) -> Loaded:
         """All registers, and etcd's revision. Raises StoreError."""
@@ -55,8 +56,10 @@ class Registers:
         Raises ValueError for a name without revision, GuardFailed, StoreError and OutcomeUnknown.
         """
         refuse_unguarded(self.name, batch, guard)
-        if any(len(data or b"") > SIZE for data in batch.values()) or len(guard.keys) > OPERATIONS:
-            raise ValueError(f"{self.name}: registers hold {SIZE} octets, and {OPERATIONS} are put together")
+        if any(len(data or b"") > self._size for data in batch.values()) or len(guard.keys) > OPERATIONS:
+            raise ValueError(
+                f"{self.name}: registers hold {self._size} octets, and {OPERATIONS} are put together"
+            )
         tag = bytes([FORMAT]) + secrets.token_bytes(_TAG - 1)
         request = wire.TxnRequest(
             compare=[compare(self._key(name), revision) for name, revision in guard.keys.items()],

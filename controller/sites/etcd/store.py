@@ -13,6 +13,7 @@ from types import MappingProxyType
 from controller.sites.base import (
     ANY,
     COMMIT,
+    LOG_SIZE,
     Batch,
     Change,
     Guard,
@@ -56,7 +57,8 @@ class EtcdStore:
         self._client = client
         self._keys = Keys(prefix)
         self._writer = writer or f"{socket.gethostname()}, process {os.getpid()}"
-        self.registers = Registers(client, self._keys)
+        self.registers = Registers(client, self._keys.registers)
+        self.log = Registers(client, self._keys.log, LOG_SIZE)
         self._busy = asyncio.Lock()
         self._head: Head | None = None
         """The last batch as we know it; None: not yet."""
