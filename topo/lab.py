@@ -18,6 +18,7 @@ from typing import Any
 from controller.spec.kinds import KINDS, Protocol
 from topo import hostprograms, intent, labstatus, model, netns, ovs, process, state, wires
 from topo.errors import LabError
+from topo.members import Members
 from topo.plan import P4RUNTIME_PORT, Fabric, Host, plan
 from topo.relay import BACK, FORTH
 from topo.switches import SwitchProcess, missing, process_of
@@ -57,8 +58,8 @@ class Lab:
             )
             for switch in self.fabric.switches.values()
         }
-
         self.wan = Wan(self.fabric, self.path, self.spaces[wires.CONTROL_BRIDGE], self._pids)
+        self.members = Members(self.fabric, self.path, self.spaces, self._pids)
 
     @property
     def _pids(self) -> Path:
@@ -113,11 +114,13 @@ class Lab:
         deadline: float = 30.0,
         switch: model.SwitchKind = model.DEFAULT_KIND,
         temporary: bool = False,
+        store: bool = False,
     ) -> Lab:
         """Build a lab and return once every inter-switch link is alive.
 
         ``tso`` overrides the topology's setting, ``switch`` is the kind of those switches whose kind it leaves open.
         A ``temporary`` lab is this process's own: when that is killed, ``state.sweep`` removes the lab.
+        ``store``: its members of the store run.
         Raises ``LabError``; whatever stops it, nothing is left.
         """
         if not isinstance(topology, model.Topology):
@@ -138,6 +141,8 @@ class Lab:
                 if temporary:
                     state.claim(name)
                 lab._build()
+                if store:
+                    lab.members.start_all()
                 lab.wait_ready(deadline)
                 (lab.path / "ready").touch()
             except BaseException:
@@ -283,13 +288,14 @@ class Lab:
 
         A switch: its processes die by SIGKILL (and a P4 switch's cables to ovs switches, which see nothing else).
         "A-B": that link is unplugged. A stretch link: what is sent on it is lost, which neither end sees. A site: its
-        switches and servers die, and nothing gets through to it. A server: its program dies by SIGKILL; with
-        ``unhealthy`` it lives and /healthz answers 503. Any host with ``link``: it is unplugged.
+        switches, servers, member of the store and what runs where its controllers do die, and nothing gets through to
+        it. A server: its program dies by SIGKILL; with ``unhealthy`` it lives and /healthz answers 503. Any host with
+        ``link``: it is unplugged.
         """
         self._change(target, link, unhealthy, mend=False)
 
     def heal(self, target: str) -> None:
-        """Repair everything about a part that ``fail`` can break; what is whole stays as it is."""
+        """Repair all that ``fail`` can break of a part, but controllers; what is whole stays as it is."""
         self._change(target, link=True, unhealthy=True, mend=True)
 
     def _change(self, target: str, link: bool, unhealthy: bool, mend: bool) -> None:
@@ -301,6 +307,8 @@ class Lab:
                 self.wan.cut(target, () if mend else (FORTH, BACK))
             elif target in self.fabric.sites and self.fabric.stretch:
                 self._change_site(target, mend)
+            elif target in self.fabric.members:
+                self.members.change(target, mend)
             elif target in self.switches:
                 if (link or unhealthy) and not mend:
                     raise LabError(f"{target} is a switch: it has several links, say {target}-NEIGHBOUR")
@@ -323,18 +331,18 @@ class Lab:
             self._open(name)
 
     def _change_site(self, site: str, mend: bool) -> None:
-        """All of a site at once: what joins it to others first, so that no half of it is seen to die."""
+        """All of a site at once: what joins it to others first, so that no half of it is seen to die, and so that
+        switches which come back find those that they wait for."""
         inside = [name for name in self.nodes if self.fabric.site_of(name) == site]
-        servers = [self.fabric.hosts[n] for n in inside if n in self.fabric.hosts and n not in self.switches]
+        for name in self.wan.of_site(site):
+            self.wan.cut(name, () if mend else (FORTH, BACK))
         if not mend:
-            for name in self.wan.of_site(site):
-                self.wan.cut(name)
+            process.kill(netns.inhabitants(self.spaces[n] for n in inside if n in self.fabric.controllers))
+        self.members.change_site(site, mend)
         self._together([partial(self._change_switch, n, mend) for n in inside if n in self.switches])
-        for host in (host for host in servers if host.kind == "server"):
-            self._change_host(host, link=False, unhealthy=mend, mend=mend)
-        if mend:
-            for name in self.wan.of_site(site):
-                self.wan.cut(name, ())
+        for host in (self.fabric.hosts[n] for n in inside if n in self.fabric.hosts):
+            if host.kind == "server":
+                self._change_host(host, link=False, unhealthy=mend, mend=mend)
 
     def _stop(self, name: str) -> None:
         self.switches[name].kill()
@@ -364,7 +372,7 @@ class Lab:
         return f"a site or what joins sites ({', '.join(named)}) " if named else ""
 
     def _links(self) -> list[tuple[str, str]]:
-        return [*self.fabric.links, *((host.name, host.attach) for host in self.fabric.hosts.values())]
+        return [*self.fabric.links, *((each.name, each.attach) for each in self.fabric.hosts.values())]
 
     def _plug(self, one: str, other: str, up: bool) -> None:
         pair = next((pair for pair in self._links() if set(pair) == {one, other}), None)

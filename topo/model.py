@@ -106,6 +106,14 @@ class StretchSpec(Part):
     """Two switches of different sites; two such links may join the same two."""
 
 
+class MemberSpec(Part):
+    """A member of the store (etcd) that the controllers may share."""
+
+    name: Name
+    site: Name | None = None
+    """Where it is; default: at a place of its own, which no site's death touches: a witness."""
+
+
 class Services(Part):
     """What the controller shall balance, in the words of the intent file (checked by the controller)."""
 
@@ -127,6 +135,8 @@ class Topology(Part):
     """Links between sites; at each switch their ports come after those to switches of its own site."""
     round_trip_ms: float = Field(default=3.0, ge=0, le=20)
     """How long a frame takes to another site and back, on stretch links and between the sites' control networks."""
+    store: tuple[MemberSpec, ...] = Field(default=(), max_length=7)
+    """Members of an etcd on the control network, which ``lab up --store`` starts."""
     hosts: tuple[HostSpec, ...] = ()
     gateway_mac: Mac = "02:45:56:00:00:fe"
     """One MAC for the gateways of all subnets, everywhere."""
@@ -190,6 +200,7 @@ def _faults(topology: Topology) -> Iterator[Fault]:
     if sum(host.kind == "probe" for host in topology.hosts) and "ctl" not in {h.name for h in topology.hosts}:
         yield ("hosts",), "the first host of kind probe is called 'ctl'"
     yield from _stretch(topology)
+    yield from _store(topology, sites)
 
 
 def _stretch(topology: Topology) -> Iterator[Fault]:
@@ -211,10 +222,17 @@ def _stretch(topology: Topology) -> Iterator[Fault]:
         yield ("tso",), "tso is for labs of one site: what is relayed between sites has to be whole packets"
 
 
+def _store(topology: Topology, sites: list[str]) -> Iterator[Fault]:
+    """Members of the store at sites that there are not."""
+    for index, member in enumerate(topology.store):
+        if member.site is not None and member.site not in sites:
+            yield ("store", index, "site"), f"no site {member.site!r}; there are {', '.join(sites)}"
+
+
 def _names(topology: Topology) -> Iterator[Fault]:
     """Names used twice or by the lab itself; what can be failed by its name shares one set of names."""
     nodes: set[str] = set()
-    for key in ("switches", "hosts", "stretch", "subnets", "sites"):
+    for key in ("switches", "hosts", "store", "stretch", "subnets", "sites"):
         seen = set() if key == "subnets" else nodes
         for index, part in enumerate(getattr(topology, key)):
             if part.name in seen:

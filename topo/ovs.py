@@ -10,7 +10,6 @@ from pathlib import Path
 from topo import netns, process, underlay, wires
 from topo.errors import CommandError
 from topo.plan import (
-    CONTROL_ADDRESS,
     OPENFLOW_PORT,
     OVSDB_PORT,
     TUNNEL_GATEWAY,
@@ -172,17 +171,7 @@ class OpenVSwitch:
                 f"options:dst_port={VXLAN_PORT}",
             ]
         command += [
-            "--",
-            "set-controller",
-            BRIDGE,
-            f"tcp:{CONTROL_ADDRESS}:{OPENFLOW_PORT}",
-            "--",
-            "set",
-            "controller",
-            BRIDGE,
-            "connection_mode=out-of-band",
-            "max_backoff=1000",
-            "inactivity_probe=5000",
+            *_controllers(self.fabric),
         ]
         self.vsctl(*command)
 
@@ -248,6 +237,18 @@ class OpenVSwitch:
     def kill(self) -> None:
         """End both daemons with SIGKILL, as a crash would."""
         process.kill(each.pid for each in process.recall(self.pids, self.switch.name) if each.alive)
+
+
+def _controllers(fabric: Fabric) -> list[str]:
+    """Every place where one may run: only the one that leads answers."""
+    addresses = list(fabric.controllers.values())
+    names = [f"@controller{number}" for number, _ in enumerate(addresses)]
+    command: list[str] = []
+    for name, address in zip(names, addresses, strict=True):
+        command += ["--", f"--id={name}", "create", "controller"]
+        command += [f'target="tcp:{address}:{OPENFLOW_PORT}"', "connection_mode=out-of-band"]
+        command += ["max_backoff=1000", "inactivity_probe=5000"]
+    return [*command, "--", "set", "bridge", BRIDGE, f"controller={','.join(names)}"]
 
 
 def _flag(value: bool) -> str:

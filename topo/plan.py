@@ -27,7 +27,9 @@ CONTROLLER = "ctl"
 """Node in whose namespace the controller runs."""
 CONTROL_NETWORK = IPv4Network("172.31.0.0/16")
 CONTROL_ADDRESS = IPv4Address("172.31.0.1")
-"""Of the first controller; the further ones follow, up to .15."""
+"""Of the first controller; the further ones follow, up to .8."""
+MEMBER_ADDRESS = IPv4Address("172.31.0.9")
+"""Of the first member of the store; the further ones follow, up to .15."""
 OPENFLOW_PORT = 6653
 OVSDB_PORT = 6640
 P4RUNTIME_PORT = 9559
@@ -153,20 +155,34 @@ class Fabric:
         return {name: CONTROL_ADDRESS + index for index, name in enumerate(names)}
 
     @property
+    def members(self) -> dict[str, IPv4Address]:
+        """Nodes in whose namespaces members of the store run, and their addresses on the control network."""
+        return {each.name: MEMBER_ADDRESS + index for index, each in enumerate(self.topology.store)}
+
+    @property
     def sites(self) -> tuple[str, ...]:
         """Names of the sites."""
         return tuple(site.name for site in self.topology.sites)
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What has a control network of its own: sites, then members of the store that are at none."""
+        return (*self.sites, *(each.name for each in self.topology.store if each.site is None))
+
     def site_of(self, node: str) -> str:
-        """The site of a switch, a host or a controller."""
+        """The site of a switch, a host, a controller or a member of the store; of a witness, its own name."""
+        for each in self.topology.store:
+            if each.name == node:
+                return each.site or node
         host = self.hosts.get(node)
         switch = self.switches.get(node if host is None else host.attach)
         return self.sites[0] if switch is None else switch.site
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """Every namespace that a user meets: switches, hosts, the controller."""
-        return (*self.switches, *self.hosts, *(() if CONTROLLER in self.hosts else (CONTROLLER,)))
+        """Every namespace that a user meets: switches, hosts, the controller, members of the store."""
+        alone = () if CONTROLLER in self.hosts else (CONTROLLER,)
+        return (*self.switches, *self.hosts, *alone, *self.members)
 
     def neighbours(self, switch: str) -> tuple[str, ...]:
         """Switches linked to this one."""

@@ -68,9 +68,7 @@ class Wan:
 
     def of_site(self, site: str) -> list[str]:
         """The paths that lead to a site."""
-        number = self.fabric.sites.index(site)
-        control = [name for name in self.paths if name.startswith(wires.WAN_CONTROL)]
-        mine = control if number == 0 else [f"{wires.WAN_CONTROL}{number}"]
+        mine = [name for name, pair in wires.control_paths(self.fabric).items() if site in pair]
         links = [each.name for each in self.fabric.stretch if site in map(self.fabric.site_of, each.ends)]
         return [*links, *mine]
 

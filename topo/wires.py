@@ -8,6 +8,7 @@ import socket
 import struct
 from collections.abc import Mapping
 from ipaddress import IPv4Address, ip_interface
+from itertools import combinations
 
 from pyroute2 import IPRoute
 
@@ -32,7 +33,7 @@ CONTROL_INTERFACE = "mgmt0"
 CONTROL_BRIDGE = "net"
 """Node that holds the bridge of the control network."""
 WAN_CONTROL = "wan"
-"""What joins the control networks of two sites, in the relay's words."""
+"""What joins the control networks of two places, in the relay's words."""
 TUNNEL_TABLE = 69
 IPIP_INTERFACE = "tun0"
 """Where what came in IPIP is given to a server's kernel."""
@@ -69,14 +70,20 @@ def connect(fabric: Fabric, spaces: Mapping[str, str]) -> None:
 
 def controlled(fabric: Fabric) -> dict[str, IPv4Address]:
     """Nodes on the control network and their addresses there."""
-    return {**fabric.controllers, **{each.name: each.control for each in fabric.switches.values()}}
+    switches = {each.name: each.control for each in fabric.switches.values()}
+    return {**fabric.controllers, **fabric.members, **switches}
+
+
+def control_paths(fabric: Fabric) -> dict[str, tuple[str, str]]:
+    """What joins the control networks of two places, and which two: each pair is joined by a path of its own."""
+    pairs = combinations(fabric.places, 2)
+    return {f"{WAN_CONTROL}{number}": pair for number, pair in enumerate(pairs, start=1)}
 
 
 def relayed(fabric: Fabric) -> dict[str, tuple[str, str]]:
-    """What is relayed between sites, and between which interfaces of ``CONTROL_BRIDGE``: stretch links, and for each
-    site after the first the way from its control network to the first one's."""
-    paths = [link.name for link in fabric.stretch]
-    paths += [f"{WAN_CONTROL}{index}" for index in range(1, len(fabric.sites))]
+    """What is relayed between sites, and between which interfaces of ``CONTROL_BRIDGE``: stretch links, and the ways
+    between control networks."""
+    paths = [*(link.name for link in fabric.stretch), *control_paths(fabric)]
     return {name: (f"{name}-0", f"{name}-1") for name in paths}
 
 
@@ -134,20 +141,25 @@ def _up(route: IPRoute, interface: str) -> int:
 
 
 def _control_network(fabric: Fabric, spaces: Mapping[str, str]) -> None:
-    """A bridge for each site; the relay joins the further ones to the first."""
+    """A bridge for each place; the relay joins every two.
+
+    What came from another place goes to no third one: so there is no loop.
+    """
     bridge, addresses = spaces[CONTROL_BRIDGE], controlled(fabric)
-    members: dict[str, list[str]] = {site: [] for site in fabric.sites}
+    members: dict[str, list[str]] = {place: [] for place in fabric.places}
+    ways: list[str] = []
     for node, address in addresses.items():
         _cable(bridge, f"to-{node}", spaces[node], CONTROL_INTERFACE)
         address_control(spaces[node], address)
         members[fabric.site_of(node)].append(f"to-{node}")
     paths = relayed(fabric)
-    for index, site in enumerate(fabric.sites[1:], start=1):
-        for end, inner in zip((fabric.sites[0], site), paths[f"{WAN_CONTROL}{index}"], strict=True):
+    for name, pair in control_paths(fabric).items():
+        for end, inner in zip(pair, paths[name], strict=True):
             outer = f"{inner}-br"
             _cable(bridge, outer, bridge, inner)
             _plain_cable((bridge, inner), (bridge, outer))
             members[end].append(outer)
+            ways.append(outer)
     with netns.enter(bridge), IPRoute() as route:
         for index, own in enumerate(members.values()):
             name = f"control{index or ''}"
@@ -155,6 +167,8 @@ def _control_network(fabric: Fabric, spaces: Mapping[str, str]) -> None:
             master = _up(route, name)
             for interface in own:
                 route.link("set", index=route.link_lookup(ifname=interface)[0], master=master)
+        for interface in ways:
+            route.brport("set", index=route.link_lookup(ifname=interface)[0], isolated=1)
 
 
 def address_control(space: str, address: IPv4Address) -> None:

@@ -288,6 +288,7 @@ class App:
         ``status``: the file to show ourselves in; ``control``: the socket that takes commands; ``beside``: what goes on
         meanwhile, and ends all if it fails.
         """
+        self.presence.listening()
         async with asyncio.TaskGroup() as group:
             if beside is not None:
                 group.create_task(beside())

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller import maglev
 from controller.app.assembly import STATUS_PERIOD
 from controller.clock import Clock
 from controller.core.journal import Journal
@@ -62,9 +63,13 @@ async def _serving(lead: Leadership, holding: asyncio.Task[None]) -> None:
 
 async def _stand_by(lead: Leadership, holding: asyncio.Task[None], waiting: Waiting) -> None:
     won = asyncio.create_task(lead.won())
+    warming: asyncio.Task[None] | None = None
     try:
         while not won.done():
             await _look(lead, waiting)
+            if warming is None and lead.leader not in (None, lead.name):
+                # A takeover finds its tables in the store: the first one that it builds is for what has just died.
+                warming = asyncio.create_task(asyncio.to_thread(maglev.warm))
             await asyncio.wait([won, holding], timeout=STATUS_PERIOD, return_when=asyncio.FIRST_COMPLETED)
             if holding.done():
                 holding.result()

@@ -3,7 +3,8 @@
     connected ─► holds its target, but for pools that are not decided ─► asked: packets that come back with their hashes
                          as we say: ─► a new pool of such switches goes by the datapath's hash
                          otherwise, or no answer in time: ─► it goes by the hash of their kind;
-                                                             where one goes by the datapath's, it is not admitted
+                                                             where one goes by the datapath's, it is not admitted,
+                                                             and one that answers otherwise is used no more
 
 Compilers mix differently ("controller/dp_hash.py"), and a kernel's datapath hashes as it likes: two lb switches that do
 not agree would send one connection to two servers. What a switch said is forgotten with its stream.
@@ -187,7 +188,8 @@ class Hashing:
         while not await self._answered(asked, driver) and self._clock.now() < end:
             pass
         if not asked.complete.is_set():
-            self._take(asked, f"its datapath did not tell its hash within {WAIT:g} s")
+            # One in use was in order when it was asked before: on a busy machine it is silent, and serves.
+            self._take(asked, f"its datapath did not tell its hash within {WAIT:g} s", silent=True)
             task.spawn(self._go_on(asked, driver))
         else:
             self._take(asked, asked.judge())
@@ -209,12 +211,12 @@ class Hashing:
             return False
         return True
 
-    def _take(self, asked: _Asked, unlike: str) -> None:
+    def _take(self, asked: _Asked, unlike: str, silent: bool = False) -> None:
         task = asked.task
         task.hashes, task.unlike = not unlike, unlike
         if unlike:
             self._journal.event("hash_differs", switch=task.switch.name, why=unlike)
-        if self.bars(task.switch.id):
+        if self.bars(task.switch.id) and not silent:
             self._presence.withdraw(task.switch.id, "its datapath hashes otherwise", Cause.HASH)
 
     def _undecided(self, task: SwitchTask) -> bool:

@@ -56,6 +56,10 @@ class Presence:
         self.connected: Callable[[int], bool] = lambda _: False
         """Whether a switch's stream is up; set by the fleet's owner."""
 
+    def listening(self) -> None:
+        """From now on switches can connect: only now does the wait for them begin."""
+        self._started = self._clock.now()
+
     # -- what is asked ----------------------------------------------------------------------------------------
 
     def is_synced(self, number: int) -> bool:

@@ -65,7 +65,7 @@ SWITCHES: Mapping[str, Event] = {
     ),
     "hash_differs": Event(
         "The datapath of an lb switch hashes otherwise than it should, or did not answer: new pools do not go by it, "
-        "and where one does, edges do not use the switch.",
+        "and where one does, edges do not use the switch, unless they do already and it is only silent.",
         (SWITCH, WHY),
         line=Line("{switch}: hashes otherwise, {why}", Cause.HASH),
     ),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from controller.model.load import load_intent
-from topo import intent, model, underlay
+from topo import intent, model, underlay, wires
 from topo.errors import TopologyError
 from topo.plan import Fence, plan
 
@@ -164,6 +164,8 @@ def _stretched(old: str, new: str) -> str:
         ("round_trip_ms: 3", "tso: true", "tso is for labs of one site"),
         ("{name: ctl2, attach", "{name: probe2, attach", "are called 'ctl', 'ctl2', 'ctl3'"),
         ("{name: ctl, attach", "{name: ctl9, attach", "the first host of kind probe is called 'ctl'"),
+        ("{name: etcde, site: east}", "{name: etcde, site: north}", "no site 'north'; there are east, west"),
+        ("{name: witness}", "{name: etcde}", "'etcde' is defined twice"),
     ],
 )
 def test_what_cannot_join_two_sites_is_named_with_its_line(
@@ -192,6 +194,24 @@ def test_two_links_between_the_same_leaves_have_ports_and_interfaces_of_their_ow
     ]
     assert fabric.controllers["ctl3"] == fabric.controllers["ctl"] + 2
     assert fabric.site_of("ctl3") == "west"
+
+
+def test_each_two_places_are_joined_by_a_path_of_their_own_so_a_dead_site_parts_no_others() -> None:
+    fabric = plan(model.load("two-site-small"))
+    assert fabric.places == ("east", "west", "witness")
+    assert {frozenset(pair) for pair in wires.control_paths(fabric).values()} == {
+        frozenset(("east", "west")),
+        frozenset(("east", "witness")),
+        frozenset(("west", "witness")),
+    }
+    assert wires.control_paths(fabric)["wan1"] == ("east", "west")
+    assert {name: fabric.site_of(name) for name in fabric.members} == {
+        "etcde": "east",
+        "etcdw": "west",
+        "witness": "witness",
+    }
+    assert not set(fabric.members.values()) & set(fabric.controllers.values())
+    assert set(fabric.members) <= set(fabric.nodes)
 
 
 def test_what_crosses_between_sites_goes_up_once_and_comes_down_by_one_way_and_counts_no_hop() -> None:

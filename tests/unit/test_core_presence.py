@@ -145,6 +145,16 @@ def test_who_has_not_come_when_the_wait_is_over_is_gone() -> None:
     assert not it.discover(), "it ends once"
 
 
+def test_the_wait_begins_when_switches_can_connect_however_long_the_start_took() -> None:
+    """Else a controller that starts on a busy machine finds all switches gone, and moves VIPs away from their site."""
+    it = Life()
+    it.clock.time += 2 * DISCOVERY_WAIT
+    it.presence.listening()
+    assert not it.presence.step()
+    it.is_now("lb1 lb2", "")
+    assert it.presence.deadline() == it.clock.now() + DISCOVERY_WAIT
+
+
 def test_who_was_absent_before_the_restart_stays_so_until_it_is_synced() -> None:
     it = Life("lb2", absent="lb1")
     it.discover("lb1", "lb2", "edge1")

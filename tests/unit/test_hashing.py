@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -11,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from controller.core import hashing
 from controller.core.hashing import DECISION, Hashing
+from controller.spec.spread import Spread
+from controller.spec.types import Role
 from tests.fakes.openflow import FakeSwitch
 from tests.fakes.process import Running, quiet_intent
 
@@ -149,3 +153,31 @@ def test_no_answer_is_as_good_as_another_one_until_there_is_one(running: Running
         switches["lb1"].mixes = int
         running.wait(lambda: "hash_differs" not in shown(running, "lb1")["problem"], "it answered")
         assert spread(running) == "own", "for the pool's life"
+
+
+def test_one_in_use_that_is_only_silent_stays_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A takeover on a busy machine: it was in order for the controller before, and is asked on."""
+    monkeypatch.setattr(hashing, "WAIT", 0.0)
+    monkeypatch.setattr(hashing, "AGAIN", 0.01)
+    withdrawn: list[str] = []
+    task: Any = SimpleNamespace(
+        switch=SimpleNamespace(id=1, name="lb1", roles={Role.LB}),
+        driver=SimpleNamespace(hash_question=lambda _frame: b""),
+        hashes=None,
+        unlike="",
+        send=lambda _message: None,
+        spawn=lambda work: work.close(),
+    )
+    pools: Any = {"web/tcp": SimpleNamespace(name="web", spread=Spread.DATAPATH)}
+    cell: Any = SimpleNamespace(value=SimpleNamespace(pools=pools))
+    presence: Any = SimpleNamespace(withdraw=lambda _id, why, _cause: withdrawn.append(why))
+    nothing: Any = SimpleNamespace(value=None, event=lambda *_args, **_fields: None)
+    fleet: Any = {1: task}
+    clock: Any = SimpleNamespace(now=lambda: NOW)
+    asked = Hashing(nothing, cell, fleet, presence, nothing, clock, nothing, nothing)
+    asyncio.run(asked._ask(task, task.driver))
+    assert "did not tell its hash" in task.unlike
+    assert asked.bars(1), "if it were not in use, it would not be admitted"
+    assert withdrawn == []
+    asked._take(asked._asked[1], "its datapath hashes otherwise")
+    assert len(withdrawn) == 1

@@ -51,16 +51,27 @@ def run_demo(
         ),
     ] = None,
     short: Annotated[
-        bool, typer.Option("--short", help="Fewer events, shorter silences: less than a minute.")
+        bool,
+        typer.Option("--short", help="Fewer events: less than a minute; of two sites, a minute and a half."),
     ] = False,
     simulate: Annotated[
         bool,
         typer.Option("--simulate", help="Embedded switches and simulated hosts; what you get without root."),
     ] = False,
+    topology: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE", help="demo, or one of two sites, such as two-site-small: the demo of two sites."
+        ),
+    ] = "demo",
 ) -> None:
     """Break a fabric under load and count what was lost; exit code 0 only if every promise held."""
     from topo.cli.demo import demo as work
+    from topo.cli.sitedemo import sitedemo
 
+    if topology != "demo":
+        simple = sabotage or simulate or connections is not None
+        raise typer.Exit(sitedemo(topology, out, seed, keep, switch, short, only_of_one_site=simple))
     raise typer.Exit(work(out, sabotage, seed, connections, keep, switch, short, simulate))
 
 

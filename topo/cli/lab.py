@@ -57,6 +57,9 @@ def up(
             show_default="as the topology says",
         ),
     ] = None,
+    store: Annotated[
+        bool, typer.Option("--store", help="Start the members of the store (etcd) that FILE names.")
+    ] = False,
 ) -> None:
     """Build a lab; returns when every link is alive."""
     from topo.lab import Lab
@@ -68,7 +71,7 @@ def up(
         raise typer.Exit(codes.Lab.FAILED)
     with _told():
         begun = time.monotonic()
-        lab = Lab.up(file, name=name, tso=tso, switch=kind)
+        lab = Lab.up(file, name=name, tso=tso, switch=kind, store=store)
         hosts = len(lab.fabric.hosts)
         typer.echo(
             f"lab {lab.name} is up after {time.monotonic() - begun:.1f} s: "
@@ -178,7 +181,8 @@ def exec_(
 Target = Annotated[
     str,
     typer.Argument(
-        help="A switch (lb1), a link (lb1-leaf2), a host (s1); with several sites: a stretch link or a site."
+        help="A switch (lb1), a link (lb1-leaf2), a host (s1); with several sites: a stretch link, a site, or a member "
+        "of the store."
     ),
 ]
 

@@ -17,7 +17,7 @@ from topo.demo.ready import Wanted
 from topo.demo.records import ClientLog, Connection
 from topo.demo.strangepin import Strange
 from topo.lab import Lab
-from topo.plan import CONTROL_ADDRESS, CONTROLLER, OPENFLOW_PORT
+from topo.plan import CONTROLLER, OPENFLOW_PORT
 from topo.sim.lab import SimLab
 
 Stage = Lab | SimLab
@@ -55,11 +55,14 @@ class Tail:
 
 
 class Controller:
-    """The controller as a process in its own namespace."""
+    """A controller as a process in its own namespace."""
 
-    def __init__(self, lab: Stage, directory: Path, options: Sequence[str] = ()) -> None:
-        """``options``: further ones of its command line."""
+    def __init__(
+        self, lab: Stage, directory: Path, options: Sequence[str] = (), node: str = CONTROLLER
+    ) -> None:
+        """``options``: further ones of its command line. ``node``: where it runs."""
         self._lab = lab
+        self.node = node
         self.options = tuple(options)
         self._state = directory / "state"
         self._state.mkdir(parents=True, exist_ok=True)
@@ -68,11 +71,17 @@ class Controller:
         self._process: subprocess.Popen[Any] | None = None
         self._tail = Tail(self._output)
 
+    @property
+    def state(self) -> Path:
+        """What it is told as ``--state``, and so are commands to it."""
+        return self._state / "evenkeel.db"
+
     def argv(self) -> list[str]:
         """Its command line."""
         lab = self._lab
-        listen = lab.listen if isinstance(lab, SimLab) else f"{CONTROL_ADDRESS}:{OPENFLOW_PORT}"
-        state = str(self._state / "evenkeel.db")
+        own = lab.fabric.controllers[self.node]
+        listen = lab.listen if isinstance(lab, SimLab) else f"{own}:{OPENFLOW_PORT}"
+        state = str(self.state)
         intent = str(self._lab.intent_path)
         argv = [sys.executable, "-m", "controller", "run", intent, "--state", state, "--listen", listen]
         return [*argv, *self.options]
@@ -81,7 +90,7 @@ class Controller:
         """Start it; what it prints is appended to its log."""
         with self._output.open("ab") as out, self._errors.open("ab") as err:
             self._process = self._lab.popen(
-                CONTROLLER, self.argv(), stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=ROOT
+                self.node, self.argv(), stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=ROOT
             )
 
     def kill(self) -> None:
@@ -209,10 +218,10 @@ class Client:
         if self._process.stdin is not None:
             self._process.stdin.close()
 
-    def wait(self) -> None:
-        """Until it has ended. Raises ``DemoError``."""
+    def wait(self, within: float = END_WITHIN) -> None:
+        """Until it has ended, so many seconds at most. Raises ``DemoError``."""
         try:
-            self._process.wait(END_WITHIN)
+            self._process.wait(within)
         except subprocess.TimeoutExpired:
             raise DemoError(f"the load generator of {self.spec.client} does not end") from None
         self.read()

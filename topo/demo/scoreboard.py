@@ -13,7 +13,8 @@ SHOWN = 10
 """Broken connections listed one by one."""
 
 
-def _mark(held: bool) -> str:
+def mark(held: bool) -> str:
+    """Whether a promise was kept, for people."""
     return "[green]kept[/]" if held else "[red]not kept[/]"
 
 
@@ -30,7 +31,7 @@ def _events(outcome: Outcome) -> Table:
             str(len(one.wrong)),
             f"{one.stall_ms:.0f} ms",
             str(one.broken),
-            _mark(one.held),
+            mark(one.held),
         )
     return table
 
@@ -40,7 +41,7 @@ def _promises(outcome: Outcome) -> Table:
     for head in ("promise", "value", "bound", ""):
         table.add_column(head, justify="left" if head in ("promise", "") else "right")
     for one in outcome.promises:
-        table.add_row(one.text, f"{one.value:g}", f"{one.bound:g}", _mark(one.held))
+        table.add_row(one.text, f"{one.value:g}", f"{one.bound:g}", mark(one.held))
     return table
 
 

@@ -83,7 +83,8 @@ class Recorder:
         self.heard: list[Heard] = []
         self.begun = self.ended = 0.0
         self._lab = lab
-        self._period = period
+        self.period = period
+        """Seconds between two questions of a client for the same VIP."""
         self._vips = tuple(lab.fabric.vips if vips is None else vips)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -94,7 +95,7 @@ class Recorder:
     @property
     def patience(self) -> float:
         """Seconds without a claim after which a spell is over."""
-        return PATIENCES * self._period
+        return PATIENCES * self.period
 
     @property
     def asked(self) -> list[tuple[str, str]]:
@@ -226,7 +227,7 @@ class Recorder:
             for one, frame in questions:
                 with suppress(OSError):  # its cable is out: it is not heard
                     one.send(frame)
-            due = max(due + self._period, time.monotonic())
+            due = max(due + self.period, time.monotonic())
 
 
 def _offset(known: float | None) -> float:
