@@ -18,7 +18,7 @@ from topo import state
 from topo.sitedemo.events import FAR_DIES, SCALES
 from topo.sitedemo.run import Options, run
 
-pytestmark = [pytest.mark.lab, needs_etcd]
+pytestmark = [pytest.mark.lab, pytest.mark.long, needs_etcd]
 
 EMBEDDED = next(one for one in SCALES if one.switch == "embedded")
 SMALL = replace(EMBEDDED, connections=20, rate=4.0)
