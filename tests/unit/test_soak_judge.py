@@ -297,8 +297,14 @@ def test_slots_do_not_settle_while_there_is_no_controller() -> None:
 def test_no_switch_gets_a_pin_before_the_controller_that_came_has_written_it() -> None:
     one, away = young(31.2, 34.0), ((31.0, 32.0),)
     seen = {"tables": tables("web", 30.5), "away": away, "connected": ((32.5, "lb1"), (32.6, "lb2x"))}
-    assert judged_young(one, KILL, **seen, synced=((32.8, "lb1"),)).verdict == "broken"
+    assert judged_young(one, KILL, **seen, synced=((32.8, "lb1"), (32.9, "lb2x"))).verdict == "broken"
     assert judged_young(one, KILL, **seen, synced=((32.8, "lb1"), (34.5, "lb2x"))).verdict == "at_risk"
+
+
+def test_a_switch_that_a_controller_never_got_to_write_gets_no_pin() -> None:
+    one, away = young(31.2, 34.0), ((31.0, 32.0),)
+    seen = {"tables": tables("web", 30.5), "connected": ((32.5, "lb1"), (32.6, "lb2x"))}
+    assert judged_young(one, KILL, **seen, synced=((32.8, "lb1"),), away=away).verdict == "at_risk"
 
 
 def test_what_was_heard_before_the_table_was_written_was_not_heard_on_it() -> None:

@@ -378,18 +378,35 @@ def unwritten(
     connected: Sequence[tuple[float, str]],
     synced: Sequence[tuple[float, str]],
     lbs: Collection[str],
+    late: float = 0.0,
 ) -> list[tuple[float, float]]:
-    """``away``, each until the lb switches that connected at once were written: before that none gets a pin."""
-    out = []
-    for start, end in away:
-        again = min((other for other, _ in away if other > end), default=float("inf"))
-        here = {name for t, name in connected if end <= t <= end + CONNECTS and name.removesuffix("x") in lbs}
-        first: dict[str, float] = {}
-        for t, name in synced:
-            if name in here and end <= t < again:
-                first.setdefault(name, t)
-        out.append((start, max(first.values(), default=end)))
-    return out
+    """``away``, each until the lb switches that connected at once were written: before that none gets a pin.
+
+    One that is not written before its controller ends, or the run does, gets none until then. ``late``: what
+    everything takes longer.
+    """
+    ours = [(t, name) for t, name in connected if name.removesuffix("x") in lbs]
+    return [(start, in_step(end, CONNECTS + late, away, ours, synced)) for start, end in away]
+
+
+def in_step(
+    back: float,
+    within: float,
+    away: Sequence[tuple[float, float]],
+    connected: Sequence[tuple[float, str]],
+    synced: Sequence[tuple[float, str]],
+) -> float:
+    """When a controller that is ``back`` had read and written the switches that connected ``within`` so many seconds.
+
+    While it has not, it knows nothing of them, and what happens has to wait. ``away``: when there was no controller.
+    """
+    again = min((start for start, _ in away if start > back), default=FOREVER)
+    here = {name for t, name in connected if back <= t <= back + within}
+    first: dict[str, float] = {}
+    for t, name in synced:
+        if name in here and back <= t < again:
+            first.setdefault(name, t)
+    return max((first.get(name, again) for name in here), default=back)
 
 
 def edits_of(done: Iterable[Done]) -> list[Done]:

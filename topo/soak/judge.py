@@ -122,8 +122,8 @@ class Judge:
             self._away,
             evidence.flaps,
         )
-        unled = leaderless(stage, self._away, evidence.connected, evidence.lag)
-        deaf = unwritten(self._away, evidence.connected, evidence.synced, stage.lbs)
+        unled = leaderless(stage, self._away, evidence.connected, evidence.synced, evidence.lag)
+        deaf = unwritten(self._away, evidence.connected, evidence.synced, stage.lbs, evidence.lag)
         self._unheard = Unheard(evidence.tables, self._periods, deaf, evidence.lag)
         self._outages = outages(stage, done, unled, evidence.admitted)
         self._windows: dict[tuple[str, str], list[Window]] = {}
