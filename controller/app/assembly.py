@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import secrets
+import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -128,7 +129,7 @@ class App:
         ownership.silent = self._silent
         make = health or partial(_health, journal, clock)
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
-        self.pauses = Pauses(self.probing.doubt, journal, clock)
+        self.pauses = Pauses(self.probing.doubt, journal, clock, time.process_time)
         pools.check = self.pauses.check
         self.intents = Intents(state.intent, pools, journal, refusals)
         self.ports = PortWatch(state.intent, journal, clock, state.dead_links.value)

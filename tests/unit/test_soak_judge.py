@@ -307,6 +307,12 @@ def test_a_switch_that_a_controller_never_got_to_write_gets_no_pin() -> None:
     assert judged_young(one, KILL, **seen, synced=((32.8, "lb1"),), away=away).verdict == "at_risk"
 
 
+def test_a_controller_that_the_machine_had_no_time_for_took_no_reports() -> None:
+    one, changed = young(31.2, 32.0), tables("web", 30.5)
+    assert judged_young(one, KILL, tables=changed).verdict == "broken"
+    assert judged_young(one, KILL, tables=changed, starved=((31.0, 34.0),)).verdict == "at_risk"
+
+
 def test_what_was_heard_before_the_table_was_written_was_not_heard_on_it() -> None:
     one = young(30.5, 33.0)
     late = (TableChange("web", 30.0, 33.5),)

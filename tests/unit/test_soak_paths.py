@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from tests.unit.soaking import FULLNAT, connection, done, judge, served, stage, stage_address, tables, young
-from topo.demo.records import Echo
+from topo.demo.records import Echo, Failure
 from topo.soak.editor import Done
 from topo.soak.fates import Links, PathChange, path_changes
+from topo.soak.stage import MEMORY_TIMEOUT
 
 KILL = done("lb", "kill", "lb1", 35.0)
 
@@ -197,3 +198,29 @@ def test_no_other_return_ends_fullnat(lb: str) -> None:
     used = ((6.5, lb), (7.0, "lb2"), (35.0, lb))
     late = done("lb", "kill", lb, 33.0) if lb == "lb3" else steps[1]
     assert judge(one, steps[0], late, records=(record,), admitted=used).verdict == "broken"
+
+
+# -- lb switches that no controller leads
+
+LOST_AT = 100.0
+
+
+@pytest.mark.parametrize(
+    ("gone", "synced", "verdict"),
+    [
+        (LOST_AT - 2 * MEMORY_TIMEOUT - 1, (), "at_risk"),
+        (LOST_AT - 2 * MEMORY_TIMEOUT - 1, ((LOST_AT - 5, "lb1x"),), "broken"),
+        (LOST_AT - 2 * MEMORY_TIMEOUT - 1, ((LOST_AT - 5, "lb2"),), "at_risk"),
+        (LOST_AT - 2 * MEMORY_TIMEOUT + 1, (), "broken"),
+    ],
+    ids=["long", "led again", "another one is", "not long enough"],
+)
+def test_memory_of_a_fullnat_connection_ends_if_no_generation_begins(
+    gone: float, synced: tuple[tuple[float, str], ...], verdict: str
+) -> None:
+    spoke = [Echo(LOST_AT - ago, 0.01, "s1") for ago in (70.0, 55.0, 40.0, 25.0, 10.0)]
+    end = Failure(LOST_AT, "reset", "echo")
+    one = connection(FULLNAT, begin=spoke[0].t - 0.1, opened=spoke[0].t, echoes=spoke, failure=end)
+    record = served(FULLNAT, opened=one.begin + 0.05, peer=(stage_address("lb1"), 41000))
+    judged = judge(one, records=(record,), away=((gone, gone + 3.0),), synced=synced)
+    assert judged.verdict == verdict

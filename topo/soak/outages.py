@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from topo.soak.editor import Done
-from topo.soak.fates import RECONNECT, SETTLE, PathChange, cuts, in_step, of_lbs, while_used
+from topo.soak.fates import RECONNECT, SETTLE, PathChange, cuts, of_lbs, while_used
 from topo.soak.flaps import FOREVER
+from topo.soak.led import in_step
 from topo.soak.stage import Stage
 
 DIALLED = 2.0
