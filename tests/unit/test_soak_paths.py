@@ -200,6 +200,14 @@ def test_no_other_return_ends_fullnat(lb: str) -> None:
     assert judge(one, steps[0], late, records=(record,), admitted=used).verdict == "broken"
 
 
+def test_the_lb_switch_of_a_client_that_noticed_late_that_it_was_open_is_that_of_its_server() -> None:
+    one = connection(FULLNAT, begin=9.4)
+    mine = served(FULLNAT, opened=9.45, peer=(stage_address("lb1"), 41000))
+    other = served(FULLNAT, opened=10.03, peer=(stage_address("lb2"), 41001), closed=28.0)
+    assert judge(one, KILL, records=(mine, other)).verdict == "at_risk"
+    assert judge(one, done("lb", "kill", "lb2", 35.0), records=(mine, other)).verdict == "broken"
+
+
 # -- lb switches that no controller leads
 
 LOST_AT = 100.0
