@@ -28,6 +28,7 @@ from controller.core.hello import Hellos
 from controller.core.holding import Holdings
 from controller.core.intents import Intents, follow_file
 from controller.core.journal import Journal, QueuedSink
+from controller.core.later import Later
 from controller.core.openflow_reports import OpenFlowReports
 from controller.core.ordering import Ordering
 from controller.core.ownership import Ownership
@@ -51,6 +52,7 @@ from controller.model.reload import IntentFile
 from controller.model.removal import removes_all
 from controller.plan.duty import PlanInput, pool_number
 from controller.plan.pins import PinBook
+from controller.plan.young import TOGETHER
 from controller.sites.base import Loaded, Store
 from controller.sites.fence.service import FenceService
 from controller.southbound.driver import AnyDriver
@@ -122,6 +124,7 @@ class App:
         )
         self.presence = presence = Presence(state.absent, state.admitted, state.intent, journal, clock)
         self.pinning = pinning = Pinning(pins, state.committed, fleet.wake)
+        pinning.soon = Later(fleet.wake, TOGETHER)
         self.ordering = Ordering(state.orders, state.intent, journal)
         self.ownership = ownership = Ownership(
             state.owners, state.orders, state.intent, state.tables, lambda: state.revision, journal, clock
