@@ -72,7 +72,7 @@ def test_a_switch_that_connects_late_learns_late_of_a_cut_cable() -> None:
 def test_a_controller_knows_nothing_of_a_cable_before_it_has_read_its_switches(
     synced: tuple[tuple[float, str], ...],
 ) -> None:
-    seen = {"away": ((37.0, 39.0),), "connected": CONNECTED, "synced": synced}
+    seen: dict[str, Any] = {"away": ((37.0, 39.0),), "connected": CONNECTED, "synced": synced}
     assert judge(connection(failure=LOST), CUT, mended(60.0), **seen).verdict == "at_risk"
 
 

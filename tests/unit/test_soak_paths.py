@@ -229,6 +229,6 @@ def test_memory_of_a_fullnat_connection_ends_if_no_generation_begins(
     spoke = [Echo(LOST_AT - ago, 0.01, "s1") for ago in (70.0, 55.0, 40.0, 25.0, 10.0)]
     end = Failure(LOST_AT, "reset", "echo")
     one = connection(FULLNAT, begin=spoke[0].t - 0.1, opened=spoke[0].t, echoes=spoke, failure=end)
-    record = served(FULLNAT, opened=one.begin + 0.05, peer=(stage_address("lb1"), 41000))
+    record = served(FULLNAT, opened=spoke[0].t - 0.05, peer=(stage_address("lb1"), 41000))
     judged = judge(one, records=(record,), away=((gone, gone + 3.0),), synced=synced)
     assert judged.verdict == verdict
