@@ -14,7 +14,7 @@ AT_ONCE = 50
 """Pins a second that are made at the first report."""
 APART = 1.0
 """Seconds between two reports of a connection that lasts."""
-TOGETHER = 0.25
+TOGETHER = 1.0
 """Seconds within which such pins are written together. With each write Open vSwitch looks through all decisions that it
 has cached, which costs it more than the connections themselves if every one has a pin written for it alone."""
 KNOWN = 16_384
