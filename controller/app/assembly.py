@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import secrets
+import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from controller.core.hello import Hellos
 from controller.core.holding import Holdings
 from controller.core.intents import Intents, follow_file
 from controller.core.journal import Journal, QueuedSink
+from controller.core.later import Later
 from controller.core.openflow_reports import OpenFlowReports
 from controller.core.ordering import Ordering
 from controller.core.ownership import EXACT, LATE, Ownership
@@ -54,6 +56,7 @@ from controller.model.reload import IntentFile
 from controller.model.removal import removes_all
 from controller.plan.duty import PlanInput, pool_number
 from controller.plan.pins import PinBook
+from controller.plan.young import TOGETHER
 from controller.sites.base import Loaded, Store
 from controller.sites.fence.service import FenceService
 from controller.southbound.driver import AnyDriver
@@ -144,6 +147,7 @@ class App:
         )
         self.presence = presence = Presence(state.absent, state.admitted, state.intent, journal, clock)
         self.pinning = pinning = Pinning(pins, state.committed, fleet.wake)
+        pinning.soon = Later(fleet.wake, TOGETHER)
         self.ordering = Ordering(state.orders, state.intent, journal)
         self._claim = None if lead is None else lead.claim
         self.fitting = (
@@ -163,7 +167,7 @@ class App:
         ownership.silent, ownership.late = self._silent, self._late
         make = health or partial(_health, journal, clock)
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
-        self.pauses = Pauses(self.probing.doubt, journal, clock)
+        self.pauses = Pauses(self.probing.doubt, journal, clock, time.process_time)
         pools.check = self.pauses.check
         adapted = _as_it_is if lead is None else leased
         self.intents = Intents(state.intent, pools, journal, refusals, adapted)

@@ -119,7 +119,15 @@ SERVICE: Mapping[str, Event] = {
     "paused": Event(
         "The controller stood still (stopped, suspended, held up): `keep_for` of servers that are down begins again "
         "with the next probe that fails.",
-        (Field("seconds", float, "For how long."),),
+        (
+            Field("seconds", float, "For how long."),
+            Field(
+                "worked",
+                float,
+                "Seconds of processor time that it used meanwhile. About as many: it held itself up. Few: it was "
+                "stopped, or the machine had no time for it.",
+            ),
+        ),
         line=Line("stood still for {seconds} s", Cause.PAUSE),
     ),
     "probing_problem": Event(

@@ -22,18 +22,25 @@ PAUSE = 1.5
 class Pauses:
     """Beats, and notices when it did not."""
 
-    def __init__(self, doubt: Callable[[], None], journal: Journal, clock: Clock) -> None:
-        """``doubt``: called after a pause, before anything is decided by the time that has passed."""
+    def __init__(
+        self, doubt: Callable[[], None], journal: Journal, clock: Clock, worked: Callable[[], float]
+    ) -> None:
+        """``doubt``: called after a pause, before anything is decided by the time that has passed.
+
+        ``worked``: processor time of this process so far, seconds.
+        """
         self._doubt = doubt
         self._journal = journal
         self._clock = clock
+        self._worked = worked
         self._last: float | None = None
+        self._used = 0.0
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
             self.check()
-            self._last = self._clock.now()
+            self._last, self._used = self._clock.now(), self._worked()
             await asyncio.sleep(BEAT)
 
     def check(self) -> None:
@@ -42,5 +49,6 @@ class Pauses:
         if self._last is None or now - self._last <= PAUSE:
             return
         gap, self._last = now - self._last, now
-        self._journal.event("paused", seconds=round(gap, 1))
+        worked = self._worked() - self._used
+        self._journal.event("paused", seconds=round(gap, 1), worked=round(worked, 1))
         self._doubt()

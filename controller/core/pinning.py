@@ -17,7 +17,7 @@ from controller.spec.types import Protocol
 
 
 class Pinning:
-    """Every change of a pin wakes the switches' tasks."""
+    """Every change of a pin wakes the switches' tasks, at once or ``soon``."""
 
     def __init__(
         self, book: PinBook, committed: Readable[PlanInput | None], wake: Callable[[], None]
@@ -33,6 +33,8 @@ class Pinning:
         """Seconds without a packet after which a pin ends, by listener."""
         self.heard_since: Callable[[], Mapping[str, float]] = dict
         """Since when each lb switch is heard without a gap, seconds of the clock; set by the one who assembles."""
+        self.soon: Callable[[], None] = wake
+        """Wakes them for pins that can wait a moment for others; set by the one who assembles."""
         committed.subscribe(self._follow)
 
     @property
@@ -76,8 +78,10 @@ class Pinning:
 
     def young(self, switch: str, key: PinKey, protocol: Protocol, backend: int, now: float) -> None:
         """A switch saw a connection that is where its moving slot will be, and not where it was."""
-        if len(self._book.pins) < LIMIT // 2 and self._young.wants_pin(key, now):
-            self.exception(switch, key, protocol, backend)
+        if len(self._book.pins) >= LIMIT // 2 or not self._young.wants_pin(key, now):
+            return
+        if self._book.report(switch, key, protocol, backend):
+            self.soon()
 
     def seen(self, switch: str, number: int) -> None:
         """A switch that is not the reporter sees the connection."""

@@ -17,6 +17,7 @@ from controller.plan.pins import Pin, PinBook
 from controller.plan.pool import PoolState
 from controller.plan.segments import responds
 from controller.plan.tables import Tables, entry_lives, remembered, served, shared_key
+from controller.plan.turns import pin_lasts
 from controller.spec.spread import Spread
 from controller.spec.switch import (
     NO_ECMP,
@@ -160,7 +161,7 @@ def pin_rules(world: PlanInput, switch: Switch) -> dict[int, PinRule]:
         return {}
     return {
         listener_number(world, item): PinRule(
-            int(world.memory[world.state_key(item)]),
+            int(pin_lasts(world.memory[world.state_key(item)], switch.of_kind.ends_pins)),
             slotting(world, switch, item) if spread_of(world, switch, item) is not Spread.OWN else None,
         )
         for vip in vips_of(world, switch)
@@ -169,9 +170,10 @@ def pin_rules(world: PlanInput, switch: Switch) -> dict[int, PinRule]:
 
 
 def memory_times(world: PlanInput) -> dict[int, float]:
-    """Seconds without a packet after which a pin ends, by the number of each listener."""
+    """Seconds without a packet after which a pin ends on any kind of switch, by the number of each listener."""
     return {
-        listener_number(world, item): world.memory[world.state_key(item)] for item in world.intent.listeners()
+        listener_number(world, item): pin_lasts(world.memory[world.state_key(item)], alone=True)
+        for item in world.intent.listeners()
     }
 
 

@@ -69,6 +69,15 @@ def late(turn: Turn) -> float:
     return min(max(turn.asked, turn.period), LATE, second + third - turn.period)
 
 
+def pin_lasts(memory: float, alone: bool) -> float:
+    """Seconds without a packet after which a pin ends.
+
+    ``alone``: the switch ends it by itself. Another one may see its connection, and no controller be there to hear
+    that; for as long as one may be late for a generation, nothing is lost for want of it.
+    """
+    return memory + (min(memory, LATE) if alone else 0.0)
+
+
 def _next(turn: Turn) -> float:
     """Seconds of the next generation, if nothing longer is asked for in this one."""
     return max(turn.asked, *turn.former, SHRINK * turn.period)

@@ -14,6 +14,9 @@ AT_ONCE = 50
 """Pins a second that are made at the first report."""
 APART = 1.0
 """Seconds between two reports of a connection that lasts."""
+TOGETHER = 1.0
+"""Seconds within which such pins are written together. With each write Open vSwitch looks through all decisions that it
+has cached, which costs it more than the connections themselves if every one has a pin written for it alone."""
 KNOWN = 16_384
 """Connections heard of once that are remembered; the oldest are forgotten first."""
 

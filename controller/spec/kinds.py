@@ -32,6 +32,8 @@ class Kind:
     """It remembers connections of tracked slots alone, where they are TCP."""
     spreads: bool = False
     """It can take slots from its datapath's hash, or from bits."""
+    ends_pins: bool = False
+    """A pin there ends by itself when it is idle, whether a controller hears of that or not."""
     driven: bool = True
     """Whether this version can drive it."""
 
@@ -49,6 +51,7 @@ KINDS = {
             sees_bfd=True,
             tracks=True,
             spreads=True,
+            ends_pins=True,
         ),
         Kind("bmv2", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, tracks=True),
         Kind("embedded", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, tracks=True),

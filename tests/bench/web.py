@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -32,13 +33,16 @@ http {{
 """
 
 
-def serve(rig: Rig, nginx: str, names: Sequence[str], ports: Sequence[int]) -> None:
-    """Run nginx on each of these hosts; it answers every request with the host's name."""
-    listens = "\n    ".join(f"listen {port} backlog=4096;" for port in ports)
+def serve(rig: Rig, nginx: str, names: Sequence[str], listens: Sequence[int | str]) -> None:
+    """Run nginx on each of these hosts; it answers every request with the host's name.
+
+    ``listens``: ports, or ``[::]:PORT``.
+    """
+    lines = "\n    ".join(f"listen {each} backlog=4096;" for each in listens)
     for name in names:
         folder = rig.folder / name
         folder.mkdir()
-        (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, name=name, listens=listens))
+        (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, name=name, listens=lines))
         argv = [nginx, "-p", str(folder), "-c", str(folder / "nginx.conf")]
         rig.start(name, argv, stderr=subprocess.DEVNULL)
 
@@ -47,7 +51,7 @@ def answers(rig: Rig, client: str, vip: str, port: int) -> None:
     """Wait until a VIP takes connections of a client. Raises RuntimeError."""
     limit = time.monotonic() + LATER
     while time.monotonic() < limit:
-        with rig.lab.socket(client) as sock:
+        with rig.lab.socket(client, socket.AF_INET6 if ":" in vip else socket.AF_INET) as sock:
             sock.settimeout(1.0)
             try:
                 sock.connect((vip, port))

@@ -152,7 +152,7 @@ def test_a_connection_on_a_moved_slot_is_pinned_on_every_lb_switch_until_it_fall
     assert long.broken() == []
 
     long.hush()
-    eventually(lambda: not any(_pins(lab, switch) for switch in LBS), "silence ends the pins", 3 * MEMORY)
+    eventually(lambda: not any(_pins(lab, switch) for switch in LBS), "silence ends the pins", 5 * MEMORY)
     served.wait_status(lambda status: status["pins"] == 0 and status["unsynced"] == 0, "no pins are left")
 
 

@@ -22,7 +22,8 @@ class Standing:
         self.clock = SetClock()
         self.doubts: list[float] = []
         made, self.said = journal()
-        self.pauses = Pauses(self._doubt, made, self.clock)
+        self.worked = 0.0
+        self.pauses = Pauses(self._doubt, made, self.clock, lambda: self.worked)
 
     def _doubt(self) -> None:
         self.doubts.append(self.clock.time)
@@ -49,11 +50,12 @@ def test_a_pause_is_noticed_once_by_whoever_looks_first() -> None:
     it.beat()
     assert not it.doubts
     it.clock.time += 4.5
+    it.worked += 1.2
     it.pauses.check()
     it.pauses.check()
     it.beat()
     assert len(it.doubts) == 1
-    assert it.said.of("paused") == [{"seconds": 4.5}]
+    assert it.said.of("paused") == [{"seconds": 4.5, "worked": 1.2}]
 
 
 def test_a_beat_that_comes_late_notices_it_too() -> None:

@@ -11,8 +11,9 @@ from controller.plan.duty import PlanInput, duty, world_of
 from controller.plan.pins import PinBook, PinKey
 from controller.plan.progress import advance
 from controller.plan.tables import Tables
-from controller.plan.turns import due
+from controller.plan.turns import due, pin_lasts
 from controller.plan.zones import zone_timeouts
+from controller.spec.kinds import KINDS
 from controller.spec.switch import Uplink
 from controller.spec.types import (
     Backend,
@@ -143,6 +144,17 @@ def test_an_edge_knows_its_uplinks_in_the_order_of_ports_and_who_is_admitted() -
     assert not duty(world(), LB).responder
 
 
+@pytest.mark.parametrize(
+    ("kind", "memory", "idle"), [("ovs", "900s", 1200), ("ovs", "20s", 40), ("bmv2", "900s", 900)]
+)
+def test_a_pin_that_ends_by_itself_outlasts_a_controller_that_is_away(
+    kind: str, memory: str, idle: int
+) -> None:
+    """A controller that is back within ``memory_timeout``, or 5 minutes, has lost nothing: another lb switch may carry
+    the connection since the reporter died, and say so to nobody."""
+    assert pin_lasts(float(memory.removesuffix("s")), KINDS[kind].ends_pins) == idle
+
+
 def test_a_pin_is_timed_on_its_reporter_and_reported_elsewhere() -> None:
     known = world()
     number = duty(known, LB).listeners[0].id
@@ -159,7 +171,12 @@ def test_a_pin_is_timed_on_its_reporter_and_reported_elsewhere() -> None:
     assert mine.key != sibling.key
     assert mine.key.priority > sibling.key.priority
     assert mine.key.table == Placed(LB.placement).table(Stage.PIN)
-    assert (mine.body.idle, mine.body.notify, sibling.body.idle, sibling.body.notify) == (900, True, 0, False)
+    assert (mine.body.idle, mine.body.notify, sibling.body.idle, sibling.body.notify) == (
+        1200,
+        True,
+        0,
+        False,
+    )
     assert mine.body.cookie >> 40 & 0xFF == Kind.PIN
     assert sibling.body.cookie >> 40 & 0xFF == Kind.PIN_SEEN
     assert flow_mod(mine) != flow_mod(sibling)

@@ -277,7 +277,7 @@ def test_a_connection_that_was_reported_just_before_the_death_was_at_risk() -> N
 
 
 def test_on_a_machine_that_is_late_reports_are_late_too() -> None:
-    one, changed = young(32.0, 34.0), tables("web", 31.5)
+    one, changed = young(32.0, 33.2), tables("web", 31.5)
     assert judged_young(one, KILL, tables=changed).verdict == "broken"
     assert judged_young(one, KILL, tables=changed, lag=1.0).verdict == "at_risk"
 
@@ -295,10 +295,22 @@ def test_slots_do_not_settle_while_there_is_no_controller() -> None:
 
 
 def test_no_switch_gets_a_pin_before_the_controller_that_came_has_written_it() -> None:
+    one, away = young(30.2, 33.3), ((30.0, 31.0),)
+    seen = {"tables": tables("web", 29.5), "away": away, "connected": ((31.2, "lb1"), (31.3, "lb2x"))}
+    assert judged_young(one, KILL, **seen, synced=((31.4, "lb1"), (31.5, "lb2x"))).verdict == "broken"
+    assert judged_young(one, KILL, **seen, synced=((31.4, "lb1"), (33.0, "lb2x"))).verdict == "at_risk"
+
+
+def test_a_switch_that_a_controller_never_got_to_write_gets_no_pin() -> None:
     one, away = young(31.2, 34.0), ((31.0, 32.0),)
-    seen = {"tables": tables("web", 30.5), "away": away, "connected": ((32.5, "lb1"), (32.6, "lb2x"))}
-    assert judged_young(one, KILL, **seen, synced=((32.8, "lb1"),)).verdict == "broken"
-    assert judged_young(one, KILL, **seen, synced=((32.8, "lb1"), (34.5, "lb2x"))).verdict == "at_risk"
+    seen = {"tables": tables("web", 30.5), "connected": ((32.5, "lb1"), (32.6, "lb2x"))}
+    assert judged_young(one, KILL, **seen, synced=((32.8, "lb1"),), away=away).verdict == "at_risk"
+
+
+def test_a_controller_that_the_machine_had_no_time_for_took_no_reports() -> None:
+    one, changed = young(31.2, 32.0), tables("web", 30.5)
+    assert judged_young(one, KILL, tables=changed).verdict == "broken"
+    assert judged_young(one, KILL, tables=changed, starved=((31.0, 34.0),)).verdict == "at_risk"
 
 
 def test_what_was_heard_before_the_table_was_written_was_not_heard_on_it() -> None:

@@ -17,6 +17,10 @@ LOST = Failure(52.0, "timeout", "echo")
 CUT = done("cable", "cut", "lb2-leaf1", 38.0)
 
 
+CONNECTED = ((39.5, "lb1"), (42.0, "edge1"))
+SYNCED = ((41.0, "lb1"), (42.2, "edge1"))
+
+
 def mended(t: float) -> Done:
     return done("cable", "mend", "lb2-leaf1", t)
 
@@ -33,7 +37,7 @@ def test_what_is_lost_on_a_cable_that_was_cut_while_no_controller_ran_was_at_ris
         ({}, (CUT, mended(46.0)), {"away": ((20.0, 34.0),)}),
         ({}, (CUT, mended(45.0)), {"away": ((37.0, 50.0),)}),
         ({}, (CUT, mended(60.0)), {"away": ((37.0, 41.0),)}),
-        ({}, (CUT, mended(60.0)), {"away": ((37.0, 39.0),), "connected": ((39.5, "lb1"), (42.0, "edge1"))}),
+        ({}, (CUT, mended(60.0)), {"away": ((37.0, 39.0),), "connected": CONNECTED, "synced": SYNCED}),
         ({"failure": Failure(52.0, "reset", "echo")}, (CUT, mended(60.0)), {"away": ((37.0, 60.0),)}),
         ({"failure": Failure(48.0, "timeout", "echo")}, (CUT, mended(60.0)), {"away": ((37.0, 60.0),)}),
         ({"server": "s4"}, (CUT, mended(60.0)), {"away": ((37.0, 60.0),)}),
@@ -44,7 +48,7 @@ def test_what_is_lost_on_a_cable_that_was_cut_while_no_controller_ran_was_at_ris
         "one ran again",
         "mended in time",
         "back in time",
-        "all switches connected in time",
+        "all switches connected and written in time",
         "a reset",
         "sent before",
         "another leaf",
@@ -62,6 +66,14 @@ def test_a_switch_that_connects_late_learns_late_of_a_cut_cable() -> None:
     connected = ((39.5, "lb1"), (46.0, "edge1"), (46.5, "lb1"))
     judged = judge(connection(failure=LOST), CUT, mended(60.0), away=((37.0, 39.0),), connected=connected)
     assert judged.verdict == "at_risk"
+
+
+@pytest.mark.parametrize("synced", [SYNCED[:1], (*SYNCED[:1], (47.0, "edge1"))], ids=["never", "late"])
+def test_a_controller_knows_nothing_of_a_cable_before_it_has_read_its_switches(
+    synced: tuple[tuple[float, str], ...],
+) -> None:
+    seen: dict[str, Any] = {"away": ((37.0, 39.0),), "connected": CONNECTED, "synced": synced}
+    assert judge(connection(failure=LOST), CUT, mended(60.0), **seen).verdict == "at_risk"
 
 
 @pytest.mark.parametrize(("mended", "verdict"), [(27.0, "at_risk"), (26.0, "broken")])

@@ -28,7 +28,7 @@ from topo.soak import load as soak_load
 from topo.soak.actors import ACTIVE, ECHO_TIMEOUT, Pauses, Records, descendants, write_specs
 from topo.soak.load import Load
 from topo.soak.options import Options
-from topo.soak.signals import Passing, admissions, departures, notes, relinked, table_changes
+from topo.soak.signals import Passing, admissions, departures, notes, relinked, starved, table_changes
 from topo.soak.stage import SCALES, SILENT
 from topo.soak.steppedclock import Setting, SteppedClock, read_setting, step, stop
 from topo.soak.steps import KINDS
@@ -286,6 +286,42 @@ def test_a_table_is_written_when_the_slowest_switch_has_it() -> None:
     ]
     assert [one.written for one in table_changes(events, ("lb1", "lb2"))] == [4.5]
     assert [one.written for one in table_changes(events[:2], ("lb1", "lb2"))] == [1.0]
+
+
+def wrote(t: float, switch: str, ms: float) -> dict[str, Any]:
+    return {"t": t, "event": "converged", "switch": switch, "ms": ms}
+
+
+TABLE = {"t": 1.0, "event": "table", "pool": "web/tcp"}
+
+
+def test_a_write_that_takes_long_keeps_the_next_one_waiting() -> None:
+    events = [TABLE, wrote(2.0, "lb1", 500.0), wrote(20.0, "lb2x", 19_500.0), wrote(22.0, "lb2", 1_500.0)]
+    assert [one.written for one in table_changes(events, ("lb1", "lb2"))] == [22.0]
+
+
+@pytest.mark.parametrize(
+    ("event", "written"),
+    [
+        ({"t": 30.0, "event": "started"}, 30.0),
+        ({"t": 31.0, "event": "switch_down", "switch": "lb2"}, 31.0),
+        ({"t": 31.0, "event": "switch_down", "switch": "lb1"}, float("inf")),
+        ({"t": 0.6, "event": "switch_down", "switch": "lb2"}, 2.0),
+    ],
+    ids=["its controller ends", "it ends", "it is still at it", "it was not there"],
+)
+def test_a_switch_that_is_busy_until_the_end_was_not_written(event: dict[str, Any], written: float) -> None:
+    events = [wrote(0.5, "lb2", 100.0), TABLE, wrote(2.0, "lb1", 500.0), event]
+    assert [one.written for one in table_changes(events, ("lb1", "lb2"))] == [written]
+
+
+def test_a_controller_that_held_itself_up_was_not_starved() -> None:
+    events = [
+        {"t": 10.0, "event": "paused", "seconds": 4.0, "worked": 1.9},
+        {"t": 20.0, "event": "paused", "seconds": 4.0, "worked": 3.9},
+        {"t": 30.0, "event": "paused", "seconds": 4.0},
+    ]
+    assert starved(events) == ((6.0, 10.0),)
 
 
 # -- command

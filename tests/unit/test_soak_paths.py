@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from tests.unit.soaking import FULLNAT, connection, done, judge, served, stage, stage_address, tables, young
-from topo.demo.records import Echo
+from topo.demo.records import Echo, Failure
 from topo.soak.editor import Done
 from topo.soak.fates import Links, PathChange, path_changes
+from topo.soak.stage import MEMORY_TIMEOUT
 
 KILL = done("lb", "kill", "lb1", 35.0)
 
@@ -197,3 +198,37 @@ def test_no_other_return_ends_fullnat(lb: str) -> None:
     used = ((6.5, lb), (7.0, "lb2"), (35.0, lb))
     late = done("lb", "kill", lb, 33.0) if lb == "lb3" else steps[1]
     assert judge(one, steps[0], late, records=(record,), admitted=used).verdict == "broken"
+
+
+def test_the_lb_switch_of_a_client_that_noticed_late_that_it_was_open_is_that_of_its_server() -> None:
+    one = connection(FULLNAT, begin=9.4)
+    mine = served(FULLNAT, opened=9.45, peer=(stage_address("lb1"), 41000))
+    other = served(FULLNAT, opened=10.03, peer=(stage_address("lb2"), 41001), closed=28.0)
+    assert judge(one, KILL, records=(mine, other)).verdict == "at_risk"
+    assert judge(one, done("lb", "kill", "lb2", 35.0), records=(mine, other)).verdict == "broken"
+
+
+# -- lb switches that no controller leads
+
+LOST_AT = 100.0
+
+
+@pytest.mark.parametrize(
+    ("gone", "synced", "verdict"),
+    [
+        (LOST_AT - 2 * MEMORY_TIMEOUT - 1, (), "at_risk"),
+        (LOST_AT - 2 * MEMORY_TIMEOUT - 1, ((LOST_AT - 5, "lb1x"),), "broken"),
+        (LOST_AT - 2 * MEMORY_TIMEOUT - 1, ((LOST_AT - 5, "lb2"),), "at_risk"),
+        (LOST_AT - 2 * MEMORY_TIMEOUT + 1, (), "broken"),
+    ],
+    ids=["long", "led again", "another one is", "not long enough"],
+)
+def test_memory_of_a_fullnat_connection_ends_if_no_generation_begins(
+    gone: float, synced: tuple[tuple[float, str], ...], verdict: str
+) -> None:
+    spoke = [Echo(LOST_AT - ago, 0.01, "s1") for ago in (70.0, 55.0, 40.0, 25.0, 10.0)]
+    end = Failure(LOST_AT, "reset", "echo")
+    one = connection(FULLNAT, begin=spoke[0].t - 0.1, opened=spoke[0].t, echoes=spoke, failure=end)
+    record = served(FULLNAT, opened=spoke[0].t - 0.05, peer=(stage_address("lb1"), 41000))
+    judged = judge(one, records=(record,), away=((gone, gone + 3.0),), synced=synced)
+    assert judged.verdict == verdict

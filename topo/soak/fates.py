@@ -18,7 +18,7 @@ that could know, or the cable was mended).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,10 +35,6 @@ SLACK = 0.1
 """Seconds by which time stamps of two processes may differ."""
 RECONNECT = 9.0
 """Seconds from a controller's start within which a switch that lives connects: an Open vSwitch tries every 8 s."""
-
-
-CONNECTS = 3.0
-"""Seconds within which switches connect to a controller that has started, if they are there."""
 
 
 @dataclass(frozen=True)
@@ -363,33 +359,6 @@ def cuts(stage: Stage, done: Sequence[Done]) -> list[tuple[str, float, float]]:
 def _known(stage: Stage, switch: str) -> str:
     """The name that an lb switch has in the stage: while it is renamed, the journal calls it otherwise."""
     return max((name for name in stage.lbs if switch.startswith(name)), key=len, default=switch)
-
-
-def absences(done: Iterable[Done], away: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    """When no controller took reports in: ``away``, or stopped."""
-    paused = [
-        (one.start, one.end) for one in done if one.step.kind == "pause" and one.step.target == "controller"
-    ]
-    return [*away, *paused]
-
-
-def unwritten(
-    away: Sequence[tuple[float, float]],
-    connected: Sequence[tuple[float, str]],
-    synced: Sequence[tuple[float, str]],
-    lbs: Collection[str],
-) -> list[tuple[float, float]]:
-    """``away``, each until the lb switches that connected at once were written: before that none gets a pin."""
-    out = []
-    for start, end in away:
-        again = min((other for other, _ in away if other > end), default=float("inf"))
-        here = {name for t, name in connected if end <= t <= end + CONNECTS and name.removesuffix("x") in lbs}
-        first: dict[str, float] = {}
-        for t, name in synced:
-            if name in here and end <= t < again:
-                first.setdefault(name, t)
-        out.append((start, max(first.values(), default=end)))
-    return out
 
 
 def edits_of(done: Iterable[Done]) -> list[Done]:

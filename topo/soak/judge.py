@@ -20,19 +20,19 @@ from topo.soak.fates import (
     PathChange,
     Period,
     Window,
-    absences,
     deaths,
     edits_of,
     intent_windows,
     path_changes,
     periods,
+    pool_of,
     server_windows,
-    unwritten,
 )
 from topo.soak.flaps import Flap
+from topo.soak.led import absences, unled, unwritten
 from topo.soak.logs import FullnatIndex, last_answer
 from topo.soak.outages import Outage, leaderless, outages
-from topo.soak.signals import TableChange
+from topo.soak.signals import TableChange, seconds
 from topo.soak.stage import MEMORY_TIMEOUT, Stage
 from topo.soak.unheard import SETTLED, Unheard
 
@@ -101,6 +101,8 @@ class Evidence:
     """The worst lateness of the load programs in seconds: nobody else on the machine was in time either."""
     flaps: tuple[Flap, ...] = ()
     """What switches logged of BFD."""
+    starved: tuple[tuple[float, float], ...] = ()
+    """When the controller stood still although it was not stopped: the machine had no time for it."""
 
 
 class Judge:
@@ -113,7 +115,7 @@ class Judge:
         self._index = FullnatIndex(served, stage.long)
         self._periods: list[Period] = periods(stage, evidence.start, edits_of(done))
         self._deaths = deaths(done)
-        self._away = absences(done, evidence.away)
+        self._away = absences(done, [*evidence.away, *evidence.starved])
         self._paths = path_changes(
             stage,
             done,
@@ -122,10 +124,11 @@ class Judge:
             self._away,
             evidence.flaps,
         )
-        unled = leaderless(stage, self._away, evidence.connected, evidence.lag)
-        deaf = unwritten(self._away, evidence.connected, evidence.synced, stage.lbs)
+        led = leaderless(stage, self._away, evidence.connected, evidence.synced, evidence.lag)
+        deaf = unwritten(self._away, evidence.connected, evidence.synced, stage.lbs, evidence.lag)
+        self._unled = {lb: unled(evidence.away, evidence.synced, lb) for lb in stage.lbs}
         self._unheard = Unheard(evidence.tables, self._periods, deaf, evidence.lag)
-        self._outages = outages(stage, done, unled, evidence.admitted)
+        self._outages = outages(stage, done, led, evidence.admitted)
         self._windows: dict[tuple[str, str], list[Window]] = {}
         self._settled = SETTLED + evidence.lag
 
@@ -209,6 +212,8 @@ class Judge:
             for one in recent:
                 if self._takes(one, mine, connection):
                     return f"fullnat: {one.what} {at - one.t:.1f} s before"
+            if risk := self._forgotten(endpoint, mine, at):
+                return risk
         for one in recent:
             table = self._unheard.table(connection, endpoint, one.t, at)
             if table is not None:
@@ -216,6 +221,20 @@ class Judge:
                     f"unheard: {one.what} {one.t - last:.1f} s after its last answer, "
                     f"opened {(connection.opened or 0.0) - table.t:.1f} s after pool {table.pool} changed"
                 )
+        return ""
+
+    def _forgotten(self, endpoint: Endpoint, mine: set[str], at: float) -> str:
+        """Whether the memory of its lb switch ended, since no controller began another generation of it."""
+        if not self._evidence.stage.watches:
+            return ""
+        for lb in mine or self._unled:
+            for gone, led in self._unled.get(lb, ()):
+                then = [span.document for span in self._periods if span.start <= gone]
+                pool = pool_of(then[-1], endpoint) if then else None
+                lasts = MEMORY_TIMEOUT if pool is None else seconds(pool["memory_timeout"])
+                # Until the turn that was due, and for as long again as one may be late, nothing ends.
+                if gone + 2 * lasts <= at <= led + SETTLED:
+                    return f"fullnat: {lb} had no controller for {at - gone:.1f} s"
         return ""
 
     def _follows(self, path: PathChange) -> float:

@@ -38,13 +38,15 @@ class FullnatIndex(Index):
             return super().matches(connection)
         found = self._candidates(connection)
         end = connection.proof.t if connection.proof else last_answer(connection) or 0.0
-        open_then = [one for one in found if one.closed is None or one.closed >= end - CLOCK_SLACK]
-        return (open_then or found)[:1]
+        return (_open_at(found, end) or found)[:1]
 
     def lb_switches(self, connection: Connection, stage: Stage) -> set[str]:
         """lb switches whose addresses the connection may have had at its server; empty: not known."""
         found = self._candidates(connection)
-        near = [one for one in found if abs(one.opened - (connection.opened or 0.0)) < NEAR]
+        found = _open_at(found, last_answer(connection) or 0.0) or found
+        # A client that is late notices that it is open long after its server did.
+        begin, opened = connection.begin or 0.0, connection.opened or 0.0
+        near = [one for one in found if begin - NEAR < one.opened < opened + NEAR]
         peers = {ip_address(one.peer[0]) for one in near or found}
         return {
             name
@@ -62,3 +64,8 @@ class FullnatIndex(Index):
             for one in self._by_port.get((server, endpoint.backend_port), ())
             if connection.begin - CLOCK_SLACK <= one.opened <= end
         ]
+
+
+def _open_at(records: Sequence[Served], t: float) -> list[Served]:
+    """Those that had not ended then: one that had cannot have answered."""
+    return [one for one in records if one.closed is None or one.closed >= t - CLOCK_SLACK]

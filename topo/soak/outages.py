@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from topo.soak.editor import Done
 from topo.soak.fates import RECONNECT, SETTLE, PathChange, cuts, of_lbs, while_used
 from topo.soak.flaps import FOREVER
+from topo.soak.led import in_step
 from topo.soak.stage import Stage
 
 DIALLED = 2.0
@@ -27,7 +28,7 @@ class Unled:
 
     gone: float
     reached: float
-    """When the next one had all switches that live."""
+    """When the next one had all switches that live, and had read and written them."""
     acted: float
     """When these followed it at the latest."""
 
@@ -86,11 +87,16 @@ def _deaths(
 
 
 def leaderless(
-    stage: Stage, absent: Sequence[tuple[float, float]], connected: Sequence[tuple[float, str]], late: float
+    stage: Stage,
+    absent: Sequence[tuple[float, float]],
+    connected: Sequence[tuple[float, str]],
+    synced: Sequence[tuple[float, str]],
+    late: float,
 ) -> list[Unled]:
     """When there was no controller, until one is back that is not gone again before it did its work.
 
-    ``absent``: as ``absences`` says; ``connected``: when switches connected; ``late``: what everything takes longer.
+    ``absent``: as ``absences`` says; ``connected``, ``synced``: when switches connected, and were read and written;
+    ``late``: what everything takes longer.
     """
     within = RECONNECT if stage.watches else DIALLED + late
     found: list[Unled] = []
@@ -99,7 +105,7 @@ def leaderless(
         for t, switch in connected:
             if back <= t <= back + within:
                 first.setdefault(switch, t)
-        reached = max(first.values(), default=back)
+        reached = max([back, *first.values(), in_step(back, within, absent, connected, synced)])
         if found and gone <= found[-1].acted:
             before = found.pop()
             gone, reached = before.gone, max(reached, before.reached)

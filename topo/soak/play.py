@@ -300,6 +300,7 @@ class Soak:
     def _judged(self, start: float, end: float) -> tuple[Outcome, float]:
         seen, logs = self._seen, [client.log for client in self._clients]
         done = tuple(sorted([*seen.done, *self._editor.done], key=lambda one: one.start))
+        away = tuple(seen.away) if self._gone is None else (*seen.away, (self._gone, float("inf")))
         evidence = Evidence(
             self._stage,
             start,
@@ -308,7 +309,7 @@ class Soak:
             signals.admissions(seen.events),
             signals.departures(seen.events),
             signals.relinked(seen.events),
-            tuple(seen.away) if self._gone is None else (*seen.away, (self._gone, float("inf"))),
+            away,
             signals.writes(seen.events, set(self._stage.edges.values())),
             signals.connections(seen.events),
             signals.syncs(seen.events),
@@ -316,6 +317,7 @@ class Soak:
             self._probe(),
             max((log.lag for log in logs), default=0.0),
             self._flaps(),
+            signals.starved(seen.events),
         )
         judge = Judge(evidence, self._served())
         connections: list[Connection] = [one for log in logs for one in log.connections.values()]

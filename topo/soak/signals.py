@@ -27,6 +27,11 @@ SYNCED = "synced"
 TURNED = "memory_turned"
 DRAINING = ("listener_drains", "listener_returned", "listener_gone")
 WRITTEN = "converged"
+PAUSED = "paused"
+LOST = ("switch_down", WITHDRAWN)
+
+STARVED = 0.5
+"""Share of a pause up to which a controller that stood still had worked: it did not hold itself up."""
 
 LONGEST_WRITE = 10.0
 """Seconds after a new table within which a switch begins to write it; what it begins later is of something else."""
@@ -68,7 +73,7 @@ class TableChange:
 def table_changes(events: Iterable[Event], lbs: Collection[str] = ()) -> tuple[TableChange, ...]:
     """All of TCP. ``lbs``: the lb switches that tables are written to."""
     found, events = [], tuple(events)
-    writes = [one for one in events if name(one) == WRITTEN and one.get("switch") in lbs]
+    writes = {lb: _Writes.of(events, lb) for lb in lbs}
     for event in events:
         if name(event) == TABLE:
             t, key = when(event), str(event.get("pool")).split()
@@ -76,7 +81,7 @@ def table_changes(events: Iterable[Event], lbs: Collection[str] = ()) -> tuple[T
             vip, port = _first_listener(key[0]) if len(key) > 1 else ("", 0)
             moves = not vip or int(event.get("moving", 0)) > 0
             if protocol in ("", "tcp") and moves:
-                found.append(TableChange(pool, t, _written(writes, t), vip, port))
+                found.append(TableChange(pool, t, _written(writes.values(), t), vip, port))
     return tuple(found)
 
 
@@ -86,13 +91,61 @@ def _first_listener(name: str) -> tuple[str, int]:
     return vip, int(rest.rpartition("/")[2])
 
 
-def _written(writes: Iterable[Event], t: float) -> float:
+@dataclass(frozen=True)
+class _Writes:
+    """When one lb switch was written, under whatever name."""
+
+    spans: tuple[tuple[float, float], ...]
+    """From when to when."""
+    gone: tuple[float, ...]
+    """When it was gone, or its controller: what was being written then was not."""
+
+    @staticmethod
+    def of(events: Iterable[Event], lb: str) -> _Writes:
+        """Those of a switch; while it is renamed, the journal calls it otherwise."""
+        events = tuple(events)
+        mine = [one for one in events if str(one.get("switch", "")).removesuffix("x") == lb]
+        spans = [
+            (when(one) - float(one.get("ms", 0.0)) / 1000.0, when(one))
+            for one in mine
+            if name(one) == WRITTEN
+        ]
+        gone = [when(one) for one in mine if name(one) in (*LOST, CONNECTED)]
+        gone += [when(one) for one in events if name(one) == STARTED]
+        return _Writes(tuple(sorted(spans)), tuple(sorted(gone)))
+
+    def first(self, t: float) -> float | None:
+        """When the first write ended that began after ``t``; None: none did so soon that it was of what changed then.
+
+        It begins when the one before has ended.
+        """
+        free = max((end for began, end in self.spans if began < t < end), default=t)
+        return next((end for began, end in self.spans if t <= began <= free + LONGEST_WRITE), None)
+
+    def never(self, t: float) -> float | None:
+        """Of one that began none soon after ``t``: until when it was busy with one before. None: it was not there."""
+        gone = max((each for each in self.gone if each <= t), default=0.0)
+        there = any(gone <= end <= t for _, end in self.spans)
+        return min((each for each in self.gone if each > t), default=float("inf")) if there else None
+
+
+def _written(writes: Iterable[_Writes], t: float) -> float:
     """When the slowest switch ended the first write that it began after ``t``; some have nothing to write."""
-    first: dict[str, float] = {}
-    for one in writes:
-        if t <= when(one) - float(one.get("ms", 0.0)) / 1000.0 <= t + LONGEST_WRITE:
-            first.setdefault(str(one["switch"]), when(one))
-    return max(first.values(), default=t)
+    writes = tuple(writes)
+    ends = [each.first(t) for each in writes]
+    if all(end is None for end in ends):
+        return t
+    late = [each.never(t) for each, end in zip(writes, ends, strict=True) if end is None]
+    return max(end for end in (*ends, *late) if end is not None)
+
+
+def starved(events: Iterable[Event]) -> tuple[tuple[float, float], ...]:
+    """From when to when a controller stood still that did not hold itself up: it was stopped, or had no processor."""
+    return tuple(
+        (when(one) - float(one["seconds"]), when(one))
+        for one in events
+        if name(one) == PAUSED and float(one.get("worked", one["seconds"])) <= STARVED * float(one["seconds"])
+    )
 
 
 def admissions(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:

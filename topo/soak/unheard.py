@@ -16,9 +16,10 @@ from topo.soak.edits import Document
 from topo.soak.fates import Period, pool_of, vip_name
 from topo.soak.signals import TableChange
 
-REPORT_WINDOW = 0.5
+REPORT_WINDOW = 1.5
 """Seconds from a packet that is to be reported until its pin is on every lb switch, on a busy machine: some hundredths
-of a second where there is nothing else to do (``evenkeel bench pins``). The load programs' lateness is added."""
+of a second where there is nothing else to do (``evenkeel bench pins``), and for a young one up to a second in which
+others are waited for. The load programs' lateness is added."""
 SETTLED = 1.0
 """Seconds from a new table until every switch has it; from a path's change until packets take the new one. The load
 programs' lateness is added."""
