@@ -32,8 +32,9 @@ from controller.core.terms import Terms
 from controller.core.twins import Twins
 from controller.plan.accept import switch_renames
 from controller.plan.duty import PlanInput
-from controller.southbound.driver import AnyDriver, HoldsPins
+from controller.southbound.driver import AnyDriver, HoldsPins, Redials
 from controller.southbound.openflow import events as openflow
+from controller.southbound.ovsdb.client import OvsdbError
 from controller.southbound.p4 import events as p4
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.types import Intent, Role, Switch
@@ -246,6 +247,8 @@ class Controller:
         p.presence.synced(switch.id)
         p.authority.begin(task)
         p.announcer.begin(task)
+        if isinstance(task.driver, Redials):
+            task.spawn(self._redial(task))
         if Role.LB in switch.roles:
             lbs = p.directories.now.lbs(switch.site)
             if all(p.fleet.is_synced(each.id) for each in lbs):
@@ -254,6 +257,14 @@ class Controller:
                 for packet in trial.packets(switch):
                     task.send(packet)
             task.spawn(self._ready(task))
+
+    async def _redial(self, task: SwitchTask) -> None:
+        """The next controller may lead at any time: the switch should not wait for long before it dials that one."""
+        assert isinstance(task.driver, Redials)
+        try:
+            await task.driver.redial_soon()
+        except OvsdbError as error:
+            self._p.journal.event("redials_late", switch=task.switch.name, error=str(error))
 
     async def _ready(self, task: SwitchTask) -> None:
         await self._p.conntrack.follow(task)

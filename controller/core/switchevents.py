@@ -84,6 +84,11 @@ SWITCHES: Mapping[str, Event] = {
         "every second.",
         (SWITCH, ERROR),
     ),
+    "redials_late": Event(
+        "An Open vSwitch could not be made to heed `max_backoff` over its OVSDB: it may take 8 s to find another "
+        "controller.",
+        (SWITCH, ERROR),
+    ),
     "converged": Event(
         "A write ended, and the switch acknowledged it.",
         (

@@ -237,6 +237,15 @@ class Doors(Protocol):
 
 
 @runtime_checkable
+class Redials(Protocol):
+    """A driver whose switch dials its controllers, and waits between two attempts."""
+
+    async def redial_soon(self) -> None:
+        """See to it that it waits for no longer than it is set to. Raises OvsdbError."""
+        ...
+
+
+@runtime_checkable
 class Hashes(Protocol):
     """A driver whose switch can be asked how its datapath hashes."""
 

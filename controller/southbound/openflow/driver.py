@@ -19,7 +19,7 @@ from controller.southbound.driver import (
     Ports,
 )
 from controller.southbound.openflow.session import Session
-from controller.southbound.ovsdb import links, timeouts
+from controller.southbound.ovsdb import backoff, links, timeouts
 from controller.southbound.ovsdb.client import OvsdbError
 from controller.spec.switch import Timeouts
 from controller.spec.types import Address, Role, Switch
@@ -197,6 +197,11 @@ class OpenFlowDriver(Driver[Target, Changes], HoldsPins[Target], Leases[Target],
             return
         names = await self._session.port_names()
         await links.open_links(self.switch.ovsdb, sorted(names[n] for n in ports if n in names))
+
+    async def redial_soon(self) -> None:
+        """Have it heed ``max_backoff``, by its OVSDB. Raises OvsdbError."""
+        if self.switch.ovsdb is not None:
+            await backoff.heed(self.switch.ovsdb, self.switch.id)
 
     async def remember(self, wanted: Sequence[Timeouts]) -> int:
         """Tell its conntrack how long to remember, by its OVSDB. Raises OvsdbError."""
