@@ -21,7 +21,7 @@ _PORT_SIZE, _PORT_LIVE = 64, 4
 NO_BUFFER = 0xFFFFFFFF
 COOKIE_SHIFT = 48
 OWN_COOKIES = 0xFFFF << COOKIE_SHIFT
-ROLE_REQUEST = 24
+ROLE_REQUEST, SET_ASYNC = 24, 28
 _PRIMARY = 2
 _METER_FLAGS = 2 | 4 | 8  # packets per second, burst size, statistics
 _BUCKET = struct.Struct("!HHII4x")
@@ -71,6 +71,11 @@ def barrier() -> bytes:
 def role_request(term: int) -> bytes:
     """Claim the primary role with a term (generation id)."""
     return message(ROLE_REQUEST, struct.pack("!I4xQ", _PRIMARY, term))
+
+
+def hear_nothing() -> bytes:
+    """Have a switch report nothing on this stream, in whatever role."""
+    return message(SET_ASYNC, bytes(24))
 
 
 def flow_stats_request(table: int) -> bytes:

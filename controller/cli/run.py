@@ -9,6 +9,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,6 +128,8 @@ class _Program:
 
     async def _shared(self, store: Store, name: str) -> None:
         _warm()
+        hold = _Hold()
+        hold.listen(self.host, self.port)
         lead = Leadership(store.registers, name, self.clock, self.journal)
         try:
             await lead.begin()
@@ -134,7 +137,7 @@ class _Program:
             raise _CannotRead(error) from error
 
         async def serve(ending: Ending) -> None:
-            await self._serve(await self._made(store, lead), ending, TAKEN_OVER)
+            await self._serve(await self._made(store, lead), ending, TAKEN_OVER, hold)
 
         waiting = Waiting(self.file, _status(self.state), self.clock, self.journal)
         await led(lead, store, waiting, serve)
@@ -146,7 +149,9 @@ class _Program:
         except StoreError as error:
             raise _CannotRead(error) from error
 
-    async def _serve(self, app: App, ending: Ending | None, patience: float) -> None:
+    async def _serve(
+        self, app: App, ending: Ending | None, patience: float, hold: _Hold | None = None
+    ) -> None:
         """Until cancelled, which is an end like another. Raises what ``ending`` does."""
         from controller.southbound.openflow import connection as openflow
         from controller.southbound.p4 import pipeline
@@ -160,10 +165,11 @@ class _Program:
         core.on_switches = hub.switches_changed
         core.dialler = p4
         app.rollout.allow_push = p4.allow_push
-        openflow.OpenFlowApp.hub = hub
         try:
             await app.begin()
-            await _listen(openflow.serve, self.host, self.port, self.clock, patience)
+            openflow.OpenFlowApp.hub = hub
+            if hold is None or not hold.end():
+                await _listen(openflow.serve, self.host, self.port, self.clock, patience)
             app.journal.event("started", listen=f"{self.host}:{self.port}", term=app.terms.now)
             await app.run(_status(self.state), socket_beside(self.state), ending)
         except asyncio.CancelledError:
@@ -171,6 +177,27 @@ class _Program:
         finally:
             hub.close()
             await p4.close()
+
+
+class _Hold:
+    """Switches' streams while this controller stands by."""
+
+    def __init__(self) -> None:
+        from controller.southbound.openflow import connection as openflow
+
+        self._openflow, self._hub, self._listens = openflow, openflow.StandbyHub(), False
+
+    def listen(self, host: str, port: int) -> None:
+        """Let switches connect already, unless another program has the address: it may be the one that leads."""
+        self._openflow.OpenFlowApp.hub = self._hub
+        with suppress(OSError):
+            self._openflow.serve(host, port)
+            self._listens = True
+
+    def end(self) -> bool:
+        """Have the switches connect again, to the hub that is bound by now; whether they can."""
+        self._hub.close()
+        return self._listens
 
 
 def _warm() -> None:

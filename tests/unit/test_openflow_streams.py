@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from controller.southbound.openflow.connection import UNACKNOWLEDGED, Hub
+from controller.southbound.openflow.connection import UNACKNOWLEDGED, Hub, StandbyHub
 from controller.southbound.openflow.events import Connected, Event
+from flows.messages import SET_ASYNC
 from tests.fakes.core import until
 
 
@@ -19,8 +20,11 @@ class Datapath:
     def __init__(self, stream: socket.socket) -> None:
         self.socket = stream
 
-    def send(self, _: bytes) -> bool:
+        self.sent: list[bytes] = []
+
+    def send(self, data: bytes) -> bool:
         """It takes everything."""
+        self.sent.append(data)
         return True
 
 
@@ -45,3 +49,24 @@ def test_the_kernel_gives_a_stream_up_that_acknowledges_nothing() -> None:
         socket.create_connection(server.getsockname()) as stream,
     ):
         asyncio.run(body(stream))
+
+
+def test_a_controller_that_stands_by_holds_streams_and_ends_them_when_it_leads() -> None:
+    """Nothing is reported there, and the switch dials again at once."""
+    hub = StandbyHub()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as stream,
+    ):
+        other, _ = server.accept()
+        datapath = Datapath(stream)
+        gone = Datapath(stream)
+        with other:
+            hub.up(datapath)
+            hub.up(gone)
+            hub.down(gone)
+            (said,) = datapath.sent
+            assert (said[1], said[8:]) == (SET_ASYNC, bytes(24))
+            hub.close()
+            other.settimeout(30)
+            assert other.recv(1) == b"", "it ended"

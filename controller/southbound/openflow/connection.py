@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -31,6 +32,7 @@ from controller.southbound.openflow.events import (
     Stranger,
 )
 from controller.southbound.openflow.session import Session
+from flows import messages
 from flows.messages import COOKIE_SHIFT
 from flows.readback import known_fields
 from flows.tables import Cookie
@@ -153,6 +155,37 @@ class Hub:
         self._on_event(PacketIn(session, cookie, fields, message[end + 2 :]))
 
 
+class StandbyHub:
+    """Holds the streams of switches while another controller leads; nothing is read or written there.
+
+    An Open vSwitch that finds no controller at an address waits up to 8 s before it tries again. One whose stream ends
+    is back within a second. All but ``close`` are called by os-ken's threads.
+    """
+
+    def __init__(self) -> None:
+        self._held: set[Any] = set()
+        self._changing = threading.Lock()
+
+    def up(self, datapath: Any) -> None:
+        """A switch finished its handshake: it has nothing to report here."""
+        datapath.send(messages.hear_nothing())
+        with self._changing:
+            self._held.add(datapath)
+
+    def down(self, datapath: Any) -> None:
+        """A switch's stream ended."""
+        with self._changing:
+            self._held.discard(datapath)
+
+    def close(self) -> None:
+        """End all streams: the switches dial again, and find whoever is bound by then."""
+        with self._changing:
+            held, self._held = self._held, set()
+        for datapath in held:
+            with contextlib.suppress(OSError):
+                datapath.socket.shutdown(socket.SHUT_RDWR)
+
+
 def address_of(datapath: Any) -> str:
     """Where a switch connects from, as people write it."""
     host, port = datapath.address[:2]
@@ -160,10 +193,10 @@ def address_of(datapath: Any) -> str:
 
 
 class OpenFlowApp(OSKenApp):  # type: ignore[misc]
-    """The os-ken application: tells the hub about switches."""
+    """The os-ken application: tells the hub that is bound about switches."""
 
     OFP_VERSIONS: ClassVar[list[int]] = [ofproto_v1_3.OFP_VERSION]
-    hub: ClassVar[Hub | None] = None
+    hub: ClassVar[Hub | StandbyHub | None] = None
 
     @set_ev_cls(ofp_event.EventOFPStateChange, [MAIN_DISPATCHER, DEAD_DISPATCHER])  # type: ignore[untyped-decorator]
     def state_changed(self, event: Any) -> None:
