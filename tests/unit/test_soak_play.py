@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -18,6 +19,7 @@ from ruamel.yaml import YAML
 from tests.unit.soaking import stage
 from topo.demo.actors import DemoError
 from topo.lab import Lab
+from topo.plan import CONTROLLER
 from topo.soak.options import Options
 from topo.soak.play import MOST_ENDS, Soak, Timetable
 from topo.soak.schedule import write_schedule
@@ -34,6 +36,7 @@ class Place:
 
     def __init__(self, path: Path, *scripts: str) -> None:
         self.path = path
+        self.fabric = SimpleNamespace(controllers={CONTROLLER: "127.0.0.1"})
         self.intent_path = path / "intent.yaml"
         self.logs = path / "logs"
         self.logs.mkdir()
