@@ -125,6 +125,7 @@ def test_a_connection_on_a_moved_slot_is_pinned_on_every_lb_switch_until_it_fall
     served: Balanced, long: LongConnections
 ) -> None:
     lab = served.lab
+    eventually(lambda: not any(_pins(lab, switch) for switch in LBS), "pins of before end", 5 * MEMORY)
     made = {one.port: one for one in long.open(30, ["dr", "nat"], idle_of_three=0)}
     long.talk()
     served.edit_intent(weights("web", s1=4))
