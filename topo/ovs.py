@@ -171,7 +171,7 @@ class OpenVSwitch:
                 f"options:dst_port={VXLAN_PORT}",
             ]
         command += [
-            *_controllers(self.fabric),
+            *controllers(self.fabric),
         ]
         self.vsctl(*command)
 
@@ -239,8 +239,8 @@ class OpenVSwitch:
         process.kill(each.pid for each in process.recall(self.pids, self.switch.name) if each.alive)
 
 
-def _controllers(fabric: Fabric) -> list[str]:
-    """Every place where one may run: only the one that leads answers."""
+def controllers(fabric: Fabric) -> list[str]:
+    """What has a switch dial all places of controllers, for ``ovs-vsctl``; only the one that leads answers."""
     addresses = list(fabric.controllers.values())
     names = [f"@controller{number}" for number, _ in enumerate(addresses)]
     command: list[str] = []

@@ -15,10 +15,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from topo import ovs
 from topo.demo.actors import ROOT, Controller
 from topo.lab import Lab
 from topo.ovs import BRIDGE, OpenVSwitch
-from topo.plan import CONTROL_ADDRESS, OPENFLOW_PORT
+from topo.plan import CONTROL_ADDRESS
 
 Event = dict[str, Any]
 READY_WITHIN = 60.0
@@ -47,8 +48,6 @@ class Balanced:
         self.wait_event("started", READY_WITHIN)
         connect_now(self.lab)
         self.wait_ready()
-        for name in _of_ovs(self.lab):
-            heed_max_backoff(self.lab, name)
         return self
 
     def __exit__(
@@ -186,17 +185,12 @@ def connect_now(lab: Lab) -> None:
 
     Never without any controller: a switch that is left without forgets all flows.
     """
-    target, nowhere = (f"tcp:{CONTROL_ADDRESS}:{port}" for port in (OPENFLOW_PORT, 1))
-    options = ["connection_mode=out-of-band", "max_backoff=1000", "inactivity_probe=5000"]
     for name in _of_ovs(lab):
-        if lab.vsctl(name, "get", "controller", BRIDGE, "is_connected").strip() != "true":
-            lab.vsctl(name, "set-controller", BRIDGE, nowhere)
-            lab.vsctl(name, "set-controller", BRIDGE, target, "--", "set", "controller", BRIDGE, *options)
-
-
-def heed_max_backoff(lab: Lab, switch: str) -> None:
-    """Open vSwitch 3.1 takes it over when its configuration changes while it is connected, and waits 8 s otherwise."""
-    lab.vsctl(switch, "set", "bridge", BRIDGE, "external_ids:max_backoff=heeded")
+        if not lab.vsctl(
+            name, "--bare", "--columns=target", "find", "controller", "is_connected=true"
+        ).strip():
+            lab.vsctl(name, "set-controller", BRIDGE, f"tcp:{CONTROL_ADDRESS}:1")
+            lab.vsctl(name, *ovs.controllers(lab.fabric))
 
 
 def _of_ovs(lab: Lab) -> list[str]:
