@@ -167,9 +167,20 @@ def _panic_in_group() -> Row:
     members = (*(server(name) for name in ("b1", "b2", "b3")), server("b4", group=1))
     return Row(
         "panic-in-group",
-        "Panic looks at the group that serves: it lets its dead serve, not the standby.",
+        "Where no group can be believed, the dead of the first one serve, and the standby does not.",
         web(*members, panic_threshold=0.5),
         (In(opening(connections(_MANY, DR)), Spread("b1", "b2", "b3")),),
+        down=("b1", "b2", "b4"),
+    )
+
+
+def _group_spills() -> Row:
+    members = (*(server(name) for name in ("b1", "b2", "b3")), server("b4", group=1))
+    return Row(
+        "group-spills",
+        "A group that has lost most of its weight gives a part to the standby: its dead do not serve.",
+        web(*members, panic_threshold=0.5),
+        (In(opening(connections(_MANY, DR)), Spread("b3", "b4")),),
         down=("b1", "b2"),
     )
 
@@ -303,6 +314,7 @@ ROWS = (
     _next_group(),
     *_PANIC,
     _panic_in_group(),
+    _group_spills(),
     *map(_empty, EVERY_MODE),
     *map(_all_down, EVERY_MODE),
     _two_pools(),
