@@ -128,13 +128,13 @@ class _Program:
 
     async def _shared(self, store: Store, name: str) -> None:
         _warm()
-        hold = _Hold()
-        hold.listen(self.host, self.port)
         lead = Leadership(store.registers, name, self.clock, self.journal)
         try:
             await lead.begin()
         except StoreError as error:
             raise _CannotRead(error) from error
+        hold = _Hold()
+        hold.listen(self.host, self.port)
 
         async def serve(ending: Ending) -> None:
             await self._serve(await self._made(store, lead), ending, TAKEN_OVER, hold)
