@@ -20,7 +20,6 @@ from typing import Any, NamedTuple, NoReturn
 from controller.cli import codes
 from controller.cli.asking import NoAnswer, ask
 from controller.cli.spans import seconds
-from controller.cli.status import STALE
 from controller.cli.stores import Where, log_of
 from controller.cli.timelinetext import lines
 from controller.core.control import socket_beside
@@ -204,12 +203,12 @@ def _status_of(where: Where) -> Callable[[], Mapping[str, Any]]:
 
 
 def _begun(status: Callable[[], Mapping[str, Any]]) -> None:
-    """Wait for a status that is current: one that is busy shows it seldom. Raises NoAnswer.
+    """Wait for the next status: the last one may be older than what has moved since. Raises NoAnswer.
 
     Amid a drill an old one is waited for like another owner.
     """
-    end = time.monotonic() + CURRENT
-    while time.time() - status()["at"] > STALE:
+    end, before = time.monotonic() + CURRENT, status()["at"]
+    while status()["at"] == before:
         if time.monotonic() > end:
             raise NoAnswer("the status is old: the controller is not running")
         time.sleep(LOOK)
