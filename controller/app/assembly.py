@@ -33,7 +33,7 @@ from controller.core.journal import Journal, QueuedSink
 from controller.core.later import Later
 from controller.core.openflow_reports import OpenFlowReports
 from controller.core.ordering import Ordering
-from controller.core.ownership import EXACT, LATE, Ownership
+from controller.core.ownership import Ownership
 from controller.core.p4_reports import P4Reports
 from controller.core.pauses import Pauses
 from controller.core.pinning import Pinning
@@ -44,6 +44,7 @@ from controller.core.presence import Presence
 from controller.core.probing import Probing
 from controller.core.rollout import Rollout
 from controller.core.shown import Snapshot
+from controller.core.siteview import SiteView
 from controller.core.snapshot import Sources, snapshot
 from controller.core.state import State
 from controller.core.targets import Targets
@@ -149,7 +150,7 @@ class App:
         self.pinning = pinning = Pinning(pins, state.committed, fleet.wake)
         pinning.soon = Later(fleet.wake, TOGETHER)
         self.ordering = Ordering(state.orders, state.intent, journal)
-        self._claim = None if lead is None else lead.claim
+        self._lead = lead
         self.fitting = (
             None if lead is None else Fitting(lead.name, state.intent, state.absent, journal, clock)
         )
@@ -163,8 +164,8 @@ class App:
             journal,
             clock,
         )
-        state.orders.subscribe(ownership.ordered)
-        ownership.silent, ownership.late = self._silent, self._late
+        view = SiteView(state.intent, fleet, pinning)
+        ownership.silent, ownership.late = view.silent, view.late
         make = health or partial(_health, journal, clock)
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
         self.pauses = Pauses(self.probing.doubt, journal, clock, time.process_time)
@@ -194,7 +195,7 @@ class App:
         ownership.granted, self.announcer.authorized = self.authority.granted, self.authority.lasts
         if self.fitting is not None:
             self.fitting.fenced = lambda switch: not self.fences.problem(switch)
-            self.fitting.unsynced = self._unsynced
+            self.fitting.unsynced = view.unsynced
         self.rollout = Rollout(
             state.committed, state.tables, presence, fleet, pinning, journal, clock, state.commit
         )
@@ -250,23 +251,6 @@ class App:
             self.intents.errors = tuple(str(each) for each in file.errors)
         self.pools.step()
 
-    def _silent(self, vip: str, site: str, revision: int) -> bool:
-        """Whether every edge of a site holds a plan that is newer than that, and does not answer for a VIP."""
-        edges = (s for s in self.state.intent.value.switches if s.site == site and Role.EDGE in s.roles)
-        held = [None if (task := self.fleet.get(s.id)) is None else task.holding.world for s in edges]
-        return all(w is not None and w.revision > revision and w.owners.get(vip) != site for w in held)
-
-    def _late(self, site: str) -> float:
-        """By how much a site's edges may answer for longer than they were let."""
-        edges = (s for s in self.state.intent.value.switches if s.site == site and Role.EDGE in s.roles)
-        whole_seconds = any(s.of_kind.protocol is Speaks.OPENFLOW and not s.fence for s in edges)
-        return LATE if whole_seconds else EXACT
-
-    def _unsynced(self, site: str) -> int:
-        """Pins that not every lb switch of a site holds that is here."""
-        here = (t for t in self.fleet if t.switch.site == site and Role.LB in t.switch.roles)
-        return self.pinning.unsynced(min((t.pins_version for t in here), default=None))
-
     def _discover(self) -> None:
         if self.presence.step():
             self.controller.discovered()
@@ -311,7 +295,8 @@ class App:
             if status is not None:
                 group.create_task(self._show(status))
             if control is not None:
-                orders = commands(self.pools, self.ordering, self.state.commit, self._claim)
+                claim = None if self._lead is None else self._lead.claim
+                orders = commands(self.pools, self.ordering, self.state.commit, claim)
                 group.create_task(ControlSocket(control, orders, self.journal).run())
 
     async def prepare(self) -> None:

@@ -37,6 +37,25 @@ State = Annotated[
     typer.Option("--state", metavar="FILE", help="The SQLite file that the controller was started with."),
 ]
 
+SharedStore = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="etcd://HOST:PORT,.../PREFIX",
+        help="The store of the controllers, if it is in etcd.",
+        show_default="the file of --state",
+    ),
+]
+StoreCa = Annotated[
+    Path | None,
+    typer.Option("--store-ca", metavar="PEM", help="Who signs the certificates of etcd's members."),
+]
+StoreCert = Annotated[
+    Path | None,
+    typer.Option("--store-cert", metavar="PEM", help="Our certificate; its common name is etcd's user."),
+]
+StoreKey = Annotated[Path | None, typer.Option("--store-key", metavar="PEM", help="Its private key.")]
+
 
 @app.command()
 def check(file: ConfigFile) -> None:
@@ -86,13 +105,9 @@ def run(
             show_default="in the file of --state",
         ),
     ] = None,
-    store_ca: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="Who signs the certificates of etcd's members.")
-    ] = None,
-    store_cert: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="Our certificate; its common name is etcd's user.")
-    ] = None,
-    store_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
+    store_ca: StoreCa = None,
+    store_cert: StoreCert = None,
+    store_key: StoreKey = None,
     name: Annotated[
         str | None,
         typer.Option(
@@ -178,21 +193,10 @@ def move(
 @app.command()
 def timeline(
     state: State = Path("evenkeel.db"),
-    store: Annotated[
-        str | None,
-        typer.Option(
-            metavar="etcd://HOST:PORT,.../PREFIX",
-            help="The store of the controllers, if it is in etcd.",
-            show_default="the file of --state",
-        ),
-    ] = None,
-    store_ca: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="Who signs the certificates of etcd's members.")
-    ] = None,
-    store_cert: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="Our certificate; its common name is etcd's user.")
-    ] = None,
-    store_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
+    store: SharedStore = None,
+    store_ca: StoreCa = None,
+    store_cert: StoreCert = None,
+    store_key: StoreKey = None,
     since: Annotated[
         str | None,
         typer.Option(metavar="AGE", help="Nothing older, such as 90s, 10m, 2h or 1d.", show_default="all"),
@@ -219,21 +223,10 @@ def drill(
         str, typer.Option(metavar="SPAN", help="How long each of both moves may take.")
     ] = "60s",
     state: State = Path("evenkeel.db"),
-    store: Annotated[
-        str | None,
-        typer.Option(
-            metavar="etcd://HOST:PORT,.../PREFIX",
-            help="The store of the controller, if it is in etcd: the report is read there.",
-            show_default="the file of --state",
-        ),
-    ] = None,
-    store_ca: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="Who signs the certificates of etcd's members.")
-    ] = None,
-    store_cert: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="Our certificate; its common name is etcd's user.")
-    ] = None,
-    store_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
+    store: SharedStore = None,
+    store_ca: StoreCa = None,
+    store_cert: StoreCert = None,
+    store_key: StoreKey = None,
 ) -> None:
     """Move VIP to SITE, and back after a while, also when interrupted; print its timeline."""
     from controller.cli.drill import Spans

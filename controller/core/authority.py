@@ -2,7 +2,7 @@
 
 The lease is this controller's leadership. A VIP that other sites may own is answered for only as long as no other
 controller can lead: one that leads elsewhere cannot see a switch fall silent that is cut off together with this one. A
-VIP of one site needs no lease: its switches refuse whoever is older.
+VIP of one site needs no lease: its switches refuse an older controller.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class Journal:
         self.change: Callable[[], int] = lambda: 0
         """The revision of the last commit; set by the one who assembles."""
         self.known: Callable[[], int] = lambda: 0
-        """The newest revision of the store that is known, if that is another one; set by whoever watches it."""
+        """The newest revision of the store that is known, if that is another one; set by the part that watches it."""
         self.keeper: Keeper = _Nothing()
         """Handed what is of the timeline; set by the one who assembles."""
 

@@ -86,6 +86,7 @@ class Ownership:
         for cell in (intent, tables):
             cell.subscribe(self._follow)
         committed.subscribe(self._taken)
+        placing.orders.subscribe(self._follow)
         placing.changed()
         self._follow()
 
@@ -95,10 +96,6 @@ class Ownership:
         return min(
             (at for at in (self._next if self._leaving else None, looks) if at is not None), default=None
         )
-
-    def ordered(self) -> None:
-        """Orders have changed."""
-        self._follow()
 
     def step(self) -> None:
         """Give VIPs whose former owner is silent to their new homes, and see whether others have to move."""

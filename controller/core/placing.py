@@ -24,7 +24,7 @@ class Placing:
         fitting: Fitting | None = None,
     ) -> None:
         """``fitting``: how fit sites are; None: no group moves by itself."""
-        self._orders = orders
+        self.orders = orders
         self._clock = clock
         self._fitting = fitting
         self._intent = intent
@@ -35,11 +35,11 @@ class Placing:
     def decide(self, group: MacGroup, owner: str) -> Decision:
         """Where a group belongs. ``owner``: the site that owns it; empty: none does."""
         if self._fitting is None or not group.moves:
-            return place(group, self._orders.value, owner)
+            return place(group, self.orders.value, owner)
         known = self._fitting.states
         waiting = self._waiting.get(group.mac)
         return decide(
-            situation(group, self._orders.value, owner, known, self._intent.value.moves, waiting),
+            situation(group, self.orders.value, owner, known, self._intent.value.moves, waiting),
             self._clock.now(),
         )
 

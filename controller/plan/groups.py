@@ -2,7 +2,7 @@
 
     fitness of a group   the living share of its weight over ``spill_below``, at most 1; draining backends do not live
     its share            as much of what the groups before it left as its fitness allows
-    what nobody takes    is shared by all groups in proportion to their fitness
+    what no group takes  is shared by all groups in proportion to their fitness
 
 So a group that has lost little takes everything, one that has lost much takes what its living backends can bear, and
 one that has lost all takes nothing. The more of a group lives, the less the later ones take. All depends on who lives
@@ -40,7 +40,7 @@ class Serving(NamedTuple):
     """Who gets new connections."""
 
     weights: Mapping[str, int]
-    """In the table, by backend; empty: nobody serves."""
+    """In the table, by backend; empty: none serves."""
     panicked: bool
     """Health is ignored."""
 
@@ -69,14 +69,14 @@ def _shares(members: Sequence[Backend], up: Mapping[str, bool], spill_below: flo
     found = [(group, weight_of(of), weight_of(_living(of, up))) for group, of in groups]
     fit = {group: fitness(living, weight, spill_below) for group, weight, living in found}
     if not any(fit.values()):
-        # Nobody lives: whatever is done about that, is done with the first group of which not all drain.
+        # None lives: whatever is done about that, is done with the first group of which not all drain.
         able = next((group for group, of in groups if not all(real.drain for real in of)), None)
         return tuple(GroupShare(group, weight, 0, Fraction(group == able)) for group, weight, _ in found)
     left, taken = Fraction(1), {}
     for group, value in fit.items():
         taken[group] = min(left, value)
         left -= taken[group]
-    # What nobody takes is left only if each takes as much as it can: then shares are in proportion to that.
+    # What no group takes is left only if each takes as much as it can: then shares are in proportion to that.
     return tuple(GroupShare(*each, taken[each[0]] / (1 - left)) for each in found)
 
 

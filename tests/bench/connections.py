@@ -43,14 +43,6 @@ _PORTS, _PORTS_COLD = 21_000, 7_000
 """Source ports of a UDP client, and how many of them it may use while cold."""
 _LOWEST_PORT = 1_024
 _DEADLINE = 60.0
-_SPREAD = """
-local addresses = {{ {addresses} }}
-local made = 0
-function setup(thread)
-  made = made + 1
-  thread.addr = wrk.lookup(addresses[made % #addresses + 1], "{port}")[1]
-end
-"""
 
 
 @dataclass(frozen=True)
@@ -214,12 +206,10 @@ class _Bench:
         return sum(int(each.communicate(timeout=_DEADLINE)[0]) for each in running)
 
     def _http(self, client: str, addresses: Sequence[str], seconds: int) -> int:
-        script = self._rig.folder / "spread.lua"
-        quoted = ", ".join(f'"{address}"' for address in addresses)
-        script.write_text(_SPREAD.format(addresses=quoted, port=_HTTP))
+        script = web.spread(self._rig, addresses, _HTTP)
         first = f"[{addresses[0]}]" if ":" in addresses[0] else addresses[0]
         argv = [self._paths["wrk"], "-t", str(len(addresses)), "-c", str(_AT_ONCE), "-d", f"{seconds}s"]
-        argv += ["-s", str(script), "-H", "Connection: close", f"http://{first}:{_HTTP}/"]
+        argv += ["-s", script, "-H", "Connection: close", f"http://{first}:{_HTTP}/"]
         return web.made(self._rig.start(client, argv, stdout=subprocess.PIPE, text=True))
 
 

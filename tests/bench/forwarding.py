@@ -39,14 +39,6 @@ _HOLDER, _SWITCH = "holder", "sw1"
 _CONNECTIONS = 48
 _DEADLINE = 30.0
 _TRIES = 3
-_SPREAD = """
-local addresses = {{ {addresses} }}
-local made = 0
-function setup(thread)
-  made = made + 1
-  thread.addr = wrk.lookup(addresses[made % #addresses + 1], "{port}")[1]
-end
-"""
 
 
 @dataclass(frozen=True)
@@ -201,11 +193,9 @@ class _Bench:
     def _connections(self, way: Way, client: str) -> tuple[float, int]:
         """Connections per second, and how many."""
         addresses = list(self.addresses.values()) if way.vip is None else [way.vip]
-        script = self.rig.folder / "spread.lua"
-        quoted = ", ".join(f'"{address}"' for address in addresses)
-        script.write_text(_SPREAD.format(addresses=quoted, port=8088))
+        script = web.spread(self.rig, addresses, 8088)
         argv = [self.paths["wrk"], "-t", str(len(SERVERS)), "-c", str(_CONNECTIONS), "-d", f"{CONNECT_S}s"]
-        argv += ["-s", str(script), "-H", "Connection: close", f"http://{addresses[0]}:8088/"]
+        argv += ["-s", script, "-H", "Connection: close", f"http://{addresses[0]}:8088/"]
         done = self.rig.lab.exec(client, argv, capture_output=True, text=True, timeout=_DEADLINE)
         rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
         made = re.search(r"(\d+) requests in", done.stdout)

@@ -33,6 +33,24 @@ http {{
 """
 
 
+_SPREAD = """
+local addresses = {{ {addresses} }}
+local made = 0
+function setup(thread)
+  made = made + 1
+  thread.addr = wrk.lookup(addresses[made % #addresses + 1], "{port}")[1]
+end
+"""
+
+
+def spread(rig: Rig, addresses: Sequence[str], port: int) -> str:
+    """A script for wrk, whose threads take turns with the addresses; its path."""
+    script = rig.folder / "spread.lua"
+    quoted = ", ".join(f'"{address}"' for address in addresses)
+    script.write_text(_SPREAD.format(addresses=quoted, port=port))
+    return str(script)
+
+
 def serve(rig: Rig, nginx: str, names: Sequence[str], listens: Sequence[int | str]) -> None:
     """Run nginx on each of these hosts; it answers every request with the host's name.
 

@@ -46,7 +46,6 @@ class Sites:
             self.journal,
             self.clock,
         )
-        self.orders.subscribe(self.ownership.ordered)
         self.ownership.silent = lambda *asked: asked in self.silent
 
     def home(self, name: str, *owners: str) -> None:

@@ -61,7 +61,6 @@ class Fabric:
             self.journal,
             self.clock,
         )
-        self.orders.subscribe(self.ownership.ordered)
         self.fitting = fitting
         self.commit()
 

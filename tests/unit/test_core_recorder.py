@@ -1,4 +1,4 @@
-"""What of the journal is of the timeline is kept in the log: in order, with its change, and at nobody's cost."""
+"""What of the journal is of the timeline is kept in the log: in order, with its change, and at no cost to others."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def test_more_life_in_a_group_never_gives_more_to_later_ones(
         return
     before = {e.group: e.share for e in shares(of.backends, {**up, risen: False}, of)}
     if not any({**up, risen: False}.get(real.name, True) for real in able(of)):
-        return  # nobody lives: the first group stands for that
+        return  # none lives: the first group stands for that
     after = {e.group: e.share for e in shares(of.backends, {**up, risen: True}, of)}
     assert after[rises[0].group] >= before[rises[0].group]
     for group in after:

@@ -226,7 +226,7 @@ def test_a_store_that_fails_fails_the_append_and_the_next_one_goes_on() -> None:
 @pytest.mark.parametrize(
     ("name", "data", "why"),
     [
-        ("nobody", b"{}", "the value 'nobody' of the log is none of ours"),
+        ("stray", b"{}", "the value 'stray' of the log is none of ours"),
         ("a/2-1", b"{}", "none of ours"),
         ("a/1-1", b"[", "the value 'a/1-1' of the log Expecting value"),
         ("a/1-1", b"[]", "is damaged (TypeError"),

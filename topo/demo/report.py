@@ -48,19 +48,16 @@ Keys are only ever added, never renamed. ``*_ms`` are milliseconds; ``at_ms`` co
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from topo.demo import rows
 from topo.demo.ledger import Verdict
 from topo.demo.outcome import EventResult, Outcome
 
 FORMAT = 1
 EXAMPLES = 5
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000.0, 1)
 
 
 def _event(result: EventResult, start: float) -> dict[str, Any]:
@@ -69,13 +66,13 @@ def _event(result: EventResult, start: float) -> dict[str, Any]:
         "name": step.kind.value,
         "target": step.target,
         "title": step.title,
-        "at_ms": _ms(result.happened.t - start),
+        "at_ms": rows.ms(result.happened.t - start),
         "repair_ms": result.repair_ms,
         "bound_ms": result.bound_ms,
         "held": result.held,
         "wrong": len(result.wrong),
         "examples": [
-            {"at_ms": _ms(one.t - result.happened.t), "listener": one.listener, "what": one.what}
+            {"at_ms": rows.ms(one.t - result.happened.t), "listener": one.listener, "what": one.what}
             for one in result.wrong[:EXAMPLES]
         ],
         "longest_stall_ms": result.stall_ms,
@@ -85,15 +82,12 @@ def _event(result: EventResult, start: float) -> dict[str, Any]:
 
 def _connections(outcome: Outcome) -> dict[str, Any]:
     seen, silence = outcome.observed.connections, outcome.observed.silence
-    by_listener: dict[str, Counter[str]] = defaultdict(Counter)
-    for one in outcome.judgements:
-        by_listener[one.listener][one.verdict.value] += 1
     return {
         "total": len(seen),
         "opened": sum(1 for one in seen if one.opened is not None),
         "silent": sum(1 for one in seen if one.longest_silence() >= silence),
         "by_verdict": {verdict.value: outcome.verdicts.get(verdict.value, 0) for verdict in Verdict},
-        "by_listener": {name: dict(counts) for name, counts in sorted(by_listener.items())},
+        "by_listener": rows.by_listener((one.listener, one.verdict.value) for one in outcome.judgements),
     }
 
 
@@ -108,21 +102,11 @@ def build(outcome: Outcome) -> dict[str, Any]:
         "switch": seen.scale.switch,
         "simulated": seen.simulated,
         "scale": seen.scale.report(),
-        "duration_ms": _ms(seen.end - seen.start),
+        "duration_ms": rows.ms(seen.end - seen.start),
         "broken_with_live_backend": outcome.broken,
         "connections": _connections(outcome),
         "broken": [
-            {
-                "id": one.id,
-                "client": one.client,
-                "listener": one.listener,
-                "kind": one.kind,
-                "server": one.server,
-                "cause": one.cause,
-                "at_ms": None if one.at is None else _ms(one.at - seen.start),
-            }
-            for one in outcome.judgements
-            if one.verdict is Verdict.BROKEN
+            rows.connection(one, seen.start) for one in outcome.judgements if one.verdict is Verdict.BROKEN
         ],
         "requests": {
             "total": len(seen.requests),
@@ -145,17 +129,8 @@ def build(outcome: Outcome) -> dict[str, Any]:
                 for row in outcome.spreads
             ],
         },
-        "promises": [
-            {
-                "name": one.name,
-                "promise": one.text,
-                "held": one.held,
-                "value": one.value,
-                "bound": one.bound,
-            }
-            for one in outcome.promises
-        ],
-        "generator_lag_ms": _ms(max((client.lag for client in seen.clients), default=0.0)),
+        "promises": [rows.promise(one) for one in outcome.promises],
+        "generator_lag_ms": rows.ms(max((client.lag for client in seen.clients), default=0.0)),
     }
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from topo.demo.ledger import Verdict
-from topo.demo.outcome import Outcome
+from topo.demo.outcome import Outcome, Promise
 
 SHOWN = 10
 """Broken connections listed one by one."""
@@ -36,11 +38,12 @@ def _events(outcome: Outcome) -> Table:
     return table
 
 
-def _promises(outcome: Outcome) -> Table:
+def promises(made: Iterable[Promise]) -> Table:
+    """What was promised, and whether it held."""
     table = Table(title="Promises", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for head in ("promise", "value", "bound", ""):
         table.add_column(head, justify="left" if head in ("promise", "") else "right")
-    for one in outcome.promises:
+    for one in made:
         table.add_row(one.text, f"{one.value:g}", f"{one.bound:g}", mark(one.held))
     return table
 
@@ -48,7 +51,7 @@ def _promises(outcome: Outcome) -> Table:
 def show(console: Console, outcome: Outcome) -> None:
     """Print it."""
     console.print(_events(outcome))
-    console.print(_promises(outcome))
+    console.print(promises(outcome.promises))
     broken = [one for one in outcome.judgements if one.verdict is Verdict.BROKEN]
     for one in broken[:SHOWN]:
         at = f" at {one.at - outcome.observed.start:.1f} s" if one.at is not None else ""

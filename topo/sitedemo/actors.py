@@ -13,7 +13,6 @@ from typing import Any
 from topo.demo import actors
 from topo.demo.actors import DemoError
 from topo.lab import Lab
-from topo.ovs import BRIDGE
 
 PREFIX = "/demo"
 """Of the fabric's keys in the store."""
@@ -132,10 +131,3 @@ class Controllers:
     def unsound(self) -> str:
         """Which one of those that should run neither leads nor stands by; empty: each does."""
         return ", ".join(node for node, one in self.all.items() if node not in self._down and not one.fresh())
-
-
-def heed_max_backoff(lab: Lab) -> None:
-    """Have Open vSwitch 3.1 try unanswered controllers as often as it was told (docs/operations.md)."""
-    for name, switch in lab.switches.items():
-        if not lab.fabric.switches[name].p4 and switch.running():
-            lab.vsctl(name, "set", "bridge", BRIDGE, f"external_ids:heeded={time.monotonic_ns()}")

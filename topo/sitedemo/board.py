@@ -6,7 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from topo.demo.scoreboard import SHOWN, mark
+from topo.demo.scoreboard import SHOWN, mark, promises
 from topo.sitedemo.measure import Result
 from topo.sitedemo.outcome import Outcome
 
@@ -52,19 +52,10 @@ def _events(outcome: Outcome) -> Table:
     return table
 
 
-def _promises(outcome: Outcome) -> Table:
-    table = Table(title="Promises", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for head in ("promise", "value", "bound", ""):
-        table.add_column(head, justify="left" if head in ("promise", "") else "right")
-    for one in outcome.promises:
-        table.add_row(one.text, f"{one.value:g}", f"{one.bound:g}", mark(one.held))
-    return table
-
-
 def show(console: Console, outcome: Outcome) -> None:
     """Print it."""
     console.print(_events(outcome))
-    console.print(_promises(outcome))
+    console.print(promises(outcome.promises))
     start = outcome.observed.start
     for one in outcome.broken[:SHOWN]:
         at = f" at {one.at - start:.1f} s" if one.at is not None else ""

@@ -18,7 +18,7 @@ from topo.demo.actors import DemoError
 from topo.demo.records import Served, read_served, whole_lines
 from topo.lab import Lab
 from topo.sitedemo import health
-from topo.sitedemo.actors import Controllers, heed_max_backoff
+from topo.sitedemo.actors import Controllers
 from topo.sitedemo.events import Act, Cast, Event, Happened, Scale, Verb, Where, Whom
 from topo.sitedemo.measure import wrong
 from topo.sitedemo.outcome import Observed
@@ -213,15 +213,11 @@ class Play:
         """Wait until the fabric has been healthy for a while; what it is not, if it does not become so in time."""
         begun = time.monotonic()
         since: float | None = None
-        heeded = False
         while True:
             self._look()
             now = time.monotonic()
             faults = list(self._faults(begun))
             since = None if faults else since if since is not None else now
-            if since is not None and not heeded:
-                heed_max_backoff(self._lab)  # which has an effect only on switches that are connected
-                heeded = True
             if since is not None and now - since >= SETTLED:
                 return ""
             if now - begun > within:

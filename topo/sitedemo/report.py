@@ -36,18 +36,15 @@ are not explained here are those of the one-site demo (``topo/demo/report.py``).
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import Any
 
+from topo.demo import rows
 from topo.sitedemo.judge import Fate, Verdict
 from topo.sitedemo.measure import EXAMPLES, Result
 from topo.sitedemo.outcome import Outcome
 
 FORMAT = 1
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000.0, 1)
 
 
 def _event(one: Result, start: float) -> dict[str, Any]:
@@ -57,13 +54,13 @@ def _event(one: Result, start: float) -> dict[str, Any]:
         "title": seen.event.title,
         "site": seen.cast.site,
         "leader": seen.cast.leader,
-        "at_ms": _ms(seen.begin - start),
-        "lasts_ms": _ms(seen.undone - seen.begin),
-        "healthy_ms": None if seen.healthy is None else _ms(seen.healthy - seen.undone),
+        "at_ms": rows.ms(seen.begin - start),
+        "lasts_ms": rows.ms(seen.undone - seen.begin),
+        "healthy_ms": None if seen.healthy is None else rows.ms(seen.healthy - seen.undone),
         "service_gap_ms": dict(one.gap_ms),
         "repair_ms": dict(one.repair_ms),
         "unowned_ms": one.unowned_ms,
-        "unowned": {"vip": one.silence.vip, "at_ms": _ms(one.silence.since - seen.begin)},
+        "unowned": {"vip": one.silence.vip, "at_ms": rows.ms(one.silence.since - seen.begin)},
         "bounds": {
             "service_gap_ms": bounds.gap,
             "repair_ms": bounds.repair,
@@ -75,7 +72,7 @@ def _event(one: Result, start: float) -> dict[str, Any]:
         "wrong": len(one.wrong),
         "examples": [
             {
-                "at_ms": _ms(each.t - seen.begin),
+                "at_ms": rows.ms(each.t - seen.begin),
                 "site": each.site,
                 "listener": each.listener,
                 "what": each.what,
@@ -88,14 +85,11 @@ def _event(one: Result, start: float) -> dict[str, Any]:
 
 
 def _connections(fates: tuple[Fate, ...]) -> dict[str, Any]:
-    by_listener: dict[str, Counter[str]] = defaultdict(Counter)
-    for one in fates:
-        by_listener[one.listener][one.verdict.value] += 1
     counted = Counter(one.verdict for one in fates)
     return {
         "total": len(fates),
         "by_verdict": {verdict.value: counted[verdict] for verdict in Verdict},
-        "by_listener": {name: dict(counts) for name, counts in sorted(by_listener.items())},
+        "by_listener": rows.by_listener((one.listener, one.verdict.value) for one in fates),
     }
 
 
@@ -109,22 +103,11 @@ def build(outcome: Outcome) -> dict[str, Any]:
         "topology": seen.topology,
         "switch": seen.scale.switch,
         "round_trip_ms": seen.round_trip_ms,
-        "duration_ms": _ms(seen.end - seen.start),
+        "duration_ms": rows.ms(seen.end - seen.start),
         "broken_with_live_backend": len(outcome.broken),
         "duplicates": len(seen.findings.duplicates),
         "connections": _connections(outcome.fates),
-        "broken": [
-            {
-                "id": one.id,
-                "client": one.client,
-                "listener": one.listener,
-                "kind": one.kind,
-                "server": one.server,
-                "cause": one.cause,
-                "at_ms": None if one.at is None else _ms(one.at - seen.start),
-            }
-            for one in outcome.broken
-        ],
+        "broken": [rows.connection(one, seen.start) for one in outcome.broken],
         "requests": {
             "total": len(seen.requests),
             "by_listener": dict(sorted(Counter(one.listener for one in seen.requests).items())),
@@ -134,15 +117,6 @@ def build(outcome: Outcome) -> dict[str, Any]:
             "ended": [{"node": node, "code": code} for node, code in seen.ends],
             "defects": list(seen.defects),
         },
-        "promises": [
-            {
-                "name": one.name,
-                "promise": one.text,
-                "held": one.held,
-                "value": one.value,
-                "bound": one.bound,
-            }
-            for one in outcome.promises
-        ],
-        "generator_lag_ms": _ms(max((client.lag for client in seen.clients), default=0.0)),
+        "promises": [rows.promise(one) for one in outcome.promises],
+        "generator_lag_ms": rows.ms(max((client.lag for client in seen.clients), default=0.0)),
     }

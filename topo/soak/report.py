@@ -43,9 +43,10 @@ Keys are only ever added, never renamed. ``*_ms`` are milliseconds; ``at_ms`` co
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import Any
 
+from topo.demo import rows
 from topo.soak.editor import Done
 from topo.soak.judge import Judged
 from topo.soak.outcome import Outcome, counters
@@ -53,35 +54,25 @@ from topo.soak.outcome import Outcome, counters
 FORMAT = 1
 
 
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000.0, 1)
-
-
 def _connection(one: Judged, start: float) -> dict[str, Any]:
     return {
-        "id": one.id,
-        "client": one.client,
-        "listener": one.listener,
-        "kind": one.kind,
-        "server": one.server,
-        "cause": one.cause,
+        **rows.connection(one, start),
         "reason": one.reason,
-        "at_ms": None if one.at is None else _ms(one.at - start),
-        "last_answer_ms": None if one.last is None else _ms(one.last - start),
+        "last_answer_ms": None if one.last is None else rows.ms(one.last - start),
         "suspects": list(one.suspects),
     }
 
 
 def _step(one: Done, start: float) -> dict[str, Any]:
     return {
-        "at_ms": _ms(one.start - start),
+        "at_ms": rows.ms(one.start - start),
         "kind": one.step.kind,
         "action": one.step.action,
         "target": one.step.target,
         "value": one.step.value,
         "title": one.step.title,
         "outcome": one.outcome,
-        "took_ms": _ms(one.end - one.start),
+        "took_ms": rows.ms(one.end - one.start),
         "why": one.why,
     }
 
@@ -97,9 +88,6 @@ def suspects(outcome: Outcome) -> dict[str, int]:
 def build(outcome: Outcome, longest_silence: float = 0.0) -> dict[str, Any]:
     """The report as a plain object, keys as documented above."""
     seen, schedule = outcome.observed, outcome.observed.schedule
-    by_listener: dict[str, Counter[str]] = defaultdict(Counter)
-    for one in outcome.judged:
-        by_listener[one.listener][one.verdict] += 1
     moved = seen.sabotage
     return {
         "format": FORMAT,
@@ -110,14 +98,14 @@ def build(outcome: Outcome, longest_silence: float = 0.0) -> dict[str, Any]:
         "switch": schedule.switch,
         "topology": schedule.topology,
         "kinds": list(schedule.kinds),
-        "duration_ms": _ms(seen.end - seen.start),
+        "duration_ms": rows.ms(seen.end - seen.start),
         "broken_beyond_stated": outcome.verdicts["broken"],
         "connections": {
             "total": len(outcome.judged),
             "opened": len(outcome.judged) - outcome.verdicts["not_opened"],
             "by_verdict": outcome.verdicts,
-            "by_listener": {name: dict(counts) for name, counts in sorted(by_listener.items())},
-            "longest_silence_ms": _ms(longest_silence),
+            "by_listener": rows.by_listener((one.listener, one.verdict) for one in outcome.judged),
+            "longest_silence_ms": rows.ms(longest_silence),
         },
         "broken": [_connection(one, seen.start) for one in outcome.judged if one.verdict == "broken"],
         "at_risk": [_connection(one, seen.start) for one in outcome.judged if one.verdict == "at_risk"],
@@ -137,10 +125,10 @@ def build(outcome: Outcome, longest_silence: float = 0.0) -> dict[str, Any]:
             "id": moved.id,
             "server": moved.server,
             "to": moved.to,
-            "at_ms": _ms(moved.at - seen.start),
+            "at_ms": rows.ms(moved.at - seen.start),
             "found": any(one.id == moved.id and one.verdict == "broken" for one in outcome.judged),
         },
-        "generator_lag_ms": _ms(seen.lag),
+        "generator_lag_ms": rows.ms(seen.lag),
         "bfd_flaps": seen.flaps,
     }
 

@@ -178,7 +178,7 @@ class StandbyHub:
             self._held.discard(datapath)
 
     def close(self) -> None:
-        """End all streams: the switches dial again, and find whoever is bound by then."""
+        """End all streams: the switches dial again, and find the hub that is bound by then."""
         with self._changing:
             held, self._held = self._held, set()
         for datapath in held:
