@@ -344,7 +344,7 @@ def _serving(
 def _table(
     members: Mapping[str, PoolMember], weights: Mapping[str, int]
 ) -> tuple[maglev.WeightedBackend, ...]:
-    """What the table is built from; ``weights``: by name, those of 0 serve nobody."""
+    """What the table is built from; ``weights``: by name, those of 0 do not serve."""
     able = ((members[name], weight) for name, weight in weights.items() if weight)
     return tuple(sorted(maglev.WeightedBackend(m.backend.name, m.id, weight) for m, weight in able))
 
