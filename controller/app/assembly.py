@@ -15,6 +15,7 @@ from typing import Protocol
 from controller import maglev
 from controller.clock import Clock, SystemClock
 from controller.core.admission import Admission
+from controller.core.agentview import AgentView, agents_refused
 from controller.core.announce import Announcer
 from controller.core.authority import Authority, endless, leased
 from controller.core.commands import commands
@@ -166,12 +167,16 @@ class App:
         )
         view = SiteView(state.intent, fleet, pinning)
         ownership.silent, ownership.late = view.silent, view.late
+        self.agents = AgentView(store.registers, state.intent, state.tables, journal)
+        self.agents.on_change, self.agents.unsynced = ownership.follow_leases, view.unsynced
+        ownership.leased = self.agents.owners
         make = health or partial(_health, journal, clock)
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
         self.pauses = Pauses(self.probing.doubt, journal, clock, time.process_time)
         pools.check = self.pauses.check
         adapted = _as_it_is if lead is None else leased
-        self.intents = Intents(state.intent, pools, journal, refusals, adapted)
+        rules = (*refusals, agents_refused(lead is not None))
+        self.intents = Intents(state.intent, pools, journal, rules, adapted)
         self.ports = PortWatch(state.intent, journal, clock, state.dead_links.value)
         self.hellos = Hellos(
             state.dead_links, state.intent, fleet, journal, state.secret, clock, self.ports.dead
@@ -257,7 +262,12 @@ class App:
 
     def _driver(self, switch: Switch, session: object) -> AnyDriver:
         if isinstance(session, Session):
-            return OpenFlowDriver(switch, session, lambda: pool_slots(self.targets.world))
+            return OpenFlowDriver(
+                switch,
+                session,
+                lambda: pool_slots(self.targets.world),
+                lambda: self.targets.world.intent.by_agents,
+            )
         assert isinstance(session, P4Session), f"no driver for {type(session).__name__}"
         return P4Driver(switch, session, self.state.secret, self.hellos.live)
 
@@ -289,6 +299,8 @@ class App:
             group.create_task(self.announcer.run())
             group.create_task(self.authority.run())
             group.create_task(self.fences.run())
+            if self._lead is not None:
+                group.create_task(self.agents.run())
             group.create_task(self.rollout.run())
             group.create_task(self.hellos.run())
             group.create_task(self.prepare())

@@ -129,6 +129,48 @@ def run(
 
 
 @app.command()
+def agent(
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="The agent's name in the intent (sites: agents).")
+    ],
+    store: Annotated[
+        str, typer.Option(metavar="etcd://HOST:PORT,.../PREFIX", help="The store of the controllers.")
+    ],
+    state: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="Status, lock and control socket are written beside it."),
+    ] = Path("agent"),
+    listen: Annotated[
+        str, typer.Option(metavar="ADDRESS:PORT", help="Where the site's switches connect with OpenFlow 1.3.")
+    ] = "127.0.0.1:6654",
+    store_ca: StoreCa = None,
+    store_cert: StoreCert = None,
+    store_key: StoreKey = None,
+    peer_ca: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Who signs the certificates of agents.")
+    ] = None,
+    peer_cert: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Our certificate; its common name is NAME.")
+    ] = None,
+    peer_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
+    insecure_peers: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-peers",
+            help="Without certificates: every program that reaches an agent may speak as one.",
+        ),
+    ] = False,
+) -> None:
+    """Own VIPs for a site by leases, and let its edges answer for them; until SIGTERM or SIGINT."""
+    from controller.cli.agent import PeerFiles
+    from controller.cli.agent import agent as run_agent
+    from controller.cli.stores import Where
+
+    where = Where(state, store, store_ca, store_cert, store_key, name)
+    raise typer.Exit(run_agent(where, listen, PeerFiles(peer_ca, peer_cert, peer_key, insecure_peers)))
+
+
+@app.command()
 def status(
     state: State = Path("evenkeel.db"),
     json_out: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False,

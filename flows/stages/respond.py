@@ -97,6 +97,12 @@ def flows(here: Here, vip: VipSpec, *, fenced: bool = False) -> list[Flow]:
     return [*questions(here, asked), *_echo(here, vip, asked), *passing]
 
 
+def answers(here: Here, vip: VipSpec, *, fenced: bool = False) -> list[Flow]:
+    """Of these flows those that answer, and hold for as long as there is authority."""
+    passing = here.placed.cookie(Kind.STATIC)
+    return [each for each in flows(here, vip, fenced=fenced) if each.body.cookie != passing]
+
+
 def own(here: Here, address: Address) -> list[Flow]:
     """Flows that answer for an address of the switch's own, which needs no authority."""
     asked = Asked(address, here.switch.mac, here.placed.cookie(Kind.STATIC))
