@@ -22,7 +22,7 @@ from controller.clock import Clock
 from controller.core.agentview import UNSYNCED
 from controller.core.journal import Journal
 from controller.sites.base import Guard, GuardFailed, Store, Stored, StoreError
-from controller.sites.causes import Note
+from controller.sites.causes import Cause, Note
 from controller.sites.fence.service import FenceService
 from controller.sites.fitness import SiteReport
 from controller.sites.groups import PREFIX
@@ -241,7 +241,8 @@ class Agent:
     def _give(self) -> None:
         """Hand to the edges what there is of authority, and see which of them are silent."""
         now = self._clock.now()
-        self.edges.allow(self._owning.authority(now), self._leader == self._name)
+        acts = self._leader == self._name
+        self.edges.allow(self._owning.authority(now), self._owning.foreign(), acts)
         for key, vips in self._owning.leaving().items():
             if self.edges.silent(vips):
                 self._act(self._owning.silenced(key, self._clock.now()))
@@ -336,8 +337,12 @@ class Agent:
         )
 
     def _note(self, key: str, note: Note) -> None:
+        known = self._owning.records().get(key)
+        record = None if known is None else known.record
+        if note.cause is Cause.LAPSED and record is not None and record.holder != self._name:
+            return  # another agent of the site has gone on
         vips = next((g.vips for g, _, _ in self._owning.shown(0.0) if g.key == key), ())
-        change = self._owning.records()[key].revision if key in self._owning.records() else None
+        change = None if known is None else known.revision
         self._journal.event(
             "lease",
             note.cause,

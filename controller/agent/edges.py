@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import NamedTuple
 
 from controller.agent.edge import LASTS, Edge, Wanted
@@ -14,11 +14,9 @@ from controller.frames.announce import announcement
 from controller.plan.segments import announced_on, responds
 from controller.sites.fence.service import FenceService, here
 from controller.sites.fence.wire import PortState
-from controller.southbound.errors import SwitchError
 from controller.southbound.openflow.session import Session
 from controller.spec.switch import VipSpec
 from controller.spec.types import Role, Switch, Vip
-from flows.actions import CONTROLLER, Output, pack_all
 
 REPEATS = (0.3, 0.7, 2.0)
 """Seconds between the first announcements of a VIP at an edge."""
@@ -124,19 +122,27 @@ class Edges:
             self._start(number)
         self._look_for_fences()
 
-    def allow(self, authority: Mapping[str, float], acts: bool) -> None:
-        """The site's edges may answer for these VIPs until these deadlines, and for no others."""
+    def allow(self, authority: Mapping[str, float], foreign: Set[str], acts: bool) -> None:
+        """The site's edges may answer for these VIPs until these deadlines, and hold no flows for foreign ones.
+
+        ``acts``: whether this agent acts for the site: what it has given before holds until its deadline anyway.
+        """
         vips = {vip.name: vip for vip in self._facts.intent.vips if self._site in vip.owners}
         absent = self._absent()
         for edge in self._edges.values():
             mine = responds(self._facts.intent, edge.switch, absent)
+            edge.announce_on(tuple(announced_on(self._facts.intent, edge.switch, absent)))
             specs = {n: s for vip in vips.values() for n, s in self._spec(vip, edge.switch)}
             wanted = {
                 n: Wanted(specs[n], authority[name])
                 for name, n in self._facts.numbers.items()
                 if mine and name in authority and n in specs
             }
-            edge.want(wanted, specs, acts)
+            others = {
+                n: specs[n] for name, n in self._facts.numbers.items() if n in specs and n not in wanted
+            }
+            gone = {n for name, n in self._facts.numbers.items() if name in foreign or not mine}
+            edge.want(wanted, others, gone, acts)
             self._claim(edge)
 
     def silent(self, vips: tuple[str, ...]) -> bool:
@@ -162,36 +168,22 @@ class Edges:
 
     async def announce(self) -> None:
         """Say where the VIPs are that edges have begun to answer for, repeat it, and all of it from time to time."""
-        now, absent = self._clock.now(), self._absent()
+        now = self._clock.now()
         names = {number: name for name, number in self._facts.numbers.items()}
         vips = {vip.name: vip for vip in self._facts.intent.vips}
         for number, edge in self._edges.items():
-            held = edge.standing if edge.session is not None and self.answers(edge) else frozenset()
+            held = edge.announces() if self.answers(edge) else frozenset()
             mine = [names[each] for each in held if names.get(each) in vips]
             known = self._due.get(number, {})
             due = self._due[number] = {name: known.get(name, _Due(now)) for name in mine}
-            ready = [name for name in mine if due[name].at <= now][:BURST]
-            if not ready:
-                continue
-            ports = announced_on(self._facts.intent, edge.switch, absent)
-            for name in ready:
+            for name in [name for name in mine if due[name].at <= now][:BURST]:
                 times = due[name].times
                 due[name] = _Due(now + (REPEATS[times] if times < len(REPEATS) else PERIOD), times + 1)
-                await self._send(edge, vips[name], ports)
+                await edge.announce(announcement(vips[name].address, vips[name].mac))
 
     def announces_at(self) -> float:
         """When the next announcement is due."""
         return min((each.at for of in self._due.values() for each in of.values()), default=float("inf"))
-
-    async def _send(self, edge: Edge, vip: Vip, ports: list[int]) -> None:
-        session = edge.session
-        if session is None or not ports:
-            return
-        try:
-            actions = pack_all([Output(port) for port in ports])
-            await session.send_packet(announcement(vip.address, vip.mac), actions, CONTROLLER)
-        except SwitchError:
-            pass  # its stream has ended, which is seen elsewhere
 
     # -- how --------------------------------------------------------------------------------------------------
 

@@ -181,6 +181,20 @@ class Owning:
                 found |= dict.fromkeys(group.group.vips, until)
         return found
 
+    def foreign(self) -> frozenset[str]:
+        """VIPs for which the site's edges must hold no flows: another site owns them, none does, or they are given up.
+
+        Those of the others without authority are the affair of another agent of the site, or of one of ours that has
+        lapsed: until a newer record is seen, it is not known who owns them.
+        """
+        found: set[str] = set()
+        for group in self._groups.values():
+            record = group.view.record
+            ours = record is not None and record.site == self.me.site and not record.released
+            if group.group.moves and (not ours or group.view.leaving is not None):
+                found.update(group.group.vips)
+        return frozenset(found)
+
     def holding(self, now: float) -> frozenset[str]:
         """Keys of groups that are held, and not about to be given away: what beats say."""
         return frozenset(key for key, group in self._groups.items() if lease.holding(group.view, now))
