@@ -69,7 +69,7 @@ FLOORS = (
         tuple(
             f"controller.core.{name}"
             for name in (
-                "cells", "directory", "events", "eventtypes", "fitting", "intents", "journal", "liveness",
+                "agentevents", "agentview", "cells", "directory", "events", "eventtypes", "fitting", "intents", "journal", "liveness",
                 "ownership", "pinning", "placing", "pools", "presence", "probing", "questions", "recorder",
                 "roll", "state", "switchevents", "targets", "terms", "twins",
             )
@@ -115,10 +115,11 @@ FLOORS = (
         ("controller.app",),
         (*RULES, "fleet", "reports of OpenFlow", "reports of P4", "core", "OpenFlow", "OVSDB", "P4Runtime"),
     ),
+    Floor("agent", ("controller.agent",), (*RULES, "flows", "OpenFlow")),
     Floor(
         "cli",
         ("controller.cli", "controller.__main__"),
-        (*RULES, "places", "decision", "OpenFlow", "P4Runtime", "core", "app"),
+        (*RULES, "places", "decision", "OpenFlow", "P4Runtime", "core", "app", "agent"),
     ),
     Floor("embedded switch", ("topo.p4switch",), ()),
     Floor(
