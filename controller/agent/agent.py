@@ -17,7 +17,7 @@ from controller.agent.owning import Act, Known, Owning, Surroundings
 from controller.agent.peering import Hears, Peering, PeerTls
 from controller.agent.peerwire import Word
 from controller.agent.shown import shown
-from controller.agent.sitestates import NOT_HEARD, SiteStates
+from controller.agent.sitestates import SiteStates, Speaker, surveyed
 from controller.clock import Clock
 from controller.core.agentview import UNSYNCED
 from controller.core.journal import Journal
@@ -193,38 +193,24 @@ class Agent:
 
     def _look(self, now: float) -> None:
         """How fit sites are, and which of our site's agents acts."""
-        times = self._owning.times
-        heard = self._beats.heard(times, now)
+        heard = self._beats.heard(self._owning.times, now)
         self._ready = self._ready or self._is_ready()
-        own = self._report()
-        reports: dict[str, SiteReport] = {}
-        for site in self._facts.intent.sites:
-            words = [w for n, w in sorted(self._words.items()) if n in heard and w.beat.site == site.name]
-            ready = [word for word in words if word.ready]
-            if site.name == self._site:
-                names = [w.beat.controller for w in ready if self._serves(w)]
-                mine = [self._name] if self._ready and self._serves(Word(self._beat(), True, own)) else []
-                usable = [*names, *mine] or [
-                    *(w.beat.controller for w in ready),
-                    *[self._name][: self._ready],
-                ]
-                self._lead(min(usable, default=""))
-                leader = next((w.report for w in ready if w.beat.controller == self._leader), own)
-                reports[site.name] = _led(leader, self._leader)
-            else:
-                best = next((w for w in ready if self._serves(w)), ready[0] if ready else None)
-                reports[site.name] = NOT_HEARD if best is None else best.report
-        for name in self._sites.look(reports, self._unsynced, now):
+        speakers = [
+            Speaker(name, word.beat.site, word.ready, word.report)
+            for name, word in self._words.items()
+            if name in heard
+        ]
+        speakers.append(Speaker(self._name, self._site, self._ready, self._report()))
+        sites = [each.name for each in self._facts.intent.sites]
+        survey = surveyed(self._site, sites, speakers)
+        self._lead(survey.leader)
+        for name in self._sites.look(survey.reports, self._unsynced, now):
             self._say_site(name)
         self._say_paths(now)
 
-    def _serves(self, word: Word) -> bool:
-        """Whether an agent has an edge of its site."""
-        return word.report.edges[0] > 0
-
     def _is_ready(self) -> bool:
         """Once all that it needs is there: then it stays so, and what is missing later is a matter of fitness."""
-        if not self._site or self._records is None:
+        if not self._site or self._records is None or not self._owning.free(self._clock.now()):
             return False
         there, of = self.edges.connected(Role.EDGE)
         fences, edges = self.edges.fenced()
@@ -394,10 +380,6 @@ class Agent:
             now,
             self._clock.wall(),
         )
-
-
-def _led(report: SiteReport, leader: str) -> SiteReport:
-    return SiteReport(leader or None, report.store, report.edges, report.fences, report.lbs)
 
 
 async def _of(work: Awaitable[None]) -> None:

@@ -7,14 +7,13 @@ how fit sites are, who is heard ──────┘
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from controller.agent.facts import Facts
-from controller.sites import lease, promise
-from controller.sites.causes import Cause, Note
-from controller.sites.groups import PREFIX, MacGroup, mac_groups
+from controller.sites import guards, lease, promise
+from controller.sites.groups import MacGroup, mac_groups
 from controller.sites.heartbeats import Heartbeats
 from controller.sites.lease import Want, Wish
 from controller.sites.leasestate import Action, Ask, Me, Record, Reply, Step, View
@@ -72,7 +71,6 @@ class Owning:
         """The revision at which all registers were read last; None: not yet."""
         self._groups: dict[str, _Group] = {}
         self._acting = False
-        self._acting_since: float | None = None
 
     @property
     def times(self) -> LeaseTimes:
@@ -169,6 +167,11 @@ class Owning:
                     ends.append(at)
         return min(ends)
 
+    def free(self, now: float) -> bool:
+        """Whether every group could be claimed: a life that begins is bound by promises of the one before."""
+        views = (each.view for each in self._groups.values() if each.group.moves)
+        return all(view.seen is not None and guards.free(view, now) for view in views)
+
     def authority(self, now: float) -> dict[str, float]:
         """Until when the site's edges may answer, by VIP."""
         found: dict[str, float] = {}
@@ -257,24 +260,3 @@ class Owning:
         view, actions = step
         self._groups[key].view = view
         return [(key, action) for action in actions]
-
-
-def lease_records(values: Iterable[tuple[str, int, bytes]]) -> dict[str, Known]:
-    """Records among registers; one that cannot be read says nothing, and bars a claim until it is deleted."""
-    found = {}
-    for name, revision, data in values:
-        if name.startswith(PREFIX):
-            found[name] = Known(revision, Record.decode(name, data))
-    return found
-
-
-def acting(beats: Heartbeats, candidates: Collection[str], times: LeaseTimes, now: float) -> str:
-    """The agent that acts for a site: of those that are heard and ready the first by name. ``candidates``: all that
-    are ready, by name; empty: none is."""
-    heard = beats.heard(times, now)
-    return min((name for name in candidates if name in heard), default="")
-
-
-def said(note: Note) -> Cause:
-    """What the timeline calls it."""
-    return note.cause

@@ -1,12 +1,14 @@
-"""How fit each site is, from what its agents say of it. Pure.
+"""Which agent acts for its site, and how fit each site is, from what agents say. Pure.
 
-own switches, fences ─► report ─┐
-beats of others ─► reports ─────┴─► conditions ─► (GRACE) ─► fit since when
+own switches, fences ─► report ─┐              ┌─► who acts for our site
+beats of others ─► reports ─────┴─► surveyed ──┴─► report of each site ─► conditions ─► (GRACE) ─► fit since when
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
 
 from controller.sites import fitness
 from controller.sites.fitness import Name, SiteReport
@@ -14,6 +16,42 @@ from controller.sites.placement import SiteState
 
 NOT_HEARD = SiteReport()
 """Of a site of which no agent is heard."""
+
+
+class Speaker(NamedTuple):
+    """An agent that is heard, or this one."""
+
+    name: str
+    site: str
+    ready: bool
+    """It has had all that it needs to act for its site."""
+    report: SiteReport
+    """What it knows of its site."""
+
+
+class Survey(NamedTuple):
+    """What follows from all that are heard."""
+
+    leader: str
+    """The agent that acts for our site; empty: none is ready."""
+    reports: Mapping[str, SiteReport]
+    """Of every site, by the agent that acts for it."""
+
+
+def surveyed(site: str, sites: Iterable[str], speakers: Collection[Speaker]) -> Survey:
+    """Who acts for ``site``, and the reports of all ``sites``.
+
+    Of those that are ready the first by name acts, and one that reaches an edge before one that does not.
+    """
+    first: dict[str, Speaker] = {}
+    for each in sorted(speakers, key=lambda one: (one.report.edges[0] == 0, one.name)):
+        if each.ready:
+            first.setdefault(each.site, each)
+    reports = {
+        name: replace(first[name].report, leader=first[name].name) if name in first else NOT_HEARD
+        for name in sites
+    }
+    return Survey(first[site].name if site in first else "", reports)
 
 
 class SiteStates:

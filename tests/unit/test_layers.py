@@ -69,7 +69,8 @@ FLOORS = (
         tuple(
             f"controller.core.{name}"
             for name in (
-                "agentevents", "agentview", "cells", "directory", "events", "eventtypes", "fitting", "intents", "journal", "liveness",
+                "agentevents", "agentview", "cells", "directory", "events", "eventtypes", "fitting", "intents",
+                "journal", "liveness",
                 "ownership", "pinning", "placing", "pools", "presence", "probing", "questions", "recorder",
                 "roll", "state", "switchevents", "targets", "terms", "twins",
             )
