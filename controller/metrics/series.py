@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from controller.core.events import EVENTS
 from controller.core.shown import PoolStatus, Snapshot
 from controller.health.engine import LATENESS_STEP
 from controller.metrics import families as all_of
 from controller.metrics.figures import Figures, Serving
 from controller.metrics.histogram import MILLISECONDS, distribution
-from controller.metrics.observations import Observed
+from controller.metrics.observations import DRIFT, Observed
 from controller.metrics.text import Row, Text, escaped, labels
 
 
@@ -59,7 +60,8 @@ def _controller(text: Text, of: Figures) -> None:
 def _observed(text: Text, of: Observed) -> None:
     text.histograms(all_of.LAG, [("", of.lag)])
     text.histograms(all_of.COMMIT, [("", of.commits)])
-    text.rows(all_of.EVENTS, ((labels(event=name), count) for name, count in sorted(of.events.items())))
+    events = {**dict.fromkeys(EVENTS, 0), **of.events}
+    text.rows(all_of.EVENTS, ((labels(event=name), count) for name, count in sorted(events.items())))
     text.histograms(all_of.PROBE, ((labels(outcome=name), each) for name, each in of.probes.items()))
     text.value(all_of.UNASKED, of.unasked)
 
@@ -220,9 +222,9 @@ def _pools(text: Text, shown: Snapshot, observed: Observed) -> None:
     text.rows(
         all_of.DRIFT,
         (
-            (labels(switch=name, drift=kind), count)
-            for (name, kind), count in sorted(observed.repaired.items())
-            if name in shown.switches
+            (labels(switch=name, drift=kind), observed.repaired.get((name, kind), 0))
+            for name in shown.switches
+            for kind in DRIFT
         ),
     )
 

@@ -117,6 +117,7 @@ async def _figures(app: App, prober: SilentProber, port: int, holdups: HoldUps) 
     quiet = holdups.take()
     zipped = await _scrapes(port, ROUNDS, "gzip")
     library = _Library(whole.text)
+    await asyncio.sleep(PAUSE)
     holdups.take()
     rendered = [await library.rendered() for _ in range(ROUNDS // 4)]
     return {
