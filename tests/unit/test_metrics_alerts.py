@@ -54,7 +54,7 @@ def _gauge(
 _CONNECTED, _LEAVING = 'evenkeel_switch_connected{switch="lb1"}', 'evenkeel_switch_leaving{switch="lb1"}'
 _OWNED = 'evenkeel_vip_owner{vip="shop",site="%s"}'
 _LEFT = 'evenkeel_vip_authority_remaining_seconds{vip="shop"}'
-_DOWN, _ALL = ('evenkeel_pool_backends%s{pool="web",protocol="tcp"}' % end for end in ("_down", ""))
+_DOWN, _ALL = (f'evenkeel_pool_backends{end}{{pool="web",protocol="tcp"}}' for end in ("_down", ""))
 _SYNCED, _ADMITTED = (f'evenkeel_switch_{what}{{switch="lb1"}}' for what in ("synced", "admitted"))
 CASES = (
     Case("EvenkeelNoLeader", *_gauge("evenkeel_leader", "0x60", "1x60")),
