@@ -86,7 +86,9 @@ STANDBY = _info(
 )
 TERM = _gauge("term", "Number with which switches are claimed")
 LAG = _histogram("loop_lag_seconds", "By how much the event loop woke a sleeping task too late")
-EVENTS = _counter("events", "Events of the journal since the process began; what has not happened is 0", "event")
+EVENTS = _counter(
+    "events", "Events of the journal since the process began; what has not happened is 0", "event"
+)
 DROPPED = _counter("events_dropped", "Events that the journal's reader was too slow for")
 INTENT = _gauge("intent_refused", "1: the intent file as it is now is not in force")
 SHOWN = _gauge(

@@ -22,10 +22,10 @@ def page() -> str:
     lines = [
         "# Reference of metrics",
         "",
-        "Generated from the code by `make docs`. How to scrape them, and what to make of them: [Metrics](../metrics.md).",
+        "Generated from the code by `make docs`. How to scrape them, and what they cost: [Metrics](../metrics.md).",
         "",
-        "Names are those that a query uses. A histogram has `_bucket`, `_count` and `_sum`. A label that is empty is left",
-        "out. A controller that stands by shows what is of itself alone.",
+        "Names are those that a query uses. A histogram has `_bucket`, `_count` and `_sum`. A label that is empty is",
+        "left out. A controller that stands by shows what is of itself alone.",
         "",
         *table(("label", "value"), [(f"`{name}`", meaning) for name, meaning in _LABELS.items()]),
     ]

@@ -21,6 +21,7 @@ from controller.metrics.exposed import Exposed
 from controller.metrics.observations import Observations
 from controller.metrics.options import NOWHERE, Options
 from controller.metrics.server import served
+from controller.metrics.text import OPEN, PLAIN
 from tests.fakes.certificates import Authority
 from tests.fakes.core import Said, SetClock, journal, until
 
@@ -118,11 +119,11 @@ def test_readiness_follows_leadership() -> None:
     [
         (
             "application/openmetrics-text;version=1.0.0,text/plain;q=0.5",
-            server.OPEN,
+            OPEN,
             "# TYPE evenkeel_build info",
         ),
-        ("*/*", server.OPEN, "# TYPE evenkeel_build info"),
-        ("text/plain; version=0.0.4", server.PLAIN, "# TYPE evenkeel_build_info gauge"),
+        ("*/*", OPEN, "# TYPE evenkeel_build info"),
+        ("text/plain; version=0.0.4", PLAIN, "# TYPE evenkeel_build_info gauge"),
     ],
 )
 def test_the_format_is_the_one_that_the_client_accepts(accept: str, kind: str, first: str) -> None:

@@ -155,7 +155,7 @@ def test_switches_and_pools_that_are_gone_are_forgotten() -> None:
     seen.event("table", {"pool": "web/tcp", "moved": 1})
     seen.keep({"lb1"}, set())
     now = seen.taken()
-    assert (now.writes.keys(), {name for name, _ in now.repaired}, now.moved) == ({"lb1"}, {"lb1"}, {})
+    assert (list(now.writes), {name for name, _ in now.repaired}, dict(now.moved)) == (["lb1"], {"lb1"}, {})
 
 
 def test_fields_that_are_no_numbers_do_no_harm() -> None:
