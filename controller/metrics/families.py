@@ -109,7 +109,9 @@ _made["Sites and VIPs"] = []
 OWNER = _gauge("vip_owner", "1: the site owns the VIP: its switches may answer", "vip", "site")
 AWAY = _gauge("vip_away", "1: the VIP is not owned by the site where it belongs now", "vip")
 AUTHORITY = _gauge(
-    "vip_authority_remaining_seconds", "Time for which switches may answer without another renewal", "vip"
+    "vip_authority_remaining_seconds",
+    "Time for which switches may answer without another renewal; missing where agents own VIPs",
+    "vip",
 )
 FIT = _gauge("site_fit", "1: the site can serve; only where controllers share a store", "site")
 CONDITION = _gauge("site_condition", "1: the condition of fitness is met", "site", "condition")

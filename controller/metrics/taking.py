@@ -44,10 +44,14 @@ def serving(app: App) -> Serving | None:
             for site, state in (app.fitting.states.items() if app.fitting is not None else ())
             for each in state.fitness.conditions
         },
-        authority={vip.name: max(0.0, app.authority.granted(vip.name) - now) for vip in intent.vips},
+        authority={} if intent.by_agents else _authority(app, world, now),
         latencies=service.latencies(),
         prober=service.stats(),
     )
+
+
+def _authority(app: App, world: PlanInput, now: float) -> dict[str, float]:
+    return {vip.name: max(0.0, app.authority.granted(vip.name) - now) for vip in world.intent.vips}
 
 
 def _switch(task: SwitchTask, world: PlanInput, guarded: list[Listener]) -> SwitchFigures:
