@@ -94,7 +94,7 @@ BENCH = _files("tests/bench")
 
 @pytest.mark.parametrize(
     ("files", "variables"),
-    [(LAB, ["LAB_PACKAGES"]), (BENCH, ["LAB_PACKAGES", "BENCH_PACKAGES"])],
+    [(LAB, ["LAB_PACKAGES", "TEST_PACKAGES"]), (BENCH, ["LAB_PACKAGES", "BENCH_PACKAGES"])],
     ids=["labs", "benchmarks"],
 )
 def test_programs_that_are_started_are_installed(files: list[Path], variables: list[str]) -> None:
