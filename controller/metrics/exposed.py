@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 from controller.app.assembly import App
@@ -47,7 +47,7 @@ class Exposed:
         self._clock = clock
         self._dropped = dropped
         self._app: App | None = None
-        self._version = version("evenkeel")
+        self._version = _version()
 
     @contextmanager
     def serves(self, app: App) -> Iterator[None]:
@@ -96,3 +96,10 @@ class Exposed:
         elif left == 0.0:
             why = "leads, but could not renew its leadership: another controller may lead"
         return Standing(True, why == "leads", why, not problem, "" if lead is None else lead.name, "", left)
+
+
+def _version() -> str:
+    try:
+        return version("evenkeel")
+    except PackageNotFoundError:  # a checkout that was not installed
+        return "unknown"

@@ -37,6 +37,7 @@ PACKAGES = {
     "ovsdb-server": "openvswitch-switch",
     "ovsdb-tool": "openvswitch-switch",
     "ping": "iputils-ping",
+    "prometheus": "prometheus",
     "promtool": "prometheus",
     "ps": "procps",
     "socat": "socat",
