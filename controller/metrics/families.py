@@ -193,7 +193,7 @@ WATCHED = _gauge(
 WEIGHT = _gauge("backend_weight", "Weight by the intent", *TABLE, "backend")
 BACKEND_SLOTS = _gauge("backend_slots", "Slots that name it", *TABLE, "backend")
 STATE = _gauge("backend_state", "1 for the state that it is in", *TABLE, "backend", "state")
-UP = _gauge("backend_up", "1: up; 0: down; missing: not probed, or no result yet", "pool", "backend")
+UP = _gauge("backend_up", "1: up; 0: down; missing: not probed, no result yet, or removed", "pool", "backend")
 LATENCY = _gauge(
     "backend_probe_latency_seconds", "Time that its last probe took, also one that failed", "pool", "backend"
 )

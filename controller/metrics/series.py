@@ -260,7 +260,7 @@ def _verdicts(shown: Snapshot) -> Iterable[Row]:
     found: dict[tuple[str, str], bool] = {}
     for key, pool in shown.pools.items():
         for name, each in pool.backends.items():
-            if each.up is not None:
+            if each.up is not None and each.state != "removed":
                 found[table_labels(key)["pool"], name] = each.up
     return ((labels(pool=pool, backend=name), int(up)) for (pool, name), up in found.items())
 
