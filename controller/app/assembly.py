@@ -42,6 +42,7 @@ from controller.core.placing import Placing
 from controller.core.pools import Pools
 from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
+from controller.core.previews import Previews, counted, present_of
 from controller.core.probing import Probing
 from controller.core.rollout import Rollout
 from controller.core.shown import Snapshot
@@ -162,9 +163,10 @@ class App:
         self.fitting = (
             None if lead is None else Fitting(lead.name, state.intent, state.absent, journal, clock)
         )
+        placing = Placing(state.orders, clock, state.intent, self.fitting)
         self.ownership = ownership = Ownership(
             state.owners,
-            Placing(state.orders, clock, state.intent, self.fitting),
+            placing,
             state.intent,
             state.tables,
             state.committed,
@@ -197,6 +199,12 @@ class App:
         )
         pools.answers, fleet.settle = self.hashing.verdict, self.hashing.settle
         self.admission.bars = self.hashing.bars
+        self.previews = Previews(
+            lambda: present_of(state, clock, pins, self._helds, self.hashing.verdict, *counted(fleet)),
+            lambda group, owner: placing.decide(group, owner).site,
+            self.intents.refusal,
+            self.intents.adapted,
+        )
         self.announcer = Announcer(targets, fleet, clock, state.committed)
         speaker = FenceService(name or store.name, lambda why: journal.event("fence_problem", why=why), clock)
         self.fences = Fences(state.intent, fleet, speaker, journal, clock)
@@ -315,7 +323,7 @@ class App:
                 group.create_task(self._show(status))
             if control is not None:
                 claim = None if self._lead is None else self._lead.claim
-                orders = commands(self.pools, self.ordering, self.state.commit, claim)
+                orders = commands(self.pools, self.ordering, self.state.commit, self.previews, claim)
                 group.create_task(ControlSocket(control, orders, self.journal).run())
 
     async def prepare(self) -> None:

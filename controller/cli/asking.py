@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from controller.cli.codes import Asked
-from controller.core.control import CARRY_OUT, LINE, reachable, socket_beside
+from controller.core.control import ANSWER, reachable, socket_beside
 
-ANSWERED = CARRY_OUT + 5.0
-"""Seconds until a controller that does not answer is given up on."""
+ANSWERED = 25.0
+"""Seconds until a controller that does not answer is given up on: longer than it gives a command."""
 
 
 class NoAnswer(Exception):
@@ -38,18 +38,18 @@ def carry_out(state: Path, request: dict[str, str], said: Callable[[Mapping[str,
     return Asked.REFUSED
 
 
-def ask(path: Path, request: dict[str, str]) -> dict[str, Any]:
+def ask(path: Path, request: dict[str, str], within: float = ANSWERED) -> dict[str, Any]:
     """The controller's answer to one request. Raises NoAnswer."""
     line = b""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as to:
-            to.settimeout(ANSWERED)
+            to.settimeout(within)
             with reachable(path) as name:
                 to.connect(name)
             with suppress(BrokenPipeError):  # it may have answered already: that it takes no more clients
                 to.sendall(json.dumps(request).encode() + b"\n")
             with to.makefile("rb") as answers:
-                line = answers.readline(16 * LINE)
+                line = answers.readline(ANSWER)
     except OSError as error:
         raise NoAnswer(f"{path}: {error.strerror or error}") from error
     if not line.endswith(b"\n"):

@@ -27,6 +27,19 @@ class Decide(IntEnum):
     """The file has errors, or the packet makes no sense."""
 
 
+class Plan(IntEnum):
+    """``evenkeel plan``"""
+
+    ACCEPTED = 0
+    """The file would be accepted; what it would do was printed."""
+    REFUSED = 1
+    """It would be refused; the reasons were printed, and what it would do, as far as that can be said."""
+    BAD_INPUT = 2
+    """The file has errors, or the store cannot be read."""
+    NO_ANSWER = 3
+    """No controller runs with this state file, or it gave no answer in time."""
+
+
 class Run(IntEnum):
     """``evenkeel run``"""
 
@@ -105,5 +118,5 @@ class Registered(IntEnum):
     """Its part is not installed; the missing module was printed."""
 
 
-COMMANDS: tuple[type[IntEnum], ...] = (Check, Decide, Run, Status, Asked, Timeline, Drill, Registered)
+COMMANDS: tuple[type[IntEnum], ...] = (Check, Decide, Plan, Run, Status, Asked, Timeline, Drill, Registered)
 """In the order of the reference."""

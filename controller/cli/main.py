@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from controller.cli.output import Output
 from controller.cli.registered import Commands
 
 COLLECT = (100_000, 50, 100)
@@ -83,6 +84,32 @@ def decide(
     from controller.cli.decide import decide as decide_packet
 
     raise typer.Exit(decide_packet(file, source, target, udp, flags, json_out))
+
+
+@app.command()
+def plan(
+    file: ConfigFile,
+    state: State = Path("evenkeel.db"),
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Compare with what is stored; no controller has to run.")
+    ] = False,
+    store: SharedStore = None,
+    store_ca: StoreCa = None,
+    store_cert: StoreCert = None,
+    store_key: StoreKey = None,
+    entries: Annotated[
+        int, typer.Option(metavar="N", min=0, max=100_000, help="List up to N entries of each switch.")
+    ] = 0,
+    output: Annotated[Output, typer.Option("-o", "--output", help="How it is printed.")] = Output.TEXT,
+) -> None:
+    """Say what FILE would do if it took the place of the present intent; exit code 1 if it would be refused."""
+    from controller.cli.plan import plan as plan_file
+    from controller.cli.stores import Where
+
+    if store is not None and not offline:
+        raise typer.BadParameter("it is read with --offline alone", param_hint="--store")
+    where = Where(state, store, store_ca, store_cert, store_key)
+    raise typer.Exit(plan_file(file, where, offline, entries, output))
 
 
 @app.command()

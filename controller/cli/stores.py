@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.sites.base import Loaded, Store, StoreError
+from controller.sites.base import Loaded, Space, Store, StoreError
 from controller.sites.etcd.address import Address, parse, read_tls
 from controller.sites.lock import lock
-from controller.sites.store import SqliteStore, read_log
+from controller.sites.store import SqliteStore, read_log, read_values
 
 
 @dataclass(frozen=True)
@@ -87,18 +87,27 @@ class Chosen:
 
 async def log_of(where: Where) -> Loaded:
     """The log of a store, whether controllers run on it or not. Raises StoreError."""
+    return await _read(where, read_log, lambda store: store.log)
+
+
+async def values_of(where: Where) -> Loaded:
+    """The values of a store, whether controllers run on it or not. Raises StoreError."""
+    return await _read(where, read_values, lambda store: store)
+
+
+async def _read(where: Where, file: Callable[[Path], Loaded], space: Callable[[Store], Space]) -> Loaded:
     tls = read_tls(where.ca, where.cert, where.key)
     if where.url is None:
         if tls is not None:
             raise StoreError("--store-ca, --store-cert and --store-key are for etcd: give --store too")
-        return read_log(where.state)
+        return file(where.state)
     from controller.sites.etcd.client import Client
     from controller.sites.etcd.store import EtcdStore
 
     address = parse(where.url, tls)
     store = EtcdStore(Client(address), address.prefix)
     try:
-        return await store.log.load()
+        return await space(store).load()
     finally:
         await store.close()
 

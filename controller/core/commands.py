@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from controller.core.leadership import ClaimRefused
 from controller.core.ordering import Ordering
 from controller.core.pools import Pools
+from controller.core.previews import Previews
+from controller.model.errors import ConfigErrors
+from controller.model.load import load_intent
 from controller.plan.spreads import RehashRefused
 from controller.plan.writer import HandoverRefused
 from controller.sites.base import StoreError
 from controller.sites.orders import OrderRefused
+from controller.spec.codec import encode
+
+PLANNED = 120.0
+"""Seconds for which a plan is waited for: a large intent is read, and planned for all switches."""
+MOST_ENTRIES = 100_000
+"""Of one switch, listed in a plan."""
 
 Arguments = Mapping[str, str]
 """By parameter name; optional ones may be missing."""
@@ -52,6 +63,10 @@ class Command:
     parameters: tuple[Parameter, ...]
     run: Callable[[Arguments], Awaitable[Result]]
     """Returns once what it changed is committed. Raises CommandRefused or NotStored."""
+    within: float = 20.0
+    """Seconds for which its answer is waited for: longer than a store waits for a reader of its file."""
+    shows: bool = False
+    """It changes nothing: its answer is for the one who asks, and not for the journal."""
 
     def arguments(self, given: Mapping[str, object]) -> Arguments:
         """The arguments among ``given``. Raises CommandRefused for what is missing, too much, or no string."""
@@ -77,7 +92,9 @@ class _Operator:
         ordering: Ordering,
         commit: Callable[[], Awaitable[int]],
         claim: Callable[[], None] | None,
+        previews: Previews,
     ) -> None:
+        self._previews = previews
         self._pools = pools
         self._ordering = ordering
         self._commit = commit
@@ -117,6 +134,18 @@ class _Operator:
             self._claim()
         return {}
 
+    async def plan(self, given: Arguments) -> Result:
+        path, text = Path(given["file"]), given.get("entries", "0")
+        if not path.is_absolute():
+            raise CommandRefused(f'"file" of plan is "{path}", write an absolute path')
+        if not text.isascii() or not text.isdigit() or int(text) > MOST_ENTRIES:
+            raise CommandRefused(f'"entries" of plan is "{text}", write a number from 0 to {MOST_ENTRIES}')
+        try:
+            intent = await asyncio.to_thread(load_intent, path)
+        except ConfigErrors as errors:
+            raise CommandRefused(*(str(each) for each in errors)) from errors
+        return {"plan": encode(await self._previews.preview(intent, int(text)))}
+
     async def _stored(self) -> int:
         try:
             return await self._commit()
@@ -143,13 +172,14 @@ def commands(
     pools: Pools,
     ordering: Ordering,
     commit: Callable[[], Awaitable[int]],
+    previews: Previews,
     claim: Callable[[], None] | None = None,
 ) -> tuple[Command, ...]:
     """All commands. ``commit``: stores what has changed and returns the revision; raises StoreError, GuardFailed.
 
     ``claim``: goes on without the store; raises ClaimRefused.
     """
-    operator = _Operator(pools, ordering, commit, claim)
+    operator = _Operator(pools, ordering, commit, claim, previews)
     return (
         Command(
             "failback",
@@ -191,6 +221,21 @@ def commands(
             "Answer for VIPs although the store is out of reach.",
             (Parameter("confirmed", "yes: no other controller of this store leads, or can"),),
             operator.claim,
+        ),
+        Command(
+            "plan",
+            "Say what an intent file would do if it were proposed now; nothing changes.",
+            (
+                Parameter("file", "absolute path of the file, as the controller reads it"),
+                Parameter(
+                    "entries",
+                    f"how many of each switch's to list, 0 (without it) to {MOST_ENTRIES}",
+                    optional=True,
+                ),
+            ),
+            operator.plan,
+            PLANNED,
+            shows=True,
         ),
     )
 

@@ -29,8 +29,8 @@ CLIENTS = 8
 """Connections at a time; further ones are refused."""
 IDLE = 10.0
 """Seconds for a client to send a line, or to take an answer."""
-CARRY_OUT = 20.0
-"""Seconds for which an answer is waited for: longer than a store waits for a reader of its file."""
+ANSWER = 1 << 26
+"""Octets of an answer, at most."""
 
 
 def socket_beside(state: Path) -> Path:
@@ -103,22 +103,26 @@ class ControlSocket:
             writer.close()
 
     async def _answer(self, line: bytes) -> Result:
-        name = ""
+        name, within, shows = "", 0.0, False
         try:
             name, command, given = self._read(line)
+            within, shows = command.within, command.shows
             result = await self._carry_out(command, given)
         except CommandRefused as error:
             answer: dict[str, object] = {"ok": False, "refused": list(error.reasons)}
         except NotStored as error:
             answer = {"ok": False, "not_stored": str(error)}
         except TimeoutError:
-            answer = {"ok": False, "not_stored": f"not carried out within {CARRY_OUT:g} s"}
+            answer = {"ok": False, "not_stored": f"not carried out within {within:g} s"}
         except Exception as error:  # a defect in one command
             self._journal.failure(error, part="control", command=name)
             answer = {"ok": False, "refused": [f"{type(error).__name__}: {error}"]}
         else:
             answer = {"ok": True, **result}
-        self._journal.event("command", command=name, **answer)
+        if shows and answer["ok"]:
+            self._journal.event("command", command=name, ok=True)
+        else:
+            self._journal.event("command", command=name, **answer)
         return answer
 
     def _read(self, line: bytes) -> tuple[str, Command, Mapping[str, object]]:
@@ -139,7 +143,7 @@ class ControlSocket:
         task = asyncio.ensure_future(command.run(command.arguments(given)))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        async with asyncio.timeout(CARRY_OUT):
+        async with asyncio.timeout(command.within):
             return await asyncio.shield(task)
 
 

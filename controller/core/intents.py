@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from controller.core.cells import Cell
 from controller.core.journal import Journal
-from controller.core.pools import Pools
+from controller.core.pools import Pools, refusal
 from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
 from controller.plan.accept import switch_renames
+from controller.plan.tables import Tables
 from controller.spec.types import Intent
 
 DIFFERS = "is not the intent in the store, which stays in force; to propose the file: edit it, or send SIGHUP"
@@ -78,6 +79,14 @@ class Intents:
         self.errors = (f"{file.path}: {DIFFERS}",)
         self._journal.event("intent_kept", file=str(file.path), why=DIFFERS)
         return True
+
+    def refusal(self, old: Intent, new: Intent, tables: Tables, now: float) -> list[str]:
+        """Why ``new`` would be refused in place of ``old``, which has these tables. Pure."""
+        return [each for rule in self._refusals for each in rule(old, new)] + refusal(old, new, tables, now)
+
+    def adapted(self, intent: Intent) -> Intent:
+        """A proposal as this controller carries it out."""
+        return self._adapted(intent)
 
     def propose(self, new: Intent) -> list[str]:
         """Why ``new`` is refused, and nothing has changed; empty: it is accepted."""

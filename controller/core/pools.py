@@ -21,6 +21,7 @@ from controller.plan.edits import breaking
 from controller.plan.p4needs import grouped
 from controller.plan.places import shortages
 from controller.plan.pool import PoolState
+from controller.plan.preview import retabled
 from controller.plan.progress import Helds
 from controller.plan.rehash import Rehash, waits
 from controller.plan.standby import group_statuses, has_several, serving_groups, why
@@ -90,9 +91,7 @@ class Pools:
 
     def refusal(self, intent: Intent) -> list[str]:
         """Why an intent cannot be carried out now, though it is well written; empty: it can."""
-        tables = self._tables.value
-        broken = breaking(self._intent.value, intent, tables)
-        return broken + shortages(intent, tables.ids, self._clock.now())
+        return refusal(self._intent.value, intent, self._tables.value, self._clock.now())
 
     def would_be(self, intent: Intent) -> Tables:
         """The tables if this intent were accepted now. Raises whatever an intent that cannot be planned raises."""
@@ -216,11 +215,11 @@ class Pools:
         before = self._tables.value
         if not self._tables.put(tables):
             return
+        for key, former, state in retabled(before, tables):
+            self._say_table(key, former, state, cause)
+            self._say_groups(key, before.pools.get(key), state, cause)
         for key, state in tables.pools.items():
             old = before.pools.get(key)
-            if old is None or old.revision != state.revision:
-                self._say_table(key, old, state, cause)
-                self._say_groups(key, old, state, cause)
             if old is not None and (old.rehash is None) != (state.rehash is None):
                 self._say_rehash(key, old, state, cause)
             wanted = self._intent_slots(state.name)
@@ -292,3 +291,8 @@ class Pools:
 
     def _intent_slots(self, pool: str) -> int | None:
         return next((p.slots for p in self._intent.value.pools if p.name == pool), None)
+
+
+def refusal(old: Intent, new: Intent, tables: Tables, now: float) -> list[str]:
+    """Why ``new`` cannot be carried out in place of ``old``, which has these tables; empty: it can."""
+    return breaking(old, new, tables) + shortages(new, tables.ids, now)

@@ -57,7 +57,7 @@ class State:
         self._journal = journal
         self._pins = pins
         self._intent_text = _IntentText()
-        found = _Stored(store.name, loaded.data(), clock)
+        found = StoredCells(store.name, loaded.data(), clock)
         self.intent: Cell[Intent] = Cell("intent", found.intent())
         self.tables: Cell[Tables] = Cell("tables", found.tables())
         self.verdicts: Cell[Verdicts] = Cell("verdicts", found.verdicts())
@@ -263,7 +263,7 @@ class _IntentText:
         return made[1]
 
 
-class _Stored:
+class StoredCells:
     """What a store holds, decoded, its times moved to the present clock. Raises StoreError naming what is damaged."""
 
     def __init__(self, name: str, values: Mapping[str, bytes], clock: Clock) -> None:
@@ -279,10 +279,12 @@ class _Stored:
         self._late = shift(reading, clock)
 
     def intent(self) -> Intent:
+        """Nothing, if none was stored."""
         nothing = Intent((), (), (), ())
         return self._read("intent", partial(_value, Intent), nothing)
 
     def tables(self) -> Tables:
+        """Their times by the present clock."""
         made = Tables(
             self._read("ids", lambda data: IdAllocator.load(data.decode()), IdAllocator()),
             self._under(_POOL, history.load),
@@ -295,6 +297,7 @@ class _Stored:
         return later(made, self._late)
 
     def verdicts(self) -> Verdicts:
+        """As they are believed at the start."""
         found = self._under(_VERDICTS, partial(_mapping, Health))
         return {
             pool: {name: self._believed(each) for name, each in rows.items()} for pool, rows in found.items()
@@ -307,21 +310,27 @@ class _Stored:
         )
 
     def names(self, name: str) -> Names:
+        """Of switches: ``admitted`` or ``absent``."""
         return self._read(name, lambda data: frozenset(json.loads(data)), frozenset())
 
     def links(self) -> Links:
+        """Dead ones."""
         return self._read("dead_links", _links, frozenset())
 
     def owners(self) -> Mapping[str, str]:
+        """Site by VIP."""
         return self._read("owners", json.loads, {})
 
     def orders(self) -> Orders:
+        """Of operators."""
         return self._read("orders", partial(_value, Orders), Orders())
 
     def number(self, name: str) -> int:
+        """0, if none was stored."""
         return self._read(name, int, 0)
 
     def secret(self) -> Secret:
+        """A new one, if none was stored."""
         return self._read("secret", Secret.of, None) or Secret.of(secrets.token_bytes(20))
 
     def kept(self, parts: Mapping[str, object]) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What each switch should hold: plans of the last commit, made once for each revision of it; and previews."""
+"""What each switch should hold: plans of the last commit, made once for each revision of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from controller.clock import Clock
 from controller.core.cells import Readable
 from controller.plan.duty import PlanInput
 from controller.plan.pins import PinBook
-from controller.southbound.driver import AnyDriver, Delta, HoldsPins
+from controller.southbound.driver import AnyDriver, HoldsPins
 
 LONG = 0.005
 """Seconds of planning after which the loop's other work has its turn."""
@@ -106,8 +106,3 @@ class Targets:
     def forget(self, driver: AnyDriver) -> None:
         """A switch's stream ended."""
         self._made.pop(driver.session, None)
-
-    def preview(self, driver: AnyDriver, world: PlanInput) -> Delta:
-        """What a world that may never come would change on a switch."""
-        delta: Delta = driver.diff(self.of(driver).target, driver.preview(world))
-        return delta

@@ -182,6 +182,19 @@ class PinBook:
             for key in keys
         ]
 
+    def counts(self) -> dict[tuple[int, int], int]:
+        """How many pins there are, by listener and backend."""
+        return {place: len(keys) for place, keys in self._places.items()}
+
+    def copy(self) -> PinBook:
+        """The pins of now in a book that nothing else changes."""
+        made = PinBook.starting_at(self._last)
+        made.refused, made.version = self.refused, self.version
+        made.pins, made._by_id = dict(self.pins), dict(self._by_id)
+        made._reporters = Counter(self._reporters)
+        made._places = {place: dict(keys) for place, keys in self._places.items()}
+        return made
+
     def changed_since(self, version: int) -> set[PinKey] | None:
         """Pins that are not as they were in that version, or are no more; None: too long ago to tell."""
         count = self.version - version

@@ -276,6 +276,15 @@ def _connected(path: Path, synchronous: str) -> sqlite3.Connection:
 
 def read_log(path: Path) -> Loaded:
     """The log of a file, whether a controller uses it or not. Raises StoreError."""
+    return _read_beside(path, "log")
+
+
+def read_values(path: Path) -> Loaded:
+    """The values of a file, whether a controller uses it or not. Raises StoreError."""
+    return _read_beside(path, "value")
+
+
+def _read_beside(path: Path, table: str) -> Loaded:
     try:
         if not path.stat().st_size:
             raise StoreError(f"{path}: is empty, so what it held is lost")
@@ -285,11 +294,11 @@ def read_log(path: Path) -> Loaded:
         raise StoreError(f"{path}: {why}; give the --state of a controller, or its --store") from error
     with closing(db), ThreadPoolExecutor(1) as writer:
         try:
-            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'log'").fetchone():
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
                 return Loaded({}, ABSENT)
         except sqlite3.Error as error:
             raise StoreError(f"{path}: cannot be read: {error}; give the --state of a controller") from error
-        return SqliteSpace(db, writer, path, "log").read()
+        return SqliteSpace(db, writer, path, table).read()
 
 
 def _number(path: Path, data: object) -> int:

@@ -133,10 +133,6 @@ class Driver(ABC, Generic[TargetT, DeltaT]):
         """What the switch should hold."""
 
     @abstractmethod
-    def preview(self, world: PlanInput) -> TargetT:
-        """The same for a world that may never come: nothing of it is remembered."""
-
-    @abstractmethod
     def empty(self) -> TargetT:
         """What a switch should hold that is ours no longer."""
 

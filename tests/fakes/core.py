@@ -230,10 +230,6 @@ class PlainDriver(Driver[Plain, Edits], Leases[Plain], Ports):
         """What it should hold."""
         return self.wants(world)
 
-    def preview(self, world: PlanInput) -> Plain:
-        """The same."""
-        return self.wants(world)
-
     def empty(self) -> Plain:
         """Nothing."""
         return frozenset()

@@ -414,10 +414,7 @@ def test_an_answer_that_came_before_the_request_is_read(
         thread.join()
 
 
-def test_a_command_that_takes_too_long_is_said_and_not_cancelled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(control, "CARRY_OUT", 0.1)
+def test_a_command_that_takes_too_long_is_said_and_not_cancelled(tmp_path: Path) -> None:
     path, go, done = tmp_path / "s.sock", asyncio.Event(), []
 
     async def slow(given: Arguments) -> Result:
@@ -431,7 +428,7 @@ def test_a_command_that_takes_too_long_is_said_and_not_cancelled(
         go.set()
         await until(lambda: done)
 
-    served(path, body, Command("slow", "Takes its time.", (), slow))
+    served(path, body, Command("slow", "Takes its time.", (), slow, within=0.1))
 
 
 def test_a_controller_that_ends_without_an_answer_is_no_answer(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from controller.plan.duty import PlanInput, duty
+from controller.plan.duty import PlanInput
 from controller.plan.flowplan import FlowPlan
 from controller.southbound.driver import (
     Counts,
@@ -27,7 +27,6 @@ from flows.actions import CONTROLLER, Output, pack_all
 from flows.diff import Changes, describe, diff, leases
 from flows.entries import FlowBody, FlowKey, Target
 from flows.fields import FIELDS
-from flows.pipeline import target
 from flows.stages import slotted
 from flows.tables import BACKEND, LISTENER, Cookie, Kind, Meters, Placed, Stage
 
@@ -96,10 +95,6 @@ class OpenFlowDriver(Driver[Target, Changes], HoldsPins[Target], Leases[Target],
     def with_pins(self, world: PlanInput) -> Target:
         """The last plan with the pins of now, in a time that does not grow with their number."""
         return self._plan.with_pins(world)
-
-    def preview(self, world: PlanInput) -> Target:
-        """What the switch would hold."""
-        return target(duty(world, self.switch))
 
     def empty(self) -> Target:
         """Nothing of ours."""

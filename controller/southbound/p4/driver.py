@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from controller.plan.duties import Duties
-from controller.plan.duty import PlanInput, switch_spec_without_pins
-from controller.plan.p4needs import Needs, p4_needs
+from controller.plan.duty import PlanInput
+from controller.plan.p4needs import Needs
 from controller.plan.p4plan import P4Plan
 from controller.southbound.aside import aside
 from controller.southbound.driver import (
@@ -85,11 +85,6 @@ class P4Driver(Driver[P4Target, Changes], HoldsPins[P4Target], Leases[P4Target],
         held = {vip.id: float(vip.authority) for vip in what.vips if what.responder and vip.authority}
         self._authority = {**dict.fromkeys(self._given, 0.0), **held}
         return self._plan.target(world, what, self._needs.of(world, self.switch, what, self._secret))
-
-    def preview(self, world: PlanInput) -> P4Target:
-        """What the switch would hold."""
-        what = switch_spec_without_pins(world, self.switch)
-        return P4Plan().target(world, what, p4_needs(world, self.switch, what, self._secret))
 
     def empty(self) -> P4Target:
         """Nothing."""
