@@ -56,6 +56,7 @@ from controller.health.judge import Verdict
 from controller.health.service import HealthService
 from controller.metrics.observations import Observations
 from controller.model.errors import ConfigErrors
+from controller.model.load import load_intent
 from controller.model.reload import IntentFile
 from controller.model.removal import removes_all
 from controller.plan.duty import PlanInput, pool_number
@@ -323,7 +324,9 @@ class App:
                 group.create_task(self._show(status))
             if control is not None:
                 claim = None if self._lead is None else self._lead.claim
-                orders = commands(self.pools, self.ordering, self.state.commit, self.previews, claim)
+                orders = commands(
+                    self.pools, self.ordering, self.state.commit, self.previews, self._override, claim
+                )
                 group.create_task(ControlSocket(control, orders, self.journal).run())
 
     async def prepare(self) -> None:
@@ -374,6 +377,9 @@ class App:
         switches = self.state.intent.value.switches
         p4 = (s for s in switches if s.of_kind.protocol is Speaks.P4RUNTIME)
         return all(self.fleet.is_synced(switch.id) for switch in p4)
+
+    async def _override(self, reason: str) -> list[str]:
+        return self.intents.propose(await asyncio.to_thread(load_intent, self._file.path), reason)
 
     async def _show(self, path: Path) -> None:
         while True:

@@ -11,6 +11,7 @@ from controller.model.removal import removes_all
 from controller.plan import spreads
 from controller.plan.pins import PinBook
 from controller.plan.preview import Preview
+from controller.plan.progress import advance
 from controller.plan.tables import Tables
 from controller.plan.tracking import Held
 from controller.sites.base import Loaded, StoreError
@@ -28,11 +29,12 @@ def present(name: str, loaded: Loaded) -> Present:
         raise StoreError(f"{name}: holds nothing: no controller has run on it")
     clock = SystemClock()
     found, now = StoredCells(name, loaded.data(), clock), clock.now()
-    unheard = Held(0, pinned=False, lost=now)
+    unheard, intent, verdicts = Held(0, pinned=False, lost=now), found.intent(), found.verdicts()
+    tables = advance(found.tables(), intent, verdicts, now, lambda _: unheard, spreads.alike)
     return Present(
-        found.intent(),
-        found.tables(),
-        found.verdicts(),
+        intent,
+        tables,
+        verdicts,
         found.owners(),
         found.names("admitted"),
         found.names("absent"),

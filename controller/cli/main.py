@@ -230,6 +230,17 @@ def status(
 
 
 @app.command()
+def override(
+    reason: Annotated[str, typer.Argument(metavar="REASON", help="Why, for the journal.")],
+    state: State = Path("evenkeel.db"),
+) -> None:
+    """Accept the controller's intent file as it is now, although a disruption budget refuses this edit."""
+    from controller.cli.override import override as set_aside
+
+    raise typer.Exit(set_aside(state, reason))
+
+
+@app.command()
 def failback(
     pool: Annotated[str, typer.Argument(metavar="POOL", help="A pool with failover.")],
     backend: Annotated[

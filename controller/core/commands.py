@@ -20,6 +20,10 @@ from controller.sites.base import StoreError
 from controller.sites.orders import OrderRefused
 from controller.spec.codec import encode
 
+Override = Callable[[str], Awaitable[list[str]]]
+"""Proposes the intent file with a reason to set budgets aside; why it is refused. Raises ConfigErrors."""
+LONGEST_REASON = 500
+"""Characters of a reason."""
 PLANNED = 120.0
 """Seconds for which a plan is waited for: a large intent is read, and planned for all switches."""
 MOST_ENTRIES = 100_000
@@ -93,8 +97,10 @@ class _Operator:
         commit: Callable[[], Awaitable[int]],
         claim: Callable[[], None] | None,
         previews: Previews,
+        override: Override,
     ) -> None:
         self._previews = previews
+        self._override = override
         self._pools = pools
         self._ordering = ordering
         self._commit = commit
@@ -133,6 +139,18 @@ class _Operator:
         with _refusing():
             self._claim()
         return {}
+
+    async def override(self, given: Arguments) -> Result:
+        reason = given["reason"].strip()
+        if not reason or len(reason) > LONGEST_REASON or not reason.isprintable():
+            raise CommandRefused(f'"reason" of override: write 1 to {LONGEST_REASON} printable characters')
+        try:
+            why = await self._override(reason)
+        except ConfigErrors as errors:
+            raise CommandRefused(*(str(each) for each in errors)) from errors
+        if why:
+            raise CommandRefused(*why)
+        return {"revision": await self._stored()}
 
     async def plan(self, given: Arguments) -> Result:
         path, text = Path(given["file"]), given.get("entries", "0")
@@ -173,13 +191,14 @@ def commands(
     ordering: Ordering,
     commit: Callable[[], Awaitable[int]],
     previews: Previews,
+    override: Override,
     claim: Callable[[], None] | None = None,
 ) -> tuple[Command, ...]:
     """All commands. ``commit``: stores what has changed and returns the revision; raises StoreError, GuardFailed.
 
-    ``claim``: goes on without the store; raises ClaimRefused.
+    ``override``: proposes the intent file. ``claim``: goes on without the store; raises ClaimRefused.
     """
-    operator = _Operator(pools, ordering, commit, claim, previews)
+    operator = _Operator(pools, ordering, commit, claim, previews, override)
     return (
         Command(
             "failback",
@@ -221,6 +240,12 @@ def commands(
             "Answer for VIPs although the store is out of reach.",
             (Parameter("confirmed", "yes: no other controller of this store leads, or can"),),
             operator.claim,
+        ),
+        Command(
+            "override",
+            "Propose the intent file as it is now, and set disruption budgets aside for this edit.",
+            (Parameter("reason", "why, for the journal"),),
+            operator.override,
         ),
         Command(
             "plan",

@@ -165,9 +165,30 @@ SERVICE: Mapping[str, Event] = {
         (Field("pools", int, "Pools that it has."), Field("vips", int, "VIPs that it has.")),
         line=Line("intent accepted: {vips} VIPs, {pools} pools", Cause.INTENT, decided=True),
     ),
+    "override": Event(
+        "An operator set disruption budgets aside for one edit, which is accepted.",
+        (
+            Field("reason", str, "The operator's."),
+            Field("broken", list[str], "What the budgets say of the edit."),
+        ),
+        line=Line("budgets set aside: {reason}", Cause.OPERATOR, decided=True),
+    ),
+    "slots_held": Event(
+        "A pool's budget holds back slots that health would move to a backend: they wait for room.",
+        (Field("pool", str, "Pool and protocol."), Field("slots", int, "How many wait.")),
+        line=Line("{pool}: {slots} slots wait for the budget", Cause.VERDICT, decided=True),
+    ),
+    "slots_released": Event(
+        "The budget holds back no slot of a pool any more.",
+        (
+            Field("pool", str, "Pool and protocol."),
+            Field("slots", int, "How many had waited as of the last table."),
+        ),
+        line=Line("{pool}: no slot waits for the budget any more", Cause.TIME, decided=True),
+    ),
     "intent_refused": Event(
         "The file is not accepted, and the last good intent stays in force: it has errors, would break connections or "
-        "remove everything, or needs more ids than are free.",
+        "a disruption budget, would remove everything, or needs more ids than are free.",
         (Field("errors", list[str], "Each reason, with what would be right."),),
         line=Line("intent refused: {errors}", Cause.INTENT),
     ),

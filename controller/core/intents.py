@@ -88,19 +88,28 @@ class Intents:
         """A proposal as this controller carries it out."""
         return self._adapted(intent)
 
-    def propose(self, new: Intent) -> list[str]:
-        """Why ``new`` is refused, and nothing has changed; empty: it is accepted."""
+    def propose(self, new: Intent, override: str = "") -> list[str]:
+        """Why ``new`` is refused, and nothing has changed; empty: it is accepted.
+
+        ``override``: why budgets are set aside, if they are.
+        """
         old, new = self._intent.value, self._adapted(new)
+        over: list[str] = []
         try:
             why = [each for rule in self._refusals for each in rule(old, new)] + self._pools.refusal(new)
             tables = None if why else self._pools.would_be(new)
+            if tables is not None:
+                over = self._pools.over_budget(new, tables)
+                why = [] if override else over
         except Exception as error:  # whatever an intent raises, the last good one stays
             self._journal.failure(error, part="intent")
             why, tables = [f"it cannot be planned ({type(error).__name__}: {error})"], None
-        if tables is None:
+        if why or tables is None:
             self.errors = tuple(why)
             self._journal.event("intent_refused", errors=why)
             return why
+        if over:
+            self._journal.event("override", reason=override, broken=over)
         change = Change(old, new)
         self._journal.event("intent_accepted", pools=len(new.pools), vips=len(new.vips))
         self._intent.set(new)

@@ -17,6 +17,7 @@ from controller.core.state import Links, Names
 from controller.plan import progress as rules
 from controller.plan import spreads, writer
 from controller.plan.accept import accept
+from controller.plan.budget import over_budget
 from controller.plan.edits import breaking
 from controller.plan.p4needs import grouped
 from controller.plan.places import shortages
@@ -96,7 +97,14 @@ class Pools:
     def would_be(self, intent: Intent) -> Tables:
         """The tables if this intent were accepted now. Raises whatever an intent that cannot be planned raises."""
         tables, old = self._tables.value, self._intent.value
-        return self._decided(lambda now: self._advanced(accept(tables, old, intent, now), intent, now))
+        return self._decided(
+            lambda now: self._advanced(accept(tables, old, intent, now), intent, now, whole=True)
+        )
+
+    def over_budget(self, intent: Intent, tables: Tables) -> list[str]:
+        """Why an intent with these tables is more than budgets allow now; empty: it is not."""
+        old, before = self._intent.value, self._tables.value
+        return over_budget(old, intent, before, tables, self._verdicts.value, self._clock.now())
 
     def take(self, tables: Tables) -> None:
         """Take the tables of an intent that is accepted in the same breath."""
@@ -190,10 +198,9 @@ class Pools:
         self._group_basis = ()
         return decide(ended)
 
-    def _advanced(self, tables: Tables, intent: Intent, now: float) -> Tables:
-        return self._with_groups(
-            rules.advance(tables, intent, self._verdicts.value, now, self._helds, self.answers), intent, now
-        )
+    def _advanced(self, tables: Tables, intent: Intent, now: float, whole: bool = False) -> Tables:
+        made = rules.advance(tables, intent, self._verdicts.value, now, self._helds, self.answers, whole)
+        return self._with_groups(made, intent, now)
 
     def _with_groups(self, tables: Tables, intent: Intent, now: float) -> Tables:
         basis = (
@@ -220,6 +227,7 @@ class Pools:
             self._say_groups(key, before.pools.get(key), state, cause)
         for key, state in tables.pools.items():
             old = before.pools.get(key)
+            self._say_held(key, 0 if old is None else old.behind, state, cause)
             if old is not None and (old.rehash is None) != (state.rehash is None):
                 self._say_rehash(key, old, state, cause)
             wanted = self._intent_slots(state.name)
@@ -253,6 +261,12 @@ class Pools:
             serving=len(state.serving),
             panicked=state.panicked,
         )
+
+    def _say_held(self, key: str, before: int, state: PoolState, cause: Cause) -> None:
+        """That the budget holds slots back, or no longer does."""
+        if bool(state.behind) is not bool(before):
+            name = "slots_held" if state.behind else "slots_released"
+            self._journal.event(name, cause, pool=key, slots=state.behind or before)
 
     def _say_groups(self, key: str, old: PoolState | None, state: PoolState, cause: Cause) -> None:
         """That a pool goes to other priority groups, its backup for one, or returns from them."""

@@ -18,6 +18,7 @@ from controller.core.fleet import Fleet
 from controller.core.state import Names, State
 from controller.plan import spreads
 from controller.plan.accept import accept, switch_renames
+from controller.plan.budget import over_budget
 from controller.plan.duty import PlanInput, kept_backends, world_of
 from controller.plan.edits import breaking
 from controller.plan.p4needs import grouped
@@ -152,11 +153,15 @@ def would_be(present: Present, new: Intent, refusals: Refusals) -> tuple[tuple[s
     try:
         why = refusals(present.intent, new, present.tables, present.now)
         accepted = accept(present.tables, present.intent, new, present.now)
-        made = advance(accepted, new, present.verdicts, present.now, present.helds, present.answers)
+        made = advance(
+            accepted, new, present.verdicts, present.now, present.helds, present.answers, whole=True
+        )
         # Switches are called otherwise in a step of its own, as when it is accepted.
         made = grouped(made, new, present.now, present.absent, present.dead_links)
         absent = _renamed(present.absent, present.intent, new)
         made = grouped(made, new, present.now, absent, present.dead_links)
+        if not why:
+            why = over_budget(present.intent, new, present.tables, made, present.verdicts, present.now)
     except Exception as error:  # whatever an intent raises, its proposal would be refused for it
         return (f"it cannot be planned ({type(error).__name__}: {error})",), None
     return tuple(why), made
@@ -183,21 +188,19 @@ def preview(
     after = present.proposed(new, tables, owners)
     pools = pool_changes(new, present.tables, tables, present.now, present.pins.counts(), present.packets)
     vips = tuple(vip_moves(present.intent, new, present.owners, owners))
-    losses = (*_accepted(present, new), *local_losses(present.intent, new, vips))
+    losses = (*_broken(present, new), *local_losses(present.intent, new, vips))
     switches = tuple(_switches(present, after, entries))
     return Preview(present.revision, refused, hitless(pools, losses), losses, pools, vips, switches)
 
 
-def _accepted(present: Present, new: Intent) -> Iterator[str]:
-    """What ``accept_loss`` lets an edit break."""
-    for vip in new.vips:
-        allowed = [item for item in vip.listeners if item.accept_loss]
-        if allowed:
-            strict = replace(vip, listeners=tuple(replace(item, accept_loss=False) for item in allowed))
-            one = replace(
-                new, vips=tuple(strict if each is vip else replace(each, listeners=()) for each in new.vips)
-            )
-            yield from (why.partition(": add ")[0] for why in breaking(present.intent, one, present.tables))
+def _broken(present: Present, new: Intent) -> Iterator[str]:
+    """What an edit breaks, whether it is refused for that or ``accept_loss`` lets it."""
+    vips = (
+        replace(vip, listeners=tuple(replace(item, accept_loss=False) for item in vip.listeners))
+        for vip in new.vips
+    )
+    strict = replace(new, vips=tuple(vips))
+    yield from (why.partition(": add ")[0] for why in breaking(present.intent, strict, present.tables))
 
 
 def _switches(present: Present, after: Present, most: int) -> Iterator[SwitchChange]:

@@ -99,6 +99,8 @@ class PoolStatus:
     """(backend, slot) pairs whose connections are reported and pinned."""
     panicked: bool
     """Health is ignored: too much of the pool is down."""
+    held_slots: int = 0
+    """Slots that wait until the pool's budget lets them move."""
     without_slots: tuple[str, ...] = ()
     """Serving backends whose share of the table rounds to nothing."""
     groups: Mapping[str, GroupStatus] = field(default_factory=dict)

@@ -178,6 +178,7 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
         *_settles(of, key, pool),
         len(pool.watched),
         pool.panicked,
+        pool.behind,
         without,
         group_statuses(pool, rules.get(pool.name), of.state.verdicts.value.get(pool.name, {})),
         *_writer(of, rules.get(pool.name)),

@@ -23,6 +23,7 @@ from controller.model.units import (
     parse_share,
     parse_virtual_mac,
 )
+from controller.spec.policy import Amount
 from controller.spec.types import Address, Network
 
 T = TypeVar("T")
@@ -172,6 +173,19 @@ def _from_text(parse: Callable[[str], T], right: str, what: str) -> Converter[T]
 
 
 share: Converter[float] = _from_text(parse_share, "write 50% or 0.5", "Share, ``50%`` or ``0.5``")
+
+
+def amount(place: Place) -> Amount:
+    """Whole number, or share such as ``25%``."""
+    right = "write a whole number such as 2, or a share such as 25%"
+    text = place.scalar(right).text
+    if text.endswith("%"):
+        return Amount(parse_share(text), share=True)
+    if re.fullmatch("[0-9]{1,9}", text) is None:
+        raise Wrong(f'is "{shortened(text)}"', right)
+    return Amount(float(int(text)))
+
+
 address: Converter[Address] = _from_text(
     parse_address, "write one such as 10.0.0.100 or fd00::100", "Address, IPv4 or IPv6"
 )

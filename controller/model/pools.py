@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from ipaddress import IPv4Address
 
 from controller.model import fields as f
 from controller.model.reader import Converter, Place, Record, each, things
 from controller.spec.health import HealthCheck, ProbeKind
-from controller.spec.policy import Failback, Failover, OnDown, Then, Zones
+from controller.spec.policy import UNLIMITED, Budget, Failback, Failover, OnDown, Then, Zones
 from controller.spec.spread import PoolSpread
 from controller.spec.types import Address, Backend, Pool
 
@@ -32,8 +33,8 @@ _PROBE_KEYS: dict[str, tuple[ProbeKind, ...]] = {
 """Which keys of ``health`` mean something to which kinds of probes."""
 
 
-def read_pool(place: Place) -> Pool | None:
-    """One entry of ``pools``."""
+def read_pool(place: Place, budget: Budget = UNLIMITED) -> Pool | None:
+    """One entry of ``pools``. ``budget``: the file's."""
     r = Record(place, "pool")
     name = r.name("pool", f.name, "name: web")
     max_backends = r.get("max_backends", f.whole(1, MAX_BACKENDS), Pool.max_backends)
@@ -48,6 +49,7 @@ def read_pool(place: Place) -> Pool | None:
     backup = r.get("backup", f.name, None)
     zones = r.get("zones", f.choice(Zones), Pool.zones)
     spread = r.get("spread", f.choice(PoolSpread), Pool.spread)
+    own_budget = r.get("budget", partial(read_budget, default=budget), budget)
     failover = r.get("failover", _failover, None)
     if failover is not None:
         _check_failover_keys(r)
@@ -72,8 +74,21 @@ def read_pool(place: Place) -> Pool | None:
         zones=zones,
         failover=failover,
         spread=spread,
+        budget=own_budget,
     )
     return r.built(pool)
+
+
+def read_budget(place: Place, default: Budget = UNLIMITED) -> Budget:
+    """The ``budget`` of a pool, or of all."""
+    r = Record(place, "budget")
+    made = Budget(
+        r.get("max_slots_moved_per_minute", f.amount, default.max_slots_moved_per_minute),
+        r.get("max_unavailable", f.amount, default.max_unavailable),
+        r.get("max_tracked_share", f.share, default.max_tracked_share),
+    )
+    r.close()
+    return made
 
 
 def read_backend(place: Place) -> Backend | None:

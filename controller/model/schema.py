@@ -7,13 +7,14 @@ One function per kind of record, in the order of the file::
               fence: [{port, interface}], p4runtime, routes: [{to, via, mac}]
     pools:    name, max_backends, health: {...}, on_down, drain_timeout, drain_then, memory_timeout,
               transition, panic_threshold, spill_below, backup, zones,
-              failover: {writer, failback}, spread,
+              failover: {writer, failback}, spread, budget: {...},
               backends: [{name, address | addresses, mac, at, weight, group, drain, zone}]
     vips:     name, address, mac, owners, authority,
               listeners: [{protocol, port, pool, mode, affinity, backend_port, accept_loss,
                            guard: {rate, prefixes}}]
     moves:    preempt, hold, unsynced_wait
     lease:    renew, authority, drift, margin
+    budget:   max_slots_moved_per_minute, max_unavailable, max_tracked_share
     allow_empty
 
 ``pools.py`` holds pools and health. Every default is the one of the dataclass in ``types.py``.
@@ -26,7 +27,7 @@ from ipaddress import IPv4Network
 
 from controller.model import fields as f
 from controller.model.backups import with_backups
-from controller.model.pools import MAX_TIMEOUT, NOWHERE, read_pool
+from controller.model.pools import MAX_TIMEOUT, NOWHERE, read_budget, read_pool
 from controller.model.reader import Place, Record, each, things
 from controller.model.units import Wrong
 from controller.model.yaml_source import Mapping, Scalar
@@ -72,7 +73,10 @@ def read_intent(place: Place) -> Intent | None:
     names = sorted(place.source.names.get("site", set()))
     switch = things(partial(read_switch, sites=names), "switch", "[{name: lb1, ...}]")
     switches = top.need("switches", switch, "switches: [{name: lb1, ...}]")
-    pools = top.get("pools", things(read_pool, "pool", "[{name: web, backends: [...]}]"), ())
+    budget = top.get("budget", read_budget, Intent.budget)
+    pools = top.get(
+        "pools", things(partial(read_pool, budget=budget), "pool", "[{name: web, backends: [...]}]"), ()
+    )
     pools = with_backups(pools, place.source.copied)
     vip = things(partial(read_vip, sites=names), "vip", "[{name: shop, ...}]")
     vips = top.get("vips", vip, ())
@@ -81,7 +85,7 @@ def read_intent(place: Place) -> Intent | None:
     allow_empty = top.get("allow_empty", f.flag, Intent.allow_empty)
     if not top.close():
         return None
-    return Intent(sites, switches, pools, vips, moves, lease, allow_empty)
+    return Intent(sites, switches, pools, vips, moves, lease, allow_empty, budget)
 
 
 def read_moves(place: Place) -> Moves:

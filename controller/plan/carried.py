@@ -34,4 +34,5 @@ def shifted(state: PoolState, seconds: float) -> PoolState:
         tracking=state.tracking.later(seconds),
         rehash=None if state.rehash is None else state.rehash.later(seconds),
         calm_since=state.calm_since + seconds,
+        spent=tuple((at + seconds, count) for at, count in state.spent),
     )

@@ -43,6 +43,8 @@ def dump(state: PoolState) -> bytes:
         "tracks": True,
         "spread": state.spread,
         "rehash": None if state.rehash is None else [state.rehash.written, state.rehash.until],
+        "spent": state.spent,
+        "behind": state.behind,
         "period": [state.tracking.period, _stored(state.tracking.period_since)],
         "fates": {number: fate.value for number, fate in state.fates.items() if fate is not Fate.NORMAL},
     }
@@ -91,6 +93,8 @@ def load(data: bytes) -> PoolState:
             {int(number): Fate(fate) for number, fate in head.get("fates", {}).items()},
             _spread(head.get("spread", Spread.OWN)),
             _rehash(head.get("rehash")),
+            tuple((at, count) for at, count in head.get("spent", ())),
+            head.get("behind", 0),
         )
 
 

@@ -21,13 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 from controller import maglev
-from controller.plan import groups
+from controller.plan import groups, pace
 from controller.plan import rehash as rehashes
 from controller.plan import tracking as tracks
 from controller.plan.ids import IdAllocator, Space
+from controller.plan.pace import Spent
 from controller.plan.rehash import Rehash
 from controller.plan.tracking import MARGIN, Held, Tracking, everything
-from controller.spec.policy import OnDown, Then
+from controller.spec.policy import UNLIMITED, OnDown, Then
 from controller.spec.slots import Pairs, Slots, SlotTable
 from controller.spec.spread import Spread
 from controller.spec.switch import Fate
@@ -96,6 +97,10 @@ class PoolState:
     """Of its connections over slots, until a rehash; None: not known before a switch says how it hashes."""
     rehash: Rehash | None = None
     """To another spread, while it is under way."""
+    spent: Spent = ()
+    """Slots that moved lately, by which the budget is judged."""
+    behind: int = 0
+    """Slots that are not yet what ``serving`` makes of them: the budget holds them back."""
 
     @staticmethod
     def new(name: str, protocol: Protocol, slots: int, spread: Spread | None = Spread.OWN) -> PoolState:
@@ -157,13 +162,15 @@ def step(
     writer: str | None = None,
     held: Callable[[], Held] = everything,
     ticks: bool = True,
+    whole: bool = False,
 ) -> PoolState:
     """The state after all that happened up to ``now``: intent, verdicts and time.
 
     ``generation``: seconds of a generation of the memory, where it is longer than the pool's own timeout.
     ``origins``: of members that came from other pools, by pool. All backends of ``pool`` have ids already.
     ``writer``: with ``failover``, the backend that serves. ``held``: what lb switches have of ``tracking``.
-    ``ticks``: some of them ask in which period connections were opened.
+    ``ticks``: some of them ask in which period connections were opened. ``whole``: what the intent moves is moved at
+    once; otherwise as far as the budget has room.
     """
     judged = _Judged(Origin(pool, health, writer), origins or {}, now, generation)
     members = _members(state, pool, ids, judged)
@@ -177,8 +184,11 @@ def step(
     memory = max(pool.memory_timeout, generation)
     if serving != state.serving:
         # So does a base: the owner since then is the next one.
-        state = _rebuild(_followed(state, held, now, memory), serving, pool, now, memory)
+        at_once = whole or panicked or pool.failover is not None
+        state = _rebuild(_followed(state, held, now, memory), serving, pool, now, memory, at_once)
     state = _followed(state, held, now, memory)
+    if state.behind:
+        state = _rebuild(state, serving, pool, now, memory, at_once=False)
     if state.tracking.tracks and ticks:
         tracking = tracks.tick(state.tracking, now, pool.transition)
         state = state if tracking is state.tracking else replace(state, tracking=tracking)
@@ -228,6 +238,8 @@ def next_change(
             due.append(rehashes.next_change(state.rehash, held(), memory))
         ends = tracks.period_ends(state.tracking, pool.transition) if ticks else UNCONFIRMED
         times.append(np.array([ends, *(each for each in due if each is not None)]))
+    if state.behind and (room := pace.frees(state.spent, after)) is not None:
+        times.append(np.array([room]))
     later = np.concatenate(times)
     later = later[(later > after) & np.isfinite(later)]
     return float(later.min()) if later.size else None
@@ -350,13 +362,32 @@ def _table(
 
 
 def _rebuild(
-    state: PoolState, serving: tuple[maglev.WeightedBackend, ...], pool: Pool, now: float, memory: float
+    state: PoolState,
+    serving: tuple[maglev.WeightedBackend, ...],
+    pool: Pool,
+    now: float,
+    memory: float,
+    at_once: bool,
 ) -> PoolState:
     """``memory``: the longest silence after which a connection may still be remembered."""
     all_remembered = state.protocol is Protocol.UDP or pool.failover is not None
     size = len(state.now)
-    table = maglev.build(serving, size) if serving else np.zeros(size, np.uint16)
-    moved = np.flatnonzero(table != state.now)
+    goal = maglev.build(serving, size) if serving else np.zeros(size, np.uint16)
+    moved = np.flatnonzero(goal != state.now)
+    table, behind = goal, 0
+    if not at_once and pool.budget != UNLIMITED:
+        able = [member.id for member in serving]
+        tracked = state.tracking.tracked
+        may = pace.allowed(state.now, goal, able, tracked, pool.budget, state.spent, now)
+        behind, moved = len(moved) - len(may), may
+        table = state.now.copy()
+        table[moved] = goal[moved]
+    if behind and not len(moved):  # the table is the one that it was
+        return (
+            state
+            if (behind, serving) == (state.behind, state.serving)
+            else replace(state, serving=serving, behind=behind)
+        )
     left = state.now[moved]
     had = left != 0
     moved, left = moved[had], left[had]
@@ -378,6 +409,8 @@ def _rebuild(
         watched_until=watched_until,
         tracking=state.tracking.untracked(table) if all_remembered else tracks.move(state.tracking, table),
         revision=state.revision + 1,
+        spent=pace.noted(state.spent, len(left), now),
+        behind=behind,
     )
 
 

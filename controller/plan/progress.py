@@ -44,13 +44,17 @@ def advance(
     now: float,
     helds: Helds = everything,
     answers: spreads.Answers = spreads.unlike,
+    whole: bool = False,
 ) -> Tables:
-    """The tables at ``now``. Raises IdsExhausted when an intent needs more ids than there are."""
+    """The tables at ``now``. Raises IdsExhausted when an intent needs more ids than there are.
+
+    ``whole``: what the intent moves is moved at once, whatever budgets say.
+    """
     tables = _forget_retained(tables, intent, now)
     tables = spreads.decide(_complete(tables, intent), intent, answers)
     tables = _allocate(tables, intent, now)
     tables = _choose_writers(tables, intent, verdicts, now)
-    tables = _step_pools(tables, intent, verdicts, now, helds)
+    tables = _step_pools(tables, intent, verdicts, now, helds, whole)
     tables = spreads.turn(tables, intent, answers, _ready(tables, intent, now, helds))
     tables = _merge(tables, intent)
     tables = _turn(tables, intent, now)
@@ -200,7 +204,9 @@ def _judged(
         yield state, pool if key in live else replace(pool, backends=()), lengths.get(key, 0.0), origins
 
 
-def _step_pools(tables: Tables, intent: Intent, verdicts: Verdicts, now: float, helds: Helds) -> Tables:
+def _step_pools(
+    tables: Tables, intent: Intent, verdicts: Verdicts, now: float, helds: Helds, whole: bool
+) -> Tables:
     stepped, ticks = {}, _ticks(intent)
     for key, (state, pool, length, origins) in zip(
         tables.pools, _judged(tables, intent, verdicts), strict=True
@@ -208,7 +214,7 @@ def _step_pools(tables: Tables, intent: Intent, verdicts: Verdicts, now: float, 
         health = verdicts.get(state.name, {})
         writes = tables.writers.get(state.name)
         stepped[key] = step(
-            state, pool, health, tables.ids, now, length, origins, writes, partial(helds, key), ticks
+            state, pool, health, tables.ids, now, length, origins, writes, partial(helds, key), ticks, whole
         )
     if all(same(stepped[key], tables.pools[key]) for key in stepped):
         return tables
@@ -239,6 +245,7 @@ def same(one: PoolState, other: PoolState) -> bool:
         and one.fates == other.fates
         and (one.panicked, one.calm_since, one.name) == (other.panicked, other.calm_since, other.name)
         and (one.spread, one.rehash) == (other.spread, other.rehash)
+        and (one.spent, one.behind) == (other.spent, other.behind)
     )
 
 
@@ -275,6 +282,8 @@ def _settled_as(own: PoolState, shared: PoolState) -> bool:
         and own.panicked == shared.panicked
         and own.spread is shared.spread
         and own.rehash is shared.rehash is None
+        and not own.behind
+        and not shared.behind
         and np.array_equal(own.now, shared.now)
     )
 

@@ -58,3 +58,40 @@ class Failover:
     failback: Failback = Failback.MANUAL
     """Whether a preferred backend that lives again takes over by itself (``auto``), or once the one that serves fails
     or is drained (``manual``)."""
+
+
+@dataclass(frozen=True)
+class Amount:
+    """So many, or a share of all."""
+
+    number: float
+    share: bool = False
+    """``number`` is a share, 0 to 1."""
+
+    def of(self, whole: int) -> int:
+        """How many of ``whole``, rounded down."""
+        return int(self.number * whole + 1e-9) if self.share else int(self.number)
+
+    def __str__(self) -> str:
+        return f"{100 * self.number:g}%" if self.share else f"{self.number:g}"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much of a pool may be disturbed at once.
+
+    An edit that would break it is refused with the numbers, unless ``evenkeel override`` sets it aside. When health
+    changes, slots of backends that are down leave them at once all the same; what would go back waits for room.
+    """
+
+    max_slots_moved_per_minute: Amount | None = None
+    """Slots that may be taken from a backend in any 60 s: a number, or a share of the pool's slots. None: no limit."""
+    max_unavailable: Amount | None = None
+    """Backends that may take no new connections at once: drained, of weight 0, down, or removed less than
+    ``drain_timeout`` ago. A number, or a share of the pool's backends, rounded down. It keeps no server in service that
+    is down. None: no limit."""
+    max_tracked_share: float | None = None
+    """Share of the slots that may be tracked at once (TCP). None: no limit."""
+
+
+UNLIMITED = Budget()

@@ -22,7 +22,7 @@ from controller.spec.health import HealthCheck
 from controller.spec.kinds import KINDS, Kind
 from controller.spec.leasetimes import LeaseTimes
 from controller.spec.moves import USUAL, Moves
-from controller.spec.policy import TCP_ON_DOWN, UDP_ON_DOWN, Failover, OnDown, Then, Zones
+from controller.spec.policy import TCP_ON_DOWN, UDP_ON_DOWN, UNLIMITED, Budget, Failover, OnDown, Then, Zones
 from controller.spec.spread import PoolSpread
 
 
@@ -281,6 +281,8 @@ class Pool:
     where all lb switches are Open vSwitch and hash alike, else from the hash of their kind. ``bits``: from bits of the
     client's port and address, for lb switches that are Open vSwitch. A pool in use keeps what it has until
     ``evenkeel rehash``."""
+    budget: Budget = UNLIMITED
+    """How much of it may be disturbed at once; what it leaves out is as in the ``budget`` of the file."""
 
     @property
     def own(self) -> tuple[Backend, ...]:
@@ -358,6 +360,8 @@ class Intent:
     """How long a site owns VIPs by one renewal, where sites have agents."""
     allow_empty: bool = False
     """Whether the file may take away all VIPs, listeners, pools or backends that were there before."""
+    budget: Budget = UNLIMITED
+    """How much of each pool may be disturbed at once, where its own ``budget`` says nothing."""
 
     @property
     def by_agents(self) -> bool:
