@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from flows.entries import ANY, Bucket, Flow, FlowBody, FlowKey, Group, Meter
-from flows.match import unpack_match
+from flows.match import Match, unpack_match
 
 VERSION = 4
 FLOW_MOD, GROUP_MOD, PACKET_OUT, METER_MOD = 14, 15, 13, 29
@@ -19,6 +19,7 @@ ADD, MODIFY_STRICT, DELETE_STRICT = 0, 2, 4
 STATS_FLOW, STATS_GROUP_DESC, STATS_METER, STATS_METER_CONFIG, STATS_PORT_DESC = 1, 7, 9, 10, 13
 _PORT_SIZE, _PORT_LIVE = 64, 4
 NO_BUFFER = 0xFFFFFFFF
+_ALL = Match()
 COOKIE_SHIFT = 48
 OWN_COOKIES = 0xFFFF << COOKIE_SHIFT
 ROLE_REQUEST, SET_ASYNC = 24, 28
@@ -78,9 +79,9 @@ def hear_nothing() -> bytes:
     return message(SET_ASYNC, bytes(24))
 
 
-def flow_stats_request(table: int) -> bytes:
-    """All flows of one table, of all writers."""
-    body = struct.pack("!B3xII4xQQ", table, ANY, ANY, 0, 0) + struct.pack("!HH4x", 1, 4)
+def flow_stats_request(table: int, match: Match = _ALL) -> bytes:
+    """The flows of one table, of all writers, that match this or less."""
+    body = struct.pack("!B3xII4xQQ", table, ANY, ANY, 0, 0) + match.pack()
     return _multipart(STATS_FLOW, body)
 
 

@@ -162,6 +162,19 @@ def flows_of(placed: Placed, pool: int, table: SlotTable) -> list[Flow]:
     return [_model(placed, kind, pool, slot, backend) for kind, slot, backend in rows]
 
 
+def flows_at(placed: Placed, pool: int, slot: int, table: SlotTable) -> list[Flow]:
+    """The flows of one slot in the table of slots."""
+    columns = (
+        (Kind.SLOT, table.now),
+        (Kind.TRANSITION, table.before),
+        (Kind.TRACKED, table.class_),
+        (Kind.BASE, table.base),
+        (Kind.HOME, table.home),
+    )
+    found = ((kind, int(column[slot]) if slot < len(column) else 0) for kind, column in columns)
+    return [_model(placed, kind, pool, slot, value) for kind, value in found if value]
+
+
 def absorb(
     placed: Placed, kind: Kind, pool: int, entries: Sequence[bytes] | Bytes
 ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16], npt.NDArray[np.bool_]]:

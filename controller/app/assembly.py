@@ -23,6 +23,7 @@ from controller.core.conntrack import Conntrack
 from controller.core.control import ControlSocket
 from controller.core.controller import Controller, Parts
 from controller.core.directory import Directories
+from controller.core.explaining import Explaining
 from controller.core.fences import Fences
 from controller.core.fitting import Fitting
 from controller.core.fleet import Fleet
@@ -43,7 +44,7 @@ from controller.core.pools import Pools
 from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
 from controller.core.previews import Previews, counted, present_of
-from controller.core.probing import Probing
+from controller.core.probing import Probing, probed_by
 from controller.core.rollout import Rollout
 from controller.core.shown import Snapshot
 from controller.core.siteview import SiteView
@@ -59,7 +60,7 @@ from controller.model.errors import ConfigErrors
 from controller.model.load import load_intent
 from controller.model.reload import IntentFile
 from controller.model.removal import removes_all
-from controller.plan.duty import PlanInput, pool_number
+from controller.plan.duty import pool_slots
 from controller.plan.pins import PinBook
 from controller.plan.young import TOGETHER
 from controller.sites.base import Loaded, Store
@@ -180,7 +181,7 @@ class App:
         self.agents = AgentView(store.registers, state.intent, state.tables, journal)
         self.agents.on_change, self.agents.unsynced = ownership.follow_leases, view.unsynced
         ownership.leased = self.agents.owners
-        make = health or partial(_health, journal, clock, observed)
+        make = health or partial(probed_by, journal, clock, observed.probed)
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
         self.pauses = Pauses(self.probing.doubt, journal, clock, time.process_time)
         pools.check = self.pauses.check
@@ -200,6 +201,7 @@ class App:
         )
         pools.answers, fleet.settle = self.hashing.verdict, self.hashing.settle
         self.admission.bars = self.hashing.bars
+        self.explaining = Explaining(targets, fleet, presence, state.verdicts, store.log.load, clock)
         self.previews = Previews(
             lambda: present_of(state, clock, pins, self._helds, self.hashing.verdict, *counted(fleet)),
             lambda group, owner: placing.decide(group, owner).site,
@@ -325,7 +327,13 @@ class App:
             if control is not None:
                 claim = None if self._lead is None else self._lead.claim
                 orders = commands(
-                    self.pools, self.ordering, self.state.commit, self.previews, self._override, claim
+                    self.pools,
+                    self.ordering,
+                    self.state.commit,
+                    self.previews,
+                    self._override,
+                    self.explaining,
+                    claim,
                 )
                 group.create_task(ControlSocket(control, orders, self.journal).run())
 
@@ -393,20 +401,6 @@ class App:
             except Exception as error:  # what is shown must not end what is shown
                 self.journal.failure(error, file=str(path))
             await asyncio.sleep(max(STATUS_PERIOD, STATUS_PAUSE_FACTOR * took))
-
-
-def _health(
-    journal: Journal, clock: Clock, observed: Observations, take: Callable[[list[Verdict]], None]
-) -> HealthService:
-    def problem(why: str) -> None:
-        journal.event("probing_problem", why=why)
-
-    return HealthService(take, now=clock.now, on_problem=problem, observe=observed.probed)
-
-
-def pool_slots(world: PlanInput) -> dict[int, int]:
-    """Number of slots by pool number."""
-    return {pool_number(world, key): len(state.now) for key, state in world.pools.items()}
 
 
 def open_file(path: Path) -> IntentFile:

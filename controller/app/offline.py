@@ -46,7 +46,7 @@ def present(name: str, loaded: Loaded) -> Present:
         lambda _: unheard,
         spreads.alike,
         {},
-        frozenset(),
+        None,
     )
 
 

@@ -16,15 +16,19 @@ class Check(IntEnum):
     """The file has errors; all of them were printed."""
 
 
-class Decide(IntEnum):
-    """``evenkeel decide``"""
+class Explain(IntEnum):
+    """``evenkeel explain`` and ``evenkeel decide``"""
 
     BACKEND = 0
-    """The packet goes to a backend."""
+    """Every packet goes to a backend."""
     NO_BACKEND = 1
-    """The packet goes to no backend."""
+    """A packet goes to no backend."""
     BAD_INPUT = 2
-    """The file has errors, or the packet makes no sense."""
+    """The file has errors, or the packet or the switch makes no sense."""
+    NO_ANSWER = 3
+    """No controller runs with this state file, or it gave no answer in time."""
+    DIFFERENCES = 4
+    """A switch does not hold what it should, could not be read, or decides otherwise than another; it was printed."""
 
 
 class Plan(IntEnum):
@@ -118,5 +122,5 @@ class Registered(IntEnum):
     """Its part is not installed; the missing module was printed."""
 
 
-COMMANDS: tuple[type[IntEnum], ...] = (Check, Decide, Plan, Run, Status, Asked, Timeline, Drill, Registered)
+COMMANDS: tuple[type[IntEnum], ...] = (Check, Explain, Plan, Run, Status, Asked, Timeline, Drill, Registered)
 """In the order of the reference."""

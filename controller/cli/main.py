@@ -66,24 +66,66 @@ def check(file: ConfigFile) -> None:
     raise typer.Exit(check_file(file))
 
 
+From = Annotated[str, typer.Option("--from", metavar="ADDRESS:PORT", help="Where the packets come from.")]
+To = Annotated[str, typer.Option("--to", metavar="ADDRESS:PORT", help="VIP and port that they are for.")]
+Udp = Annotated[bool, typer.Option("--udp", help="UDP; TCP without it.")]
+Printed = Annotated[Output, typer.Option("-o", "--output", help="How it is printed.")]
+
+
+@app.command()
+def explain(
+    source: From,
+    target: To,
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="By this intent file alone, as if it were new.",
+            show_default="what the running controller and its switches say",
+        ),
+    ] = None,
+    udp: Udp = False,
+    flags: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FLAGS",
+            help="TCP flags of one packet, like syn or psh,ack.",
+            show_default="syn, and without FILE also a packet that opens nothing",
+        ),
+    ] = None,
+    switch: Annotated[
+        str | None, typer.Option(metavar="NAME", help="One lb switch.", show_default="all that serve the VIP")
+    ] = None,
+    state: State = Path("evenkeel.db"),
+    output: Printed = Output.TEXT,
+) -> None:
+    """Say where a connection goes on each lb switch and why, and whether the switches hold what they should."""
+    from controller.cli.explain import explain_by_file, explain_live
+
+    if file is None:
+        raise typer.Exit(explain_live(state, source, target, udp, flags, switch, output))
+    if switch is not None:
+        raise typer.BadParameter("switches are asked without FILE alone", param_hint="--switch")
+    raise typer.Exit(explain_by_file(file, source, target, udp, flags, output))
+
+
 @app.command()
 def decide(
     file: ConfigFile,
-    source: Annotated[
-        str, typer.Option("--from", metavar="ADDRESS:PORT", help="Where the packet comes from.")
-    ],
-    target: Annotated[str, typer.Option("--to", metavar="ADDRESS:PORT", help="VIP and port that it is for.")],
-    udp: Annotated[bool, typer.Option("--udp", help="UDP; TCP without it.")] = False,
+    source: From,
+    target: To,
+    udp: Udp = False,
     flags: Annotated[
         str | None,
         typer.Option(metavar="FLAGS", help="TCP flags, like syn or psh,ack.", show_default="syn"),
     ] = None,
-    json_out: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    json_out: Annotated[bool, typer.Option("--json", help="As -o json of explain.")] = False,
 ) -> None:
-    """Say which backend a packet would get by FILE, and why; exit code 1 if none."""
-    from controller.cli.decide import decide as decide_packet
+    """The former name of: evenkeel explain FILE."""
+    from controller.cli.explain import explain_by_file
 
-    raise typer.Exit(decide_packet(file, source, target, udp, flags, json_out))
+    output = Output.JSON if json_out else Output.TEXT
+    raise typer.Exit(explain_by_file(file, source, target, udp, flags, output))
 
 
 @app.command()
@@ -100,7 +142,7 @@ def plan(
     entries: Annotated[
         int, typer.Option(metavar="N", min=0, max=100_000, help="List up to N entries of each switch.")
     ] = 0,
-    output: Annotated[Output, typer.Option("-o", "--output", help="How it is printed.")] = Output.TEXT,
+    output: Printed = Output.TEXT,
 ) -> None:
     """Say what FILE would do if it took the place of the present intent; exit code 1 if it would be refused."""
     from controller.cli.plan import plan as plan_file

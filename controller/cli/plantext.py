@@ -107,7 +107,7 @@ def _note(switch: Row) -> str:
         notes.append("new")
     if switch["leaves"]:
         notes.append("leaves, and is emptied")
-    if not switch["connected"]:
+    if switch["connected"] is False:
         notes.append("not connected")
     return ", ".join(notes)
 

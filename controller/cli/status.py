@@ -165,9 +165,10 @@ def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
 
 def _slots(pool: dict[str, Any]) -> str:
     """What of a pool's slots switches remember."""
+    waits = f", [yellow]{pool['held_slots']} wait for the budget[/yellow]" if pool.get("held_slots") else ""
     if not pool["tracked"]:
-        return f"{pool['moving']} moving" if pool["moving"] else "all settled"
-    return f"{pool['moving']} moving, {pool['tracked']} tracked"
+        return (f"{pool['moving']} moving" if pool["moving"] else "all settled") + waits
+    return f"{pool['moving']} moving, {pool['tracked']} tracked{waits}"
 
 
 def _settles(name: str, pool: dict[str, Any]) -> str:

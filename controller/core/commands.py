@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.core.explaining import WITHIN, Explaining, UnknownSwitch
 from controller.core.leadership import ClaimRefused
 from controller.core.ordering import Ordering
 from controller.core.pools import Pools
@@ -19,6 +20,7 @@ from controller.plan.writer import HandoverRefused
 from controller.sites.base import StoreError
 from controller.sites.orders import OrderRefused
 from controller.spec.codec import encode
+from controller.tuples import BadPacket, packet_of
 
 Override = Callable[[str], Awaitable[list[str]]]
 """Proposes the intent file with a reason to set budgets aside; why it is refused. Raises ConfigErrors."""
@@ -98,7 +100,9 @@ class _Operator:
         claim: Callable[[], None] | None,
         previews: Previews,
         override: Override,
+        explaining: Explaining,
     ) -> None:
+        self._explaining = explaining
         self._previews = previews
         self._override = override
         self._pools = pools
@@ -152,6 +156,16 @@ class _Operator:
             raise CommandRefused(*why)
         return {"revision": await self._stored()}
 
+    async def explain(self, given: Arguments) -> Result:
+        udp = _one_of(given.get("protocol", "tcp"), ("tcp", "udp"), "explain", "protocol") == "udp"
+        flags = given.get("flags")
+        try:
+            packet = packet_of(given["from"], given["to"], udp, flags)
+            made = await self._explaining.explain(packet, flags is not None, given.get("switch"))
+        except (BadPacket, UnknownSwitch) as error:
+            raise CommandRefused(str(error)) from error
+        return {"explanation": encode(made)}
+
     async def plan(self, given: Arguments) -> Result:
         path, text = Path(given["file"]), given.get("entries", "0")
         if not path.is_absolute():
@@ -192,13 +206,14 @@ def commands(
     commit: Callable[[], Awaitable[int]],
     previews: Previews,
     override: Override,
+    explaining: Explaining,
     claim: Callable[[], None] | None = None,
 ) -> tuple[Command, ...]:
     """All commands. ``commit``: stores what has changed and returns the revision; raises StoreError, GuardFailed.
 
     ``override``: proposes the intent file. ``claim``: goes on without the store; raises ClaimRefused.
     """
-    operator = _Operator(pools, ordering, commit, claim, previews, override)
+    operator = _Operator(pools, ordering, commit, claim, previews, override, explaining)
     return (
         Command(
             "failback",
@@ -240,6 +255,22 @@ def commands(
             "Answer for VIPs although the store is out of reach.",
             (Parameter("confirmed", "yes: no other controller of this store leads, or can"),),
             operator.claim,
+        ),
+        Command(
+            "explain",
+            "Say where packets of a connection go on each lb switch, and why; asks the switches. Nothing changes.",
+            (
+                Parameter("from", "ADDRESS:PORT of the client"),
+                Parameter("to", "ADDRESS:PORT of the VIP"),
+                Parameter("protocol", "tcp (without it) or udp", optional=True),
+                Parameter(
+                    "flags", "TCP flags of one packet; without them: of SYNs, and of others", optional=True
+                ),
+                Parameter("switch", "one lb switch; without it: all that serve the VIP", optional=True),
+            ),
+            operator.explain,
+            WITHIN,
+            shows=True,
         ),
         Command(
             "override",

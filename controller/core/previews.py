@@ -67,8 +67,8 @@ class Present:
     helds: Helds
     answers: spreads.Answers
     packets: Counts
-    connected: frozenset[int]
-    """Ids of switches."""
+    connected: frozenset[int] | None
+    """Ids of switches; None: not known."""
 
     @property
     def world(self) -> PlanInput:
@@ -238,7 +238,7 @@ def _change(
     delta = made.delta
     listed = tuple(EntryChange(*each) for each in islice(made.entries, most))
     left = delta.added + delta.modified + delta.deleted - len(listed) if most else 0
-    connected = switch.id in present.connected
+    connected = None if present.connected is None else switch.id in present.connected
     return SwitchChange(
         switch.name, delta.added, delta.modified, delta.deleted, connected, joins, leaves, listed, left
     )

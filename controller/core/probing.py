@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from operator import is_
 
+from controller.clock import Clock
 from controller.core.cells import Cell, Readable
 from controller.core.journal import Journal
 from controller.health.judge import Verdict
+from controller.health.result import ProbeResult
 from controller.health.service import HealthService
 from controller.health.targets import targets_of
 from controller.plan.pool import Health
@@ -113,3 +115,17 @@ class Probing:
             pool: old[pool] if pool in old and old[pool] == rows else rows for pool, rows in made.items()
         }
         self._verdicts.put(kept)
+
+
+def probed_by(
+    journal: Journal,
+    clock: Clock,
+    observe: Callable[[list[ProbeResult]], None],
+    take: Callable[[list[Verdict]], None],
+) -> HealthService:
+    """A service that says its problems in the journal. ``observe``: handed all results."""
+
+    def problem(why: str) -> None:
+        journal.event("probing_problem", why=why)
+
+    return HealthService(take, now=clock.now, on_problem=problem, observe=observe)

@@ -298,6 +298,11 @@ def pool_number(world: PlanInput, key: str) -> int:
     return world.ids.id(Space.POOL, key)
 
 
+def pool_slots(world: PlanInput) -> dict[int, int]:
+    """Number of slots by pool number."""
+    return {pool_number(world, key): len(state.now) for key, state in world.pools.items()}
+
+
 def _meter(world: PlanInput, name: str) -> int:
     return world.ids.id(Space.METER, name)
 

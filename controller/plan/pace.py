@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 import numpy.typing as npt
 
-from controller.spec.policy import Budget
+from controller.spec.policy import UNLIMITED, Budget
 from controller.spec.slots import Slots
 
 WINDOW = 60.0
@@ -66,3 +66,22 @@ def allowed(
         fresh = free[~tracked[free]][: max(left, 0)]
         free = np.concatenate([free[tracked[free]], fresh])
     return np.sort(np.concatenate([np.flatnonzero(must), free]))
+
+
+def paced(
+    present: Slots,
+    goal: Slots,
+    serving: Collection[int],
+    tracked: Flags,
+    budget: Budget,
+    spent: Spent,
+    now: float,
+) -> tuple[Slots, npt.NDArray[np.intp], int]:
+    """The table that may be now, the slots in which it is another one, and how many slots have to wait."""
+    differ = np.flatnonzero(present != goal)
+    if budget == UNLIMITED:
+        return goal, differ, 0
+    may = allowed(present, goal, serving, tracked, budget, spent, now)
+    table = present.copy()
+    table[may] = goal[may]
+    return table, may, len(differ) - len(may)

@@ -24,11 +24,12 @@ from controller import maglev
 from controller.plan import groups, pace
 from controller.plan import rehash as rehashes
 from controller.plan import tracking as tracks
+from controller.plan.fates import GRAVITY, after, on_down
 from controller.plan.ids import IdAllocator, Space
 from controller.plan.pace import Spent
 from controller.plan.rehash import Rehash
 from controller.plan.tracking import MARGIN, Held, Tracking, everything
-from controller.spec.policy import UNLIMITED, OnDown, Then
+from controller.spec.policy import UNLIMITED, OnDown
 from controller.spec.slots import Pairs, Slots, SlotTable
 from controller.spec.spread import Spread
 from controller.spec.switch import Fate
@@ -265,7 +266,7 @@ class _Judged(NamedTuple):
         found = [Fate.NORMAL]
         if member.draining_since is not None:
             over = self.now >= member.draining_since + pool.drain_timeout
-            found.append(_after(pool.drain_then) if over else Fate.DRAIN)
+            found.append(after(pool.drain_then) if over else Fate.DRAIN)
             if member.removed and self.now >= _leaves(member, pool):
                 found.append(Fate.MOVE)
         verdict = health.get(member.backend.name)
@@ -273,10 +274,10 @@ class _Judged(NamedTuple):
         if verdict is not None and not verdict.up and heeded:
             policy = on_down(pool, state.protocol)
             over = self.now >= _gives_up(state, verdict, policy)
-            found.append(_after(policy.then) if over else Fate.DRAIN)
+            found.append(after(policy.then) if over else Fate.DRAIN)
             if verdict.confirmed == UNCONFIRMED:
                 found.append(state.fates.get(member.id, Fate.DRAIN))
-        return max(found, key=_GRAVITY.index)
+        return max(found, key=GRAVITY.index)
 
     def retires(self, member: PoolMember) -> float:
         """From when no switch can remember a removed backend: one that knew no fate of it would drop connections."""
@@ -302,18 +303,6 @@ def _gives_up(state: PoolState, verdict: Health, policy: OnDown) -> float:
     No time counts in which the verdict was ignored, or in which no controller was there to see the backend return.
     """
     return max(verdict.since, verdict.confirmed, state.calm_since) + policy.keep_for
-
-
-_GRAVITY = [Fate.NORMAL, Fate.DRAIN, Fate.MOVE, Fate.RESET]
-
-
-def on_down(pool: Pool, protocol: Protocol) -> OnDown:
-    """The pool's policy for a protocol."""
-    return pool.on_down_tcp if protocol is Protocol.TCP else pool.on_down_udp
-
-
-def _after(then: Then) -> Fate:
-    return {Then.KEEP: Fate.DRAIN, Then.MOVE: Fate.MOVE, Then.RESET: Fate.RESET}[then]
 
 
 def _leaves(member: PoolMember, pool: Pool) -> float:
@@ -373,21 +362,12 @@ def _rebuild(
     all_remembered = state.protocol is Protocol.UDP or pool.failover is not None
     size = len(state.now)
     goal = maglev.build(serving, size) if serving else np.zeros(size, np.uint16)
-    moved = np.flatnonzero(goal != state.now)
-    table, behind = goal, 0
-    if not at_once and pool.budget != UNLIMITED:
-        able = [member.id for member in serving]
-        tracked = state.tracking.tracked
-        may = pace.allowed(state.now, goal, able, tracked, pool.budget, state.spent, now)
-        behind, moved = len(moved) - len(may), may
-        table = state.now.copy()
-        table[moved] = goal[moved]
+    able, tracked = [member.id for member in serving], state.tracking.tracked
+    budget = UNLIMITED if at_once else pool.budget
+    table, moved, behind = pace.paced(state.now, goal, able, tracked, budget, state.spent, now)
     if behind and not len(moved):  # the table is the one that it was
-        return (
-            state
-            if (behind, serving) == (state.behind, state.serving)
-            else replace(state, serving=serving, behind=behind)
-        )
+        same = (behind, serving) == (state.behind, state.serving)
+        return state if same else replace(state, serving=serving, behind=behind)
     left = state.now[moved]
     had = left != 0
     moved, left = moved[had], left[had]

@@ -18,8 +18,9 @@ from enum import StrEnum
 import numpy as np
 
 from controller.plan.accept import renames
+from controller.plan.fates import on_down
 from controller.plan.ids import Space
-from controller.plan.pool import PoolMember, PoolState, on_down
+from controller.plan.pool import PoolMember, PoolState
 from controller.plan.tables import Tables, pool_of
 from controller.spec.policy import Then
 from controller.spec.slots import Slots
@@ -135,7 +136,8 @@ class SwitchChange:
     added: int
     modified: int
     deleted: int
-    connected: bool
+    connected: bool | None
+    """Null: not known, since no controller was asked."""
     joins: bool = False
     """The intent names it for the first time."""
     leaves: bool = False

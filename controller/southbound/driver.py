@@ -4,6 +4,7 @@ Driver        connect, read, plan, diff, write
 HoldsPins     pins among what it holds, and a plan for a new pin that costs as much as the pin
 Leases        authority that ends by itself
 Ports         which ports can be used, and packets out of them
+Looks         the few entries that one connection depends on
 Counts        packets by listener and backend, drops by reason
 Fenced        answers for VIPs only while a controller claims its authority
 Doors         links to other switches that are shut until it may be used
@@ -20,6 +21,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkabl
 from controller.plan.duty import PlanInput
 from controller.spec.switch import Timeouts
 from controller.spec.types import Address, Switch
+from controller.spec.types import Protocol as Protocols
 
 TargetT = TypeVar("TargetT")
 
@@ -208,6 +210,39 @@ class Counts(ABC):
     @abstractmethod
     def guard_drops(self, number: int) -> int:
         """Packets that one guard dropped; ``number`` is its id."""
+
+
+class Spot(NamedTuple):
+    """What of a switch one connection depends on."""
+
+    listener: int
+    pool: int
+    slot: int
+    protocol: Protocols
+    source: Address
+    port: int
+    """0 with affinity ``source``."""
+
+
+class SeenEntry(NamedTuple):
+    """One entry as it stands on a switch now."""
+
+    what: str
+    """``slot`` or ``pin``."""
+    state: str
+    """``as planned``, ``missing``, ``modified`` or ``unexpected``."""
+    entry: str
+    """In words."""
+    packets: int | None = None
+    """That hit it; None: it does not count."""
+
+
+class Looks(ABC, Generic[TargetT]):
+    """A driver whose switch can be asked for few entries at once."""
+
+    @abstractmethod
+    async def look(self, want: TargetT, spot: Spot) -> list[SeenEntry]:
+        """What is there of a connection's slot and pin, compared with what should be. Raises SwitchError."""
 
 
 @runtime_checkable

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import cast
 
-from controller.app.assembly import App, pool_slots
+import numpy as np
+
+from controller.app.assembly import App
 from controller.core.fleet import Fleet
 from controller.core.switchtask import SwitchTask
+from controller.plan.duty import pool_slots
 from controller.southbound.driver import AnyDriver, Delta, Packet
 from controller.southbound.openflow.driver import OpenFlowDriver
 from controller.southbound.openflow.session import Session
@@ -16,9 +20,13 @@ from controller.southbound.p4.session import P4Session
 from controller.spec.kinds import Protocol
 from controller.spec.types import Switch
 from flows.diff import Changes as FlowChanges
-from flows.entries import Target
+from flows.entries import Flow, Target
+from flows.match import Match
+from flows.messages import FlowStat
+from flows.slots import flows_of
+from p4src.slots import SETTLED, columns, words
 from p4src.target import Changes as P4Changes
-from p4src.target import P4Target
+from p4src.target import EntryBody, EntryKey, P4Target
 from tests.fakes.core import Stream
 
 
@@ -35,11 +43,17 @@ class Written(Counter[str]):
         return self["added"], self["modified"], self["deleted"]
 
 
+def _asked(driver: Held, switch: Switch) -> HeldSession:
+    made = HeldSession(switch.id)
+    made.driver = driver
+    return made
+
+
 class HeldFlows(OpenFlowDriver):
     """An Open vSwitch."""
 
     def __init__(self, switch: Switch, app: App) -> None:
-        super().__init__(switch, cast(Session, Stream(switch.id)), lambda: pool_slots(app.targets.world))
+        super().__init__(switch, cast(Session, _asked(self, switch)), lambda: pool_slots(app.targets.world))
         self.holds, self.written = Target(), Written()
 
     async def read(self) -> Target:
@@ -67,7 +81,7 @@ class HeldEntries(P4Driver):
     """A P4 switch."""
 
     def __init__(self, switch: Switch, app: App) -> None:
-        super().__init__(switch, cast(P4Session, Stream(switch.id)), app.state.secret, lambda _: set())
+        super().__init__(switch, cast(P4Session, _asked(self, switch)), app.state.secret, lambda _: set())
         self.holds, self.written = P4Target(), Written()
 
     async def read(self) -> P4Target:
@@ -119,3 +133,32 @@ def converged(app: App) -> bool:
     """Whether every switch of the intent holds what is planned for it now."""
     world = app.targets.world
     return all(task.synced and task.holding.world is world and not task.wake.is_set() for task in app.fleet)
+
+
+class HeldSession(Stream):
+    """A session that is asked for single flows or entries of what a driver's switch holds."""
+
+    driver: Held
+
+    async def flows(self, table: int, match: Match) -> list[FlowStat]:
+        """Those of one table that match at least this."""
+        assert isinstance(self.driver, HeldFlows)
+        holds, placed = self.driver.holds, self.driver.placed
+        kept = [Flow(key, body) for key, body in holds.flows.items()]
+        kept += [each for pool, slots in holds.slots.items() for each in flows_of(placed, pool, slots)]
+        return [
+            FlowStat(each, 7, 0, 0) for each in kept if each.key.table == table and each.key.match >= match
+        ]
+
+    async def entries(self, keys: Sequence[EntryKey]) -> dict[EntryKey, EntryBody]:
+        """Those of these that are there."""
+        assert isinstance(self.driver, HeldEntries)
+        holds = self.driver.holds
+        known = dict(holds.entries)
+        for pool, table in holds.slots.items():
+            for slot, word in enumerate(words(table, len(table.now))):
+                said = tuple(int(column[0]) for column in columns(np.array([word])))
+                if word:
+                    action, count = ("settled", 1) if word < SETTLED else ("tracked", 4)
+                    known[EntryKey("slot", (pool, slot))] = EntryBody(action, said[:count])
+        return {key: known[key] for key in keys if key in known}

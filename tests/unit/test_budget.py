@@ -1,4 +1,4 @@
-"""Disruption budgets: edits over them are refused with the numbers; health moves slots back only as far as they allow."""
+"""Disruption budgets: edits over them are refused with the numbers; what health gives back waits for room."""
 
 from __future__ import annotations
 
@@ -176,7 +176,11 @@ class Refusal(NamedTuple):
     [
         Refusal(MOVES, 1, "max_slots_moved_per_minute is 30"),
         Refusal(Budget(Amount(0.1, share=True)), 1, "max_slots_moved_per_minute is 10%, 25 of them"),
-        Refusal(Budget(max_unavailable=Amount(1.0)), 2, "2 of 4 backends would take no new connections (s1, s2), 0"),
+        Refusal(
+            Budget(max_unavailable=Amount(1.0)),
+            2,
+            "2 of 4 backends would take no new connections (s1, s2), 0",
+        ),
         Refusal(Budget(max_unavailable=Amount(0.25, share=True)), 2, "max_unavailable is 25%, 1 of them"),
         Refusal(Budget(max_tracked_share=0.1), 1, "max_tracked_share is 10%"),
     ],

@@ -10,7 +10,8 @@ import pytest
 
 from controller.app.assembly import open_file
 from controller.cli import codes
-from controller.cli.decide import decide
+from controller.cli.explain import explain_by_file
+from controller.cli.output import Output
 from controller.core.shown import PoolStatus
 from controller.plan.pool import Health
 from controller.plan.standby import GroupStatus
@@ -90,7 +91,8 @@ def test_decide_presumes_that_the_first_group_lives(
     for port in range(40000, 40008):
         source = f"192.0.2.7:{port}"
         assert (
-            decide(tmp_path / "intent.yaml", source, "10.0.0.100:80", json_out=True) == codes.Decide.BACKEND
+            explain_by_file(tmp_path / "intent.yaml", source, "10.0.0.100:80", output=Output.JSON)
+            == codes.Explain.BACKEND
         )
-        found.add(json.loads(capsys.readouterr().out)["backend"])
+        found.add(json.loads(capsys.readouterr().out)["switches"][0]["now"])
     assert found == {"s1", "s2"}

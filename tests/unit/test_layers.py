@@ -59,7 +59,11 @@ FLOORS = (
     Floor("plan of OpenFlow", ("controller.plan.flowplan", "controller.plan.zones"), (*PLAN, "flows")),
     Floor("plan of P4", ("controller.plan.p4plan", "controller.plan.p4needs"), (*PLAN, "p4src")),
     Floor("places", ("controller.plan.places",), (*PLAN, "flows", "p4src")),
-    Floor("decision", ("controller.decision", "controller.lbstate"), ("spec", "hashes", "plan")),
+    Floor(
+        "decision",
+        ("controller.decision", "controller.lbstate", "controller.explain", "controller.tuples"),
+        ("spec", "hashes", "plan"),
+    ),
     Floor("sites", ("controller.sites",), ("spec", "clock", "frames", "plan")),
     Floor("southbound", ("controller.southbound",), ("spec", "plan")),
     Floor("OVSDB", ("controller.southbound.ovsdb",), ("spec", "southbound")),
@@ -74,8 +78,8 @@ FLOORS = (
         tuple(
             f"controller.core.{name}"
             for name in (
-                "agentevents", "agentview", "cells", "directory", "events", "eventtypes", "fitting", "intents",
-                "journal", "liveness",
+                "agentevents", "agentview", "cells", "directory", "events", "eventtypes", "eventwords", "fitting",
+                "intents", "journal", "liveness",
                 "ownership", "pinning", "placing", "pools", "presence", "probing", "questions", "recorder",
                 "roll", "state", "switchevents", "targets", "terms", "twins",
             )
@@ -113,7 +117,7 @@ FLOORS = (
         ("controller.core",),
         (
             *RULES, "fleet", "reports of OpenFlow", "reports of P4", "OpenFlow", "OVSDB", "P4Runtime",
-            "flows", "plan of OpenFlow", "plan of P4", "places",
+            "flows", "plan of OpenFlow", "plan of P4", "places", "decision",
         ),
     ),
     Floor(

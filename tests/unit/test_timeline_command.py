@@ -15,9 +15,10 @@ import pytest
 from controller.cli import codes
 from controller.cli.stores import Where
 from controller.cli.timeline import Asked, timeline
-from controller.cli.timelinetext import lines, text_of
+from controller.cli.timelinetext import lines
 from controller.core.events import EVENTS
 from controller.core.eventtypes import Line
+from controller.core.eventwords import text_of
 from controller.sites.causes import Cause
 from controller.sites.eventlog import EventLog, Made
 from controller.sites.store import SqliteStore

@@ -15,9 +15,13 @@ from controller.southbound.driver import (
     FramePacket,
     HoldsPins,
     Leases,
+    Looks,
     Packet,
     Ports,
+    SeenEntry,
+    Spot,
 )
+from controller.southbound.openflow.look import look
 from controller.southbound.openflow.session import Session
 from controller.southbound.ovsdb import backoff, links, timeouts
 from controller.southbound.ovsdb.client import OvsdbError
@@ -27,6 +31,7 @@ from flows.actions import CONTROLLER, Output, pack_all
 from flows.diff import Changes, describe, diff, leases
 from flows.entries import FlowBody, FlowKey, Target
 from flows.fields import FIELDS
+from flows.spec import Here
 from flows.stages import slotted
 from flows.tables import BACKEND, LISTENER, Cookie, Kind, Meters, Placed, Stage
 
@@ -41,7 +46,9 @@ class OpenFlowPacket(Packet):
     actions: bytes
 
 
-class OpenFlowDriver(Driver[Target, Changes], HoldsPins[Target], Leases[Target], Ports, Counts):
+class OpenFlowDriver(
+    Driver[Target, Changes], HoldsPins[Target], Leases[Target], Looks[Target], Ports, Counts
+):
     """Flows, groups and meters, our own among those of others."""
 
     def __init__(
@@ -135,6 +142,10 @@ class OpenFlowDriver(Driver[Target, Changes], HoldsPins[Target], Leases[Target],
     def size(self, have: Target) -> int:
         """Flows."""
         return len(have.flows)
+
+    async def look(self, want: Target, spot: Spot) -> list[SeenEntry]:
+        """The flows of a connection's slot and pin."""
+        return await look(self._session, Here.of(self.switch), want, spot)
 
     async def renew(self, want: Target, left: Mapping[int, float]) -> None:
         """Write every flow with a hard timeout again that may run in full: what has less time left runs out.

@@ -25,8 +25,8 @@ from controller.spec.slots import Bytes
 from flows import messages
 from flows.diff import Changes, Phase, describe
 from flows.entries import FlowKey, Target
-from flows.match import unpack_match
-from flows.messages import FLOW_MOD, GROUP_MOD, METER_MOD, MULTIPART_REPLY
+from flows.match import Match, unpack_match
+from flows.messages import FLOW_MOD, GROUP_MOD, METER_MOD, MULTIPART_REPLY, FlowStat
 from flows.readback import Readback, Reader
 from flows.tables import Placed
 
@@ -138,6 +138,10 @@ class Session:
         if long:
             return await aside(reader.result, groups, meters, made)
         return reader.result(groups, meters, made)
+
+    async def flows(self, table: int, match: Match) -> list[FlowStat]:
+        """Flows of one table that match at least this. Raises SwitchError."""
+        return list(messages.parse_flow_stats(await self._ask(messages.flow_stats_request(table, match))))
 
     async def live_ports(self) -> set[int]:
         """Numbers of the ports that are up and, where BFD runs, whose neighbour is alive."""

@@ -18,9 +18,13 @@ from controller.southbound.driver import (
     FramePacket,
     HoldsPins,
     Leases,
+    Looks,
     Packet,
     Ports,
+    SeenEntry,
+    Spot,
 )
+from controller.southbound.p4.look import look
 from controller.southbound.p4.session import P4Session, pin_place
 from controller.spec.types import Switch
 from p4src.diff import diff, share
@@ -40,7 +44,9 @@ class P4Packet(Packet):
     port: int
 
 
-class P4Driver(Driver[P4Target, Changes], HoldsPins[P4Target], Leases[P4Target], Ports, Counts):
+class P4Driver(
+    Driver[P4Target, Changes], HoldsPins[P4Target], Leases[P4Target], Looks[P4Target], Ports, Counts
+):
     """Table entries, meters and a configuration, all of them ours."""
 
     def __init__(
@@ -115,6 +121,10 @@ class P4Driver(Driver[P4Target, Changes], HoldsPins[P4Target], Leases[P4Target],
     def size(self, have: P4Target) -> int:
         """Entries."""
         return len(have.entries)
+
+    async def look(self, want: P4Target, spot: Spot) -> list[SeenEntry]:
+        """The entries of a connection's slot and pin."""
+        return await look(self._session, want, spot)
 
     async def apply_leases(self, left: Mapping[int, float]) -> None:
         """Authority is no entry: it is given, or taken back, as soon as it changes."""

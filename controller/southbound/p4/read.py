@@ -18,7 +18,7 @@ import numpy.typing as npt
 from finsy.proto import p4r
 
 from controller.southbound.p4.pipeline import Pipeline, Table
-from controller.southbound.p4.wire import SECOND, Layout, rate_of, slot_content, varint
+from controller.southbound.p4.wire import SECOND, Layout, entity_of, rate_of, slot_content, varint
 from controller.spec.slots import Bytes, Slots, SlotTable
 from p4src.slots import Columns, joined
 from p4src.slots import table as slot_table
@@ -55,6 +55,26 @@ def requests(pipeline: Pipeline, device_id: int) -> tuple[bytes, bytes]:
     rest.entities.add().meter_entry.meter_id = pipeline.numbers["limits"]
     rest.entities.add().packet_replication_engine_entry.multicast_group_entry.SetInParent()
     return cast(bytes, slots.SerializeToString()), cast(bytes, rest.SerializeToString())
+
+
+def request_of(pipeline: Pipeline, device_id: int, keys: Iterable[EntryKey]) -> bytes:
+    """Asks for single entries."""
+    request = p4r.ReadRequest(device_id=device_id)
+    for key in keys:
+        request.entities.append(p4r.Entity.FromString(entity_of(pipeline, key)))
+    return cast(bytes, request.SerializeToString())
+
+
+def entries_in(pipeline: Pipeline, answers: Iterable[bytes]) -> dict[EntryKey, EntryBody]:
+    """What was answered to that."""
+    found = {}
+    for body in answers:
+        for item in split(body):
+            entry = p4r.Entity.FromString(item).table_entry
+            key = entry_key(pipeline, entry)
+            if key is not None:
+                found[key] = _body(pipeline, entry)
+    return found
 
 
 def split(body: bytes) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
@@ -23,7 +23,7 @@ from controller.southbound.p4.wire import Encoder, canonical
 from controller.spec.types import Address
 from p4src.ids import Op, Reason
 from p4src.numbers import MAPPED
-from p4src.target import Changes, EntryKey, Found
+from p4src.target import Changes, EntryBody, EntryKey, Found
 
 IN_FLIGHT = 2
 """Writes under way at a time, of those that do not depend on each other: one is encoded while one is carried out."""
@@ -103,6 +103,16 @@ class P4Session:
                 return await aside(self._reader.found, slots, rest)
             except (ValueError, LookupError, DecodeError) as error:
                 raise SwitchError(f"switch {self.name}: malformed answer: {error!r}") from None
+
+    async def entries(self, keys: Sequence[EntryKey]) -> dict[EntryKey, EntryBody]:
+        """Those of these entries that the switch holds. Raises SwitchError."""
+        self._check()
+        async with self._busy:
+            answers = await self._channel.read(p4read.request_of(self._pipeline, self.id, keys))
+        try:
+            return p4read.entries_in(self._pipeline, answers)
+        except (ValueError, LookupError, DecodeError) as error:
+            raise SwitchError(f"switch {self.name}: malformed answer: {error!r}") from None
 
     async def write(self, changes: Changes) -> None:
         """Carry out changes in their order.

@@ -146,6 +146,12 @@ def table_entity(table: Table, content: bytes) -> bytes:
     return _part(_ENTITY_TABLE, _TABLE_ID + varint(table.id) + content)
 
 
+def entity_of(pipeline: Pipeline, key: EntryKey) -> bytes:
+    """An ``Entity`` that names one entry."""
+    table = pipeline.tables[key.table]
+    return table_entity(table, _matches(table, key.match))
+
+
 def _group_update(kind: int, group: int, ports: Sequence[int]) -> bytes:
     entity = p4r.Entity()
     entry = entity.packet_replication_engine_entry.multicast_group_entry

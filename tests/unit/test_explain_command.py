@@ -1,4 +1,4 @@
-"""``evenkeel decide``: the answer, why, and what it says to packets that make no sense."""
+"""``evenkeel explain FILE``, and ``decide``: the answer, why, and what it says to packets that make no sense."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from controller import dp_hash, maglev, ovs_hash
-from controller.cli.decide import decide
+from controller.cli.explain import explain_by_file as decide
+from controller.cli.output import Output
 from controller.maglev import WeightedBackend
 from controller.spec.types import Protocol
 
@@ -81,24 +82,29 @@ def test_answer_is_who_holds_the_slot_among_those_that_serve(
     udp: bool,
     hashed: tuple[str, int],
 ) -> None:
-    assert decide(config, source, target, udp=udp, json_out=True) == 0
+    assert decide(config, source, target, udp=udp, output=Output.JSON) == 0
     answer = json.loads(capsys.readouterr().out)
     slot = ovs_hash.slot(ip_address(hashed[0]), hashed[1], SLOTS) if udp else _slot(hashed[0], target)
-    assert (answer["slot"], answer["backend"]) == (slot, NAMES[TABLE[slot]])
-    assert (answer["pool"], answer["syn"]) == ("web", not udp)
-    assert answer["stage"] == ("slot" if udp else "settled slot")
+    (switch,) = answer["switches"]
+    (decision,) = switch["decisions"]
+    assert (switch["slot"], switch["now"], decision["backend"]) == (slot, *[NAMES[TABLE[slot]]] * 2)
+    assert (answer["pool"], decision["packet"]) == (("web/udp", "datagram") if udp else ("web/tcp", "syn"))
+    assert decision["by"] == ("slot" if udp else "settled slot")
 
 
 def test_text_names_listener_backend_reasons_and_what_is_presumed(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert decide(config, "10.0.0.11:40000", "10.0.0.100:80", flags="ack") == 0
-    first, *reasons, presumed = capsys.readouterr().out.splitlines()
-    backend = NAMES[TABLE[_slot("10.0.0.11", "10.0.0.100:80")]]
-    assert (
-        first == f"10.0.0.11:40000 -> 10.0.0.100:80 tcp  shop/tcp/80: {backend} of pool web, by settled slot"
-    )
+    head, place, decision, *reasons, hop, presumed = capsys.readouterr().out.splitlines()
+    slot = _slot("10.0.0.11", "10.0.0.100:80")
+    backend = NAMES[TABLE[slot]]
+    listener = "shop/tcp/80: pool web/tcp, table 1, VIP shop owned at east"
+    assert head == f"10.0.0.11:40000 -> 10.0.0.100:80 tcp  {listener}"
+    assert place == f"lb1 (east): slot {slot} of 4096 (datapath) is {backend}'s"
+    assert decision == f"  established: {backend}, by settled slot"
     assert [line.strip().partition(":")[0] for line in reasons] == ["listener", "pin", "slot"]
+    assert hop.startswith(f"  to {backend}: dr, 10.1.0.1")
     assert presumed.startswith("presumed: every backend is healthy")
     assert "lb switches' datapaths hash alike" in presumed
 
