@@ -49,7 +49,7 @@ def _switch(switch: Row) -> Iterator[str]:
     for hop in switch["hops"]:
         yield f"  to {hop['backend']}: {_hop(hop)}"
     if switch["checked"] is not None:
-        yield f"  read now: {_checked(switch['checked'])}"
+        yield f"  read now:{_checked(switch['checked'])}"
     if switch["problem"]:
         yield f"  not read: {switch['problem']}"
 
@@ -97,7 +97,7 @@ def _checked(rows: Sequence[Row]) -> str:
     wrong = [row for row in rows if row["state"] != "as planned"]
     parts = [f"{row['what']} as planned, {row['entry']}{_hits(row)}" for row in good]
     parts += [f"{row['what']} {row['state'].upper()}, {row['entry']}" for row in wrong]
-    return "\n    ".join(["", *parts]) if parts else "neither slot nor pin has an entry, as planned"
+    return "\n    ".join(["", *parts]) if parts else " neither slot nor pin has an entry, as planned"
 
 
 def _hits(row: Row) -> str:
