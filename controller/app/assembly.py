@@ -30,7 +30,7 @@ from controller.core.fleet import Fleet
 from controller.core.hashing import Hashing
 from controller.core.hello import Hellos
 from controller.core.holding import Holdings
-from controller.core.intents import Intents, follow_file
+from controller.core.intents import Intents, follow_file, propose_again
 from controller.core.journal import Journal, QueuedSink
 from controller.core.later import Later
 from controller.core.openflow_reports import OpenFlowReports
@@ -43,7 +43,7 @@ from controller.core.placing import Placing
 from controller.core.pools import Pools
 from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
-from controller.core.previews import Previews, counted, present_of
+from controller.core.previews import previews_of
 from controller.core.probing import Probing, probed_by
 from controller.core.rollout import Rollout
 from controller.core.shown import Snapshot
@@ -57,7 +57,6 @@ from controller.health.judge import Verdict
 from controller.health.service import HealthService
 from controller.metrics.observations import Observations
 from controller.model.errors import ConfigErrors
-from controller.model.load import load_intent
 from controller.model.reload import IntentFile
 from controller.model.removal import removes_all
 from controller.plan.duty import pool_slots
@@ -185,7 +184,7 @@ class App:
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
         self.pauses = Pauses(self.probing.doubt, journal, clock, time.process_time)
         pools.check = self.pauses.check
-        adapted = _as_it_is if lead is None else leased
+        adapted = (lambda intent: intent) if lead is None else leased
         rules = (*refusals, agents_refused(lead is not None))
         self.intents = Intents(state.intent, pools, journal, rules, adapted)
         self.ports = PortWatch(state.intent, journal, clock, state.dead_links.value)
@@ -202,12 +201,7 @@ class App:
         pools.answers, fleet.settle = self.hashing.verdict, self.hashing.settle
         self.admission.bars = self.hashing.bars
         self.explaining = Explaining(targets, fleet, presence, state.verdicts, store.log.load, clock)
-        self.previews = Previews(
-            lambda: present_of(state, clock, pins, self._helds, self.hashing.verdict, *counted(fleet)),
-            lambda group, owner: placing.decide(group, owner).site,
-            self.intents.refusal,
-            self.intents.adapted,
-        )
+        self.previews = previews_of(state, clock, pins, self._helds, pools, fleet, placing, self.intents)
         self.announcer = Announcer(targets, fleet, clock, state.committed)
         speaker = FenceService(name or store.name, lambda why: journal.event("fence_problem", why=why), clock)
         self.fences = Fences(state.intent, fleet, speaker, journal, clock)
@@ -331,7 +325,7 @@ class App:
                     self.ordering,
                     self.state.commit,
                     self.previews,
-                    self._override,
+                    partial(propose_again, self._file.path, self.intents),
                     self.explaining,
                     claim,
                 )
@@ -386,9 +380,6 @@ class App:
         p4 = (s for s in switches if s.of_kind.protocol is Speaks.P4RUNTIME)
         return all(self.fleet.is_synced(switch.id) for switch in p4)
 
-    async def _override(self, reason: str) -> list[str]:
-        return self.intents.propose(await asyncio.to_thread(load_intent, self._file.path), reason)
-
     async def _show(self, path: Path) -> None:
         while True:
             began = self.clock.now()
@@ -410,10 +401,6 @@ def open_file(path: Path) -> IntentFile:
     if isinstance(news, ConfigErrors):
         raise news
     return file
-
-
-def _as_it_is(intent: Intent) -> Intent:
-    return intent
 
 
 def _replace(path: Path, shown: Snapshot) -> None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from controller.core.cells import Cell
 from controller.core.journal import Journal
 from controller.core.pools import Pools, refusal
 from controller.model.errors import ConfigErrors
+from controller.model.load import load_intent
 from controller.model.reload import IntentFile
 from controller.plan.accept import switch_renames
 from controller.plan.tables import Tables
@@ -118,6 +120,11 @@ class Intents:
         self.errors = ()
         self.on_change(change)
         return []
+
+
+async def propose_again(path: Path, intents: Intents, override: str) -> list[str]:
+    """Propose what a file says now, with budgets set aside; why it is refused. Raises ConfigErrors."""
+    return intents.propose(await asyncio.to_thread(load_intent, path), override)
 
 
 async def follow_file(file: IntentFile, intents: Intents, journal: Journal, reload: asyncio.Event) -> None:

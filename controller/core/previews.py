@@ -15,6 +15,9 @@ from itertools import islice
 
 from controller.clock import Clock
 from controller.core.fleet import Fleet
+from controller.core.intents import Intents
+from controller.core.placing import Placing
+from controller.core.pools import Pools
 from controller.core.state import Names, State
 from controller.plan import spreads
 from controller.plan.accept import accept, switch_renames
@@ -288,4 +291,23 @@ def present_of(
         answers,
         packets,
         connected,
+    )
+
+
+def previews_of(
+    state: State,
+    clock: Clock,
+    pins: PinBook,
+    helds: Helds,
+    pools: Pools,
+    fleet: Fleet,
+    placing: Placing,
+    intents: Intents,
+) -> Previews:
+    """The previews of a running controller."""
+    return Previews(
+        lambda: present_of(state, clock, pins, helds, pools.answers, *counted(fleet)),
+        lambda group, owner: placing.decide(group, owner).site,
+        intents.refusal,
+        intents.adapted,
     )

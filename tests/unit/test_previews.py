@@ -116,7 +116,7 @@ def begun(tmp_path: Path) -> Whole:
     file = intent_file(tmp_path / "intent.yaml")
     file.intent = beginning(Random(1))
     core = whole(file)
-    vars(core.app.hashing)["verdict"] = core.app.pools.answers = spreads.alike
+    core.app.pools.answers = spreads.alike
     core.app.pools.step()
     return core
 
@@ -201,7 +201,7 @@ def test_a_vip_that_moves_between_sites_is_named(tmp_path: Path) -> None:
     core = whole(intent_file(tmp_path / "intent.yaml", "two-site-small"))
 
     async def story() -> None:
-        vars(core.app.hashing)["verdict"] = core.app.pools.answers = spreads.alike
+        core.app.pools.answers = spreads.alike
         core.app.pools.step()
         await core.app.state.commit()
         now = core.app.state.intent.value
