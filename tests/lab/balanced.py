@@ -175,9 +175,13 @@ class Balanced:
     def command(self, *words: str) -> int:
         """A command to the controller, such as ``failback POOL``; its exit code."""
         self.mark()
-        state = str(self._path / "state" / "evenkeel.db")
-        command = [sys.executable, "-m", "controller", *words]
-        return subprocess.run([*command, "--state", state], cwd=ROOT, timeout=60, check=False).returncode
+        command = [sys.executable, "-m", "controller", *words, "--state", str(self.state)]
+        return subprocess.run(command, cwd=ROOT, timeout=60, check=False).returncode
+
+    @property
+    def state(self) -> Path:
+        """Its state file."""
+        return self._path / "state" / "evenkeel.db"
 
 
 def connect_now(lab: Lab) -> None:
