@@ -26,7 +26,7 @@ Override = Callable[[str], Awaitable[list[str]]]
 """Proposes the intent file with a reason to set budgets aside; why it is refused. Raises ConfigErrors."""
 LONGEST_REASON = 500
 """Characters of a reason."""
-PLANNED = 120.0
+PLANNED = 300.0
 """Seconds for which a plan is waited for: a large intent is read, and planned for all switches."""
 MOST_ENTRIES = 100_000
 """Of one switch, listed in a plan."""

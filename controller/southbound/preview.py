@@ -29,7 +29,7 @@ class Difference(NamedTuple):
 
 
 class TargetPreview(ABC, Generic[TargetT]):
-    """Of switches that speak one protocol."""
+    """Of one switch."""
 
     @abstractmethod
     def target(self, of: Planned | None) -> TargetT:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from controller.plan.duty import switch_spec_without_pins
-from controller.plan.p4needs import p4_needs
+from controller.plan.duties import Duties
+from controller.plan.p4needs import Needs
 from controller.plan.p4plan import P4Plan
 from controller.southbound.preview import Difference, Planned, TargetPreview
 from controller.spec.types import Switch
@@ -18,13 +18,14 @@ class P4Preview(TargetPreview[P4Target]):
 
     def __init__(self, secret: Secret) -> None:
         self._secret = secret
+        self._plan, self._duties, self._needs = P4Plan(), Duties(), Needs()
 
     def target(self, of: Planned | None) -> P4Target:
-        """What a switch holds."""
+        """What a switch holds; after the first, only what differs from the one before is made."""
         if of is None:
             return P4Target()
-        what = switch_spec_without_pins(of.world, of.switch)
-        return P4Plan().target(of.world, what, p4_needs(of.world, of.switch, what, self._secret))
+        what = self._duties.of(of.world, of.switch)
+        return self._plan.target(of.world, what, self._needs.of(of.world, of.switch, what, self._secret))
 
     def diff(self, switch: Switch, have: P4Target, want: P4Target) -> Difference:
         """What would be written."""
