@@ -15,7 +15,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --retries 5 --timeout 60
 IS_ROOT := $(filter 0,$(shell id -u))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long soak fresh image compose-test bench docs coverage p4 shell lint types venv lab-packages \
+.PHONY: help demo test test-long soak fresh image compose-test bench docs coverage messages p4 shell lint types venv lab-packages \
   bench-packages root pins clean
 
 help:  ## this list
@@ -69,12 +69,16 @@ coverage: venv  ## branches of the pure modules that unit tests reach; fails bel
 	$(BIN)/coverage json --quiet -o out/coverage.json
 	$(BIN)/python -m tests.branches out/coverage.json
 
+messages: venv  ## make the API's messages again from controller/api/proto
+	$(BIN)/python -m controller.api.compile
+
 p4: venv  ## compile the P4 programs again into p4src/build (needs p4c-bm2-ss on PATH)
 	$(BIN)/python -m p4src.compile
 
 lint: venv  ## style and layout
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/buf lint controller/api/proto
 
 types: venv  ## strict type check
 	$(BIN)/mypy

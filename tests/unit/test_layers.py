@@ -71,7 +71,7 @@ FLOORS = (
             for name in (
                 "cells", "directory", "events", "eventtypes", "fitting", "intents", "journal", "liveness",
                 "ownership", "pinning", "placing", "pools", "presence", "probing", "questions", "recorder",
-                "roll", "state", "switchevents", "targets", "terms", "twins",
+                "requests", "resources", "roll", "state", "switchevents", "targets", "terms", "twins",
             )
         ),
         (*SOUTHBOUND, "clock", "sites", "p4src", "plan of P4", "places"),
@@ -110,15 +110,21 @@ FLOORS = (
             "flows", "plan of OpenFlow", "plan of P4", "places",
         ),
     ),
+    Floor("messages", ("controller.api.v1",), ()),
+    Floor("client", ("controller.client",), ("messages",)),
+    Floor("api", ("controller.api",), (*RULES, "core", "messages")),
     Floor(
         "app",
         ("controller.app",),
-        (*RULES, "fleet", "reports of OpenFlow", "reports of P4", "core", "OpenFlow", "OVSDB", "P4Runtime"),
+        (
+            *(*RULES, "fleet", "reports of OpenFlow", "reports of P4", "core", "OpenFlow", "OVSDB", "P4Runtime"),
+            "api",
+        ),
     ),
     Floor(
         "cli",
         ("controller.cli", "controller.__main__"),
-        (*RULES, "places", "decision", "OpenFlow", "P4Runtime", "core", "app"),
+        (*RULES, "places", "decision", "OpenFlow", "P4Runtime", "core", "api", "app"),
     ),
     Floor("embedded switch", ("topo.p4switch",), ()),
     Floor(
