@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Protocol
 
 from controller import maglev
+from controller.api.server import ApiServer
+from controller.app.face import api_parts
 from controller.clock import Clock, SystemClock
 from controller.core.admission import Admission
 from controller.core.announce import Announcer
 from controller.core.authority import Authority, endless, leased
-from controller.core.commands import commands
+from controller.core.commands import Command, commands
 from controller.core.conntrack import Conntrack
 from controller.core.control import ControlSocket
 from controller.core.controller import Controller, Parts
@@ -42,6 +44,8 @@ from controller.core.pools import Pools
 from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
 from controller.core.probing import Probing
+from controller.core.requests import Requests
+from controller.core.resources import Resources
 from controller.core.rollout import Rollout
 from controller.core.shown import Snapshot
 from controller.core.siteview import SiteView
@@ -112,7 +116,7 @@ class App:
 
     def __init__(
         self,
-        file: IntentFile,
+        file: IntentFile | None,
         store: Store,
         loaded: Loaded,
         journal: Journal,
@@ -122,15 +126,17 @@ class App:
         name: str = "",
         lead: Lead | None = None,
     ) -> None:
-        """``loaded``: what the store holds. ``name`` tells it from other controllers of this network namespace, also
-        of those that share the store; empty: the store's. ``lead``: its leadership, where controllers share the store.
+        """``file``: owns the intent; None: the store and the API do. ``loaded``: what the store holds.
+
+        ``name`` tells it from other controllers of this network namespace, also of those that share the store; empty:
+        the store's. ``lead``: its leadership, where controllers share the store.
 
         Raises StoreError when that cannot be read, IntentRefused when the file cannot be carried out.
         """
         self.clock, self.journal = clock, journal
         self.reload = asyncio.Event()
         """Set: look at the intent file now."""
-        self._file = file
+        self.file, self.log = file, store.log
         pins = PinBook.starting_at(secrets.randbits(PIN_BITS))
         self.state = state = State(store, loaded, clock, journal, pins)
         self.targets = targets = Targets(state.committed, pins)
@@ -150,6 +156,8 @@ class App:
         self.pinning = pinning = Pinning(pins, state.committed, fleet.wake)
         pinning.soon = Later(fleet.wake, TOGETHER)
         self.ordering = Ordering(state.orders, state.intent, journal)
+        self.resources = Resources(state.resources, state.intent)
+        self.requests = Requests(state.requests, clock)
         self._lead = lead
         self.fitting = (
             None if lead is None else Fitting(lead.name, state.intent, state.absent, journal, clock)
@@ -240,8 +248,12 @@ class App:
         self.intents.on_change = self.controller.accepted
         self._begin(file)
 
-    def _begin(self, file: IntentFile) -> None:
+    def _begin(self, file: IntentFile | None) -> None:
         """Take what the file says, or go on with what was stored if that is refused and there is something."""
+        if file is None:
+            self.intents.adapt()
+            self.pools.step()
+            return
         assert file.intent is not None, "an intent file is read before a controller is made of it"
         shared = self.fitting is not None
         why = [] if shared and self.intents.keeps(file) else self.intents.propose(file.intent)
@@ -270,11 +282,12 @@ class App:
         status: Path | None = None,
         control: Path | None = None,
         beside: Callable[[], Coroutine[object, None, None]] | None = None,
+        api: ApiServer | None = None,
     ) -> None:
         """Until cancelled. Raises GuardFailed when another controller has written to our store.
 
         ``status``: the file to show ourselves in; ``control``: the socket that takes commands; ``beside``: what goes on
-        meanwhile, and ends all if it fails.
+        meanwhile, and ends all if it fails; ``api``: serves us.
         """
         self.presence.listening()
         async with asyncio.TaskGroup() as group:
@@ -285,7 +298,8 @@ class App:
             group.create_task(self.pauses.run())
             group.create_task(self.timers.run())
             group.create_task(self.probing.run(self._servers_reachable))
-            group.create_task(follow_file(self._file, self.intents, self.journal, self.reload))
+            if self.file is not None:
+                group.create_task(follow_file(self.file, self.intents, self.journal, self.reload))
             group.create_task(self.announcer.run())
             group.create_task(self.authority.run())
             group.create_task(self.fences.run())
@@ -295,9 +309,14 @@ class App:
             if status is not None:
                 group.create_task(self._show(status))
             if control is not None:
-                claim = None if self._lead is None else self._lead.claim
-                orders = commands(self.pools, self.ordering, self.state.commit, claim)
-                group.create_task(ControlSocket(control, orders, self.journal).run())
+                group.create_task(ControlSocket(control, self.commands(), self.journal).run())
+            if api is not None:
+                group.create_task(api.serve(api_parts(self)))
+
+    def commands(self) -> tuple[Command, ...]:
+        """What it takes."""
+        claim = None if self._lead is None else self._lead.claim
+        return commands(self.pools, self.ordering, self.state.commit, claim)
 
     async def prepare(self) -> None:
         """Have tables built soon when that is needed. It takes the processor: switches that wait for us come first."""

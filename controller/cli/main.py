@@ -87,7 +87,13 @@ def decide(
 
 @app.command()
 def run(
-    config: ConfigFile,
+    config: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="Intent that this file owns: the API only reads it. Without FILE the API changes what is stored.",
+        ),
+    ] = None,
     state: Annotated[
         Path,
         typer.Option(
@@ -116,16 +122,33 @@ def run(
             show_default="the machine's name and the path of --state",
         ),
     ] = None,
+    api: Annotated[
+        str | None,
+        typer.Option(
+            "--api",
+            metavar="ADDRESS:PORT",
+            help="Where the gRPC API listens besides its Unix socket beside --state; beyond this machine with TLS.",
+        ),
+    ] = None,
+    api_cert: Annotated[
+        Path | None, typer.Option("--api-cert", metavar="PEM", help="The API's certificate.")
+    ] = None,
+    api_key: Annotated[Path | None, typer.Option("--api-key", metavar="PEM", help="Its private key.")] = None,
+    api_ca: Annotated[
+        Path | None,
+        typer.Option("--api-ca", metavar="PEM", help="Who signs the certificates of the API's clients."),
+    ] = None,
 ) -> None:
     """Run the controller until SIGTERM or SIGINT; a changed FILE is read again.
 
     Of several on one etcd prefix one leads; the others stand by, and one of them takes over.
     """
+    from controller.cli.run import ApiOptions
     from controller.cli.run import run as run_controller
     from controller.cli.stores import Where
 
     where = Where(state, store, store_ca, store_cert, store_key, name)
-    raise typer.Exit(run_controller(config, where, listen))
+    raise typer.Exit(run_controller(config, where, listen, ApiOptions(api, api_cert, api_key, api_ca)))
 
 
 @app.command()

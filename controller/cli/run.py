@@ -13,6 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.api import listening
+from controller.api.listening import ListenError
+from controller.api.server import ApiServer
 from controller.app.assembly import App, IntentRefused, open_file
 from controller.cli import codes
 from controller.cli.standby import Ending, Waiting, led
@@ -39,25 +42,29 @@ class _CannotRead(Exception):
     """What is stored is damaged."""
 
 
-def run(config: Path, where: Where, listen: str) -> int:
-    """Run until SIGTERM or SIGINT; SIGHUP: look at the intent file now. Returns an exit code."""
+def run(config: Path | None, where: Where, listen: str, api: ApiOptions) -> int:
+    """Run until SIGTERM or SIGINT; SIGHUP: look at the intent file now. Returns an exit code.
+
+    ``config``: the file that owns the intent; None: the store and the API do.
+    """
     clock = SystemClock()
     sink = QueuedSink(sys.stdout, wall=clock.wall)
     try:
-        file = open_file(config)
+        file = None if config is None else open_file(config)
         host, port = _address(listen)
+        face = api.server(where.state, Journal(sink, clock.wall), clock)
         chosen = Chosen(where)
     except ConfigErrors as errors:
         return _refuse(str(e) for e in errors)
     except (StoreError, ValueError) as error:
         return _refuse([str(error)])
     code = codes.Run.STOPPED
-    program = _Program(file, where.state, host, port, clock, Journal(sink, clock.wall))
+    program = _Program(file, where.state, host, port, clock, Journal(sink, clock.wall), face)
     try:
         asyncio.run(program.run(chosen))
     except* _CannotListen as errors:
         code = _refuse(f"--listen {listen}: {e}" for e in errors.exceptions)
-    except* (_CannotRead, IntentRefused) as errors:
+    except* (_CannotRead, IntentRefused, ListenError) as errors:
         code = _refuse(str(e) for e in errors.exceptions)
     except* (GuardFailed, Deposed) as errors:
         _refuse(str(e) for e in _each(errors))
@@ -96,13 +103,31 @@ def _end(code: int) -> None:
 
 
 @dataclass(frozen=True)
+class ApiOptions:
+    """Where the API listens beside its socket, and how its peers prove who they are."""
+
+    address: str | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+
+    def server(self, state: Path, journal: Journal, clock: Clock) -> ApiServer:
+        """Raises ListenError."""
+        credentials = listening.files(self.cert, self.key, self.ca)
+        where = listening.Where(listening.api_beside(state), self.address or "", credentials)
+        where.check()
+        return ApiServer(where, journal, clock)
+
+
+@dataclass(frozen=True)
 class _Program:
-    file: IntentFile
+    file: IntentFile | None
     state: Path
     host: str
     port: int
     clock: Clock
     journal: Journal
+    api: ApiServer
 
     async def run(self, chosen: Chosen) -> None:
         """Until a signal comes, on a store that is ours alone, or on one that is shared while we lead."""
@@ -116,10 +141,14 @@ class _Program:
                 chosen.opened() as store,
                 recorded(store.log, chosen.shown, self.clock, self.journal),
             ):
-                if chosen.name is None:
-                    await self._alone(store)
-                else:
-                    await self._shared(store, chosen.name)
+                await self.api.start()
+                try:
+                    if chosen.name is None:
+                        await self._alone(store)
+                    else:
+                        await self._shared(store, chosen.name)
+                finally:
+                    await self.api.stop()
         except asyncio.CancelledError:
             pass
 
@@ -133,6 +162,7 @@ class _Program:
             await lead.begin()
         except StoreError as error:
             raise _CannotRead(error) from error
+        self.api.leader = lambda: lead.leader
         hold = _Hold()
         hold.listen(self.host, self.port)
 
@@ -171,7 +201,7 @@ class _Program:
             if hold is None or not hold.end():
                 await _listen(openflow.serve, self.host, self.port, self.clock, patience)
             app.journal.event("started", listen=f"{self.host}:{self.port}", term=app.terms.now)
-            await app.run(_status(self.state), socket_beside(self.state), ending)
+            await app.run(_status(self.state), socket_beside(self.state), ending, self.api)
         except asyncio.CancelledError:
             app.journal.event("stopped")
         finally:

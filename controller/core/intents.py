@@ -15,6 +15,7 @@ from controller.core.pools import Pools
 from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
 from controller.plan.accept import switch_renames
+from controller.plan.tables import Tables
 from controller.spec.types import Intent
 
 DIFFERS = "is not the intent in the store, which stays in force; to propose the file: edit it, or send SIGHUP"
@@ -73,21 +74,35 @@ class Intents:
         now = self._intent.value
         if not now.switches or self._adapted(file.intent) == self._adapted(now):
             return False
-        if self._adapted(now) != now:  # it was stored by a controller that shared its store with none
-            self.propose(now)
+        self.adapt()
         self.errors = (f"{file.path}: {DIFFERS}",)
         self._journal.event("intent_kept", file=str(file.path), why=DIFFERS)
         return True
 
+    def adapt(self) -> None:
+        """Carry out the stored intent as this controller does: it may be of one that shared its store with none."""
+        now = self._intent.value
+        if self._adapted(now) != now:
+            self.propose(now)
+
+    def refusal(self, new: Intent) -> list[str]:
+        """Why ``new`` would be refused now; empty: it would be accepted."""
+        return self._judged(self._adapted(new))[0]
+
+    def _judged(self, new: Intent) -> tuple[list[str], Tables | None]:
+        """Why it is refused, or the tables that it leads to."""
+        old = self._intent.value
+        try:
+            why = [each for rule in self._refusals for each in rule(old, new)] + self._pools.refusal(new)
+            return why, None if why else self._pools.would_be(new)
+        except Exception as error:  # whatever an intent raises, the last good one stays
+            self._journal.failure(error, part="intent")
+            return [f"it cannot be planned ({type(error).__name__}: {error})"], None
+
     def propose(self, new: Intent) -> list[str]:
         """Why ``new`` is refused, and nothing has changed; empty: it is accepted."""
         old, new = self._intent.value, self._adapted(new)
-        try:
-            why = [each for rule in self._refusals for each in rule(old, new)] + self._pools.refusal(new)
-            tables = None if why else self._pools.would_be(new)
-        except Exception as error:  # whatever an intent raises, the last good one stays
-            self._journal.failure(error, part="intent")
-            why, tables = [f"it cannot be planned ({type(error).__name__}: {error})"], None
+        why, tables = self._judged(new)
         if tables is None:
             self.errors = tuple(why)
             self._journal.event("intent_refused", errors=why)
