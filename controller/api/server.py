@@ -53,6 +53,7 @@ _SERVICES = api.DESCRIPTOR.services_by_name
 _OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE),
     ("grpc.max_concurrent_streams", STREAMS),
+    ("grpc.http.overload_protection", 0),
     ("grpc.so_reuseport", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_time_ms", 30_000),
