@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 from controller.clock import Clock
 from controller.core.commands import Command
@@ -32,3 +34,53 @@ class Parts:
     clock: Clock
     file: str = ""
     """The intent file that owns the intent; empty: the API does."""
+
+
+class HasPath(Protocol):
+    """An intent file."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        ...
+
+
+class Assembled(Protocol):
+    """A controller that is put together."""
+
+    state: State
+    intents: Intents
+    resources: Resources
+    requests: Requests
+    log: Space
+    journal: Journal
+    clock: Clock
+
+    @property
+    def file(self) -> HasPath | None:
+        """The file that owns the intent."""
+        ...
+
+    def commands(self) -> tuple[Command, ...]:
+        """What it takes."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """What there is to show."""
+        ...
+
+
+def parts_of(app: Assembled) -> Parts:
+    """What the services need of it."""
+    return Parts(
+        app.state,
+        app.intents,
+        app.resources,
+        app.requests,
+        {each.name: each for each in app.commands()},
+        app.snapshot,
+        app.log,
+        app.journal,
+        app.clock,
+        "" if app.file is None else str(app.file.path),
+    )

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 from controller import maglev
+from controller.api.parts import parts_of
 from controller.api.server import ApiServer
-from controller.app.face import api_parts
 from controller.clock import Clock, SystemClock
 from controller.core.admission import Admission
 from controller.core.announce import Announcer
@@ -311,7 +311,7 @@ class App:
             if control is not None:
                 group.create_task(ControlSocket(control, self.commands(), self.journal).run())
             if api is not None:
-                group.create_task(api.serve(api_parts(self)))
+                group.create_task(api.serve(parts_of(self)))
 
     def commands(self) -> tuple[Command, ...]:
         """What it takes."""

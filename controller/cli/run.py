@@ -42,7 +42,27 @@ class _CannotRead(Exception):
     """What is stored is damaged."""
 
 
-def run(config: Path | None, where: Where, listen: str, api: ApiOptions) -> int:
+@dataclass(frozen=True)
+class ApiOptions:
+    """Where the API listens beside its socket, and how its peers prove who they are."""
+
+    address: str | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+
+    def server(self, state: Path, journal: Journal, clock: Clock) -> ApiServer:
+        """Raises ListenError."""
+        credentials = listening.files(self.cert, self.key, self.ca)
+        where = listening.Where(listening.api_beside(state), self.address or "", credentials)
+        where.check()
+        return ApiServer(where, journal, clock)
+
+
+_ON_ITS_SOCKET = ApiOptions()
+
+
+def run(config: Path | None, where: Where, listen: str, api: ApiOptions = _ON_ITS_SOCKET) -> int:
     """Run until SIGTERM or SIGINT; SIGHUP: look at the intent file now. Returns an exit code.
 
     ``config``: the file that owns the intent; None: the store and the API do.
@@ -100,23 +120,6 @@ def _end(code: int) -> None:
     """Leave now: os-ken's threads have no way to be stopped and would keep the process, and its port, alive."""
     sys.stderr.flush()
     os._exit(code)
-
-
-@dataclass(frozen=True)
-class ApiOptions:
-    """Where the API listens beside its socket, and how its peers prove who they are."""
-
-    address: str | None = None
-    cert: Path | None = None
-    key: Path | None = None
-    ca: Path | None = None
-
-    def server(self, state: Path, journal: Journal, clock: Clock) -> ApiServer:
-        """Raises ListenError."""
-        credentials = listening.files(self.cert, self.key, self.ca)
-        where = listening.Where(listening.api_beside(state), self.address or "", credentials)
-        where.check()
-        return ApiServer(where, journal, clock)
 
 
 @dataclass(frozen=True)
