@@ -18,7 +18,7 @@ from controller.sites.eventlog import entries
 from controller.sites.timeline import Wanted, chosen, merged
 
 FRESH = 0.2
-"""Seconds for which a status is shown again."""
+"""Seconds for which a status is shown again, if nothing was committed meanwhile."""
 TOGETHER = 100
 """Events in one message."""
 
@@ -28,14 +28,14 @@ class StatusService:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._shown: tuple[float, asyncio.Task[api.StatusResponse]] | None = None
+        self._shown: tuple[float, int, asyncio.Task[api.StatusResponse]] | None = None
 
     async def status(self, request: api.StatusRequest) -> api.StatusResponse:
         """The snapshot."""
-        now = self._parts.clock.now()
-        if self._shown is None or now - self._shown[0] > FRESH:
-            self._shown = (now, asyncio.ensure_future(self._taken()))
-        return await asyncio.shield(self._shown[1])
+        now, revision, shown = self._parts.clock.now(), self._parts.state.revision, self._shown
+        if shown is None or now - shown[0] > FRESH or shown[1] != revision:
+            self._shown = shown = (now, revision, asyncio.ensure_future(self._taken()))
+        return await asyncio.shield(shown[2])
 
     async def _taken(self) -> api.StatusResponse:
         """Nothing in a snapshot changes once it is taken: it becomes a message beside the event loop."""
