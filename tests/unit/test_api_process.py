@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from controller.api.v1 import service_pb2 as api
 from controller.client import ApiError, Client
 from controller.model.load import load_text
 from tests.fakes.api import message
+from tests.fakes.etcd import Cluster
 from tests.fakes.openflow import FakeSwitch
 from tests.fakes.process import PATIENCE, Running, free_port, quiet_intent
 
@@ -138,3 +140,40 @@ def test_the_file_of_a_running_controller_owns_its_intent(tmp_path: Path) -> Non
             assert client.get(S1).backend.weight == 2
             assert process.stop() == 0
             assert not Path(f"{process.state}.api.sock").exists()
+
+
+@pytest.mark.long
+def test_of_two_controllers_one_serves_and_the_other_names_it_and_takes_over(tmp_path: Path) -> None:
+    with Cluster(tmp_path / "etcd", 1) as etcd, contextlib.ExitStack() as stack:
+        address = str(etcd.address("/api"))
+        one, two = (
+            stack.enter_context(Running(tmp_path / name, None, options=["--store", address, "--name", name]))
+            for name in ("one", "two")
+        )
+        sockets = {each: f"unix:{each.state}.api.sock" for each in (one, two)}
+        client = stack.enter_context(Client(list(sockets.values()), timeout=PATIENCE))
+        client.apply(message(load_text(quiet_intent("pair"), "pair")))
+        leads = one if one.status().get("standby") is None else two
+        other = two if leads is one else one
+        name = leads.folder.name
+        with (
+            Client(sockets[other], timeout=1.0) as asked,
+            pytest.raises(ApiError, match="stands by") as caught,
+        ):
+            asked.get_document()
+        assert (caught.value.reason, caught.value.metadata) == ("NOT_LEADING", {"leader": name})
+        identity = client.get(S1).id
+        stream = client.watch(kinds=[api.KIND_POOL])
+        while next(stream).WhichOneof("news") != "bookmark":
+            pass
+        done = client.set_weights({S1: 17}, request_id="x")
+        leads.process.kill()
+        # The next one has it all: the weight, the ids, the revisions, and the request.
+        again = client.set_weights({S1: 17}, request_id="x")
+        assert again.repeated_request
+        found = client.get(S1)
+        assert (found.backend.weight, found.id, found.revision) == (17, identity, done.revision)
+        assert client.get_document().revision == done.revision
+        client.set_weights({S1: 18})
+        while next(stream).put.pool.backends[:1] != [client.get(S1).backend]:
+            pass
