@@ -13,6 +13,7 @@ from controller.api.v1 import resources_pb2 as resources
 from controller.api.v1 import service_pb2 as api
 from controller.client import ApiError
 from controller.model.load import load_text
+from controller.plan.ids import Space
 from controller.spec.types import Intent
 from tests.fakes import core
 from tests.fakes.api import message, played, served
@@ -328,5 +329,24 @@ def test_a_renamed_vip_keeps_its_id(tmp_path: Path) -> None:
         async with served(tmp_path, MemoryStore(store.values)) as face:
             assert (await face.client.get("vips/store")).id == before.id
             assert (await face.client.get("pools/web")).id == pool.id
+
+    played(play)
+
+
+def test_what_a_dry_run_planned_is_planned_again_when_it_is_meant(tmp_path: Path) -> None:
+    """Groups of next hops have ids of the plan that is taken, not of one that was only tried."""
+
+    async def play() -> None:
+        one, other = tmp_path / "one", tmp_path / "other"
+        one.mkdir()
+        other.mkdir()
+        intent = core.loaded("pair", "embedded")
+        async with served(one) as tried, served(other) as plain:
+            await tried.client.apply(message(intent), dry_run=True)
+            for face in (tried, plain):
+                await face.client.apply(message(intent))
+            found, wanted = (face.app.state.tables.value.ids for face in (tried, plain))
+            assert found.ids(Space.GROUP) == wanted.ids(Space.GROUP)
+            assert wanted.ids(Space.GROUP)
 
     played(play)
