@@ -323,3 +323,10 @@ print(sorted(outside))
 """
     done = subprocess.run([sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "['controller', 'controller.api']\n[]\n"
+
+
+def test_every_reason_is_in_the_docs() -> None:
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| `") and line.count("|") == 4]
+    listed = [row[1].strip(" `") for row in rows if row[2].strip(" `") in grpc.StatusCode.__members__]
+    assert listed == [reason.value for reason in Reason]
