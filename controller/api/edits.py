@@ -13,7 +13,7 @@ from controller.api.errors import Reason, Refused, invalid, missing, preconditio
 from controller.api.messages import plain
 from controller.api.names import KINDS, Name
 from controller.api.v1 import service_pb2 as api
-from controller.core.resources import parts, same
+from controller.core.resources import Part, same
 from controller.model.backups import with_backups
 from controller.model.document import Plain, document
 from controller.model.plain import DocumentErrors, load_plain
@@ -187,20 +187,29 @@ def changes(before: Intent, after: Intent) -> Changes:
     """By name; of pools that are in both also their backends."""
     if before is after:
         return NONE
-    was, now = dict(parts(before)), dict(parts(after))
     found: list[tuple[str, int]] = []
-    for name, part in now.items():
-        old = was.get(name)
-        if old is None:
-            found.append((name, api.Change.ACTION_ADDED))
-        elif not same(old, part):
-            found.append((name, api.Change.ACTION_MODIFIED))
-            if isinstance(part, Pool) and isinstance(old, Pool):
-                found += _of_backends(old, part)
-    found += [(name, api.Change.ACTION_DELETED) for name in was if name not in now]
+    for key in ("sites", "switches", "pools", "vips"):
+        was, now = getattr(before, key), getattr(after, key)
+        if was is not now:
+            found += _of_parts(key, {each.name: each for each in was}, {each.name: each for each in now})
     if (before.moves, before.allow_empty) != (after.moves, after.allow_empty):
         found.append(("document", api.Change.ACTION_MODIFIED))
     return Changes(tuple(found[:MOST_CHANGES]), len(found))
+
+
+def _of_parts(key: str, was: Mapping[str, Part], now: Mapping[str, Part]) -> list[tuple[str, int]]:
+    found: list[tuple[str, int]] = []
+    for name, part in now.items():
+        old = was.get(name)
+        if old is part:
+            continue
+        if old is None:
+            found.append((f"{key}/{name}", api.Change.ACTION_ADDED))
+        elif not same(old, part):
+            found.append((f"{key}/{name}", api.Change.ACTION_MODIFIED))
+            if isinstance(part, Pool) and isinstance(old, Pool):
+                found += _of_backends(old, part)
+    return found + [(f"{key}/{name}", api.Change.ACTION_DELETED) for name in was if name not in now]
 
 
 def _of_backends(old: Pool, new: Pool) -> list[tuple[str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -33,14 +34,14 @@ class IntentService:
     async def get_document(self, request: api.GetDocumentRequest) -> api.GetDocumentResponse:
         """The whole intent."""
         revision = self._proposals.revision(None)
-        return api.GetDocumentResponse(document=self._reader.document(), revision=revision)
+        return api.GetDocumentResponse(document=await self._reader.document(), revision=revision)
 
     async def list(self, request: api.ListRequest) -> api.ListResponse:
         """A page of resources."""
         kind = NUMBERS.get(request.kind)
         if kind is None:
             raise invalid("kind", f"is {request.kind}, write one of {', '.join(api.Kind.keys()[1:])}")
-        return self._reader.page(kind, request)
+        return await asyncio.to_thread(self._reader.page, kind, request)
 
     async def apply(self, request: api.ApplyRequest) -> api.ApplyResponse:
         """Make a resource or the whole intent what is given."""

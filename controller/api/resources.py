@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -33,6 +34,15 @@ _PLAIN: dict[Kind, Callable[[Any], plain.Plain]] = {
 }
 
 
+class Known(NamedTuple):
+    """A resource as it was at some moment."""
+
+    name: Name
+    part: Any
+    id: str
+    revision: int
+
+
 class Reader:
     """Reads what is durable."""
 
@@ -44,9 +54,10 @@ class Reader:
         """Of the last commit."""
         return self._state.revision
 
-    def document(self) -> said.Document:
-        """The whole intent."""
-        return fill(said.Document(), plain.document(self._state.stored))
+    async def document(self) -> said.Document:
+        """The whole intent, made in a thread."""
+        intent = self._state.stored
+        return await asyncio.to_thread(lambda: fill(said.Document(), plain.document(intent)))
 
     def get(self, name: Name) -> api.Resource:
         """One resource. Raises Refused."""
@@ -54,6 +65,21 @@ class Reader:
             if found == name:
                 return self.message(found, part)
         raise missing(str(name))
+
+    def everything(self, kinds: frozenset[Kind]) -> list[Known]:
+        """All resources of these kinds, as they are now."""
+        intent = self._state.stored
+        return [
+            Known(
+                name,
+                part,
+                self._resources.id(str(name)),
+                self._state.resource_written(f"{name.kind.key}/{name.name}"),
+            )
+            for kind in Kind
+            if kind in kinds
+            for name, part in self.parts(intent, kind)
+        ]
 
     def message(self, name: Name, part: object) -> api.Resource:
         """A part of the stored intent as a message."""

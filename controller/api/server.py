@@ -72,7 +72,7 @@ class Served:
         self.proposals = Proposals(parts.state, parts.intents, parts.requests, parts.journal, parts.clock)
         self._events = EventFeed(parts.log, parts.journal)
         once = Once(parts.state, parts.requests)
-        self.watches = Watches(parts.state, reader, ResourceFeed(parts.state, parts.resources), self._events)
+        self.watches = Watches(reader, ResourceFeed(parts.state, parts.resources), self._events)
         intents = IntentService(parts, self.proposals, once, reader)
         operations, statuses = OperationService(parts, once), StatusService(parts)
         self.methods: dict[str, Handler] = {

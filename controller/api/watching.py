@@ -20,7 +20,6 @@ from controller.api.feeds import EventFeed, Happened, Queue, ResourceFeed, Step
 from controller.api.names import NUMBERS, WHOLE, Kind
 from controller.api.resources import Reader, message
 from controller.api.v1 import service_pb2 as api
-from controller.core.state import State
 from controller.sites.timeline import Entry
 
 WATCHES = 128
@@ -36,8 +35,8 @@ REST = 200
 class Watches:
     """Serves them."""
 
-    def __init__(self, state: State, reader: Reader, resources: ResourceFeed, events: EventFeed) -> None:
-        self._state, self._reader = state, reader
+    def __init__(self, reader: Reader, resources: ResourceFeed, events: EventFeed) -> None:
+        self._reader = reader
         self._resources, self._events = resources, events
         self._wakes: set[asyncio.Event] = set()
         self._closed = False
@@ -133,17 +132,11 @@ class _Watch:
 
     def _everything(self, resumes: bool, kinds: frozenset[Kind]) -> Iterator[api.WatchResponse]:
         """The position stays where it was until all of it is said."""
-        intent, revision = self._of._state.stored, self._of._resources.revision
-        puts = [
-            self._of._reader.message(name, part)
-            for kind in Kind
-            if kind in kinds
-            for name, part in Reader.parts(intent, kind)
-        ]
+        known, revision = self._of._reader.everything(kinds), self._of._resources.revision
         why = f"what changed after revision {self._at.revision} is not known here" if resumes else ""
         yield self._said(reset=api.Reset(why=why))
-        for put in puts:
-            yield self._said(put=put)
+        for each in known:
+            yield self._said(put=message(*each))
         self._at.revision = revision
 
     def _waiting(self, kinds: frozenset[Kind]) -> Iterator[api.WatchResponse]:
