@@ -25,7 +25,7 @@ from controller.spec.switch import (
     pools_alone,
 )
 from controller.spec.types import Address, Mode, Network, Role, Switch
-from flows.entries import Flow, FlowKey, Group, Meter, Target
+from flows.entries import Flow, FlowBody, FlowKey, Group, Meter, Target
 from flows.parts import Part, Parts
 from flows.spec import Here
 from flows.stages import (
@@ -62,6 +62,13 @@ class PinPlace(NamedTuple):
 def target(duty: SwitchSpec) -> Target:
     """What the switch should hold."""
     return Builder().target(duty)
+
+
+def answers_of(switch: Switch, vips: Iterable[VipSpec]) -> Mapping[FlowKey, FlowBody]:
+    """The flows by which an edge answers for VIPs, which agents write where there are some."""
+    here = _here(switch).anywhere
+    made = (respond.answers(here, vip, fenced=bool(switch.fence)) for vip in vips)
+    return {each.key: each.body for flows in made for each in flows}
 
 
 class Builder:

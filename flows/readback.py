@@ -38,15 +38,16 @@ class Readback:
 class Reader:
     """Collects the tables of one switch."""
 
-    def __init__(self, placed: Placed, pool_slots: dict[int, int]) -> None:
-        """``pool_slots``: number of slots by pool id, as far as known."""
+    def __init__(self, placed: Placed, pool_slots: dict[int, int], of_agents: bool = False) -> None:
+        """``pool_slots``: number of slots by pool id, as far as known. ``of_agents``: flows that answer for VIPs are
+        the agents', and not looked at."""
         self._placed = placed
+        self._others = {Kind.LEARNED, Kind.RESPOND} if of_agents else {Kind.LEARNED}
         self._sizes = pool_slots
         self._flows: dict[FlowKey, FlowBody] = {}
         self._foreign: set[FlowKey] = set()
         self._packets: dict[tuple[int, int], tuple[int, int]] = {}
         self._owner = placed.place.cookie
-        self._learned = placed.cookie(Kind.LEARNED)
         self._rows: dict[tuple[Kind, int], list[Bytes]] = {}
 
     def table(self, number: int, body: bytes) -> None:
@@ -76,8 +77,8 @@ class Reader:
         if cookie >> messages.COOKIE_SHIFT != self._owner:
             self._foreign.add(stat.flow.key)
             return
-        if cookie >> 40 == self._placed.cookie(Kind.LEARNED) >> 40:
-            return  # the switch makes and ends these by itself
+        if cookie >> 40 & 0xFF in self._others:
+            return  # others make and end these: the switch itself, or agents
         self._flows[stat.flow.key] = stat.flow.body
         if cookie >> 40 & 0xFF == Kind.BACKEND:
             pair = (cookie >> 16 & 0xFFFFFF, cookie & 0xFFFF)

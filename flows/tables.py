@@ -187,10 +187,10 @@ class Meters(IntEnum):
 
 MOST_GROUPS = 1 << 16
 """Group ids that are ours, from ``placement.groups_from`` on."""
-ANSWERS, PASSES = MOST_GROUPS - 1, MOST_GROUPS - 2
-"""Groups of an edge with a fence, counted from there as well: who answers for VIPs, and what becomes of a question when
-no answer may be given here."""
-FENCE_GROUPS = 2
+ANSWERS, PASSES, ANNOUNCES = MOST_GROUPS - 1, MOST_GROUPS - 2, MOST_GROUPS - 3
+"""Groups of an edge with a fence, counted from there as well: who answers for VIPs, what becomes of a question when no
+answer may be given here, and who announces them."""
+FENCE_GROUPS = 3
 """How many these are; an edge's ways come before."""
 MOST_METERS = 10_000
 """Meter ids that are ours, from ``placement.meters_from`` on."""

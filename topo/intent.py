@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import StringIO
+from ipaddress import IPv4Address
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -12,6 +13,7 @@ from topo.errors import TopologyError
 from topo.plan import (
     OVSDB_PORT,
     P4RUNTIME_PORT,
+    PEER_PORT,
     TUNNEL_PORT,
     UNDERLAY_TABLE,
     Fabric,
@@ -56,7 +58,7 @@ def _site(fabric: Fabric, name: str) -> dict[str, Any]:
         if subnet.name in probed
         for prefix in subnet.prefixes
     ]
-    return {
+    site: dict[str, Any] = {
         "name": name,
         "subnets": [
             {"name": subnet.name, "prefixes": [str(prefix) for prefix in subnet.prefixes]}
@@ -64,6 +66,17 @@ def _site(fabric: Fabric, name: str) -> dict[str, Any]:
         ],
         "bypass": bypass,
     }
+    if fabric.topology.agents:
+        site["agents"] = [_agent(fabric, node, at) for node, at in fabric.agents(name).items()]
+    return site
+
+
+def _agent(fabric: Fabric, node: str, control: IPv4Address) -> dict[str, Any]:
+    """It is heard on the control network, and through the fabric where its node is attached to that."""
+    paths = [str(control)]
+    if node in fabric.hosts:
+        paths += [str(each.ip) for each in fabric.hosts[node].addresses if each.version == 4]
+    return {"name": node, "peers": [f"{each}:{PEER_PORT}" for each in paths]}
 
 
 def _switch(fabric: Fabric, switch: Switch, backends: set[str]) -> dict[str, Any]:

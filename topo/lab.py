@@ -115,18 +115,21 @@ class Lab:
         switch: model.SwitchKind = model.DEFAULT_KIND,
         temporary: bool = False,
         store: bool = False,
+        agents: bool = False,
     ) -> Lab:
         """Build a lab and return once every inter-switch link is alive.
 
         ``tso`` overrides the topology's setting, ``switch`` is the kind of those switches whose kind it leaves open.
         A ``temporary`` lab is this process's own: when that is killed, ``state.sweep`` removes the lab.
-        ``store``: its members of the store run.
+        ``store``: its members of the store run. ``agents``: there are places for agents, and edges have fences.
         Raises ``LabError``; whatever stops it, nothing is left.
         """
         if not isinstance(topology, model.Topology):
             topology = model.load(topology)
         if tso is not None:
             topology = topology.model_copy(update={"tso": tso})
+        if agents:
+            topology = topology.with_agents()
         topology = topology.of_kind(switch)
         name = name or topology.name
         state.check_name(name)

@@ -135,6 +135,8 @@ class Topology(Part):
     """Links between sites; at each switch their ports come after those to switches of its own site."""
     round_trip_ms: float = Field(default=3.0, ge=0, le=20)
     """How long a frame takes to another site and back, on stretch links and between the sites' control networks."""
+    agents: bool = False
+    """Each place of a controller is one of an agent too, which owns VIPs for its site."""
     store: tuple[MemberSpec, ...] = Field(default=(), max_length=7)
     """Members of an etcd on the control network, which ``lab up --store`` starts."""
     hosts: tuple[HostSpec, ...] = ()
@@ -151,6 +153,13 @@ class Topology(Part):
         if faults:
             raise _DanglingError(faults)
         return self
+
+    def with_agents(self) -> Topology:
+        """The same with agents, and fences at every edge."""
+        switches = tuple(
+            switch.model_copy(update={"fence": "edge" in switch.roles}) for switch in self.switches
+        )
+        return self.model_copy(update={"agents": True, "switches": switches})
 
     def of_kind(self, kind: SwitchKind) -> Topology:
         """The same with every switch of this kind whose kind is open."""

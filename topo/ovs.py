@@ -10,6 +10,7 @@ from pathlib import Path
 from topo import netns, process, underlay, wires
 from topo.errors import CommandError
 from topo.plan import (
+    AGENT_PORT,
     OPENFLOW_PORT,
     OVSDB_PORT,
     TUNNEL_GATEWAY,
@@ -171,7 +172,7 @@ class OpenVSwitch:
                 f"options:dst_port={VXLAN_PORT}",
             ]
         command += [
-            *controllers(self.fabric),
+            *controllers(self.fabric, self.switch),
         ]
         self.vsctl(*command)
 
@@ -239,14 +240,16 @@ class OpenVSwitch:
         process.kill(each.pid for each in process.recall(self.pids, self.switch.name) if each.alive)
 
 
-def controllers(fabric: Fabric) -> list[str]:
-    """What has a switch dial all places of controllers, for ``ovs-vsctl``; only the one that leads answers."""
-    addresses = list(fabric.controllers.values())
-    names = [f"@controller{number}" for number, _ in enumerate(addresses)]
+def controllers(fabric: Fabric, switch: Switch) -> list[str]:
+    """What has a switch dial all places of controllers and its site's agents, for ``ovs-vsctl``; of the controllers
+    only the one that leads answers."""
+    places = [(address, OPENFLOW_PORT) for address in fabric.controllers.values()]
+    places += [(address, AGENT_PORT) for address in fabric.agents(switch.site).values()]
+    names = [f"@controller{number}" for number, _ in enumerate(places)]
     command: list[str] = []
-    for name, address in zip(names, addresses, strict=True):
+    for name, (address, port) in zip(names, places, strict=True):
         command += ["--", f"--id={name}", "create", "controller"]
-        command += [f'target="tcp:{address}:{OPENFLOW_PORT}"', "connection_mode=out-of-band"]
+        command += [f'target="tcp:{address}:{port}"', "connection_mode=out-of-band"]
         command += ["max_backoff=1000", "inactivity_probe=5000"]
     return [*command, "--", "set", "bridge", BRIDGE, f"controller={','.join(names)}"]
 

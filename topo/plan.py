@@ -31,6 +31,10 @@ CONTROL_ADDRESS = IPv4Address("172.31.0.1")
 MEMBER_ADDRESS = IPv4Address("172.31.0.9")
 """Of the first member of the store; the further ones follow, up to .15."""
 OPENFLOW_PORT = 6653
+AGENT_PORT = 6654
+"""Where an agent waits for the switches of its site."""
+PEER_PORT = 7654
+"""Where it waits for other agents."""
 OVSDB_PORT = 6640
 P4RUNTIME_PORT = 9559
 CPU_PORT = 510
@@ -153,6 +157,12 @@ class Fabric:
         names = [host.name for host in self.topology.hosts if host.kind == "probe"] or [CONTROLLER]
         names.sort(key=lambda name: name != CONTROLLER)
         return {name: CONTROL_ADDRESS + index for index, name in enumerate(names)}
+
+    def agents(self, site: str) -> dict[str, IPv4Address]:
+        """Nodes in which agents of a site run, and their addresses on the control network."""
+        if not self.topology.agents:
+            return {}
+        return {name: at for name, at in self.controllers.items() if self.site_of(name) == site}
 
     @property
     def members(self) -> dict[str, IPv4Address]:

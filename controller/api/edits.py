@@ -192,7 +192,9 @@ def changes(before: Intent, after: Intent) -> Changes:
         was, now = getattr(before, key), getattr(after, key)
         if was is not now:
             found += _of_parts(key, {each.name: each for each in was}, {each.name: each for each in now})
-    if (before.moves, before.allow_empty) != (after.moves, after.allow_empty):
+    if replace(before, sites=(), switches=(), pools=(), vips=()) != replace(
+        after, sites=(), switches=(), pools=(), vips=()
+    ):
         found.append(("document", api.Change.ACTION_MODIFIED))
     return Changes(tuple(found[:MOST_CHANGES]), len(found))
 

@@ -17,6 +17,7 @@ from controller.api.parts import parts_of
 from controller.api.server import ApiServer
 from controller.clock import Clock, SystemClock
 from controller.core.admission import Admission
+from controller.core.agentview import AgentView, agents_refused
 from controller.core.announce import Announcer
 from controller.core.authority import Authority, endless, leased
 from controller.core.commands import Command, commands
@@ -56,6 +57,7 @@ from controller.core.terms import Terms
 from controller.core.timers import Rule, Timers
 from controller.health.judge import Verdict
 from controller.health.service import HealthService
+from controller.metrics.observations import Observations
 from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
 from controller.model.removal import removes_all
@@ -125,11 +127,13 @@ class App:
         refusals: tuple[Callable[[Intent, Intent], list[str]], ...] = (removes_all,),
         name: str = "",
         lead: Lead | None = None,
+        observations: Observations | None = None,
     ) -> None:
         """``file``: owns the intent; None: the store and the API do. ``loaded``: what the store holds.
 
         ``name`` tells it from other controllers of this network namespace, also of those that share the store; empty:
-        the store's. ``lead``: its leadership, where controllers share the store.
+        the store's. ``lead``: its leadership, where controllers share the store. ``observations``: what the
+        process counts.
 
         Raises StoreError when that cannot be read, IntentRefused when the file cannot be carried out.
         """
@@ -137,8 +141,12 @@ class App:
         self.reload = asyncio.Event()
         """Set: look at the intent file now."""
         self.file, self.log = file, store.log
+        self.observations = observed = observations or Observations()
+        journal.observe = observed.event
+        self._shown: tuple[Snapshot, float] | None = None
         pins = PinBook.starting_at(secrets.randbits(PIN_BITS))
         self.state = state = State(store, loaded, clock, journal, pins)
+        state.observe = observed.commit
         self.targets = targets = Targets(state.committed, pins)
         self.fleet = fleet = Fleet(targets, journal, clock)
         self._helds = Holdings(fleet, state.admitted, state.intent, pins, clock).held
@@ -174,12 +182,16 @@ class App:
         )
         view = SiteView(state.intent, fleet, pinning)
         ownership.silent, ownership.late = view.silent, view.late
-        make = health or partial(_health, journal, clock)
+        self.agents = AgentView(store.registers, state.intent, state.tables, journal)
+        self.agents.on_change, self.agents.unsynced = ownership.follow_leases, view.unsynced
+        ownership.leased = self.agents.owners
+        make = health or partial(_health, journal, clock, observed)
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
         self.pauses = Pauses(self.probing.doubt, journal, clock, time.process_time)
         pools.check = self.pauses.check
         adapted = _as_it_is if lead is None else leased
-        self.intents = Intents(state.intent, pools, journal, refusals, adapted)
+        rules = (*refusals, agents_refused(lead is not None))
+        self.intents = Intents(state.intent, pools, journal, rules, adapted)
         self.ports = PortWatch(state.intent, journal, clock, state.dead_links.value)
         self.hellos = Hellos(
             state.dead_links, state.intent, fleet, journal, state.secret, clock, self.ports.dead
@@ -269,7 +281,12 @@ class App:
 
     def _driver(self, switch: Switch, session: object) -> AnyDriver:
         if isinstance(session, Session):
-            return OpenFlowDriver(switch, session, lambda: pool_slots(self.targets.world))
+            return OpenFlowDriver(
+                switch,
+                session,
+                lambda: pool_slots(self.targets.world),
+                lambda: self.targets.world.intent.by_agents,
+            )
         assert isinstance(session, P4Session), f"no driver for {type(session).__name__}"
         return P4Driver(switch, session, self.state.secret, self.hellos.live)
 
@@ -303,6 +320,8 @@ class App:
             group.create_task(self.announcer.run())
             group.create_task(self.authority.run())
             group.create_task(self.fences.run())
+            if self._lead is not None:
+                group.create_task(self.agents.run())
             group.create_task(self.rollout.run())
             group.create_task(self.hellos.run())
             group.create_task(self.prepare())
@@ -353,6 +372,10 @@ class App:
             )
         )
 
+    def shown(self) -> tuple[Snapshot, float]:
+        """The last status, and when it was taken, seconds of the clock."""
+        return self._shown or (self.snapshot(), self.clock.now())
+
     def _dropped(self) -> int:
         sink = self.journal.sink
         return sink.dropped if isinstance(sink, QueuedSink) else 0
@@ -369,6 +392,7 @@ class App:
             took = 0.0
             try:
                 shown = self.snapshot()
+                self._shown = shown, began
                 took = self.clock.now() - began
                 await asyncio.to_thread(_replace, path, shown)
             except Exception as error:  # what is shown must not end what is shown
@@ -376,11 +400,13 @@ class App:
             await asyncio.sleep(max(STATUS_PERIOD, STATUS_PAUSE_FACTOR * took))
 
 
-def _health(journal: Journal, clock: Clock, take: Callable[[list[Verdict]], None]) -> HealthService:
+def _health(
+    journal: Journal, clock: Clock, observed: Observations, take: Callable[[list[Verdict]], None]
+) -> HealthService:
     def problem(why: str) -> None:
         journal.event("probing_problem", why=why)
 
-    return HealthService(take, now=clock.now, on_problem=problem)
+    return HealthService(take, now=clock.now, on_problem=problem, observe=observed.probed)
 
 
 def pool_slots(world: PlanInput) -> dict[int, int]:

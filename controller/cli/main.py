@@ -138,6 +138,25 @@ def run(
         Path | None,
         typer.Option("--api-ca", metavar="PEM", help="Who signs the certificates of the API's clients."),
     ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS:PORT",
+            help="Where /metrics, /healthz and /readyz are shown. Beyond loopback it needs TLS, or --metrics-insecure.",
+            show_default="nowhere",
+        ),
+    ] = None,
+    metrics_cert: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Certificate with which they are shown by TLS.")
+    ] = None,
+    metrics_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
+    metrics_ca: Annotated[
+        Path | None,
+        typer.Option(metavar="PEM", help="Who signs the certificates that readers of metrics must have."),
+    ] = None,
+    metrics_insecure: Annotated[
+        bool, typer.Option("--metrics-insecure", help="Show them without TLS beyond loopback too.")
+    ] = False,
 ) -> None:
     """Run the controller until SIGTERM or SIGINT; a changed FILE is read again.
 
@@ -146,9 +165,54 @@ def run(
     from controller.cli.run import ApiOptions
     from controller.cli.run import run as run_controller
     from controller.cli.stores import Where
+    from controller.metrics.options import Options
 
     where = Where(state, store, store_ca, store_cert, store_key, name)
-    raise typer.Exit(run_controller(config, where, listen, ApiOptions(api, api_cert, api_key, api_ca)))
+    shown = Options(metrics, metrics_cert, metrics_key, metrics_ca, metrics_insecure)
+    face = ApiOptions(api, api_cert, api_key, api_ca)
+    raise typer.Exit(run_controller(config, where, listen, shown, face))
+
+
+@app.command()
+def agent(
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="The agent's name in the intent (sites: agents).")
+    ],
+    store: Annotated[
+        str, typer.Option(metavar="etcd://HOST:PORT,.../PREFIX", help="The store of the controllers.")
+    ],
+    state: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="Status, lock and control socket are written beside it."),
+    ] = Path("agent"),
+    listen: Annotated[
+        str, typer.Option(metavar="ADDRESS:PORT", help="Where the site's switches connect with OpenFlow 1.3.")
+    ] = "127.0.0.1:6654",
+    store_ca: StoreCa = None,
+    store_cert: StoreCert = None,
+    store_key: StoreKey = None,
+    peer_ca: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Who signs the certificates of agents.")
+    ] = None,
+    peer_cert: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Our certificate; its common name is NAME.")
+    ] = None,
+    peer_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
+    insecure_peers: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-peers",
+            help="Without certificates: every program that reaches an agent may speak as one.",
+        ),
+    ] = False,
+) -> None:
+    """Own VIPs for a site by leases, and let its edges answer for them; until SIGTERM or SIGINT."""
+    from controller.cli.agent import PeerFiles
+    from controller.cli.agent import agent as run_agent
+    from controller.cli.stores import Where
+
+    where = Where(state, store, store_ca, store_cert, store_key, name)
+    raise typer.Exit(run_agent(where, listen, PeerFiles(peer_ca, peer_cert, peer_key, insecure_peers)))
 
 
 @app.command()

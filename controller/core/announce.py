@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from controller.clock import Clock
@@ -19,7 +18,7 @@ from controller.core.cells import Readable
 from controller.core.fleet import Fleet
 from controller.core.switchtask import SwitchTask
 from controller.core.targets import Targets
-from controller.frames import gratuitous_arp, unsolicited_na
+from controller.frames.announce import announcement
 from controller.plan.segments import announced_on
 from controller.southbound.driver import FramePacket
 from controller.spec.types import Intent, Switch, Vip
@@ -34,13 +33,6 @@ SOON, QUICK = 3.0, 0.02
 """For so many seconds after plans have changed it looks that often: who begins to answer announces at once."""
 BURST = 256
 """VIPs that a switch announces at a time: the rest follows at the next look."""
-
-
-def frame(vip: Vip) -> bytes:
-    """The announcement of one VIP."""
-    if isinstance(vip.address, IPv4Address):
-        return gratuitous_arp(vip.address, vip.mac)
-    return unsolicited_na(vip.address, vip.mac)
 
 
 def _always(_: Switch) -> bool:
@@ -109,7 +101,7 @@ class Announcer:
         now, known = self._clock.now(), self._due.get(switch.id, {})
         due = {vip.name: known.get(vip.name) or _Due(now) for vip in mine}
         for vip in [vip for vip in mine if due[vip.name].at <= now][:BURST]:
-            task.send(FramePacket(frame(vip), ports))
+            task.send(FramePacket(announcement(vip.address, vip.mac), ports))
             due[vip.name] = due[vip.name].next(now)
         self._due[switch.id] = due
 

@@ -79,7 +79,10 @@ class Authority:
             task.renew(self.until(world))
 
     def lasts(self, vip: Vip) -> bool:
-        """Whether there is authority for a VIP at all."""
+        """Whether there is authority for a VIP at all; where agents own VIPs, it is theirs."""
+        world = self._committed.value
+        if world is not None and world.intent.by_agents:
+            return False
         return len(vip.owners) < 2 or self._clock.now() < self._lease()
 
     def granted(self, vip: str) -> float:
@@ -116,6 +119,8 @@ class Authority:
 
     def until(self, world: PlanInput) -> dict[int, float]:
         """The deadline of each VIP that has an owner, by id."""
+        if world.intent.by_agents:
+            return {}
         now, lease = self._clock.now(), self._lease()
         owned = [vip for vip in world.intent.vips if vip.name in world.owners]
         for vip in owned:  # a flow that is written runs in full, also where less is left

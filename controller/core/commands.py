@@ -193,3 +193,21 @@ def commands(
             operator.claim,
         ),
     )
+
+
+def agent_commands(force: Callable[[], None]) -> tuple[Command, ...]:
+    """Commands of an agent. ``force``: own what its site may own, although the store cannot say who does."""
+
+    async def claim(given: Arguments) -> Result:
+        _one_of(given["confirmed"], ("yes",), "claim", "confirmed")
+        force()
+        return {}
+
+    return (
+        Command(
+            "claim",
+            "Own VIPs although the store is out of reach.",
+            (Parameter("confirmed", "yes: every other site is dead, and stays so until the store answers"),),
+            claim,
+        ),
+    )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from controller.core.agentevents import AGENTS
 from controller.core.eventtypes import ERROR, WHY, Event, Field, Line
 from controller.core.switchevents import FENCES, P4, SWITCHES
 from controller.sites.causes import Cause
@@ -342,5 +343,5 @@ SERVICE: Mapping[str, Event] = {
     ),
 }
 
-EVENTS: Mapping[str, Event] = {**PROGRAM, **LEADING, **SERVICE, **SWITCHES, **FENCES, **P4}
+EVENTS: Mapping[str, Event] = {**PROGRAM, **LEADING, **SERVICE, **SWITCHES, **FENCES, **P4, **AGENTS}
 """All events by name."""

@@ -92,7 +92,7 @@ class Fences:
 
     def shown(self, switch: Switch) -> dict[str, FenceStatus] | None:
         """The switch's fences by interface; None: it has none."""
-        if not switch.fence:
+        if not switch.fence or self._intent.value.by_agents:
             return None
         now = self._clock.now()
         return {
@@ -111,6 +111,8 @@ class Fences:
 
     def problem(self, switch: Switch) -> str:
         """What is wrong with a switch's fence, in words; empty: nothing."""
+        if self._intent.value.by_agents:
+            return ""
         for end in switch.fence:
             if self._seen.get(end.interface, _Seen()).open:
                 return f"fence {end.interface}: port {end.port} is live without a claim; set bfd:enable=true on it"
@@ -120,6 +122,9 @@ class Fences:
         return ""
 
     def _ends(self) -> Iterator[tuple[Switch, FenceEnd]]:
+        """Those at which this controller may claim something: none, where agents do."""
+        if self._intent.value.by_agents:
+            return iter(())
         return ((switch, end) for switch in self._intent.value.switches for end in switch.fence)
 
     def _state(self, end: FenceEnd) -> PortState:

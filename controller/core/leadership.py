@@ -15,7 +15,7 @@ from controller.sites import leading
 from controller.sites.base import Change, Guard, GuardFailed, Loaded, Space, Stored, StoreError
 from controller.sites.causes import Cause
 from controller.sites.leading import KEY, TIMES, Leader, Look, Put
-from controller.sites.leasetimes import LeaseTimes
+from controller.spec.leasetimes import LeaseTimes
 
 LONGEST = 0.5
 """Seconds slept at most: clocks may have been suspended."""

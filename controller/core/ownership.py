@@ -75,6 +75,8 @@ class Ownership:
         that are newer than a revision; set by the one who assembles."""
         self.late: Callable[[str], float] = lambda _: LATE
         """Seconds by which edges of a site may answer for longer than they were let; set by the one who assembles."""
+        self.leased: Callable[[], Mapping[str, str]] = dict
+        """Which site owns each VIP by its lease, where agents own VIPs; set by the one who assembles."""
         self.granted: Callable[[str], float] = lambda _: float("-inf")
         """Until when authority for a VIP was handed out at most, if it was; set by the one who assembles."""
         stored = served(intent.value, tables.value).vips
@@ -134,7 +136,16 @@ class Ownership:
             (each, self._placing.decide(each, owners.get(each.vips[0], ""))) for each in mac_groups(intent)
         ]
 
+    def follow_leases(self) -> None:
+        """Leases may name other owners."""
+        if self._intent.value.by_agents:
+            self._follow()
+
     def _follow(self) -> None:
+        if self._intent.value.by_agents:
+            self._leaving = {}
+            self._owners.put(dict(self.leased()))
+            return
         vips = served(self._intent.value, self._tables.value).vips
         decided = self._decided()
         self._placing.decided({group.mac: decision for group, decision in decided})

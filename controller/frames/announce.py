@@ -16,6 +16,11 @@ _ONE_LINK = 255
 """Hop limit that proves that no router passed it on (RFC 4861)."""
 
 
+def announcement(address: IPv4Address | IPv6Address, mac: str) -> bytes:
+    """The announcement of one VIP."""
+    return gratuitous_arp(address, mac) if isinstance(address, IPv4Address) else unsolicited_na(address, mac)
+
+
 def gratuitous_arp(address: IPv4Address, mac: str) -> bytes:
     """A broadcast ARP announcement (RFC 5227): a request of ``address`` for itself."""
     sender = mac_bytes(mac)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controller.model.check_addresses import check_addresses
+from controller.model.check_agents import check_agents
 from controller.model.check_backups import check_backups
 from controller.model.check_capacity import check_capacity
 from controller.model.check_modes import check_modes
@@ -27,6 +28,7 @@ def check_intent(intent: Intent, source: Source) -> None:
         _check_pool(found, pool)
     check_backups(found)
     check_vips(found)
+    check_agents(found)
     check_addresses(found)
     check_modes(found)
     check_capacity(found)

@@ -13,6 +13,7 @@ from typing import Any
 
 from controller.model.pools import NO_GROUPS_BESIDE_FAILOVER, NOT_BESIDE_FAILOVER, PROBE_KEYS
 from controller.model.units import format_duration
+from controller.spec.agents import Lease
 from controller.spec.health import HealthCheck
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.moves import Moves
@@ -37,7 +38,7 @@ Plain = dict[str, Any]
 
 def document(intent: Intent) -> Plain:
     """The whole intent."""
-    return {
+    whole: Plain = {
         "sites": [site(each) for each in intent.sites],
         "switches": [switch(each) for each in intent.switches],
         "pools": [pool(each) for each in intent.pools],
@@ -45,11 +46,30 @@ def document(intent: Intent) -> Plain:
         "moves": moves(intent.moves),
         "allow_empty": intent.allow_empty,
     }
+    return whole | ({"lease": _lease(intent.lease)} if intent.by_agents else {})
+
+
+def _lease(of: Lease) -> Plain:
+    return _given(
+        {
+            "renew": format_duration(of.renew),
+            "authority": None if of.authority is None else format_duration(of.authority),
+            "drift": format_share(of.drift),
+            "margin": format_duration(of.margin),
+        }
+    )
 
 
 def site(of: Site) -> Plain:
     """One entry of ``sites``."""
-    return _given({"name": of.name, "subnets": [_subnet(s) for s in of.subnets], "bypass": _texts(of.bypass)})
+    return _given(
+        {
+            "name": of.name,
+            "subnets": [_subnet(each) for each in of.subnets],
+            "bypass": _texts(of.bypass),
+            "agents": [{"name": each.name, "peers": list(each.peers)} for each in of.agents],
+        }
+    )
 
 
 def _subnet(of: Subnet) -> Plain:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import TypeVar
 
 from controller.model import probe_values
@@ -231,6 +232,21 @@ def ovsdb(place: Place) -> str:
     scalar = place.scalar(right)
     match = _OVSDB.fullmatch(scalar.text)
     if match is None or (match[2] and not 1 <= int(match[2]) <= 65535):
+        raise Wrong(f"is {scalar}", right)
+    return scalar.text
+
+
+def endpoint(place: Place) -> str:
+    """``ADDRESS:PORT``, an IPv6 address in brackets."""
+    right = "write ADDRESS:PORT, such as 192.0.2.1:7654 or [2001:db8::1]:7654"
+    scalar = place.scalar(right)
+    host, _, port = scalar.text.rpartition(":")
+    plain = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        bracketed = ip_address(plain).version == 6
+    except ValueError:
+        raise Wrong(f"is {scalar}", right) from None
+    if bracketed != (plain != host) or _DECIMAL.fullmatch(port) is None or not 1 <= int(port) <= 65535:
         raise Wrong(f"is {scalar}", right)
     return scalar.text
 

@@ -2,7 +2,7 @@
 
 One function per kind of record, in the order of the file::
 
-    sites:    name, subnets: [{name, prefixes}], bypass
+    sites:    name, subnets: [{name, prefixes}], bypass, agents: [{name, peers}]
     switches: name, site, kind, id, roles, mac, ports, local, tunnel_port, gateway_mac, ovsdb, openflow: {...},
               fence: [{port, interface}], p4runtime, routes: [{to, via, mac}]
     pools:    name, max_backends, health: {...}, on_down, drain_timeout, drain_then, memory_timeout,
@@ -13,6 +13,7 @@ One function per kind of record, in the order of the file::
               listeners: [{protocol, port, pool, mode, affinity, backend_port, accept_loss,
                            guard: {rate, prefixes}}]
     moves:    preempt, hold, unsynced_wait
+    lease:    renew, authority, drift, margin
     allow_empty
 
 ``pools.py`` holds pools and health. Every default is the one of the dataclass in ``types.py``.
@@ -29,6 +30,7 @@ from controller.model.pools import MAX_TIMEOUT, NOWHERE, read_pool
 from controller.model.reader import Place, Record, each, things
 from controller.model.units import Wrong
 from controller.model.yaml_source import Mapping, Scalar
+from controller.spec.agents import Agent, Lease
 from controller.spec.kinds import KINDS
 from controller.spec.moves import Moves
 from controller.spec.types import (
@@ -53,6 +55,8 @@ from flows.tables import MOST_METERS
 
 MIN_AUTHORITY = 3.0
 """Shortest authority in seconds: flows time out in whole seconds, and one renewal may be lost."""
+MAX_LEASE = 60.0
+"""Longest of the times of a lease, seconds."""
 _NO_LISTENERS: tuple[Listener, ...] = ()
 _MAX_RATE = 2**32 - 1
 _NO_PREFIXES = "write a list of prefixes: [10.0.0.0/24]"
@@ -73,10 +77,11 @@ def read_intent(place: Place) -> Intent | None:
     vip = things(partial(read_vip, sites=names), "vip", "[{name: shop, ...}]")
     vips = top.get("vips", vip, ())
     moves = top.get("moves", read_moves, Intent.moves)
+    lease = top.get("lease", read_lease, Intent.lease)
     allow_empty = top.get("allow_empty", f.flag, Intent.allow_empty)
     if not top.close():
         return None
-    return Intent(sites, switches, pools, vips, moves, allow_empty)
+    return Intent(sites, switches, pools, vips, moves, lease, allow_empty)
 
 
 def read_moves(place: Place) -> Moves:
@@ -89,13 +94,33 @@ def read_moves(place: Place) -> Moves:
     return Moves(preempt, hold, unsynced_wait)
 
 
+def read_lease(place: Place) -> Lease:
+    """How long a site owns VIPs by one renewal."""
+    r = Record(place, "lease")
+    renew = r.get("renew", f.duration(0.02, MAX_LEASE), Lease.renew)
+    authority = r.get("authority", f.duration(0.04, MAX_LEASE), Lease.authority)
+    drift = r.get("drift", f.share, Lease.drift)
+    margin = r.get("margin", f.duration(0.005, MAX_LEASE), Lease.margin)
+    r.close()
+    return r.built(Lease(renew, authority, drift, margin))
+
+
 def read_site(place: Place) -> Site | None:
     """One entry of ``sites``."""
     r = Record(place, "site")
     name = r.name("site", f.name, "name: east")
     subnets = r.get("subnets", things(read_subnet, "subnet", "[{name: front, prefixes: [10.0.0.0/24]}]"), ())
     bypass = r.get("bypass", each(f.network, _NO_PREFIXES), ())
-    return r.built(Site(name, subnets, bypass)) if r.close() else None
+    agents = r.get("agents", things(read_agent, "agent", "[{name: east-a, peers: [192.0.2.1:7654]}]"), ())
+    return r.built(Site(name, subnets, bypass, agents)) if r.close() else None
+
+
+def read_agent(place: Place) -> Agent | None:
+    """One entry of a site's ``agents``."""
+    r = Record(place, "agent")
+    name = r.name("agent", f.name, "name: east-a")
+    peers = r.need("peers", each(f.endpoint, "write a list: [192.0.2.1:7654]"), "peers: [192.0.2.1:7654]")
+    return r.built(Agent(name, peers)) if r.close() else None
 
 
 def read_subnet(place: Place) -> Subnet | None:

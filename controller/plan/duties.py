@@ -57,7 +57,17 @@ class Duties:
     def _serve(self, world: PlanInput, switch: Switch) -> _Served:
         intent = world.intent
         spreads = {key: (state.spread, len(state.now)) for key, state in world.pools.items()}
-        basis = (intent.vips, world.ids, world.bound, world.owners, world.generations, switch, spreads)
+        agents = intent.by_agents
+        basis = (
+            intent.vips,
+            agents,
+            world.ids,
+            world.bound,
+            world.owners,
+            world.generations,
+            switch,
+            spreads,
+        )
         if len(self._basis) == len(basis) and all(
             old is new or old == new for old, new in zip(self._basis, basis, strict=True)
         ):

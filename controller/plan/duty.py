@@ -234,7 +234,8 @@ def responds_here(world: PlanInput, switch: Switch) -> bool:
 
 
 def _vip(world: PlanInput, switch: Switch, vip: Vip) -> VipSpec:
-    mine = world.owners.get(vip.name) == switch.site
+    # Where agents own VIPs, the flows that answer are theirs.
+    mine = world.owners.get(vip.name) == switch.site and not world.intent.by_agents
     number = world.ids.id(Space.VIP, vip.name)
     turn = world.generations.get(vip.name, 0)
     return VipSpec(number, vip.address, vip.mac, int(vip.authority) if mine else 0, turn)

@@ -5,7 +5,7 @@
                                          ▼
     store, peers, switches ─► lease, promise ─► Put, Speak, Silence, Announce, Ask, Reply, Note
                               guards            each what two sites must not lack
-    heartbeats ─► who is heard   leasetimes ─► how long, and what goes together   causes ─► why, in the timeline
+    heartbeats ─► who is heard   causes ─► why, in the timeline
 
 All of these are pure: they take ``now`` of one clock (CLOCK_BOOTTIME, which goes on while a machine is suspended) and
 what was observed, and return what to do. An activity reads and watches the key of each group, hands in what arrives

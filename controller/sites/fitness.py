@@ -102,14 +102,19 @@ def forgiven(
 ) -> tuple[tuple[Condition, ...], Mapping[Name, float]]:
     """The conditions, with those counted as met that have not been for less than ``GRACE``; since when each is not met.
 
-    A stream that breaks and comes back moves no VIP.
+    A stream that breaks and comes back moves no VIP. A site of which no controller is heard is not waited for: what its
+    lease has left is.
     """
     since = {each.name: lost.get(each.name, now) for each in conditions if not each.met}
     kept = tuple(
-        each._replace(met=True) if not each.met and now < since[each.name] + GRACE else each
+        each._replace(met=True) if not each.met and now < since[each.name] + _grace(each.name) else each
         for each in conditions
     )
     return kept, since
+
+
+def _grace(name: Name) -> float:
+    return 0.0 if name is Name.CONTROLLER else GRACE
 
 
 def _conditions(report: SiteReport, owner: bool) -> Iterator[Condition]:

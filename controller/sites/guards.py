@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from controller.sites.leasestate import NEVER, Asked, Attempt, Leaving, Me, Record, Reply, Seen, View
-from controller.sites.leasetimes import LeaseTimes
+from controller.spec.leasetimes import LeaseTimes
 
 
 def granted(view: View, record: Record, _now: float) -> Attempt | None:

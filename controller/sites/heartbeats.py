@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from controller.sites.leasestate import NEVER
-from controller.sites.leasetimes import LOST_AFTER, LeaseTimes
+from controller.spec.leasetimes import LOST_AFTER, LeaseTimes
 
 
 class Beat(NamedTuple):

@@ -24,7 +24,7 @@ import json
 from typing import NamedTuple
 
 from controller.sites.leasestate import NEVER
-from controller.sites.leasetimes import LeaseTimes
+from controller.spec.leasetimes import LeaseTimes
 
 KEY = "leader"
 """Name of the register."""

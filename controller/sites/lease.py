@@ -39,7 +39,7 @@ from controller.sites.leasestate import (
     Step,
     View,
 )
-from controller.sites.leasetimes import LeaseTimes
+from controller.spec.leasetimes import LeaseTimes
 
 
 class Want(StrEnum):

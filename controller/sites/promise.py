@@ -19,7 +19,7 @@ from collections.abc import Collection, Mapping
 from controller.sites import guards
 from controller.sites.causes import Cause, Note
 from controller.sites.leasestate import Action, Ask, Asked, Me, Reply, Step, View
-from controller.sites.leasetimes import LeaseTimes
+from controller.spec.leasetimes import LeaseTimes
 
 SLOW = 2.0
 """Renewals without an answer until the others are asked."""

@@ -14,11 +14,13 @@ from functools import cached_property
 from controller.spec.addresses import Address as Address
 from controller.spec.addresses import Network as Network
 from controller.spec.addresses import Subnet as Subnet
+from controller.spec.agents import USUAL_LEASE, Agent, Lease, times_of
 from controller.spec.guard import UNGUARDED
 from controller.spec.guard import Guard as Guard
 from controller.spec.guard import PrefixRate as PrefixRate
 from controller.spec.health import HealthCheck
 from controller.spec.kinds import KINDS, Kind
+from controller.spec.leasetimes import LeaseTimes
 from controller.spec.moves import USUAL, Moves
 from controller.spec.policy import TCP_ON_DOWN, UDP_ON_DOWN, Failover, OnDown, Then, Zones
 from controller.spec.spread import PoolSpread
@@ -74,6 +76,9 @@ class Site:
     bypass: tuple[Network, ...] = ()
     """Hosts that talk to servers directly, such as the controller's probes and administrators: answers to them are
     never rewritten."""
+    agents: tuple[Agent, ...] = ()
+    """Programs (`evenkeel agent`) that own VIPs for this site, one of them at a time. None at any site: the controller
+    that leads decides who owns VIPs, and has them answered at all sites."""
 
 
 @dataclass(frozen=True)
@@ -349,8 +354,21 @@ class Intent:
     """Virtual addresses and their listeners."""
     moves: Moves = USUAL
     """When VIPs move between sites by themselves."""
+    lease: Lease = USUAL_LEASE
+    """How long a site owns VIPs by one renewal, where sites have agents."""
     allow_empty: bool = False
     """Whether the file may take away all VIPs, listeners, pools or backends that were there before."""
+
+    @property
+    def by_agents(self) -> bool:
+        """Whether agents own VIPs, and answer for them."""
+        return any(site.agents for site in self.sites)
+
+    @property
+    def lease_times(self) -> LeaseTimes:
+        """What the agents go by."""
+        edges = (switch for switch in self.switches if Role.EDGE in switch.roles)
+        return times_of(self.lease, all(edge.fence for edge in edges))
 
     def pool(self, name: str) -> Pool:
         """The pool of that name (it exists: ``check`` saw to it)."""

@@ -22,6 +22,7 @@ from ipaddress import IPv6Address, IPv6Network
 from controller.spec.switch import VipSpec
 from controller.spec.types import Address, FenceEnd
 from flows.actions import (
+    CONTROLLER,
     IN_PORT,
     Action,
     Bits,
@@ -41,7 +42,7 @@ from flows.match import ETH_ARP, PROTO_ICMP6, Match
 from flows.spec import Here, family
 from flows.stages import entry
 from flows.stages.backend import hand_over
-from flows.tables import ANSWERS, PASSES, Kind, Placed, Priority, Stage
+from flows.tables import ANNOUNCES, ANSWERS, PASSES, Kind, Placed, Priority, Stage
 
 _SOLICIT, _ADVERTISE = 135, 136
 _OVERRIDE, _SOLICITED = 0x20000000, 0x40000000
@@ -51,6 +52,8 @@ _SOLICITED_NODE = IPv6Address("ff02::1:ff00:0")
 _TARGET_OPTION = 2
 _BEHIND = 20
 """Priority of answers behind a fence, in the table of ``advert``, which they go on to."""
+_ANNOUNCED = 200
+"""Priority of announcements there: before all answers."""
 _ONE_LINK = 255
 """Hop limit that proves that no router passed it on."""
 _TTL = 64
@@ -77,14 +80,27 @@ def groups(placed: Placed, fence: Sequence[FenceEnd]) -> dict[int, Group]:
     always live watches a group that has no port to watch.
     """
     first = placed.place.groups_from
-    passes, answers = first + PASSES, first + ANSWERS
+    passes, answers, announces = first + PASSES, first + ANSWERS, first + ANNOUNCES
     away = pack_all(hand_over(placed))
     to_answer = pack_all((Resubmit(placed.table(Stage.ADVERT)),))
     claimed = [Bucket(end.port, to_answer) for end in fence]
     return {
         passes: Group(passes, (Bucket(ANY, away, weight=1),), SELECT),
         answers: Group(answers, (*claimed, Bucket(ANY, away, watch_group=passes))),
+        announces: Group(announces, tuple(claimed)),
     }
+
+
+def announced(placed: Placed, ports: Sequence[int]) -> Flow:
+    """Announcements that an agent sends to ``to_announce`` go out here: behind the fence, as answers do."""
+    match = Match.of(in_port=CONTROLLER)
+    out = tuple(Output(port) for port in ports)
+    return flow(placed.table(Stage.ADVERT), _ANNOUNCED, match, out, cookie=placed.cookie(Kind.RESPOND))
+
+
+def to_announce(placed: Placed) -> bytes:
+    """Actions of a packet that is to go out only while a controller claims its authority."""
+    return pack_all((ToGroup(placed.place.groups_from + ANNOUNCES),))
 
 
 def flows(here: Here, vip: VipSpec, *, fenced: bool = False) -> list[Flow]:
@@ -95,6 +111,12 @@ def flows(here: Here, vip: VipSpec, *, fenced: bool = False) -> list[Flow]:
     cookie = here.placed.cookie(Kind.RESPOND, vip.id)
     asked = Asked(vip.address, vip.mac, cookie, vip.authority, fenced)
     return [*questions(here, asked), *_echo(here, vip, asked), *passing]
+
+
+def answers(here: Here, vip: VipSpec, *, fenced: bool = False) -> list[Flow]:
+    """Of these flows those that answer, and hold for as long as there is authority."""
+    passing = here.placed.cookie(Kind.STATIC)
+    return [each for each in flows(here, vip, fenced=fenced) if each.body.cookie != passing]
 
 
 def own(here: Here, address: Address) -> list[Flow]:

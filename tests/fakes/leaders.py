@@ -9,7 +9,7 @@ from random import Random
 
 from controller.sites import leading
 from controller.sites.leading import Leader, Look, Put, View
-from controller.sites.leasetimes import LeaseTimes
+from controller.spec.leasetimes import LeaseTimes
 
 
 class Register:

@@ -190,7 +190,7 @@ def connect_now(lab: Lab) -> None:
             name, "--bare", "--columns=target", "find", "controller", "is_connected=true"
         ).strip():
             lab.vsctl(name, "set-controller", BRIDGE, f"tcp:{CONTROL_ADDRESS}:1")
-            lab.vsctl(name, *ovs.controllers(lab.fabric))
+            lab.vsctl(name, *ovs.controllers(lab.fabric, lab.fabric.switches[name]))
 
 
 def _of_ovs(lab: Lab) -> list[str]:

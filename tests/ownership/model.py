@@ -27,7 +27,7 @@ from controller.sites.leasestate import (
     Step,
     View,
 )
-from controller.sites.leasetimes import LeaseTimes
+from controller.spec.leasetimes import LeaseTimes
 from tests.ownership.parts import Broken, Event, Node, Size, World
 
 Left = Mapping[str, int]

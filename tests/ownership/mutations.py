@@ -10,7 +10,7 @@ from unittest import mock
 
 from controller.sites import guards
 from controller.sites.leasestate import NEVER, Asked, Attempt, Leaving, Me, Record, Reply, Seen, View
-from controller.sites.leasetimes import LeaseTimes
+from controller.spec.leasetimes import LeaseTimes
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from controller.sites.leasestate import NEVER, Ask, Record, Reply, View
-from controller.sites.leasetimes import LeaseTimes
+from controller.spec.leasetimes import LeaseTimes
 
 
 class Broken(Exception):

@@ -27,8 +27,8 @@ from controller.sites.leasestate import (
     Step,
     View,
 )
-from controller.sites.leasetimes import LeaseTimes
 from controller.sites.promise import acts, heirs
+from controller.spec.leasetimes import LeaseTimes
 
 TIMES = LeaseTimes()
 HOLD = Wish(Want.HOLD)

@@ -9,10 +9,11 @@ from ipaddress import ip_address
 import pytest
 
 from controller.core import announce
-from controller.core.announce import Announcer, frame
+from controller.core.announce import Announcer
 from controller.core.cells import Cell
 from controller.core.fleet import Fleet
 from controller.core.targets import Targets
+from controller.frames.announce import announcement
 from controller.plan.duty import PlanInput, world_of
 from controller.plan.pins import PinBook
 from controller.plan.tables import Tables
@@ -24,6 +25,11 @@ from tests.fakes.core import PlainDriver, SetClock, Watching, journal, play, unt
 MAC = "02:45:56:00:01:01"
 SHOP = Vip("shop", ip_address("10.0.0.100"), MAC, ("east",), ())
 API = Vip("api", ip_address("10.0.0.101"), MAC, ("east",), ())
+
+
+def frame(vip: Vip) -> bytes:
+    """The announcement of a VIP."""
+    return announcement(vip.address, vip.mac)
 
 
 def test_an_ipv4_vip_is_announced_by_a_broadcast_arp_for_itself() -> None:

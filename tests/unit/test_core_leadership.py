@@ -14,7 +14,7 @@ from controller.core.journal import Journal
 from controller.core.leadership import ClaimRefused, Deposed, Leadership
 from controller.sites.base import ABSENT, Guard, StoreError
 from controller.sites.leading import KEY, Leader
-from controller.sites.leasetimes import LeaseTimes
+from controller.spec.leasetimes import LeaseTimes
 from tests.fakes.core import Said
 from tests.fakes.stores import MemoryStore
 

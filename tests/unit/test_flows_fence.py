@@ -13,7 +13,7 @@ from flows.entries import ANY, FAST_FAILOVER, SELECT, Bucket, Group, Target
 from flows.pipeline import Builder, target
 from flows.spec import Here
 from flows.stages import respond
-from flows.tables import ANSWERS, PASSES, Placed, Stage
+from flows.tables import ANNOUNCES, ANSWERS, FENCE_GROUPS, PASSES, Placed, Stage
 from tests.fakes.duties import VIPS, lb_duty, switch
 
 HERE = Here.of(switch())
@@ -74,7 +74,7 @@ def test_a_switch_that_also_balances_has_its_other_group_beside_those() -> None:
     both = (Role.EDGE, Role.LB)
     plain, fenced = target(edge(roles=both)), target(edge(*FENCE, roles=both))
     assert plain.groups.items() < fenced.groups.items()
-    assert len(fenced.groups) == len(plain.groups) + 2
+    assert len(fenced.groups) == len(plain.groups) + FENCE_GROUPS
 
 
 def test_a_fence_that_comes_or_goes_is_followed_and_what_does_not_answer_has_no_groups() -> None:
@@ -110,4 +110,4 @@ def test_other_flows_of_the_switch_are_the_same_with_a_fence_and_without() -> No
 
 def test_placed_elsewhere_the_groups_are_there_too() -> None:
     place = replace(PLACED.place, groups_from=500)
-    assert set(respond.groups(Placed(place), FENCE)) == {500 + ANSWERS, 500 + PASSES}
+    assert set(respond.groups(Placed(place), FENCE)) == {500 + ANNOUNCES, 500 + ANSWERS, 500 + PASSES}

@@ -50,6 +50,11 @@ FLOORS = (
     Floor("frames", ("controller.frames",), ("spec",)),
     Floor("model", ("controller.model",), ("spec", "clock", "flows", "p4src")),
     Floor("health", ("controller.health",), ("spec", "clock", "model")),
+    Floor(
+        "observations",
+        ("controller.metrics.observations", "controller.metrics.histogram"),
+        ("spec", "health"),
+    ),
     Floor("plan", ("controller.plan",), ("spec", "hashes", "model", "health")),
     Floor("plan of OpenFlow", ("controller.plan.flowplan", "controller.plan.zones"), (*PLAN, "flows")),
     Floor("plan of P4", ("controller.plan.p4plan", "controller.plan.p4needs"), (*PLAN, "p4src")),
@@ -69,7 +74,8 @@ FLOORS = (
         tuple(
             f"controller.core.{name}"
             for name in (
-                "cells", "directory", "events", "eventtypes", "fitting", "intents", "journal", "liveness",
+                "agentevents", "agentview", "cells", "directory", "events", "eventtypes", "fitting", "intents",
+                "journal", "liveness",
                 "ownership", "pinning", "placing", "pools", "presence", "probing", "questions", "recorder",
                 "requests", "resources", "roll", "state", "switchevents", "targets", "terms", "twins",
             )
@@ -117,14 +123,19 @@ FLOORS = (
         "app",
         ("controller.app",),
         (
-            *(*RULES, "fleet", "reports of OpenFlow", "reports of P4", "core", "OpenFlow", "OVSDB", "P4Runtime"),
-            "api",
+            *RULES, "fleet", "reports of OpenFlow", "reports of P4", "core", "OpenFlow", "OVSDB", "P4Runtime",
+            "observations", "api",
         ),
     ),
+    Floor("agent", ("controller.agent",), (*RULES, "flows", "OpenFlow")),
+    Floor("metrics", ("controller.metrics",), (*RULES, "fleet", "core", "app", "observations")),
     Floor(
         "cli",
         ("controller.cli", "controller.__main__"),
-        (*RULES, "places", "decision", "OpenFlow", "P4Runtime", "core", "api", "app"),
+        (
+            *RULES, "places", "decision", "OpenFlow", "P4Runtime", "core", "api", "app", "agent", "metrics",
+            "observations",
+        ),
     ),
     Floor("embedded switch", ("topo.p4switch",), ()),
     Floor(

@@ -18,6 +18,7 @@ from controller.model.load import load_intent, load_text
 from controller.model.plain import DocumentErrors, load_plain
 from controller.model.sharing import sharing
 from controller.model.units import parse_octets, parse_share
+from controller.spec.agents import Agent, Lease
 from controller.spec.health import HealthCheck, ProbeKind
 from controller.spec.moves import Moves
 from controller.spec.policy import Failback, Failover, OnDown, Then, Zones
@@ -141,6 +142,17 @@ def test_reading_the_document_of_an_intent_gives_the_intent(
 @pytest.mark.parametrize("name", ["single", "pair", "fabric", "soak", "two-site"])
 def test_the_intents_of_labs_have_a_document(name: str, kind: Any) -> None:
     intent = core.loaded(name, kind)
+    assert load_plain(document(intent)) == intent
+
+
+def test_agents_and_their_lease_are_in_the_document() -> None:
+    intent = core.loaded("two-site")
+    number = iter(range(1, 9))
+    sites = tuple(
+        replace(site, agents=(Agent(f"{site.name}-a", (f"192.0.2.{next(number)}:7654",)),))
+        for site in intent.sites
+    )
+    intent = replace(intent, sites=sites, lease=Lease(authority=2.75, drift=0.002))
     assert load_plain(document(intent)) == intent
 
 

@@ -23,7 +23,7 @@ from topo.wire.judge import Duplicate, Findings, Heard
 
 FABRIC = plan(model.load("two-site-small"))
 STAGE: Stage = stage_of(FABRIC, intent.intent(FABRIC))
-SCALE: Scale = events.SCALES[0]
+SCALE: Scale = next(one for one in events.SCALES if not one.agents)
 NAT, FULLNAT = "api/tcp/7000", "ads/tcp/7000"
 START, BEGIN, HEALTHY = 1000.0, 1010.0, 1025.0
 
@@ -32,6 +32,7 @@ def cast(site: str = "west") -> Cast:
     return Cast(
         site,
         {Where.NEAR: "east", Where.FAR: "west"},
+        "ctl",
         "ctl",
         "witness",
         ("shop", "west"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from controller.sites import leading
 from controller.sites.leading import KEY, TIMES, Leader, Look, Put, View
-from controller.sites.leasetimes import LeaseTimes, check
+from controller.spec.leasetimes import LeaseTimes, check
 from tests.examples import examples
 from tests.fakes.leaders import World
 

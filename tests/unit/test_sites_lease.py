@@ -12,7 +12,7 @@ from controller.sites import lease, promise
 from controller.sites.heartbeats import Beat, Heartbeats
 from controller.sites.lease import FOLLOW, Want, Wish
 from controller.sites.leasestate import Announce, Me, Put, Record, Silence, Speak, Step, View
-from controller.sites.leasetimes import LeaseTimes, check
+from controller.spec.leasetimes import LeaseTimes, check
 
 TIMES = LeaseTimes()
 ME, OTHER = Me("east", "e1", "e1.1"), Me("west", "w1", "w1.1")

@@ -12,7 +12,6 @@ from controller.sites.fitness import Fitness, Name, SiteReport, followed, judge
 from controller.sites.groups import MacGroup
 from controller.sites.lease import Want, Wish
 from controller.sites.leasestate import Me, Record, View
-from controller.sites.leasetimes import LeaseTimes
 from controller.sites.placement import (
     CALL_OFF,
     RETRY,
@@ -26,6 +25,7 @@ from controller.sites.placement import (
     patient,
     wish,
 )
+from controller.spec.leasetimes import LeaseTimes
 from controller.spec.moves import Moves
 
 GROUP = MacGroup("02:45:56:00:01:01", ("shop",), ("east", "west"))

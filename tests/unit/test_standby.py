@@ -16,7 +16,7 @@ from controller.core.leadership import Leadership
 from controller.model.reload import IntentFile
 from controller.sites.base import ABSENT, Guard
 from controller.sites.leading import KEY, Leader
-from controller.sites.leasetimes import LeaseTimes
+from controller.spec.leasetimes import LeaseTimes
 from tests.fakes.core import Said
 from tests.fakes.stores import MemoryStore
 

@@ -64,6 +64,13 @@ def run_demo(
             metavar="FILE", help="demo, or one of two sites, such as two-site-small: the demo of two sites."
         ),
     ] = "demo",
+    agents: Annotated[
+        bool,
+        typer.Option(
+            "--agents/--no-agents",
+            help="Of two sites of Open vSwitch: agents own VIPs, or the controller that leads does.",
+        ),
+    ] = True,
 ) -> None:
     """Break a fabric under load and count what was lost; exit code 0 only if every promise held."""
     from topo.cli.demo import demo as work
@@ -71,7 +78,7 @@ def run_demo(
 
     if topology != "demo":
         simple = sabotage or simulate or connections is not None
-        raise typer.Exit(sitedemo(topology, out, seed, keep, switch, short, only_of_one_site=simple))
+        raise typer.Exit(sitedemo(topology, out, seed, keep, switch, short, simple, agents))
     raise typer.Exit(work(out, sabotage, seed, connections, keep, switch, short, simulate))
 
 

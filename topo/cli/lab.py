@@ -60,6 +60,12 @@ def up(
     store: Annotated[
         bool, typer.Option("--store", help="Start the members of the store (etcd) that FILE names.")
     ] = False,
+    agents: Annotated[
+        bool,
+        typer.Option(
+            "--agents", help="Each place of a controller is one of an agent too; edges have fences."
+        ),
+    ] = False,
 ) -> None:
     """Build a lab; returns when every link is alive."""
     from topo.lab import Lab
@@ -71,7 +77,7 @@ def up(
         raise typer.Exit(codes.Lab.FAILED)
     with _told():
         begun = time.monotonic()
-        lab = Lab.up(file, name=name, tso=tso, switch=kind, store=store)
+        lab = Lab.up(file, name=name, tso=tso, switch=kind, store=store, agents=agents)
         hosts = len(lab.fabric.hosts)
         typer.echo(
             f"lab {lab.name} is up after {time.monotonic() - begun:.1f} s: "

@@ -37,6 +37,7 @@ class Whom(StrEnum):
     LINK = "the first stretch link"
     LINKS = "all stretch links"
     LEADER = "the leading controller"
+    AGENT = "the agent that acts for the site"
     MEMBER = "the leading member of the store"
     SERVERS = "the site's servers"
     LBS = "the site's lb switches"
@@ -108,12 +109,18 @@ class Scale:
     """From the death of a site to the first answer of the other one for its VIPs: the control streams' end, a second
     of grace, the authority that was given last, and the wait after it (docs/two-sites.md)."""
 
+    agents: bool = False
+    """Agents own the VIPs, not the controller that leads."""
+
 
 SCALES = (
+    Scale("ovs", 40, 20.0, 600.0, 500.0, 1000.0, agents=True),
     Scale("ovs", 40, 20.0, 600.0, 500.0, 9500.0),
     Scale("bmv2", 40, 10.0, 1500.0, 1500.0, 8000.0),
     Scale("embedded", 30, 8.0, 2000.0, 2500.0, 8000.0),
 )
+LBS_AWAY_MS = 2500.0
+"""From the death of a site's lb switches until their streams have ended, and a second of grace is over."""
 TAKEOVER_MS = 4500.0
 """From the end of a leading controller until another one has given all edges authority, less what these have left."""
 DISCOVERY_MS = 9000.0
@@ -219,9 +226,28 @@ NEAR_DIES = Event(
     lbs_die=True,
     servers_die=True,
 )
+AGENT_STOPPED = Event(
+    "agent_stopped",
+    "the agent that acts for a site is stopped (SIGSTOP), and resumed",
+    (Act(Verb.STOP, Whom.AGENT),),
+    (Act(Verb.RESUME, Whom.AGENT),),
+    3.0,
+)
+AGENT_KILLED = Event(
+    "agent_killed",
+    "the agent that acts for a site is killed, and started again",
+    (Act(Verb.KILL, Whom.AGENT),),
+    (Act(Verb.START, Whom.AGENT),),
+    3.0,
+)
 FULL = (MOVE, DRAIN, LINK, LINKS, STOPPED, KILLED, MEMBER, LBS, SERVERS, FAR_DIES, NEAR_DIES)
 SHORT = (MOVE, LINK, KILLED, NEAR_DIES)
 """What shows in a minute and a half."""
+
+
+def full(scale: Scale) -> tuple[Event, ...]:
+    """All events that there are where agents own VIPs, or do not."""
+    return (*FULL[:-2], AGENT_STOPPED, AGENT_KILLED, *FULL[-2:]) if scale.agents else FULL
 
 
 def bounds(event: Event, scale: Scale, verdict_seconds: float) -> Bounds:
@@ -235,12 +261,15 @@ def bounds(event: Event, scale: Scale, verdict_seconds: float) -> Bounds:
         return Bounds(None, 1000.0 * event.lasts + verdict, None)
     if event == SERVERS:
         return Bounds(None, verdict, ASKED)
+    if event in (STOPPED, KILLED, AGENT_STOPPED, AGENT_KILLED) and scale.agents:
+        return Bounds(0.0, 0.0, ASKED)
     if event in (STOPPED, KILLED):
         return Bounds(0.0, 0.0, TAKEOVER_MS)
     if event == LBS:
-        return Bounds(0.0, 0.0, scale.gone_ms)
-    if event == FAR_DIES:
-        return Bounds(None, max(verdict, scale.gone_ms), scale.gone_ms)
+        return Bounds(0.0, 0.0, (LBS_AWAY_MS if scale.agents else 0.0) + scale.gone_ms)
+    if event == FAR_DIES or (event == NEAR_DIES and scale.agents):
+        late = TAKEOVER_MS if event == NEAR_DIES else 0.0
+        return Bounds(None, max(verdict + late, scale.gone_ms), scale.gone_ms + ASKED)
     if event == NEAR_DIES:
         late = TAKEOVER_MS + DISCOVERY_MS
         return Bounds(None, late + scale.gone_ms, late + scale.gone_ms)
@@ -256,6 +285,8 @@ class Cast:
     sites: Mapping[Where, str]
     leader: str
     """Node of the leading controller."""
+    agent: str
+    """Node of the agent that acts for the event's site; empty: there is none."""
     member: str
     """Node of the leading member of the store."""
     group: tuple[str, str]
@@ -273,6 +304,7 @@ class Cast:
             Whom.LINK: self.links[:1],
             Whom.LINKS: self.links,
             Whom.LEADER: (self.leader,),
+            Whom.AGENT: (self.agent,),
             Whom.MEMBER: (self.member,),
             Whom.SERVERS: self.servers,
             Whom.LBS: self.lbs,

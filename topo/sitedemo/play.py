@@ -19,6 +19,7 @@ from topo.demo.records import Served, read_served, whole_lines
 from topo.lab import Lab
 from topo.sitedemo import health
 from topo.sitedemo.actors import Controllers
+from topo.sitedemo.agents import Agents
 from topo.sitedemo.events import Act, Cast, Event, Happened, Scale, Verb, Where, Whom
 from topo.sitedemo.measure import wrong
 from topo.sitedemo.outcome import Observed
@@ -54,6 +55,7 @@ class Play:
         for node in (*self._stage.clients, *self._stage.servers):
             repeat_soon(lab, node)
         self.controllers = Controllers(lab, self._work, nodes)
+        self.agents = Agents(lab, self._work, nodes)
         self._clients: list[Client] = []
         self._said: list[dict[str, Any]] = []
         self._happened: list[Happened] = []
@@ -63,6 +65,7 @@ class Play:
 
         Raises ``DemoError``.
         """
+        self.agents.start(self.agents.all)
         first, *others = self.controllers.all
         for nodes in ([first], others):
             self.controllers.start(nodes)
@@ -116,6 +119,7 @@ class Play:
         for client in self._clients:
             client.kill()
         self.controllers.kill_all()
+        self.agents.kill(self.agents.all)
         shutil.copytree(self._work, keep, dirs_exist_ok=True, ignore=shutil.ignore_patterns("state"))
         self._lab.keep_logs(keep)
 
@@ -153,6 +157,7 @@ class Play:
             site,
             sites,
             leader.node,
+            self.agents.acting(site) or "",
             member,
             (vip, next(each for each in owners if each != owner)),
             self._stage.links,
@@ -162,6 +167,7 @@ class Play:
 
     def _act(self, act: Act, cast: Cast) -> None:
         names = cast.names(act.whom)
+        actors = self.agents if act.whom is Whom.AGENT else self.controllers
         deeds: dict[Verb, Callable[[], None]] = {
             Verb.MOVE: lambda: self._ask(command="move", vip=names[0], site=names[1]),
             Verb.HOME: lambda: self._ask(command="move", vip=names[0]),
@@ -169,10 +175,10 @@ class Play:
             Verb.UNDRAIN: lambda: self._ask(command="site", site=names[0], action="undrain"),
             Verb.FAIL: lambda: self._fail(act.whom, names),
             Verb.HEAL: lambda: self._heal(act.whom, names),
-            Verb.STOP: lambda: self.controllers.signal(names, signal.SIGSTOP),
-            Verb.RESUME: lambda: self.controllers.signal(names, signal.SIGCONT),
-            Verb.KILL: lambda: self.controllers.kill(names),
-            Verb.START: lambda: self.controllers.start(names),
+            Verb.STOP: lambda: actors.signal(names, signal.SIGSTOP),
+            Verb.RESUME: lambda: actors.signal(names, signal.SIGCONT),
+            Verb.KILL: lambda: actors.kill(names),
+            Verb.START: lambda: actors.start(names),
         }
         deeds[act.verb]()
 
@@ -187,12 +193,14 @@ class Play:
             self._lab.fail(name)
             if whom is Whom.SITE:
                 self.controllers.kill(self.controllers.of_site(name))
+                self.agents.kill(self.controllers.of_site(name))
 
     def _heal(self, whom: Whom, names: Sequence[str]) -> None:
         for name in names:
             self._lab.heal(name)
             if whom is Whom.SITE:
                 self.controllers.start(self.controllers.of_site(name))
+                self.agents.start(self.controllers.of_site(name))
 
     # -- looking
 
@@ -203,6 +211,8 @@ class Play:
         self.controllers.look()
         for node, one in self.controllers.all.items():
             self._said += [{"controller": node, **event} for event in one.events()]
+        for node, agent in self.agents.all.items():
+            self._said += [{"controller": f"agent {node}", **event} for event in agent.events()]
 
     def _watch(self, until: float) -> None:
         while time.monotonic() < until:
@@ -228,6 +238,8 @@ class Play:
         unsound, leader = self.controllers.unsound(), self.controllers.leader()
         if unsound:
             yield f"controllers that neither lead nor stand by: {unsound}"
+        if agents := self.agents.unsound():
+            yield f"agents that are not ready: {agents}"
         if leader is None:
             yield "no controller leads"
         else:

@@ -62,6 +62,7 @@ def play(options: Options, console: Console) -> Outcome:
             switch=options.scale.switch,
             temporary=not options.keep,
             store=True,
+            agents=options.scale.agents,
         )
         if not options.keep:
             stack.callback(lab.down)

@@ -31,6 +31,7 @@ from controller.southbound.openflow.events import (
     Refused,
     Stranger,
 )
+from controller.southbound.openflow.guests import GuestHub
 from controller.southbound.openflow.session import Session
 from flows import messages
 from flows.messages import COOKIE_SHIFT
@@ -196,7 +197,7 @@ class OpenFlowApp(OSKenApp):  # type: ignore[misc]
     """The os-ken application: tells the hub that is bound about switches."""
 
     OFP_VERSIONS: ClassVar[list[int]] = [ofproto_v1_3.OFP_VERSION]
-    hub: ClassVar[Hub | StandbyHub | None] = None
+    hub: ClassVar[Hub | StandbyHub | GuestHub | None] = None
 
     @set_ev_cls(ofp_event.EventOFPStateChange, [MAIN_DISPATCHER, DEAD_DISPATCHER])  # type: ignore[untyped-decorator]
     def state_changed(self, event: Any) -> None:

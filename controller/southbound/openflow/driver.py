@@ -45,13 +45,21 @@ class OpenFlowPacket(Packet):
 class OpenFlowDriver(Driver[Target, Changes], HoldsPins[Target], Leases[Target], Ports, Counts):
     """Flows, groups and meters, our own among those of others."""
 
-    def __init__(self, switch: Switch, session: Session, pool_slots: Callable[[], dict[int, int]]) -> None:
-        """``pool_slots``: number of slots by pool number."""
+    def __init__(
+        self,
+        switch: Switch,
+        session: Session,
+        pool_slots: Callable[[], dict[int, int]],
+        of_agents: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """``pool_slots``: number of slots by pool number. ``of_agents``: whether the flows that answer for VIPs are
+        the agents'."""
         super().__init__(switch)
         self.packets = {}
         self.drops = {}
         self._session = session
         self._pool_slots = pool_slots
+        self._of_agents = of_agents
         self._plan = FlowPlan()
         self._foreign: frozenset[FlowKey] = frozenset()
         self._meter_drops: dict[int, int] = {}
@@ -75,7 +83,8 @@ class OpenFlowDriver(Driver[Target, Changes], HoldsPins[Target], Leases[Target],
         if Role.LB in self.switch.roles:
             self._meter_drops = await self._session.meter_drops()
             self.unreported = self._meter_drops.get(self.placed.meter(Meters.REPORTS), 0)
-        found = await self._session.read(self.placed, self._pool_slots(), self._plan.made)
+        made, agents = self._plan.made, self._of_agents()
+        found = await self._session.read(self.placed, self._pool_slots(), made, agents)
         self._foreign = found.foreign
         self.packets = found.packets
         return found.target

@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import socket
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -102,6 +102,8 @@ class Session:
         self._waiting: dict[int, _Request] = {}
         self._phase: tuple[int, list[bytes | Bytes], list[str]] | None = None
         self._writing = asyncio.Lock()
+        self._apart: dict[int, tuple[bytes, list[str]]] = {}
+        """Messages that are not of a phase, and where what is refused of them is noted."""
 
     def __str__(self) -> str:
         return f"{self.id:#x}"
@@ -111,12 +113,19 @@ class Session:
         request = self._stamp(messages.role_request(term), self._next())
         self._sender.submit(self._push, [request])
 
-    async def read(self, placed: Placed, pool_slots: dict[int, int], made: Target | None = None) -> Readback:
-        """Everything in our tables, all groups and meters; what is as in ``made`` is shared with it.
+    async def read(
+        self,
+        placed: Placed,
+        pool_slots: dict[int, int],
+        made: Target | None = None,
+        of_agents: bool = False,
+    ) -> Readback:
+        """Everything in our tables, all groups and meters; what is as in ``made`` is shared with it. ``of_agents``:
+        but for the flows that answer for VIPs.
 
         Raises SwitchError when the stream ends or a deadline passes.
         """
-        reader, long = Reader(placed, pool_slots), False
+        reader, long = Reader(placed, pool_slots, of_agents), False
         for table in placed.tables:
             parts = await self._parts(messages.flow_stats_request(table))
             if sum(map(len, parts)) <= _SHORT:
@@ -156,6 +165,22 @@ class Session:
                 refused += await self._write_phase(phase, pace)
         if refused:
             raise WriteRefused(name, refused)
+
+    async def put(self, sent: Sequence[bytes]) -> list[str]:
+        """Carry messages out beside whatever else is written, a barrier behind them; what the switch refused, in words.
+
+        Raises SwitchGone or SwitchTimeout.
+        """
+        first, refused = self._reserve(len(sent) + 1), list[str]()
+        numbers = [self._own(first + n) for n in range(len(sent) + 1)]
+        self._apart |= {n: (each, refused) for n, each in zip(numbers, sent, strict=False)}
+        try:
+            piece = b"".join(self._stamp(each, n) for n, each in zip(numbers, sent, strict=False))
+            await self._parts(messages.barrier(), [piece], numbers[-1])
+        finally:
+            for n in numbers:
+                self._apart.pop(n, None)
+        return refused
 
     async def send_packet(self, frame: bytes, actions: bytes, in_port: int) -> None:
         """Let the switch send a packet of ours."""
@@ -261,11 +286,15 @@ class Session:
         if request is not None and not request.future.done():
             request.future.set_exception(SwitchError(f"switch {self}: {error_name(kind, code)}"))
             return
+        if xid in self._apart:
+            original, refused = self._apart[xid]
+            refused.append(f"{error_name(kind, code)} for {describe_message(original)}")
+            return
         if self._phase is not None:
             first, sent, errors = self._phase
-            original = _message_at(sent, (xid - self._own(first)) % _XIDS)
-            if original is not None:
-                errors.append(f"{error_name(kind, code)} for {describe_message(original)}")
+            found = _message_at(sent, (xid - self._own(first)) % _XIDS)
+            if found is not None:
+                errors.append(f"{error_name(kind, code)} for {describe_message(found)}")
                 return
         self._on_refused(f"{error_name(kind, code)} for {describe_message(message[12:])}")
 

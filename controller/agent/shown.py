@@ -1,0 +1,103 @@
+"""What an agent shows of itself: the contents of its ``status.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from controller.agent.edges import Edges
+from controller.agent.owning import Owning
+from controller.sites import lease
+from controller.sites.heartbeats import Heartbeats
+from controller.sites.placement import SiteState
+
+
+def shown(
+    name: str,
+    site: str,
+    leader: str,
+    problem: str,
+    owning: Owning,
+    states: Mapping[str, SiteState],
+    beats: Heartbeats,
+    edges: Edges,
+    now: float,
+    at: float,
+) -> dict[str, object]:
+    """``at``: Unix time. ``now``: seconds of the clock."""
+    return {
+        "at": at,
+        "agent": {
+            "name": name,
+            "site": site or None,
+            "acts": leader == name,
+            "leader": leader or None,
+            "store": problem,
+        },
+        "groups": _groups(owning, now),
+        "sites": {
+            each: {
+                "fit": state.fitness.fit,
+                "why": state.fitness.why,
+                "for": round(state.fitness.for_seconds(now), 1),
+                "unsynced": state.unsynced,
+            }
+            for each, state in states.items()
+        },
+        "agents": _agents(owning, beats, now),
+        "edges": _edges(edges),
+    }
+
+
+def _groups(owning: Owning, now: float) -> dict[str, object]:
+    out: dict[str, object] = {}
+    for group, view, decision in owning.shown(now):
+        record = view.record
+        out[group.mac] = {
+            "vips": list(group.vips),
+            "owner": None if record is None or record.released else record.site or None,
+            "holder": None if record is None else record.holder,
+            "epoch": None if record is None else record.epoch,
+            "ours": not group.moves or lease.holding(view, now),
+            "left": round(max(view.until - now, 0.0), 3) if view.until > float("-inf") else 0.0,
+            "belongs": None if decision is None else decision.site or None,
+            "why": "" if decision is None else decision.text,
+            "cause": None if decision is None else decision.cause.value,
+        }
+    return out
+
+
+def _agents(owning: Owning, beats: Heartbeats, now: float) -> dict[str, object]:
+    silent = {(path.controller, path.name) for path in beats.silent(owning.times, now)}
+    out: dict[str, object] = {}
+    for name, beat in sorted(beats.beats.items()):
+        paths = sorted(path.name for path in beats.arrivals if path.controller == name)
+        out[name] = {
+            "site": beat.site,
+            "paths": {
+                each: None if (name, each) in silent else round(now - _arrived(beats, name, each), 3)
+                for each in paths
+            },
+        }
+    return out
+
+
+def _arrived(beats: Heartbeats, name: str, path: str) -> float:
+    return next(at for each, at in beats.arrivals.items() if (each.controller, each.name) == (name, path))
+
+
+def _edges(edges: Edges) -> dict[str, object]:
+    claims = edges.claims()
+    return {
+        edge.switch.name: {
+            "connected": edge.session is not None,
+            "answers": len(edge.standing) if edges.answers(edge) and edge.session is not None else 0,
+            "problem": edge.problem,
+            "fence": {
+                end.interface: {"up": claims[end.interface].up, "claim": claims[end.interface].claim}
+                for end in edge.switch.fence
+                if end.interface in claims
+            }
+            or None,
+        }
+        for edge in edges
+    }

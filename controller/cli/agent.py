@@ -1,0 +1,139 @@
+"""``evenkeel agent``: an agent of a site as a program."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.agent.agent import Agent
+from controller.agent.peering import PeerTls
+from controller.cli import codes
+from controller.cli.stores import Chosen, Where
+from controller.clock import SystemClock
+from controller.core.commands import agent_commands
+from controller.core.control import ControlSocket, socket_beside
+from controller.core.journal import Journal, QueuedSink
+from controller.core.recorder import recorded
+from controller.sites.base import StoreError
+
+PRIORITY = 1
+"""Of its thread among those that come before all others on the machine: the speaker's is greater."""
+
+
+@dataclass(frozen=True)
+class PeerFiles:
+    """What the options say of connections between agents."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    insecure: bool = False
+
+    def read(self) -> PeerTls | None:
+        """What is in the files; None: connections are open to all who reach us. Raises ValueError."""
+        given = (self.ca, self.cert, self.key)
+        if self.insecure:
+            if any(given):
+                raise ValueError("--insecure-peers excludes --peer-ca, --peer-cert and --peer-key")
+            return None
+        if None in given:
+            raise ValueError(
+                "agents tell each other apart by certificates: give --peer-ca, --peer-cert and --peer-key "
+                "(evenkeel pki makes them), or --insecure-peers on a network that is theirs alone"
+            )
+        ca, cert, key = (_read(each) for each in given if each is not None)
+        return PeerTls(ca, cert, key)
+
+
+def agent(where: Where, listen: str, files: PeerFiles) -> int:
+    """Run until SIGTERM or SIGINT. Returns an exit code."""
+    clock = SystemClock()
+    sink = QueuedSink(sys.stdout, wall=clock.wall)
+    try:
+        if where.url is None:
+            raise ValueError("agents share a store in etcd: give --store etcd://HOST:PORT,.../PREFIX")
+        host, port = _address(listen)
+        tls = files.read()
+        chosen = Chosen(where)
+    except (StoreError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return codes.Run.CANNOT_START
+    code = codes.Run.STOPPED
+    try:
+        asyncio.run(_run(chosen, where.state.resolve(), (host, port), tls, clock, Journal(sink, clock.wall)))
+    except* OSError as errors:
+        print(*(f"--listen {listen}: {each}" for each in errors.exceptions), sep="\n", file=sys.stderr)
+        code = codes.Run.CANNOT_START
+    except* Exception as errors:
+        traceback.print_exception(errors)
+        code = codes.Run.DEFECT
+    finally:
+        chosen.close()
+        sink.close()
+    sys.stderr.flush()
+    os._exit(code)  # os-ken's threads have no way to be stopped
+
+
+async def _run(
+    chosen: Chosen,
+    state: Path,
+    listen: tuple[str, int],
+    tls: PeerTls | None,
+    clock: SystemClock,
+    journal: Journal,
+) -> None:
+    from controller.southbound.openflow import connection
+    from controller.southbound.openflow.guests import GuestHub
+
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    assert chosen.name is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        async with chosen.opened() as store, recorded(store.log, chosen.shown, clock, journal):
+            made = Agent(store, chosen.name, clock, journal, tls, str(state))
+
+            def refused(switch: int, what: str) -> None:
+                journal.event("answers_refused", switch=f"{switch:#x}", count=1, first=what)
+
+            connection.OpenFlowApp.hub = GuestHub(loop, made.edges.up, made.edges.down, refused)
+            connection.serve(*listen)
+            journal.event("agent_started", agent=chosen.name, listen=f"{listen[0]}:{listen[1]}")
+            _come_first()
+            control = ControlSocket(socket_beside(state), agent_commands(made.force), journal)
+            try:
+                await made.run(state.with_name("status.json"), control.run)
+            finally:
+                journal.event("stopped")
+    except asyncio.CancelledError:
+        pass
+
+
+def _come_first() -> None:
+    """An agent that waits for a processor renews nothing, and its site falls silent."""
+    gc.collect()
+    gc.freeze()
+    with suppress(OSError):  # without the right to: on a busy machine it may be late
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError(f"--listen {text}: write ADDRESS:PORT, such as 127.0.0.1:6654")
+    return host.strip("[]"), int(port)
