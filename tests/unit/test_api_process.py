@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from controller.api.v1 import service_pb2 as api
+from controller.cli import codes
+from controller.cli.run import ApiOptions, run
+from controller.cli.stores import Where
 from controller.client import ApiError, Client
 from controller.model.load import load_text
 from tests.fakes.api import message
@@ -125,10 +128,13 @@ def test_an_address_is_served_too(running: Running) -> None:
             client.apply(document)
 
 
-def test_an_address_that_others_reach_is_refused_without_certificates(tmp_path: Path) -> None:
-    with Running(tmp_path / "a", None, options=["--api", "0.0.0.0:0"]) as process:
-        assert process.ended() == 2
-        assert "give --api-cert, --api-key and --api-ca" in process.errors[0]
+def test_an_address_that_others_reach_is_refused_without_certificates(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ApiOptions("0.0.0.0:7450")
+    assert run(None, Where(tmp_path / "state.db"), "127.0.0.1:0", api=options) == codes.Run.CANNOT_START
+    assert "give --api-cert, --api-key and --api-ca" in capsys.readouterr().err
+    assert not (tmp_path / "state.db").exists()
 
 
 def test_the_file_of_a_running_controller_owns_its_intent(tmp_path: Path) -> None:
