@@ -95,6 +95,17 @@ class Drill(IntEnum):
     """By a signal; the order was withdrawn."""
 
 
+class Pki(IntEnum):
+    """``evenkeel pki``"""
+
+    DONE = 0
+    """The files were written; of ``show``: everything is as it should be."""
+    ATTENTION = 1
+    """Of ``show``: a certificate has ended or ends within 30 days, or a file is not as it should be."""
+    REFUSED = 2
+    """Refused; the reason was printed, and nothing has changed."""
+
+
 class Registered(IntEnum):
     """A command that is not installed
 
@@ -105,5 +116,5 @@ class Registered(IntEnum):
     """Its part is not installed; the missing module was printed."""
 
 
-COMMANDS: tuple[type[IntEnum], ...] = (Check, Decide, Run, Status, Asked, Timeline, Drill, Registered)
+COMMANDS: tuple[type[IntEnum], ...] = (Check, Decide, Run, Status, Asked, Timeline, Drill, Pki, Registered)
 """In the order of the reference."""

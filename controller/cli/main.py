@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from controller.cli.registered import Commands
+from controller.cli.security import pki
 
 COLLECT = (100_000, 50, 100)
 """When Python looks for cycles: seldom. Intents and plans are a million objects without any, and with its usual
@@ -321,6 +322,9 @@ def claim(
     if not yes and not typer.confirm(sure):
         raise typer.Abort
     raise typer.Exit(order(state))
+
+
+app.add_typer(pki, name="pki", help="Make certificates for controllers, switches, etcd and people.")
 
 
 def main() -> None:

@@ -49,6 +49,7 @@ FLOORS = (
     ),
     Floor("frames", ("controller.frames",), ("spec",)),
     Floor("model", ("controller.model",), ("spec", "clock", "flows", "p4src")),
+    Floor("security", ("controller.security",), ("spec", "clock", "model")),
     Floor("health", ("controller.health",), ("spec", "clock", "model")),
     Floor("plan", ("controller.plan",), ("spec", "hashes", "model", "health")),
     Floor("plan of OpenFlow", ("controller.plan.flowplan", "controller.plan.zones"), (*PLAN, "flows")),
@@ -120,7 +121,7 @@ FLOORS = (
     Floor(
         "cli",
         ("controller.cli", "controller.__main__"),
-        (*RULES, "places", "decision", "OpenFlow", "P4Runtime", "core", "app", "agent"),
+        (*RULES, "security", "places", "decision", "OpenFlow", "P4Runtime", "core", "app", "agent"),
     ),
     Floor("embedded switch", ("topo.p4switch",), ()),
     Floor(
