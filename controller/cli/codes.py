@@ -96,7 +96,7 @@ class Drill(IntEnum):
 
 
 class Pki(IntEnum):
-    """``evenkeel pki``"""
+    """``evenkeel pki`` and ``evenkeel token``"""
 
     DONE = 0
     """The files were written; of ``show``: everything is as it should be."""

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from controller.cli.registered import Commands
-from controller.cli.security import pki
+from controller.cli.security import pki, token
 
 COLLECT = (100_000, 50, 100)
 """When Python looks for cycles: seldom. Intents and plans are a million objects without any, and with its usual
@@ -325,6 +325,9 @@ def claim(
 
 
 app.add_typer(pki, name="pki", help="Make certificates for controllers, switches, etcd and people.")
+
+
+app.command()(token)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""``evenkeel pki``: an authority in a folder, and the certificates that it signs."""
+"""``evenkeel pki``: an authority in a folder, and the certificates that it signs; ``evenkeel token``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from rich.table import Table
 
 from controller.cli import codes
 from controller.clock import Clock, SystemClock
+from controller.model.errors import ConfigErrors
 from controller.security import certificates
 from controller.security.certificates import Role, Subject
-from controller.security.errors import PkiError
+from controller.security.errors import PkiError, SecurityError
 from controller.security.pki import CA, Issued, Pki
+from controller.security.rolesfile import add_token
 
 SOON = 30
 """Days before the end of a certificate from which ``show`` exits with 1."""
@@ -60,6 +62,16 @@ def show(folder: Path, name: str | None, json_out: bool, clock: Clock | None = N
     return codes.Pki.DONE if fine else codes.Pki.ATTENTION
 
 
+def token(file: Path, name: str) -> int:
+    """Make a token and print it."""
+    try:
+        made = add_token(file, name)
+    except (SecurityError, ConfigErrors) as error:
+        return _refused(error)
+    print(made)
+    return codes.Pki.DONE
+
+
 def _made(folder: Path, make: Callable[[Pki], Issued]) -> int:
     try:
         made = make(Pki(folder, _now(SystemClock())))
@@ -69,7 +81,7 @@ def _made(folder: Path, make: Callable[[Pki], Issued]) -> int:
     return codes.Pki.DONE
 
 
-def _refused(error: PkiError) -> int:
+def _refused(error: SecurityError | ConfigErrors) -> int:
     print(error, file=sys.stderr)
     return codes.Pki.REFUSED
 

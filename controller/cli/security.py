@@ -1,4 +1,4 @@
-"""Options of ``evenkeel pki``; its work is done in ``controller.cli.pki``."""
+"""Options of ``evenkeel pki`` and ``evenkeel token``; their work is done in ``controller.cli.pki``."""
 
 from __future__ import annotations
 
@@ -92,3 +92,15 @@ def show(
     from controller.cli.pki import show as work
 
     raise typer.Exit(work(folder, name, json_out))
+
+
+def token(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The file of tokens; made if it is not there.")
+    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As the roles file calls it.")],
+) -> None:
+    """Make a token for programs that have no certificate, and print it, once; FILE holds its hash alone."""
+    from controller.cli.pki import token as work
+
+    raise typer.Exit(work(file, name))
