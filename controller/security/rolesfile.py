@@ -116,14 +116,17 @@ def _scopes(place: Place) -> tuple[Scope, ...]:
 
 def _scope(place: Place) -> Scope | None:
     r = Record(place, "scope")
+    errors = len(place.source.errors)
     kinds = r.get("kinds", each(f.choice(KindName), "write a list: [pool, backend]"), ())
     names = r.get("names", each(f.text, 'write a list: ["web-*"]'), ())
     labels = r.get("labels", _labels, {})
-    if not r.close():
-        return None
-    if not (kinds or names or labels):
-        raise Wrong("covers everything", "give kinds, names or labels")
-    return Scope(frozenset(kinds), names, labels)
+    if len(place.source.errors) == errors:  # what is empty because of an error was meant otherwise
+        for key, value in (("kinds", kinds), ("names", names), ("labels", labels)):
+            if r.has(key) and not value:
+                r.fail(key, f"{key} names nothing", "leave it out")
+        if not (kinds or names or labels):
+            raise Wrong("covers everything", "give kinds, names or labels")
+    return Scope(frozenset(kinds), names, labels) if r.close() else None
 
 
 def _labels(place: Place) -> Mapping[str, str]:

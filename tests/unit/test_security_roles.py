@@ -127,11 +127,15 @@ def test_no_restriction_and_no_lower_level_lets_more_through(
         ),
         (
             "tokens:\n  - name: a\n    role: operator\n    only: []\n",
-            "r.yaml:4:5: only lists nothing, leave it out, or write role: none",
+            "r.yaml:4:11: only lists nothing, leave it out, or write role: none",
         ),
         (
             "tokens:\n  - name: a\n    role: operator\n    only:\n      - {}\n",
             "r.yaml:5:9: only[0] covers everything, give kinds, names or labels",
+        ),
+        (
+            'tokens:\n  - name: a\n    role: operator\n    only:\n      - {kinds: [], names: ["web"]}\n',
+            "r.yaml:5:10: scope: kinds names nothing, leave it out",
         ),
         (
             "tokens:\n  - name: a\n    role: operator\n    only:\n      - {kinds: [pol]}\n",
