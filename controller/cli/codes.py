@@ -106,6 +106,17 @@ class Pki(IntEnum):
     """Refused; the reason was printed, and nothing has changed."""
 
 
+class Audit(IntEnum):
+    """``evenkeel audit verify``"""
+
+    GOOD = 0
+    """Every record is as it was written; the last hash was printed."""
+    BROKEN = 1
+    """One is not; the first such line was named."""
+    UNREADABLE = 2
+    """A file cannot be read."""
+
+
 class Registered(IntEnum):
     """A command that is not installed
 
@@ -116,5 +127,16 @@ class Registered(IntEnum):
     """Its part is not installed; the missing module was printed."""
 
 
-COMMANDS: tuple[type[IntEnum], ...] = (Check, Decide, Run, Status, Asked, Timeline, Drill, Pki, Registered)
+COMMANDS: tuple[type[IntEnum], ...] = (
+    Check,
+    Decide,
+    Run,
+    Status,
+    Asked,
+    Timeline,
+    Drill,
+    Pki,
+    Audit,
+    Registered,
+)
 """In the order of the reference."""

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from controller.cli.registered import Commands
-from controller.cli.security import pki, token
+from controller.cli.security import audit, pki, token
 
 COLLECT = (100_000, 50, 100)
 """When Python looks for cycles: seldom. Intents and plans are a million objects without any, and with its usual
@@ -328,6 +328,7 @@ app.add_typer(pki, name="pki", help="Make certificates for controllers, switches
 
 
 app.command()(token)
+app.add_typer(audit, name="audit", help="Check the record of who changed what.")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Options of ``evenkeel pki`` and ``evenkeel token``; their work is done in ``controller.cli.pki``."""
+"""Options of ``evenkeel pki``, ``token`` and ``audit``; their work is done in ``controller.cli.{pki,audit}``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Annotated
 import typer
 
 pki = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+audit = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
 class RoleOption(StrEnum):
@@ -104,3 +107,26 @@ def token(
     from controller.cli.pki import token as work
 
     raise typer.Exit(work(file, name))
+
+
+@audit.callback()
+def _audit() -> None:
+    """A group, though it has one command."""
+
+
+@audit.command()
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file that the controller writes.")],
+    holds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HASH",
+            help="A hash noted earlier, which the chain has to go through: tells that it was cut off or made again.",
+            show_default="none",
+        ),
+    ] = None,
+) -> None:
+    """Check that no record was changed, left out or put in; name the first line where one was (exit code 1)."""
+    from controller.cli.audit import verify as work
+
+    raise typer.Exit(work(file, holds))
