@@ -64,6 +64,7 @@ from controller.sites.fence.service import FenceService
 from controller.southbound.driver import AnyDriver
 from controller.southbound.openflow.driver import OpenFlowDriver
 from controller.southbound.openflow.session import Session
+from controller.southbound.ovsdb.client import Files
 from controller.southbound.p4.driver import P4Driver
 from controller.southbound.p4.session import P4Session
 from controller.spec.kinds import Protocol as Speaks
@@ -122,16 +123,18 @@ class App:
         refusals: tuple[Callable[[Intent, Intent], list[str]], ...] = (removes_all,),
         name: str = "",
         lead: Lead | None = None,
+        ovsdb_files: Files | None = None,
     ) -> None:
         """``loaded``: what the store holds. ``name`` tells it from other controllers of this network namespace, also
         of those that share the store; empty: the store's. ``lead``: its leadership, where controllers share the store.
+        ``ovsdb_files``: for switches whose OVSDB is asked by TLS.
 
         Raises StoreError when that cannot be read, IntentRefused when the file cannot be carried out.
         """
         self.clock, self.journal = clock, journal
         self.reload = asyncio.Event()
         """Set: look at the intent file now."""
-        self._file = file
+        self._file, self._ovsdb_files = file, ovsdb_files
         pins = PinBook.starting_at(secrets.randbits(PIN_BITS))
         self.state = state = State(store, loaded, clock, journal, pins)
         self.targets = targets = Targets(state.committed, pins)
@@ -267,6 +270,7 @@ class App:
                 session,
                 lambda: pool_slots(self.targets.world),
                 lambda: self.targets.world.intent.by_agents,
+                self._ovsdb_files,
             )
         assert isinstance(session, P4Session), f"no driver for {type(session).__name__}"
         return P4Driver(switch, session, self.state.secret, self.hellos.live)

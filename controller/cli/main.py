@@ -117,6 +117,18 @@ def run(
             show_default="the machine's name and the path of --state",
         ),
     ] = None,
+    switch_cert: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PEM",
+            help="Speak TLS with all switches; this is our certificate. Read again when it changes.",
+            show_default="no TLS",
+        ),
+    ] = None,
+    switch_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
+    switch_ca: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Who signs the certificates of switches.")
+    ] = None,
 ) -> None:
     """Run the controller until SIGTERM or SIGINT; a changed FILE is read again.
 
@@ -124,9 +136,10 @@ def run(
     """
     from controller.cli.run import run as run_controller
     from controller.cli.stores import Where
+    from controller.cli.switchtls import SwitchTls
 
     where = Where(state, store, store_ca, store_cert, store_key, name)
-    raise typer.Exit(run_controller(config, where, listen))
+    raise typer.Exit(run_controller(config, where, listen, SwitchTls(switch_cert, switch_key, switch_ca)))
 
 
 @app.command()

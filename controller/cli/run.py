@@ -11,12 +11,15 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from controller.app.assembly import App, IntentRefused, open_file
 from controller.cli import codes
 from controller.cli.standby import Ending, Waiting, led
 from controller.cli.stores import Chosen, Where
+from controller.cli.switchtls import NO_TLS, Speaking, SwitchTls
 from controller.clock import Clock, SystemClock
 from controller.core.control import socket_beside
 from controller.core.journal import Journal, QueuedSink
@@ -24,7 +27,11 @@ from controller.core.leadership import Deposed, Leadership
 from controller.core.recorder import recorded
 from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
+from controller.security.errors import SecurityError
 from controller.sites.base import GuardFailed, Store, StoreError
+
+if TYPE_CHECKING:
+    from controller.southbound.openflow.listener import Guard
 
 TAKEN_OVER = 5.0
 """Seconds in which the former leader, if it was on this machine and released its leadership, frees its address."""
@@ -39,20 +46,22 @@ class _CannotRead(Exception):
     """What is stored is damaged."""
 
 
-def run(config: Path, where: Where, listen: str) -> int:
+def run(config: Path, where: Where, listen: str, tls: SwitchTls = NO_TLS) -> int:
     """Run until SIGTERM or SIGINT; SIGHUP: look at the intent file now. Returns an exit code."""
     clock = SystemClock()
     sink = QueuedSink(sys.stdout, wall=clock.wall)
     try:
         file = open_file(config)
         host, port = _address(listen)
+        journal = Journal(sink, clock.wall)
+        speaking = Speaking(tls, journal)
         chosen = Chosen(where)
     except ConfigErrors as errors:
         return _refuse(str(e) for e in errors)
-    except (StoreError, ValueError) as error:
+    except (StoreError, SecurityError, ValueError) as error:
         return _refuse([str(error)])
     code = codes.Run.STOPPED
-    program = _Program(file, where.state, host, port, clock, Journal(sink, clock.wall))
+    program = _Program(file, where.state, host, port, clock, journal, speaking)
     try:
         asyncio.run(program.run(chosen))
     except* _CannotListen as errors:
@@ -103,11 +112,13 @@ class _Program:
     port: int
     clock: Clock
     journal: Journal
+    speaking: Speaking
 
     async def run(self, chosen: Chosen) -> None:
         """Until a signal comes, on a store that is ours alone, or on one that is shared while we lead."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
+        self.speaking.begin()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, task.cancel)
         loop.add_signal_handler(signal.SIGHUP, lambda: None)  # who does not serve yet reads the file anyway
@@ -133,7 +144,7 @@ class _Program:
             await lead.begin()
         except StoreError as error:
             raise _CannotRead(error) from error
-        hold = _Hold()
+        hold = _Hold(self.speaking.guard())
         hold.listen(self.host, self.port)
 
         async def serve(ending: Ending) -> None:
@@ -145,7 +156,11 @@ class _Program:
     async def _made(self, store: Store, lead: Leadership | None = None) -> App:
         try:
             name = str(self.state.resolve())
-            return App(self.file, store, await store.load(), self.journal, self.clock, name=name, lead=lead)
+            loaded = await store.load()
+            files = self.speaking.files
+            return App(
+                self.file, store, loaded, self.journal, self.clock, name=name, lead=lead, ovsdb_files=files
+            )
         except StoreError as error:
             raise _CannotRead(error) from error
 
@@ -161,7 +176,8 @@ class _Program:
         loop.add_signal_handler(signal.SIGHUP, app.reload.set)
         core = app.controller
         hub = openflow.Hub(loop, core.handle, core.cookies, lambda: app.terms.now, obey=ending is not None)
-        p4 = P4Runtime(core.handle, pipeline.balancer())
+        known = self.speaking.credentials
+        p4 = P4Runtime(core.handle, pipeline.balancer(), None if known is None else known.grpc_channel)
         core.on_switches = hub.switches_changed
         core.dialler = p4
         app.rollout.allow_push = p4.allow_push
@@ -169,7 +185,8 @@ class _Program:
             await app.begin()
             openflow.OpenFlowApp.hub = hub
             if hold is None or not hold.end():
-                await _listen(openflow.serve, self.host, self.port, self.clock, patience)
+                serve = partial(openflow.serve, guard=self.speaking.guard())
+                await _listen(serve, self.host, self.port, self.clock, patience)
             app.journal.event("started", listen=f"{self.host}:{self.port}", term=app.terms.now)
             await app.run(_status(self.state), socket_beside(self.state), ending)
         except asyncio.CancelledError:
@@ -182,8 +199,10 @@ class _Program:
 class _Hold:
     """Switches' streams while this controller stands by."""
 
-    def __init__(self) -> None:
+    def __init__(self, guard: Guard) -> None:
         from controller.southbound.openflow import connection as openflow
+
+        self._guard = guard
 
         self._openflow, self._hub, self._listens = openflow, openflow.StandbyHub(), False
 
@@ -191,7 +210,7 @@ class _Hold:
         """Let switches connect already, unless another program has the address: it may be the one that leads."""
         self._openflow.OpenFlowApp.hub = self._hub
         with suppress(OSError):
-            self._openflow.serve(host, port)
+            self._openflow.serve(host, port, guard=self._guard)
             self._listens = True
 
     def end(self) -> bool:

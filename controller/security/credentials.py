@@ -125,6 +125,10 @@ class Credentials:
         front.sni_callback = choose  # called for every handshake, also when no name is asked for
         return front
 
+    def fresh_server_context(self) -> ssl.SSLContext:
+        """The same for one connection that begins now."""
+        return self._context(server=True)
+
     def client_context(self) -> ssl.SSLContext:
         """For a connection that is made now; its server has to show a certificate for the name that is dialled."""
         return self._context(server=False)

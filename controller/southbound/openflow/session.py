@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import socket
 import struct
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -48,6 +49,10 @@ _PIECE = 256 * 1024
 _SHORT = 32 * 1024
 """Bytes of statistics that are read in the event loop: a few milliseconds."""
 _XIDS = 1 << 24
+LONGEST_ANSWER = 1 << 28
+"""Octets of an answer: a million flows. A switch that sends more is not what it should be."""
+UNHANDLED = 256
+"""Messages of one switch that wait for the event loop; its stream is not read while there are more."""
 _ROLE_REFUSED = 11
 """OFPET_ROLE_REQUEST_FAILED."""
 _NAMES = {FLOW_MOD: "flow", GROUP_MOD: "group", METER_MOD: "meter"}
@@ -72,6 +77,7 @@ class _Request:
     future: asyncio.Future[list[bytes]]
     limit: asyncio.Timeout
     parts: list[bytes] = field(default_factory=list)
+    size: int = 0
 
     def goes_on(self) -> None:
         """The switch is at work: the deadline begins again."""
@@ -104,6 +110,7 @@ class Session:
         self._writing = asyncio.Lock()
         self._apart: dict[int, tuple[bytes, list[str]]] = {}
         """Messages that are not of a phase, and where what is refused of them is noted."""
+        self._room = threading.BoundedSemaphore(UNHANDLED)
 
     def __str__(self) -> str:
         return f"{self.id:#x}"
@@ -188,7 +195,18 @@ class Session:
 
     def take(self, kind: int, xid: int, message: bytes) -> None:
         """An answer to one of our messages (called in os-ken's thread)."""
-        self._loop.call_soon_threadsafe(self._answer, kind, xid, message)
+        self.hand(self._answer, kind, xid, message)
+
+    def hand(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Have the event loop do something for this switch; waits while much of that is undone (os-ken's thread)."""
+        while not self._room.acquire(timeout=1.0):
+            if not self.alive:
+                return
+        self._loop.call_soon_threadsafe(self._handed, work, *arguments)
+
+    def _handed(self, work: Callable[..., None], *arguments: Any) -> None:
+        self._room.release()
+        work(*arguments)
 
     def abort(self) -> None:
         """Cut a stream that does not answer; the switch will connect again."""
@@ -272,6 +290,11 @@ class Session:
             return
         if kind == MULTIPART_REPLY:
             request.parts.append(message[16:])
+            request.size += len(message)
+            if request.size > LONGEST_ANSWER:
+                request.future.set_exception(SwitchError(f"switch {self} answers without end"))
+                self.abort()
+                return
             if int.from_bytes(message[10:12], "big") & 1:
                 request.goes_on()
                 return

@@ -1,0 +1,76 @@
+"""How ``evenkeel run`` speaks to switches: with TLS if it was given a certificate for that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from controller.core.journal import Journal
+from controller.security.certificates import Role, named_in
+from controller.security.credentials import Credentials, Options, credentials, not_a
+from controller.southbound.ovsdb.client import Files
+
+if TYPE_CHECKING:
+    from controller.southbound.openflow.listener import Guard
+
+OPTIONS = Options("--switch-cert", "--switch-key", "--switch-ca")
+
+
+@dataclass(frozen=True)
+class SwitchTls:
+    """What the options say; all of them or none."""
+
+    cert: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+
+
+NO_TLS = SwitchTls()
+
+
+class Speaking:
+    """The certificate towards switches, and who may pose as one. What happens in threads is said in the event loop."""
+
+    def __init__(self, given: SwitchTls, journal: Journal) -> None:
+        """Raises CredentialsError naming the option and the file."""
+        self._journal = journal
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.credentials: Credentials | None = credentials(
+            given.cert, given.key, given.ca, OPTIONS, self._on_problem
+        )
+
+    def begin(self) -> None:
+        """In the event loop, before anything else."""
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def files(self) -> Files | None:
+        """For OVSDB."""
+        if self.credentials is None:
+            return None
+        paths = self.credentials.paths
+        return Files(paths.cert, paths.key, paths.ca)
+
+    def guard(self) -> Guard:
+        """For the listener of OpenFlow."""
+        from controller.southbound.openflow.listener import Guard
+
+        context = None if self.credentials is None else self.credentials.fresh_server_context
+        return Guard(context, _why_no_switch, on_refused=self._on_refused)
+
+    def _on_problem(self, why: str) -> None:
+        self._say("certificate_unused", why=why)
+
+    def _on_refused(self, address: str, why: str, count: int) -> None:
+        self._say("stream_refused", address=address, why=why, count=count)
+
+    def _say(self, name: str, **fields: object) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(lambda: self._journal.event(name, **fields))
+
+
+def _why_no_switch(shown: Mapping[str, object]) -> str | None:
+    return not_a(Role.SWITCH, named_in(shown))
