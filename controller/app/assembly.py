@@ -177,7 +177,7 @@ class App:
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
         self.pauses = Pauses(self.probing.doubt, journal, clock, time.process_time)
         pools.check = self.pauses.check
-        adapted = _as_it_is if lead is None else leased
+        adapted = leased if lead is not None else (lambda intent: intent)
         rules = (*refusals, agents_refused(lead is not None))
         self.intents = Intents(state.intent, pools, journal, rules, adapted)
         self.ports = PortWatch(state.intent, journal, clock, state.dead_links.value)
@@ -392,10 +392,6 @@ def open_file(path: Path) -> IntentFile:
     if isinstance(news, ConfigErrors):
         raise news
     return file
-
-
-def _as_it_is(intent: Intent) -> Intent:
-    return intent
 
 
 def _replace(path: Path, shown: Snapshot) -> None:

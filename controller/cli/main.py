@@ -57,6 +57,17 @@ StoreCert = Annotated[
 ]
 StoreKey = Annotated[Path | None, typer.Option("--store-key", metavar="PEM", help="Its private key.")]
 
+SwitchCert = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PEM",
+        help="Speak TLS with all switches; this is our certificate. Read again when it changes.",
+        show_default="no TLS",
+    ),
+]
+SwitchKey = Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")]
+SwitchCa = Annotated[Path | None, typer.Option(metavar="PEM", help="Who signs the certificates of switches.")]
+
 
 @app.command()
 def check(file: ConfigFile) -> None:
@@ -117,18 +128,9 @@ def run(
             show_default="the machine's name and the path of --state",
         ),
     ] = None,
-    switch_cert: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PEM",
-            help="Speak TLS with all switches; this is our certificate. Read again when it changes.",
-            show_default="no TLS",
-        ),
-    ] = None,
-    switch_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
-    switch_ca: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="Who signs the certificates of switches.")
-    ] = None,
+    switch_cert: SwitchCert = None,
+    switch_key: SwitchKey = None,
+    switch_ca: SwitchCa = None,
 ) -> None:
     """Run the controller until SIGTERM or SIGINT; a changed FILE is read again.
 
@@ -174,14 +176,19 @@ def agent(
             help="Without certificates: every program that reaches an agent may speak as one.",
         ),
     ] = False,
+    switch_cert: SwitchCert = None,
+    switch_key: SwitchKey = None,
+    switch_ca: SwitchCa = None,
 ) -> None:
     """Own VIPs for a site by leases, and let its edges answer for them; until SIGTERM or SIGINT."""
     from controller.cli.agent import PeerFiles
     from controller.cli.agent import agent as run_agent
     from controller.cli.stores import Where
+    from controller.cli.switchtls import SwitchTls
 
     where = Where(state, store, store_ca, store_cert, store_key, name)
-    raise typer.Exit(run_agent(where, listen, PeerFiles(peer_ca, peer_cert, peer_key, insecure_peers)))
+    peers = PeerFiles(peer_ca, peer_cert, peer_key, insecure_peers)
+    raise typer.Exit(run_agent(where, listen, peers, SwitchTls(switch_cert, switch_key, switch_ca)))
 
 
 @app.command()

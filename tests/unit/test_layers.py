@@ -121,7 +121,7 @@ FLOORS = (
     Floor(
         "cli",
         ("controller.cli", "controller.__main__"),
-        (*RULES, "security", "places", "decision", "OpenFlow", "P4Runtime", "core", "app", "agent"),
+        (*RULES, "security", "places", "decision", "OpenFlow", "OVSDB", "P4Runtime", "core", "app", "agent"),
     ),
     Floor("embedded switch", ("topo.p4switch",), ()),
     Floor(

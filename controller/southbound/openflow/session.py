@@ -22,12 +22,12 @@ import numpy as np
 from controller.southbound.aside import aside
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
 from controller.southbound.openflow.hook import ERROR, OWN_XID
+from controller.southbound.openflow.naming import describe_message, error_name
 from controller.spec.slots import Bytes
 from flows import messages
-from flows.diff import Changes, Phase, describe
-from flows.entries import FlowKey, Target
-from flows.match import unpack_match
-from flows.messages import FLOW_MOD, GROUP_MOD, METER_MOD, MULTIPART_REPLY
+from flows.diff import Changes, Phase
+from flows.entries import Target
+from flows.messages import MULTIPART_REPLY
 from flows.readback import Readback, Reader
 from flows.tables import Placed
 
@@ -55,7 +55,6 @@ UNHANDLED = 256
 """Messages of one switch that wait for the event loop; its stream is not read while there are more."""
 _ROLE_REFUSED = 11
 """OFPET_ROLE_REQUEST_FAILED."""
-_NAMES = {FLOW_MOD: "flow", GROUP_MOD: "group", METER_MOD: "meter"}
 
 
 class _Pace(NamedTuple):
@@ -371,38 +370,3 @@ def _message_at(sent: list[bytes | Bytes], index: int) -> bytes | None:
         else:
             index -= len(item)
     return None
-
-
-def describe_message(message: bytes) -> str:
-    """A message of ours as people read it."""
-    if len(message) < 16:
-        return "a message that it does not name"
-    kind = message[1]
-    if kind == messages.PACKET_OUT:
-        return "packet out"
-    if kind != FLOW_MOD:
-        number = int.from_bytes(message[12:16], "big")
-        return f"{_NAMES.get(kind, f'message {kind}')} {number}"
-    try:
-        match, _ = unpack_match(message, 48)
-    except (KeyError, struct.error):
-        return "flow (truncated)"
-    return f"flow {describe(FlowKey(message[24], int.from_bytes(message[30:32], 'big'), match))}"
-
-
-_ERRORS = {
-    1: "bad request",
-    2: "bad action",
-    3: "bad instruction",
-    4: "bad match",
-    5: "flow mod failed",
-    6: "group mod failed",
-    12: "meter mod failed",
-}
-_CODES = {(5, 1): "table full", (5, 3): "overlap", (6, 1): "invalid group", (12, 4): "out of meters"}
-
-
-def error_name(kind: int, code: int) -> str:
-    """An OpenFlow 1.3 error in words."""
-    words = _CODES.get((kind, code))
-    return f"{_ERRORS.get(kind, f'error type {kind}')} ({words or f'code {code}'})"
