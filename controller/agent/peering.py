@@ -73,7 +73,7 @@ class Peering:
     def __init__(
         self, name: str, hears: Hears, say: Callable[[], Word], journal: Journal, tls: Credentials | None
     ) -> None:
-        """``say``: our next beat. ``tls``: the common name of its certificate is our name; None: all may speak as any."""
+        """``say``: our next beat. ``tls``: of the certificate that names us; None: all may speak as any."""
         self._name, self._hears, self._say, self._journal, self._tls = name, hears, say, journal, tls
         self._own: tuple[str, ...] = ()
         self._paths: frozenset[PathTo] = frozenset()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,14 +62,14 @@ class Speaking:
         return Guard(context, _why_no_switch, on_refused=self._on_refused)
 
     def _on_problem(self, why: str) -> None:
-        self._say("certificate_unused", why=why)
+        self._later(lambda: self._journal.event("certificate_unused", why=why))
 
     def _on_refused(self, address: str, why: str, count: int) -> None:
-        self._say("stream_refused", address=address, why=why, count=count)
+        self._later(lambda: self._journal.event("stream_refused", address=address, why=why, count=count))
 
-    def _say(self, name: str, **fields: object) -> None:
+    def _later(self, say: Callable[[], None]) -> None:
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(lambda: self._journal.event(name, **fields))
+            self._loop.call_soon_threadsafe(say)
 
 
 def _why_no_switch(shown: Mapping[str, object]) -> str | None:
