@@ -117,7 +117,7 @@ FLOORS = (
         ("controller.app",),
         (*RULES, "fleet", "reports of OpenFlow", "reports of P4", "core", "OpenFlow", "OVSDB", "P4Runtime"),
     ),
-    Floor("agent", ("controller.agent",), (*RULES, "flows", "OpenFlow")),
+    Floor("agent", ("controller.agent",), (*RULES, "security", "flows", "OpenFlow")),
     Floor(
         "cli",
         ("controller.cli", "controller.__main__"),
