@@ -175,7 +175,9 @@ class _Program:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, app.reload.set)
         core = app.controller
-        hub = openflow.Hub(loop, core.handle, core.cookies, lambda: app.terms.now, obey=ending is not None)
+        impostor = self.speaking.impostor(lambda: {s.id: s.name for s in app.state.intent.value.switches})
+        shared = ending is not None
+        hub = openflow.Hub(loop, core.handle, core.cookies, lambda: app.terms.now, shared, impostor)
         known = self.speaking.credentials
         p4 = P4Runtime(core.handle, pipeline.balancer(), None if known is None else known.grpc_channel)
         core.on_switches = hub.switches_changed

@@ -61,6 +61,18 @@ class Speaking:
         context = None if self.credentials is None else self.credentials.fresh_server_context
         return Guard(context, _why_no_switch, on_refused=self._on_refused)
 
+    @staticmethod
+    def impostor(names: Callable[[], Mapping[int, str]]) -> Callable[[int, Mapping[str, object]], str | None]:
+        """Why a switch is not the one that its certificate names; ``names``: of the switches of the intent, by id."""
+
+        def why(number: int, shown: Mapping[str, object]) -> str | None:
+            said, name = named_in(shown), names().get(number)
+            if not said.ours or name is None or said.name == name:
+                return None
+            return f"its certificate is of switch {said.name!r}, and its datapath id that of {name!r}"
+
+        return why
+
     def _on_problem(self, why: str) -> None:
         self._later(lambda: self._journal.event("certificate_unused", why=why))
 

@@ -40,13 +40,14 @@ class Scene:
             pki.init("evenkeel")
             pki.issue(Subject("ctl", Role.CONTROLLER, (str(CONTROL_ADDRESS),)))
             pki.issue(Subject(self.name, Role.SWITCH, (self.control,)))
+            pki.issue(Subject("another", Role.SWITCH))
         own = self.pki.folder
         options = [f"--switch-cert={own}/ctl.pem", f"--switch-key={own}/ctl.key", f"--switch-ca={own}/ca.pem"]
         self.balanced = Balanced(lab, options)
 
-    def show(self, pki: Pki) -> None:
-        """Have the switch show the certificate of this authority; it trusts ours."""
-        own = pki.folder / self.name
+    def show(self, pki: Pki, name: str = "") -> None:
+        """Have the switch show its certificate of this authority, or another one's; it trusts ours."""
+        own = pki.folder / (name or self.name)
         self.lab.vsctl(self.name, "set-ssl", f"{own}.key", f"{own}.pem", str(self.pki.folder / "ca.pem"))
 
     def dial(self, scheme: str) -> None:
@@ -90,7 +91,7 @@ def scene(single_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def test_a_switch_is_served_by_tls_alone(scene: Scene) -> None:
     """Its OVSDB too: its conntrack was told how long to remember, over ssl:."""
-    assert scene.connected()
+    eventually(scene.connected, "the switch says so too")
     assert not [event for event in scene.balanced.events if event["event"] in ("stream_refused", "failure")]
     zones = scene.lab.vsctl(scene.name, "list-zone-tp", "netdev")
     assert "tcp_established" in zones
@@ -101,11 +102,24 @@ def test_both_certificates_are_renewed_without_a_restart(scene: Scene) -> None:
     scene.balanced.mark()
     scene.pki.renew("ctl", new_key=True)
     scene.pki.renew(scene.name)
-    time.sleep(0.2)
-    assert scene.connected(), "the old connection lives on"
+    time.sleep(1.0)
+    ended = [event for event in scene.balanced.since_mark() if event["event"] == "switch_down"]
+    assert not ended, "the old connection lives on"
     scene.show(scene.pki)
     scene.dial("ssl")
     scene.balanced.wait_event("switch_up", SECONDS)
+    scene.balanced.wait_event("synced", SECONDS)
+
+
+def test_one_switch_cannot_pose_as_another(scene: Scene) -> None:
+    scene.balanced.mark()
+    scene.show(scene.pki, "another")
+    scene.dial("ssl")
+    why = f"its certificate is of switch 'another', and its datapath id that of '{scene.name}'"
+    assert scene.refused()["why"] == why
+    assert not [event for event in scene.balanced.since_mark() if event["event"] == "switch_up"]
+    scene.show(scene.pki)
+    scene.dial("ssl")
     scene.balanced.wait_event("synced", SECONDS)
 
 

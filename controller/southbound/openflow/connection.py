@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from os_ken import cfg
@@ -33,6 +33,7 @@ from controller.southbound.openflow.events import (
 from controller.southbound.openflow.guests import GuestHub
 from controller.southbound.openflow.listener import Guard, Listener, listen
 from controller.southbound.openflow.session import Session
+from controller.southbound.openflow.tls import TlsStream
 from flows import messages
 from flows.messages import COOKIE_SHIFT
 from flows.readback import known_fields
@@ -57,16 +58,19 @@ class Hub:
         cookies: dict[int, int],
         term: Callable[[], int],
         obey: bool = False,
+        impostor: Callable[[int, Mapping[str, object]], str | None] = lambda _id, _shown: None,
     ) -> None:
         """``cookies``: datapath id -> owner part of our cookies, for the switches that are ours; ``term``: ours now.
 
-        ``obey``: whether a newer term is another controller's, which has the switch then.
+        ``obey``: whether a newer term is another controller's, which has the switch then. ``impostor``: why a switch
+        of ours is not the one that a certificate (``getpeercert``) is of; None: it may be.
         """
         self._loop = loop
         self._on_event = on_event
         self._cookies = cookies
         self._term = term
         self._obey = obey
+        self._impostor = impostor
         self._sessions: dict[Any, Session] = {}
         self._strangers: set[Any] = set()
         """Connected switches that are not ours (yet)."""
@@ -103,7 +107,13 @@ class Hub:
                 return
             self._strangers.add(datapath)
             self._on_event(Stranger(datapath.id, address_of(datapath), True))
-        elif sum(each.id == datapath.id for each in self._sessions) < TWINS or not _refuse(datapath, _TWINS):
+            return
+        why = None
+        if isinstance(datapath.socket, TlsStream):
+            why = self._impostor(datapath.id, datapath.socket.shown)
+        if why is None and sum(each.id == datapath.id for each in self._sessions) >= TWINS:
+            why = _TWINS
+        if why is None or not _refuse(datapath, why):
             self._open(datapath)
 
     def _open(self, datapath: Any) -> None:

@@ -48,7 +48,7 @@ class Handshake:
 
     def stream(self) -> TlsStream:
         """The stream, once it is done."""
-        return TlsStream(self._stream, self._tls, self._incoming, self._outgoing)
+        return TlsStream(self._stream, self._tls, self._incoming, self._outgoing, self.shown)
 
     def _flush(self) -> None:
         """A handshake fits any socket's buffer: one that does not take it is no switch."""
@@ -61,8 +61,15 @@ class TlsStream:
     """As much of a socket as os-ken, a hub and a session use."""
 
     def __init__(
-        self, stream: socket.socket, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
+        self,
+        stream: socket.socket,
+        tls: ssl.SSLObject,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        shown: Mapping[str, object],
     ) -> None:
+        self.shown = shown
+        """The certificate of the other side, as ``ssl.SSLSocket.getpeercert`` gives it."""
         self._stream, self._tls = stream, tls
         self._incoming, self._outgoing = incoming, outgoing
         self._calling = threading.Lock()
