@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from controller.southbound.openflow.listener import Guard
 
 OPTIONS = Options("--switch-cert", "--switch-key", "--switch-ca")
+
+FILES = 8192
+"""Open files that a controller may have, if the machine lets it."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,9 @@ class Speaking:
     def begin(self) -> None:
         """In the event loop, before anything else."""
         self._loop = asyncio.get_running_loop()
+        # So many peers may connect that the usual 1,024 files would not do for us and them.
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, FILES)), hard))
 
     @property
     def files(self) -> Files | None:

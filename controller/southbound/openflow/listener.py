@@ -25,7 +25,7 @@ from typing import Any
 
 from controller.southbound.openflow.tls import Handshake
 
-HANDSHAKE = 5.0
+HANDSHAKE = 10.0
 """Seconds from a connection to the switch's ports, TLS and OpenFlow handshakes included."""
 UNFINISHED = 256
 """Streams whose handshakes are not finished."""
@@ -108,12 +108,20 @@ class Listener:
         self.listening.setblocking(False)
         self._selector.register(self.listening, selectors.EVENT_READ)
         while self.listening.fileno() >= 0:
-            for key, _ in self._selector.select(_TICK):
-                if key.data is None:
-                    self._accept()
-                else:
-                    self._guarded(key.data)
-            self._expire()
+            try:
+                self._turn()
+            except Exception:  # one defect must not keep all switches away
+                if self.listening.fileno() >= 0:
+                    _LOG.exception("the listener for OpenFlow")
+                    time.sleep(_TICK)
+
+    def _turn(self) -> None:
+        for key, _ in self._selector.select(_TICK):
+            if key.data is None:
+                self._accept()
+            else:
+                self._guarded(key.data)
+        self._expire()
 
     def finished(self, own: Any) -> None:
         """A stream's switch is known: from now on it is the hub's to judge."""
@@ -185,7 +193,10 @@ class Listener:
                     return
                 self._serve(stream, stream.handshake.stream())
             return
-        first = stream.socket.recv(1, socket.MSG_PEEK)
+        try:
+            first = stream.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
         if not first:
             self._end(stream, None)  # somebody looked whether there is a listener
         elif first[0] in _OPENFLOW:
@@ -219,14 +230,15 @@ class Listener:
         now = self.guard.now()
         with self._changing:
             late = list(self._late.values())
+            again = {key: told.count for key, told in self._told.items() if now >= told.since + REPEAT}
+            for key in again:
+                del self._told[key]
         for stream in [*self._early, *late]:
             if stream.until <= now:
                 self._end(stream, f"{stream.phase} within {self.handshake:g} s")
-        for key, told in list(self._told.items()):
-            if now >= told.since + REPEAT:
-                del self._told[key]
-                if told.count:
-                    self._say(*key, told.count, now)
+        for key, count in again.items():
+            if count:
+                self._say(*key, count, now)
 
     def _end(self, stream: _Stream, why: str | None) -> None:
         if stream in self._early:
