@@ -5,6 +5,7 @@ PYTHON ?= python3
 unexport PYTHONDONTWRITEBYTECODE
 
 LAB_PACKAGES = openvswitch-switch iproute2 iputils-ping ethtool etcd-server openssl
+TEST_PACKAGES = prometheus
 BENCH_PACKAGES = nginx-light wrk iperf3 haproxy gcc libc6-dev
 
 BIN = .venv/bin
@@ -15,7 +16,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --retries 5 --timeout 60
 IS_ROOT := $(filter 0,$(shell id -u))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long soak fresh image compose-test bench docs coverage p4 shell lint types venv lab-packages \
+.PHONY: help demo test test-long soak fresh image compose-test bench docs coverage p4 shell lint types venv lab-packages test-packages \
   bench-packages root pins clean
 
 help:  ## this list
@@ -25,7 +26,7 @@ demo: venv $(if $(IS_ROOT),lab-packages)  ## break a fabric under load and count
 	$(BIN)/evenkeel demo
 	$(if $(IS_ROOT),$(BIN)/evenkeel demo --switch embedded --short --out out/p4)
 
-test: lint types lab-packages shell  ## lint, types, unit, conformance and lab tests (lab tests need root)
+test: lint types lab-packages test-packages shell  ## lint, types, unit, conformance and lab tests (lab tests need root)
 	$(BIN)/pytest -m 'not long'
 
 # Without .venv: what is judged is a system that has none.
@@ -53,7 +54,7 @@ soak: root venv lab-packages  ## edits, deaths and clock steps at random: 3 x 5 
 	  done; done; \
 	test -z "$$failed" || { echo "soak: did not pass:$$failed" >&2; exit 1; }
 
-test-long: root lint types lab-packages shell  ## all of make test, what takes too long for every change, and the soak (2 h; root)
+test-long: root lint types lab-packages test-packages shell  ## all of make test, what takes too long for every change, and the soak (2 h; root)
 	EVENKEEL_LONG=1 $(BIN)/pytest
 	@$(MAKE) --no-print-directory soak
 
@@ -101,6 +102,9 @@ shell: .venv-shell/ready
 
 lab-packages:
 	@.ci/debian-packages $(LAB_PACKAGES)
+
+test-packages:
+	@.ci/debian-packages $(TEST_PACKAGES)
 
 bench-packages:
 	@.ci/debian-packages --required $(BENCH_PACKAGES)

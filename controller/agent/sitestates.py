@@ -69,6 +69,8 @@ class SiteStates:
         for site, report in reports.items():
             state = before.get(site, SiteState())
             conditions = fitness.judge(report, owner=True)
+            if report.leader is None:  # nothing is known of the others
+                conditions = tuple(each for each in conditions if each.name is Name.CONTROLLER)
             conditions, self._lost[site] = fitness.forgiven(conditions, self._lost.get(site, {}), now)
             followed = fitness.followed(state.fitness, conditions, now)
             after[site] = SiteState(followed, unsynced.get(site, 0))

@@ -53,6 +53,7 @@ from controller.core.terms import Terms
 from controller.core.timers import Rule, Timers
 from controller.health.judge import Verdict
 from controller.health.service import HealthService
+from controller.metrics.observations import Observations
 from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
 from controller.model.removal import removes_all
@@ -123,20 +124,25 @@ class App:
         refusals: tuple[Callable[[Intent, Intent], list[str]], ...] = (removes_all,),
         name: str = "",
         lead: Lead | None = None,
+        observations: Observations | None = None,
         ovsdb_files: Files | None = None,
     ) -> None:
         """``loaded``: what the store holds. ``name`` tells it from other controllers of this network namespace, also
         of those that share the store; empty: the store's. ``lead``: its leadership, where controllers share the store.
-        ``ovsdb_files``: for switches whose OVSDB is asked by TLS.
+        ``observations``: what the process counts. ``ovsdb_files``: for switches whose OVSDB is asked by TLS.
 
         Raises StoreError when that cannot be read, IntentRefused when the file cannot be carried out.
         """
         self.clock, self.journal = clock, journal
         self.reload = asyncio.Event()
         """Set: look at the intent file now."""
+        self.observations = observed = observations or Observations()
+        journal.observe = observed.event
+        self._shown: tuple[Snapshot, float] | None = None
         self._file, self._ovsdb_files = file, ovsdb_files
         pins = PinBook.starting_at(secrets.randbits(PIN_BITS))
         self.state = state = State(store, loaded, clock, journal, pins)
+        state.observe = observed.commit
         self.targets = targets = Targets(state.committed, pins)
         self.fleet = fleet = Fleet(targets, journal, clock)
         self._helds = Holdings(fleet, state.admitted, state.intent, pins, clock).held
@@ -173,7 +179,7 @@ class App:
         self.agents = AgentView(store.registers, state.intent, state.tables, journal)
         self.agents.on_change, self.agents.unsynced = ownership.follow_leases, view.unsynced
         ownership.leased = self.agents.owners
-        make = health or partial(_health, journal, clock)
+        make = health or partial(_health, journal, clock, observed)
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
         self.pauses = Pauses(self.probing.doubt, journal, clock, time.process_time)
         pools.check = self.pauses.check
@@ -350,6 +356,10 @@ class App:
             )
         )
 
+    def shown(self) -> tuple[Snapshot, float]:
+        """The last status, and when it was taken, seconds of the clock."""
+        return self._shown or (self.snapshot(), self.clock.now())
+
     def _dropped(self) -> int:
         sink = self.journal.sink
         return sink.dropped if isinstance(sink, QueuedSink) else 0
@@ -366,6 +376,7 @@ class App:
             took = 0.0
             try:
                 shown = self.snapshot()
+                self._shown = shown, began
                 took = self.clock.now() - began
                 await asyncio.to_thread(_replace, path, shown)
             except Exception as error:  # what is shown must not end what is shown
@@ -373,11 +384,13 @@ class App:
             await asyncio.sleep(max(STATUS_PERIOD, STATUS_PAUSE_FACTOR * took))
 
 
-def _health(journal: Journal, clock: Clock, take: Callable[[list[Verdict]], None]) -> HealthService:
+def _health(
+    journal: Journal, clock: Clock, observed: Observations, take: Callable[[list[Verdict]], None]
+) -> HealthService:
     def problem(why: str) -> None:
         journal.event("probing_problem", why=why)
 
-    return HealthService(take, now=clock.now, on_problem=problem)
+    return HealthService(take, now=clock.now, on_problem=problem, observe=observed.probed)
 
 
 def pool_slots(world: PlanInput) -> dict[int, int]:

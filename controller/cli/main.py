@@ -131,6 +131,25 @@ def run(
     switch_cert: SwitchCert = None,
     switch_key: SwitchKey = None,
     switch_ca: SwitchCa = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS:PORT",
+            help="Where /metrics, /healthz and /readyz are shown. Beyond loopback it needs TLS, or --metrics-insecure.",
+            show_default="nowhere",
+        ),
+    ] = None,
+    metrics_cert: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Certificate with which they are shown by TLS.")
+    ] = None,
+    metrics_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
+    metrics_ca: Annotated[
+        Path | None,
+        typer.Option(metavar="PEM", help="Who signs the certificates that readers of metrics must have."),
+    ] = None,
+    metrics_insecure: Annotated[
+        bool, typer.Option("--metrics-insecure", help="Show them without TLS beyond loopback too.")
+    ] = False,
 ) -> None:
     """Run the controller until SIGTERM or SIGINT; a changed FILE is read again.
 
@@ -139,9 +158,12 @@ def run(
     from controller.cli.run import run as run_controller
     from controller.cli.stores import Where
     from controller.cli.switchtls import SwitchTls
+    from controller.metrics.options import Options
 
     where = Where(state, store, store_ca, store_cert, store_key, name)
-    raise typer.Exit(run_controller(config, where, listen, SwitchTls(switch_cert, switch_key, switch_ca)))
+    shown = Options(metrics, metrics_cert, metrics_key, metrics_ca, metrics_insecure)
+    tls = SwitchTls(switch_cert, switch_key, switch_ca)
+    raise typer.Exit(run_controller(config, where, listen, shown, tls))
 
 
 @app.command()

@@ -6,10 +6,11 @@ import asyncio
 import errno
 import os
 import signal
+import ssl
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,10 @@ from controller.core.control import socket_beside
 from controller.core.journal import Journal, QueuedSink
 from controller.core.leadership import Deposed, Leadership
 from controller.core.recorder import recorded
+from controller.metrics import lag
+from controller.metrics.exposed import Exposed
+from controller.metrics.observations import Observations
+from controller.metrics.options import NOWHERE, Options
 from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
 from controller.security.errors import SecurityError
@@ -39,15 +44,18 @@ _LOOK = 0.05
 
 
 class _CannotListen(Exception):
-    """The address that switches should connect to cannot be had."""
+    """An address that was asked for cannot be had: the option, and why."""
 
 
 class _CannotRead(Exception):
     """What is stored is damaged."""
 
 
-def run(config: Path, where: Where, listen: str, tls: SwitchTls = NO_TLS) -> int:
-    """Run until SIGTERM or SIGINT; SIGHUP: look at the intent file now. Returns an exit code."""
+def run(config: Path, where: Where, listen: str, metrics: Options = NOWHERE, tls: SwitchTls = NO_TLS) -> int:
+    """Run until SIGTERM or SIGINT; SIGHUP: look at the intent file now. Returns an exit code.
+
+    ``metrics``: where they are shown. ``tls``: towards switches.
+    """
     clock = SystemClock()
     sink = QueuedSink(sys.stdout, wall=clock.wall)
     try:
@@ -55,17 +63,20 @@ def run(config: Path, where: Where, listen: str, tls: SwitchTls = NO_TLS) -> int
         host, port = _address(listen)
         journal = Journal(sink, clock.wall)
         speaking = Speaking(tls, journal)
+        place = metrics.place()
+        shows = None if place is None else _Shows(f"--metrics {metrics.address}", place, metrics.tls())
         chosen = Chosen(where)
     except ConfigErrors as errors:
         return _refuse(str(e) for e in errors)
     except (StoreError, SecurityError, ValueError) as error:
         return _refuse([str(error)])
     code = codes.Run.STOPPED
-    program = _Program(file, where.state, host, port, clock, journal, speaking)
+    exposed = Exposed(Observations(), clock, lambda: sink.dropped)
+    program = _Program(file, where.state, host, port, clock, journal, exposed, shows, speaking)
     try:
         asyncio.run(program.run(chosen))
     except* _CannotListen as errors:
-        code = _refuse(f"--listen {listen}: {e}" for e in errors.exceptions)
+        code = _refuse(str(e) for e in errors.exceptions)
     except* (_CannotRead, IntentRefused) as errors:
         code = _refuse(str(e) for e in errors.exceptions)
     except* (GuardFailed, Deposed) as errors:
@@ -105,6 +116,16 @@ def _end(code: int) -> None:
 
 
 @dataclass(frozen=True)
+class _Shows:
+    """Where metrics are shown."""
+
+    option: str
+    """As it was asked for."""
+    place: tuple[str, int]
+    tls: ssl.SSLContext | None
+
+
+@dataclass(frozen=True)
 class _Program:
     file: IntentFile
     state: Path
@@ -112,6 +133,8 @@ class _Program:
     port: int
     clock: Clock
     journal: Journal
+    exposed: Exposed
+    shows: _Shows | None
     speaking: Speaking
 
     async def run(self, chosen: Chosen) -> None:
@@ -122,8 +145,10 @@ class _Program:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, task.cancel)
         loop.add_signal_handler(signal.SIGHUP, lambda: None)  # who does not serve yet reads the file anyway
+        self.journal.observe = self.exposed.observations.event
         try:
             async with (
+                self._shown(),
                 chosen.opened() as store,
                 recorded(store.log, chosen.shown, self.clock, self.journal),
             ):
@@ -134,12 +159,30 @@ class _Program:
         except asyncio.CancelledError:
             pass
 
+    @asynccontextmanager
+    async def _shown(self) -> AsyncIterator[None]:
+        """Metrics, from here on: also of a controller that cannot read its store, or stands by."""
+        if self.shows is None:
+            yield
+            return
+        from controller.metrics.server import served
+
+        serving = served(self.exposed, self.journal, self.shows.place, self.shows.tls)
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(serving)
+            except OSError as error:
+                raise _CannotListen(f"{self.shows.option}: {error}") from error
+            lags = asyncio.create_task(lag.watch(self.exposed.observations.lag, self.clock))
+            stack.callback(lags.cancel)
+            yield
+
     async def _alone(self, store: Store) -> None:
         await self._serve(await self._made(store), None, patience=0.0)
 
     async def _shared(self, store: Store, name: str) -> None:
         _warm()
-        lead = Leadership(store.registers, name, self.clock, self.journal)
+        lead = self.exposed.lead = Leadership(store.registers, name, self.clock, self.journal)
         try:
             await lead.begin()
         except StoreError as error:
@@ -156,10 +199,16 @@ class _Program:
     async def _made(self, store: Store, lead: Leadership | None = None) -> App:
         try:
             name = str(self.state.resolve())
-            loaded = await store.load()
-            files = self.speaking.files
             return App(
-                self.file, store, loaded, self.journal, self.clock, name=name, lead=lead, ovsdb_files=files
+                self.file,
+                store,
+                await store.load(),
+                self.journal,
+                self.clock,
+                name=name,
+                lead=lead,
+                observations=self.exposed.observations,
+                ovsdb_files=self.speaking.files,
             )
         except StoreError as error:
             raise _CannotRead(error) from error
@@ -190,7 +239,8 @@ class _Program:
                 serve = partial(openflow.serve, guard=self.speaking.guard())
                 await _listen(serve, self.host, self.port, self.clock, patience)
             app.journal.event("started", listen=f"{self.host}:{self.port}", term=app.terms.now)
-            await app.run(_status(self.state), socket_beside(self.state), ending)
+            with self.exposed.serves(app):
+                await app.run(_status(self.state), socket_beside(self.state), ending)
         except asyncio.CancelledError:
             app.journal.event("stopped")
         finally:
@@ -245,7 +295,7 @@ async def _listen(
             return serve(host, port)
         except OSError as error:
             if error.errno != errno.EADDRINUSE or clock.now() > end:
-                raise _CannotListen(error) from error
+                raise _CannotListen(f"--listen {host}:{port}: {error}") from error
         await asyncio.sleep(_LOOK)
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from controller.cli import codes
+from controller.cli import agentstatus, codes
 
 STALE = 5.0
 """Seconds after which a status is not believed to be current."""
@@ -29,13 +29,16 @@ def status(state: Path, json_out: bool) -> int:
     shown: dict[str, Any] = json.loads(text)
     if json_out:
         print(text)
+    elif "agent" in shown:
+        agentstatus.show(Console(), shown)
     elif "standby" in shown:
         _show_standby(Console(), shown)
     else:
         _show(Console(), shown)
     age = time.time() - shown["at"]
     if age > STALE:
-        print(f"written {age:.0f} s ago: the controller is not running", file=sys.stderr)
+        what = "agent" if "agent" in shown else "controller"
+        print(f"written {age:.0f} s ago: the {what} is not running", file=sys.stderr)
         return codes.Status.STALE
     return codes.Status.STANDS_BY if "standby" in shown else codes.Status.CURRENT
 

@@ -84,6 +84,8 @@ class Journal:
         """The newest revision of the store that is known, if that is another one; set by the part that watches it."""
         self.keeper: Keeper = _Nothing()
         """Handed what is of the timeline; set by the one who assembles."""
+        self.observe: Callable[[str, Mapping[str, object]], None] = _unobserved
+        """Handed name and fields of every event, to be counted; must not raise; set by the one who assembles."""
 
     def failure(self, error: BaseException, **fields: object) -> None:
         """Write an unexpected error with the place where it arose."""
@@ -107,6 +109,7 @@ class Journal:
             cause = line.cause if cause is None else cause
             head["cause"] = cause
         self.sink.write(_line(t, at, {**head, **fields}))
+        self.observe(name, fields)
         if line is not None and cause is not None and cause not in line.leaves_out:
             self.keeper.keep(Said(line, t, at, change, self.known(), name, cause, fields))
 
@@ -177,6 +180,10 @@ class QueuedSink:
         t, at = round(time.monotonic(), 6), round(self._wall(), 3)
         if self._out(_line(t, at, {"event": "events_dropped", "count": count})):
             self._said = count
+
+
+def _unobserved(_: str, __: Mapping[str, object]) -> None:
+    """Nothing is counted."""
 
 
 def _line(t: float, at: float, fields: Mapping[str, object]) -> str:

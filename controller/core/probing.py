@@ -76,6 +76,11 @@ class Probing:
         self._service.forget_failures()
         self._keep(self._service.verdicts().values())
 
+    @property
+    def service(self) -> HealthService:
+        """What probes and judges, to be looked at."""
+        return self._service
+
     def pending(self) -> int:
         """Backends whose first probe is still to come."""
         return len(self._service.pending())

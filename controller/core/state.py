@@ -84,6 +84,8 @@ class State:
         self._busy = asyncio.Lock()
         self.problem = ""
         """Why the store cannot be written; empty: it can."""
+        self.observe: Callable[[float], None] = _unobserved
+        """Handed the seconds that each commit took; set by the one who assembles."""
         for cell in self._cells():
             cell.subscribe(self._dirty.set)
         journal.change = lambda: self._revision
@@ -137,14 +139,17 @@ class State:
 
     async def _write(self, batch: Batch) -> int:
         """The batch's revision. It is written after what we have written or read, and after nothing else."""
+        began = self._clock.now()
         try:
-            return await self._store.commit(batch, Guard(head=self._revision))
+            revision = await self._store.commit(batch, Guard(head=self._revision))
         except (StoreError, GuardFailed, asyncio.CancelledError):
             # It may have been written after all: its outcome is unknown, or the task that asked for it has ended. So
             # what it says is no longer known to be stored.
             self._kept |= dict.fromkeys(batch.keys() - _ALWAYS, _UNKNOWN)
             self._dirty.set()
             raise
+        self.observe(self._clock.now() - began)
+        return revision
 
     def _cells(self) -> tuple[Readable[object], ...]:
         return (
@@ -212,6 +217,10 @@ class State:
             reading = Reading(self._clock.boot, self._clock.now())
             batch["clock"] = _json(reading)
         return batch
+
+
+def _unobserved(_: float) -> None:
+    """Nothing is counted."""
 
 
 def _alike(one: object, other: object) -> bool:

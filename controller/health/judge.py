@@ -92,6 +92,17 @@ class Judge:
         """Backends that are watched and have no verdict yet."""
         return frozenset(self._members.keys() - self._verdicts.keys())
 
+    def latencies(self) -> dict[BackendRef, float]:
+        """Seconds that the last probe of each backend took, of the slowest of its targets; of those that were asked."""
+        found: dict[BackendRef, float] = {}
+        for item in self._watched.values():
+            newest = item.newest
+            if newest is None or newest.outcome is Outcome.LOCAL:
+                continue
+            for member in item.members:
+                found[member] = max(found.get(member, 0.0), newest.finished - newest.started)
+        return found
+
     def unasked(self) -> tuple[Unasked, ...]:
         """Probes that could not be asked the last time."""
         return tuple(sorted(self._unasked.values(), key=_in_order))

@@ -8,8 +8,8 @@ import os
 import socket
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -46,6 +46,8 @@ class ProberStats:
     """Seconds for which the present process did not get to run."""
     pid: int | None
     """Prober process."""
+    lateness: Mapping[int, int] = field(default_factory=dict)
+    """Probes started, by lateness in steps of ``engine.LATENESS_STEP``."""
 
 
 def quantile(counts: Counter[int], share: float) -> int:
@@ -122,6 +124,7 @@ class Prober:
             sockets=self._beat.sockets,
             stalled=self._beat.stalled,
             pid=self._pid,
+            lateness=dict(self._lateness),
         )
 
     async def _keep_running(self, running: asyncio.Future[None]) -> None:

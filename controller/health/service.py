@@ -17,6 +17,10 @@ log = logging.getLogger(__name__)
 __all__ = ["HealthService", "Verdict"]
 
 
+def _unobserved(_: list[ProbeResult]) -> None:
+    """Nothing is counted."""
+
+
 class ProbeSource(Protocol):
     """What asks the questions; ``Prober``, or a fake in tests."""
 
@@ -50,10 +54,13 @@ class HealthService:
         on_problem: Callable[[str], None] = log.warning,
         now: Callable[[], float],
         prober: Callable[[Callable[[list[ProbeResult]], None], Callable[[str], None]], ProbeSource] = Prober,
+        observe: Callable[[list[ProbeResult]], None] = _unobserved,
     ) -> None:
+        """``observe``: handed all results, to be counted."""
         self._on_verdicts = on_verdicts
         self._on_problem = on_problem
         self._now = now
+        self._observe = observe
         self._judge = Judge()
         self._prober = prober(self._take, on_problem)
         self._reported: frozenset[str] = frozenset()
@@ -107,7 +114,12 @@ class HealthService:
         """How probing goes: lateness, restarts, losses."""
         return self._prober.stats()
 
+    def latencies(self) -> dict[BackendRef, float]:
+        """Seconds that the last probe of each backend took."""
+        return self._judge.latencies()
+
     def _take(self, results: list[ProbeResult]) -> None:
+        self._observe(results)
         verdicts = self._judge.take(results, self._now())
         errors = self.errors()
         for why in sorted(errors - self._reported):

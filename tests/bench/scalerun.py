@@ -88,11 +88,11 @@ async def _measure(folder: Path) -> dict[str, object]:
         openflow.serve("127.0.0.1", port)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(app.run(folder / "status.json"))]
-            holdups = _HoldUps()
+            holdups = HoldUps()
             tasks.append(group.create_task(holdups.run()))
-            _connect_p4(app, file.intent)
+            connect_p4(app, file.intent)
             ids = [switch.id for switch in file.intent.switches]
-            await _until(lambda: all(map(app.fleet.is_synced, ids)))
+            await until(lambda: all(map(app.fleet.is_synced, ids)))
             figures: dict[str, object] = {
                 "start_ready_s": round(planned, 2),
                 "start_all_synced_s": round(time.monotonic() - began, 2),
@@ -106,9 +106,9 @@ async def _measure(folder: Path) -> dict[str, object]:
             return figures
 
 
-async def _edit(app: App, text: str, said: _Said, holdups: _HoldUps) -> dict[str, object]:
+async def _edit(app: App, text: str, said: _Said, holdups: HoldUps) -> dict[str, object]:
     """One backend's weight, from its being accepted until the last switch has confirmed."""
-    await _until(lambda: time.monotonic() - said.written > QUIET)
+    await until(lambda: time.monotonic() - said.written > QUIET)
     audits = holdups.take()
     other = text.replace("at: leaf0-east}", "at: leaf0-east, weight: 3}", 1)
     new = await asyncio.to_thread(lambda: sharing(load_text(other, "large"), app.state.intent.value))
@@ -119,8 +119,8 @@ async def _edit(app: App, text: str, said: _Said, holdups: _HoldUps) -> dict[str
     why = app.intents.propose(new)
     if why:
         raise RuntimeError("; ".join(why))
-    await _until(lambda: serve <= said.converged)
-    await _until(lambda: time.monotonic() - said.written > QUIET)
+    await until(lambda: serve <= said.converged)
+    await until(lambda: time.monotonic() - said.written > QUIET)
     return {
         "audits_longest_hold_up_ms": audits,
         "weight_accepted_to_last_confirmed_s": round(said.written - began, 3),
@@ -147,7 +147,7 @@ class _Said:
             self.written, self.used = time.monotonic(), time.thread_time()
 
 
-class _HoldUps:
+class HoldUps:
     """For how long the loop was held up at most."""
 
     def __init__(self) -> None:
@@ -166,11 +166,11 @@ class _HoldUps:
         return round(1e3 * longest, 1)
 
 
-class _InMemory(P4Session):
+class InMemory(P4Session):
     """Encodes all that it is told to write, as for a server, and holds it."""
 
     def __init__(self, name: str, number: int, pipeline: p4pipeline.Pipeline, arrive: Arrive) -> None:
-        self.name, self.id, self.term, self.pushed, self.alive = name, number, 1, False, True
+        self.name, self.id, self.term, self.pushed, self.alive, self.missed = name, number, 1, False, True, 0
         self._pipeline, self._encoder = pipeline, Encoder(pipeline)
         self._arrive = arrive
         self.cables: dict[int, tuple[P4Session, int]] = {}
@@ -227,13 +227,14 @@ def _soon(loop: asyncio.AbstractEventLoop, app: App, event: Event) -> None:
     loop.call_soon(partial(app.controller.handle, event))
 
 
-def _connect_p4(app: App, intent: Intent) -> None:
+def connect_p4(app: App, intent: Intent, kind: type[InMemory] = InMemory) -> None:
+    """Connect all P4 switches of an intent, by sessions of a kind."""
     loop, pipeline = asyncio.get_running_loop(), p4pipeline.balancer()
-    sessions: dict[str, _InMemory] = {}
+    sessions: dict[str, InMemory] = {}
     for switch in intent.switches:
         if switch.p4runtime is not None:
             arrive = partial(_soon, loop, app)
-            sessions[switch.name] = _InMemory(switch.name, switch.id, pipeline, arrive)
+            sessions[switch.name] = kind(switch.name, switch.id, pipeline, arrive)
     ends = {(s.name, port.to): port.number for s in intent.switches for port in s.ports}
     for (name, to), port in ends.items():
         if name in sessions and to in sessions:
@@ -265,7 +266,8 @@ def _flocks(intent: Intent, port: int) -> Iterator[None]:
             child.wait()
 
 
-async def _until(reached: Callable[[], bool]) -> None:
+async def until(reached: Callable[[], bool]) -> None:
+    """Wait. Raises TimeoutError."""
     async with asyncio.timeout(DEADLINE):
         while not reached():
             await asyncio.sleep(_LOOK)

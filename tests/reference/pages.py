@@ -6,7 +6,7 @@ from pathlib import Path
 
 from controller.core import events, switchevents
 from controller.core.shown import Snapshot
-from tests.reference import codes, commands, intent
+from tests.reference import codes, commands, intent, metrics
 from tests.reference.records import cause_rows, event_page, record_page
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -41,6 +41,7 @@ def pages() -> dict[str, str]:
         + "\n".join(["", "## Causes", "", *cause_rows(), ""]),
         "exit-codes.md": codes.page(),
         "intent.md": intent.page(),
+        "metrics.md": metrics.page(),
         "status.md": record_page("Status", STATUS, Snapshot),
     }
 

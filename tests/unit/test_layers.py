@@ -51,6 +51,11 @@ FLOORS = (
     Floor("model", ("controller.model",), ("spec", "clock", "flows", "p4src")),
     Floor("security", ("controller.security",), ("spec", "clock", "model")),
     Floor("health", ("controller.health",), ("spec", "clock", "model")),
+    Floor(
+        "observations",
+        ("controller.metrics.observations", "controller.metrics.histogram"),
+        ("spec", "health"),
+    ),
     Floor("plan", ("controller.plan",), ("spec", "hashes", "model", "health")),
     Floor("plan of OpenFlow", ("controller.plan.flowplan", "controller.plan.zones"), (*PLAN, "flows")),
     Floor("plan of P4", ("controller.plan.p4plan", "controller.plan.p4needs"), (*PLAN, "p4src")),
@@ -115,13 +120,20 @@ FLOORS = (
     Floor(
         "app",
         ("controller.app",),
-        (*RULES, "fleet", "reports of OpenFlow", "reports of P4", "core", "OpenFlow", "OVSDB", "P4Runtime"),
+        (
+            *RULES, "fleet", "reports of OpenFlow", "reports of P4", "core", "OpenFlow", "OVSDB", "P4Runtime",
+            "observations",
+        ),
     ),
     Floor("agent", ("controller.agent",), (*RULES, "security", "flows", "OpenFlow")),
+    Floor("metrics", ("controller.metrics",), (*RULES, "fleet", "core", "app", "observations")),
     Floor(
         "cli",
         ("controller.cli", "controller.__main__"),
-        (*RULES, "security", "places", "decision", "OpenFlow", "OVSDB", "P4Runtime", "core", "app", "agent"),
+        (
+            *RULES, "security", "places", "decision", "OpenFlow", "OVSDB", "P4Runtime", "core", "app", "agent",
+            "metrics", "observations",
+        ),
     ),
     Floor("embedded switch", ("topo.p4switch",), ()),
     Floor(

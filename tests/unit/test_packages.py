@@ -37,6 +37,7 @@ PACKAGES = {
     "ovsdb-server": "openvswitch-switch",
     "ovsdb-tool": "openvswitch-switch",
     "ping": "iputils-ping",
+    "promtool": "prometheus",
     "ps": "procps",
     "socat": "socat",
     "ss": "iproute2",
@@ -62,7 +63,7 @@ EVERYWHERE = {
     "unshare",
 }
 """Of packages that every Debian has, and of what the checkout came with."""
-ELSEWHERE = {"docker", "docker-compose", "no-such-program", "p4c-bm2-ss", "simple_switch_grpc"}
+ELSEWHERE = {"docker", "docker-compose", "no-such-program", "p4c-bm2-ss", "prometheus", "simple_switch_grpc"}
 """Tests without these are skipped with a reason."""
 _STARTING = {"exec", "popen", "Popen", "run", "create_subprocess_exec", "detach", "start"}
 
@@ -107,7 +108,7 @@ BENCH = _files("tests/bench")
 
 @pytest.mark.parametrize(
     ("files", "variables"),
-    [(LAB, ["LAB_PACKAGES"]), (BENCH, ["LAB_PACKAGES", "BENCH_PACKAGES"])],
+    [(LAB, ["LAB_PACKAGES", "TEST_PACKAGES"]), (BENCH, ["LAB_PACKAGES", "BENCH_PACKAGES"])],
     ids=["labs", "benchmarks"],
 )
 def test_programs_that_are_started_are_installed(files: list[Path], variables: list[str]) -> None:

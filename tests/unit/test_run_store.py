@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,13 +18,14 @@ from controller.cli import codes
 from controller.cli import run as cli
 from controller.cli.status import status
 from controller.cli.stores import Chosen, Where
+from controller.metrics.options import Options
 from controller.sites.base import Guard, GuardFailed, StoreError
 from controller.sites.etcd.address import Address
 from controller.sites.etcd.client import Client
 from controller.sites.etcd.store import EtcdStore
-from controller.sites.leading import KEY, Leader
+from controller.sites.leading import KEY, TIMES, Leader
 from tests.fakes.etcd import Cluster, needs_etcd
-from tests.fakes.process import Running, quiet_intent
+from tests.fakes.process import Running, free_port, quiet_intent
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,15 @@ def stored(cluster: Cluster, prefix: str) -> tuple[dict[str, bytes], int]:
             await store.close()
 
     return asyncio.run(body())
+
+
+def asked(port: int, path: str) -> str:
+    """The text of an answer, whatever its status."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        return str(error.read().decode())
 
 
 def weighs(weight: int) -> str:
@@ -66,12 +78,25 @@ def test_of_two_controllers_on_one_prefix_one_leads_and_the_other_takes_over(
         assert {"intent", "ids", "secret", "term"} <= values.keys()
         assert not one.state.exists(), "it is in etcd"
 
-        with Running(tmp_path / "b", weighs(2), options=[*options, "west"]) as two:
+        shows = free_port()
+        metrics = ["--metrics", f"127.0.0.1:{shows}"]
+        with Running(tmp_path / "b", weighs(2), options=[*options, "west", *metrics]) as two:
             waits = two.wait_event("standby")
             assert (waits["controller"], waits["leader"]) == ("west", "east")
             shown = two.wait(lambda: two.status().get("standby"), "a status")
             assert shown == {"name": "west", "leader": "east", "store": "", "intent_errors": []}
             assert status(two.state, json_out=False) == codes.Status.STANDS_BY
+            assert asked(shows, "/readyz") == "stands by: east leads\n"
+            metrics_of_two = asked(shows, "/metrics").splitlines()
+            for line in (
+                "leader 0",
+                "lease_remaining_seconds 0.0",
+                "store_up 1",
+                'events_total{event="standby"} 1',
+            ):
+                assert f"evenkeel_{line}" in metrics_of_two
+            assert 'evenkeel_standby_info{controller="west",leader="east"} 1' in metrics_of_two
+            assert not [line for line in metrics_of_two if line.startswith("evenkeel_switch_connected")]
             two.intent.write_text("vips: 3")
             errors = two.wait_event("intent_refused")["errors"]
             assert errors
@@ -81,6 +106,14 @@ def test_of_two_controllers_on_one_prefix_one_leads_and_the_other_takes_over(
             assert one.events()[-1]["event"] == "leadership_released"
             assert two.wait_event("leads")["after"] is None
             two.wait_event("started")
+            two.wait(lambda: asked(shows, "/readyz") == "leads\n", "it is ready as a leader")
+            metrics_of_two = asked(shows, "/metrics").splitlines()
+            assert "evenkeel_leader 1" in metrics_of_two
+            assert 'evenkeel_events_total{event="standby"} 1' in metrics_of_two, "counts go on"
+            (left,) = [
+                line for line in metrics_of_two if line.startswith("evenkeel_lease_remaining_seconds ")
+            ]
+            assert 0 < float(left.split()[1]) <= TIMES.authority
             assert stored(cluster, "/fabric")[0]["ids"] == values["ids"], (
                 "the second goes on with what is stored"
             )
@@ -174,6 +207,24 @@ def test_etcd_that_is_not_there_is_named_when_the_controller_starts(
     where = Where(tmp_path / "state.db", "etcd://127.0.0.1:1/x")
     assert cli.run(intent, where, "127.0.0.1:1") == codes.Run.CANNOT_START
     assert "etcd://127.0.0.1:1/x: no member answered within 0.3 s: 127.0.0.1:1: " in capsys.readouterr().err
+
+
+def test_a_place_for_metrics_that_is_unsafe_or_taken_ends_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "_end", lambda code: None)
+    intent = tmp_path / "intent.yaml"
+    intent.write_text(quiet_intent())
+    state = Where(tmp_path / "state.db")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        busy = f"127.0.0.1:{taken.getsockname()[1]}"
+        for address, says in (("0.0.0.0:9469", "could read without TLS"), (busy, "address already in use")):
+            assert cli.run(intent, state, "127.0.0.1:1", Options(address)) == codes.Run.CANNOT_START
+            error = capsys.readouterr().err
+            assert error.startswith(f"--metrics {address}: ")
+            assert says in error
 
 
 def test_certificates_without_etcd_are_refused_and_one_state_belongs_to_one_controller(

@@ -1,0 +1,224 @@
+"""All metrics: name, type, labels, meaning. The reference is generated from this, and a test compares it with what is
+shown, and with what dashboards and alerts ask for.
+
+Labels have the names of the intent file as values, or words of a closed list: there are as many series as there are
+switches, pools, backends and listeners, and (per lb switch) pairs of listener and backend.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Kind(StrEnum):
+    """Types of OpenMetrics."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+    INFO = "info"
+
+
+class Family(NamedTuple):
+    """A metric with all its series."""
+
+    name: str
+    """Of the family: a counter's series end with ``_total``, an info's with ``_info``."""
+    kind: Kind
+    meaning: str
+    """One sentence, without a full stop."""
+    labels: tuple[str, ...] = ()
+
+    @property
+    def unit(self) -> str:
+        """The base unit that the name ends with; empty: it counts things."""
+        return next((unit for unit in ("seconds", "bytes") if self.name.endswith(f"_{unit}")), "")
+
+    @property
+    def sample(self) -> str:
+        """What a query names, of a histogram without its suffix."""
+        return self.name + {Kind.COUNTER: "_total", Kind.INFO: "_info"}.get(self.kind, "")
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """All that a query may name."""
+        if self.kind is Kind.HISTOGRAM:
+            return tuple(f"{self.name}_{end}" for end in ("bucket", "count", "sum"))
+        return (self.sample,)
+
+
+_made: dict[str, list[Family]] = {}
+
+
+def _family(kind: Kind, name: str, meaning: str, *labels: str) -> Family:
+    made = Family(name if name.startswith("process_") else f"evenkeel_{name}", kind, meaning, labels)
+    next(reversed(_made.values())).append(made)
+    return made
+
+
+def _gauge(name: str, meaning: str, *labels: str) -> Family:
+    return _family(Kind.GAUGE, name, meaning, *labels)
+
+
+def _counter(name: str, meaning: str, *labels: str) -> Family:
+    return _family(Kind.COUNTER, name, meaning, *labels)
+
+
+def _histogram(name: str, meaning: str, *labels: str) -> Family:
+    return _family(Kind.HISTOGRAM, name, meaning, *labels)
+
+
+def _info(name: str, meaning: str, *labels: str) -> Family:
+    return _family(Kind.INFO, name, meaning, *labels)
+
+
+_made["The controller"] = []
+BUILD = _info("build", "The program", "version")
+LEADER = _gauge("leader", "1: this controller serves switches; 0: it stands by, or starts")
+READY = _gauge("ready", "1: `/readyz` answers 200")
+LEASE = _gauge(
+    "lease_remaining_seconds",
+    "Time for which no other controller can lead, 0 if one can; missing where the store is of one machine",
+)
+STANDBY = _info(
+    "standby", "Which controller this one waits for; missing while it leads", "controller", "leader"
+)
+TERM = _gauge("term", "Number with which switches are claimed")
+LAG = _histogram("loop_lag_seconds", "By how much the event loop woke a sleeping task too late")
+EVENTS = _counter(
+    "events", "Events of the journal since the process began; what has not happened is 0", "event"
+)
+DROPPED = _counter("events_dropped", "Events that the journal's reader was too slow for")
+INTENT = _gauge("intent_refused", "1: the intent file as it is now is not in force")
+SHOWN = _gauge(
+    "status_age_seconds", "Age of the status that these figures are from, but for counters of packets"
+)
+CPU = _counter("process_cpu_seconds", "Processor time of the controller, without the prober")
+MEMORY = _gauge("process_resident_memory_bytes", "Resident memory of the controller, without the prober")
+FILES = _gauge("process_open_fds", "Open file descriptors")
+FILES_MOST = _gauge("process_max_fds", "Open file descriptors that the process may have")
+BEGAN = _gauge("process_start_time_seconds", "Unix time at which the process began")
+
+_made["Store"] = []
+STORE = _gauge("store_up", "1: what has changed could be stored, or a controller that stands by is answered")
+REVISION = _gauge("store_revision", "Revision of the last commit: the `change` of events")
+COMMIT = _histogram("store_commit_seconds", "Time until the store acknowledged a commit")
+
+_made["Sites and VIPs"] = []
+OWNER = _gauge("vip_owner", "1: the site owns the VIP: its switches may answer", "vip", "site")
+AWAY = _gauge("vip_away", "1: the VIP is not owned by the site where it belongs now", "vip")
+AUTHORITY = _gauge(
+    "vip_authority_remaining_seconds",
+    "Time for which switches may answer without another renewal; missing where agents own VIPs",
+    "vip",
+)
+FIT = _gauge("site_fit", "1: the site can serve; only where controllers share a store", "site")
+CONDITION = _gauge("site_condition", "1: the condition of fitness is met", "site", "condition")
+SITE_UNSYNCED = _gauge("site_pins_unsynced", "Pins that not every lb switch of the site holds", "site")
+DRAINED = _gauge("site_drained", "1: an operator took the site out of service", "site")
+
+_made["Switches"] = []
+SWITCH = _info("switch", "A switch of the intent", "switch", "site", "kind", "roles")
+CONNECTED = _gauge("switch_connected", "1: its control stream is up", "switch")
+ADMITTED = _gauge("switch_admitted", "1: edges may use this lb switch; missing for others", "switch")
+SYNCED = _gauge("switch_synced", "1: it holds what it should", "switch")
+LEAVING = _gauge("switch_leaving", "1: the intent no longer names it: it is emptied", "switch")
+PROBLEM = _gauge("switch_problem", "1: `evenkeel status` says what is wrong with it", "switch")
+ENTRIES = _gauge("switch_entries", "Flows or table entries, but for slots", "switch")
+CONFLICTS = _gauge("switch_conflicts", "Places that we want and other programs hold", "switch")
+WRITE = _histogram("switch_write_seconds", "Time until the switch confirmed what was written", "switch")
+DRIFT = _counter(
+    "switch_drift_repaired",
+    "Entries that an audit found otherwise than written, and repaired",
+    "switch",
+    "drift",
+)
+UNSENT = _counter(
+    "switch_packets_unsent", "Packets for it that were dropped: it took them too slowly", "switch"
+)
+LOST = _counter(
+    "switch_reports_lost", "Reports that it held back because there were too many, or that got lost", "switch"
+)
+SWITCH_DROPS = _counter("switch_dropped_packets", "P4: packets that it dropped", "switch", "reason")
+LINK = _gauge("switch_link_up", "P4: 1: hellos come through the cable both ways", "switch", "port", "to")
+FENCE = _gauge(
+    "switch_fence_claimed",
+    "1: this controller claims the edge's authority at its fence",
+    "switch",
+    "interface",
+)
+FENCE_OPEN = _gauge(
+    "switch_fence_open", "1: the edge answers although nothing is claimed at its fence", "switch", "interface"
+)
+STRANGERS = _gauge("switch_strangers", "Switches that are connected and that the intent does not name")
+MEMORY_SHORT = _gauge("switches_memory_short", "lb switches whose conntrack timeouts could not be set")
+
+_made["Listeners and traffic"] = []
+LISTENER = _info("listener", "A listener, and the pool that serves it", "listener", "vip", "pool", "protocol")
+LISTENER_DRAINS = _gauge(
+    "listener_draining", "1: the intent no longer names it: its connections drain", "listener"
+)
+PACKETS = _counter(
+    "backend_packets", "Packets that an lb switch sent to a backend", "switch", "vip", "listener", "backend"
+)
+BYTES = _counter(
+    "backend_bytes", "Bytes that an lb switch sent to a backend", "switch", "vip", "listener", "backend"
+)
+GUARD = _counter(
+    "guard_dropped_packets",
+    "Open vSwitch: packets that a guard dropped; prefix is empty for the guard of all clients",
+    "switch",
+    "vip",
+    "listener",
+    "prefix",
+)
+
+_made["Pools and backends"] = []
+TABLE = ("pool", "protocol", "listener")
+BACKENDS = _gauge("pool_backends", "Backends with a weight that were not removed", *TABLE)
+DOWN = _gauge("pool_backends_down", "Those of them that are down", *TABLE)
+PANICKED = _gauge("pool_panicked", "1: health is ignored: too much of the pool is down", *TABLE)
+SLOTS = _gauge("pool_slots", "Slots of the table", *TABLE)
+MOVING = _gauge("pool_slots_moving", "Slots in transition", *TABLE)
+TRACKED = _gauge(
+    "pool_slots_tracked",
+    "Slots that moved less than `memory_timeout` ago: their connections are remembered",
+    *TABLE,
+)
+MOVED = _counter("pool_slots_moved", "Slots that were given to another backend", *TABLE)
+WATCHED = _gauge(
+    "pool_watched_pairs", "(backend, slot) pairs whose connections are reported and pinned", *TABLE
+)
+WEIGHT = _gauge("backend_weight", "Weight by the intent", *TABLE, "backend")
+BACKEND_SLOTS = _gauge("backend_slots", "Slots that name it", *TABLE, "backend")
+STATE = _gauge("backend_state", "1 for the state that it is in", *TABLE, "backend", "state")
+UP = _gauge("backend_up", "1: up; 0: down; missing: not probed, no result yet, or removed", "pool", "backend")
+LATENCY = _gauge(
+    "backend_probe_latency_seconds", "Time that its last probe took, also one that failed", "pool", "backend"
+)
+
+_made["Connections and reports"] = []
+PINS = _gauge("pins", "Connections that are pinned")
+UNSYNCED = _gauge("pins_unsynced", "Pins that not every connected lb switch holds")
+REFUSED = _counter("pins_refused", "Connections that found the book of pins full")
+REPORTS = _counter(
+    "reports",
+    "What switches reported: `exception` a connection on a slot of another backend, `overflow` one that found no room "
+    "to be remembered, and so on",
+    "report",
+)
+HELLOS = _counter("hellos", "Hellos between P4 switches", "hello")
+
+_made["Probes"] = []
+PROBE = _histogram("probe_seconds", "Time from the start of a probe to its answer or end", "outcome")
+LATENESS = _histogram("probe_lateness_seconds", "Time by which a probe was started too late")
+UNASKED = _counter("probes_unasked", "Probes that could not be asked for a reason of this machine")
+LOST_RESULTS = _counter("probe_results_dropped", "Results that were lost because the controller did not read")
+RESTARTS = _counter("prober_restarts", "Prober processes that were started after the first one")
+PENDING = _gauge("probes_pending", "Backends whose first probe is still to come")
+PROBLEMS = _gauge("probe_problems", "Reasons for which verdicts stand still; `evenkeel status` names them")
+
+GROUPS: dict[str, tuple[Family, ...]] = {title: tuple(rows) for title, rows in _made.items()}
+"""All families, by heading of the reference."""
+ALL = tuple(family for rows in GROUPS.values() for family in rows)

@@ -1,0 +1,193 @@
+"""Agents own VIPs: what dies at one site, or of the controllers, is not seen by those who ask for a VIP."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.fakes.etcd import needs_etcd
+from tests.lab.balanced import Balanced
+from tests.lab.conftest import eventually, why_not
+from tests.lab.long_connections import LongConnections
+from tests.lab.test_two_sites import all_admitted, hears, owners
+from tests.lab.tuned import tune
+from topo import process, state
+from topo.lab import Lab
+from topo.sitedemo.agents import Agents
+from topo.wire.judge import Findings
+from topo.wire.record import Recorder
+
+pytestmark = [pytest.mark.lab, needs_etcd]
+
+SHOP, API = "10.0.0.100", "10.0.0.101"
+"""At home in the east, and in the west."""
+VIPS = (SHOP, API, "10.0.0.102", "fd00::100", "fd00::101")
+HOLD = 2.0
+WITHIN = 60.0
+NOTICED = 1.0
+"""Seconds: at ten questions a second this is a gap, whatever else the machine does."""
+
+
+class Served(NamedTuple):
+    balanced: Balanced
+    agents: Agents
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Both sites serve, with two agents each; one controller leads, in the east."""
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    name = "agents"
+    lab = Lab.up("two-site-small", name=name, switch="ovs", temporary=True, store=True, agents=True)
+    # Long leases, for a machine that is busy: what is shown is that nothing is missed, not how soon.
+    tune(lab, lambda document: document.update(moves={"hold": f"{HOLD:g}s"}, lease={"authority": "1.5s"}))
+    agents = Agents(lab, tmp_path_factory.mktemp("agents"), list(lab.fabric.controllers))
+    try:
+        agents.start(agents.all)
+        store = f"etcd://{','.join(lab.members.endpoints('east'))}/demo"
+        with Balanced(lab, ["--store", store, "--name", "one"]) as balanced:
+            balanced.wait_status(serves, "every lb switch of both sites serves", WITHIN)
+            at_home(balanced)
+            yield Served(balanced, agents)
+    finally:
+        agents.kill(agents.all)
+        relay = process.recall(lab.path / "pids", "wan")
+        state.remove(name)
+        assert not state.spaces(name)
+        assert not [each for each in relay if each.alive]
+
+
+def at_home(balanced: Balanced) -> None:
+    """Wait until each VIP is owned where it is at home."""
+    balanced.wait_status(
+        lambda status: status["vips"]["shop"]["owner"] == "east" and status["vips"]["api"]["owner"] == "west",
+        "every VIP is at home",
+        WITHIN,
+    )
+
+
+def serves(status: Mapping[str, Any]) -> bool:
+    """The controller leads, and every lb switch is used."""
+    return "switches" in status and all_admitted(dict(status))
+
+
+def no_gap(found: Findings, *vips: str, sites: Collection[str] = ("east", "west")) -> None:
+    """From these sites no question for these went without an answer for long, and no two sites answered."""
+    assert not found.duplicates
+    late = [gap for gap in found.gaps if gap.vip in vips and gap.site in sites and gap.seconds > NOTICED]
+    assert not late
+
+
+def test_the_leading_controller_dies_and_every_vip_is_answered_all_the_time(served: Served) -> None:
+    balanced = served.balanced
+    with LongConnections(balanced.lab, "ce") as long, Recorder(balanced.lab) as wire:
+        long.open(6, ("dr", "nat"))
+        hears(wire, API, "west")
+        balanced.kill_controller()
+        eventually(lambda: seconds_of(wire, API) > 2.5, "it is asked for a while", WITHIN)
+        found = wire.findings()
+        balanced.start_controller()
+        balanced.wait_status(serves, "every lb switch of both sites serves", WITHIN)
+        long.speak()
+        assert not long.broken()
+    no_gap(found, *VIPS)
+    assert owners(found, SHOP) == ["east"]
+
+
+def test_the_next_agent_goes_on_for_one_that_dies_or_is_stopped(served: Served) -> None:
+    agents, lab = served.agents, served.balanced.lab
+    with Recorder(lab) as wire:
+        hears(wire, SHOP, "east")
+        first = agents.acting("east")
+        assert first is not None
+        agents.signal([first], signal.SIGSTOP)
+        try:
+            eventually(lambda: acting(agents, "east", not_=first), "another agent acts", WITHIN)
+        finally:
+            agents.signal([first], signal.SIGCONT)
+        eventually(lambda: acting(agents, "east") == first, "it acts again", WITHIN)
+        agents.kill([first])
+        eventually(lambda: acting(agents, "east", not_=first), "another agent acts", WITHIN)
+        agents.start([first])
+        eventually(lambda: acting(agents, "east") == first, "it acts again", WITHIN)
+        found = wire.findings()
+    no_gap(found, *VIPS)
+    assert owners(found, SHOP) == ["east"]
+
+
+def test_a_vip_is_moved_by_an_order_and_back(served: Served) -> None:
+    balanced = served.balanced
+    with LongConnections(balanced.lab, "cw") as long, Recorder(balanced.lab) as wire:
+        long.open(6, ("dr", "nat"))
+        hears(wire, API, "west")
+        assert balanced.command("move", "api", "east") == 0
+        hears(wire, API, "east")
+        balanced.wait_status(lambda status: status["vips"]["api"]["owner"] == "east", "it is shown", WITHIN)
+        assert balanced.command("move", "api") == 0
+        hears(wire, API, "west")
+        long.speak()
+        assert not long.broken()
+        found = wire.findings()
+    no_gap(found, *VIPS)
+    assert owners(found, API) == ["west", "east", "west"]
+
+
+@pytest.mark.long
+def test_a_site_dies_whole_and_the_other_one_answers_before_a_controller_knows(served: Served) -> None:
+    balanced, agents, lab = served.balanced, served.agents, served.balanced.lab
+    west = [node for node in agents.all if lab.fabric.site_of(node) == "west"]
+    with LongConnections(lab, "ce") as long, Recorder(lab) as wire:
+        hears(wire, API, "west")
+        balanced.kill_controller()
+        lab.fail("west")
+        agents.kill(west)
+        hears(wire, API, "east")
+        balanced.start_controller()
+        balanced.wait_status(servers_of_the_west_are_down, "health is known", WITHIN)
+        assert not [one for one in long.open(6, ("dr", "nat")) if one.problem]
+        lab.heal("west")
+        agents.start(west)
+        balanced.wait_status(serves, "every lb switch of both sites serves", WITHIN)
+        at_home(balanced)
+        hears(wire, API, "west")
+        long.speak()
+        assert not long.broken()
+        found = wire.findings()
+    assert not found.duplicates
+    assert owners(found, API) == ["west", "east", "west"]
+    no_gap(found, SHOP, "fd00::100", sites=("east",))
+
+
+def servers_of_the_west_are_down(status: Mapping[str, Any]) -> bool:
+    backends = status.get("pools", {}).get("web/tcp", {}).get("backends", {})
+    return bool(backends) and all(backends[name]["up"] is False for name in ("sw1", "sw2"))
+
+
+def acting(agents: Agents, site: str, not_: str = "") -> str | None:
+    """Who acts for a site; None: none is known to, or the one that should not."""
+    found = agents.acting(site)
+    return None if found == not_ else found
+
+
+def seconds_of(wire: Recorder, vip: str) -> float:
+    """For how long a VIP has been heard of."""
+    heard = [each.at for each in wire.heard if each.vip == vip]
+    return time.monotonic() - min(heard) if heard else 0.0
+
+
+def test_what_an_agent_shows_names_owners_paths_and_fences(served: Served) -> None:
+    served.balanced.wait_status(lambda status: status["vips"]["api"]["owner"] == "west", "at home", WITHIN)
+    shown = served.agents.all["ctl"].fresh()
+    assert shown["agent"] == {"name": "ctl", "site": "east", "acts": True, "leader": "ctl", "store": ""}
+    shop, api = (shown["groups"][f"02:45:56:00:01:0{n}"] for n in (1, 2))
+    assert (shop["owner"], shop["ours"], shop["vips"]) == ("east", True, ["shop", "shop6"])
+    assert (api["owner"], api["ours"]) == ("west", False)
+    assert shown["sites"]["west"]["fit"]
+    assert set(shown["agents"]["ctl3"]["paths"]) == {"172.31.0.1:7654", "10.9.0.2:7654"}
+    assert shown["edges"]["edgee"]["fence"] == {"f0-edgee": {"up": True, "claim": True}}
