@@ -4,7 +4,7 @@ PYTHON ?= python3
 # Tests start hundreds of Python processes: that each compiles all of its modules again costs more than some tests do.
 unexport PYTHONDONTWRITEBYTECODE
 
-LAB_PACKAGES = openvswitch-switch iproute2 iputils-ping ethtool etcd-server
+LAB_PACKAGES = openvswitch-switch iproute2 iputils-ping ethtool etcd-server openssl
 TEST_PACKAGES = prometheus
 BENCH_PACKAGES = nginx-light wrk iperf3 haproxy gcc libc6-dev
 

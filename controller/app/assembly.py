@@ -69,6 +69,7 @@ from controller.sites.fence.service import FenceService
 from controller.southbound.driver import AnyDriver
 from controller.southbound.openflow.driver import OpenFlowDriver
 from controller.southbound.openflow.session import Session
+from controller.southbound.ovsdb.client import Files
 from controller.southbound.p4.driver import P4Driver
 from controller.southbound.p4.session import P4Session
 from controller.spec.kinds import Protocol as Speaks
@@ -128,12 +129,13 @@ class App:
         name: str = "",
         lead: Lead | None = None,
         observations: Observations | None = None,
+        ovsdb_files: Files | None = None,
     ) -> None:
         """``file``: owns the intent; None: the store and the API do. ``loaded``: what the store holds.
 
         ``name`` tells it from other controllers of this network namespace, also of those that share the store; empty:
         the store's. ``lead``: its leadership, where controllers share the store. ``observations``: what the
-        process counts.
+        process counts. ``ovsdb_files``: for switches whose OVSDB is asked by TLS.
 
         Raises StoreError when that cannot be read, IntentRefused when the file cannot be carried out.
         """
@@ -144,6 +146,7 @@ class App:
         self.observations = observed = observations or Observations()
         journal.observe = observed.event
         self._shown: tuple[Snapshot, float] | None = None
+        self._ovsdb_files = ovsdb_files
         pins = PinBook.starting_at(secrets.randbits(PIN_BITS))
         self.state = state = State(store, loaded, clock, journal, pins)
         state.observe = observed.commit
@@ -189,7 +192,7 @@ class App:
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
         self.pauses = Pauses(self.probing.doubt, journal, clock, time.process_time)
         pools.check = self.pauses.check
-        adapted = _as_it_is if lead is None else leased
+        adapted = leased if lead is not None else (lambda intent: intent)
         rules = (*refusals, agents_refused(lead is not None))
         self.intents = Intents(state.intent, pools, journal, rules, adapted)
         self.ports = PortWatch(state.intent, journal, clock, state.dead_links.value)
@@ -286,6 +289,7 @@ class App:
                 session,
                 lambda: pool_slots(self.targets.world),
                 lambda: self.targets.world.intent.by_agents,
+                self._ovsdb_files,
             )
         assert isinstance(session, P4Session), f"no driver for {type(session).__name__}"
         return P4Driver(switch, session, self.state.secret, self.hellos.live)
@@ -421,10 +425,6 @@ def open_file(path: Path) -> IntentFile:
     if isinstance(news, ConfigErrors):
         raise news
     return file
-
-
-def _as_it_is(intent: Intent) -> Intent:
-    return intent
 
 
 def _replace(path: Path, shown: Snapshot) -> None:

@@ -37,7 +37,7 @@ _SECONDS = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _P4RUNTIME = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):([0-9]{1,5})|unix:/\S+")
 _INTERFACE = re.compile(r"[!-.0-9;-~]{1,15}")
-_OVSDB = re.compile(r"tcp:(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):([0-9]{1,5})|unix:/\S+")
+_OVSDB = re.compile(r"(?:tcp|ssl):(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):([0-9]{1,5})|unix:/\S+")
 
 
 def text(place: Place) -> str:
@@ -227,8 +227,8 @@ def status(place: Place) -> tuple[int, int]:
 
 
 def ovsdb(place: Place) -> str:
-    """``tcp:HOST:PORT`` or ``unix:/PATH`` of an OVSDB server."""
-    right = "write tcp:HOST:PORT or unix:/PATH"
+    """``tcp:HOST:PORT``, ``ssl:HOST:PORT`` or ``unix:/PATH`` of an OVSDB server."""
+    right = "write tcp:HOST:PORT, ssl:HOST:PORT or unix:/PATH"
     scalar = place.scalar(right)
     match = _OVSDB.fullmatch(scalar.text)
     if match is None or (match[2] and not 1 <= int(match[2]) <= 65535):

@@ -49,6 +49,7 @@ FLOORS = (
     ),
     Floor("frames", ("controller.frames",), ("spec",)),
     Floor("model", ("controller.model",), ("spec", "clock", "flows", "p4src")),
+    Floor("security", ("controller.security",), ("spec", "clock", "model")),
     Floor("health", ("controller.health",), ("spec", "clock", "model")),
     Floor(
         "observations",
@@ -127,14 +128,14 @@ FLOORS = (
             "observations", "api",
         ),
     ),
-    Floor("agent", ("controller.agent",), (*RULES, "flows", "OpenFlow")),
+    Floor("agent", ("controller.agent",), (*RULES, "security", "flows", "OpenFlow")),
     Floor("metrics", ("controller.metrics",), (*RULES, "fleet", "core", "app", "observations")),
     Floor(
         "cli",
         ("controller.cli", "controller.__main__"),
         (
-            *RULES, "places", "decision", "OpenFlow", "P4Runtime", "core", "api", "app", "agent", "metrics",
-            "observations",
+            *RULES, "security", "places", "decision", "OpenFlow", "OVSDB", "P4Runtime", "core", "api", "app", "agent",
+            "metrics", "observations",
         ),
     ),
     Floor("embedded switch", ("topo.p4switch",), ()),
