@@ -4,7 +4,7 @@ PYTHON ?= python3
 # Tests start hundreds of Python processes: that each compiles all of its modules again costs more than some tests do.
 unexport PYTHONDONTWRITEBYTECODE
 
-LAB_PACKAGES = openvswitch-switch iproute2 iputils-ping ethtool etcd-server
+LAB_PACKAGES = openvswitch-switch iproute2 iputils-ping ethtool etcd-server openssl
 TEST_PACKAGES = prometheus
 BENCH_PACKAGES = nginx-light wrk iperf3 haproxy gcc libc6-dev
 
@@ -16,7 +16,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --retries 5 --timeout 60
 IS_ROOT := $(filter 0,$(shell id -u))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long soak fresh image compose-test bench docs coverage p4 shell lint types venv lab-packages test-packages \
+.PHONY: help demo test test-long soak fresh image compose-test bench docs coverage messages p4 shell lint types venv lab-packages test-packages \
   bench-packages root pins clean
 
 help:  ## this list
@@ -70,12 +70,16 @@ coverage: venv  ## branches of the pure modules that unit tests reach; fails bel
 	$(BIN)/coverage json --quiet -o out/coverage.json
 	$(BIN)/python -m tests.branches out/coverage.json
 
+messages: venv  ## make the API's messages again from controller/api/proto
+	$(BIN)/python -m controller.api.compile
+
 p4: venv  ## compile the P4 programs again into p4src/build (needs p4c-bm2-ss on PATH)
 	$(BIN)/python -m p4src.compile
 
 lint: venv  ## style and layout
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/buf lint controller/api/proto
 
 types: venv  ## strict type check
 	$(BIN)/mypy

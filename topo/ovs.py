@@ -30,6 +30,11 @@ _SMALLEST_FRAGMENT = "400"
 drops fragments below 1,200 octets of IPv4 and 1,280 of IPv6, at conntrack; a narrow path makes them all the time."""
 _FIRST = ("nice", "-n", "-10")
 """A switch of its own has processors of its own: its daemons come before everything else on this machine."""
+_TLS = tuple(
+    f"--{name.replace('_', '-')}=db:Open_vSwitch,SSL,{name}"
+    for name in ("private_key", "certificate", "ca_cert")
+)
+"""For remotes that a test adds (``pssl:``): what ``ovs-vsctl set-ssl`` says, as Debian starts it too."""
 _QUIET = ("-vconsole:off", "-vsyslog:off")
 
 
@@ -76,6 +81,7 @@ class OpenVSwitch:
                 str(self.directory / "conf.db"),
                 f"--remote=punix:{self.directory}/db.sock",
                 f"--remote=ptcp:{OVSDB_PORT}:{self.switch.control}",
+                *_TLS,
             )
             self._configure(shut)
             self._daemon("ovs-vswitchd", self.socket)

@@ -14,13 +14,14 @@ from controller.agent.edges import Edges
 from controller.agent.facts import Facts
 from controller.agent.following import FollowingFacts, FollowingRegisters
 from controller.agent.owning import Act, Known, Owning, Surroundings
-from controller.agent.peering import Hears, Peering, PeerTls
+from controller.agent.peering import Hears, Peering
 from controller.agent.peerwire import Word
 from controller.agent.shown import shown
 from controller.agent.sitestates import SiteStates, Speaker, surveyed
 from controller.clock import Clock
 from controller.core.agentview import UNSYNCED
 from controller.core.journal import Journal
+from controller.security.credentials import Credentials
 from controller.sites.base import Guard, GuardFailed, Store, Stored, StoreError
 from controller.sites.causes import Cause, Note
 from controller.sites.fence.service import FenceService
@@ -42,7 +43,7 @@ class Agent:
     """Of one site, by one name."""
 
     def __init__(
-        self, store: Store, name: str, clock: Clock, journal: Journal, tls: PeerTls | None, place: str
+        self, store: Store, name: str, clock: Clock, journal: Journal, tls: Credentials | None, place: str
     ) -> None:
         """``place``: tells this agent's speaker of fences from others of this network namespace."""
         self._store, self._name, self._clock, self._journal = store, name, clock, journal

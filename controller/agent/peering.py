@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import grpc
@@ -17,6 +16,7 @@ import grpc
 from controller.agent import peer_pb2 as wire
 from controller.agent.peerwire import Word, pack_ask, pack_beat, pack_reply, read_ask, read_beat, read_reply
 from controller.core.journal import Journal
+from controller.security.credentials import Credentials
 from controller.sites.leasestate import Ask, Reply
 
 SERVICE = "evenkeel.peer.Peer"
@@ -51,15 +51,6 @@ _SERVER = (
 )
 
 
-@dataclass(frozen=True)
-class PeerTls:
-    """Files in PEM form: who signs agents' certificates, and our own, whose common name is our name."""
-
-    ca: bytes
-    cert: bytes
-    key: bytes
-
-
 class PathTo(NamedTuple):
     """One way to another agent."""
 
@@ -80,9 +71,9 @@ class Peering:
     """All other agents."""
 
     def __init__(
-        self, name: str, hears: Hears, say: Callable[[], Word], journal: Journal, tls: PeerTls | None
+        self, name: str, hears: Hears, say: Callable[[], Word], journal: Journal, tls: Credentials | None
     ) -> None:
-        """``say``: our next beat."""
+        """``say``: our next beat. ``tls``: of the certificate that names us; None: all may speak as any."""
         self._name, self._hears, self._say, self._journal, self._tls = name, hears, say, journal, tls
         self._own: tuple[str, ...] = ()
         self._paths: frozenset[PathTo] = frozenset()
@@ -173,9 +164,8 @@ class Peering:
     def _channel(self, path: PathTo) -> grpc.aio.Channel:
         if self._tls is None:
             return grpc.aio.insecure_channel(path.address, _OPTIONS)
-        credentials = grpc.ssl_channel_credentials(self._tls.ca, self._tls.key, self._tls.cert)
         named = (*_OPTIONS, ("grpc.ssl_target_name_override", path.agent))
-        return grpc.aio.secure_channel(path.address, credentials, named)
+        return grpc.aio.secure_channel(path.address, self._tls.grpc_channel(), named)
 
     # -- in ---------------------------------------------------------------------------------------------------
 
@@ -203,8 +193,7 @@ class Peering:
         if self._tls is None:
             server.add_insecure_port(address)
             return
-        pair = ((self._tls.key, self._tls.cert),)
-        server.add_secure_port(address, grpc.ssl_server_credentials(pair, self._tls.ca, True))
+        server.add_secure_port(address, self._tls.grpc_server())
 
     def _handlers(self) -> grpc.GenericRpcHandler:
         return grpc.method_handlers_generic_handler(

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Protocol
 
 from controller import maglev
+from controller.api.parts import parts_of
+from controller.api.server import ApiServer
 from controller.clock import Clock, SystemClock
 from controller.core.admission import Admission
 from controller.core.agentview import AgentView, agents_refused
 from controller.core.announce import Announcer
 from controller.core.authority import Authority, endless, leased
-from controller.core.commands import commands
+from controller.core.commands import Command, commands
 from controller.core.conntrack import Conntrack
 from controller.core.control import ControlSocket
 from controller.core.controller import Controller, Parts
@@ -45,6 +47,8 @@ from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
 from controller.core.previews import previews_of
 from controller.core.probing import Probing, probed_by
+from controller.core.requests import Requests
+from controller.core.resources import Resources
 from controller.core.rollout import Rollout
 from controller.core.shown import Snapshot
 from controller.core.siteview import SiteView
@@ -67,6 +71,7 @@ from controller.sites.fence.service import FenceService
 from controller.southbound.driver import AnyDriver
 from controller.southbound.openflow.driver import OpenFlowDriver
 from controller.southbound.openflow.session import Session
+from controller.southbound.ovsdb.client import Files
 from controller.southbound.p4.driver import P4Driver
 from controller.southbound.p4.session import P4Session
 from controller.spec.kinds import Protocol as Speaks
@@ -116,7 +121,7 @@ class App:
 
     def __init__(
         self,
-        file: IntentFile,
+        file: IntentFile | None,
         store: Store,
         loaded: Loaded,
         journal: Journal,
@@ -126,20 +131,24 @@ class App:
         name: str = "",
         lead: Lead | None = None,
         observations: Observations | None = None,
+        ovsdb_files: Files | None = None,
     ) -> None:
-        """``loaded``: what the store holds. ``name`` tells it from other controllers of this network namespace, also
-        of those that share the store; empty: the store's. ``lead``: its leadership, where controllers share the store.
-        ``observations``: what the process counts.
+        """``file``: owns the intent; None: the store and the API do. ``loaded``: what the store holds.
+
+        ``name`` tells it from other controllers of this network namespace, also of those that share the store; empty:
+        the store's. ``lead``: its leadership, where controllers share the store. ``observations``: what the
+        process counts. ``ovsdb_files``: for switches whose OVSDB is asked by TLS.
 
         Raises StoreError when that cannot be read, IntentRefused when the file cannot be carried out.
         """
         self.clock, self.journal = clock, journal
         self.reload = asyncio.Event()
         """Set: look at the intent file now."""
+        self.file, self.log = file, store.log
         self.observations = observed = observations or Observations()
         journal.observe = observed.event
         self._shown: tuple[Snapshot, float] | None = None
-        self._file = file
+        self._ovsdb_files = ovsdb_files
         pins = PinBook.starting_at(secrets.randbits(PIN_BITS))
         self.state = state = State(store, loaded, clock, journal, pins)
         state.observe = observed.commit
@@ -160,6 +169,8 @@ class App:
         self.pinning = pinning = Pinning(pins, state.committed, fleet.wake)
         pinning.soon = Later(fleet.wake, TOGETHER)
         self.ordering = Ordering(state.orders, state.intent, journal)
+        self.resources = Resources(state.resources, state.intent)
+        self.requests = Requests(state.requests, clock)
         self._lead = lead
         self.fitting = (
             None if lead is None else Fitting(lead.name, state.intent, state.absent, journal, clock)
@@ -184,7 +195,7 @@ class App:
         self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
         self.pauses = Pauses(self.probing.doubt, journal, clock, time.process_time)
         pools.check = self.pauses.check
-        adapted = (lambda intent: intent) if lead is None else leased
+        adapted = leased if lead is not None else (lambda intent: intent)
         rules = (*refusals, agents_refused(lead is not None))
         self.intents = Intents(state.intent, pools, journal, rules, adapted)
         self.ports = PortWatch(state.intent, journal, clock, state.dead_links.value)
@@ -257,8 +268,12 @@ class App:
         self.intents.on_change = self.controller.accepted
         self._begin(file)
 
-    def _begin(self, file: IntentFile) -> None:
+    def _begin(self, file: IntentFile | None) -> None:
         """Take what the file says, or go on with what was stored if that is refused and there is something."""
+        if file is None:
+            self.intents.adapt()
+            self.pools.step()
+            return
         assert file.intent is not None, "an intent file is read before a controller is made of it"
         shared = self.fitting is not None
         why = [] if shared and self.intents.keeps(file) else self.intents.propose(file.intent)
@@ -279,6 +294,7 @@ class App:
                 session,
                 lambda: pool_slots(self.targets.world),
                 lambda: self.targets.world.intent.by_agents,
+                self._ovsdb_files,
             )
         assert isinstance(session, P4Session), f"no driver for {type(session).__name__}"
         return P4Driver(switch, session, self.state.secret, self.hellos.live)
@@ -292,11 +308,12 @@ class App:
         status: Path | None = None,
         control: Path | None = None,
         beside: Callable[[], Coroutine[object, None, None]] | None = None,
+        api: ApiServer | None = None,
     ) -> None:
         """Until cancelled. Raises GuardFailed when another controller has written to our store.
 
         ``status``: the file to show ourselves in; ``control``: the socket that takes commands; ``beside``: what goes on
-        meanwhile, and ends all if it fails.
+        meanwhile, and ends all if it fails; ``api``: serves us.
         """
         self.presence.listening()
         async with asyncio.TaskGroup() as group:
@@ -307,7 +324,8 @@ class App:
             group.create_task(self.pauses.run())
             group.create_task(self.timers.run())
             group.create_task(self.probing.run(self._servers_reachable))
-            group.create_task(follow_file(self._file, self.intents, self.journal, self.reload))
+            if self.file is not None:
+                group.create_task(follow_file(self.file, self.intents, self.journal, self.reload))
             group.create_task(self.announcer.run())
             group.create_task(self.authority.run())
             group.create_task(self.fences.run())
@@ -319,17 +337,17 @@ class App:
             if status is not None:
                 group.create_task(self._show(status))
             if control is not None:
-                claim = None if self._lead is None else self._lead.claim
-                orders = commands(
-                    self.pools,
-                    self.ordering,
-                    self.state.commit,
-                    self.previews,
-                    partial(propose_again, self._file.path, self.intents),
-                    self.explaining,
-                    claim,
-                )
-                group.create_task(ControlSocket(control, orders, self.journal).run())
+                group.create_task(ControlSocket(control, self.commands(), self.journal).run())
+            if api is not None:
+                group.create_task(api.serve(parts_of(self)))
+
+    def commands(self) -> tuple[Command, ...]:
+        """What it takes."""
+        claim = None if self._lead is None else self._lead.claim
+        again = partial(propose_again, self.file, self.intents)
+        return commands(
+            self.pools, self.ordering, self.state.commit, self.previews, again, self.explaining, claim
+        )
 
     async def prepare(self) -> None:
         """Have tables built soon when that is needed. It takes the processor: switches that wait for us come first."""

@@ -13,18 +13,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.agent.agent import Agent
-from controller.agent.peering import PeerTls
 from controller.cli import codes
 from controller.cli.stores import Chosen, Where
+from controller.cli.switchtls import NO_TLS, Speaking, SwitchTls
 from controller.clock import SystemClock
 from controller.core.commands import agent_commands
 from controller.core.control import ControlSocket, socket_beside
 from controller.core.journal import Journal, QueuedSink
 from controller.core.recorder import recorded
+from controller.security.credentials import Credentials, Options, credentials
+from controller.security.errors import SecurityError
 from controller.sites.base import StoreError
 
 PRIORITY = 1
 """Of its thread among those that come before all others on the machine: the speaker's is greater."""
+
+
+_PEER = Options("--peer-cert", "--peer-key", "--peer-ca")
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,8 @@ class PeerFiles:
     key: Path | None = None
     insecure: bool = False
 
-    def read(self) -> PeerTls | None:
-        """What is in the files; None: connections are open to all who reach us. Raises ValueError."""
+    def read(self) -> Credentials | None:
+        """What is in the files; None: connections are open to all who reach us. Raises ValueError, SecurityError."""
         given = (self.ca, self.cert, self.key)
         if self.insecure:
             if any(given):
@@ -48,11 +53,10 @@ class PeerFiles:
                 "agents tell each other apart by certificates: give --peer-ca, --peer-cert and --peer-key "
                 "(evenkeel pki makes them), or --insecure-peers on a network that is theirs alone"
             )
-        ca, cert, key = (_read(each) for each in given if each is not None)
-        return PeerTls(ca, cert, key)
+        return credentials(self.cert, self.key, self.ca, _PEER)
 
 
-def agent(where: Where, listen: str, files: PeerFiles) -> int:
+def agent(where: Where, listen: str, files: PeerFiles, switches: SwitchTls = NO_TLS) -> int:
     """Run until SIGTERM or SIGINT. Returns an exit code."""
     clock = SystemClock()
     sink = QueuedSink(sys.stdout, wall=clock.wall)
@@ -61,13 +65,15 @@ def agent(where: Where, listen: str, files: PeerFiles) -> int:
             raise ValueError("agents share a store in etcd: give --store etcd://HOST:PORT,.../PREFIX")
         host, port = _address(listen)
         tls = files.read()
+        journal = Journal(sink, clock.wall)
+        speaking = Speaking(switches, journal)
         chosen = Chosen(where)
-    except (StoreError, ValueError) as error:
+    except (StoreError, SecurityError, ValueError) as error:
         print(error, file=sys.stderr)
         return codes.Run.CANNOT_START
     code = codes.Run.STOPPED
     try:
-        asyncio.run(_run(chosen, where.state.resolve(), (host, port), tls, clock, Journal(sink, clock.wall)))
+        asyncio.run(_run(chosen, where.state.resolve(), (host, port), tls, clock, journal, speaking))
     except* OSError as errors:
         print(*(f"--listen {listen}: {each}" for each in errors.exceptions), sep="\n", file=sys.stderr)
         code = codes.Run.CANNOT_START
@@ -85,9 +91,10 @@ async def _run(
     chosen: Chosen,
     state: Path,
     listen: tuple[str, int],
-    tls: PeerTls | None,
+    tls: Credentials | None,
     clock: SystemClock,
     journal: Journal,
+    speaking: Speaking,
 ) -> None:
     from controller.southbound.openflow import connection
     from controller.southbound.openflow.guests import GuestHub
@@ -95,6 +102,7 @@ async def _run(
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     assert chosen.name is not None
+    speaking.begin()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
     try:
@@ -105,7 +113,7 @@ async def _run(
                 journal.event("answers_refused", switch=f"{switch:#x}", count=1, first=what)
 
             connection.OpenFlowApp.hub = GuestHub(loop, made.edges.up, made.edges.down, refused)
-            connection.serve(*listen)
+            connection.serve(*listen, guard=speaking.guard())
             journal.event("agent_started", agent=chosen.name, listen=f"{listen[0]}:{listen[1]}")
             _come_first()
             control = ControlSocket(socket_beside(state), agent_commands(made.force), journal)
@@ -123,13 +131,6 @@ def _come_first() -> None:
     gc.freeze()
     with suppress(OSError):  # without the right to: on a busy machine it may be late
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -112,6 +112,28 @@ class Drill(IntEnum):
     """By a signal; the order was withdrawn."""
 
 
+class Pki(IntEnum):
+    """``evenkeel pki`` and ``evenkeel token``"""
+
+    DONE = 0
+    """The files were written; of ``show``: everything is as it should be."""
+    ATTENTION = 1
+    """Of ``show``: a certificate has ended or ends within 30 days, or a file is not as it should be."""
+    REFUSED = 2
+    """Refused; the reason was printed, and nothing has changed."""
+
+
+class Audit(IntEnum):
+    """``evenkeel audit verify``"""
+
+    GOOD = 0
+    """Every record is as it was written; the last hash was printed."""
+    BROKEN = 1
+    """One is not; the first such line was named."""
+    UNREADABLE = 2
+    """A file cannot be read."""
+
+
 class Registered(IntEnum):
     """A command that is not installed
 
@@ -122,5 +144,17 @@ class Registered(IntEnum):
     """Its part is not installed; the missing module was printed."""
 
 
-COMMANDS: tuple[type[IntEnum], ...] = (Check, Explain, Plan, Run, Status, Asked, Timeline, Drill, Registered)
+COMMANDS: tuple[type[IntEnum], ...] = (
+    Check,
+    Explain,
+    Plan,
+    Run,
+    Status,
+    Asked,
+    Timeline,
+    Drill,
+    Pki,
+    Audit,
+    Registered,
+)
 """In the order of the reference."""

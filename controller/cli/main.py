@@ -14,6 +14,7 @@ import typer
 
 from controller.cli.output import Output
 from controller.cli.registered import Commands
+from controller.cli.security import audit, pki, token
 
 COLLECT = (100_000, 50, 100)
 """When Python looks for cycles: seldom. Intents and plans are a million objects without any, and with its usual
@@ -56,6 +57,17 @@ StoreCert = Annotated[
     typer.Option("--store-cert", metavar="PEM", help="Our certificate; its common name is etcd's user."),
 ]
 StoreKey = Annotated[Path | None, typer.Option("--store-key", metavar="PEM", help="Its private key.")]
+
+SwitchCert = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PEM",
+        help="Speak TLS with all switches; this is our certificate. Read again when it changes.",
+        show_default="no TLS",
+    ),
+]
+SwitchKey = Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")]
+SwitchCa = Annotated[Path | None, typer.Option(metavar="PEM", help="Who signs the certificates of switches.")]
 
 
 @app.command()
@@ -156,7 +168,13 @@ def plan(
 
 @app.command()
 def run(
-    config: ConfigFile,
+    config: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="Intent that this file owns: the API only reads it. Without FILE the API changes what is stored.",
+        ),
+    ] = None,
     state: Annotated[
         Path,
         typer.Option(
@@ -185,6 +203,25 @@ def run(
             show_default="the machine's name and the path of --state",
         ),
     ] = None,
+    api: Annotated[
+        str | None,
+        typer.Option(
+            "--api",
+            metavar="ADDRESS:PORT",
+            help="Where the gRPC API listens besides its Unix socket beside --state; beyond this machine with TLS.",
+        ),
+    ] = None,
+    api_cert: Annotated[
+        Path | None, typer.Option("--api-cert", metavar="PEM", help="The API's certificate.")
+    ] = None,
+    api_key: Annotated[Path | None, typer.Option("--api-key", metavar="PEM", help="Its private key.")] = None,
+    api_ca: Annotated[
+        Path | None,
+        typer.Option("--api-ca", metavar="PEM", help="Who signs the certificates of the API's clients."),
+    ] = None,
+    switch_cert: SwitchCert = None,
+    switch_key: SwitchKey = None,
+    switch_ca: SwitchCa = None,
     metrics: Annotated[
         str | None,
         typer.Option(
@@ -209,13 +246,17 @@ def run(
 
     Of several on one etcd prefix one leads; the others stand by, and one of them takes over.
     """
+    from controller.cli.run import ApiOptions
     from controller.cli.run import run as run_controller
     from controller.cli.stores import Where
+    from controller.cli.switchtls import SwitchTls
     from controller.metrics.options import Options
 
     where = Where(state, store, store_ca, store_cert, store_key, name)
     shown = Options(metrics, metrics_cert, metrics_key, metrics_ca, metrics_insecure)
-    raise typer.Exit(run_controller(config, where, listen, shown))
+    tls = SwitchTls(switch_cert, switch_key, switch_ca)
+    face = ApiOptions(api, api_cert, api_key, api_ca)
+    raise typer.Exit(run_controller(config, where, listen, shown, tls, face))
 
 
 @app.command()
@@ -250,14 +291,19 @@ def agent(
             help="Without certificates: every program that reaches an agent may speak as one.",
         ),
     ] = False,
+    switch_cert: SwitchCert = None,
+    switch_key: SwitchKey = None,
+    switch_ca: SwitchCa = None,
 ) -> None:
     """Own VIPs for a site by leases, and let its edges answer for them; until SIGTERM or SIGINT."""
     from controller.cli.agent import PeerFiles
     from controller.cli.agent import agent as run_agent
     from controller.cli.stores import Where
+    from controller.cli.switchtls import SwitchTls
 
     where = Where(state, store, store_ca, store_cert, store_key, name)
-    raise typer.Exit(run_agent(where, listen, PeerFiles(peer_ca, peer_cert, peer_key, insecure_peers)))
+    peers = PeerFiles(peer_ca, peer_cert, peer_key, insecure_peers)
+    raise typer.Exit(run_agent(where, listen, peers, SwitchTls(switch_cert, switch_key, switch_ca)))
 
 
 @app.command()
@@ -422,6 +468,13 @@ def claim(
     if not yes and not typer.confirm(sure):
         raise typer.Abort
     raise typer.Exit(order(state))
+
+
+app.add_typer(pki, name="pki", help="Make certificates for controllers, switches, etcd and people.")
+
+
+app.command()(token)
+app.add_typer(audit, name="audit", help="Check the record of who changed what.")
 
 
 def main() -> None:

@@ -12,12 +12,18 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from controller.api import listening
+from controller.api.listening import ListenError
+from controller.api.server import ApiServer
 from controller.app.assembly import App, IntentRefused, open_file
 from controller.cli import codes
 from controller.cli.standby import Ending, Waiting, led
 from controller.cli.stores import Chosen, Where
+from controller.cli.switchtls import NO_TLS, Speaking, SwitchTls
 from controller.clock import Clock, SystemClock
 from controller.core.control import socket_beside
 from controller.core.journal import Journal, QueuedSink
@@ -29,7 +35,11 @@ from controller.metrics.observations import Observations
 from controller.metrics.options import NOWHERE, Options
 from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
+from controller.security.errors import SecurityError
 from controller.sites.base import GuardFailed, Store, StoreError
+
+if TYPE_CHECKING:
+    from controller.southbound.openflow.listener import Guard
 
 TAKEN_OVER = 5.0
 """Seconds in which the former leader, if it was on this machine and released its leadership, frees its address."""
@@ -44,31 +54,62 @@ class _CannotRead(Exception):
     """What is stored is damaged."""
 
 
-def run(config: Path, where: Where, listen: str, metrics: Options = NOWHERE) -> int:
+@dataclass(frozen=True)
+class ApiOptions:
+    """Where the API listens beside its socket, and how its peers prove who they are."""
+
+    address: str | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+
+    def server(self, state: Path, journal: Journal, clock: Clock) -> ApiServer:
+        """Raises ListenError."""
+        credentials = listening.files(self.cert, self.key, self.ca)
+        where = listening.Where(listening.api_beside(state), self.address or "", credentials)
+        where.check()
+        return ApiServer(where, journal, clock)
+
+
+_ON_ITS_SOCKET = ApiOptions()
+
+
+def run(
+    config: Path | None,
+    where: Where,
+    listen: str,
+    metrics: Options = NOWHERE,
+    tls: SwitchTls = NO_TLS,
+    api: ApiOptions = _ON_ITS_SOCKET,
+) -> int:
     """Run until SIGTERM or SIGINT; SIGHUP: look at the intent file now. Returns an exit code.
 
-    ``metrics``: where they are shown.
+    ``config``: the file that owns the intent; None: the store and the API do. ``metrics``: where they are shown.
+    ``tls``: towards switches.
     """
     clock = SystemClock()
     sink = QueuedSink(sys.stdout, wall=clock.wall)
     try:
-        file = open_file(config)
+        file = None if config is None else open_file(config)
         host, port = _address(listen)
+        journal = Journal(sink, clock.wall)
+        speaking = Speaking(tls, journal)
+        face = api.server(where.state, journal, clock)
         place = metrics.place()
         shows = None if place is None else _Shows(f"--metrics {metrics.address}", place, metrics.tls())
         chosen = Chosen(where)
     except ConfigErrors as errors:
         return _refuse(str(e) for e in errors)
-    except (StoreError, ValueError) as error:
+    except (StoreError, SecurityError, ValueError) as error:
         return _refuse([str(error)])
     code = codes.Run.STOPPED
     exposed = Exposed(Observations(), clock, lambda: sink.dropped)
-    program = _Program(file, where.state, host, port, clock, Journal(sink, clock.wall), exposed, shows)
+    program = _Program(file, where.state, host, port, clock, journal, exposed, shows, speaking, face)
     try:
         asyncio.run(program.run(chosen))
     except* _CannotListen as errors:
         code = _refuse(str(e) for e in errors.exceptions)
-    except* (_CannotRead, IntentRefused) as errors:
+    except* (_CannotRead, IntentRefused, ListenError) as errors:
         code = _refuse(str(e) for e in errors.exceptions)
     except* (GuardFailed, Deposed) as errors:
         _refuse(str(e) for e in _each(errors))
@@ -118,7 +159,7 @@ class _Shows:
 
 @dataclass(frozen=True)
 class _Program:
-    file: IntentFile
+    file: IntentFile | None
     state: Path
     host: str
     port: int
@@ -126,11 +167,14 @@ class _Program:
     journal: Journal
     exposed: Exposed
     shows: _Shows | None
+    speaking: Speaking
+    api: ApiServer
 
     async def run(self, chosen: Chosen) -> None:
         """Until a signal comes, on a store that is ours alone, or on one that is shared while we lead."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
+        self.speaking.begin()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, task.cancel)
         loop.add_signal_handler(signal.SIGHUP, lambda: None)  # who does not serve yet reads the file anyway
@@ -141,10 +185,14 @@ class _Program:
                 chosen.opened() as store,
                 recorded(store.log, chosen.shown, self.clock, self.journal),
             ):
-                if chosen.name is None:
-                    await self._alone(store)
-                else:
-                    await self._shared(store, chosen.name)
+                await self.api.start()
+                try:
+                    if chosen.name is None:
+                        await self._alone(store)
+                    else:
+                        await self._shared(store, chosen.name)
+                finally:
+                    await self.api.stop()
         except asyncio.CancelledError:
             pass
 
@@ -176,7 +224,8 @@ class _Program:
             await lead.begin()
         except StoreError as error:
             raise _CannotRead(error) from error
-        hold = _Hold()
+        self.api.leader = lambda: lead.leader
+        hold = _Hold(self.speaking.guard())
         hold.listen(self.host, self.port)
 
         async def serve(ending: Ending) -> None:
@@ -197,6 +246,7 @@ class _Program:
                 name=name,
                 lead=lead,
                 observations=self.exposed.observations,
+                ovsdb_files=self.speaking.files,
             )
         except StoreError as error:
             raise _CannotRead(error) from error
@@ -212,8 +262,11 @@ class _Program:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, app.reload.set)
         core = app.controller
-        hub = openflow.Hub(loop, core.handle, core.cookies, lambda: app.terms.now, obey=ending is not None)
-        p4 = P4Runtime(core.handle, pipeline.balancer())
+        impostor = self.speaking.impostor(lambda: {s.id: s.name for s in app.state.intent.value.switches})
+        shared = ending is not None
+        hub = openflow.Hub(loop, core.handle, core.cookies, lambda: app.terms.now, shared, impostor)
+        known = self.speaking.credentials
+        p4 = P4Runtime(core.handle, pipeline.balancer(), None if known is None else known.grpc_channel)
         core.on_switches = hub.switches_changed
         core.dialler = p4
         app.rollout.allow_push = p4.allow_push
@@ -221,10 +274,11 @@ class _Program:
             await app.begin()
             openflow.OpenFlowApp.hub = hub
             if hold is None or not hold.end():
-                await _listen(openflow.serve, self.host, self.port, self.clock, patience)
+                serve = partial(openflow.serve, guard=self.speaking.guard())
+                await _listen(serve, self.host, self.port, self.clock, patience)
             app.journal.event("started", listen=f"{self.host}:{self.port}", term=app.terms.now)
             with self.exposed.serves(app):
-                await app.run(_status(self.state), socket_beside(self.state), ending)
+                await app.run(_status(self.state), socket_beside(self.state), ending, self.api)
         except asyncio.CancelledError:
             app.journal.event("stopped")
         finally:
@@ -235,8 +289,10 @@ class _Program:
 class _Hold:
     """Switches' streams while this controller stands by."""
 
-    def __init__(self) -> None:
+    def __init__(self, guard: Guard) -> None:
         from controller.southbound.openflow import connection as openflow
+
+        self._guard = guard
 
         self._openflow, self._hub, self._listens = openflow, openflow.StandbyHub(), False
 
@@ -244,7 +300,7 @@ class _Hold:
         """Let switches connect already, unless another program has the address: it may be the one that leads."""
         self._openflow.OpenFlowApp.hub = self._hub
         with suppress(OSError):
-            self._openflow.serve(host, port)
+            self._openflow.serve(host, port, guard=self._guard)
             self._listens = True
 
     def end(self) -> bool:

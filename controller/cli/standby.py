@@ -29,7 +29,8 @@ Ending = Callable[[], Coroutine[object, None, None]]
 class Waiting:
     """What a controller has that stands by."""
 
-    file: IntentFile
+    file: IntentFile | None
+    """Owns the intent; None: the store and the API do."""
     status: Path
     clock: Clock
     journal: Journal
@@ -84,7 +85,7 @@ async def _stand_by(lead: Leadership, holding: asyncio.Task[None], waiting: Wait
 async def _look(lead: Leadership, waiting: Waiting) -> None:
     """Show that this one stands by, and keep up with the intent file, which may be asked for once it leads."""
     try:
-        news = await asyncio.to_thread(waiting.file.poll)
+        news = None if waiting.file is None else await asyncio.to_thread(waiting.file.poll)
         if isinstance(news, ConfigErrors):
             waiting.journal.event("intent_refused", errors=[str(each) for each in news])
         if lead.leader is not None:
@@ -98,7 +99,7 @@ def _shown(lead: Leadership, waiting: Waiting) -> str:
         "name": lead.name,
         "leader": lead.leader,
         "store": lead.problem,
-        "intent_errors": [str(each) for each in waiting.file.errors or ()],
+        "intent_errors": [str(each) for each in (waiting.file and waiting.file.errors) or ()],
     }
     return json.dumps({"at": waiting.clock.wall(), "standby": standby}, indent=1)
 

@@ -33,7 +33,9 @@ def endless() -> float:
 
 
 def leased(intent: Intent) -> Intent:
-    """An intent whose authorities a lease can cover."""
+    """An intent whose authorities a lease can cover; where agents own VIPs, theirs are by leases of their own."""
+    if intent.by_agents:
+        return intent
     return replace(intent, vips=tuple(_leased(vip) for vip in intent.vips))
 
 

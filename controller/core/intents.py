@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 from controller.core.cells import Cell
@@ -76,13 +75,36 @@ class Intents:
         now = self._intent.value
         if not now.switches or self._adapted(file.intent) == self._adapted(now):
             return False
-        if self._adapted(now) != now:  # it was stored by a controller that shared its store with none
-            self.propose(now)
+        self.adapt()
         self.errors = (f"{file.path}: {DIFFERS}",)
         self._journal.event("intent_kept", file=str(file.path), why=DIFFERS)
         return True
 
-    def refusal(self, old: Intent, new: Intent, tables: Tables, now: float) -> list[str]:
+    def adapt(self) -> None:
+        """Carry out the stored intent as this controller does: it may be of one that shared its store with none."""
+        now = self._intent.value
+        if self._adapted(now) != now:
+            self.propose(now)
+
+    def refusal(self, new: Intent) -> list[str]:
+        """Why ``new`` would be refused now; empty: it would be accepted."""
+        why, over, _ = self._judged(self._adapted(new))
+        return why or over
+
+    def _judged(self, new: Intent) -> tuple[list[str], list[str], Tables | None]:
+        """Why it is refused, what budgets say of it, and the tables that it leads to."""
+        old = self._intent.value
+        try:
+            why = [each for rule in self._refusals for each in rule(old, new)] + self._pools.refusal(new)
+            if why:
+                return why, [], None
+            tables = self._pools.would_be(new)
+            return [], self._pools.over_budget(new, tables), tables
+        except Exception as error:  # whatever an intent raises, the last good one stays
+            self._journal.failure(error, part="intent")
+            return [f"it cannot be planned ({type(error).__name__}: {error})"], [], None
+
+    def reasons(self, old: Intent, new: Intent, tables: Tables, now: float) -> list[str]:
         """Why ``new`` would be refused in place of ``old``, which has these tables. Pure."""
         return [each for rule in self._refusals for each in rule(old, new)] + refusal(old, new, tables, now)
 
@@ -96,16 +118,8 @@ class Intents:
         ``override``: why budgets are set aside, if they are.
         """
         old, new = self._intent.value, self._adapted(new)
-        over: list[str] = []
-        try:
-            why = [each for rule in self._refusals for each in rule(old, new)] + self._pools.refusal(new)
-            tables = None if why else self._pools.would_be(new)
-            if tables is not None:
-                over = self._pools.over_budget(new, tables)
-                why = [] if override else over
-        except Exception as error:  # whatever an intent raises, the last good one stays
-            self._journal.failure(error, part="intent")
-            why, tables = [f"it cannot be planned ({type(error).__name__}: {error})"], None
+        why, over, tables = self._judged(new)
+        why = why or ([] if override else over)
         if why or tables is None:
             self.errors = tuple(why)
             self._journal.event("intent_refused", errors=why)
@@ -122,9 +136,11 @@ class Intents:
         return []
 
 
-async def propose_again(path: Path, intents: Intents, override: str) -> list[str]:
+async def propose_again(file: IntentFile | None, intents: Intents, override: str) -> list[str]:
     """Propose what a file says now, with budgets set aside; why it is refused. Raises ConfigErrors."""
-    return intents.propose(await asyncio.to_thread(load_intent, path), override)
+    if file is None:
+        return ["this controller has no intent file to propose"]
+    return intents.propose(await asyncio.to_thread(load_intent, file.path), override)
 
 
 async def follow_file(file: IntentFile, intents: Intents, journal: Journal, reload: asyncio.Event) -> None:

@@ -96,10 +96,13 @@ class Pools:
 
     def would_be(self, intent: Intent) -> Tables:
         """The tables if this intent were accepted now. Raises whatever an intent that cannot be planned raises."""
-        tables, old = self._tables.value, self._intent.value
-        return self._decided(
-            lambda now: self._advanced(accept(tables, old, intent, now), intent, now, whole=True)
-        )
+        tables, old, basis = self._tables.value, self._intent.value, self._group_basis
+        try:
+            return self._decided(
+                lambda now: self._advanced(accept(tables, old, intent, now), intent, now, whole=True)
+            )
+        finally:
+            self._group_basis = basis  # the tables may never be taken: groups of the next ones are made again
 
     def over_budget(self, intent: Intent, tables: Tables) -> list[str]:
         """Why an intent with these tables is more than budgets allow now; empty: it is not."""

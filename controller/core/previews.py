@@ -308,6 +308,6 @@ def previews_of(
     return Previews(
         lambda: present_of(state, clock, pins, helds, pools.answers, *counted(fleet)),
         lambda group, owner: placing.decide(group, owner).site,
-        intents.refusal,
+        intents.reasons,
         intents.adapted,
     )

@@ -36,6 +36,7 @@ FORMAT = 2
 RETRY = 0.5
 """Seconds until a commit that failed is tried again."""
 _POOL, _VERDICTS = "pool/", "verdicts/"
+_RESOURCE, _REQUEST = "resource/", "request/"
 _ALWAYS = frozenset({"clock"})
 """Written with every batch."""
 _UNKNOWN = object()
@@ -72,11 +73,18 @@ class State:
         """VIP -> site that owns it."""
         self.orders: Cell[Orders] = Cell("orders", found.orders())
         """What operators asked of ownership."""
+        self.resources: Cell[Mapping[str, bytes]] = Cell("resources", found.octets(_RESOURCE))
+        """Parts of the intent by name, each written when it changes."""
+        self.requests: Cell[Mapping[str, bytes]] = Cell("requests", found.octets(_REQUEST))
+        """Requests that were carried out, in the batches that hold what they changed."""
         self.term: Cell[int] = Cell("term", found.number("term"))
         """Claims switches; a greater one comes before any that they have seen."""
         self.secret = found.secret()
         """What P4 switches key their memory's digests with."""
         self._revision = loaded.revision
+        self._written = {name: stored.revision for name, stored in loaded.values.items()}
+        self.stored = self.intent.value
+        """The intent of the last commit."""
         self._committed: Cell[PlanInput | None] = Cell("committed", None)
         self._kept = found.kept({name: value for name, (value, _) in self._parts().items()})
         """What is stored, by name, as the objects that it was made from."""
@@ -99,6 +107,14 @@ class State:
     def revision(self) -> int:
         """Of the last commit."""
         return self._revision
+
+    def written(self, name: str) -> int:
+        """Revision of the last commit that wrote a stored value; 0: there is none."""
+        return self._written.get(name, 0)
+
+    def resource_written(self, name: str) -> int:
+        """The same for one of ``resources``."""
+        return self.written(_RESOURCE + name)
 
     async def run(self) -> None:
         """Commit whenever something has changed; until cancelled. Raises GuardFailed: the store is another's now."""
@@ -124,10 +140,12 @@ class State:
         async with self._busy:
             self._dirty.clear()
             mark = self._journal.keeper.mark()
-            parts, world = self._parts(), self._world()
+            parts, world, intent = self._parts(), self._world(), self.intent.value
             batch = self._batch(parts)
             if batch:
                 self._revision = await self._write(batch)
+                self._note_written(batch)
+                self.stored = intent
                 self._kept = {name: value for name, (value, _) in parts.items()}
             self._journal.keeper.stored(mark, self._revision)
             if self.problem:
@@ -151,6 +169,13 @@ class State:
         self.observe(self._clock.now() - began)
         return revision
 
+    def _note_written(self, batch: Batch) -> None:
+        for name, data in batch.items():
+            if data is None:
+                self._written.pop(name, None)
+            else:
+                self._written[name] = self._revision
+
     def _cells(self) -> tuple[Readable[object], ...]:
         return (
             self.intent,
@@ -161,6 +186,8 @@ class State:
             self.dead_links,
             self.owners,
             self.orders,
+            self.resources,
+            self.requests,
             self.term,
         )
 
@@ -201,6 +228,8 @@ class State:
         out["intent"] = (intent, partial(self._intent_text.of, intent))
         for key, state in tables.pools.items():
             out[_POOL + key] = (state, partial(history.dump, state))
+        for prefix, cell in ((_RESOURCE, self.resources), (_REQUEST, self.requests)):
+            out |= {prefix + name: (data, partial(bytes, data)) for name, data in cell.value.items()}
         for pool, verdicts in self.verdicts.value.items():
             out[_VERDICTS + pool] = (verdicts, partial(_told, verdicts))
         return out
@@ -321,6 +350,10 @@ class StoredCells:
         """Site by VIP."""
         return self._read("owners", json.loads, {})
 
+    def octets(self, prefix: str) -> Mapping[str, bytes]:
+        """Values under a prefix."""
+        return self._under(prefix, _json_octets)
+
     def orders(self) -> Orders:
         """Of operators."""
         return self._read("orders", partial(_value, Orders), Orders())
@@ -362,6 +395,11 @@ def _value(kind: type[T], data: bytes) -> T:
 
 def _mapping(kind: type[T], data: bytes) -> dict[str, T]:
     return {name: decode(kind, each) for name, each in json.loads(data).items()}
+
+
+def _json_octets(data: bytes) -> bytes:
+    json.loads(data)
+    return data
 
 
 def _links(data: bytes) -> Links:

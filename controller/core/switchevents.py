@@ -170,6 +170,19 @@ SWITCHES: Mapping[str, Event] = {
             WHY,
         ),
     ),
+    "stream_refused": Event(
+        "A connection to the port for OpenFlow was ended before it was a switch's. Written at once, and then every "
+        "60 s with how many there were, for each address and reason.",
+        (
+            Field("address", str, "Where it came from; `any`: there are too many to name."),
+            WHY,
+            Field("count", int, "How many there were since the last such event."),
+        ),
+    ),
+    "certificate_unused": Event(
+        "Files of the certificate towards switches have changed, and cannot be used. The former ones are.",
+        (WHY,),
+    ),
 }
 
 FENCES: Mapping[str, Event] = {

@@ -85,7 +85,7 @@ def _check_listeners(found: Findings, vip: Vip) -> None:
     for listener in vip.listeners:
         known = first.setdefault((listener.protocol, listener.port), listener)
         if known is not listener:
-            message = f"listener {listener.name} is given twice (first at line {found.line(known)})"
+            message = f"listener {listener.name} is given twice (first at {found.where(known)})"
             found.add(listener, "port", message, "keep one of the two or change protocol or port")
         _check_guard(found, vip, listener)
         _check_failover(found, listener)

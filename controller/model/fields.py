@@ -34,10 +34,11 @@ MAX_ID = 2**64 - 1
 _DATAPATH = re.compile(r"[0-9a-f]{16}|[0-9a-f]{2}(?::[0-9a-f]{2}){7}")
 _DECIMAL = re.compile(r"[0-9]{1,40}")
 _PLAIN = re.compile(r"0x[0-9a-f]{1,40}|0|[1-9][0-9]{0,39}")
+_SECONDS = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _P4RUNTIME = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):([0-9]{1,5})|unix:/\S+")
 _INTERFACE = re.compile(r"[!-.0-9;-~]{1,15}")
-_OVSDB = re.compile(r"tcp:(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):([0-9]{1,5})|unix:/\S+")
+_OVSDB = re.compile(r"(?:tcp|ssl):(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):([0-9]{1,5})|unix:/\S+")
 
 
 def text(place: Place) -> str:
@@ -97,6 +98,8 @@ def duration(low: float, high: float) -> Converter[float]:
         if isinstance(scalar.value, int | float) and not isinstance(scalar.value, bool):
             # Compared as it is: no float is as large as an int may be.
             seconds = float(scalar.value) if scalar.value <= high else math.inf
+        elif _SECONDS.fullmatch(scalar.text) is not None:  # a text, which all durations are in messages
+            seconds = float(scalar.text)
         else:
             seconds = parse_duration(scalar.text)
         if not low <= seconds <= high:
@@ -238,8 +241,8 @@ def status(place: Place) -> tuple[int, int]:
 
 
 def ovsdb(place: Place) -> str:
-    """``tcp:HOST:PORT`` or ``unix:/PATH`` of an OVSDB server."""
-    right = "write tcp:HOST:PORT or unix:/PATH"
+    """``tcp:HOST:PORT``, ``ssl:HOST:PORT`` or ``unix:/PATH`` of an OVSDB server."""
+    right = "write tcp:HOST:PORT, ssl:HOST:PORT or unix:/PATH"
     scalar = place.scalar(right)
     match = _OVSDB.fullmatch(scalar.text)
     if match is None or (match[2] and not 1 <= int(match[2]) <= 65535):

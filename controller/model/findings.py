@@ -60,9 +60,9 @@ class Findings:
         """Whether the file gives this key of the thing."""
         return (*self._path(thing), key) in self.source.marks
 
-    def line(self, thing: object) -> int:
-        """The line at which the thing begins."""
-        return self._mark(self._path(thing)).line
+    def where(self, thing: object) -> str:
+        """Where the thing begins."""
+        return self.source.where(self._mark(self._path(thing)))
 
     def add(
         self,

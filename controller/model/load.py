@@ -9,7 +9,7 @@ from controller.model.errors import ConfigErrors
 from controller.model.reader import Place, Source
 from controller.model.schema import read_intent
 from controller.model.units import Wrong
-from controller.model.yaml_source import parse, read_text
+from controller.model.yaml_source import Tree, parse, read_text
 from controller.spec.types import Intent
 
 
@@ -21,7 +21,11 @@ def load_intent(path: Path) -> Intent:
 def load_text(text: str, name: str) -> Intent:
     """The intent in a YAML text; ``name`` stands for the file in messages. Raises ``ConfigErrors``."""
     tree, errors = parse(text, name)
-    source = Source(name, errors)
+    return load_tree(tree, Source(name, errors))
+
+
+def load_tree(tree: Tree, source: Source) -> Intent:
+    """The intent in a tree. ``source``: what is known of it besides. Raises ``ConfigErrors``."""
     place = Place(source, tree, (), "the file")
     try:
         intent = read_intent(place)

@@ -20,7 +20,7 @@ _DAY = 86400.0
 MAX_TIMEOUT = 65535.0
 """Longest timeout of an OpenFlow flow in seconds (16 bits)."""
 
-_PROBE_KEYS: dict[str, tuple[ProbeKind, ...]] = {
+PROBE_KEYS: dict[str, tuple[ProbeKind, ...]] = {
     "port": (ProbeKind.TCP, ProbeKind.HTTP, ProbeKind.HTTPS, ProbeKind.UDP),
     "path": (ProbeKind.HTTP, ProbeKind.HTTPS),
     "host": (ProbeKind.HTTP, ProbeKind.HTTPS),
@@ -31,6 +31,10 @@ _PROBE_KEYS: dict[str, tuple[ProbeKind, ...]] = {
     "expect": (ProbeKind.UDP,),
 }
 """Which keys of ``health`` mean something to which kinds of probes."""
+NOT_BESIDE_FAILOVER = ("on_down", "drain_timeout", "drain_then", "panic_threshold")
+"""Keys of a pool about connections that outlast their backend, which a former writer's do not."""
+NO_GROUPS_BESIDE_FAILOVER = ("spill_below", "backup", "zones")
+"""Keys of a pool about which backends serve, which ``failover`` decides."""
 
 
 def read_pool(place: Place, budget: Budget = UNLIMITED) -> Pool | None:
@@ -178,11 +182,11 @@ def _failover(place: Place) -> Failover:
 
 
 def _check_failover_keys(r: Record) -> None:
-    for key in ("on_down", "drain_timeout", "drain_then", "panic_threshold"):
+    for key in NOT_BESIDE_FAILOVER:
         if r.has(key):
             problem = f'"{key}" means nothing beside failover'
             r.fail(key, problem, f"leave {key} out: a former writer's connections are reset at once")
-    for key in ("spill_below", "backup", "zones"):
+    for key in NO_GROUPS_BESIDE_FAILOVER:
         if r.has(key):
             problem = f'"{key}" means nothing beside failover'
             r.fail(
@@ -238,7 +242,7 @@ def read_health(place: Place) -> HealthCheck:
 
 
 def _check_probe_keys(r: Record, kind: ProbeKind) -> None:
-    for key, kinds in _PROBE_KEYS.items():
+    for key, kinds in PROBE_KEYS.items():
         if r.has(key) and kind not in kinds:
             right = f"leave {key} out or use type {f.either(kinds)}"
             r.fail(key, f'"{key}" means nothing to a probe of type {kind}', right)

@@ -51,6 +51,8 @@ class Source:
     """Where a name was first given in the list at a path."""
     dropped: set[str] = field(default_factory=set)
     """Kinds of which an object could not be built."""
+    where: Callable[[Mark], str] = field(default=lambda mark: f"line {mark.line}")
+    """How messages call a place."""
     asked: list[Key] | None = None
     """If a list: every key that a record is asked for, so that the reference can be generated from the schema."""
 
@@ -171,11 +173,9 @@ class Record:
         source, siblings = self.place.source, self.place.path[:-1]
         source.names.setdefault(kind, set()).add(given.text)
         if (siblings, given.text) in source.first:
-            line = source.first[siblings, given.text].line
+            first = source.where(source.first[siblings, given.text])
             source.bad.add((*self.place.path, "name"))
-            source.error(
-                given.mark, f"{self.what} is given twice (first at line {line})", "choose another name"
-            )
+            source.error(given.mark, f"{self.what} is given twice (first at {first})", "choose another name")
         source.first.setdefault((siblings, given.text), given.mark)
 
     def close(self) -> bool:

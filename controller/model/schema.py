@@ -205,7 +205,7 @@ def _site(r: Record, sites: list[str]) -> str:
 
 
 def _ports(place: Place) -> tuple[Port, ...]:
-    """Mapping of port numbers to neighbours."""
+    """Mapping of port numbers to neighbours; their order means nothing."""
     right = "write numbers and neighbours: {1: edge1, 9: segment}"
     if not isinstance(place.node, Mapping):
         raise Wrong(f"is {place.node}", right)
@@ -221,7 +221,7 @@ def _ports(place: Place) -> tuple[Port, ...]:
             continue
         ports[number[0]] = Port(number[0], to[0])
         place.source.paths[id(ports[number[0]])] = path
-    return tuple(ports.values())
+    return tuple(ports[number] for number in sorted(ports))
 
 
 def _neighbour(place: Place) -> str:

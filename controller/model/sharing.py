@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeVar
 
 from controller.spec.types import Intent, Pool, Site, Switch, Vip
@@ -13,11 +14,12 @@ def sharing(new: Intent, old: Intent | None) -> Intent:
     """The new intent, with the old one's objects wherever these are equal."""
     if old is None:
         return new
-    return Intent(
-        _shared(new.sites, old.sites),
-        _shared(new.switches, old.switches),
-        _shared(new.pools, old.pools),
-        _shared(new.vips, old.vips),
+    return replace(
+        new,
+        sites=_shared(new.sites, old.sites),
+        switches=_shared(new.switches, old.switches),
+        pools=_shared(new.pools, old.pools),
+        vips=_shared(new.vips, old.vips),
     )
 
 

@@ -49,14 +49,22 @@ class Running:
     """``evenkeel run`` in a folder; as a context manager it is killed at the end."""
 
     def __init__(
-        self, folder: Path, intent: str, stdout: int | IO[Any] | None = None, options: Sequence[str] = ()
+        self,
+        folder: Path,
+        intent: str | None,
+        stdout: int | IO[Any] | None = None,
+        options: Sequence[str] = (),
     ) -> None:
-        """``stdout``: where its journal goes; None: a file, which ``events`` reads. ``options``: further ones."""
+        """``intent``: None: it is run without a file.
+
+        ``stdout``: where its journal goes; None: a file, which ``events`` reads. ``options``: further ones."""
         folder.mkdir(exist_ok=True)
         self._options = options
         self.folder = folder
         self.intent = folder / "intent.yaml"
-        self.intent.write_text(intent, encoding="utf-8")
+        self._files = [] if intent is None else [str(self.intent)]
+        if intent is not None:
+            self.intent.write_text(intent, encoding="utf-8")
         self.state = folder / "state.db"
         self.port = free_port()
         self._journal = folder / "journal.jsonl"
@@ -65,7 +73,7 @@ class Running:
         self.process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        argv = [sys.executable, "-m", "controller", "run", str(self.intent), "--state", str(self.state)]
+        argv = [sys.executable, "-m", "controller", "run", *self._files, "--state", str(self.state)]
         argv += ["--listen", f"127.0.0.1:{self.port}", *self._options]
         with self._journal.open("ab") as out, self._errors.open("ab") as err:
             return subprocess.Popen(
@@ -125,6 +133,12 @@ class Running:
             assert time.monotonic() < end, f"not within {timeout:g} s: {what}; {tail}; {self.errors[-3:]}"
             time.sleep(0.02)
         return found
+
+    def again(self) -> None:
+        """Kill it, and start it again on what it stored."""
+        self.process.kill()
+        self.process.wait(PATIENCE)
+        self.process = self._start()
 
     def stop(self) -> int:
         """SIGTERM; its exit code."""

@@ -17,6 +17,7 @@ from controller.hashes import Slotting
 from controller.lbstate import ConnectionKey, Generation, LbState, Packet, Remembered
 from controller.plan.pins import PinKey
 from controller.southbound.ovsdb import timeouts
+from controller.southbound.ovsdb.client import Ovsdb
 from controller.spec.slots import SlotTable
 from controller.spec.spread import Spread
 from controller.spec.switch import (
@@ -247,7 +248,7 @@ def switch(make_lab: MakeLab) -> BareSwitch:
     assert isinstance(switch, OpenVSwitch)
     first = OpenFlowPlacement().zones_from
     zones = tuple(range(first, first + ZONES_PER_VIP * MOST_VIP))
-    asyncio.run(timeouts.ensure(switch.socket, [Timeouts(zones, REMEMBERED)]))
+    asyncio.run(timeouts.ensure(Ovsdb(switch.socket), [Timeouts(zones, REMEMBERED)]))
     return BareSwitch(lab, HERE)
 
 

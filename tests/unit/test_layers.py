@@ -49,6 +49,7 @@ FLOORS = (
     ),
     Floor("frames", ("controller.frames",), ("spec",)),
     Floor("model", ("controller.model",), ("spec", "clock", "flows", "p4src")),
+    Floor("security", ("controller.security",), ("spec", "clock", "model")),
     Floor("health", ("controller.health",), ("spec", "clock", "model")),
     Floor(
         "observations",
@@ -81,7 +82,7 @@ FLOORS = (
                 "agentevents", "agentview", "cells", "directory", "events", "eventtypes", "eventwords", "fitting",
                 "intents", "journal", "liveness",
                 "ownership", "pinning", "placing", "pools", "presence", "probing", "questions", "recorder",
-                "roll", "state", "switchevents", "targets", "terms", "twins",
+                "requests", "resources", "roll", "state", "switchevents", "targets", "terms", "twins",
             )
         ),
         (*SOUTHBOUND, "clock", "sites", "p4src", "plan of P4", "places"),
@@ -120,22 +121,25 @@ FLOORS = (
             "flows", "plan of OpenFlow", "plan of P4", "places", "decision",
         ),
     ),
+    Floor("messages", ("controller.api.v1",), ()),
+    Floor("client", ("controller.client",), ("messages",)),
+    Floor("api", ("controller.api",), (*RULES, "core", "messages")),
     Floor(
         "app",
         ("controller.app",),
         (
             *RULES, "fleet", "reports of OpenFlow", "reports of P4", "core", "OpenFlow", "OVSDB", "P4Runtime",
-            "observations",
+            "observations", "api",
         ),
     ),
-    Floor("agent", ("controller.agent",), (*RULES, "flows", "OpenFlow")),
+    Floor("agent", ("controller.agent",), (*RULES, "security", "flows", "OpenFlow")),
     Floor("metrics", ("controller.metrics",), (*RULES, "fleet", "core", "app", "observations")),
     Floor(
         "cli",
         ("controller.cli", "controller.__main__"),
         (
-            *RULES, "places", "decision", "OpenFlow", "P4Runtime", "core", "app", "agent", "metrics",
-            "observations",
+            *RULES, "security", "places", "decision", "OpenFlow", "OVSDB", "P4Runtime", "core", "api", "app", "agent",
+            "metrics", "observations",
         ),
     ),
     Floor("embedded switch", ("topo.p4switch",), ()),

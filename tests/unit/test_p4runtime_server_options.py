@@ -67,7 +67,13 @@ WRONG = [
     ("an unknown option", "--no-p4 --nonsense", "--nonsense"),
     ("a level that is none", "--no-p4 -L loud", "loud"),
     ("packets from files", "--no-p4 --use-files 1", "--use-files"),
-    ("TLS", "--no-p4 -- --grpc-server-ssl", "--grpc-server-ssl"),
+    ("TLS without a certificate", "--no-p4 -- --grpc-server-ssl", "give --grpc-server-cert and"),
+    ("a certificate without TLS", "--no-p4 -- --grpc-server-key k", "give --grpc-server-ssl too"),
+    (
+        "clients' certificates without their authority",
+        "--no-p4 -- --grpc-server-ssl --grpc-server-cert c --grpc-server-key k --grpc-server-with-client-auth",
+        "give --grpc-server-cacert too",
+    ),
 ]
 
 

@@ -47,7 +47,21 @@ PACKAGES = {
     "wrk": "wrk",
 }
 """Debian's packages of programs that a bare system lacks."""
-EVERYWHERE = {"cat", "env", "false", "git", "kill", "ls", "nice", "sh", "sleep", "true", "unshare"}
+EVERYWHERE = {
+    "cat",
+    "env",
+    "false",
+    "git",
+    "kill",
+    "ls",
+    "mount",
+    "nice",
+    "sh",
+    "sleep",
+    "true",
+    "umount",
+    "unshare",
+}
 """Of packages that every Debian has, and of what the checkout came with."""
 ELSEWHERE = {"docker", "docker-compose", "no-such-program", "p4c-bm2-ss", "prometheus", "simple_switch_grpc"}
 """Tests without these are skipped with a reason."""

@@ -343,4 +343,4 @@ def test_wrong_certificates_are_refused_in_time_and_the_error_names_the_member(
         with pytest.raises(StoreError, match=f"no member answered within 1 s: {endpoint}: "):
             attempt(guarded, "/fabric/east", files, within=1.0)
     with pytest.raises(StoreError, match="permission denied"):
-        attempt(guarded, "/fabric/east", signer.sign("a stranger"))
+        attempt(guarded, "/fabric/east", signer.sign("stranger"))

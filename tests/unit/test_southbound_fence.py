@@ -12,7 +12,7 @@ from controller.southbound.driver import Fenced
 from controller.southbound.openflow.driver import OpenFlowDriver
 from controller.southbound.openflow.session import Session
 from controller.southbound.ovsdb import links
-from controller.southbound.ovsdb.client import OvsdbError
+from controller.southbound.ovsdb.client import Ovsdb, OvsdbError
 from controller.spec.types import FenceEnd, Role, Switch
 from flows.diff import Changes
 from flows.entries import Target
@@ -100,15 +100,15 @@ def test_bfd_is_set_on_every_port_of_a_fence_where_its_database_is_ours_to_write
 def test_one_transaction_sets_bfd_as_fast_as_a_fence_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[list[str]] = []
 
-    async def vsctl(_: str, arguments: list[str]) -> str:
+    async def vsctl(_: Ovsdb, arguments: list[str]) -> str:
         said.append(arguments)
         return ""
 
     monkeypatch.setattr(links, "vsctl", vsctl)
-    asyncio.run(links.watch("tcp:192.0.2.1:6640", ["fence0", "fence1"]))
+    asyncio.run(links.watch(Ovsdb("tcp:192.0.2.1:6640"), ["fence0", "fence1"]))
     speed = ["bfd:enable=true", "bfd:min_tx=50", "bfd:min_rx=50"]
     assert said == [["set", "interface", "fence0", *speed, "--", "set", "interface", "fence1", *speed]]
-    asyncio.run(links.watch("tcp:192.0.2.1:6640", []))
+    asyncio.run(links.watch(Ovsdb("tcp:192.0.2.1:6640"), []))
     assert len(said) == 1
 
 

@@ -87,7 +87,7 @@ def _start(options: Options, parts: contextlib.ExitStack) -> Service:
     if options.program is not None:
         plane.run(plane.load(options.program.read_bytes()))
     service = Service(options.device_id, plane)
-    server = Server(service, options.address)
+    server = Server(service, options.address, options.tls)
     plane.start()
     parts.callback(server.stop)
     server.start()

@@ -27,15 +27,24 @@ IGNORED = ("thrift-port", "nanolog", "notifications-addr", "max-port-count", "pr
            "max-l1-entries", "max-l2-entries")  # fmt: skip
 """Options with a value that change nothing here; each given one is named in a notice."""
 
-REFUSED = ("use-files", "packet-in", "restore-state", "debugger-addr", "dp-grpc-server-addr", "grpc-server-cacert",
-           "grpc-server-cert", "grpc-server-key")  # fmt: skip
+REFUSED = ("use-files", "packet-in", "restore-state", "debugger-addr", "dp-grpc-server-addr")
 """Options with a value whose promise this switch cannot keep."""
 
-REFUSED_FLAGS = ("debugger", "grpc-server-ssl", "grpc-server-with-client-auth")
+REFUSED_FLAGS = ("debugger",)
 
 
 class UsageError(Exception):
     """The command line is wrong; the text says what would be right."""
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Files in PEM of the P4Runtime server."""
+
+    cert: Path
+    key: Path
+    ca: Path | None = None
+    """Who signs the certificates that clients have to show; None: they need none."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,7 @@ class Options:
     device_id: int = 0
     address: str = DEFAULT_ADDRESS
     """host:port or unix:PATH of the P4Runtime server."""
+    tls: Tls | None = None
     cpu_port: int | None = None
     log_console: bool = False
     log_file: Path | None = None
@@ -88,6 +98,7 @@ def parse(arguments: Sequence[str]) -> Options:
         program=program,
         device_id=given.device_id,
         address=given.grpc_server_addr,
+        tls=_tls(given),
         cpu_port=given.cpu_port,
         log_console=given.log_console,
         log_file=given.log_file,
@@ -129,6 +140,11 @@ def command_line() -> argparse.ArgumentParser:
     target = parser.add_argument_group("target options, after --")
     add = target.add_argument
     add("--grpc-server-addr", default=DEFAULT_ADDRESS, metavar="ADDR", help=f"default: {DEFAULT_ADDRESS}")
+    add("--grpc-server-ssl", action="store_true", help="serve P4Runtime with TLS")
+    add("--grpc-server-cert", type=Path, metavar="PEM", help="the switch's certificate")
+    add("--grpc-server-key", type=Path, metavar="PEM", help="its private key")
+    add("--grpc-server-cacert", type=Path, metavar="PEM", help="who signs the certificates of clients")
+    add("--grpc-server-with-client-auth", action="store_true", help="refuse clients without a certificate")
     add(
         "--cpu-port",
         type=int,
@@ -141,6 +157,20 @@ def command_line() -> argparse.ArgumentParser:
     for name in REFUSED_FLAGS:
         parser.add_argument(f"--{name}", action="store_true", help=argparse.SUPPRESS)
     return parser
+
+
+def _tls(given: argparse.Namespace) -> Tls | None:
+    cert, key, ca = given.grpc_server_cert, given.grpc_server_key, given.grpc_server_cacert
+    clients = given.grpc_server_with_client_auth
+    if not given.grpc_server_ssl:
+        if cert or key or ca or clients:
+            raise UsageError("--grpc-server-cert and the like: give --grpc-server-ssl too")
+        return None
+    if cert is None or key is None:
+        raise UsageError("--grpc-server-ssl: give --grpc-server-cert and --grpc-server-key too")
+    if clients and ca is None:
+        raise UsageError("--grpc-server-with-client-auth: give --grpc-server-cacert too")
+    return Tls(cert, key, ca if clients else None)
 
 
 def _interfaces(given: Sequence[str]) -> dict[int, str]:

@@ -10,13 +10,12 @@ import asyncio
 import contextlib
 import socket
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from os_ken import cfg
 from os_ken.base.app_manager import AppManager, OSKenApp
-from os_ken.controller import ofp_event
+from os_ken.controller import controller, ofp_event
 from os_ken.controller.handler import DEAD_DISPATCHER, MAIN_DISPATCHER, set_ev_cls
 from os_ken.ofproto import ofproto_v1_3
 
@@ -32,7 +31,9 @@ from controller.southbound.openflow.events import (
     Stranger,
 )
 from controller.southbound.openflow.guests import GuestHub
+from controller.southbound.openflow.listener import Guard, Listener, listen
 from controller.southbound.openflow.session import Session
+from controller.southbound.openflow.tls import TlsStream
 from flows import messages
 from flows.messages import COOKIE_SHIFT
 from flows.readback import known_fields
@@ -40,10 +41,11 @@ from flows.tables import Cookie
 
 UNACKNOWLEDGED = 3.0
 """Seconds after which the kernel gives a stream up whose other side acknowledges nothing; we write all the time."""
+STRANGERS = 64
+"""Switches that are not ours whose streams are kept, in case the intent names them."""
+TWINS = 4
+"""Streams of one datapath id that are kept: two switches may have it, and a stream may be there that has died."""
 _IDLE_TIMEOUT = 0
-_LISTENING_PAUSE = 0.01
-"""Seconds between two looks whether os-ken's thread listens; it takes milliseconds on an idle machine."""
-_LISTENING_LOOKS = 1000
 
 
 class Hub:
@@ -56,16 +58,19 @@ class Hub:
         cookies: dict[int, int],
         term: Callable[[], int],
         obey: bool = False,
+        impostor: Callable[[int, Mapping[str, object]], str | None] = lambda _id, _shown: None,
     ) -> None:
         """``cookies``: datapath id -> owner part of our cookies, for the switches that are ours; ``term``: ours now.
 
-        ``obey``: whether a newer term is another controller's, which has the switch then.
+        ``obey``: whether a newer term is another controller's, which has the switch then. ``impostor``: why a switch
+        of ours is not the one that a certificate (``getpeercert``) is of; None: it may be.
         """
         self._loop = loop
         self._on_event = on_event
         self._cookies = cookies
         self._term = term
         self._obey = obey
+        self._impostor = impostor
         self._sessions: dict[Any, Session] = {}
         self._strangers: set[Any] = set()
         """Connected switches that are not ours (yet)."""
@@ -97,11 +102,19 @@ class Hub:
             session.claim(self._term())
 
     def _greet(self, datapath: Any) -> None:
-        if datapath.id in self._cookies:
-            self._open(datapath)
-        else:
+        if datapath.id not in self._cookies:
+            if len(self._strangers) >= STRANGERS and _refuse(datapath, f"{STRANGERS} {_UNKNOWN}"):
+                return
             self._strangers.add(datapath)
             self._on_event(Stranger(datapath.id, address_of(datapath), True))
+            return
+        why = None
+        if isinstance(datapath.socket, TlsStream):
+            why = self._impostor(datapath.id, datapath.socket.shown)
+        if why is None and sum(each.id == datapath.id for each in self._sessions) >= TWINS:
+            why = _TWINS
+        if why is None or not _refuse(datapath, why):
+            self._open(datapath)
 
     def _open(self, datapath: Any) -> None:
         with contextlib.suppress(OSError):  # it has ended meanwhile: that is said by the stream
@@ -125,29 +138,26 @@ class Hub:
             self._on_event(Disconnected(session))
 
     def _take(self, datapath: Any, kind: int, xid: int, message: bytes) -> bool:
+        session = self._sessions.get(datapath)
         if kind == hook.PORT_STATUS:
-            self._loop.call_soon_threadsafe(self._ports_changed, datapath)
+            if session is not None:
+                session.hand(self._on_event, PortsChanged(session))
             return False
         if kind in (hook.PACKET_IN, hook.FLOW_REMOVED):
             cookie = hook.cookie_of(kind, message)
             if cookie >> COOKIE_SHIFT != self._cookies.get(datapath.id):
                 return False
-            self._loop.call_soon_threadsafe(self._report, datapath, kind, cookie, message)
+            if session is not None:
+                session.hand(self._report, session, kind, cookie, message)
             return True
-        session = self._sessions.get(datapath)
         if session is None:
             return False
         session.take(kind, xid, message)
         return True
 
-    def _ports_changed(self, datapath: Any) -> None:
-        session = self._sessions.get(datapath)
-        if session is not None:
-            self._on_event(PortsChanged(session))
-
-    def _report(self, datapath: Any, kind: int, value: int, message: bytes) -> None:
-        session, cookie = self._sessions.get(datapath), Cookie.parse(value)
-        if session is None or cookie is None:
+    def _report(self, session: Session, kind: int, value: int, message: bytes) -> None:
+        cookie = Cookie.parse(value)
+        if not session.alive or cookie is None:
             return
         if kind == hook.FLOW_REMOVED:
             self._on_event(FlowEnded(session, cookie, idle=message[18] == _IDLE_TIMEOUT))
@@ -205,35 +215,54 @@ class OpenFlowApp(OSKenApp):  # type: ignore[misc]
         if self.hub is None or event.datapath.id is None:
             return
         if event.state == MAIN_DISPATCHER:
+            if _Listening.listener is not None:
+                _Listening.listener.finished(event.datapath.socket)
             self.hub.up(event.datapath)
         else:
             self.hub.down(event.datapath)
 
 
-def serve(host: str, port: int, apps: tuple[str, ...] = ()) -> None:
+class _Listening:
+    """The listener of this process; os-ken's own where Evenkeel is a guest."""
+
+    listener: ClassVar[Listener | None] = None
+
+
+_UNKNOWN = "switches that are not in the intent are connected already"
+_TWINS = f"{TWINS} switches of its datapath id are connected already"
+
+
+def _refuse(datapath: Any, why: str) -> bool:
+    """End a stream, if it is ours to end: beside other applications it may be theirs."""
+    if _Listening.listener is None:
+        return False
+    _Listening.listener.refuse(datapath.socket, why)
+    return True
+
+
+class _Elsewhere:
+    """In place of os-ken's server, which bounds nothing and waits for TLS handshakes without end."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def serve_forever(self) -> None:
+        """Streams come from our own listener."""
+
+
+def serve(host: str, port: int, apps: tuple[str, ...] = (), guard: Guard | None = None) -> None:
     """Run os-ken with our application (and others, by module name) in threads of this process.
 
-    Returns once switches can connect. Raises OSError when the address cannot be listened on, of which os-ken itself
-    only makes a line in its log.
+    Switches can connect once this returns. Raises OSError when the address cannot be listened on.
     """
-    with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
-        pass
+    listening = listen(host, port)
     cfg.CONF(args=[], project="os_ken", default_config_files=[])
-    cfg.CONF.set_override("ofp_listen_host", host)
     cfg.CONF.set_override("ofp_tcp_listen_port", port)
-    cfg.CONF.set_override("ofp_ssl_listen_port", port)
+    controller.StreamServer = _Elsewhere
     manager = AppManager.get_instance()
     manager.load_apps([__name__, *apps])
     contexts = manager.create_contexts()
     manager.instantiate_apps(**contexts)
-    _wait_until_listening(host, port)
-
-
-def _wait_until_listening(host: str, port: int) -> None:
-    """os-ken listens in a thread of its own and says nothing when it does, or cannot: only a connection tells."""
-    for _ in range(_LISTENING_LOOKS):
-        with contextlib.suppress(OSError):
-            socket.create_connection((host, port), timeout=_LISTENING_PAUSE * _LISTENING_LOOKS).close()
-            return
-        time.sleep(_LISTENING_PAUSE)
-    raise TimeoutError(f"os-ken does not listen on {host}:{port}")
+    listener = Listener(listening, controller.datapath_connection_factory, guard or Guard())
+    _Listening.listener = listener
+    threading.Thread(target=listener.run, name="openflow-listener", daemon=True).start()

@@ -24,7 +24,7 @@ from controller.southbound.driver import (
 from controller.southbound.openflow.look import look
 from controller.southbound.openflow.session import Session
 from controller.southbound.ovsdb import backoff, links, timeouts
-from controller.southbound.ovsdb.client import OvsdbError
+from controller.southbound.ovsdb.client import Files, Ovsdb, OvsdbError
 from controller.spec.switch import Timeouts
 from controller.spec.types import Address, Role, Switch
 from flows.actions import CONTROLLER, Output, pack_all
@@ -57,10 +57,12 @@ class OpenFlowDriver(
         session: Session,
         pool_slots: Callable[[], dict[int, int]],
         of_agents: Callable[[], bool] = lambda: False,
+        files: Files | None = None,
     ) -> None:
         """``pool_slots``: number of slots by pool number. ``of_agents``: whether the flows that answer for VIPs are
-        the agents'."""
+        the agents'. ``files``: for an OVSDB that is asked by TLS."""
         super().__init__(switch)
+        self._files = files
         self.packets = {}
         self.drops = {}
         self._session = session
@@ -75,6 +77,11 @@ class OpenFlowDriver(
     def session(self) -> Session:
         """The stream."""
         return self._session
+
+    @property
+    def _ovsdb(self) -> Ovsdb | None:
+        address = self.switch.ovsdb
+        return None if address is None else Ovsdb(address, self._files)
 
     @property
     def placed(self) -> Placed:
@@ -168,14 +175,14 @@ class OpenFlowDriver(
 
     async def watch_fence(self) -> str:
         """Have BFD run on the ports of the fence, by the switch's OVSDB; why that failed. Raises SwitchError."""
-        if self.switch.ovsdb is None or not self.switch.fence:
+        if self._ovsdb is None or not self.switch.fence:
             return ""
         names = await self._session.port_names()
         lacking = [end.port for end in self.switch.fence if end.port not in names]
         if lacking:
             return f"there is no port {lacking[0]}, which the fence names"
         try:
-            await links.watch(self.switch.ovsdb, [names[end.port] for end in self.switch.fence])
+            await links.watch(self._ovsdb, [names[end.port] for end in self.switch.fence])
         except OvsdbError as error:
             return str(error)
         return ""
@@ -208,21 +215,21 @@ class OpenFlowDriver(
 
     async def open_links(self, ports: Set[int]) -> None:
         """Let edges behind these ports send, by the switch's OVSDB. Raises OvsdbError, SwitchError."""
-        if self.switch.ovsdb is None:
+        if self._ovsdb is None:
             return
         names = await self._session.port_names()
-        await links.open_links(self.switch.ovsdb, sorted(names[n] for n in ports if n in names))
+        await links.open_links(self._ovsdb, sorted(names[n] for n in ports if n in names))
 
     async def redial_soon(self) -> None:
         """Have it heed ``max_backoff``, by its OVSDB. Raises OvsdbError."""
-        if self.switch.ovsdb is not None:
-            await backoff.heed(self.switch.ovsdb, self.switch.id)
+        if self._ovsdb is not None:
+            await backoff.heed(self._ovsdb, self.switch.id)
 
     async def remember(self, wanted: Sequence[Timeouts]) -> int:
         """Tell its conntrack how long to remember, by its OVSDB. Raises OvsdbError."""
-        if self.switch.ovsdb is None:
+        if self._ovsdb is None:
             return 0
-        return await timeouts.ensure(self.switch.ovsdb, wanted)
+        return await timeouts.ensure(self._ovsdb, wanted)
 
     def guard_drops(self, number: int) -> int:
         """Packets that one guard's meter dropped."""

@@ -8,6 +8,8 @@ concerns everybody: it is passed on, and goes the ordinary way too.
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +28,7 @@ Taker = Callable[[Any, int, int, bytes], bool]
 _COOKIE_AT = {PACKET_IN: 16, FLOW_REMOVED: 8}
 _takers: list[Taker] = []
 _originals: dict[int, Callable[..., Any]] = {}
-_receive = Datapath._recv_loop
+_receive, _send = Datapath._recv_loop, Datapath._send_loop
 
 
 def install(taker: Taker) -> None:
@@ -36,6 +38,7 @@ def install(taker: Taker) -> None:
             _originals[kind] = parser._MSG_PARSERS[kind]
             parser._MSG_PARSERS[kind] = _parse
         Datapath._recv_loop = _receive_to_the_end
+        Datapath._send_loop = _send_to_the_end
     _takers.append(taker)
 
 
@@ -44,7 +47,7 @@ def remove(taker: Taker) -> None:
     _takers.remove(taker)
     if not _takers:
         parser._MSG_PARSERS.update(_originals)
-        Datapath._recv_loop = _receive
+        Datapath._recv_loop, Datapath._send_loop = _receive, _send
         _originals.clear()
 
 
@@ -65,6 +68,15 @@ def _receive_to_the_end(datapath: Any) -> None:
     finally:
         datapath.close()
         datapath.send(b"")
+
+
+def _send_to_the_end(datapath: Any) -> None:
+    """Send until that ends, and then end the stream: os-ken goes on to read one that takes nothing any more."""
+    try:
+        _send(datapath)
+    finally:
+        with contextlib.suppress(OSError):
+            datapath.socket.shutdown(socket.SHUT_RDWR)
 
 
 def _parse(datapath: Any, version: int, kind: int, length: int, xid: int, buffer: bytes) -> Any:

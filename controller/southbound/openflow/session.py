@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import socket
 import struct
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,12 +22,13 @@ import numpy as np
 from controller.southbound.aside import aside
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
 from controller.southbound.openflow.hook import ERROR, OWN_XID
+from controller.southbound.openflow.naming import describe_message, error_name
 from controller.spec.slots import Bytes
 from flows import messages
-from flows.diff import Changes, Phase, describe
-from flows.entries import FlowKey, Target
-from flows.match import Match, unpack_match
-from flows.messages import FLOW_MOD, GROUP_MOD, METER_MOD, MULTIPART_REPLY, FlowStat
+from flows.diff import Changes, Phase
+from flows.entries import Target
+from flows.match import Match
+from flows.messages import MULTIPART_REPLY, FlowStat
 from flows.readback import Readback, Reader
 from flows.tables import Placed
 
@@ -48,9 +50,12 @@ _PIECE = 256 * 1024
 _SHORT = 32 * 1024
 """Bytes of statistics that are read in the event loop: a few milliseconds."""
 _XIDS = 1 << 24
+LONGEST_ANSWER = 1 << 28
+"""Octets of an answer: a million flows. A switch that sends more is not what it should be."""
+UNHANDLED = 256
+"""Messages of one switch that wait for the event loop; its stream is not read while there are more."""
 _ROLE_REFUSED = 11
 """OFPET_ROLE_REQUEST_FAILED."""
-_NAMES = {FLOW_MOD: "flow", GROUP_MOD: "group", METER_MOD: "meter"}
 
 
 class _Pace(NamedTuple):
@@ -72,6 +77,7 @@ class _Request:
     future: asyncio.Future[list[bytes]]
     limit: asyncio.Timeout
     parts: list[bytes] = field(default_factory=list)
+    size: int = 0
 
     def goes_on(self) -> None:
         """The switch is at work: the deadline begins again."""
@@ -104,6 +110,7 @@ class Session:
         self._writing = asyncio.Lock()
         self._apart: dict[int, tuple[bytes, list[str]]] = {}
         """Messages that are not of a phase, and where what is refused of them is noted."""
+        self._room = threading.BoundedSemaphore(UNHANDLED)
 
     def __str__(self) -> str:
         return f"{self.id:#x}"
@@ -192,7 +199,18 @@ class Session:
 
     def take(self, kind: int, xid: int, message: bytes) -> None:
         """An answer to one of our messages (called in os-ken's thread)."""
-        self._loop.call_soon_threadsafe(self._answer, kind, xid, message)
+        self.hand(self._answer, kind, xid, message)
+
+    def hand(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Have the event loop do something for this switch; waits while much of that is undone (os-ken's thread)."""
+        while not self._room.acquire(timeout=1.0):
+            if not self.alive:
+                return
+        self._loop.call_soon_threadsafe(self._handed, work, *arguments)
+
+    def _handed(self, work: Callable[..., None], *arguments: Any) -> None:
+        self._room.release()
+        work(*arguments)
 
     def abort(self) -> None:
         """Cut a stream that does not answer; the switch will connect again."""
@@ -276,6 +294,11 @@ class Session:
             return
         if kind == MULTIPART_REPLY:
             request.parts.append(message[16:])
+            request.size += len(message)
+            if request.size > LONGEST_ANSWER:
+                request.future.set_exception(SwitchError(f"switch {self} answers without end"))
+                self.abort()
+                return
             if int.from_bytes(message[10:12], "big") & 1:
                 request.goes_on()
                 return
@@ -352,38 +375,3 @@ def _message_at(sent: list[bytes | Bytes], index: int) -> bytes | None:
         else:
             index -= len(item)
     return None
-
-
-def describe_message(message: bytes) -> str:
-    """A message of ours as people read it."""
-    if len(message) < 16:
-        return "a message that it does not name"
-    kind = message[1]
-    if kind == messages.PACKET_OUT:
-        return "packet out"
-    if kind != FLOW_MOD:
-        number = int.from_bytes(message[12:16], "big")
-        return f"{_NAMES.get(kind, f'message {kind}')} {number}"
-    try:
-        match, _ = unpack_match(message, 48)
-    except (KeyError, struct.error):
-        return "flow (truncated)"
-    return f"flow {describe(FlowKey(message[24], int.from_bytes(message[30:32], 'big'), match))}"
-
-
-_ERRORS = {
-    1: "bad request",
-    2: "bad action",
-    3: "bad instruction",
-    4: "bad match",
-    5: "flow mod failed",
-    6: "group mod failed",
-    12: "meter mod failed",
-}
-_CODES = {(5, 1): "table full", (5, 3): "overlap", (6, 1): "invalid group", (12, 4): "out of meters"}
-
-
-def error_name(kind: int, code: int) -> str:
-    """An OpenFlow 1.3 error in words."""
-    words = _CODES.get((kind, code))
-    return f"{_ERRORS.get(kind, f'error type {kind}')} ({words or f'code {code}'})"

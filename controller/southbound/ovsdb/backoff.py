@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import secrets
 
-from controller.southbound.ovsdb.client import vsctl
+from controller.southbound.ovsdb.client import Ovsdb, vsctl
 
 KEY = "external_ids:evenkeel-connected"
 """Of the bridge: another value at each connection, and of no other use."""
 
 
-async def heed(address: str, number: int) -> None:
+async def heed(at: Ovsdb, number: int) -> None:
     """Change the configuration of the bridge with a datapath id. Raises OvsdbError."""
-    found = await vsctl(
-        address, ["--bare", "--columns=name", "find", "bridge", f'datapath_id="{number:016x}"']
-    )
+    found = await vsctl(at, ["--bare", "--columns=name", "find", "bridge", f'datapath_id="{number:016x}"'])
     for bridge in found.split():
-        await vsctl(address, ["set", "bridge", bridge, f"{KEY}={secrets.token_hex(4)}"])
+        await vsctl(at, ["set", "bridge", bridge, f"{KEY}={secrets.token_hex(4)}"])

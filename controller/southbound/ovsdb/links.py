@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from controller.southbound.ovsdb.client import vsctl
+from controller.southbound.ovsdb.client import Ovsdb, vsctl
 
 MARK = "external_ids:evenkeel=shut-at-boot"
 """On interfaces that the start of the switch has to shut first."""
@@ -19,19 +19,19 @@ _FENCE = ("bfd:min_tx=50", "bfd:min_rx=50")
 """Milliseconds."""
 
 
-async def open_links(address: str, interfaces: Iterable[str]) -> None:
+async def open_links(at: Ovsdb, interfaces: Iterable[str]) -> None:
     """Tell the neighbours behind these interfaces that they may send. Raises OvsdbError."""
     commands: list[str] = []
     for name in interfaces:
         commands += ["--", "set", "interface", name, "bfd:cpath_down=false", MARK]
     if commands:
-        await vsctl(address, commands[1:])
+        await vsctl(at, commands[1:])
 
 
-async def watch(address: str, interfaces: Iterable[str]) -> None:
+async def watch(at: Ovsdb, interfaces: Iterable[str]) -> None:
     """Run BFD on these interfaces, as fast as a fence needs it. Raises OvsdbError."""
     commands: list[str] = []
     for name in interfaces:
         commands += ["--", "set", "interface", name, "bfd:enable=true", *_FENCE]
     if commands:
-        await vsctl(address, commands[1:])
+        await vsctl(at, commands[1:])

@@ -8,20 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from controller.southbound.ovsdb.client import vsctl
+from controller.southbound.ovsdb.client import Ovsdb, vsctl
 from controller.spec.switch import Timeouts
 
 _STATES = ("tcp_syn_sent", "tcp_syn_recv", "tcp_established", "udp_first", "udp_single", "udp_multiple")
 _LINE = re.compile(r"Zone:(\d+), Timeout Policies: (.*)")
 
 
-async def ensure(address: str, wanted: Iterable[Timeouts]) -> int:
+async def ensure(at: Ovsdb, wanted: Iterable[Timeouts]) -> int:
     """Make the zones remember as long as wanted; returns how many zones were changed.
 
     Raises OvsdbError naming what failed.
     """
-    await _make_datapath(address)
-    held = _parse(await vsctl(address, ["list-zone-tp", "netdev"]))
+    await _make_datapath(at)
+    held = _parse(await vsctl(at, ["list-zone-tp", "netdev"]))
     gone: list[str] = []
     new: list[str] = []
     changed = 0
@@ -36,16 +36,16 @@ async def ensure(address: str, wanted: Iterable[Timeouts]) -> int:
             new += ["--", "add-zone-tp", "netdev", f"zone={zone}", *(f"{k}={v}" for k, v in policy.items())]
     for arguments in (gone, new):
         if arguments:
-            await vsctl(address, arguments[1:])
+            await vsctl(at, arguments[1:])
     return changed
 
 
-async def _make_datapath(address: str) -> None:
+async def _make_datapath(at: Ovsdb) -> None:
     """The record that holds the zones; Open vSwitch does not make it by itself."""
-    datapaths = await vsctl(address, ["get", "Open_vSwitch", ".", "datapaths"])
+    datapaths = await vsctl(at, ["get", "Open_vSwitch", ".", "datapaths"])
     if "netdev=" not in datapaths:
         record = ["--id=@d", "create", "Datapath", "datapath_version=0"]
-        await vsctl(address, [*record, "--", "set", "Open_vSwitch", ".", "datapaths:netdev=@d"])
+        await vsctl(at, [*record, "--", "set", "Open_vSwitch", ".", "datapaths:netdev=@d"])
 
 
 def _parse(text: str) -> dict[int, dict[str, str]]:

@@ -38,6 +38,19 @@ _OPTIONS = (
 _ENDED_MEANWHILE = "Internal error from Core"
 """What gRPC says, with the code INTERNAL, of a message for a stream that ends at this moment; no server says it."""
 _NO_PIPELINE = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND)
+_LOCAL = "unix:"
+_TLS = (
+    (
+        "unable to get local issuer certificate",
+        "its certificate is of an authority that --switch-ca does not hold",
+    ),
+    ("self-signed certificate", "its certificate is of an authority that --switch-ca does not hold"),
+    ("certificate verify failed", "its certificate is of an authority that --switch-ca does not hold"),
+    ("WRONG_VERSION_NUMBER", "it does not speak TLS; give it a certificate, or run without --switch-cert"),
+    ("Hostname Verification Check failed", "its certificate does not name the address that is dialled"),
+    ("certificate has expired", "its certificate has ended; renew it"),
+)
+"""What gRPC says of a handshake that failed, and what that means; of it all, the rest changes each time."""
 _T = TypeVar("_T")
 
 
@@ -70,11 +83,14 @@ class Stream:
 class P4Channel:
     """Calls to one switch. To be closed."""
 
-    def __init__(self, name: str, address: str) -> None:
-        """``address``: as gRPC writes it: host:port, [v6]:port or unix:path."""
+    def __init__(self, name: str, address: str, credentials: grpc.ChannelCredentials | None = None) -> None:
+        """``address``: as gRPC writes it: host:port, [v6]:port or unix:path, which is never encrypted."""
         self._name = name
         self._closed = False
-        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        if credentials is None or address.startswith(_LOCAL):
+            self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        else:
+            self._channel = grpc.aio.secure_channel(address, credentials, options=_OPTIONS)
         self._write = self._channel.unary_unary(_SERVICE + "Write")
         self._read = self._channel.unary_stream(_SERVICE + "Read")
         self._get = self._channel.unary_unary(
@@ -172,8 +188,12 @@ def translated(name: str, what: str, error: grpc.aio.AioRpcError, deadline: floa
         return SwitchTimeout(f"switch {name} did not answer ({what}) within {deadline:g} s")
     ended = code is grpc.StatusCode.INTERNAL and error.details() == _ENDED_MEANWHILE
     if ended or code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
-        return SwitchGone(f"switch {name} is gone ({what}): {error.details()}")
+        return SwitchGone(f"switch {name} is gone ({what}): {_said(error.details() or '')}")
     return SwitchError(f"switch {name} refused ({what}): {code.name} {error.details()}")
+
+
+def _said(details: str) -> str:
+    return next((meaning for part, meaning in _TLS if part in details), details)
 
 
 def code_name(code: int) -> str:

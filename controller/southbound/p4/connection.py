@@ -21,6 +21,7 @@ import asyncio
 from collections.abc import Callable
 from enum import Enum, auto
 
+import grpc
 from finsy.proto import p4r, rpc_code
 
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout
@@ -57,6 +58,9 @@ _DIGEST_ACK_NS = 100_000_000
 acknowledgement that another message follows closely."""
 
 
+Credentials = Callable[[], grpc.ChannelCredentials]
+
+
 class _Order(Enum):
     CLAIM = auto()
     """Claim the switch with the term that is ours now."""
@@ -77,7 +81,9 @@ class Connection:
         term: int,
         pipeline: Pipeline,
         on_event: Callable[[Event], None],
+        credentials: Credentials | None = None,
     ) -> None:
+        self._credentials = credentials
         self.name = name
         self.address = address
         self.device_id = device_id
@@ -154,7 +160,7 @@ class Connection:
         """One connection, until it ends. Raises SwitchError."""
         self._orders = asyncio.Queue()
         self._tries += 1
-        channel = P4Channel(self.name, self.address)
+        channel = P4Channel(self.name, self.address, self._credentials() if self._credentials else None)
         try:
             stream = channel.stream()
             first = await self._greet(stream)

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from controller.southbound.p4.connection import Connection
+from controller.southbound.p4.connection import Connection, Credentials
 from controller.southbound.p4.events import Event
 from controller.southbound.p4.pipeline import Pipeline
 
@@ -19,9 +19,16 @@ from controller.southbound.p4.pipeline import Pipeline
 class P4Runtime:
     """All P4 switches of one controller. Belongs to the event loop."""
 
-    def __init__(self, on_event: Callable[[Event], None], pipeline: Pipeline) -> None:
-        """``on_event`` is called in the event loop and must not block."""
+    def __init__(
+        self,
+        on_event: Callable[[Event], None],
+        pipeline: Pipeline,
+        credentials: Credentials | None = None,
+    ) -> None:
+        """``on_event`` is called in the event loop and must not block. ``credentials``: for a connection that is made
+        now; None: without TLS."""
         self._on_event = on_event
+        self._credentials = credentials
         self._pipeline = pipeline
         self._links: dict[int, tuple[Connection, asyncio.Task[None]]] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -40,7 +47,7 @@ class P4Runtime:
                 known[0].claim(term)
                 return
             self.release(device_id)
-        link = Connection(name, address, device_id, term, self._pipeline, self._on_event)
+        link = Connection(name, address, device_id, term, self._pipeline, self._on_event, self._credentials)
         task = asyncio.get_running_loop().create_task(link.run(), name=f"p4runtime {name}")
         self._links[device_id] = (link, task)
 

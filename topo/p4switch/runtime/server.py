@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 from finsy.proto import p4r_grpc
 
+from topo.p4switch.options import Tls
 from topo.p4switch.runtime.service import MAX_SESSIONS, Service
 
 CALLS = 8
@@ -27,8 +28,8 @@ SWITCH_INTERVAL = 0.0005
 class Server:
     """Serves one device at one address, from ``start`` to ``stop``."""
 
-    def __init__(self, service: Service, address: str) -> None:
-        """``address``: host:port or unix:PATH. Raises OSError if it cannot be bound."""
+    def __init__(self, service: Service, address: str, tls: Tls | None = None) -> None:
+        """``address``: host:port or unix:PATH. Raises OSError if it cannot be bound, or a file cannot be read."""
         self._service = service
         # Not shared with another process that was given the same port: one of the two would get the calls.
         options = [
@@ -40,7 +41,10 @@ class Server:
         self._server = grpc.server(self._pool, options=options)
         p4r_grpc.add_P4RuntimeServicer_to_server(service, self._server)
         try:
-            self.port = int(self._server.add_insecure_port(address))
+            if tls is None:
+                self.port = int(self._server.add_insecure_port(address))
+            else:
+                self.port = int(self._server.add_secure_port(address, _credentials(tls)))
         except RuntimeError as error:
             raise OSError(f"cannot listen at {address}: {error}") from error
         self._notifier = threading.Thread(target=service.notifier.run, name="notifier", daemon=True)
@@ -58,3 +62,9 @@ class Server:
         self._server.stop(STOP_SECONDS).wait(2 * STOP_SECONDS)
         self._notifier.join(STOP_SECONDS)
         self._pool.shutdown(wait=False)
+
+
+def _credentials(tls: Tls) -> grpc.ServerCredentials:
+    ca = None if tls.ca is None else tls.ca.read_bytes()
+    pair = (tls.key.read_bytes(), tls.cert.read_bytes())
+    return grpc.ssl_server_credentials([pair], ca, require_client_auth=ca is not None)

@@ -1,0 +1,1 @@
+"""The gRPC API: descriptions (``proto``), what is made of them (``v1``), and the server."""

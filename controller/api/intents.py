@@ -1,0 +1,126 @@
+"""The service of the intent: reads it, and has it changed. Every method raises Refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from controller.api import edits, names
+from controller.api.calls import Asked, Once, outcome
+from controller.api.edits import Changes, Edit
+from controller.api.errors import Reason, invalid, precondition
+from controller.api.names import NUMBERS, Name
+from controller.api.parts import Parts
+from controller.api.proposals import Proposals, Wanted
+from controller.api.resources import Reader
+from controller.api.v1 import service_pb2 as api
+
+BACKENDS = 10_000
+"""Backends in one request, at most."""
+
+
+class IntentService:
+    """Reads and changes the intent."""
+
+    def __init__(self, parts: Parts, proposals: Proposals, once: Once, reader: Reader) -> None:
+        self._parts, self._proposals, self._once, self._reader = parts, proposals, once, reader
+
+    async def get(self, request: api.GetRequest) -> api.GetResponse:
+        """One resource."""
+        resource = self._reader.get(names.parsed(request.name, "name"))
+        return api.GetResponse(resource=resource, revision=self._reader.revision)
+
+    async def get_document(self, request: api.GetDocumentRequest) -> api.GetDocumentResponse:
+        """The whole intent."""
+        revision = self._proposals.revision(None)
+        return api.GetDocumentResponse(document=await self._reader.document(), revision=revision)
+
+    async def list(self, request: api.ListRequest) -> api.ListResponse:
+        """A page of resources."""
+        kind = NUMBERS.get(request.kind)
+        if kind is None:
+            raise invalid("kind", f"is {request.kind}, write one of {', '.join(api.Kind.keys()[1:])}")
+        return await asyncio.to_thread(self._reader.page, kind, request)
+
+    async def apply(self, request: api.ApplyRequest) -> api.ApplyResponse:
+        """Make a resource or the whole intent what is given."""
+        target: Name | None = None
+        what = request.WhichOneof("what")
+        if what == "document":
+            edit = edits.whole(request.document)
+        elif what == "resource":
+            target, edit = edits.put(request.resource)
+        else:
+            raise invalid("what", "has neither document nor resource; set one of them")
+        wanted = Wanted(edit, target, _expected(request), request.dry_run)
+        return await self._change("Apply", request, wanted, api.ApplyResponse)  # type: ignore[no-any-return]
+
+    async def delete(self, request: api.DeleteRequest) -> api.DeleteResponse:
+        """Take a resource away."""
+        target = names.parsed(request.name, "name")
+        wanted = Wanted(edits.removed(target), target, _expected(request), request.dry_run)
+        return await self._change("Delete", request, wanted, api.DeleteResponse)  # type: ignore[no-any-return]
+
+    async def drain(self, request: api.DrainRequest) -> api.DrainResponse:
+        """Let backends drain."""
+        wanted = _cheap(edits.drained(_backends(request.backends), drain=True), request.dry_run)
+        return await self._change("Drain", request, wanted, api.DrainResponse)  # type: ignore[no-any-return]
+
+    async def undrain(self, request: api.UndrainRequest) -> api.UndrainResponse:
+        """Let backends serve."""
+        wanted = _cheap(edits.drained(_backends(request.backends), drain=False), request.dry_run)
+        return await self._change("Undrain", request, wanted, api.UndrainResponse)  # type: ignore[no-any-return]
+
+    async def set_weights(self, request: api.SetWeightsRequest) -> api.SetWeightsResponse:
+        """Weights of backends."""
+        rows = request.weights
+        found = _backends((row.backend for row in rows), "weights[{}].backend")
+        weights = {name: row.weight for name, row in zip(found, rows, strict=True)}
+        wanted = _cheap(edits.weighted(weights), request.dry_run)
+        return await self._change("SetWeights", request, wanted, api.SetWeightsResponse)  # type: ignore[no-any-return]
+
+    async def _change(self, method: str, request: Any, wanted: Wanted, kind: Callable[..., Any]) -> Any:
+        self._refuse_if_owned()
+
+        async def carry_out(asked: Asked | None) -> Any:
+            if asked is not None:
+                wanted.accepted = lambda found: (*asked, kind(outcome=_outcome(0, found)).SerializeToString())
+            done = await self._proposals.change(wanted)
+            return kind(outcome=_outcome(done.revision, done.changes))
+
+        return await self._once.run(method, request, carry_out, kind)
+
+    def _refuse_if_owned(self) -> None:
+        if self._parts.file:
+            text = f"the intent is that of {self._parts.file}: edit the file, or start the controller without one"
+            error = precondition(Reason.INTENT_FILE_OWNED, "document", [text])
+            error.metadata = {"file": self._parts.file}
+            raise error
+
+
+def _outcome(revision: int, found: Changes) -> api.Outcome:
+    return outcome(revision, found.listed, found.total)
+
+
+def _expected(request: Any) -> int | None:
+    return request.expected_revision if request.HasField("expected_revision") else None
+
+
+def _cheap(edit: Edit, dry_run: bool) -> Wanted:
+    return Wanted(edit, dry_run=dry_run, cheap=True)
+
+
+def _backends(texts: Iterable[str], field: str = "backends[{}]") -> list[Name]:
+    """Names of backends, each once. Raises Refused."""
+    found: dict[Name, int] = {}
+    for index, text in enumerate(texts):
+        if index == BACKENDS:
+            raise invalid(field.partition("[")[0], f"has more than {BACKENDS:,}; divide them among calls")
+        name = names.backend(text, field.format(index))
+        if name in found:
+            raise invalid(field.format(index), f"names {name} again, after {field.format(found[name])}")
+        found[name] = index
+    if not found:
+        raise invalid(field.partition("[")[0], f"is empty; {names.BACKEND}")
+    return list(found)

@@ -1,0 +1,86 @@
+"""What the services need of a controller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from controller.clock import Clock
+from controller.core.commands import Command
+from controller.core.intents import Intents
+from controller.core.journal import Journal
+from controller.core.requests import Requests
+from controller.core.resources import Resources
+from controller.core.shown import Snapshot
+from controller.core.state import State
+from controller.sites.base import Space
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A controller that serves."""
+
+    state: State
+    intents: Intents
+    resources: Resources
+    requests: Requests
+    commands: Mapping[str, Command]
+    snapshot: Callable[[], Snapshot]
+    log: Space
+    """Where all controllers on the store keep what happened."""
+    journal: Journal
+    clock: Clock
+    file: str = ""
+    """The intent file that owns the intent; empty: the API does."""
+
+
+class HasPath(Protocol):
+    """An intent file."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        ...
+
+
+class Assembled(Protocol):
+    """A controller that is put together."""
+
+    state: State
+    intents: Intents
+    resources: Resources
+    requests: Requests
+    log: Space
+    journal: Journal
+    clock: Clock
+
+    @property
+    def file(self) -> HasPath | None:
+        """The file that owns the intent."""
+        ...
+
+    def commands(self) -> tuple[Command, ...]:
+        """What it takes."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """What there is to show."""
+        ...
+
+
+def parts_of(app: Assembled) -> Parts:
+    """What the services need of it."""
+    return Parts(
+        app.state,
+        app.intents,
+        app.resources,
+        app.requests,
+        {each.name: each for each in app.commands()},
+        app.snapshot,
+        app.log,
+        app.journal,
+        app.clock,
+        "" if app.file is None else str(app.file.path),
+    )

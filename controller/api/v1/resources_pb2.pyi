@@ -1,0 +1,330 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Document(_message.Message):
+    __slots__ = ("sites", "switches", "pools", "vips", "moves", "allow_empty", "lease")
+    SITES_FIELD_NUMBER: _ClassVar[int]
+    SWITCHES_FIELD_NUMBER: _ClassVar[int]
+    POOLS_FIELD_NUMBER: _ClassVar[int]
+    VIPS_FIELD_NUMBER: _ClassVar[int]
+    MOVES_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_EMPTY_FIELD_NUMBER: _ClassVar[int]
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    sites: _containers.RepeatedCompositeFieldContainer[Site]
+    switches: _containers.RepeatedCompositeFieldContainer[Switch]
+    pools: _containers.RepeatedCompositeFieldContainer[Pool]
+    vips: _containers.RepeatedCompositeFieldContainer[Vip]
+    moves: Moves
+    allow_empty: bool
+    lease: Lease
+    def __init__(self, sites: _Optional[_Iterable[_Union[Site, _Mapping]]] = ..., switches: _Optional[_Iterable[_Union[Switch, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[Pool, _Mapping]]] = ..., vips: _Optional[_Iterable[_Union[Vip, _Mapping]]] = ..., moves: _Optional[_Union[Moves, _Mapping]] = ..., allow_empty: _Optional[bool] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ...) -> None: ...
+
+class Site(_message.Message):
+    __slots__ = ("name", "subnets", "bypass", "agents")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SUBNETS_FIELD_NUMBER: _ClassVar[int]
+    BYPASS_FIELD_NUMBER: _ClassVar[int]
+    AGENTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    subnets: _containers.RepeatedCompositeFieldContainer[Subnet]
+    bypass: _containers.RepeatedScalarFieldContainer[str]
+    agents: _containers.RepeatedCompositeFieldContainer[Agent]
+    def __init__(self, name: _Optional[str] = ..., subnets: _Optional[_Iterable[_Union[Subnet, _Mapping]]] = ..., bypass: _Optional[_Iterable[str]] = ..., agents: _Optional[_Iterable[_Union[Agent, _Mapping]]] = ...) -> None: ...
+
+class Agent(_message.Message):
+    __slots__ = ("name", "peers")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PEERS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    peers: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., peers: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Lease(_message.Message):
+    __slots__ = ("renew", "authority", "drift", "margin")
+    RENEW_FIELD_NUMBER: _ClassVar[int]
+    AUTHORITY_FIELD_NUMBER: _ClassVar[int]
+    DRIFT_FIELD_NUMBER: _ClassVar[int]
+    MARGIN_FIELD_NUMBER: _ClassVar[int]
+    renew: str
+    authority: str
+    drift: str
+    margin: str
+    def __init__(self, renew: _Optional[str] = ..., authority: _Optional[str] = ..., drift: _Optional[str] = ..., margin: _Optional[str] = ...) -> None: ...
+
+class Subnet(_message.Message):
+    __slots__ = ("name", "prefixes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PREFIXES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    prefixes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., prefixes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Switch(_message.Message):
+    __slots__ = ("name", "site", "kind", "id", "roles", "mac", "ports", "local", "tunnel_port", "gateway_mac", "ovsdb", "openflow", "fence", "p4runtime", "routes")
+    class PortsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: str
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[str] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    MAC_FIELD_NUMBER: _ClassVar[int]
+    PORTS_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_FIELD_NUMBER: _ClassVar[int]
+    TUNNEL_PORT_FIELD_NUMBER: _ClassVar[int]
+    GATEWAY_MAC_FIELD_NUMBER: _ClassVar[int]
+    OVSDB_FIELD_NUMBER: _ClassVar[int]
+    OPENFLOW_FIELD_NUMBER: _ClassVar[int]
+    FENCE_FIELD_NUMBER: _ClassVar[int]
+    P4RUNTIME_FIELD_NUMBER: _ClassVar[int]
+    ROUTES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    site: str
+    kind: str
+    id: str
+    roles: _containers.RepeatedScalarFieldContainer[str]
+    mac: str
+    ports: _containers.ScalarMap[int, str]
+    local: _containers.RepeatedScalarFieldContainer[str]
+    tunnel_port: int
+    gateway_mac: str
+    ovsdb: str
+    openflow: OpenFlow
+    fence: _containers.RepeatedCompositeFieldContainer[Fence]
+    p4runtime: str
+    routes: _containers.RepeatedCompositeFieldContainer[Route]
+    def __init__(self, name: _Optional[str] = ..., site: _Optional[str] = ..., kind: _Optional[str] = ..., id: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., mac: _Optional[str] = ..., ports: _Optional[_Mapping[int, str]] = ..., local: _Optional[_Iterable[str]] = ..., tunnel_port: _Optional[int] = ..., gateway_mac: _Optional[str] = ..., ovsdb: _Optional[str] = ..., openflow: _Optional[_Union[OpenFlow, _Mapping]] = ..., fence: _Optional[_Iterable[_Union[Fence, _Mapping]]] = ..., p4runtime: _Optional[str] = ..., routes: _Optional[_Iterable[_Union[Route, _Mapping]]] = ...) -> None: ...
+
+class OpenFlow(_message.Message):
+    __slots__ = ("entry_table", "tables_from", "next_table", "priority", "cookie", "zones_from", "groups_from", "meters_from")
+    ENTRY_TABLE_FIELD_NUMBER: _ClassVar[int]
+    TABLES_FROM_FIELD_NUMBER: _ClassVar[int]
+    NEXT_TABLE_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    COOKIE_FIELD_NUMBER: _ClassVar[int]
+    ZONES_FROM_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FROM_FIELD_NUMBER: _ClassVar[int]
+    METERS_FROM_FIELD_NUMBER: _ClassVar[int]
+    entry_table: int
+    tables_from: int
+    next_table: int
+    priority: int
+    cookie: int
+    zones_from: int
+    groups_from: int
+    meters_from: int
+    def __init__(self, entry_table: _Optional[int] = ..., tables_from: _Optional[int] = ..., next_table: _Optional[int] = ..., priority: _Optional[int] = ..., cookie: _Optional[int] = ..., zones_from: _Optional[int] = ..., groups_from: _Optional[int] = ..., meters_from: _Optional[int] = ...) -> None: ...
+
+class Fence(_message.Message):
+    __slots__ = ("port", "interface")
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    INTERFACE_FIELD_NUMBER: _ClassVar[int]
+    port: int
+    interface: str
+    def __init__(self, port: _Optional[int] = ..., interface: _Optional[str] = ...) -> None: ...
+
+class Route(_message.Message):
+    __slots__ = ("to", "via", "mac")
+    TO_FIELD_NUMBER: _ClassVar[int]
+    VIA_FIELD_NUMBER: _ClassVar[int]
+    MAC_FIELD_NUMBER: _ClassVar[int]
+    to: str
+    via: _containers.RepeatedScalarFieldContainer[str]
+    mac: str
+    def __init__(self, to: _Optional[str] = ..., via: _Optional[_Iterable[str]] = ..., mac: _Optional[str] = ...) -> None: ...
+
+class Pool(_message.Message):
+    __slots__ = ("name", "max_backends", "health", "on_down", "drain_timeout", "drain_then", "memory_timeout", "transition", "panic_threshold", "spill_below", "backup", "zones", "failover", "spread", "backends")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MAX_BACKENDS_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    ON_DOWN_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_THEN_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    TRANSITION_FIELD_NUMBER: _ClassVar[int]
+    PANIC_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    SPILL_BELOW_FIELD_NUMBER: _ClassVar[int]
+    BACKUP_FIELD_NUMBER: _ClassVar[int]
+    ZONES_FIELD_NUMBER: _ClassVar[int]
+    FAILOVER_FIELD_NUMBER: _ClassVar[int]
+    SPREAD_FIELD_NUMBER: _ClassVar[int]
+    BACKENDS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    max_backends: int
+    health: Health
+    on_down: OnDown
+    drain_timeout: str
+    drain_then: str
+    memory_timeout: str
+    transition: str
+    panic_threshold: str
+    spill_below: str
+    backup: str
+    zones: str
+    failover: Failover
+    spread: str
+    backends: _containers.RepeatedCompositeFieldContainer[Backend]
+    def __init__(self, name: _Optional[str] = ..., max_backends: _Optional[int] = ..., health: _Optional[_Union[Health, _Mapping]] = ..., on_down: _Optional[_Union[OnDown, _Mapping]] = ..., drain_timeout: _Optional[str] = ..., drain_then: _Optional[str] = ..., memory_timeout: _Optional[str] = ..., transition: _Optional[str] = ..., panic_threshold: _Optional[str] = ..., spill_below: _Optional[str] = ..., backup: _Optional[str] = ..., zones: _Optional[str] = ..., failover: _Optional[_Union[Failover, _Mapping]] = ..., spread: _Optional[str] = ..., backends: _Optional[_Iterable[_Union[Backend, _Mapping]]] = ...) -> None: ...
+
+class Health(_message.Message):
+    __slots__ = ("type", "port", "interval", "timeout", "rise", "fall", "path", "host", "status", "body", "verify", "send", "expect", "flap")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    RISE_FIELD_NUMBER: _ClassVar[int]
+    FALL_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    VERIFY_FIELD_NUMBER: _ClassVar[int]
+    SEND_FIELD_NUMBER: _ClassVar[int]
+    EXPECT_FIELD_NUMBER: _ClassVar[int]
+    FLAP_FIELD_NUMBER: _ClassVar[int]
+    type: str
+    port: int
+    interval: str
+    timeout: str
+    rise: int
+    fall: int
+    path: str
+    host: str
+    status: _containers.RepeatedScalarFieldContainer[str]
+    body: str
+    verify: bool
+    send: str
+    expect: str
+    flap: Flap
+    def __init__(self, type: _Optional[str] = ..., port: _Optional[int] = ..., interval: _Optional[str] = ..., timeout: _Optional[str] = ..., rise: _Optional[int] = ..., fall: _Optional[int] = ..., path: _Optional[str] = ..., host: _Optional[str] = ..., status: _Optional[_Iterable[str]] = ..., body: _Optional[str] = ..., verify: _Optional[bool] = ..., send: _Optional[str] = ..., expect: _Optional[str] = ..., flap: _Optional[_Union[Flap, _Mapping]] = ...) -> None: ...
+
+class Flap(_message.Message):
+    __slots__ = ("limit", "window")
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    limit: int
+    window: str
+    def __init__(self, limit: _Optional[int] = ..., window: _Optional[str] = ...) -> None: ...
+
+class OnDown(_message.Message):
+    __slots__ = ("keep_for", "then", "tcp", "udp")
+    KEEP_FOR_FIELD_NUMBER: _ClassVar[int]
+    THEN_FIELD_NUMBER: _ClassVar[int]
+    TCP_FIELD_NUMBER: _ClassVar[int]
+    UDP_FIELD_NUMBER: _ClassVar[int]
+    keep_for: str
+    then: str
+    tcp: Policy
+    udp: Policy
+    def __init__(self, keep_for: _Optional[str] = ..., then: _Optional[str] = ..., tcp: _Optional[_Union[Policy, _Mapping]] = ..., udp: _Optional[_Union[Policy, _Mapping]] = ...) -> None: ...
+
+class Policy(_message.Message):
+    __slots__ = ("keep_for", "then")
+    KEEP_FOR_FIELD_NUMBER: _ClassVar[int]
+    THEN_FIELD_NUMBER: _ClassVar[int]
+    keep_for: str
+    then: str
+    def __init__(self, keep_for: _Optional[str] = ..., then: _Optional[str] = ...) -> None: ...
+
+class Failover(_message.Message):
+    __slots__ = ("writer", "failback")
+    WRITER_FIELD_NUMBER: _ClassVar[int]
+    FAILBACK_FIELD_NUMBER: _ClassVar[int]
+    writer: str
+    failback: str
+    def __init__(self, writer: _Optional[str] = ..., failback: _Optional[str] = ...) -> None: ...
+
+class Backend(_message.Message):
+    __slots__ = ("name", "address", "addresses", "mac", "at", "weight", "group", "drain", "zone")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    MAC_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_FIELD_NUMBER: _ClassVar[int]
+    ZONE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    address: str
+    addresses: _containers.RepeatedScalarFieldContainer[str]
+    mac: str
+    at: str
+    weight: int
+    group: int
+    drain: bool
+    zone: str
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., mac: _Optional[str] = ..., at: _Optional[str] = ..., weight: _Optional[int] = ..., group: _Optional[int] = ..., drain: _Optional[bool] = ..., zone: _Optional[str] = ...) -> None: ...
+
+class Vip(_message.Message):
+    __slots__ = ("name", "address", "mac", "owners", "authority", "listeners")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    MAC_FIELD_NUMBER: _ClassVar[int]
+    OWNERS_FIELD_NUMBER: _ClassVar[int]
+    AUTHORITY_FIELD_NUMBER: _ClassVar[int]
+    LISTENERS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    address: str
+    mac: str
+    owners: _containers.RepeatedScalarFieldContainer[str]
+    authority: str
+    listeners: _containers.RepeatedCompositeFieldContainer[Listener]
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., mac: _Optional[str] = ..., owners: _Optional[_Iterable[str]] = ..., authority: _Optional[str] = ..., listeners: _Optional[_Iterable[_Union[Listener, _Mapping]]] = ...) -> None: ...
+
+class Listener(_message.Message):
+    __slots__ = ("protocol", "port", "pool", "mode", "affinity", "backend_port", "accept_loss", "guard")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    AFFINITY_FIELD_NUMBER: _ClassVar[int]
+    BACKEND_PORT_FIELD_NUMBER: _ClassVar[int]
+    ACCEPT_LOSS_FIELD_NUMBER: _ClassVar[int]
+    GUARD_FIELD_NUMBER: _ClassVar[int]
+    protocol: str
+    port: int
+    pool: str
+    mode: str
+    affinity: str
+    backend_port: int
+    accept_loss: bool
+    guard: Guard
+    def __init__(self, protocol: _Optional[str] = ..., port: _Optional[int] = ..., pool: _Optional[str] = ..., mode: _Optional[str] = ..., affinity: _Optional[str] = ..., backend_port: _Optional[int] = ..., accept_loss: _Optional[bool] = ..., guard: _Optional[_Union[Guard, _Mapping]] = ...) -> None: ...
+
+class Guard(_message.Message):
+    __slots__ = ("rate", "prefixes")
+    RATE_FIELD_NUMBER: _ClassVar[int]
+    PREFIXES_FIELD_NUMBER: _ClassVar[int]
+    rate: int
+    prefixes: _containers.RepeatedCompositeFieldContainer[PrefixRate]
+    def __init__(self, rate: _Optional[int] = ..., prefixes: _Optional[_Iterable[_Union[PrefixRate, _Mapping]]] = ...) -> None: ...
+
+class PrefixRate(_message.Message):
+    __slots__ = ("prefix", "rate")
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    RATE_FIELD_NUMBER: _ClassVar[int]
+    prefix: str
+    rate: int
+    def __init__(self, prefix: _Optional[str] = ..., rate: _Optional[int] = ...) -> None: ...
+
+class Moves(_message.Message):
+    __slots__ = ("preempt", "hold", "unsynced_wait")
+    PREEMPT_FIELD_NUMBER: _ClassVar[int]
+    HOLD_FIELD_NUMBER: _ClassVar[int]
+    UNSYNCED_WAIT_FIELD_NUMBER: _ClassVar[int]
+    preempt: bool
+    hold: str
+    unsynced_wait: str
+    def __init__(self, preempt: _Optional[bool] = ..., hold: _Optional[str] = ..., unsynced_wait: _Optional[str] = ...) -> None: ...

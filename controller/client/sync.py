@@ -1,0 +1,241 @@
+"""The client without asyncio."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import grpc
+from google.protobuf.json_format import MessageToDict
+
+from controller.api.v1 import resources_pb2 as resources
+from controller.api.v1 import service_pb2 as api
+from controller.client import calls
+from controller.client.addresses import Target, Tls
+from controller.client.calls import Call
+from controller.client.errors import ApiError, of
+
+A = TypeVar("A")
+TIMEOUT = 20.0
+"""Seconds for a call and what is tried again of it, unless it says otherwise."""
+PAUSE = 0.2
+"""Seconds until a call is tried again that may pass then, unless the answer says otherwise."""
+
+
+class Client:
+    """Calls to a controller, or to the one of several that leads.
+
+    What may pass is tried again until the timeout: a change with the same request id, so it is carried out once. All
+    methods raise ApiError. A client may be used from several threads.
+    """
+
+    def __init__(
+        self, addresses: str | Sequence[str], tls: Tls | None = None, timeout: float = TIMEOUT
+    ) -> None:
+        """``addresses``: HOST:PORT, or unix:/PATH of a controller's socket. Raises OSError for what cannot be read."""
+        self._targets = [Target(each) for each in ([addresses] if isinstance(addresses, str) else addresses)]
+        self._credentials = None if tls is None else grpc.ssl_channel_credentials(*tls.read())
+        self._timeout, self._at = timeout, 0
+        self._channels: dict[int, Any] = {}
+
+    def close(self) -> None:
+        """End all calls."""
+        for channel in self._channels.values():
+            channel.close()
+        for target in self._targets:
+            target.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def get(self, name: str, timeout: float | None = None) -> api.Resource:
+        """A resource, such as ``pools/web`` or ``pools/web/backends/s1``."""
+        return (self.call(calls.get(name), timeout)).resource
+
+    def get_document(self, timeout: float | None = None) -> api.GetDocumentResponse:
+        """The whole intent, and its revision."""
+        return self.call(calls.get_document(), timeout)
+
+    def list(self, kind: api.Kind, where: str = "", page_size: int = 0) -> Iterator[api.Resource]:
+        """Resources of a kind that fit a filter, such as ``site=east,kind=ovs``, page by page."""
+        token = ""
+        while True:
+            page = self.call(calls.list_page(kind, where, page_size, token))
+            yield from page.resources
+            token = page.next_page_token
+            if not token:
+                return
+
+    def apply(
+        self,
+        what: resources.Document | api.Resource,
+        *,
+        expected: int | None = None,
+        dry_run: bool = False,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> api.Outcome:
+        """Make a resource, or the whole intent, what is given. ``expected``: the revision that it must have."""
+        return (self.call(calls.apply(what, expected, dry_run, request_id), timeout)).outcome
+
+    def delete(
+        self,
+        name: str,
+        *,
+        expected: int | None = None,
+        dry_run: bool = False,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> api.Outcome:
+        """Take a resource away."""
+        return (self.call(calls.delete(name, expected, dry_run, request_id), timeout)).outcome
+
+    def drain(
+        self, *backends: str, dry_run: bool = False, request_id: str = "", timeout: float | None = None
+    ) -> api.Outcome:
+        """Let backends take no new connections."""
+        return (self.call(calls.drain(backends, dry_run, request_id), timeout)).outcome
+
+    def undrain(
+        self, *backends: str, dry_run: bool = False, request_id: str = "", timeout: float | None = None
+    ) -> api.Outcome:
+        """Let backends take new connections again."""
+        return (self.call(calls.undrain(backends, dry_run, request_id), timeout)).outcome
+
+    def set_weights(
+        self,
+        weights: Mapping[str, int],
+        *,
+        dry_run: bool = False,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> api.Outcome:
+        """Weights by backend, all of them or none."""
+        return (self.call(calls.set_weights(weights, dry_run, request_id), timeout)).outcome
+
+    def move_vip(
+        self, vip: str, site: str = "", *, request_id: str = "", timeout: float | None = None
+    ) -> api.MoveVipResponse:
+        """Own a VIP at a site; without one: where the intent has it."""
+        return self.call(calls.move_vip(vip, site, request_id), timeout)
+
+    def drain_site(self, site: str, *, request_id: str = "", timeout: float | None = None) -> api.Outcome:
+        """Own nothing at a site."""
+        return (self.call(calls.drain_site(site, request_id), timeout)).outcome
+
+    def undrain_site(self, site: str, *, request_id: str = "", timeout: float | None = None) -> api.Outcome:
+        """Own at a site what is at home there."""
+        return (self.call(calls.undrain_site(site, request_id), timeout)).outcome
+
+    def failback(
+        self, pool: str, backend: str = "", *, request_id: str = "", timeout: float | None = None
+    ) -> api.FailbackResponse:
+        """Make a backend the one writer of its pool; without one: the preferred one that is up."""
+        return self.call(calls.failback(pool, backend, request_id), timeout)
+
+    def rehash(
+        self,
+        pool: str,
+        action: api.RehashRequest.Action,
+        *,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> api.RehashResponse:
+        """Take the slots of a pool as if it were new."""
+        return self.call(calls.rehash(pool, action, request_id), timeout)
+
+    def claim_without_quorum(self, timeout: float | None = None) -> None:
+        """Answer for VIPs although the store is out of reach: no other controller of it leads, or can."""
+        self.call(calls.claim_without_quorum(), timeout)
+
+    def status(self, timeout: float | None = None) -> dict[str, Any]:
+        """What ``status.json`` holds. All numbers are floats."""
+        answer = self.call(calls.status(), timeout)
+        return dict(MessageToDict(answer.status))
+
+    def timeline(self, since: float = 0.0, vip: str = "", switch: str = "") -> Iterator[api.Event]:
+        """What happened, in order. ``since``: Unix seconds."""
+        for each in self._stream(calls.timeline(since, vip, switch), self._timeout):
+            yield from each.events
+
+    def watch(
+        self,
+        after: api.Position | None = None,
+        *,
+        kinds: Iterable[api.Kind] = (),
+        events: bool = False,
+        resources: bool = True,
+        resume: bool = True,
+    ) -> Iterator[api.WatchResponse]:
+        """What changes, for good. ``resume``: go on where it was when the connection or the leader is lost.
+
+        The position of the last message is where to begin next time.
+        """
+        at, wanted = after, tuple(kinds)
+        while True:
+            try:
+                for each in self._stream(calls.watch(at, wanted, events, resources), None):
+                    at = each.position
+                    yield each
+            except ApiError as error:
+                slow = error.reason == "SLOW_READER"
+                if not resume or not (slow or error.passes):
+                    raise
+                self._turn(error)
+                time.sleep(0.0 if slow else error.retry_in or PAUSE)
+
+    def call(self, call: Call[A], timeout: float | None = None) -> A:
+        """Carry a call out."""
+        end = time.monotonic() + (self._timeout if timeout is None else timeout)
+        while True:
+            left = end - time.monotonic()
+            try:
+                return self._once(call, max(left, 0.001))
+            except ApiError as error:
+                pause = error.retry_in or PAUSE
+                if not error.passes or left <= pause:
+                    raise
+                self._turn(error)
+                time.sleep(pause)
+
+    def _once(self, call: Call[A], timeout: float) -> A:
+        made = self._channel().unary_unary(call.path, _octets, call.answer.FromString)  # type: ignore[attr-defined]
+        try:
+            answer: A = made(call.request, timeout=timeout)
+        except grpc.RpcError as error:
+            raise of(error) from None
+        return answer
+
+    def _stream(self, call: Call[A], timeout: float | None) -> Iterator[A]:
+        made = self._channel().unary_stream(call.path, _octets, call.answer.FromString)  # type: ignore[attr-defined]
+        answers = made(call.request, timeout=timeout)
+        try:
+            yield from answers
+        except grpc.RpcError as error:
+            raise of(error) from None
+        finally:
+            answers.cancel()
+
+    def _turn(self, error: ApiError) -> None:
+        """Ask another controller next time, if that may help."""
+        if error.elsewhere:
+            self._at = (self._at + 1) % len(self._targets)
+
+    def _channel(self) -> Any:
+        at = self._at
+        if at not in self._channels:
+            target = self._targets[at]
+            if self._credentials is None or target.local:
+                self._channels[at] = grpc.insecure_channel(target.name, calls.OPTIONS)
+            else:
+                self._channels[at] = grpc.secure_channel(target.name, self._credentials, calls.OPTIONS)
+        return self._channels[at]
+
+
+def _octets(request: Any) -> bytes:
+    octets: bytes = request.SerializeToString()
+    return octets
