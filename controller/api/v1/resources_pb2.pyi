@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Document(_message.Message):
-    __slots__ = ("sites", "switches", "pools", "vips", "moves", "allow_empty", "lease")
+    __slots__ = ("sites", "switches", "pools", "vips", "moves", "allow_empty", "lease", "budget")
     SITES_FIELD_NUMBER: _ClassVar[int]
     SWITCHES_FIELD_NUMBER: _ClassVar[int]
     POOLS_FIELD_NUMBER: _ClassVar[int]
@@ -15,6 +15,7 @@ class Document(_message.Message):
     MOVES_FIELD_NUMBER: _ClassVar[int]
     ALLOW_EMPTY_FIELD_NUMBER: _ClassVar[int]
     LEASE_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
     sites: _containers.RepeatedCompositeFieldContainer[Site]
     switches: _containers.RepeatedCompositeFieldContainer[Switch]
     pools: _containers.RepeatedCompositeFieldContainer[Pool]
@@ -22,7 +23,18 @@ class Document(_message.Message):
     moves: Moves
     allow_empty: bool
     lease: Lease
-    def __init__(self, sites: _Optional[_Iterable[_Union[Site, _Mapping]]] = ..., switches: _Optional[_Iterable[_Union[Switch, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[Pool, _Mapping]]] = ..., vips: _Optional[_Iterable[_Union[Vip, _Mapping]]] = ..., moves: _Optional[_Union[Moves, _Mapping]] = ..., allow_empty: _Optional[bool] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ...) -> None: ...
+    budget: Budget
+    def __init__(self, sites: _Optional[_Iterable[_Union[Site, _Mapping]]] = ..., switches: _Optional[_Iterable[_Union[Switch, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[Pool, _Mapping]]] = ..., vips: _Optional[_Iterable[_Union[Vip, _Mapping]]] = ..., moves: _Optional[_Union[Moves, _Mapping]] = ..., allow_empty: _Optional[bool] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ...) -> None: ...
+
+class Budget(_message.Message):
+    __slots__ = ("max_slots_moved_per_minute", "max_unavailable", "max_tracked_share")
+    MAX_SLOTS_MOVED_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    MAX_UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    MAX_TRACKED_SHARE_FIELD_NUMBER: _ClassVar[int]
+    max_slots_moved_per_minute: str
+    max_unavailable: str
+    max_tracked_share: str
+    def __init__(self, max_slots_moved_per_minute: _Optional[str] = ..., max_unavailable: _Optional[str] = ..., max_tracked_share: _Optional[str] = ...) -> None: ...
 
 class Site(_message.Message):
     __slots__ = ("name", "subnets", "bypass", "agents")
@@ -144,7 +156,7 @@ class Route(_message.Message):
     def __init__(self, to: _Optional[str] = ..., via: _Optional[_Iterable[str]] = ..., mac: _Optional[str] = ...) -> None: ...
 
 class Pool(_message.Message):
-    __slots__ = ("name", "max_backends", "health", "on_down", "drain_timeout", "drain_then", "memory_timeout", "transition", "panic_threshold", "spill_below", "backup", "zones", "failover", "spread", "backends")
+    __slots__ = ("name", "max_backends", "health", "on_down", "drain_timeout", "drain_then", "memory_timeout", "transition", "panic_threshold", "spill_below", "backup", "zones", "failover", "spread", "backends", "budget")
     NAME_FIELD_NUMBER: _ClassVar[int]
     MAX_BACKENDS_FIELD_NUMBER: _ClassVar[int]
     HEALTH_FIELD_NUMBER: _ClassVar[int]
@@ -160,6 +172,7 @@ class Pool(_message.Message):
     FAILOVER_FIELD_NUMBER: _ClassVar[int]
     SPREAD_FIELD_NUMBER: _ClassVar[int]
     BACKENDS_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
     name: str
     max_backends: int
     health: Health
@@ -175,7 +188,8 @@ class Pool(_message.Message):
     failover: Failover
     spread: str
     backends: _containers.RepeatedCompositeFieldContainer[Backend]
-    def __init__(self, name: _Optional[str] = ..., max_backends: _Optional[int] = ..., health: _Optional[_Union[Health, _Mapping]] = ..., on_down: _Optional[_Union[OnDown, _Mapping]] = ..., drain_timeout: _Optional[str] = ..., drain_then: _Optional[str] = ..., memory_timeout: _Optional[str] = ..., transition: _Optional[str] = ..., panic_threshold: _Optional[str] = ..., spill_below: _Optional[str] = ..., backup: _Optional[str] = ..., zones: _Optional[str] = ..., failover: _Optional[_Union[Failover, _Mapping]] = ..., spread: _Optional[str] = ..., backends: _Optional[_Iterable[_Union[Backend, _Mapping]]] = ...) -> None: ...
+    budget: Budget
+    def __init__(self, name: _Optional[str] = ..., max_backends: _Optional[int] = ..., health: _Optional[_Union[Health, _Mapping]] = ..., on_down: _Optional[_Union[OnDown, _Mapping]] = ..., drain_timeout: _Optional[str] = ..., drain_then: _Optional[str] = ..., memory_timeout: _Optional[str] = ..., transition: _Optional[str] = ..., panic_threshold: _Optional[str] = ..., spill_below: _Optional[str] = ..., backup: _Optional[str] = ..., zones: _Optional[str] = ..., failover: _Optional[_Union[Failover, _Mapping]] = ..., spread: _Optional[str] = ..., backends: _Optional[_Iterable[_Union[Backend, _Mapping]]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ...) -> None: ...
 
 class Health(_message.Message):
     __slots__ = ("type", "port", "interval", "timeout", "rise", "fall", "path", "host", "status", "body", "verify", "send", "expect", "flap")
