@@ -18,7 +18,7 @@ from typing import NamedTuple
 from controller.clock import Clock
 from controller.core.journal import Journal
 from controller.sites.fence.answering import Answering
-from controller.southbound.errors import SwitchError
+from controller.southbound.errors import SwitchError, TooLate
 from controller.southbound.openflow.session import Session
 from controller.spec.switch import VipSpec
 from controller.spec.types import Switch
@@ -182,7 +182,11 @@ class Edge:
         if self.switch.fence and not self._clean:
             sent.append(messages.flow_mod(respond.announced(Placed(self.switch.placement), self._ports)))
         self.answering.written(live.keys() | kept)
-        refused = await session.put(sent)
+        first = min((self._wanted[n].until for n in put), default=float("inf"))
+        try:
+            refused = await session.put(sent, lambda: self._clock.now() < first)
+        except TooLate:  # this process stood still: authority has ended meanwhile, or is about to
+            return 0.0
         if session is not self.session:
             return 0.0
         self._say(refused)

@@ -17,6 +17,10 @@ class SwitchTimeout(SwitchError):
     """The switch did not answer within the deadline."""
 
 
+class TooLate(SwitchError):
+    """What was to be written holds no longer, and was not sent."""
+
+
 @dataclass
 class WriteRefused(SwitchError):
     """The switch refused some of the messages; all others were carried out."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
 from controller.agent.edge import Edge, Wanted
-from controller.southbound.errors import SwitchGone
+from controller.southbound.errors import SwitchGone, TooLate
 from controller.spec.switch import VipSpec
 from controller.spec.types import FenceEnd, Role, Switch
 from flows import messages
@@ -40,9 +40,11 @@ class Stream:
         self.hold = asyncio.Event()
         self.hold.set()
 
-    async def put(self, sent: Sequence[bytes]) -> list[str]:
+    async def put(self, sent: Sequence[bytes], holds: Callable[[], bool] = lambda: True) -> list[str]:
         self.puts += 1
         await self.hold.wait()
+        if not holds():
+            raise TooLate("late")
         if self.cut:
             raise SwitchGone("cut")
         if self.refused:
@@ -222,6 +224,23 @@ def test_a_stream_that_fails_is_cut_and_the_next_one_gets_everything() -> None:
         assert not rig.edge.is_silent(frozenset({2})), "nothing is known of an edge that is not here"
         rig.connect(Stream())
         await until(lambda: rig.stream.answers() == {1})
+
+    play(body, rig.edge.run)
+
+
+def test_what_is_late_is_not_written() -> None:
+    """The process stood still between its look at the clock and the write."""
+    rig = Rig()
+
+    async def body() -> None:
+        rig.stream.hold.clear()
+        rig.connect()
+        rig.want(SHOP, foreign=[API])
+        await until(lambda: rig.stream.puts == 1)
+        rig.clock.time += 0.7
+        rig.stream.hold.set()
+        await until(lambda: rig.stream.puts > 1 and rig.edge.is_silent(frozenset({2})))
+        assert not rig.stream.answers()
 
     play(body, rig.edge.run)
 

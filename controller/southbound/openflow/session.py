@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from controller.southbound.aside import aside
-from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
+from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, TooLate, WriteRefused
 from controller.southbound.openflow.hook import ERROR, OWN_XID
 from controller.southbound.openflow.naming import describe_message, error_name
 from controller.spec.slots import Bytes
@@ -177,17 +177,18 @@ class Session:
         if refused:
             raise WriteRefused(name, refused)
 
-    async def put(self, sent: Sequence[bytes]) -> list[str]:
+    async def put(self, sent: Sequence[bytes], holds: Callable[[], bool] = lambda: True) -> list[str]:
         """Carry messages out beside whatever else is written, a barrier behind them; what the switch refused, in words.
 
-        Raises SwitchGone or SwitchTimeout.
+        ``holds``: asked in the sender's thread just before they go; False: they are not sent. Raises TooLate then, and
+        SwitchGone or SwitchTimeout.
         """
         first, refused = self._reserve(len(sent) + 1), list[str]()
         numbers = [self._own(first + n) for n in range(len(sent) + 1)]
         self._apart |= {n: (each, refused) for n, each in zip(numbers, sent, strict=False)}
         try:
             piece = b"".join(self._stamp(each, n) for n, each in zip(numbers, sent, strict=False))
-            await self._parts(messages.barrier(), [piece], numbers[-1])
+            await self._parts(messages.barrier(), [piece], numbers[-1], holds=holds)
         finally:
             for n in numbers:
                 self._apart.pop(n, None)
@@ -255,6 +256,7 @@ class Session:
         pieces: Iterable[bytes | Bytes] = (),
         xid: int | None = None,
         pace: _Pace | None = None,
+        holds: Callable[[], bool] | None = None,
     ) -> list[bytes]:
         """What is answered to a request behind these pieces, by message."""
         pace = pace or _FAST
@@ -265,7 +267,7 @@ class Session:
                 for n, share in enumerate(_shares([*pieces, self._stamp(request, number)], pace.share)):
                     if n and pace.gap:
                         await asyncio.sleep(pace.gap)
-                    await self._send(share)
+                    await self._send(share, holds)
                     waiting.goes_on()
                 return await waiting.future
         except TimeoutError:
@@ -273,12 +275,14 @@ class Session:
         finally:
             self._waiting.pop(number, None)
 
-    async def _send(self, pieces: list[bytes | Bytes]) -> None:
+    async def _send(self, pieces: list[bytes | Bytes], holds: Callable[[], bool] | None = None) -> None:
         if not self.alive:
             raise SwitchGone(f"switch {self} is gone")
-        await self._loop.run_in_executor(self._sender, self._push, pieces)
+        await self._loop.run_in_executor(self._sender, self._push, pieces, holds)
 
-    def _push(self, pieces: list[bytes | Bytes]) -> None:
+    def _push(self, pieces: list[bytes | Bytes], holds: Callable[[], bool] | None = None) -> None:
+        if holds is not None and not holds():
+            raise TooLate(f"switch {self}: what was to be written holds no longer")
         for piece in pieces:
             data = memoryview(piece if isinstance(piece, bytes) else piece.tobytes())
             for at in range(0, len(data), _PIECE):
