@@ -87,7 +87,9 @@ async def _look(lead: Leadership, waiting: Waiting) -> None:
     try:
         news = None if waiting.file is None else await asyncio.to_thread(waiting.file.poll)
         if isinstance(news, ConfigErrors):
-            waiting.journal.event("intent_refused", errors=[str(each) for each in news])
+            waiting.journal.event(
+                "intent_refused", errors=[str(each) for each in news], digest=waiting.file.digest
+            )
         if lead.leader is not None:
             await asyncio.to_thread(_replace, waiting.status, _shown(lead, waiting))
     except Exception as error:  # neither a file nor a full disk ends the wait

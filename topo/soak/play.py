@@ -208,7 +208,6 @@ class Soak:
         self._keep_controller()
         for event in self._controller.events():
             self._hear(event)
-        self._editor.tick()
         now = time.monotonic()
         if now >= self._next_status:
             self._next_status = now + STATUS_EVERY

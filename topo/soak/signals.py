@@ -54,6 +54,11 @@ def reasons(event: Event) -> str:
     return "; ".join(str(one) for one in event.get("errors", ()))
 
 
+def digest(event: Event) -> str | None:
+    """Of an intent that was accepted or refused: which text it is (``model.load.digest_of``); None: it is unknown."""
+    return event.get("digest")
+
+
 @dataclass(frozen=True)
 class TableChange:
     """A pool got another table."""
