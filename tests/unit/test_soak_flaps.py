@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.soaking import FULLNAT, connection, done, judge, served, stage, tables, young
-from topo.demo.records import Echo
+from topo.demo.records import Echo, Failure
 from topo.soak import flaps
 from topo.soak.editor import Done
 from topo.soak.flaps import Flap
@@ -87,6 +87,23 @@ def test_what_was_opened_meanwhile_ends_when_the_edge_hears_the_lb_switch_again(
     young: dict[str, Any] = {"begin": opened - 0.1, "opened": opened}
     young["echoes"] = [Echo(t, 0.01, "s1") for t in (opened, opened + 0.5, 30.0)]
     assert fullnat("lb2", seen=seen, **young).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("back", "verdict"),
+    [(36.5, "at_risk"), (34.5, "broken")],
+    ids=["its own lb switch is used later", "its own lb switch was used first"],
+)
+def test_where_all_lb_switches_were_left_out_the_first_that_returns_takes_over(
+    back: float, verdict: str
+) -> None:
+    """An edge that has none left goes on as before: what leaves it out ends nothing, another one's return does."""
+    every = [Flap(20.0, "edge1", lb, False) for lb in stage().lbs]
+    returns = [Flap(t, "edge1", lb, True) for lb, t in (("lb1", back), ("lb3", 35.0), ("lb2", 38.0))]
+    young: dict[str, Any] = {"begin": 9.9, "opened": 10.0}
+    young["echoes"] = [Echo(t, 0.01, "s1") for t in (10.0, 30.0, 34.8)]
+    young["failure"] = Failure(35.4, "reset", "echo")
+    assert fullnat("lb1", seen=(*every, *returns), **young).verdict == verdict
 
 
 def test_another_edges_absence_is_none_of_its() -> None:

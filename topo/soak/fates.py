@@ -249,7 +249,7 @@ def path_changes(
         PathChange(t, f"{switch} was used again", lb, False, _followed(t, links.written, absent))
         for t, switch, lb in of_lbs(stage, admitted)
     ]
-    return while_used(found, kills, used)
+    return while_used(list(dict.fromkeys(found)), kills, used)
 
 
 def _by_edges(stage: Stage, flaps: Iterable[Flap]) -> list[PathChange]:

@@ -265,7 +265,12 @@ class Judge:
         if path.gone:
             return not mine or path.lb in mine
         opened, slack = connection.opened or 0.0, self._follows(path)
-        spans = self._absences_of(path, self._evidence.stage.edges.get(connection.client, ""))
+        edge = self._evidence.stage.edges.get(connection.client, "")
+        if mine and path.lb not in mine and all(self._out(lb, path, edge) for lb in mine):
+            return (
+                True  # left out when no other one was there to take over: it passed its own until this return
+            )
+        spans = self._absences_of(path, edge)
         ends = [left for left, _ in spans[1:]] + [path.t]
         # One that lived on in between is one that the lb switch had not taken over.
         spoke = [echo.t for echo in connection.echoes]
@@ -273,6 +278,14 @@ class Judge:
             left - slack <= opened <= used + slack and not any(used + slack < t < end - slack for t in spoke)
             for (left, used), end in zip(spans, ends, strict=False)
         )
+
+    def _out(self, lb: str, path: PathChange, edge: str) -> bool:
+        """Whether an edge has left an lb switch out, for whatever cause, and does not use it again by that change."""
+        latest: dict[str, bool] = {}
+        for one in self._paths:
+            if one.lb == lb and one.edge in ("", edge) and one.t < path.t:
+                latest[one.cause] = one.gone or one.t + one.takes > path.t + path.takes
+        return any(latest.values())
 
     def _absences_of(self, path: PathChange, edge: str) -> list[tuple[float, float]]:
         """From when to when an edge did not use an lb switch, the last time until a return."""
