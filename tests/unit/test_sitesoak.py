@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from tests.unit.test_sitedemo import DIES, FULLNAT, NAT, OLD, SCALE, STAGE, connection
 from topo import intent, model
 from topo.cli import soak as command
+from topo.demo.actors import DemoError
 from topo.lab import Lab
 from topo.plan import plan
 from topo.sitedemo import run as demo
@@ -289,6 +291,51 @@ def test_what_lies_in_a_dead_site_comes_back_with_it() -> None:
     assert {"lbe1", "x1", "ctl", "east"} <= one.parts.down
     one._undo(site, [])
     assert one.parts.down == set()
+
+
+class Unhealthy(Played):
+    """It does not come back; a controller has paused for so long, and did so little in that time."""
+
+    def __init__(self, node: str, worked: float) -> None:
+        super().__init__()
+        self._happened, self.notes, self._deaf, self._scale = [], [], [], SCALE
+        self._clients = [cast(Any, SimpleNamespace(log=SimpleNamespace(lag=0.0)))]
+        self._said = []
+        self._node, self._worked = node, worked
+
+    def _await_health(self, within: float) -> str:
+        now = time.monotonic()
+        said = {
+            "t": now,
+            "event": "paused",
+            "seconds": 100.0,
+            "worked": self._worked,
+            "controller": self._node,
+        }
+        self._said.append(said)
+        return "no controller leads"
+
+    def _say(self, line: str) -> None:
+        return None
+
+
+EPISODE = Episode((Fault(Kind.STOPPED, "ctl"),))
+
+
+def test_a_machine_that_gives_controllers_no_processor_is_not_judged() -> None:
+    with pytest.raises(DemoError, match="the machine is too busy: controllers had no processor for 100 s"):
+        Unhealthy("ctl3", worked=1.0)._episode(EPISODE, 0.0)
+
+
+@pytest.mark.parametrize(("node", "worked"), [("ctl", 1.0), ("ctl3", 90.0)], ids=["stopped by us", "at work"])
+def test_a_fabric_that_does_not_come_back_for_another_reason_is(node: str, worked: float) -> None:
+    one = Unhealthy(node, worked)
+    one._episode(EPISODE, 0.0)
+    (happened,) = one._happened
+    assert (happened.healthy, happened.why) == (None, "no controller leads")
+    assert one.notes[0].starved == 0.0
+    assert happened.bounds is not None
+    assert happened.bounds.unowned == ASKED
 
 
 # -- the command

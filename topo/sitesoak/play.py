@@ -37,6 +37,9 @@ DEAF = (*CONTROLLERS, *OF_MEMBERS, *OF_SITES, Kind.WAN)
 BOTH_WAYS = (FORTH, BACK)
 HEALTHY_WITHIN = 240.0
 """Seconds."""
+STARVED = 0.2
+"""Share of an episode: a fabric whose controllers have so little processor time that they lose it to each other, one
+after the other, says nothing of itself."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,11 @@ class SoakPlay(Play):
         note = Note(
             tuple(did), seconds(ownerless(did, self.setting)), round(self._starved(did, begin, end), 3)
         )
+        if why and note.starved > STARVED * (end - begin):
+            raise DemoError(
+                f"the machine is too busy: controllers had no processor for {note.starved:.0f} s "
+                f"of {end - begin:.0f} s, and the fabric did not come back: {why}"
+            )
         self.notes.append(note)
         if any(one.fault.kind in DEAF for one in did):
             self._deaf.append((min(one.begin for one in did), end))
