@@ -271,7 +271,7 @@ class Play:
             yield from read_served(name, whole_lines(text))
 
     def _say(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False)
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _parts(event: Event, cast: Cast) -> list[str]:
