@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import islice
 from types import SimpleNamespace
@@ -28,6 +28,7 @@ from topo.sitesoak.faults import BOTH, LASTS, LEADER, Episode, Fault, Kind, Sett
 from topo.sitesoak.play import SoakPlay
 from topo.sitesoak.schedule import DRAWN, compatible, draw, fitting, named, suite
 from topo.sitesoak.spans import Did, apart, ownerless, seconds
+from topo.sitesoak.waits import Waits
 
 FABRIC = plan(model.load("two-site-small"))
 SETTING = Setting.of(FABRIC, STAGE, demo.nodes_of(FABRIC, 2))
@@ -301,6 +302,7 @@ class Unhealthy(Played):
         self._happened, self.notes, self._deaf, self._scale = [], [], [], SCALE
         self._clients = [cast(Any, SimpleNamespace(log=SimpleNamespace(lag=0.0)))]
         self._said = []
+        self._waits = Waits(lambda _pid: 0.0)
         self._node, self._worked = node, worked
 
     def _await_health(self, within: float) -> str:
@@ -317,6 +319,9 @@ class Unhealthy(Played):
 
     def _say(self, line: str) -> None:
         return None
+
+    def _processes(self) -> tuple[Collection[str], Collection[str]]:
+        return SETTING.controllers, SETTING.lbs
 
 
 EPISODE = Episode((Fault(Kind.STOPPED, "ctl"),))
@@ -336,6 +341,19 @@ def test_a_fabric_that_does_not_come_back_for_another_reason_is(node: str, worke
     assert one.notes[0].starved == 0.0
     assert happened.bounds is not None
     assert happened.bounds.unowned == ASKED
+
+
+def test_what_processes_waited_for_a_processor_is_added_up_by_part() -> None:
+    waited: dict[int, float] = {1: 5.0, 2: 1.0}
+    waits = Waits(waited.get)
+    waits.look({"ctl": [1], "lbe1": [2]})
+    assert waits.take() == {"ctl": 0.0, "lbe1": 0.0}, "what was before counts not"
+    waited |= {1: 5.5, 3: 0.25}
+    waits.look({"ctl": [1], "lbe1": [3, 4]})
+    waited[1] = 6.5
+    waits.look({"ctl": [1]})
+    assert waits.take() == {"ctl": 1.5, "lbe1": 0.25}
+    assert waits.take() == {}
 
 
 # -- the command

@@ -21,6 +21,11 @@ class Controller(actors.Controller):
         python, _, _, *rest = super().argv()
         return [python, "-m", "topo.soak.steppedclock", str(self._clock), "--", *rest]
 
+    @property
+    def pids(self) -> list[int]:
+        """Its process, while there is one."""
+        return [self._process.pid] if self._process is not None and self.running else []
+
     def step_clock(self, seconds: float) -> None:
         """Its wall clock is so far ahead of the real one from now on."""
         steppedclock.step(self._clock, seconds)

@@ -6,9 +6,11 @@ import signal
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rich.console import Console
 
+from topo import process
 from topo.demo.actors import DemoError
 from topo.lab import Lab
 from topo.relay import BACK, FORTH
@@ -30,11 +32,13 @@ from topo.sitesoak.faults import (
     unowned_ms,
 )
 from topo.sitesoak.spans import Did, apart, ownerless, seconds
+from topo.sitesoak.waits import Waits
 from topo.soak import signals
 
 DEAF = (*CONTROLLERS, *OF_MEMBERS, *OF_SITES, Kind.WAN)
 """While these last, and until all is healthy, nothing may have been heard of connections."""
 BOTH_WAYS = (FORTH, BACK)
+LOOK_EVERY = 1.0
 HEALTHY_WITHIN = 240.0
 """Seconds."""
 STARVED = 0.2
@@ -50,8 +54,9 @@ class Note:
     ownerless: float
     """Seconds in which nothing is promised of owners."""
     starved: float
-    """Seconds in which controllers to which nothing was done had no processor, together: leadership goes from one that
-    stands still to the next. Or how late the load programs were, if that is more."""
+    """Seconds that the busy machine may have added: for so long the controller and the switch that waited longest for a
+    processor did so. Or for so long controllers stood still for want of one, all together, since leadership goes from
+    one that stands still to the next."""
 
 
 class SoakPlay(Play):
@@ -65,6 +70,8 @@ class SoakPlay(Play):
         self.notes: list[Note] = []
         """By episode."""
         self._deaf: list[tuple[float, float]] = []
+        self._waits = Waits()
+        self._next_look = 0.0
 
     def soak(self, episodes: Iterable[Episode], seconds: float = float("inf")) -> Observed:
         """Load and episodes, for about so many seconds; all that was seen. What has begun is brought to its end."""
@@ -82,10 +89,22 @@ class SoakPlay(Play):
         cuts = [span for note in self.notes for span in apart(note.did, self.setting)]
         return replace(seen, deaf=tuple(self._deaf), cuts=tuple(cuts))
 
+    def _look(self) -> None:
+        super()._look()
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_EVERY
+            pids = {
+                node: one.pids for node, one in self.controllers.all.items() if isinstance(one, Controller)
+            }
+            folder = self._lab.path / "pids"
+            self._waits.look(pids | {name: _alive(folder, name) for name in self._lab.switches})
+
     # -- one episode
 
     def _episode(self, episode: Episode, start: float) -> None:
         begin = time.monotonic()
+        self._waits.take()
         member, leader = self._lab.members.leader(), self.controllers.leader()
         if leader is None or member is None:
             raise DemoError("no controller leads, or no member of the store does")
@@ -303,7 +322,16 @@ class SoakPlay(Play):
             for one in self._said
             if one["controller"] not in stopped and begin <= signals.when(one) <= end
         ]
-        return max(seconds(signals.starved(mine)), *(client.log.lag for client in self._clients))
+        waits = self._waits.take()
+        longest = [max((waits.get(name, 0.0) for name in each), default=0.0) for each in self._processes()]
+        return max(seconds(signals.starved(mine)), sum(longest))
+
+    def _processes(self) -> tuple[Collection[str], Collection[str]]:
+        return self.controllers.all, self._lab.switches
+
+
+def _alive(folder: Path, name: str) -> list[int]:
+    return [one.pid for one in process.recall(folder, name) if one.alive]
 
 
 def _ways(fault: Fault) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ could own a VIP (``ownerless_ms``), and ``starved_ms``.
 ``events``
     besides: ``faults`` (``kind``, ``target``: whom it was done to, ``value``, ``title``, ``at_ms`` after the episode's
     begin, ``lasts_ms``), ``ownerless_ms`` (the store had no quorum, no controller could reach it, or no site was fit),
-    ``starved_ms`` (for so long controllers to which nothing had been done got no processor, together, or as long as the
-    load programs were late)
+    ``starved_ms`` (what the busy machine may have added: for so long the controller and the switch that waited longest
+    for a processor did so; or for so long controllers stood still for want of one, all together)
 """
 
 from __future__ import annotations
