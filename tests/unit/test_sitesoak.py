@@ -21,17 +21,20 @@ from topo.demo.actors import DemoError
 from topo.lab import Lab
 from topo.plan import plan
 from topo.sitedemo import run as demo
-from topo.sitedemo.events import ASKED, TAKEOVER_MS
+from topo.sitedemo.events import ASKED, SCALES, TAKEOVER_MS
 from topo.sitedemo.judge import Judge, Verdict
 from topo.sitesoak import run
-from topo.sitesoak.faults import BOTH, LASTS, LEADER, Episode, Fault, Kind, Setting, unowned_ms
+from topo.sitesoak.faults import BOTH, LASTS, LEADER, OF_AGENTS, Episode, Fault, Kind, Setting, unowned_ms
 from topo.sitesoak.play import SoakPlay
 from topo.sitesoak.schedule import DRAWN, compatible, draw, fitting, named, suite
 from topo.sitesoak.spans import Did, apart, ownerless, seconds
 from topo.sitesoak.waits import Waits
 
 FABRIC = plan(model.load("two-site-small"))
-SETTING = Setting.of(FABRIC, STAGE, demo.nodes_of(FABRIC, 2))
+NODES = demo.nodes_of(FABRIC, 2)
+PLAIN = Setting.of(FABRIC, STAGE, NODES)
+"""The controller that leads owns VIPs."""
+SETTING = Setting.of(plan(model.load("two-site-small").with_agents()), STAGE, NODES)
 NAMES = {*SETTING.sites, *SETTING.links, *SETTING.wans, *SETTING.controllers, *SETTING.members}
 NAMES |= {*SETTING.servers, *SETTING.lbs, LEADER, ""}
 
@@ -121,24 +124,28 @@ def test_sites_are_apart_while_no_link_between_them_carries(
 
 
 @pytest.mark.parametrize(
-    ("faults", "without"),
+    ("faults", "plain", "agents"),
     [
-        ([did(Kind.MEMBER, "etcde")], 0.0),
-        ([did(Kind.MEMBERS, "witness")], 10.0),
-        ([did(Kind.MEMBER, "etcde"), did(Kind.MEMBER_FULL, "witness", 7.0, 12.0)], 3.0),
-        ([did(Kind.SITE, "east"), did(Kind.MEMBER, "witness", 2.0, 4.0)], 2.0),
-        ([did(Kind.SITE_CUT, "east"), did(Kind.MEMBER, "etcdw", 2.0, 4.0)], 2.0),
-        ([did(Kind.SITE_CUT, "east"), did(Kind.MEMBER, "etcde", 2.0, 4.0)], 0.0),
-        ([did(Kind.LBS, "east"), did(Kind.EDGES, "west", 5.0, 20.0)], 5.0),
-        ([did(Kind.LB, "lbe1"), did(Kind.LB, "lbe2"), did(Kind.SITE, "west")], 10.0),
-        ([did(Kind.KILLED, "ctl"), did(Kind.STOPPED, "ctl3")], 0.0),
-        ([did(Kind.SITE, "east"), did(Kind.KILLED, "ctl3"), did(Kind.STOPPED, "ctl4", 1.0, 2.0)], 1.0),
+        ([did(Kind.MEMBER, "etcde")], 0.0, 0.0),
+        ([did(Kind.MEMBERS, "witness")], 10.0, 10.0),
+        ([did(Kind.MEMBER, "etcde"), did(Kind.MEMBER_FULL, "witness", 7.0, 12.0)], 3.0, 3.0),
+        ([did(Kind.SITE, "east"), did(Kind.MEMBER, "witness", 2.0, 4.0)], 2.0, 2.0),
+        ([did(Kind.SITE_CUT, "east"), did(Kind.MEMBER, "etcdw", 2.0, 4.0)], 2.0, 2.0),
+        ([did(Kind.SITE_CUT, "east"), did(Kind.MEMBER, "etcde", 2.0, 4.0)], 0.0, 0.0),
+        ([did(Kind.LBS, "east"), did(Kind.EDGES, "west", 5.0, 20.0)], 5.0, 5.0),
+        ([did(Kind.LB, "lbe1"), did(Kind.LB, "lbe2"), did(Kind.SITE, "west")], 10.0, 10.0),
+        ([did(Kind.KILLED, "ctl"), did(Kind.STOPPED, "ctl3")], 0.0, 0.0),
+        ([did(Kind.SITE, "east"), did(Kind.KILLED, "ctl3"), did(Kind.STOPPED, "ctl4", 1.0, 2.0)], 1.0, 0.0),
+        ([did(Kind.AGENT_KILLED, "ctl"), did(Kind.AGENT_STOPPED, "ctl3")], 0.0, 0.0),
+        ([did(Kind.SITE, "west"), did(Kind.AGENT_KILLED, "ctl"), did(Kind.AGENT_STOPPED, "ctl2")], 0.0, 10.0),
     ],
 )
-def test_nothing_is_promised_of_owners_without_quorum_controllers_or_fit_sites(
-    faults: list[Did], without: float
+def test_nothing_is_promised_of_owners_without_quorum_those_who_own_or_fit_sites(
+    faults: list[Did], plain: float, agents: float
 ) -> None:
-    assert seconds(ownerless(faults, SETTING)) == without
+    assert seconds(ownerless(faults, SETTING)) == agents
+    if not any(one.fault.kind in OF_AGENTS for one in faults):
+        assert seconds(ownerless(faults, PLAIN)) == plain
 
 
 def test_a_fault_costs_a_takeover_only_where_it_meets_the_leader() -> None:
@@ -146,8 +153,23 @@ def test_a_fault_costs_a_takeover_only_where_it_meets_the_leader() -> None:
     assert unowned_ms(killed, True, SCALE) == TAKEOVER_MS
     assert unowned_ms(killed, False, SCALE) == ASKED
     site = Fault(Kind.SITE, "east")
-    assert unowned_ms(site, True, SCALE) > unowned_ms(site, False, SCALE) == SCALE.gone_ms
+    assert unowned_ms(site, True, SCALE) > unowned_ms(site, False, SCALE) == SCALE.gone_ms + ASKED
     assert all(unowned_ms(Fault(kind), False, SCALE) >= ASKED for kind in Kind)
+    owned = next(one for one in SCALES if one.agents)
+    assert unowned_ms(killed, True, owned) == ASKED
+    assert unowned_ms(site, True, owned) == owned.gone_ms + ASKED
+    agent = Fault(Kind.AGENT_KILLED, "ctl")
+    assert unowned_ms(agent, False, owned) == ASKED < unowned_ms(agent, False, owned, alone=True)
+
+
+def test_there_is_nothing_for_agents_where_they_own_no_vips() -> None:
+    assert set(Kind) - set(PLAIN.kinds()) == set(OF_AGENTS)
+    assert set(SETTING.kinds()) == set(Kind)
+    plain = islice(draw(1, "two-site-small", "embedded", PLAIN, tuple(Kind)), 60)
+    assert not {fault.kind for one in plain for fault in one.faults} & set(OF_AGENTS)
+    assert not {fault.kind for one in suite(1, PLAIN) for fault in one.faults} & set(OF_AGENTS)
+    with pytest.raises(ValueError, match="there is nothing for agent_killed"):
+        next(draw(1, "two-site-small", "embedded", PLAIN, (Kind.AGENT_KILLED,)))
 
 
 # -- the judge's
@@ -219,6 +241,26 @@ class Parts:
         return FABRIC.site_of(name) if name in FABRIC.nodes else ""
 
 
+class Agents:
+    """What the play asks of them; one that is down is called agent NODE."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.all = {node: SimpleNamespace(running=True) for node in SETTING.agents}
+
+    def acting(self, site: str) -> str:
+        return next(node for node, at in SETTING.agents.items() if at == site)
+
+    def kill(self, nodes: Sequence[str]) -> None:
+        self._parts.down |= {f"agent {node}" for node in nodes}
+
+    def start(self, nodes: Sequence[str]) -> None:
+        self._parts.down -= {f"agent {node}" for node in nodes}
+
+    def signal(self, nodes: Sequence[str], number: int) -> None:
+        (self.kill if number == 19 else self.start)(nodes)
+
+
 class Controllers:
     """What the play asks of them."""
 
@@ -251,6 +293,7 @@ class Played(SoakPlay):
         self.parts = Parts()
         self._lab, self.setting, self._stage = cast(Lab, self.parts), SETTING, STAGE
         self.controllers = cast(Any, Controllers(self.parts))
+        self.agents = cast(Any, Agents(self.parts))
 
     def _step(self, node: str, seconds: float) -> None:
         self.parts.clocks[node] = seconds

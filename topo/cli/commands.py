@@ -139,6 +139,13 @@ def run_soak(
             help="Of two sites: every fault by itself, named pairs, and 40 drawn by seed, for as long as it takes.",
         ),
     ] = False,
+    agents: Annotated[
+        bool,
+        typer.Option(
+            "--agents/--no-agents",
+            help="Of two sites of Open vSwitch: agents own VIPs, or the controller that leads does.",
+        ),
+    ] = True,
 ) -> None:
     """Edit, kill, cut, stop at random under load; exit code 0 only if nothing broke that should hold."""
     from topo.cli.soak import soak
@@ -158,5 +165,6 @@ def run_soak(
             json_out,
             keep,
             suite,
+            agents,
         )
     )

@@ -34,6 +34,7 @@ def soak(
     json_out: bool = False,
     keep: bool = False,
     suite: bool = False,
+    agents: bool = True,
 ) -> int:
     """Run a soak and write ``out``/report.json; with ``plan`` only print what would happen.
 
@@ -49,7 +50,7 @@ def soak(
             if sabotage or connections is not None:
                 raise ValueError("--sabotage and --connections are for topologies of one site")
             kinds = sites.kinds_of(only, without)
-            scale = _site_scale(switch)
+            scale = _site_scale(switch, agents)
             asked = sites.Options(out, seed, minutes, topology, scale, kinds, suite, keep=keep)
             return _of_sites(asked, plan, json_out, console)
         if suite:
@@ -95,11 +96,15 @@ def _of_sites(options: sites.Options, plan: bool, json_out: bool, console: Conso
         return sites.run(options, console)
 
 
-def _site_scale(switch: str) -> events.Scale:
-    found = next((one for one in events.SCALES if one.switch == switch), None)
-    if found is None:
-        raise ValueError(f"--switch {switch}: choose one of {', '.join(one.switch for one in events.SCALES)}")
-    return found
+def _site_scale(switch: str, agents: bool) -> events.Scale:
+    """``agents``: they own VIPs, where the kind of switch lets them."""
+    found = sorted(
+        (one for one in events.SCALES if one.switch == switch), key=lambda one: one.agents != agents
+    )
+    if not found:
+        known = ", ".join(dict.fromkeys(one.switch for one in events.SCALES))
+        raise ValueError(f"--switch {switch}: choose one of {known}")
+    return found[0]
 
 
 def _scale(switch: str) -> Scale:

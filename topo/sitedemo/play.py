@@ -20,7 +20,7 @@ from topo.demo.records import Served, read_served, whole_lines
 from topo.lab import Lab
 from topo.sitedemo import health
 from topo.sitedemo.actors import Controller, Controllers
-from topo.sitedemo.agents import Agents
+from topo.sitedemo.agents import Agent, Agents
 from topo.sitedemo.events import Act, Cast, Event, Happened, Scale, Verb, Where, Whom
 from topo.sitedemo.measure import wrong
 from topo.sitedemo.outcome import Observed
@@ -42,8 +42,8 @@ OPENED = 5.0
 class Play:
     """One run."""
 
-    controller = Controller
-    """What a controller is."""
+    controller: type[Controller] = Controller
+    agent: type[Agent] = Agent
 
     def __init__(self, lab: Lab, scale: Scale, seed: int, nodes: Sequence[str], console: Console) -> None:
         """``nodes``: where controllers run."""
@@ -59,7 +59,7 @@ class Play:
         for node in (*self._stage.clients, *self._stage.servers):
             repeat_soon(lab, node)
         self.controllers = Controllers(lab, self._work, nodes, self.controller)
-        self.agents = Agents(lab, self._work, nodes)
+        self.agents = Agents(lab, self._work, nodes, self.agent)
         self._clients: list[Client] = []
         self._said: list[dict[str, Any]] = []
         self._happened: list[Happened] = []

@@ -5,7 +5,7 @@ Whom a fault is done to is a name, or a part that somebody plays when its turn c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from topo import wires
 from topo.plan import Fabric
 from topo.relay import BACK, FORTH
-from topo.sitedemo.events import ASKED, DISCOVERY_MS, TAKEOVER_MS, Scale
+from topo.sitedemo.events import ASKED, DISCOVERY_MS, LBS_AWAY_MS, TAKEOVER_MS, Scale
 from topo.sitedemo.stage import Stage
 
 LEADER = "leader"
@@ -35,6 +35,8 @@ class Kind(StrEnum):
     KILLED = "controller_killed"
     STOPPED = "controller_stopped"
     RESTARTED = "controller_restarted"
+    AGENT_KILLED = "agent_killed"
+    AGENT_STOPPED = "agent_stopped"
     CLOCK = "clock"
     MEMBER = "member"
     MEMBERS = "members"
@@ -55,6 +57,8 @@ LASTS: Mapping[Kind, tuple[float, float]] = {
     Kind.KILLED: (1.5, 6.0),
     Kind.STOPPED: (1.0, 8.0),
     Kind.RESTARTED: (1.0, 4.0),
+    Kind.AGENT_KILLED: (1.5, 6.0),
+    Kind.AGENT_STOPPED: (1.0, 6.0),
     Kind.CLOCK: (2.0, 5.0),
     Kind.MEMBER: (1.5, 6.0),
     Kind.MEMBERS: (2.0, 6.0),
@@ -68,6 +72,7 @@ LASTS: Mapping[Kind, tuple[float, float]] = {
 }
 """Seconds until a fault is undone; cuts are mended before connections of servers behind them are given up."""
 CONTROLLERS = (Kind.KILLED, Kind.STOPPED, Kind.RESTARTED)
+OF_AGENTS = (Kind.AGENT_KILLED, Kind.AGENT_STOPPED)
 OF_MEMBERS = (Kind.MEMBER, Kind.MEMBERS, Kind.MEMBER_FULL)
 OF_SITES = (Kind.SITE, Kind.SITE_CUT)
 """A whole site is away from the other one."""
@@ -82,7 +87,7 @@ class Fault:
     kind: Kind
     target: str = ""
     """A site, a link, a path, a controller, a member, a server or an lb switch; ``leader``; empty where there is no
-    choice. Of ``members``: the one that stays."""
+    choice. Of ``members``: the one that stays. Of agents: a node, or a site: the one that acts for it."""
     value: str = ""
     """Of a path: ``both`` ways are cut, ``forth`` or ``back``. Of a clock: seconds."""
     starts: float = 0.0
@@ -101,6 +106,8 @@ class Fault:
             Kind.KILLED: f"controller {self.target} killed",
             Kind.STOPPED: f"controller {self.target} stopped",
             Kind.RESTARTED: f"controller {self.target} ended by SIGTERM",
+            Kind.AGENT_KILLED: f"agent of {self.target} killed",
+            Kind.AGENT_STOPPED: f"agent of {self.target} stopped",
             Kind.CLOCK: f"clock of controller {self.target} stepped by {self.value} s",
             Kind.MEMBER: f"member {self.target} of the store killed",
             Kind.MEMBERS: f"all members of the store but {self.target} killed",
@@ -167,6 +174,8 @@ class Setting:
     servers: Mapping[str, str]
     lbs: Mapping[str, str]
     edges: Mapping[str, str]
+    agents: Mapping[str, str]
+    """Node: its site. None where the controller that leads owns the VIPs."""
 
     @staticmethod
     def of(fabric: Fabric, stage: Stage, nodes: Sequence[str]) -> Setting:
@@ -180,7 +189,12 @@ class Setting:
             stage.servers,
             stage.lbs,
             {one.name: one.site for one in fabric.switches.values() if "edge" in one.roles},
+            {node: fabric.site_of(node) for node in nodes} if fabric.topology.agents else {},
         )
+
+    def kinds(self, chosen: Collection[Kind] = tuple(Kind)) -> tuple[Kind, ...]:
+        """Those of the chosen kinds that there is something for."""
+        return tuple(kind for kind in Kind if kind in chosen and (self.agents or kind not in OF_AGENTS))
 
     def targets(self, kind: Kind) -> tuple[str, ...]:
         """Whom a fault of a kind can be done to."""
@@ -208,18 +222,20 @@ class Setting:
         return (f"{HOUR}", f"-{HOUR}") if kind is Kind.CLOCK else ("",)
 
 
-def unowned_ms(fault: Fault, leads: bool, scale: Scale) -> float:
-    """For so long no site claims a VIP because of one fault, at most. ``leads``: it met the leading controller, or the
-    site of it."""
-    handover = TAKEOVER_MS if leads else ASKED
+def unowned_ms(fault: Fault, leads: bool, scale: Scale, alone: bool = False) -> float:
+    """For so long no site claims a VIP because of one fault, at most.
+
+    ``leads``: it met the leading controller, or the site of it. ``alone``: it met the only agent of a site.
+    """
+    leads = leads and not scale.agents  # agents own the VIPs, whoever leads
     if fault.kind in (Kind.LINK, Kind.LINKS):
         return scale.cut_ms + ASKED
     if fault.kind in CONTROLLERS:
-        return handover
+        return TAKEOVER_MS if leads else ASKED
     if fault.kind in OF_MEMBERS or fault.kind is Kind.WAN:
         return ELECTION_MS + ASKED
-    if fault.kind in OF_SITES:
-        return scale.gone_ms + (TAKEOVER_MS + DISCOVERY_MS if leads else 0.0)
+    if fault.kind in OF_SITES or (fault.kind in OF_AGENTS and alone):
+        return scale.gone_ms + ASKED + (TAKEOVER_MS + DISCOVERY_MS if leads else 0.0)
     if fault.kind in BLINDING:
-        return scale.gone_ms
+        return scale.gone_ms + (LBS_AWAY_MS if scale.agents else 0.0)
     return ASKED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,12 +17,13 @@ from topo.relay import BACK, FORTH
 from topo.sitedemo.events import DISCOVERY_MS, TAKEOVER_MS, Bounds, Cast, Event, Happened, Scale, Where
 from topo.sitedemo.outcome import Observed
 from topo.sitedemo.play import Play
-from topo.sitesoak.actors import Controller
+from topo.sitesoak.actors import Agent, Controller, clock_of
 from topo.sitesoak.faults import (
     BLINDING,
     BOTH,
     CONTROLLERS,
     LEADER,
+    OF_AGENTS,
     OF_MEMBERS,
     OF_SITES,
     Episode,
@@ -33,7 +34,7 @@ from topo.sitesoak.faults import (
 )
 from topo.sitesoak.spans import Did, apart, ownerless, seconds
 from topo.sitesoak.waits import Waits
-from topo.soak import signals
+from topo.soak import signals, steppedclock
 
 DEAF = (*CONTROLLERS, *OF_MEMBERS, *OF_SITES, Kind.WAN)
 """While these last, and until all is healthy, nothing may have been heard of connections."""
@@ -62,7 +63,7 @@ class Note:
 class SoakPlay(Play):
     """One run."""
 
-    controller = Controller
+    controller, agent = Controller, Agent
 
     def __init__(self, lab: Lab, scale: Scale, seed: int, nodes: Sequence[str], console: Console) -> None:
         super().__init__(lab, scale, seed, nodes, console)
@@ -94,9 +95,7 @@ class SoakPlay(Play):
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_EVERY
-            pids = {
-                node: one.pids for node, one in self.controllers.all.items() if isinstance(one, Controller)
-            }
+            pids = {name: one.pids for name, one in self._actors() if isinstance(one, Controller | Agent)}
             folder = self._lab.path / "pids"
             self._waits.look(pids | {name: _alive(folder, name) for name in self._lab.switches})
 
@@ -153,6 +152,9 @@ class SoakPlay(Play):
 
     def _cast_fault(self, fault: Fault) -> Fault:
         """With the name of who plays the part now."""
+        if fault.kind in OF_AGENTS and fault.target in self.setting.sites:
+            there = [node for node, site in self.setting.agents.items() if site == fault.target]
+            return replace(fault, target=self.agents.acting(fault.target) or there[0])
         if fault.target != LEADER:
             return fault
         if fault.kind in OF_MEMBERS:
@@ -177,6 +179,8 @@ class SoakPlay(Play):
             Kind.KILLED: lambda: controllers.kill([name]),
             Kind.STOPPED: lambda: self._signal(name, signal.SIGSTOP),
             Kind.RESTARTED: lambda: controllers.end([name]),
+            Kind.AGENT_KILLED: lambda: self.agents.kill([name]),
+            Kind.AGENT_STOPPED: lambda: self._signal_agent(name, signal.SIGSTOP),
             Kind.CLOCK: lambda: self._step(name, float(fault.value)),
             Kind.MEMBERS: lambda: self._each(lab.fail, self._but(name)),
             Kind.MEMBER_FULL: lambda: lab.members.fill(name),
@@ -198,6 +202,8 @@ class SoakPlay(Play):
             Kind.KILLED: lambda: controllers.start(self._outside([name], self.setting.controllers, dead)),
             Kind.STOPPED: lambda: self._signal(name, signal.SIGCONT),
             Kind.RESTARTED: lambda: controllers.start(self._outside([name], self.setting.controllers, dead)),
+            Kind.AGENT_KILLED: lambda: self.agents.start(self._outside([name], self.setting.agents, dead)),
+            Kind.AGENT_STOPPED: lambda: self._signal_agent(name, signal.SIGCONT),
             Kind.CLOCK: lambda: self._step(name, 0.0),
             Kind.MEMBERS: lambda: self._each(
                 lab.heal, self._outside(self._but(name), self.setting.members, dead)
@@ -244,18 +250,22 @@ class SoakPlay(Play):
         if self.controllers.all[node].running:
             self.controllers.signal([node], number)
 
+    def _signal_agent(self, node: str, number: signal.Signals) -> None:
+        if self.agents.all[node].running:
+            self.agents.signal([node], number)
+
     def _step(self, node: str, seconds: float) -> None:
-        one = self.controllers.all[node]
-        assert isinstance(one, Controller)
-        one.step_clock(seconds)
+        steppedclock.step(clock_of(self._work, node), seconds)
 
     def _site_dies(self, site: str) -> None:
         self._lab.fail(site)
         self.controllers.kill(self.controllers.of_site(site))
+        self.agents.kill(self.controllers.of_site(site))
 
     def _site_returns(self, site: str) -> None:
         self._lab.heal(site)
         self.controllers.start(self.controllers.of_site(site))
+        self.agents.start(self.controllers.of_site(site))
 
     # -- what it was
 
@@ -263,7 +273,7 @@ class SoakPlay(Play):
         near = self._lab.fabric.site_of(leader)
         far = next(site for site in self._stage.sites if site != near)
         sites = {Where.NEAR: near, Where.FAR: far}
-        return Cast("", sites, leader, member, ("", ""), self._stage.links, (), ())
+        return Cast("", sites, leader, "", member, ("", ""), self._stage.links, (), ())
 
     def _happened_of(
         self,
@@ -304,10 +314,17 @@ class SoakPlay(Play):
     def _bound(self, note: Note, cast: Cast) -> float:
         """Milliseconds for which no site may claim a VIP: what each fault costs, the time in which nobody could own it,
         and for which controllers that nothing had been done to had no processor."""
-        found = sum(unowned_ms(one.fault, self._led(one, cast), self._scale) for one in note.did)
+        found = sum(
+            unowned_ms(one.fault, self._led(one, cast), self._scale, self._alone(one)) for one in note.did
+        )
         if note.ownerless:
             found += 1000.0 * note.ownerless + TAKEOVER_MS + DISCOVERY_MS + self._scale.gone_ms
         return found + 1000.0 * note.starved
+
+    def _alone(self, did: Did) -> bool:
+        """Whether it met the only agent of a site."""
+        agents, node = self.setting.agents, did.fault.target
+        return did.fault.kind in OF_AGENTS and list(agents.values()).count(agents[node]) == 1
 
     def _led(self, did: Did, cast: Cast) -> bool:
         if did.fault.kind in OF_SITES:
@@ -317,6 +334,7 @@ class SoakPlay(Play):
     def _starved(self, did: Sequence[Did], begin: float, end: float) -> float:
         """See ``Note.starved``."""
         stopped = {one.fault.target for one in did if one.fault.kind is Kind.STOPPED}
+        stopped |= {f"agent {one.fault.target}" for one in did if one.fault.kind is Kind.AGENT_STOPPED}
         mine = [
             one
             for one in self._said
@@ -327,7 +345,12 @@ class SoakPlay(Play):
         return max(seconds(signals.starved(mine)), sum(longest))
 
     def _processes(self) -> tuple[Collection[str], Collection[str]]:
-        return self.controllers.all, self._lab.switches
+        return [name for name, _ in self._actors()], self._lab.switches
+
+    def _actors(self) -> Iterator[tuple[str, object]]:
+        """Controllers and agents, by what their events are said to be from."""
+        yield from self.controllers.all.items()
+        yield from ((f"agent {node}", one) for node, one in self.agents.all.items())
 
 
 def _alive(folder: Path, name: str) -> list[int]:

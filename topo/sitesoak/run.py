@@ -60,8 +60,10 @@ def kinds_of(only: str, without: str) -> tuple[Kind, ...]:
 
 
 def planned(options: Options) -> list[Episode]:
-    """What would be done; nothing is built. Raises ``LabError`` or ``StageError``."""
-    fabric = plan(model.load(options.topology).of_kind(options.scale.switch))
+    """What would be done; nothing is built. Raises ``LabError``, ``StageError`` or ``ValueError``."""
+    topology = model.load(options.topology)
+    topology = topology.with_agents() if options.scale.agents else topology
+    fabric = plan(topology.of_kind(options.scale.switch))
     stage = stage_of(fabric, intent.intent(fabric))
     setting = Setting.of(fabric, stage, demo.nodes_of(fabric, options.per_site))
     if options.suite:
@@ -77,8 +79,9 @@ def _drawn(options: Options, setting: Setting) -> Iterable[Episode]:
 def run(options: Options, console: Console) -> int:
     """Run the soak, write its report, print what matters; an exit code of ``codes.Soak``.
 
-    Raises ``DemoError``, ``LabError`` or ``StageError`` if it could not be carried out.
+    Raises ``DemoError``, ``LabError``, ``StageError`` or ``ValueError`` if it could not be carried out.
     """
+    planned(options)  # what is refused is refused before anything is built
     with demo.ready(
         demo.Options(
             options.out,
@@ -99,7 +102,8 @@ def run(options: Options, console: Console) -> int:
         else:
             seen = one.soak(_drawn(options, one.setting), 60.0 * options.minutes)
         outcome = conclude(seen)
-        made = report.build(outcome, one.notes, options.kinds, None if options.suite else options.minutes)
+        kinds = one.setting.kinds(options.kinds)
+        made = report.build(outcome, one.notes, kinds, None if options.suite else options.minutes)
     files.write(made, options.out / "report.json")
     for line in report.lines(outcome, one.notes):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

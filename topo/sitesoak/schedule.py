@@ -17,6 +17,7 @@ from topo.sitesoak.faults import (
     HOUR,
     LASTS,
     LEADER,
+    OF_AGENTS,
     OF_SITES,
     Episode,
     Fault,
@@ -43,7 +44,9 @@ class _Dealer:
     def __init__(self, rng: random.Random, setting: Setting, kinds: Collection[Kind]) -> None:
         self._rng = rng
         self._setting = setting
-        self._kinds = sorted(kinds)
+        self._kinds = sorted(setting.kinds(kinds))
+        if not self._kinds:
+            raise ValueError(f"agents own no VIPs here, so there is nothing for {', '.join(kinds)}")
         self._hand: list[Kind] = []
 
     def single(self) -> Fault:
@@ -71,8 +74,9 @@ def compatible(one: Fault, other: Fault) -> bool:
     """Whether they are two: not the same part twice, and not both sites, after which nothing is left to prove."""
     if one.kind in OF_SITES and other.kind in OF_SITES:
         return False
-    if one.kind in CONTROLLERS and other.kind in CONTROLLERS:
-        return one.target != other.target
+    for same in (CONTROLLERS, OF_AGENTS):
+        if one.kind in same and other.kind in same:
+            return one.target != other.target
     if Kind.LINKS in (one.kind, other.kind) and {one.kind, other.kind} <= {Kind.LINK, Kind.LINKS}:
         return False
     return one.kind is not other.kind or one.target != other.target
@@ -128,13 +132,24 @@ def named(setting: Setting) -> list[Episode]:
         of(Fault(Kind.CLOCK, LEADER, f"-{HOUR}"), Fault(Kind.MEMBER, LEADER)),
         of(Fault(Kind.MEMBER_FULL, LEADER)),
         of(Fault(Kind.MEMBER_FULL, LEADER), Fault(Kind.KILLED, LEADER)),
+        *(
+            of(Fault(Kind.MEMBER, LEADER), Fault(kind, setting.sites[0]))
+            for kind in OF_AGENTS
+            if setting.agents
+        ),
+        *(
+            of(Fault(Kind.KILLED, LEADER), Fault(kind, setting.sites[1]))
+            for kind in OF_AGENTS
+            if setting.agents
+        ),
     ]
 
 
 def singles(seed: int, setting: Setting, kinds: Collection[Kind]) -> list[Episode]:
     """Each kind by itself."""
     dealer = _Dealer(_rng(seed, "singles"), setting, kinds)
-    return sorted((Episode((dealer.single(),), CALM[0]) for _ in kinds), key=lambda each: each.faults[0].kind)
+    found = [Episode((dealer.single(),), CALM[0]) for _ in setting.kinds(kinds)]
+    return sorted(found, key=lambda each: each.faults[0].kind)
 
 
 def drawn(seed: int, setting: Setting, kinds: Collection[Kind], count: int = DRAWN) -> list[Episode]:

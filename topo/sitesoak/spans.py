@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from topo.sitesoak.faults import CONTROLLERS, OF_MEMBERS, Fault, Kind, Setting
+from topo.sitesoak.faults import CONTROLLERS, OF_AGENTS, OF_MEMBERS, Fault, Kind, Setting
 
 Span = tuple[float, float]
 """From when to when, CLOCK_MONOTONIC seconds."""
@@ -41,7 +41,8 @@ def apart(did: Sequence[Did], setting: Setting) -> list[Span]:
 
 
 def ownerless(did: Sequence[Did], setting: Setting) -> list[Span]:
-    """When nothing is promised of owners: the store had no quorum, no controller ran that could reach it, or no site
+    """When nothing is promised of owners: the store had no quorum, no controller (or agent, where these own VIPs) ran
+    that could reach it, or no site
     was fit."""
     return _when(did, lambda going: _nobody(going, setting))
 
@@ -55,12 +56,17 @@ def _nobody(going: Sequence[Did], setting: Setting) -> bool:
             lost |= set(setting.members) - {one.fault.target}
         elif one.fault.kind in OF_MEMBERS:
             lost.add(one.fault.target)
-    idle = {node for node, site in setting.controllers.items() if site in away}
-    idle |= {one.fault.target for one in going if one.fault.kind in CONTROLLERS}
+    owners, idling = (setting.agents, OF_AGENTS) if setting.agents else (setting.controllers, CONTROLLERS)
+    idle = {node for node, site in owners.items() if site in away}
+    idle |= {one.fault.target for one in going if one.fault.kind in idling}
     unfit = away | {one.site for one in going if one.fault.kind in (Kind.LBS, Kind.EDGES)}
     unfit |= {site for site in setting.sites if _all_dead(going, setting, site)}
+    if setting.agents:
+        unfit |= {
+            site for site in setting.sites if idle >= {node for node, at in owners.items() if at == site}
+        }
     quorum = 2 * (len(setting.members) - len(lost)) > len(setting.members)
-    return not quorum or idle >= set(setting.controllers) or unfit >= set(setting.sites)
+    return not quorum or idle >= set(owners) or unfit >= set(setting.sites)
 
 
 def _all_dead(going: Sequence[Did], setting: Setting, site: str) -> bool:
