@@ -324,6 +324,27 @@ def test_after_a_pair_all_is_whole_whichever_is_undone_first(seed: int) -> None:
         assert sorted(each.fault.kind for each in found) == sorted(each.kind for each in episode.faults)
 
 
+@pytest.mark.parametrize(
+    ("fault", "sites", "lbs_die"),
+    [
+        (Fault(Kind.SITE_CUT, "west"), ["east", "west"], True),
+        (Fault(Kind.WAN, "wan1", BOTH), ["east", "west"], True),
+        (Fault(Kind.WAN, "wan2", BOTH), [""], False),
+        (Fault(Kind.LB, "lbw1"), ["west"], True),
+        (Fault(Kind.SITE, "east"), ["east"], True),
+        (Fault(Kind.SERVER, "se1"), ["east"], False),
+        (Fault(Kind.LINKS), [""], False),
+    ],
+)
+def test_lb_switches_change_where_they_die_or_are_cut_off_from_controllers(
+    fault: Fault, sites: list[str], lbs_die: bool
+) -> None:
+    assert SETTING.wans["wan1"] == ("east", "west")
+    one, done = Played(), Did(fault, 0.0, 5.0)
+    assert list(one._sites_of(done)) == sites
+    assert one._event(done, one._base("ctl", "witness")).lbs_die is lbs_die
+
+
 def test_what_lies_in_a_dead_site_comes_back_with_it() -> None:
     one = Played()
     lb, site = Fault(Kind.LB, "lbe1"), Fault(Kind.SITE, "east")

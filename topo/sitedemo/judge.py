@@ -1,10 +1,11 @@
 """What became of every long-lived connection, from clients' and servers' own logs and from what was done. Pure.
 
 The stated set, besides servers that were killed: fullnat connections of lb switches that died or came back (their
-ports are those switches' own), connections of servers that were cut off for longer than a verdict and ``keep_for``
-take, and *at risk* ones: a slot moved before the lb switches of their client's site died, or while these came back one
-after the other, and no packet of theirs was heard between, so that no other switch had a pin. Nothing is heard while
-``deaf``: there was no controller to hear it, or none that reached the switches.
+ports are those switches' own; in a soak also of those that were cut off from controllers), connections of servers that
+were cut off for longer than a verdict and ``keep_for`` take, and *at risk* ones: a slot moved before the lb switches of
+their client's site died, or while these came back one after the other, and no packet of theirs was heard between, so
+that no other switch had a pin. Nothing is heard while ``deaf``: there was no controller to hear it, or none that
+reached the switches.
 """
 
 from __future__ import annotations

@@ -285,8 +285,9 @@ class SoakPlay(Play):
     ) -> Happened:
         begin, undone, healthy, end = times
         parts = tuple(
-            Happened(_event(one, cast), self._cast_of(one, cast), one.begin, one.end, healthy, end)
+            Happened(self._event(one, cast), self._cast_of(one, cast, site), one.begin, one.end, healthy, end)
             for one in note.did
+            for site in self._sites_of(one)
         )
         blind = tuple(dict.fromkeys(where for part in parts for where in part.event.blind))
         whole = Event(episode.name, episode.title, (), (), episode.lasts, blind=blind)
@@ -296,12 +297,37 @@ class SoakPlay(Play):
             whole, replace(cast, site=sites), begin, undone, healthy, end, why, parts=parts, bounds=bounds
         )
 
-    def _cast_of(self, did: Did, cast: Cast) -> Cast:
-        """Of one fault: whom it killed."""
+    def _event(self, did: Did, cast: Cast) -> Event:
+        """What the judge is told of one fault. lb switches that are cut off from controllers count as dead: these lead
+        no packets there, and have them admitted one by one when they are back."""
         fault = did.fault
-        site = did.site or (
-            self._lab.fabric.site_of(fault.target) if fault.kind in (Kind.SERVER, Kind.LB) else ""
+        where = next((where for where, site in cast.sites.items() if site == did.site), Where.FAR)
+        return Event(
+            fault.kind,
+            fault.title,
+            (),
+            (),
+            fault.lasts,
+            where,
+            (where,) if fault.kind in BLINDING else (),
+            lbs_die=fault.kind in (Kind.LB, Kind.LBS, Kind.SITE) or self._cuts_off(fault),
+            servers_die=fault.kind in (Kind.SERVER, Kind.SERVERS, Kind.SITE),
         )
+
+    def _sites_of(self, did: Did) -> tuple[str, ...]:
+        """Those where it was felt: both, if switches of one are cut off from controllers of the other."""
+        if self._cuts_off(did.fault):
+            return self.setting.sites
+        alone = did.fault.kind in (Kind.SERVER, Kind.LB)
+        return (self._lab.fabric.site_of(did.fault.target) if alone else did.site,)
+
+    def _cuts_off(self, fault: Fault) -> bool:
+        joined = self.setting.wans.get(fault.target, ()) if fault.kind is Kind.WAN else ()
+        return fault.kind is Kind.SITE_CUT or (bool(joined) and set(joined) <= set(self.setting.sites))
+
+    def _cast_of(self, did: Did, cast: Cast, site: str) -> Cast:
+        """Of one fault, at one site: whom it killed."""
+        fault = did.fault
         servers = fault.target if fault.kind is Kind.SERVER else ""
         lbs = fault.target if fault.kind is Kind.LB else ""
         return replace(
@@ -359,19 +385,3 @@ def _alive(folder: Path, name: str) -> list[int]:
 
 def _ways(fault: Fault) -> tuple[str, ...]:
     return BOTH_WAYS if fault.value == BOTH else (fault.value,)
-
-
-def _event(did: Did, cast: Cast) -> Event:
-    fault = did.fault
-    where = next((where for where, site in cast.sites.items() if site == did.site), Where.FAR)
-    return Event(
-        fault.kind,
-        fault.title,
-        (),
-        (),
-        fault.lasts,
-        where,
-        (where,) if fault.kind in BLINDING else (),
-        lbs_die=fault.kind in (Kind.LB, Kind.LBS, Kind.SITE),
-        servers_die=fault.kind in (Kind.SERVER, Kind.SERVERS, Kind.SITE),
-    )
