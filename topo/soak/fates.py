@@ -82,6 +82,8 @@ class Links:
     relinked: Sequence[tuple[float, str]] = ()
     """It carries again."""
     written: Sequence[tuple[float, str]] = ()
+    withdrawn: Sequence[tuple[float, str]] = ()
+    """An lb switch was taken out of use by a controller that had stood still: its stream had ended meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -240,6 +242,12 @@ def path_changes(
                 ):
                     takes = _followed(t, links.written, absent)
                     found.append(PathChange(t, what, lb, gone, takes, cause="links"))
+    found += [
+        PathChange(
+            t, f"{switch} was withdrawn", lb, True, _followed(t, links.written, absent), cause="stream"
+        )
+        for t, switch, lb in of_lbs(stage, links.withdrawn)
+    ]
     kills = [
         PathChange(one.start, one.step.title, one.step.target, True)
         for one in done

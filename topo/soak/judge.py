@@ -15,6 +15,7 @@ from topo.demo.records import Connection, Served
 from topo.soak.actors import ECHO_TIMEOUT
 from topo.soak.editor import Done
 from topo.soak.fates import (
+    RECONNECT,
     SLACK,
     Links,
     PathChange,
@@ -101,6 +102,8 @@ class Evidence:
     """The worst lateness of the load programs in seconds: nobody else on the machine was in time either."""
     flaps: tuple[Flap, ...] = ()
     """What switches logged of BFD."""
+    withdrawn: tuple[tuple[float, str], ...] = ()
+    """When a controller took an lb switch out of use, and which."""
     starved: tuple[tuple[float, float], ...] = ()
     """When the controller stood still although it was not stopped: the machine had no time for it."""
 
@@ -120,7 +123,7 @@ class Judge:
             stage,
             done,
             evidence.admitted,
-            Links(evidence.left, evidence.relinked, evidence.written),
+            Links(evidence.left, evidence.relinked, evidence.written, self._withdrawn()),
             self._away,
             evidence.flaps,
         )
@@ -128,9 +131,18 @@ class Judge:
         deaf = unwritten(self._away, evidence.connected, evidence.synced, stage.lbs, evidence.lag)
         self._unled = {lb: unled(evidence.away, evidence.synced, lb) for lb in stage.lbs}
         self._unheard = Unheard(evidence.tables, self._periods, deaf, evidence.lag)
-        self._outages = outages(stage, done, led, evidence.admitted)
+        self._outages = outages(stage, done, led, evidence.admitted, evidence.left, evidence.lag)
         self._windows: dict[tuple[str, str], list[Window]] = {}
         self._settled = SETTLED + evidence.lag
+
+    def _withdrawn(self) -> list[tuple[float, str]]:
+        """lb switches that lived, and lost their streams, since a controller without a processor answered nothing."""
+        seen = self._evidence
+        return [
+            (t, lb)
+            for t, lb in seen.withdrawn
+            if any(start <= t <= end + RECONNECT for start, end in seen.starved)
+        ]
 
     def judge(self, connection: Connection) -> Judged:
         """Decide one connection."""

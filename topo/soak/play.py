@@ -316,6 +316,7 @@ class Soak:
             self._probe(),
             max((log.lag for log in logs), default=0.0),
             self._flaps(),
+            signals.withdrawals(seen.events),
             signals.starved(seen.events),
         )
         judge = Judge(evidence, self._served())

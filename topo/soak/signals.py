@@ -168,6 +168,11 @@ def departures(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
     return _said_of(events, UNLINKED)
 
 
+def withdrawals(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
+    """When lb switches were taken out of use, and which, by their names at that time."""
+    return _said_of(events, WITHDRAWN)
+
+
 def connections(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
     """When switches connected, and which, by their names at that time."""
     return _said_of(events, CONNECTED)
