@@ -106,6 +106,15 @@ def test_where_all_lb_switches_were_left_out_the_first_that_returns_takes_over(
     assert fullnat("lb1", seen=(*every, *returns), **young).verdict == verdict
 
 
+def test_an_lb_switch_that_is_heard_but_left_out_for_another_cause_is_still_away() -> None:
+    """Its cable to servers is cut when it is opened; what the edge hears of it meanwhile does not end that."""
+    cut = (done("cable", "cut", "lb1-leaf1", 20.0), done("cable", "mend", "lb1-leaf1", 35.0))
+    seen = (Flap(21.0, "edge1", "lb1", False), Flap(22.0, "edge1", "lb1", True))
+    young: dict[str, Any] = {"begin": 24.9, "opened": 25.0}
+    young["echoes"] = [Echo(t, 0.01, "s1") for t in (25.0, 30.0, 37.0)]
+    assert fullnat("lb2", *cut, seen=seen, **young).verdict == "at_risk"
+
+
 def test_another_edges_absence_is_none_of_its() -> None:
     seen = (Flap(20.0, "edge2", "lb1", False), Flap(35.0, "edge1", "lb1", True))
     young: dict[str, Any] = {

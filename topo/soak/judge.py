@@ -116,7 +116,7 @@ class Judge:
         stage, done = evidence.stage, evidence.done
         self._endpoints = {one.listener: one for one in stage.long}
         self._index = FullnatIndex(served, stage.long)
-        self._periods: list[Period] = periods(stage, evidence.start, edits_of(done))
+        self._periods: list[Period] = periods(stage, evidence.start, edits_of(done), evidence.tables)
         self._deaths = deaths(done)
         self._away = absences(done, [*evidence.away, *evidence.starved])
         self._paths = path_changes(
@@ -282,11 +282,23 @@ class Judge:
             return (
                 True  # left out when no other one was there to take over: it passed its own until this return
             )
-        spans = self._absences_of(path, edge)
-        ends = [left for left, _ in spans[1:]] + [path.t]
-        # One that lived on in between is one that the lb switch had not taken over.
+        # What one cause ended another may keep up: either may be so.
         spoke = [echo.t for echo in connection.echoes]
         return mine != {path.lb} and any(
+            self._opened_meanwhile(spans, opened, slack, spoke, path.t)
+            for spans in (self._absences_of(path, edge), self._absences_of(path, edge, whole=True))
+        )
+
+    @staticmethod
+    def _opened_meanwhile(
+        spans: list[tuple[float, float]], opened: float, slack: float, spoke: list[float], until: float
+    ) -> bool:
+        """Whether it was opened in one of these, and not seen to live on when that was over.
+
+        One that lived on in between is one that the lb switch had not taken over.
+        """
+        ends = [left for left, _ in spans[1:]] + [until]
+        return any(
             left - slack <= opened <= used + slack and not any(used + slack < t < end - slack for t in spoke)
             for (left, used), end in zip(spans, ends, strict=False)
         )
@@ -299,20 +311,27 @@ class Judge:
                 latest[one.cause] = one.gone or one.t + one.takes > path.t + path.takes
         return any(latest.values())
 
-    def _absences_of(self, path: PathChange, edge: str) -> list[tuple[float, float]]:
-        """From when to when an edge did not use an lb switch, the last time until a return."""
+    def _absences_of(self, path: PathChange, edge: str, whole: bool = False) -> list[tuple[float, float]]:
+        """From when to when an edge did not use an lb switch, the last time until a return.
+
+        ``whole``: until every cause of its absence is over; else until one is.
+        """
         found: list[tuple[float, float]] = []
         left: float | None = None
+        causes = set[str]()
         for one in self._paths:
             if one.lb != path.lb or one.t > path.t or one.edge not in ("", edge):
                 continue
             used = one.t + one.takes
             if one.gone:
                 left = one.t if left is None else left
-            elif left is not None:
+                causes.add(one.cause)
+                continue
+            causes.discard(one.cause)
+            if left is not None and not (whole and causes):
                 found.append((left, used))
                 left = None
-            elif found and one.t <= found[-1][1] + ONE_RETURN:
+            elif left is None and found and one.t <= found[-1][1] + ONE_RETURN:
                 found[-1] = (found[-1][0], used)
         return found
 
