@@ -26,8 +26,9 @@ from topo.sitesoak.run import Options, run
 
 pytestmark = [pytest.mark.lab, needs_etcd]
 
-SMALL = {one.switch: replace(one, connections=20, rate=4.0) for one in SCALES}
-QUICK = (Kind.LINK, Kind.KILLED, Kind.MEMBER, Kind.LB, Kind.SERVER, Kind.CLOCK)
+# On Open vSwitch agents own the VIPs: that is the first of its scales.
+SMALL = {one.switch: replace(one, connections=20, rate=4.0) for one in reversed(SCALES)}
+QUICK = (Kind.LINK, Kind.KILLED, Kind.AGENT_STOPPED, Kind.MEMBER, Kind.LB, Kind.SERVER, Kind.CLOCK)
 """What is over within half a minute, with the return to health."""
 PAIRS = (
     (Fault(Kind.LINK, "x1", BOTH), Fault(Kind.LINK, "x2", "forth", 1.0)),
@@ -66,7 +67,7 @@ def test_half_a_minute_of_faults_gives_no_two_owners_and_breaks_nothing(
     assert run(options, Console(file=said, width=200)) in (0, 1), said.getvalue()
     made = json.loads((tmp_path / "report.json").read_text())
     held(made, said.getvalue())
-    assert (made["minutes"], made["kinds"]) == (0.4, list(QUICK))
+    assert (made["minutes"], set(made["kinds"])) == (0.4, set(QUICK))
 
 
 @pytest.mark.long
