@@ -74,9 +74,10 @@ def test_a_switch_that_connects_late_learns_late_of_a_cut_cable() -> None:
         (40.5, (), "at_risk"),
         (40.5, ((38.9, "lb1"),), "at_risk"),
         (40.5, ((38.9, "lb2x"),), "broken"),
+        (40.5, ((40.4, "lb2x"),), "at_risk"),
         (41.5, (), "broken"),
     ],
-    ids=["not found", "another one's was found", "found", "it had time"],
+    ids=["not found", "another one's was found", "found", "found just before it died", "it had time"],
 )
 def test_a_controller_that_dies_before_it_found_a_cut_cable_leaves_it_to_the_next(
     gone: float, left: tuple[tuple[float, str], ...], verdict: str

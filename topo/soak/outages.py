@@ -62,7 +62,10 @@ def outages(
     """
 
     def unnoticed(one: Unled, start: float, ends: frozenset[str]) -> bool:
-        found = any(start <= t <= one.gone and switch.removesuffix("x") in ends for t, switch in left)
+        # What it found later it may not have written.
+        found = any(
+            start <= t <= one.gone - SETTLE and switch.removesuffix("x") in ends for t, switch in left
+        )
         return len(ends) > 1 and not found and one.gone - NOTICE - late <= start
 
     lost = [
