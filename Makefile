@@ -42,8 +42,9 @@ compose-test: venv  ## compose.yaml under load, an lb container killed: EVENKEEL
 
 SOAK_SEEDS = 1 2 3
 SOAK_KINDS = ovs embedded
+SITES_MINUTES = 15
 
-soak: root venv lab-packages  ## edits, deaths and clock steps at random: 3 x 5 and 15 minutes a kind of switch (1 h; root)
+soak: root venv lab-packages  ## edits, deaths and clock steps at random, and faults of two sites, on ovs and embedded (2 h; root)
 	@failed=; for kind in $(SOAK_KINDS); do \
 	  for run in $(SOAK_SEEDS:%=%/5) 4/15; do \
 	    seed=$${run%/*} minutes=$${run#*/} out=out/soak/$$kind-$$seed; mkdir -p $$out; \
@@ -51,10 +52,16 @@ soak: root venv lab-packages  ## edits, deaths and clock steps at random: 3 x 5 
 	    $(BIN)/evenkeel soak --seed $$seed --minutes $$minutes --switch $$kind --out $$out > $$out/output 2>&1 \
 	      || failed="$$failed $$kind/$$seed"; \
 	    grep -E '^(connections|counted|refused|suspects|broken beyond|not passed|soak)' $$out/output; \
-	  done; done; \
+	  done; \
+	  out=out/soak/sites-$$kind; mkdir -p $$out; \
+	  echo "soak: two sites, $$kind, seed 1, $(SITES_MINUTES) minutes: $$out"; \
+	  $(BIN)/evenkeel soak --topology two-site-small --seed 1 --minutes $(SITES_MINUTES) --switch $$kind --out $$out \
+	    > $$out/output 2>&1 || failed="$$failed sites/$$kind"; \
+	  grep -E '^(connections|episodes|longest|two owners|broken beyond|not passed|soak)' $$out/output; \
+	done; \
 	test -z "$$failed" || { echo "soak: did not pass:$$failed" >&2; exit 1; }
 
-test-long: root lint types lab-packages test-packages shell  ## all of make test, what takes too long for every change, and the soak (2 h; root)
+test-long: root lint types lab-packages test-packages shell  ## all of make test, what takes too long for every change, and the soak (3 h; root)
 	EVENKEEL_LONG=1 $(BIN)/pytest
 	@$(MAKE) --no-print-directory soak
 

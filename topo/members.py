@@ -6,6 +6,7 @@ acknowledged is there when it comes back, and no lab takes power away.
 
 from __future__ import annotations
 
+import resource
 import shutil
 import time
 import urllib.request
@@ -68,6 +69,20 @@ class Members:
     def kill(self, name: str) -> None:
         """SIGKILL."""
         process.kill(each.pid for each in process.recall(self._pids, name) if each.alive)
+
+    def fill(self, name: str) -> None:
+        """From now on it can write nothing, as on a full disk: its files may not grow, nor be written."""
+        for each in process.recall(self._pids, name):
+            if each.alive:
+                resource.prlimit(each.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+    def empty(self, name: str) -> None:
+        """It can write again; one that has ended meanwhile is started."""
+        for each in process.recall(self._pids, name):
+            if each.alive:
+                no_limit = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+                resource.prlimit(each.pid, resource.RLIMIT_FSIZE, no_limit)
+        self.start(name)
 
     def change(self, name: str, mend: bool) -> None:
         """Start or kill one."""

@@ -276,7 +276,8 @@ class App:
             return
         assert file.intent is not None, "an intent file is read before a controller is made of it"
         shared = self.fitting is not None
-        why = [] if shared and self.intents.keeps(file) else self.intents.propose(file.intent)
+        kept = shared and self.intents.keeps(file)
+        why = [] if kept else self.intents.propose(file.intent, digest=file.intent_digest)
         if why and not self.state.intent.value.vips:
             raise IntentRefused(file.path, why)
         if file.errors is not None:  # since the last good intent was read

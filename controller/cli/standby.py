@@ -85,9 +85,10 @@ async def _stand_by(lead: Leadership, holding: asyncio.Task[None], waiting: Wait
 async def _look(lead: Leadership, waiting: Waiting) -> None:
     """Show that this one stands by, and keep up with the intent file, which may be asked for once it leads."""
     try:
-        news = None if waiting.file is None else await asyncio.to_thread(waiting.file.poll)
-        if isinstance(news, ConfigErrors):
-            waiting.journal.event("intent_refused", errors=[str(each) for each in news])
+        file = waiting.file
+        news = None if file is None else await asyncio.to_thread(file.poll)
+        if file is not None and isinstance(news, ConfigErrors):
+            waiting.journal.event("intent_refused", errors=[str(each) for each in news], digest=file.digest)
         if lead.leader is not None:
             await asyncio.to_thread(_replace, waiting.status, _shown(lead, waiting))
     except Exception as error:  # neither a file nor a full disk ends the wait

@@ -24,6 +24,12 @@ HEAD = (
     Field("cause", str, "Why, in one word of a closed list; in events of the timeline only."),
 )
 """Fields of every event."""
+DIGEST = Field(
+    "digest",
+    str | None,
+    "SHA-256 of the intent file's bytes, as `sha256sum` prints it: which text is meant. Null: the intent is not from a "
+    "file, or the file is no text.",
+)
 
 PROGRAM: Mapping[str, Event] = {
     "started": Event(
@@ -162,7 +168,11 @@ SERVICE: Mapping[str, Event] = {
     ),
     "intent_accepted": Event(
         "The intent changed.",
-        (Field("pools", int, "Pools that it has."), Field("vips", int, "VIPs that it has.")),
+        (
+            Field("pools", int, "Pools that it has."),
+            Field("vips", int, "VIPs that it has."),
+            DIGEST,
+        ),
         line=Line("intent accepted: {vips} VIPs, {pools} pools", Cause.INTENT, decided=True),
     ),
     "override": Event(
@@ -189,7 +199,7 @@ SERVICE: Mapping[str, Event] = {
     "intent_refused": Event(
         "The file is not accepted, and the last good intent stays in force: it has errors, would break connections or "
         "a disruption budget, would remove everything, or needs more ids than are free.",
-        (Field("errors", list[str], "Each reason, with what would be right."),),
+        (Field("errors", list[str], "Each reason, with what would be right."), DIGEST),
         line=Line("intent refused: {errors}", Cause.INTENT),
     ),
     "verdict": Event(

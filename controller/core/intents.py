@@ -13,8 +13,9 @@ from controller.core.cells import Cell
 from controller.core.journal import Journal
 from controller.core.pools import Pools, refusal
 from controller.model.errors import ConfigErrors
-from controller.model.load import load_intent
+from controller.model.load import digest_of, load_text
 from controller.model.reload import IntentFile
+from controller.model.yaml_source import read_text
 from controller.plan.accept import switch_renames
 from controller.plan.tables import Tables
 from controller.spec.types import Intent
@@ -112,22 +113,23 @@ class Intents:
         """A proposal as this controller carries it out."""
         return self._adapted(intent)
 
-    def propose(self, new: Intent, override: str = "") -> list[str]:
+    def propose(self, new: Intent, override: str = "", digest: str | None = None) -> list[str]:
         """Why ``new`` is refused, and nothing has changed; empty: it is accepted.
 
-        ``override``: why budgets are set aside, if they are.
+        ``override``: why budgets are set aside, if they are. ``digest``: of the text that says so
+        (``model.load.digest_of``), for the journal; None: there is none.
         """
         old, new = self._intent.value, self._adapted(new)
         why, over, tables = self._judged(new)
         why = why or ([] if override else over)
         if why or tables is None:
             self.errors = tuple(why)
-            self._journal.event("intent_refused", errors=why)
+            self._journal.event("intent_refused", errors=why, digest=digest)
             return why
         if over:
             self._journal.event("override", reason=override, broken=over)
         change = Change(old, new)
-        self._journal.event("intent_accepted", pools=len(new.pools), vips=len(new.vips))
+        self._journal.event("intent_accepted", pools=len(new.pools), vips=len(new.vips), digest=digest)
         self._intent.set(new)
         self._pools.take(tables)
         self._intent.wake()
@@ -140,7 +142,9 @@ async def propose_again(file: IntentFile | None, intents: Intents, override: str
     """Propose what a file says now, with budgets set aside; why it is refused. Raises ConfigErrors."""
     if file is None:
         return ["this controller has no intent file to propose"]
-    return intents.propose(await asyncio.to_thread(load_intent, file.path), override)
+    text = await asyncio.to_thread(read_text, file.path)
+    new = await asyncio.to_thread(load_text, text, str(file.path))
+    return intents.propose(new, override, digest_of(text))
 
 
 async def follow_file(file: IntentFile, intents: Intents, journal: Journal, reload: asyncio.Event) -> None:
@@ -162,6 +166,6 @@ async def follow_file(file: IntentFile, intents: Intents, journal: Journal, relo
             continue
         if isinstance(news, ConfigErrors):
             intents.errors = tuple(str(each) for each in news)
-            journal.event("intent_refused", errors=list(intents.errors))
+            journal.event("intent_refused", errors=list(intents.errors), digest=file.digest)
         elif news is not None:
-            intents.propose(news)
+            intents.propose(news, digest=file.intent_digest)

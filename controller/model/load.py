@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 from controller.model.check import check_intent
@@ -16,6 +17,11 @@ from controller.spec.types import Intent
 def load_intent(path: Path) -> Intent:
     """The intent in a YAML file, defaults filled in; raises ``ConfigErrors`` with every error of the file."""
     return load_text(read_text(path), str(path))
+
+
+def digest_of(text: str) -> str:
+    """SHA-256 of a text's bytes in UTF-8, in hexadecimal: of a file what ``sha256sum`` prints."""
+    return sha256(text.encode("utf-8")).hexdigest()
 
 
 def load_text(text: str, name: str) -> Intent:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from controller.clock import SystemClock
 from controller.model.errors import ConfigErrors, FileError
-from controller.model.load import load_intent
+from controller.model.load import digest_of, load_text
 from controller.model.sharing import sharing
+from controller.model.yaml_source import read_text
 from controller.spec.types import Intent
 
 QUIET = 1.0
@@ -34,8 +35,12 @@ class IntentFile:
         self.path = path
         self.intent: Intent | None = None
         """The last good intent; None until there was one."""
+        self.intent_digest: str | None = None
+        """Digest (``digest_of``) of the text that ``intent`` was read from."""
         self.errors: ConfigErrors | None = None
         """What is wrong with the file as it was last read; None if it is good."""
+        self.digest: str | None = None
+        """Digest of the file as it was last read, good or not; None: it is no text, or could not be read."""
         self._clock = clock or SystemClock().now
         self._quiet = quiet
         self._taken: tuple[_Signature | None] | None = None
@@ -80,6 +85,7 @@ class IntentFile:
         self.errors = ConfigErrors(
             [FileError(str(self.path), 0, 0, problem, "write it beside and rename it")]
         )
+        self.digest = None
         return self.errors
 
     def _look(self, now: float) -> _Signature | None:
@@ -91,16 +97,18 @@ class IntentFile:
 
     def _read(self, signature: _Signature | None, now: float | None = None) -> Intent | ConfigErrors | None:
         """Read the file; None if it changed meanwhile (not noticed without ``now``)."""
-        errors = intent = None
+        errors = intent = digest = None
         try:
-            intent = sharing(load_intent(self.path), self.intent)
+            text = read_text(self.path)
+            digest = digest_of(text)
+            intent = sharing(load_text(text, str(self.path)), self.intent)
         except ConfigErrors as caught:
             errors = caught
         if now is not None and self._look(now) != signature:
             return None
-        self._taken, self.errors = (signature,), errors
+        self._taken, self.errors, self.digest = (signature,), errors, digest
         if intent is not None:
-            self.intent = intent
+            self.intent, self.intent_digest = intent, digest
         return errors or intent
 
     def _signature(self) -> _Signature | None:

@@ -250,7 +250,10 @@ def same(one: PoolState, other: PoolState) -> bool:
 
 
 def _merge(tables: Tables, intent: Intent) -> Tables:
-    """A state of a listener's own that differs in nothing from the shared one is no longer needed."""
+    """A state of a listener's own that differs in nothing from the shared one is no longer needed.
+
+    Both are settled: what is tracked in the shared one has a base and a class that the own one's connections lack.
+    """
     bound, pools, ids = dict(tables.bound), dict(tables.pools), tables.ids
     for item in intent.listeners():
         key, shared = bound[item.name], shared_key(item)
@@ -279,6 +282,8 @@ def _settled_as(own: PoolState, shared: PoolState) -> bool:
         and not own.moving
         and not len(own.watched)
         and not own.tracking.tracks
+        and not shared.moving
+        and not shared.tracking.tracks
         and own.panicked == shared.panicked
         and own.spread is shared.spread
         and own.rehash is shared.rehash is None

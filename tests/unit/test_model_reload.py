@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -147,15 +148,30 @@ def test_a_file_that_changes_while_it_is_read_is_not_taken(
     watch.look()
     with monkeypatch.context() as patched:
 
-        def slow(path: Path) -> Intent:
-            write(path, OTHER)
+        def slow(_text: str, _name: str) -> Intent:
+            write(watch.path, OTHER)
             raise ConfigErrors([])
 
-        patched.setattr("controller.model.reload.load_intent", slow)
+        patched.setattr("controller.model.reload.load_text", slow)
         assert watch.look(QUIET) is None
     assert watch.file.errors is None
     (news,) = watch.rest()
     assert weight(news) == 3
+
+
+def test_the_digest_is_that_of_the_text_that_was_read(watch: Watch) -> None:
+    def digests() -> tuple[str | None, str | None]:
+        return watch.file.digest, watch.file.intent_digest
+
+    good = sha256(watch.path.read_bytes()).hexdigest()
+    assert digests() == (good, good)
+    write(watch.path, BAD)
+    assert digests() == (good, good), "it has not been read yet"
+    watch.rest()
+    assert digests() == (sha256(watch.path.read_bytes()).hexdigest(), good)
+    watch.path.unlink()
+    watch.rest()
+    assert digests() == (None, good)
 
 
 def test_a_vanished_file_is_reported_once_and_read_when_it_is_back(watch: Watch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -171,19 +172,27 @@ def test_a_change_that_needs_too_many_leaves_all_as_it_was(
     before = (app.state.intent.value, app.state.tables.value)
     good = file.read_text()
 
+    def digest() -> str:
+        return sha256(file.read_bytes()).hexdigest()
+
+    digests = list[str]()
+
     async def body() -> None:
         file.write_text(good.replace("s3", "s9"))
+        digests.append(digest())
         await until(lambda: "intent_refused" in said.names(), "it is refused")
         assert app.state.intent.value is before[0]
         assert app.state.tables.value is before[1]
         assert app.intents.errors
         file.write_text(good + "\n")
+        digests.append(digest())
         await until(lambda: "intent_accepted" in said.names(), "it is accepted")
         assert app.intents.errors == ()
 
     play(body, lambda: intents_module.follow_file(watched, app.intents, app.journal, app.reload))
-    (first, refused), (second, _) = (row for row in said.pairs() if row[0].startswith("intent"))
+    (first, refused), (second, accepted) = (row for row in said.pairs() if row[0].startswith("intent"))
     assert (first, second) == ("intent_refused", "intent_accepted")
+    assert [refused["digest"], accepted["digest"]] == digests, "they name the text that they are about"
     assert "ids for backends: 1 new ones are needed and 0 are free" in str(refused["errors"])
 
 

@@ -149,6 +149,29 @@ def test_a_table_of_a_listeners_own_merges_with_the_shared_one_when_nothing_diff
     assert set(life.ids(Space.POOL)) == {"web/tcp", "api/tcp"}
 
 
+def test_a_table_of_a_listeners_own_does_not_merge_with_a_shared_one_that_goes_on_for_longer() -> None:
+    """Its connections on slots that are settled here would be decided by base there, and classes be disbelieved."""
+    slow = pool("slow", "s6", memory_timeout=4 * MEMORY)
+    other = vip(listener(80), listener(81, "slow"), name="other", address="10.0.0.101")
+    life = Life(intent(vip(listener(80)), other, pools=(WEB, API, slow)))
+    life.take(intent(vip(listener(80, "api")), other, pools=(WEB, API, slow)))
+    life.go(1.0)
+    life.take(intent(vip(listener(80)), other, pools=(WEB, API, slow)))
+    life.go(1.0)
+    moved = pool("web", "s1", "s2")
+    life.take(intent(vip(listener(80)), other, pools=(moved, API, slow)))
+    own, shared = life.tables.bound[SHOP80], life.tables.pools["web/tcp"]
+    assert (own, shared.tracking.tracks > 0) == (f"{SHOP80} web/tcp", True)
+    tracked = list[bool]()
+    while life.tables.bound[SHOP80] == own:
+        tracked.append(life.state(SHOP80).tracking.tracks > 0)
+        assert life.now < NOW + 100 * MEMORY
+        life.go(MEMORY / 4)
+    assert not tracked[-1], "it settles long before the shared one, whose VIPs remember for longer"
+    assert not life.tables.pools["web/tcp"].tracking.tracks
+    assert not life.tables.pools["web/tcp"].moving
+
+
 def test_the_only_listener_of_a_pool_makes_its_own_table_the_shared_one() -> None:
     life = Life(intent(vip(listener(80), listener(81))))
     life.take(intent(vip(listener(80, "api"), listener(81))))

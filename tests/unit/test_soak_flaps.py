@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.soaking import FULLNAT, connection, done, judge, served, stage, tables, young
-from topo.demo.records import Echo
+from topo.demo.records import Echo, Failure
 from topo.soak import flaps
 from topo.soak.editor import Done
 from topo.soak.flaps import Flap
@@ -87,6 +87,32 @@ def test_what_was_opened_meanwhile_ends_when_the_edge_hears_the_lb_switch_again(
     young: dict[str, Any] = {"begin": opened - 0.1, "opened": opened}
     young["echoes"] = [Echo(t, 0.01, "s1") for t in (opened, opened + 0.5, 30.0)]
     assert fullnat("lb2", seen=seen, **young).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("back", "verdict"),
+    [(36.5, "at_risk"), (34.5, "broken")],
+    ids=["its own lb switch is used later", "its own lb switch was used first"],
+)
+def test_where_all_lb_switches_were_left_out_the_first_that_returns_takes_over(
+    back: float, verdict: str
+) -> None:
+    """An edge that has none left goes on as before: what leaves it out ends nothing, another one's return does."""
+    every = [Flap(20.0, "edge1", lb, False) for lb in stage().lbs]
+    returns = [Flap(t, "edge1", lb, True) for lb, t in (("lb1", back), ("lb3", 35.0), ("lb2", 38.0))]
+    young: dict[str, Any] = {"begin": 9.9, "opened": 10.0}
+    young["echoes"] = [Echo(t, 0.01, "s1") for t in (10.0, 30.0, 34.8)]
+    young["failure"] = Failure(35.4, "reset", "echo")
+    assert fullnat("lb1", seen=(*every, *returns), **young).verdict == verdict
+
+
+def test_an_lb_switch_that_is_heard_but_left_out_for_another_cause_is_still_away() -> None:
+    """Its cable to servers is cut when it is opened; what the edge hears of it meanwhile does not end that."""
+    cut = (done("cable", "cut", "lb1-leaf1", 20.0), done("cable", "mend", "lb1-leaf1", 35.0))
+    seen = (Flap(21.0, "edge1", "lb1", False), Flap(22.0, "edge1", "lb1", True))
+    young: dict[str, Any] = {"begin": 24.9, "opened": 25.0}
+    young["echoes"] = [Echo(t, 0.01, "s1") for t in (25.0, 30.0, 37.0)]
+    assert fullnat("lb2", *cut, seen=seen, **young).verdict == "at_risk"
 
 
 def test_another_edges_absence_is_none_of_its() -> None:

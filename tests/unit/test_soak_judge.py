@@ -108,6 +108,33 @@ def test_a_server_that_was_cut_off_for_longer_than_it_is_kept_may_lose_its_conne
     assert judge(connection(), *cut, probe=(0.5, 2, 2)).verdict == "server_unreachable"
 
 
+@pytest.mark.parametrize(
+    ("killed", "healed", "verdict"),
+    [(26.0, 38.5, "server_unreachable"), (38.0, 38.5, "broken"), (20.0, 31.0, "broken")],
+    ids=["dead for long, back for a moment", "dead for a moment", "back for long"],
+)
+def test_a_server_that_was_dead_for_long_and_is_not_yet_found_to_live_may_lose_new_connections(
+    killed: float, healed: float, verdict: str
+) -> None:
+    one = connection(begin=38.9, opened=39.0, echoes=[Echo(39.0, 0.01, "s1")])
+    steps = [done("server", "kill", "s1", killed), done("server", "heal", "s1", healed)]
+    records = (served(opened=38.95),)
+    assert judge(one, *steps, probe=(0.5, 2, 2), records=records).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("written", "verdict"), [(39.0, "drained"), (33.0, "broken")], ids=["written late", "written at once"]
+)
+def test_an_edit_is_in_force_when_the_slowest_lb_switch_has_been_written(
+    written: float, verdict: str
+) -> None:
+    """s5 was out of the pool beyond ``drain_timeout``, and came back shortly before it ended."""
+    edits = Edits()(5.0, "remove", "app/s5")(32.0, "restore", "app/s5").done
+    one = connection(NAT, "s5", echoes=[Echo(t, 0.01, "s5") for t in (10.0, 30.0, 38.5)])
+    changed = (TableChange("app", 32.5, written),)
+    assert judge(one, *edits, tables=changed).verdict == verdict
+
+
 def test_a_server_that_was_cut_off_for_a_moment_may_not() -> None:
     cut = [done("cable", "cut", "s1-leaf1", 31.0), done("cable", "mend", "s1-leaf1", 32.0)]
     assert judge(connection(), *cut, probe=(0.5, 2, 2)).verdict == "broken"

@@ -68,6 +68,24 @@ def test_a_switch_that_connects_late_learns_late_of_a_cut_cable() -> None:
     assert judged.verdict == "at_risk"
 
 
+@pytest.mark.parametrize(
+    ("gone", "left", "verdict"),
+    [
+        (40.5, (), "at_risk"),
+        (40.5, ((38.9, "lb1"),), "at_risk"),
+        (40.5, ((38.9, "lb2x"),), "broken"),
+        (40.5, ((40.4, "lb2x"),), "at_risk"),
+        (41.5, (), "broken"),
+    ],
+    ids=["not found", "another one's was found", "found", "found just before it died", "it had time"],
+)
+def test_a_controller_that_dies_before_it_found_a_cut_cable_leaves_it_to_the_next(
+    gone: float, left: tuple[tuple[float, str], ...], verdict: str
+) -> None:
+    judged = judge(connection(failure=LOST), CUT, mended(46.0), away=((gone, 50.0),), left=left)
+    assert judged.verdict == verdict
+
+
 @pytest.mark.parametrize("synced", [SYNCED[:1], (*SYNCED[:1], (47.0, "edge1"))], ids=["never", "late"])
 def test_a_controller_knows_nothing_of_a_cable_before_it_has_read_its_switches(
     synced: tuple[tuple[float, str], ...],

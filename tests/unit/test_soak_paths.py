@@ -232,3 +232,19 @@ def test_memory_of_a_fullnat_connection_ends_if_no_generation_begins(
     record = served(FULLNAT, opened=spoke[0].t - 0.05, peer=(stage_address("lb1"), 41000))
     judged = judge(one, records=(record,), away=((gone, gone + 3.0),), synced=synced)
     assert judged.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("starved", "verdict"),
+    [(((20.0, 33.0),), "at_risk"), (((5.0, 20.0),), "broken"), ((), "broken")],
+    ids=["it had stood still", "long before", "it had a processor"],
+)
+def test_fullnat_ends_when_a_controller_without_a_processor_lost_the_stream_of_its_lb_switch(
+    starved: tuple[tuple[float, float], ...], verdict: str
+) -> None:
+    record = served(FULLNAT, peer=(stage_address("lb1"), 41000))
+    facts: dict[str, Any] = {"withdrawn": ((35.0, "lb1"),), "starved": starved}
+    judged = judge(connection(FULLNAT), records=(record,), written=((36.0, "edge1"),), **facts)
+    assert judged.verdict == verdict
+    other = served(FULLNAT, peer=(stage_address("lb2"), 41000))
+    assert judge(connection(FULLNAT), records=(other,), **facts).verdict == "broken"

@@ -31,6 +31,13 @@ SAYS_STARTED = (
 )
 
 
+TAKES = (
+    "import hashlib, json, time; digest = hashlib.sha256(open({file!r}, 'rb').read()).hexdigest();"
+    "print(json.dumps({{'t': time.monotonic(), 'event': 'intent_accepted', 'digest': digest}}), flush=True);"
+)
+"""Before it starts."""
+
+
 class Place:
     """Stands in for a lab: the controller is the next of these scripts."""
 
@@ -125,8 +132,10 @@ def test_a_file_that_it_will_not_start_with_is_taken_back(make: Make) -> None:
     )
 
 
-def test_a_controller_that_was_killed_on_purpose_stays_away_until_it_is_started(make: Make) -> None:
-    soak, place = make(SAYS_STARTED)
+def test_a_controller_that_was_killed_on_purpose_stays_away_until_it_is_started(
+    make: Make, tmp_path: Path
+) -> None:
+    soak, place = make(SAYS_STARTED, TAKES.format(file=str(tmp_path / "intent.yaml")) + SAYS_STARTED)
     until(soak, lambda: soak._gone is None)
     soak._act(Step(1.0, "controller", "kill", "controller"))
     soak._act(EDIT)

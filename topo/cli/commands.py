@@ -107,7 +107,13 @@ def run_soak(
     switch: Annotated[
         str, typer.Option(metavar="KIND", help="What all switches are: ovs, bmv2 or embedded.")
     ] = "ovs",
-    topology: Annotated[str, typer.Option(metavar="FILE", help="Topology, by file or by name.")] = "soak",
+    topology: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE",
+            help="Topology, by file or by name; one of two sites (two-site-small): faults of sites.",
+        ),
+    ] = "soak",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where report.json and logs are written.")] = Path(
         "out/soak"
     ),
@@ -126,6 +132,20 @@ def run_soak(
     ] = False,
     json_out: Annotated[bool, typer.Option("--json", help="With --plan: as one JSON list.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the lab up afterwards.")] = False,
+    suite: Annotated[
+        bool,
+        typer.Option(
+            "--suite",
+            help="Of two sites: every fault by itself, named pairs, and 40 drawn by seed, for as long as it takes.",
+        ),
+    ] = False,
+    agents: Annotated[
+        bool,
+        typer.Option(
+            "--agents/--no-agents",
+            help="Of two sites of Open vSwitch: agents own VIPs, or the controller that leads does.",
+        ),
+    ] = True,
 ) -> None:
     """Edit, kill, cut, stop at random under load; exit code 0 only if nothing broke that should hold."""
     from topo.cli.soak import soak
@@ -144,5 +164,7 @@ def run_soak(
             plan,
             json_out,
             keep,
+            suite,
+            agents,
         )
     )

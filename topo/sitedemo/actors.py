@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import subprocess
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ PAUSE = 1.0
 """Seconds from the end of a controller until it is started again, as a supervisor would."""
 ANSWERED = 60.0
 """Seconds until a controller that does not answer a command is given up on."""
+ENDED = 10.0
+"""Seconds from SIGTERM until a controller is killed."""
 FRESH = 5.0
 """Seconds for which a status counts."""
 
@@ -52,10 +56,17 @@ class Controller(actors.Controller):
             self._process, self.ended_at = None, time.monotonic()
         return code
 
+    @property
+    def age(self) -> float:
+        """Seconds since it showed something, by the file: its own clock may be wrong."""
+        try:
+            return time.time() - self.state.with_name("status.json").stat().st_mtime
+        except OSError:
+            return float("inf")
+
     def fresh(self) -> dict[str, Any]:
         """What it shows now; empty: nothing."""
-        shown = self.status() if self.running else {}
-        return shown if shown and time.time() - shown["at"] < FRESH else {}
+        return self.status() if self.running and self.age < FRESH else {}
 
     def ask(self, request: dict[str, str]) -> None:
         """What ``evenkeel move`` and ``evenkeel site`` ask. Raises ``DemoError`` unless it was carried out.
@@ -79,9 +90,16 @@ class Controller(actors.Controller):
 class Controllers:
     """All of them. Those that end by themselves are started again, and how they ended is kept."""
 
-    def __init__(self, lab: Lab, directory: Path, nodes: Collection[str]) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        directory: Path,
+        nodes: Collection[str],
+        make: Callable[[Lab, Path, str], Controller] = Controller,
+    ) -> None:
+        """``make``: of lab, directory and node."""
         self._lab = lab
-        self.all = {node: Controller(lab, directory, node) for node in nodes}
+        self.all = {node: make(lab, directory, node) for node in nodes}
         self.ends: list[tuple[str, int]] = []
         """Node and exit code of those that ended by themselves."""
         self._down = set(nodes)
@@ -100,6 +118,16 @@ class Controllers:
         for node in nodes:
             self.all[node].kill()
 
+    def end(self, nodes: Collection[str], within: float = ENDED) -> None:
+        """SIGTERM; what has not ended in time is killed. They stay away until they are started."""
+        self._down |= set(nodes)
+        for node in nodes:
+            if self.all[node].running:
+                self.all[node].signal(signal.SIGTERM)
+                with suppress(subprocess.TimeoutExpired):
+                    self.all[node].wait(within)
+        self.kill(nodes)
+
     def kill_all(self) -> None:
         """The end."""
         self.kill(self.all)
@@ -116,7 +144,7 @@ class Controllers:
     def leader(self) -> Controller | None:
         """Which one leads, by what it shows itself; None: none."""
         leading = [one for one in self.all.values() if (shown := one.fresh()) and "standby" not in shown]
-        return max(leading, key=lambda one: one.fresh().get("at", 0.0), default=None)
+        return min(leading, key=lambda one: one.age, default=None)
 
     def look(self) -> None:
         """Start those again that ended by themselves."""

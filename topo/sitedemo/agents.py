@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +40,27 @@ class Agent(actors.Controller):
         return self._process is not None and self._process.poll() is None
 
     def fresh(self) -> dict[str, Any]:
-        """What it shows now; empty: nothing."""
-        shown = self.status() if self.running else {}
-        return shown if shown and time.time() - shown["at"] < FRESH else {}
+        """What it shows now; empty: nothing. By the time of its file: its own clock may be wrong."""
+        try:
+            age = time.time() - self.state.with_name("status.json").stat().st_mtime
+        except OSError:
+            return {}
+        return self.status() if self.running and age < FRESH else {}
 
 
 class Agents:
     """All of them; none where the lab has no places for them."""
 
-    def __init__(self, lab: Lab, directory: Path, nodes: Collection[str]) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        directory: Path,
+        nodes: Collection[str],
+        make: Callable[[Lab, Path, str], Agent] = Agent,
+    ) -> None:
+        """``make``: of lab, directory and node."""
         self._lab = lab
-        self.all = {node: Agent(lab, directory, node) for node in nodes if lab.fabric.topology.agents}
+        self.all = {node: make(lab, directory, node) for node in nodes if lab.fabric.topology.agents}
         self._down = set(self.all)
 
     def start(self, nodes: Collection[str]) -> None:

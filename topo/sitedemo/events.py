@@ -328,3 +328,7 @@ class Happened:
     """When the next one began, or the run ended."""
     why: str = ""
     """What was not healthy."""
+    parts: tuple[Happened, ...] = ()
+    """What it was made of, each with its own times and cast, by which connections are judged; none: itself."""
+    bounds: Bounds | None = None
+    """What is promised; None: what ``bounds`` says of the event."""

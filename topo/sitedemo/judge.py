@@ -1,8 +1,11 @@
 """What became of every long-lived connection, from clients' and servers' own logs and from what was done. Pure.
 
 The stated set, besides servers that were killed: fullnat connections of lb switches that died or came back (their
-ports are those switches' own), and *at risk* ones: a slot moved before the lb switches of their client's site died, or
-while these came back one after the other, and no packet of theirs was heard between, so that no other switch had a pin.
+ports are those switches' own; in a soak also of those that were cut off from controllers), connections of servers that
+were cut off for longer than a verdict and ``keep_for`` take, and *at risk* ones: a slot moved before the lb switches of
+their client's site died, or while these came back one after the other, and no packet of theirs was heard between, so
+that no other switch had a pin. Nothing is heard while ``deaf``: there was no controller to hear it, or none that
+reached the switches.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ class Verdict(StrEnum):
 
     OK = "ok"
     SERVER_DIED = "server_died"
+    UNREACHABLE = "server_unreachable"
     LB_DIED = "lb_died"
     AT_RISK = "at_risk"
     BROKEN = "broken_with_live_backend"
@@ -47,14 +51,30 @@ class Fate:
     """When it failed, CLOCK_MONOTONIC seconds."""
 
 
+Times = Sequence[tuple[float, float]]
+"""From when to when, CLOCK_MONOTONIC seconds."""
+
+
 class Judge:
     """Judges one run."""
 
     def __init__(
-        self, stage: Stage, happened: Sequence[Happened], tables: Sequence[float], served: Iterable[Served]
+        self,
+        stage: Stage,
+        happened: Sequence[Happened],
+        tables: Sequence[float],
+        served: Iterable[Served],
+        deaf: Times = (),
+        cuts: Times = (),
     ) -> None:
-        """``tables``: when slots moved."""
+        """``tables``: when slots moved; ``cuts``: when the sites were cut off from each other."""
         self._stage = stage
+        self._deaf = deaf
+        self._given_up = [
+            (since + stage.given_up - CLOCK_SLACK, until + stage.up_again)
+            for since, until in cuts
+            if until + stage.up_again > since + stage.given_up
+        ]
         self._happened = happened
         self._tables = tables
         self._endpoints = {one.listener: one for one in stage.long}
@@ -87,6 +107,10 @@ class Judge:
         last = max([one.opened, *(echo.answered for echo in one.echoes)])
         if failure.kind != "misdirected" and self._died(server, one.opened, failure.t):
             return Verdict.SERVER_DIED, cause, failure.t
+        if failure.kind != "misdirected" and any(
+            since <= failure.t and last <= until for since, until in self._given_up
+        ):
+            return Verdict.UNREACHABLE, cause, failure.t
         changes = self._path_changes(one.client, one.opened, failure.t)
         if changes and endpoint.mode == "fullnat":
             return Verdict.LB_DIED, cause, failure.t
@@ -109,10 +133,9 @@ class Judge:
 
     def _died(self, server: str | None, opened: float, failed: float) -> bool:
         """Whether the server was killed while the connection was open."""
-        site = self._stage.servers.get(server or "")
         return any(
             each.event.servers_die
-            and each.cast.site == site
+            and server in each.cast.servers
             and opened <= each.begin + CLOCK_SLACK
             and failed >= each.begin - CLOCK_SLACK
             for each in self._happened
@@ -136,4 +159,10 @@ class Judge:
             return True
         assert one.opened is not None
         known_from = max(max(moved), one.opened) + TRANSITION
-        return any(known_from <= echo.t <= change - PINNED for echo in one.echoes)
+        return any(
+            known_from <= echo.t <= change - PINNED and not self._unheard(echo.t) for echo in one.echoes
+        )
+
+    def _unheard(self, t: float) -> bool:
+        """Whether nothing that was sent then, or shortly before, was made known to the switches."""
+        return any(since - PINNED <= t <= until for since, until in self._deaf)

@@ -45,6 +45,10 @@ class Observed:
     """Controllers that ended by themselves, and their exit codes."""
     defects: tuple[str, ...]
     """What controllers reported as errors of their own."""
+    deaf: tuple[tuple[float, float], ...] = ()
+    """When no controller may have heard what switches reported."""
+    cuts: tuple[tuple[float, float], ...] = ()
+    """When the sites were cut off from each other."""
 
     @property
     def requests(self) -> list[Request]:
@@ -79,13 +83,14 @@ class Outcome:
 
 def conclude(seen: Observed) -> Outcome:
     """Judge a run."""
-    judge = Judge(seen.stage, seen.happened, seen.tables, seen.served)
+    parts = [part for one in seen.happened for part in one.parts or (one,)]
+    judge = Judge(seen.stage, parts, seen.tables, seen.served, seen.deaf, seen.cuts)
     fates = tuple(judge.judge(one) for client in seen.clients for one in client.connections.values())
     requests, duplicates = seen.requests, seen.findings.duplicates
     results = tuple(
         result(
             one,
-            bounds(one.event, seen.scale, seen.stage.verdict_seconds),
+            one.bounds or bounds(one.event, seen.scale, seen.stage.verdict_seconds),
             seen.stage,
             requests,
             fates,

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from topo.demo.actors import DemoError
 from topo.demo.records import Served, read_served, whole_lines
 from topo.lab import Lab
 from topo.sitedemo import health
-from topo.sitedemo.actors import Controllers
-from topo.sitedemo.agents import Agents
+from topo.sitedemo.actors import Controller, Controllers
+from topo.sitedemo.agents import Agent, Agents
 from topo.sitedemo.events import Act, Cast, Event, Happened, Scale, Verb, Where, Whom
 from topo.sitedemo.measure import wrong
 from topo.sitedemo.outcome import Observed
@@ -41,6 +42,9 @@ OPENED = 5.0
 class Play:
     """One run."""
 
+    controller: type[Controller] = Controller
+    agent: type[Agent] = Agent
+
     def __init__(self, lab: Lab, scale: Scale, seed: int, nodes: Sequence[str], console: Console) -> None:
         """``nodes``: where controllers run."""
         self._lab, self._scale, self._seed, self._console = lab, scale, seed, console
@@ -54,8 +58,8 @@ class Play:
         self._stage = stage_of(lab.fabric, document)
         for node in (*self._stage.clients, *self._stage.servers):
             repeat_soon(lab, node)
-        self.controllers = Controllers(lab, self._work, nodes)
-        self.agents = Agents(lab, self._work, nodes)
+        self.controllers = Controllers(lab, self._work, nodes, self.controller)
+        self.agents = Agents(lab, self._work, nodes, self.agent)
         self._clients: list[Client] = []
         self._said: list[dict[str, Any]] = []
         self._happened: list[Happened] = []
@@ -75,15 +79,23 @@ class Play:
 
     def play(self, events: Sequence[Event]) -> Observed:
         """Load and events; all that was seen."""
+
+        def all_events(start: float) -> None:
+            for event in events:
+                self._carry_out(event, start)
+                if self._happened[-1].healthy is None:
+                    break  # what comes next would be judged for what was before
+
+        return replace(self.under_load(all_events), events=len(events))
+
+    def under_load(self, body: Callable[[float], None]) -> Observed:
+        """What happens under load; all that was seen. ``body`` is called with the start of the load."""
         with Recorder(self._lab) as recorder:
             start = time.monotonic()
             for spec in write_specs(self._stage, self._scale, self._seed, str(self._work)):
                 self._clients.append(Client(self._lab, spec, self._work))
             self._watch(start + OPENED)
-            for event in events:
-                self._carry_out(event, start)
-                if self._happened[-1].healthy is None:
-                    break  # what comes next would be judged for what was before
+            body(start)
             end = time.monotonic()
             for client in self._clients:
                 client.finish()
@@ -96,7 +108,7 @@ class Play:
             round_trip_ms=self._lab.fabric.topology.round_trip_ms,
             stage=self._stage,
             scale=self._scale,
-            events=len(events),
+            events=len(self._happened),
             start=start,
             end=end,
             happened=tuple(self._happened),
@@ -259,7 +271,7 @@ class Play:
             yield from read_served(name, whole_lines(text))
 
     def _say(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False)
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _parts(event: Event, cast: Cast) -> list[str]:

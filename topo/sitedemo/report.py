@@ -10,8 +10,9 @@ are not explained here are those of the one-site demo (``topo/demo/report.py``).
 ``duplicates``
     times that two sites claimed a VIP at one moment, by the wire: must be 0
 ``connections``
-    long-lived ones: ``total``, ``by_verdict`` (ok, server_died, lb_died: in mode fullnat, at_risk: no other switch
-    could know it when its lb switches died, broken_with_live_backend, unproven, not_opened), ``by_listener``
+    long-lived ones: ``total``, ``by_verdict`` (ok, server_died, server_unreachable, lb_died: in mode fullnat, at_risk:
+    no other switch could know it when its lb switches died, broken_with_live_backend, unproven, not_opened),
+    ``by_listener``
 ``broken``
     one entry per connection
 ``requests``

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 
 from topo import codes, state
 from topo.demo import report as files
 from topo.lab import Lab
+from topo.plan import Fabric
 from topo.sitedemo import board, report
 from topo.sitedemo.events import FULL, SCALES, Event, Scale
 from topo.sitedemo.outcome import Outcome, conclude
 from topo.sitedemo.play import Play
+
+P = TypeVar("P", bound=Play)
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,15 @@ def run(options: Options, console: Console) -> int:
 
 def play(options: Options, console: Console) -> Outcome:
     """The run itself; logs are kept in ``options.out``/logs."""
+    with ready(options, console, Play) as one:
+        return conclude(one.play(options.events))
+
+
+@contextmanager
+def ready(
+    options: Options, console: Console, make: Callable[[Lab, Scale, int, Sequence[str], Console], P]
+) -> Iterator[P]:
+    """A lab that is up, with controllers that serve; what is played in it. Logs are kept in ``options.out``/logs."""
     logs = options.out / "logs"
     if logs.exists():
         shutil.rmtree(logs)
@@ -66,17 +79,16 @@ def play(options: Options, console: Console) -> Outcome:
         )
         if not options.keep:
             stack.callback(lab.down)
-        one = Play(lab, options.scale, options.seed, _nodes(lab, options.per_site), console)
+        one = make(lab, options.scale, options.seed, nodes_of(lab.fabric, options.per_site), console)
         stack.callback(one.stop, logs)
         nodes = ", ".join(one.controllers.all)
         console.print(f"starting controllers at {nodes}, and waiting for health", highlight=False)
         one.prepare()
         console.print(f"loading (seed {options.seed})", highlight=False)
-        return conclude(one.play(options.events))
+        yield one
 
 
-def _nodes(lab: Lab, per_site: int) -> tuple[str, ...]:
+def nodes_of(fabric: Fabric, per_site: int) -> tuple[str, ...]:
     """Where controllers run: so many places of each site."""
-    sites = lab.fabric.sites
-    found = {site: [n for n in lab.fabric.controllers if lab.fabric.site_of(n) == site] for site in sites}
-    return tuple(node for site in sites for node in found[site][:per_site])
+    found = {site: [n for n in fabric.controllers if fabric.site_of(n) == site] for site in fabric.sites}
+    return tuple(node for site in fabric.sites for node in found[site][:per_site])

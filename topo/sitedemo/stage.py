@@ -39,6 +39,11 @@ class Stage:
     """A VIP, and its owners, the home first."""
     verdict_seconds: float
     """interval x fall + timeout of the slowest health check."""
+    given_up: float
+    """Seconds from when a server is cut off until its connections may be given up: (fall - 1) x interval + ``keep_for``
+    of the quickest pool."""
+    up_again: float
+    """Seconds from when it is reachable until it is found up: (rise + 1) x interval of the slowest."""
 
     def of_site(self, parts: dict[str, str], site: str) -> tuple[str, ...]:
         """Names of servers, lb switches or clients at a site."""
@@ -76,6 +81,11 @@ def stage_of(fabric: Fabric, document: dict[str, Any]) -> Stage:
         tuple(link.name for link in fabric.stretch),
         (str(first["name"]), tuple(first["owners"])),
         max(_verdict(pool.get("health", {})) for pool in document["pools"]),
+        min(_given_up(pool) for pool in document["pools"]),
+        max(
+            (int(each.get("rise", 2)) + 1) * seconds(each.get("interval", "1s"))
+            for each in (pool.get("health", {}) for pool in document["pools"])
+        ),
     )
 
 
@@ -83,6 +93,12 @@ def _verdict(health: dict[str, Any]) -> float:
     return seconds(health.get("interval", "1s")) * int(health.get("fall", 3)) + seconds(
         health.get("timeout", "500ms")
     )
+
+
+def _given_up(pool: dict[str, Any]) -> float:
+    health = pool.get("health", {})
+    failing = (int(health.get("fall", 3)) - 1) * seconds(health.get("interval", "1s"))
+    return failing + seconds(pool.get("on_down", {}).get("keep_for", "10s"))
 
 
 def _endpoints(document: dict[str, Any], ports: set[int]) -> tuple[Endpoint, ...]:

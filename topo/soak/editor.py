@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from controller.model.load import digest_of
 from topo.soak import signals
 from topo.soak.edits import Document, Intent, NotApplicableError, apply
 from topo.soak.steps import Step
@@ -20,8 +21,6 @@ LINE = 0.01
 """Seconds from one line to the next where a file is written slowly; less in a long one."""
 SLOWLY = 3.0
 """Seconds that writing a file takes at most."""
-REGRET = 1.2
-"""Seconds from a refusal until the edit is taken back: a file that was read half may yet be read whole."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,22 @@ class Done:
     why: str = ""
 
 
+@dataclass(frozen=True)
+class _Open:
+    """An edit that nothing was said of yet."""
+
+    number: int
+    """Its place in ``done``."""
+    intent: Intent
+    digest: str
+    """Of the text that was written."""
+
+
 class Editor:
-    """One intent file. Edits that nothing was said of yet are accepted, or refused, together with those after them."""
+    """One intent file. The controller's events name the text that they are about.
+
+    Edits that it has not read are accepted together with the next one after them that it reads: a text holds them all.
+    """
 
     def __init__(
         self,
@@ -58,8 +71,7 @@ class Editor:
         self._good = self._written = Intent(document)
         self._clock = clock
         self._sleep = sleep
-        self._open: list[int] = []
-        self._refusal: tuple[float, str] | None = None
+        self._open: list[_Open] = []
         self._write(lines_of(document), slowly=False)
 
     @property
@@ -74,8 +86,6 @@ class Editor:
 
     def edit(self, step: Step) -> Done:
         """Carry out one edit."""
-        if self._refusal is not None:
-            self.refused(*self._refusal)
         try:
             wanted = apply(self._written, step.edit)
         except NotApplicableError as error:
@@ -87,41 +97,35 @@ class Editor:
             self._write(text, step.kind == "slow")
             self._written = wanted
             done = Done(step, start, self._clock(), "unresolved", document=wanted.document)
-            self._open.append(len(self.done))
+            self._open.append(_Open(len(self.done), wanted, digest_of("".join(text))))
         self.done.append(done)
         return done
 
     def hear(self, event: signals.Event) -> None:
         """Take in one event of the journal."""
-        if not self._open:
+        t, digest = signals.when(event), signals.digest(event)
+        # An equal text may have been written before: what was said then is not said of this one.
+        about = [one for one in self._open if one.digest == digest and self.done[one.number].start <= t]
+        if not about:
             return
-        done, t = self.done[self._open[-1]], signals.when(event)
-        # Of a file that is being written, what is said before its last line was there is said of another text.
-        if t < (done.end - 2 * LINE if done.step.kind == "slow" else done.start):
-            return
-        if signals.name(event) == signals.STARTED and self._refusal is not None:
-            return  # it refused the file, and goes on with what was stored
-        if signals.name(event) in (signals.ACCEPTED, signals.STARTED):
-            self._good = self._written
-            self._resolve("accepted", t)
-        elif signals.name(event) == signals.REFUSED and self._refusal is None:
-            self._refusal = (t, signals.reasons(event))
-
-    def tick(self) -> None:
-        """Take a refused edit back when it is certain."""
-        if self._refusal is not None and self._clock() > self._refusal[0] + REGRET:
-            self.refused(*self._refusal)
+        if signals.name(event) == signals.ACCEPTED:
+            self._good = about[-1].intent
+            self._resolve(about[-1], "accepted", t)
+        elif signals.name(event) == signals.REFUSED and about[-1] is self._open[-1]:
+            self.refused(t, signals.reasons(event))  # of an older text: the newer one holds that edit too
 
     def refused(self, t: float, why: str) -> None:
-        """The controller does not take the file."""
+        """The controller does not take the file: it is taken back."""
         self._written = self._good
         self._write(lines_of(self._good.document), slowly=False)
-        self._resolve("refused", t, why)
+        self._resolve(self._open[-1], "refused", t, why)
 
-    def _resolve(self, outcome: str, t: float, why: str = "") -> None:
-        for number in self._open:
-            self.done[number] = replace(self.done[number], outcome=outcome, resolved=t, why=why)
-        self._open, self._refusal = [], None
+    def _resolve(self, last: _Open, outcome: str, t: float, why: str = "") -> None:
+        """What became of all until this one."""
+        for one in self._open:
+            if one.number <= last.number:
+                self.done[one.number] = replace(self.done[one.number], outcome=outcome, resolved=t, why=why)
+        self._open = [one for one in self._open if one.number > last.number]
 
     def _write(self, lines: list[str], slowly: bool) -> None:
         if slowly:

@@ -5,7 +5,8 @@ an lb switch, is taken from the controller's journal, and whom switches heard by
 evidence for a risk. Reasons, the keys of the report:
 
 ``server_died``         its server was killed while it was open
-``server_unreachable``  its server was cut off for longer than a verdict and ``keep_for`` take
+``server_unreachable``  its server was cut off for longer than a verdict and ``keep_for`` take, or had been dead for so
+                        long and was not yet found to live
 ``drained``             its backend drained, or was taken out of the pool or the listener, beyond ``drain_timeout``
 ``service_removed``     its listener or VIP was off for longer than ``drain_timeout``
 
@@ -26,6 +27,7 @@ from topo.demo.ledger import Endpoint
 from topo.soak.editor import Done
 from topo.soak.edits import Document
 from topo.soak.flaps import BFD_UP, FOREVER, Flap, down, unprovoked
+from topo.soak.signals import TableChange
 from topo.soak.stage import DRAIN_TIMEOUT, KEEP_FOR, MEMORY_TIMEOUT, Stage
 from topo.soak.steps import EDITS
 
@@ -82,6 +84,8 @@ class Links:
     relinked: Sequence[tuple[float, str]] = ()
     """It carries again."""
     written: Sequence[tuple[float, str]] = ()
+    withdrawn: Sequence[tuple[float, str]] = ()
+    """An lb switch was taken out of use by a controller that had stood still: its stream had ended meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +99,21 @@ class Period:
     document: Document
 
 
-def periods(stage: Stage, start: float, done: Iterable[Done]) -> list[Period]:
-    """What was in force when. An edit that was refused or skipped changed nothing."""
+def periods(
+    stage: Stage, start: float, done: Iterable[Done], tables: Iterable[TableChange] = ()
+) -> list[Period]:
+    """What was in force when. An edit that was refused or skipped changed nothing.
+
+    ``tables``: those that edits changed say when the slowest lb switch had them.
+    """
+    written = [(one.t, one.written) for one in tables]
     found = [Period(start, start, stage.document)]
     for one in done:
         if one.document is not None and one.outcome in ("accepted", "unresolved"):
             # Who took long to take it may have said so of the text before, and takes as long to carry it out.
             resolved = one.end if one.resolved is None else one.resolved
             settled = resolved + (resolved - one.end) + SETTLE
+            settled = max([settled, *(late + SETTLE for t, late in written if abs(t - resolved) <= SLACK)])
             found.append(Period(one.start, max(settled, one.end), one.document))
     return found
 
@@ -167,20 +178,21 @@ def intent_windows(spans: Sequence[Period], endpoint: Endpoint, server: str) -> 
 def server_windows(
     stage: Stage, done: Iterable[Done], server: str, probe: tuple[float, int, int]
 ) -> list[Window]:
-    """When a server's cable was cut for so long that it counts as down and is given up."""
+    """When a server's cable was cut, or it was dead, for so long that it counts as down and is given up."""
     interval, rise, fall = probe
     found, cut = [], None
     for one in done:
-        if one.step.kind != "cable" or one.step.target != stage.server_cables[server]:
+        if one.step.target not in (stage.server_cables[server], server):
             continue
-        if one.step.action == "cut":
+        if one.step.action in ("cut", "kill"):
             cut = one.start
-        elif cut is not None:
+        elif cut is not None and one.step.action in ("mend", "heal"):
             up_again = one.end + (rise + 1) * interval
             given_up = cut + (fall - 1) * interval + KEEP_FOR
             if given_up < up_again:
                 end = up_again + 2 * SETTLE
-                found.append(Window("server_unreachable", given_up, end, f"{server} cut off"))
+                what = "cut off" if one.step.kind == "cable" else "dead until just now"
+                found.append(Window("server_unreachable", given_up, end, f"{server} {what}"))
             cut = None
     return found
 
@@ -240,6 +252,12 @@ def path_changes(
                 ):
                     takes = _followed(t, links.written, absent)
                     found.append(PathChange(t, what, lb, gone, takes, cause="links"))
+    found += [
+        PathChange(
+            t, f"{switch} was withdrawn", lb, True, _followed(t, links.written, absent), cause="stream"
+        )
+        for t, switch, lb in of_lbs(stage, links.withdrawn)
+    ]
     kills = [
         PathChange(one.start, one.step.title, one.step.target, True)
         for one in done
@@ -249,7 +267,7 @@ def path_changes(
         PathChange(t, f"{switch} was used again", lb, False, _followed(t, links.written, absent))
         for t, switch, lb in of_lbs(stage, admitted)
     ]
-    return while_used(found, kills, used)
+    return while_used(list(dict.fromkeys(found)), kills, used)
 
 
 def _by_edges(stage: Stage, flaps: Iterable[Flap]) -> list[PathChange]:

@@ -15,6 +15,7 @@ from topo.demo.records import Connection, Served
 from topo.soak.actors import ECHO_TIMEOUT
 from topo.soak.editor import Done
 from topo.soak.fates import (
+    RECONNECT,
     SLACK,
     Links,
     PathChange,
@@ -101,6 +102,8 @@ class Evidence:
     """The worst lateness of the load programs in seconds: nobody else on the machine was in time either."""
     flaps: tuple[Flap, ...] = ()
     """What switches logged of BFD."""
+    withdrawn: tuple[tuple[float, str], ...] = ()
+    """When a controller took an lb switch out of use, and which."""
     starved: tuple[tuple[float, float], ...] = ()
     """When the controller stood still although it was not stopped: the machine had no time for it."""
 
@@ -113,14 +116,14 @@ class Judge:
         stage, done = evidence.stage, evidence.done
         self._endpoints = {one.listener: one for one in stage.long}
         self._index = FullnatIndex(served, stage.long)
-        self._periods: list[Period] = periods(stage, evidence.start, edits_of(done))
+        self._periods: list[Period] = periods(stage, evidence.start, edits_of(done), evidence.tables)
         self._deaths = deaths(done)
         self._away = absences(done, [*evidence.away, *evidence.starved])
         self._paths = path_changes(
             stage,
             done,
             evidence.admitted,
-            Links(evidence.left, evidence.relinked, evidence.written),
+            Links(evidence.left, evidence.relinked, evidence.written, self._withdrawn()),
             self._away,
             evidence.flaps,
         )
@@ -128,9 +131,18 @@ class Judge:
         deaf = unwritten(self._away, evidence.connected, evidence.synced, stage.lbs, evidence.lag)
         self._unled = {lb: unled(evidence.away, evidence.synced, lb) for lb in stage.lbs}
         self._unheard = Unheard(evidence.tables, self._periods, deaf, evidence.lag)
-        self._outages = outages(stage, done, led, evidence.admitted)
+        self._outages = outages(stage, done, led, evidence.admitted, evidence.left, evidence.lag)
         self._windows: dict[tuple[str, str], list[Window]] = {}
         self._settled = SETTLED + evidence.lag
+
+    def _withdrawn(self) -> list[tuple[float, str]]:
+        """lb switches that lived, and lost their streams, since a controller without a processor answered nothing."""
+        seen = self._evidence
+        return [
+            (t, lb)
+            for t, lb in seen.withdrawn
+            if any(start <= t <= end + RECONNECT for start, end in seen.starved)
+        ]
 
     def judge(self, connection: Connection) -> Judged:
         """Decide one connection."""
@@ -265,29 +277,61 @@ class Judge:
         if path.gone:
             return not mine or path.lb in mine
         opened, slack = connection.opened or 0.0, self._follows(path)
-        spans = self._absences_of(path, self._evidence.stage.edges.get(connection.client, ""))
-        ends = [left for left, _ in spans[1:]] + [path.t]
-        # One that lived on in between is one that the lb switch had not taken over.
+        edge = self._evidence.stage.edges.get(connection.client, "")
+        if mine and path.lb not in mine and all(self._out(lb, path, edge) for lb in mine):
+            return (
+                True  # left out when no other one was there to take over: it passed its own until this return
+            )
+        # What one cause ended another may keep up: either may be so.
         spoke = [echo.t for echo in connection.echoes]
         return mine != {path.lb} and any(
+            self._opened_meanwhile(spans, opened, slack, spoke, path.t)
+            for spans in (self._absences_of(path, edge), self._absences_of(path, edge, whole=True))
+        )
+
+    @staticmethod
+    def _opened_meanwhile(
+        spans: list[tuple[float, float]], opened: float, slack: float, spoke: list[float], until: float
+    ) -> bool:
+        """Whether it was opened in one of these, and not seen to live on when that was over.
+
+        One that lived on in between is one that the lb switch had not taken over.
+        """
+        ends = [left for left, _ in spans[1:]] + [until]
+        return any(
             left - slack <= opened <= used + slack and not any(used + slack < t < end - slack for t in spoke)
             for (left, used), end in zip(spans, ends, strict=False)
         )
 
-    def _absences_of(self, path: PathChange, edge: str) -> list[tuple[float, float]]:
-        """From when to when an edge did not use an lb switch, the last time until a return."""
+    def _out(self, lb: str, path: PathChange, edge: str) -> bool:
+        """Whether an edge has left an lb switch out, for whatever cause, and does not use it again by that change."""
+        latest: dict[str, bool] = {}
+        for one in self._paths:
+            if one.lb == lb and one.edge in ("", edge) and one.t < path.t:
+                latest[one.cause] = one.gone or one.t + one.takes > path.t + path.takes
+        return any(latest.values())
+
+    def _absences_of(self, path: PathChange, edge: str, whole: bool = False) -> list[tuple[float, float]]:
+        """From when to when an edge did not use an lb switch, the last time until a return.
+
+        ``whole``: until every cause of its absence is over; else until one is.
+        """
         found: list[tuple[float, float]] = []
         left: float | None = None
+        causes = set[str]()
         for one in self._paths:
             if one.lb != path.lb or one.t > path.t or one.edge not in ("", edge):
                 continue
             used = one.t + one.takes
             if one.gone:
                 left = one.t if left is None else left
-            elif left is not None:
+                causes.add(one.cause)
+                continue
+            causes.discard(one.cause)
+            if left is not None and not (whole and causes):
                 found.append((left, used))
                 left = None
-            elif found and one.t <= found[-1][1] + ONE_RETURN:
+            elif left is None and found and one.t <= found[-1][1] + ONE_RETURN:
                 found[-1] = (found[-1][0], used)
         return found
 

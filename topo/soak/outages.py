@@ -47,12 +47,27 @@ class Outage:
 
 
 def outages(
-    stage: Stage, done: Sequence[Done], unled: Sequence[Unled], admitted: Iterable[tuple[float, str]] = ()
+    stage: Stage,
+    done: Sequence[Done],
+    unled: Sequence[Unled],
+    admitted: Iterable[tuple[float, str]] = (),
+    left: Sequence[tuple[float, str]] = (),
+    late: float = 0.0,
 ) -> list[Outage]:
     """Cables between switches that were cut, and P4 lb switches that died, while no controller took anything in.
 
-    Not those that a switch watches itself. ``admitted``: when edges began to use an lb switch again.
+    Not those that a switch watches itself. ``admitted``: when edges began to use an lb switch again; ``left``: when a
+    cable was found to carry nothing, and by which switch at its ends. One that had not been found when its controller
+    went away is left to the next, if that was sooner than a busy machine finds it, and ``late``.
     """
+
+    def unnoticed(one: Unled, start: float, ends: frozenset[str]) -> bool:
+        # What it found later it may not have written.
+        found = any(
+            start <= t <= one.gone - SETTLE and switch.removesuffix("x") in ends for t, switch in left
+        )
+        return len(ends) > 1 and not found and one.gone - NOTICE - late <= start
+
     lost = [
         (start, mended, frozenset(target.split("-")), f"cut {target}")
         for target, start, mended in cuts(stage, done)
@@ -64,7 +79,7 @@ def outages(
         Outage(start, min(mended, one.acted), ends, what)
         for one in unled
         for start, mended, ends, what in lost
-        if one.gone - SETTLE <= start <= one.reached
+        if start <= one.reached and (one.gone - SETTLE <= start or unnoticed(one, start, ends))
     ]
 
 

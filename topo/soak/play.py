@@ -208,7 +208,6 @@ class Soak:
         self._keep_controller()
         for event in self._controller.events():
             self._hear(event)
-        self._editor.tick()
         now = time.monotonic()
         if now >= self._next_status:
             self._next_status = now + STATUS_EVERY
@@ -317,6 +316,7 @@ class Soak:
             self._probe(),
             max((log.lag for log in logs), default=0.0),
             self._flaps(),
+            signals.withdrawals(seen.events),
             signals.starved(seen.events),
         )
         judge = Judge(evidence, self._served())

@@ -54,6 +54,11 @@ def reasons(event: Event) -> str:
     return "; ".join(str(one) for one in event.get("errors", ()))
 
 
+def digest(event: Event) -> str | None:
+    """Of an intent that was accepted or refused: which text it is (``model.load.digest_of``); None: it is unknown."""
+    return event.get("digest")
+
+
 @dataclass(frozen=True)
 class TableChange:
     """A pool got another table."""
@@ -161,6 +166,11 @@ def relinked(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
 def departures(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
     """When a cable was found to carry nothing, and by which switch at its ends."""
     return _said_of(events, UNLINKED)
+
+
+def withdrawals(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
+    """When lb switches were taken out of use, and which, by their names at that time."""
+    return _said_of(events, WITHDRAWN)
 
 
 def connections(events: Iterable[Event]) -> tuple[tuple[float, str], ...]:
