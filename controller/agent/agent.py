@@ -13,11 +13,13 @@ from pathlib import Path
 from controller.agent.edges import Edges
 from controller.agent.facts import Facts
 from controller.agent.following import FollowingFacts, FollowingRegisters
+from controller.agent.observing import observed
 from controller.agent.owning import Act, Known, Owning, Surroundings
 from controller.agent.peering import Hears, Peering
 from controller.agent.peerwire import Word
 from controller.agent.shown import shown
 from controller.agent.sitestates import SiteStates, Speaker, surveyed
+from controller.agent.watching import Watching
 from controller.clock import Clock
 from controller.core.agentview import UNSYNCED
 from controller.core.journal import Journal
@@ -66,8 +68,10 @@ class Agent:
         self._puts: set[asyncio.Task[None]] = set()
         self._asks: set[asyncio.Task[None]] = set()
         self._records: tuple[Mapping[str, Known], int] | None = None
+        self._watching = Watching(journal, clock)
         hears = Hears()
         hears.beat, hears.ask = self._heard, self._asked
+        hears.observe = lambda: observed(self._watching)
         self._peering = Peering(name, hears, self._word, journal, tls)
         speaker = FenceService(place, lambda why: journal.event("fence_problem", why=why), clock)
         self.edges = Edges("", speaker, journal, clock, self._news.set)
@@ -84,6 +88,7 @@ class Agent:
             group.create_task(self._peering.run())
             group.create_task(self.edges.run())
             group.create_task(self._decide())
+            group.create_task(self._watching.run())
             if status is not None:
                 group.create_task(self._show(status))
             if beside is not None:
@@ -109,6 +114,7 @@ class Agent:
                 self._act(self._owning.started(*self._records, now))
         self._act(self._owning.follow(facts, now))
         self.edges.follow(facts)
+        self._watching.follow(facts.intent)
         others = {
             agent.name: agent.peers
             for each in facts.intent.sites
@@ -378,6 +384,7 @@ class Agent:
             self._sites.states,
             self._beats,
             self.edges,
+            self._watching,
             now,
             self._clock.wall(),
         )

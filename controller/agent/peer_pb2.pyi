@@ -1,10 +1,20 @@
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    UNKNOWN: _ClassVar[Verdict]
+    UP: _ClassVar[Verdict]
+    DOWN: _ClassVar[Verdict]
+UNKNOWN: Verdict
+UP: Verdict
+DOWN: Verdict
 
 class Nothing(_message.Message):
     __slots__ = ()
@@ -83,3 +93,33 @@ class ReplyMessage(_message.Message):
     promised: bool
     seen: SeenMessage
     def __init__(self, life: _Optional[str] = ..., number: _Optional[int] = ..., agent: _Optional[str] = ..., promised: _Optional[bool] = ..., seen: _Optional[_Union[SeenMessage, _Mapping]] = ...) -> None: ...
+
+class ObserveMessage(_message.Message):
+    __slots__ = ("controller",)
+    CONTROLLER_FIELD_NUMBER: _ClassVar[int]
+    controller: str
+    def __init__(self, controller: _Optional[str] = ...) -> None: ...
+
+class ObservedMessage(_message.Message):
+    __slots__ = ("begins", "ends", "changes", "doubt")
+    BEGINS_FIELD_NUMBER: _ClassVar[int]
+    ENDS_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    DOUBT_FIELD_NUMBER: _ClassVar[int]
+    begins: bool
+    ends: bool
+    changes: _containers.RepeatedCompositeFieldContainer[Observation]
+    doubt: str
+    def __init__(self, begins: _Optional[bool] = ..., ends: _Optional[bool] = ..., changes: _Optional[_Iterable[_Union[Observation, _Mapping]]] = ..., doubt: _Optional[str] = ...) -> None: ...
+
+class Observation(_message.Message):
+    __slots__ = ("pool", "backend", "verdict", "reason")
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    BACKEND_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    pool: str
+    backend: str
+    verdict: Verdict
+    reason: str
+    def __init__(self, pool: _Optional[str] = ..., backend: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., reason: _Optional[str] = ...) -> None: ...

@@ -1,4 +1,5 @@
-"""Beats to and from the other agents over every path, and promises: gRPC, with both sides' certificates.
+"""Beats to and from the other agents over every path, and promises: gRPC, with both sides' certificates. Controllers
+are told here what this agent sees of servers.
 
 One stream a path and direction: what is heard on it proves the path. A stream that ends is begun again; what is slow is
 late, and lateness is what beats are for.
@@ -16,7 +17,8 @@ import grpc
 from controller.agent import peer_pb2 as wire
 from controller.agent.peerwire import Word, pack_ask, pack_beat, pack_reply, read_ask, read_beat, read_reply
 from controller.core.journal import Journal
-from controller.security.credentials import Credentials
+from controller.security.certificates import Role
+from controller.security.credentials import Credentials, not_a, peer_of
 from controller.sites.leasestate import Ask, Reply
 
 SERVICE = "evenkeel.peer.Peer"
@@ -30,7 +32,9 @@ MESSAGE = 64 * 1024
 """Octets of one message, at most."""
 STREAMS = 64
 """At one time on one connection, at most."""
-_OPTIONS = (
+OBSERVERS = 16
+"""Controllers that are told of servers at one time, at most."""
+OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 500),
@@ -65,6 +69,8 @@ class Hears:
     """A beat, and the address of ours on which it came."""
     ask: Callable[[str, Ask], Awaitable[Reply | None]]
     """A question about a group; None: it is not known here."""
+    observe: Callable[[], AsyncIterator[wire.ObservedMessage]]
+    """A controller wants to be told what is seen of servers."""
 
 
 class Peering:
@@ -80,6 +86,7 @@ class Peering:
         self._period = 0.075
         self._changed = asyncio.Event()
         self._channels: dict[PathTo, grpc.aio.Channel] = {}
+        self._observers = 0
         self.problem = ""
         """Why we cannot be reached at one of our addresses; empty: we can."""
 
@@ -163,8 +170,8 @@ class Peering:
 
     def _channel(self, path: PathTo) -> grpc.aio.Channel:
         if self._tls is None:
-            return grpc.aio.insecure_channel(path.address, _OPTIONS)
-        named = (*_OPTIONS, ("grpc.ssl_target_name_override", path.agent))
+            return grpc.aio.insecure_channel(path.address, OPTIONS)
+        named = (*OPTIONS, ("grpc.ssl_target_name_override", path.agent))
         return grpc.aio.secure_channel(path.address, self._tls.grpc_channel(), named)
 
     # -- in ---------------------------------------------------------------------------------------------------
@@ -205,6 +212,9 @@ class Peering:
                 "Promise": grpc.unary_unary_rpc_method_handler(
                     self._promise, wire.AskMessage.FromString, wire.ReplyMessage.SerializeToString
                 ),
+                "Observe": grpc.unary_stream_rpc_method_handler(
+                    self._observe, wire.ObserveMessage.FromString, wire.ObservedMessage.SerializeToString
+                ),
             },
         )
 
@@ -226,6 +236,20 @@ class Peering:
         assert reply is not None
         return pack_reply(reply)
 
+    async def _observe(
+        self, message: wire.ObserveMessage, context: Any
+    ) -> AsyncIterator[wire.ObservedMessage]:
+        await self._check_role(context)
+        if self._observers >= OBSERVERS:
+            why = f"{OBSERVERS} controllers are told of servers already"
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, why)
+        self._observers += 1
+        try:
+            async for each in self._hears.observe():
+                yield each
+        finally:
+            self._observers -= 1
+
     async def _check(self, agent: str, context: Any) -> None:
         """Who speaks is who the certificate names, and one of the agents that the intent names."""
         if agent not in {path.agent for path in self._paths}:
@@ -238,6 +262,15 @@ class Peering:
             await context.abort(
                 grpc.StatusCode.PERMISSION_DENIED, f"the certificate is of {shown}, not of {agent}"
             )
+
+    async def _check_role(self, context: Any) -> None:
+        """A controller is known by the role of its certificate; one of another authority says nothing of roles."""
+        if self._tls is None:
+            return
+        shown = peer_of(context.auth_context())
+        why = "it shows no certificate" if shown is None else not_a(Role.CONTROLLER, shown)
+        if why is not None:
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, why)
 
     def _say_problem(self, problem: str) -> None:
         if problem != self.problem:

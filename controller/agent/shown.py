@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from controller.agent.edges import Edges
 from controller.agent.owning import Owning
+from controller.agent.watching import Watching
 from controller.sites import lease
 from controller.sites.heartbeats import Heartbeats
 from controller.sites.placement import SiteState
@@ -20,6 +21,7 @@ def shown(
     states: Mapping[str, SiteState],
     beats: Heartbeats,
     edges: Edges,
+    watching: Watching,
     now: float,
     at: float,
 ) -> dict[str, object]:
@@ -45,6 +47,20 @@ def shown(
         },
         "agents": _agents(owning, beats, now),
         "edges": _edges(edges),
+        "health": _health(watching),
+    }
+
+
+def _health(watching: Watching) -> dict[str, object]:
+    """What it sees of servers."""
+    view = watching.view
+    down = {f"{pool} {name}": seen.reason for (pool, name), seen in view.verdicts.items() if not seen.up}
+    return {
+        "servers": watching.servers,
+        "pending": watching.servers - len(view.verdicts),
+        "down": dict(sorted(down.items())),
+        "doubt": view.doubt,
+        "controllers": watching.listeners,
     }
 
 

@@ -24,6 +24,7 @@ from controller.core.commands import Command, commands
 from controller.core.conntrack import Conntrack
 from controller.core.control import ControlSocket
 from controller.core.controller import Controller, Parts
+from controller.core.differing import Differing
 from controller.core.directory import Directories
 from controller.core.explaining import Explaining
 from controller.core.fences import Fences
@@ -46,6 +47,7 @@ from controller.core.pools import Pools
 from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
 from controller.core.previews import previews_of
+from controller.core.probeplaces import ProbePlaces
 from controller.core.probing import Probing, probed_by
 from controller.core.requests import Requests
 from controller.core.resources import Resources
@@ -192,9 +194,13 @@ class App:
         self.agents.on_change, self.agents.unsynced = ownership.follow_leases, view.unsynced
         ownership.leased = self.agents.owners
         make = health or partial(probed_by, journal, clock, observed.probed)
-        self.probing = Probing(state.verdicts, state.intent, state.tables, make, journal)
+        self.places = ProbePlaces(state.intent, journal, clock)
+        differing = Differing(self.places, journal, clock)
+        self.probing = Probing(
+            state.verdicts, state.intent, state.tables, make, journal, self.places, differing, clock.now
+        )
         self.pauses = Pauses(self.probing.doubt, journal, clock, time.process_time)
-        pools.check = self.pauses.check
+        pools.check = self.probing.check = self.pauses.check
         adapted = leased if lead is not None else (lambda intent: intent)
         rules = (*refusals, agents_refused(lead is not None))
         self.intents = Intents(state.intent, pools, journal, rules, adapted)

@@ -41,6 +41,11 @@ class PeerFiles:
     key: Path | None = None
     insecure: bool = False
 
+    @property
+    def given(self) -> bool:
+        """Whether any option was."""
+        return self.insecure or any((self.ca, self.cert, self.key))
+
     def read(self) -> Credentials | None:
         """What is in the files; None: connections are open to all who reach us. Raises ValueError, SecurityError."""
         given = (self.ca, self.cert, self.key)

@@ -30,6 +30,7 @@ def show(console: Console, shown: dict[str, Any]) -> None:
             console.print(f"[yellow]site {each} is not fit:[/yellow] {escape(row['why'])}", soft_wrap=True)
     for edge, row in shown["edges"].items():
         console.print(f"edge {edge}: {_edge(row)}", soft_wrap=True)
+    console.print(_health(shown["health"]), soft_wrap=True)
     for other, row in shown["agents"].items():
         lost = [path for path, age in row["paths"].items() if age is None]
         if lost:
@@ -46,6 +47,17 @@ def _groups(groups: dict[str, Any]) -> Table:
         why = belongs + escape(row["why"])
         table.add_row(", ".join(row["vips"]), owner, row["holder"] or "", epoch, left, why)
     return table
+
+
+def _health(row: dict[str, Any]) -> str:
+    """What it sees of servers."""
+    down = [f"{name} [red]down[/red] ({escape(reason)})" for name, reason in row["down"].items()]
+    said = [f"probes {row['servers']} servers", *(down or ["none is down"])]
+    if row["pending"]:
+        said.append(f"{row['pending']} have no verdict yet")
+    if row["doubt"]:
+        said.append(f"[yellow]counts for nothing: {escape(row['doubt'])}[/yellow]")
+    return f"{', '.join(said)}; told to {row['controllers']} controllers"
 
 
 def _edge(row: dict[str, Any]) -> str:

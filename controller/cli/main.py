@@ -57,6 +57,8 @@ StoreCert = Annotated[
     typer.Option("--store-cert", metavar="PEM", help="Our certificate; its common name is etcd's user."),
 ]
 StoreKey = Annotated[Path | None, typer.Option("--store-key", metavar="PEM", help="Its private key.")]
+PeerCa = Annotated[Path | None, typer.Option(metavar="PEM", help="Who signs the certificates of agents.")]
+PeerKey = Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")]
 
 SwitchCert = Annotated[
     Path | None,
@@ -241,11 +243,25 @@ def run(
     metrics_insecure: Annotated[
         bool, typer.Option("--metrics-insecure", help="Show them without TLS beyond loopback too.")
     ] = False,
+    peer_ca: PeerCa = None,
+    peer_cert: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PEM",
+            help="Our certificate, with which agents are asked what they see of servers.",
+            show_default="they are not asked",
+        ),
+    ] = None,
+    peer_key: PeerKey = None,
+    insecure_peers: Annotated[
+        bool, typer.Option("--insecure-peers", help="Ask agents without certificates.")
+    ] = False,
 ) -> None:
     """Run the controller until SIGTERM or SIGINT; a changed FILE is read again.
 
     Of several on one etcd prefix one leads; the others stand by, and one of them takes over.
     """
+    from controller.cli.agent import PeerFiles
     from controller.cli.run import ApiOptions
     from controller.cli.run import run as run_controller
     from controller.cli.stores import Where
@@ -256,7 +272,8 @@ def run(
     shown = Options(metrics, metrics_cert, metrics_key, metrics_ca, metrics_insecure)
     tls = SwitchTls(switch_cert, switch_key, switch_ca)
     face = ApiOptions(api, api_cert, api_key, api_ca)
-    raise typer.Exit(run_controller(config, where, listen, shown, tls, face))
+    peers = PeerFiles(peer_ca, peer_cert, peer_key, insecure_peers)
+    raise typer.Exit(run_controller(config, where, listen, shown, tls, face, peers))
 
 
 @app.command()
@@ -277,13 +294,11 @@ def agent(
     store_ca: StoreCa = None,
     store_cert: StoreCert = None,
     store_key: StoreKey = None,
-    peer_ca: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="Who signs the certificates of agents.")
-    ] = None,
+    peer_ca: PeerCa = None,
     peer_cert: Annotated[
         Path | None, typer.Option(metavar="PEM", help="Our certificate; its common name is NAME.")
     ] = None,
-    peer_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
+    peer_key: PeerKey = None,
     insecure_peers: Annotated[
         bool,
         typer.Option(

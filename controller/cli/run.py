@@ -21,6 +21,7 @@ from controller.api.listening import ListenError
 from controller.api.server import ApiServer
 from controller.app.assembly import App, IntentRefused, open_file
 from controller.cli import codes
+from controller.cli.observing import Asks
 from controller.cli.standby import Ending, Waiting, led
 from controller.cli.stores import Chosen, Where
 from controller.cli.switchtls import NO_TLS, Speaking, SwitchTls
@@ -39,6 +40,7 @@ from controller.security.errors import SecurityError
 from controller.sites.base import GuardFailed, Store, StoreError
 
 if TYPE_CHECKING:
+    from controller.cli.agent import PeerFiles
     from controller.southbound.openflow.listener import Guard
 
 TAKEN_OVER = 5.0
@@ -81,11 +83,12 @@ def run(
     metrics: Options = NOWHERE,
     tls: SwitchTls = NO_TLS,
     api: ApiOptions = _ON_ITS_SOCKET,
+    peers: PeerFiles | None = None,
 ) -> int:
     """Run until SIGTERM or SIGINT; SIGHUP: look at the intent file now. Returns an exit code.
 
     ``config``: the file that owns the intent; None: the store and the API do. ``metrics``: where they are shown.
-    ``tls``: towards switches.
+    ``tls``: towards switches. ``peers``: how agents are reached, to ask what they see of servers.
     """
     clock = SystemClock()
     sink = QueuedSink(sys.stdout, wall=clock.wall)
@@ -97,6 +100,7 @@ def run(
         face = api.server(where.state, journal, clock)
         place = metrics.place()
         shows = None if place is None else _Shows(f"--metrics {metrics.address}", place, metrics.tls())
+        asks = None if peers is None or not peers.given else Asks(peers.read())
         chosen = Chosen(where)
     except ConfigErrors as errors:
         return _refuse(str(e) for e in errors)
@@ -104,7 +108,7 @@ def run(
         return _refuse([str(error)])
     code = codes.Run.STOPPED
     exposed = Exposed(Observations(), clock, lambda: sink.dropped)
-    program = _Program(file, where.state, host, port, clock, journal, exposed, shows, speaking, face)
+    program = _Program(file, where.state, host, port, clock, journal, exposed, shows, speaking, face, asks)
     try:
         asyncio.run(program.run(chosen))
     except* _CannotListen as errors:
@@ -169,6 +173,7 @@ class _Program:
     shows: _Shows | None
     speaking: Speaking
     api: ApiServer
+    asks: Asks | None
 
     async def run(self, chosen: Chosen) -> None:
         """Until a signal comes, on a store that is ours alone, or on one that is shared while we lead."""
@@ -277,8 +282,10 @@ class _Program:
                 serve = partial(openflow.serve, guard=self.speaking.guard())
                 await _listen(serve, self.host, self.port, self.clock, patience)
             app.journal.event("started", listen=f"{self.host}:{self.port}", term=app.terms.now)
+            name = str(self.state) if self.exposed.lead is None else self.exposed.lead.name
+            beside = ending if self.asks is None else self.asks.beside(app, ending, name)
             with self.exposed.serves(app):
-                await app.run(_status(self.state), socket_beside(self.state), ending, self.api)
+                await app.run(_status(self.state), socket_beside(self.state), beside, self.api)
         except asyncio.CancelledError:
             app.journal.event("stopped")
         finally:

@@ -62,6 +62,7 @@ def _show(console: Console, shown: dict[str, Any]) -> None:
         console.print(f"[yellow]connected, but not in the intent:[/yellow] {stranger}")
     for problem in shown["probe_problems"]:
         console.print(f"[yellow]probes:[/yellow] {problem}")
+    console.print(*_places(shown), sep="", end="")
     draining = [name for name, row in shown["listeners"].items() if row["draining"]]
     if draining:
         console.print(f"draining: {', '.join(draining)}")
@@ -112,6 +113,21 @@ def _sites(rows: dict[str, Any]) -> Table:
     return table
 
 
+def _places(shown: dict[str, Any]) -> list[str]:
+    """A line for each agent whose probes do not count, or that sees servers otherwise than is decided."""
+    out = []
+    for name, row in shown.get("places", {}).items():
+        where = escape(f"{name} of {row['site']}")
+        if not row["counts"]:
+            age = "" if row["age"] is None else f", heard {row['age']:.0f} s ago"
+            out.append(f"[yellow]what {where} sees does not count:[/yellow] {escape(row['why'])}{age}\n")
+        out += [
+            f"[yellow]{where} sees otherwise in {escape(pool)}:[/yellow] {escape(', '.join(servers))}\n"
+            for pool, servers in row["differs"].items()
+        ]
+    return out
+
+
 def _state(row: dict[str, Any]) -> str:
     if row.get("push") and not row["synced"]:
         return {"waiting": "[yellow]waits for its push[/yellow]", "turn": "[yellow]is pushed[/yellow]"}[
@@ -157,6 +173,8 @@ def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
     table = Table("backend", "weight", "slots", "state", "health", "packets", title=title)
     for backend, row in pool["backends"].items():
         health = {True: "up", False: f"[red]down[/red] {row['reason']}", None: "unknown"}[row["up"]]
+        for place, seen in (row.get("seen") or {}).items():
+            health += f"\n{escape(place)}: {escape(seen)}"
         count = str(packets.get(backend, 0))
         where = f" in {row['zone']}" if row.get("zone") else ""
         table.add_row(f"{backend}{where}", str(row["weight"]), str(row["slots"]), row["state"], health, count)

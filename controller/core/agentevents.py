@@ -9,6 +9,8 @@ from controller.sites.causes import Cause
 
 _AGENT = Field("agent", str, "Name of an agent.")
 _SITE = Field("site", str, "The agent's site.")
+_PLACE = Field("place", str, "The agent.")
+_POOL = Field("pool", str, "The pool.")
 
 AGENTS: Mapping[str, Event] = {
     "agent_started": Event(
@@ -55,6 +57,37 @@ AGENTS: Mapping[str, Event] = {
         line=Line("agent {agent} is heard on {path}", Cause.CONNECTED),
     ),
     "peer_problem": Event("Other agents cannot reach this one at one of its addresses.", (WHY,)),
+    "place_heard": Event(
+        "What an agent sees of servers counts, or counts again.",
+        (_PLACE, _SITE),
+        line=Line("what {place} of {site} sees counts", Cause.CONNECTED),
+    ),
+    "place_lost": Event(
+        "What an agent sees of servers does not count any more.",
+        (_PLACE, _SITE, WHY),
+        line=Line("what {place} of {site} sees does not count: {why}", Cause.GONE),
+    ),
+    "place_differs": Event(
+        "For 5 s now an agent has seen servers of a pool otherwise than is decided by the pool's `places`.",
+        (
+            _PLACE,
+            _SITE,
+            _POOL,
+            Field("up", list[str], "Servers that it sees up, 10 at most."),
+            Field("down", list[str], "Servers that it sees down, 10 at most."),
+            Field("count", int, "How many it sees otherwise."),
+            Field("reason", str, "Why it sees those down, of one of them; empty: it sees all of them up."),
+        ),
+        line=Line(
+            "{place} of {site} differs on {count} of {pool}[: sees {up} up][: sees {down} down][, {reason}]",
+            Cause.PROBE,
+        ),
+    ),
+    "place_agrees": Event(
+        "An agent that differed on servers of a pool does not any more, or its word does not count.",
+        (_PLACE, _POOL),
+        line=Line("{place} does not differ on {pool} any more", Cause.PROBE),
+    ),
     "facts_refused": Event(
         "What the store holds of the intent cannot be read; what was read before counts.", (WHY,)
     ),

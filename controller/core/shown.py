@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from controller.core.fences import FenceStatus
 from controller.core.hello import LinkStatus
+from controller.core.probeplaces import PlaceStatus
 from controller.plan.standby import GroupStatus
 
 
@@ -66,6 +67,8 @@ class BackendStatus:
     """Its priority group; those of a ``backup`` follow the pool's own."""
     zone: str | None = None
     """Its availability zone; null: it names none."""
+    seen: Mapping[str, str] | None = None
+    """Where agents that probe it differ: by agent, ``up``, or ``down`` and why; null: they agree."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +214,8 @@ class Snapshot:
     """Hellos between P4 switches."""
     probes_pending: int
     """Backends whose first probe is still to come."""
+    places: Mapping[str, PlaceStatus]
+    """Agents that probe servers, by name; empty: this controller alone does."""
     probe_problems: tuple[str, ...]
     """Why some probes cannot be asked: their verdicts stand still."""
     events_dropped: int

@@ -97,6 +97,7 @@ def snapshot(of: Sources) -> Snapshot:
         reports=dict(reports),
         hellos=dict(of.hellos.counts),
         probes_pending=of.probing.pending(),
+        places=of.probing.places(),
         probe_problems=tuple(of.probing.problems()),
         events_dropped=of.dropped(),
     )
@@ -164,6 +165,7 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
             None if verdict is None else round(of.clock.now() - verdict.since, 1),
             member.backend.group,
             member.backend.zone,
+            _seen(of, member.origin or pool.name, name),
         )
     serving = {each.name for each in pool.serving}
     without = tuple(name for name, each in backends.items() if name in serving and not each.slots)
@@ -183,6 +185,12 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
         group_statuses(pool, rules.get(pool.name), of.state.verdicts.value.get(pool.name, {})),
         *_writer(of, rules.get(pool.name)),
     )
+
+
+def _seen(of: Sources, pool: str, backend: str) -> dict[str, str] | None:
+    """Who saw what, if places differ."""
+    found = of.probing.seen((pool, backend))
+    return {place: "up" if each.up else f"down: {each.reason}" for place, each in found.items()} or None
 
 
 def _rehash(of: Sources, key: str, pool: PoolState) -> tuple[str, float | None]:

@@ -30,16 +30,23 @@ class State:
     """Why the verdict is what it is; empty before the first change."""
     started: float = float("-inf")
     """Start of the newest result judged, so that a result that was overtaken is not judged."""
+    patient: bool = False
+    """Of a target about which nothing is known: the first result does not decide it alone."""
+    lacking: int = 0
+    """Results like the last one that have to follow before ``raw`` is a verdict at all."""
 
     @property
     def up(self) -> bool | None:
         """The verdict: True, False, or None while nothing is known."""
+        if self.lacking:
+            return None
         return False if self.held_since is not None else self.raw
 
 
-def undecided(policy: Policy) -> State:
-    """A target about which nothing is known and whose first result decides."""
-    return State(policy, None)
+def undecided(policy: Policy, patient: bool = False) -> State:
+    """A target about which nothing is known and whose first result decides; ``patient``: ``rise`` passes or ``fall``
+    failures in a row do."""
+    return State(policy, None, patient=patient)
 
 
 def unproven(policy: Policy) -> State:
@@ -63,7 +70,7 @@ def damp(state: State, result: ProbeResult, now: float) -> State:
     if result.outcome is Outcome.LOCAL or result.started < state.started:
         return state
     passed = result.outcome is Outcome.PASS
-    if passed is state.raw and not state.streak and state.held_since is None:
+    if passed is state.raw and not (state.streak or state.lacking) and state.held_since is None:
         # The steady case, 10,000 times a second: nothing to remember. Leaving ``started`` behind is safe,
         # because an overtaken result must then speak against ``raw`` to count, and counts as one only.
         return state
@@ -77,6 +84,8 @@ def forgive(state: State) -> State:
 
 
 def _count(state: State, result: ProbeResult, passed: bool, now: float) -> State:
+    if state.lacking or (state.raw is None and state.patient):
+        return _decide(state, result, passed)
     if passed is state.raw:
         return replace(state, streak=0, started=result.started)
     streak = state.streak + 1
@@ -89,6 +98,16 @@ def _count(state: State, result: ProbeResult, passed: bool, now: float) -> State
     if state.raw is None:
         return replace(state, raw=passed, streak=0, reason=reason, started=result.started)
     return _change(replace(state, raw=passed, streak=0, reason=reason, started=result.started), now)
+
+
+def _decide(state: State, result: ProbeResult, passed: bool) -> State:
+    """Towards a first verdict that has to be earned."""
+    needed = state.policy.rise if passed else state.policy.fall
+    again = passed is state.raw
+    lacking = (state.lacking if again else needed) - 1
+    reason = f"passed {_times(needed, 'time', 'times')} in a row" if passed else result.reason
+    against = state.against if again else result.started
+    return replace(state, raw=passed, lacking=lacking, against=against, reason=reason, started=result.started)
 
 
 def _change(state: State, now: float) -> State:

@@ -55,17 +55,20 @@ class Judge:
     - added to a pool that is being judged already: down until it has passed ``rise`` times in a row;
     - in a pool of which nothing is known (cold start, new pool, checks just switched on): without a
       verdict, and its first result decides.
+    A ``patient`` judge is one of several: a backend that it knows nothing of is without a verdict until it has passed
+    ``rise`` times or failed ``fall`` times in a row.
 
     While the vantage point is doubted (``vantage``; for at most ``hold`` seconds), failures of servers that
     are not down count for nothing; a server that still fails when the doubt ends well is counted from then.
     """
 
-    def __init__(self, hold: float = HOLD) -> None:
+    def __init__(self, hold: float = HOLD, patient: bool = False) -> None:
         self.local = 0
         """Probes that could not be asked."""
         self.held = 0
         """Failures that did not count because the vantage point was doubted."""
         self._vantage = Vantage(hold)
+        self._patient = patient
         self._verdicts: dict[BackendRef, Verdict] = {}
         self._watched: dict[Target, _Watched] = {}
         self._by_probe: dict[str, list[_Watched]] = {}
@@ -212,8 +215,8 @@ class Judge:
         shared = [w.state for w in self._by_probe.get(target.probe.key, ()) if w.state.raw is not None]
         if shared:
             return replace(shared[0], policy=target.policy)
-        if any(pool not in judged for pool, _ in members):
-            return undecided(target.policy)
+        if self._patient or any(pool not in judged for pool, _ in members):
+            return undecided(target.policy, self._patient)
         return unproven(target.policy)
 
     def _settle(self, members: Iterable[BackendRef], unix: float) -> list[Verdict]:

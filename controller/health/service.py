@@ -55,13 +55,14 @@ class HealthService:
         now: Callable[[], float],
         prober: Callable[[Callable[[list[ProbeResult]], None], Callable[[str], None]], ProbeSource] = Prober,
         observe: Callable[[list[ProbeResult]], None] = _unobserved,
+        patient: bool = False,
     ) -> None:
-        """``observe``: handed all results, to be counted."""
+        """``observe``: handed all results, to be counted. ``patient``: it is one of several that probe (``Judge``)."""
         self._on_verdicts = on_verdicts
         self._on_problem = on_problem
         self._now = now
         self._observe = observe
-        self._judge = Judge()
+        self._judge = Judge(patient=patient)
         self._prober = prober(self._take, on_problem)
         self._reported: frozenset[str] = frozenset()
         self._doubted = False

@@ -217,6 +217,20 @@ UNASKED = _counter("probes_unasked", "Probes that could not be asked for a reaso
 LOST_RESULTS = _counter("probe_results_dropped", "Results that were lost because the controller did not read")
 RESTARTS = _counter("prober_restarts", "Prober processes that were started after the first one")
 PENDING = _gauge("probes_pending", "Backends whose first probe is still to come")
+PLACE_COUNTS = _gauge(
+    "place_counts",
+    "1: what an agent sees of servers counts; 0: it is silent, or doubts itself",
+    "place",
+    "site",
+)
+PLACE_UP = _gauge(
+    "place_backend_up",
+    "1: an agent that counts sees it up; 0: down; missing: it has no verdict",
+    *("place", "site", "pool", "backend"),
+)
+PLACE_DIFFERS = _gauge(
+    "place_differs", "Backends that an agent sees otherwise than is decided", *("place", "site", "pool")
+)
 PROBLEMS = _gauge("probe_problems", "Reasons for which verdicts stand still; `evenkeel status` names them")
 
 GROUPS: dict[str, tuple[Family, ...]] = {title: tuple(rows) for title, rows in _made.items()}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from controller.core.shown import Snapshot
+from controller.health.places import Seen
 from controller.health.prober import ProberStats
 from controller.metrics.observations import Observed
 
@@ -77,6 +78,8 @@ class Serving:
     latencies: Mapping[tuple[str, str], float]
     """Seconds of the last probe, by (pool, backend)."""
     prober: ProberStats
+    views: Mapping[str, Mapping[tuple[str, str], Seen]] = field(default_factory=dict)
+    """What agents that count see, by agent and (pool, backend)."""
 
 
 @dataclass(frozen=True)

@@ -273,3 +273,29 @@ def _probes(text: Text, of: Serving) -> None:
     text.value(all_of.RESTARTS, stats.restarts)
     text.value(all_of.PENDING, of.snapshot.probes_pending)
     text.value(all_of.PROBLEMS, len(of.snapshot.probe_problems))
+    _probe_places(text, of)
+
+
+def _probe_places(text: Text, of: Serving) -> None:
+    places = of.snapshot.places
+    text.rows(
+        all_of.PLACE_COUNTS,
+        ((labels(place=name, site=each.site), int(each.counts)) for name, each in places.items()),
+    )
+    text.rows(
+        all_of.PLACE_UP,
+        (
+            (labels(place=name, site=places[name].site, pool=pool, backend=backend), int(seen.up))
+            for name, verdicts in of.views.items()
+            if name in places
+            for (pool, backend), seen in verdicts.items()
+        ),
+    )
+    text.rows(
+        all_of.PLACE_DIFFERS,
+        (
+            (labels(place=name, site=each.site, pool=pool), len(servers))
+            for name, each in places.items()
+            for pool, servers in each.differs.items()
+        ),
+    )

@@ -153,6 +153,7 @@ def _health(of: HealthCheck) -> Plain:
         "send": format_octets(of.send),
         "expect": None if of.expect is None else format_octets(of.expect),
         "flap": {"limit": of.flap_limit, "window": format_duration(of.flap_window)},
+        "places": of.places.value,
     }
     return _given({key: value for key, value in whole.items() if of.kind in PROBE_KEYS.get(key, (of.kind,))})
 

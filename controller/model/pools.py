@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 from controller.model import fields as f
 from controller.model.reader import Converter, Place, Record, each, things
-from controller.spec.health import HealthCheck, ProbeKind
+from controller.spec.health import HealthCheck, PlaceRule, ProbeKind
 from controller.spec.policy import UNLIMITED, Budget, Failback, Failover, OnDown, Then, Zones
 from controller.spec.spread import PoolSpread
 from controller.spec.types import Address, Backend, Pool
@@ -215,6 +215,7 @@ def read_health(place: Place) -> HealthCheck:
     send = r.get("send", f.datagram, d.send)
     expect = r.get("expect", f.datagram, None)
     flap = r.get("flap", _flap, flap)
+    places = r.get("places", f.choice(PlaceRule), d.places)
     if (*place.path, "type") not in place.source.bad:
         _check_probe_keys(r, kind)
     if r.has("status") and not statuses and not _has_bad_item(r, "status"):
@@ -237,6 +238,7 @@ def read_health(place: Place) -> HealthCheck:
             verify=verify,
             flap_limit=flap[0],
             flap_window=flap[1],
+            places=places,
         )
     )
 

@@ -16,6 +16,14 @@ class ProbeKind(StrEnum):
     ICMP = "icmp"
 
 
+class PlaceRule(StrEnum):
+    """How the verdicts of several places that probe become one."""
+
+    ANY = "any"
+    MAJORITY = "majority"
+    SITE_LOCAL = "site-local"
+
+
 @dataclass(frozen=True)
 class HealthCheck:
     """How often and how a pool's backends are probed, and what counts."""
@@ -50,3 +58,8 @@ class HealthCheck:
     """Changes of verdict within the window that are accepted; more hold the backend down until it is steady."""
     flap_window: float = 60.0
     """Time in which changes of verdict are counted."""
+    places: PlaceRule = PlaceRule.MAJORITY
+    """Where agents probe too: whose verdict counts. ``majority``: that of most agents that have one; while they are
+    evenly split, a backend stays what it was. ``any``: up while one of them sees it up. ``site-local``: the majority
+    of the agents of the backend's own site (that of the switch in ``at``), of all while none of these has a verdict.
+    Without agents it means nothing."""

@@ -51,7 +51,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     try:
         agents.start(agents.all)
         store = f"etcd://{','.join(lab.members.endpoints('east'))}/demo"
-        with Balanced(lab, ["--store", store, "--name", "one"]) as balanced:
+        with Balanced(lab, ["--store", store, "--name", "one", "--insecure-peers"]) as balanced:
             balanced.wait_status(serves, "every lb switch of both sites serves", WITHIN)
             at_home(balanced)
             yield Served(balanced, agents)
@@ -167,6 +167,44 @@ def test_a_site_dies_whole_and_the_other_one_answers_before_a_controller_knows(s
 def servers_of_the_west_are_down(status: Mapping[str, Any]) -> bool:
     backends = status.get("pools", {}).get("web/tcp", {}).get("backends", {})
     return bool(backends) and all(backends[name]["up"] is False for name in ("sw1", "sw2"))
+
+
+def test_what_one_agent_cannot_reach_stays_and_a_dead_server_goes_all_the_same(served: Served) -> None:
+    balanced, lab = served.balanced, served.balanced.lab
+    balanced.wait_status(lambda status: all_count(status) and all_up(status), "all agents are heard", WITHIN)
+    balanced.mark()
+    lab.fail("ctl-leafe")  # the controller's own path too: it runs there
+    try:
+        balanced.wait_status(lambda status: not status["places"]["ctl"]["counts"], "it doubts itself", WITHIN)
+        assert all_up(balanced.status())
+        lab.fail("se1")
+        try:
+            shown = balanced.wait_status(lambda status: down(status) == {"se1"}, "it is taken out", WITHIN)
+            assert "connect refused (ctl" in shown["pools"]["web/tcp"]["backends"]["se1"]["reason"]
+        finally:
+            lab.heal("se1")
+        balanced.wait_status(all_up, "it is back", WITHIN)
+    finally:
+        lab.heal("ctl-leafe")
+    balanced.wait_status(lambda status: all_count(status) and all_up(status), "all agents are heard", WITHIN)
+    said = [(each["backend"], each["up"]) for each in balanced.since_mark() if each["event"] == "verdict"]
+    assert said == [("se1", False), ("se1", True)]
+
+
+def all_count(status: Mapping[str, Any]) -> bool:
+    """Whether the word of each of four agents counts."""
+    return [each["counts"] for each in status.get("places", {}).values()] == [True] * 4
+
+
+def down(status: Mapping[str, Any]) -> set[str]:
+    """Servers that are down."""
+    backends = status.get("pools", {}).get("web/tcp", {}).get("backends", {})
+    return {name for name, each in backends.items() if each["up"] is False}
+
+
+def all_up(status: Mapping[str, Any]) -> bool:
+    """Whether no server is down."""
+    return "pools" in status and not down(status)
 
 
 def acting(agents: Agents, site: str, not_: str = "") -> str | None:

@@ -53,6 +53,11 @@ def verdicts(state: State, signs: str, step: float = 1.0) -> str:
         (remembered(CALM, False), "+!+", "DDU"),
         (remembered(CALM, False), "--++--", "DDDUUU"),
         (undecided(Policy(1, 1, 0)), "+-+-+-+-", "UDUDUDUD"),
+        (undecided(CALM, patient=True), "+++---", "?UUUUD"),
+        (undecided(CALM, patient=True), "---++", "??DDU"),
+        (undecided(CALM, patient=True), "--+--!-", "??????D"),
+        (undecided(CALM, patient=True), "+-++-", "???UU"),
+        (undecided(Policy(1, 1, 0), patient=True), "-+", "DU"),
         (undecided(TOUCHY), "+-+-+++++++++", "UDUDDDDDDDDDD"),
     ],
 )
@@ -161,3 +166,13 @@ def test_ups_within_a_window_are_bounded_and_holds_end(start: State, signs: str)
             # Every up but one that ends a hold is a change that the guard counts.
             within = [u for u in ups if at <= u < at + policy.flap_window]
             assert len(within) <= policy.flap_limit + 1
+
+
+@given(st.text("+-!", max_size=40), st.integers(1, 4), st.integers(1, 4))
+def test_a_patient_judge_has_no_verdict_before_it_is_earned(signs: str, rise: int, fall: int) -> None:
+    shown = verdicts(undecided(Policy(rise, fall, 0), patient=True), signs)
+    asked = [(sign, verdict) for sign, verdict in zip(signs, shown, strict=True) if sign != "!"]
+    heard = "".join(sign for sign, _ in asked)
+    for number, (_, verdict) in enumerate(asked, 1):
+        earned = "+" * rise in heard[:number] or "-" * fall in heard[:number]
+        assert (verdict != "?") == earned

@@ -79,9 +79,9 @@ FLOORS = (
         tuple(
             f"controller.core.{name}"
             for name in (
-                "agentevents", "agentview", "cells", "directory", "events", "eventtypes", "eventwords", "fitting",
-                "intents", "journal", "liveness",
-                "ownership", "pinning", "placing", "pools", "presence", "probing", "questions", "recorder",
+                "agentevents", "agentview", "cells", "differing", "directory", "events", "eventtypes", "eventwords",
+                "fitting", "intents", "journal", "liveness", "ownership", "pauses", "pinning", "placing", "pools",
+                "presence", "probeplaces", "probing", "questions", "recorder",
                 "requests", "resources", "roll", "state", "switchevents", "targets", "terms", "twins",
             )
         ),

@@ -86,6 +86,11 @@ CASES = (
         _slow("evenkeel_probe_lateness_seconds_bucket"),
         _fast("evenkeel_probe_lateness_seconds_bucket"),
     ),
+    Case(
+        "EvenkeelPlaceLost",
+        *_gauge("evenkeel_place_counts", "0x60", "1x60", 'place="east1",site="east"'),
+        'place="east1",site="east"',
+    ),
     Case("EvenkeelIntentRefused", *_gauge("evenkeel_intent_refused")),
     Case(
         "EvenkeelDefect",

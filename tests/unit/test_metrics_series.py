@@ -9,6 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from controller.core.fences import FenceStatus
 from controller.core.hello import LinkStatus
+from controller.core.probeplaces import PlaceStatus
 from controller.core.shown import (
     AtRisk,
     BackendStatus,
@@ -19,6 +20,7 @@ from controller.core.shown import (
     SwitchStatus,
     VipStatus,
 )
+from controller.health.places import Seen
 from controller.health.prober import ProberStats
 from controller.metrics.families import ALL
 from controller.metrics.figures import Figures, ProcessFigures, Serving, Standing, SwitchFacts, SwitchFigures
@@ -78,6 +80,10 @@ def snapshot() -> Snapshot:
         guard={},
         reports={"exception": 15},
         hellos={"sent": 16},
+        places={
+            "east1": PlaceStatus("east", True, "", 0.5, 2, {"web": ("s2",)}),
+            "west1": PlaceStatus("west", False, "it is silent", None, 0, {}),
+        },
         probes_pending=17,
         probe_problems=("no route",),
         events_dropped=0,
@@ -107,6 +113,7 @@ def serving() -> Serving:
         authority={"shop": 22.5},
         latencies={("web", "s1"): 0.0023},
         prober=ProberStats(3, 0.0, 0.0, 23, 24, 0, 0.0, 1, {0: 2, 60: 1}),
+        views={"east1": {("web", "s1"): Seen(True), ("web", "s2"): Seen(True)}},
     )
 
 
@@ -152,6 +159,11 @@ def test_each_declared_metric_is_shown_by_a_leader_or_a_standby_and_no_other() -
             "pool=web,protocol=tcp": 26, "pool=web,protocol=tcp,listener=shop/tcp/80": 0,
         }),
         ("evenkeel_backend_up", {"pool=web,backend=s1": 1, "pool=web,backend=s2": 0}),
+        ("evenkeel_place_counts", {"place=east1,site=east": 1, "place=west1,site=west": 0}),
+        ("evenkeel_place_backend_up", {
+            "place=east1,site=east,pool=web,backend=s1": 1, "place=east1,site=east,pool=web,backend=s2": 1,
+        }),
+        ("evenkeel_place_differs", {"place=east1,site=east,pool=web": 1}),
         ("evenkeel_vip_away", {"vip=shop": 0, "vip=api": 1, "vip=ads": 0}),
         ("evenkeel_vip_owner", {
             "vip=shop,site=east": 1, "vip=shop,site=west": 0, "vip=api,site=east": 0, "vip=api,site=west": 0,

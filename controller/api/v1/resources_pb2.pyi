@@ -192,7 +192,7 @@ class Pool(_message.Message):
     def __init__(self, name: _Optional[str] = ..., max_backends: _Optional[int] = ..., health: _Optional[_Union[Health, _Mapping]] = ..., on_down: _Optional[_Union[OnDown, _Mapping]] = ..., drain_timeout: _Optional[str] = ..., drain_then: _Optional[str] = ..., memory_timeout: _Optional[str] = ..., transition: _Optional[str] = ..., panic_threshold: _Optional[str] = ..., spill_below: _Optional[str] = ..., backup: _Optional[str] = ..., zones: _Optional[str] = ..., failover: _Optional[_Union[Failover, _Mapping]] = ..., spread: _Optional[str] = ..., backends: _Optional[_Iterable[_Union[Backend, _Mapping]]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ...) -> None: ...
 
 class Health(_message.Message):
-    __slots__ = ("type", "port", "interval", "timeout", "rise", "fall", "path", "host", "status", "body", "verify", "send", "expect", "flap")
+    __slots__ = ("type", "port", "interval", "timeout", "rise", "fall", "path", "host", "status", "body", "verify", "send", "expect", "flap", "places")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     PORT_FIELD_NUMBER: _ClassVar[int]
     INTERVAL_FIELD_NUMBER: _ClassVar[int]
@@ -207,6 +207,7 @@ class Health(_message.Message):
     SEND_FIELD_NUMBER: _ClassVar[int]
     EXPECT_FIELD_NUMBER: _ClassVar[int]
     FLAP_FIELD_NUMBER: _ClassVar[int]
+    PLACES_FIELD_NUMBER: _ClassVar[int]
     type: str
     port: int
     interval: str
@@ -221,7 +222,8 @@ class Health(_message.Message):
     send: str
     expect: str
     flap: Flap
-    def __init__(self, type: _Optional[str] = ..., port: _Optional[int] = ..., interval: _Optional[str] = ..., timeout: _Optional[str] = ..., rise: _Optional[int] = ..., fall: _Optional[int] = ..., path: _Optional[str] = ..., host: _Optional[str] = ..., status: _Optional[_Iterable[str]] = ..., body: _Optional[str] = ..., verify: _Optional[bool] = ..., send: _Optional[str] = ..., expect: _Optional[str] = ..., flap: _Optional[_Union[Flap, _Mapping]] = ...) -> None: ...
+    places: str
+    def __init__(self, type: _Optional[str] = ..., port: _Optional[int] = ..., interval: _Optional[str] = ..., timeout: _Optional[str] = ..., rise: _Optional[int] = ..., fall: _Optional[int] = ..., path: _Optional[str] = ..., host: _Optional[str] = ..., status: _Optional[_Iterable[str]] = ..., body: _Optional[str] = ..., verify: _Optional[bool] = ..., send: _Optional[str] = ..., expect: _Optional[str] = ..., flap: _Optional[_Union[Flap, _Mapping]] = ..., places: _Optional[str] = ...) -> None: ...
 
 class Flap(_message.Message):
     __slots__ = ("limit", "window")
