@@ -57,6 +57,11 @@ AGENTS: Mapping[str, Event] = {
         line=Line("agent {agent} is heard on {path}", Cause.CONNECTED),
     ),
     "peer_problem": Event("Other agents cannot reach this one at one of its addresses.", (WHY,)),
+    "agents_not_asked": Event(
+        "Sites have agents, and this controller goes by its own probes: `run` was given neither `--peer-cert` nor "
+        "`--insecure-peers`, with which it would ask them what they see of servers.",
+        (Field("agents", int, "How many there are."),),
+    ),
     "place_heard": Event(
         "What an agent sees of servers counts, or counts again.",
         (_PLACE, _SITE),

@@ -65,7 +65,7 @@ class ProbePlaces:
         self._intent, self._journal, self._clock = intent, journal, clock
         self._places: dict[str, _Place] = {}
         self._since = self._last = clock.now()
-        self._dialled = self._is_settled = False
+        self._dialled = self._is_settled = self._said_missing = False
         self._sites: dict[str | None, frozenset[str]] = {}
         self.on_change: Callable[[frozenset[BackendRef] | None], None] = lambda _: None
         """Called when a place says something else of these servers (None: of any); set by the one who assembles."""
@@ -85,10 +85,11 @@ class ProbePlaces:
         """Whether agents are asked what they see."""
         return self._dialled and bool(self._places)
 
-    @property
-    def missing(self) -> bool:
-        """Whether there are agents, and none is asked."""
-        return bool(self._places) and not self._dialled
+    def say_missing(self) -> None:
+        """Say once that there are agents, and none is asked."""
+        if self._places and not self._dialled and not self._said_missing:
+            self._said_missing = True
+            self._journal.event("agents_not_asked", agents=len(self._places))
 
     def take(self, agent: str, view: View, changed: frozenset[BackendRef] | None) -> None:
         """A message of an agent came: all that it says now, and of which servers it says something else (None: any)."""

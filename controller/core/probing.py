@@ -105,6 +105,7 @@ class Probing:
     def look(self) -> None:
         """What time alone changes: places fall silent, are not waited for any more, or differ for long."""
         if not self._places.used:
+            self._places.say_missing()
             return
         self.check()
         silent = self._places.look()
@@ -155,9 +156,6 @@ class Probing:
             if not self._lonely:
                 return []
             return ["no agent's word counts, so this controller's own probes do", *self._own_problems()]
-        if self._places.missing:
-            missing = "what agents see is not asked for: give --peer-ca, --peer-cert and --peer-key"
-            return [missing, *self._own_problems()]
         return self._own_problems()
 
     def places(self) -> dict[str, PlaceStatus]:
