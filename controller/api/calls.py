@@ -1,4 +1,4 @@
-"""What every call passes: who asks, whether that is allowed, how often; what was asked before; what is answered."""
+"""What every call passes: how often one may ask; what was asked before; what is answered."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import grpc
-from google.protobuf.message import Message
 
 from controller.api.errors import Reason, Refused, invalid
 from controller.api.proposals import stored
@@ -27,47 +26,6 @@ PEERS = 1024
 """Peers whose calls are counted."""
 
 
-class Peer(NamedTuple):
-    """Who asks."""
-
-    address: str
-    """``unix:`` of this machine's socket, or address and port."""
-    name: str
-    """Common name of its certificate; empty: it has none."""
-
-
-class Guard(Protocol):
-    """Says who may do what, and keeps what was done."""
-
-    async def authorize(self, peer: Peer, method: str, request: Message) -> None:
-        """Raise Refused with DENIED for what this peer may not do. ``method``: ``/evenkeel.v1.SERVICE/METHOD``."""
-        ...
-
-    async def record(
-        self, peer: Peer, method: str, request: Message, answer: Message | None, refused: Refused | None
-    ) -> None:
-        """A call that changes something was answered, or refused. Must not raise."""
-        ...
-
-
-class Everyone:
-    """All who reach the socket may do all."""
-
-    async def authorize(self, peer: Peer, method: str, request: Message) -> None:
-        """Always."""
-
-    async def record(
-        self, peer: Peer, method: str, request: Message, answer: Message | None, refused: Refused | None
-    ) -> None:
-        """Nothing is kept but what the timeline has."""
-
-
-def peer_of(context: Any) -> Peer:
-    """Who is at the other end of a call."""
-    names = context.auth_context().get("x509_common_name", ())
-    return Peer(context.peer() or "", names[0].decode(errors="replace") if names else "")
-
-
 class Rates:
     """How many calls each peer may make: a bucket for each address, without its port."""
 
@@ -75,9 +33,9 @@ class Rates:
         self._clock, self._rate, self._burst = clock, rate, burst
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, peer: Peer) -> None:
-        """One call. Raises Refused."""
-        key, now = peer.name or peer.address.rpartition(":")[0], self._clock.now()
+    def take(self, name: str, address: str) -> None:
+        """One call of a peer with this name (empty: none) at this address and port. Raises Refused."""
+        key, now = name or address.rpartition(":")[0], self._clock.now()
         left, then = self._left.pop(key, (self._burst, now))
         left = min(self._burst, left + (now - then) * self._rate)
         self._left[key] = (max(0.0, left - 1), now)

@@ -34,11 +34,8 @@ def whole(message: Any) -> Edit:
 
 def put(resource: api.Resource) -> tuple[Name, Edit]:
     """One resource, and its name. Raises Refused."""
-    kind = resource.WhichOneof("value")
-    if kind is None:
-        raise invalid("resource", "has none of site, switch, pool, backend and vip; set one of them")
-    said = plain(getattr(resource, kind))
-    name = _name_of(resource.name, kind, str(said.get("name", "")))
+    name = name_of(resource)
+    said = plain(getattr(resource, name.kind.field))
 
     def edit(intent: Intent) -> Intent:
         whole = document(intent)
@@ -48,7 +45,12 @@ def put(resource: api.Resource) -> tuple[Name, Edit]:
     return name, edit
 
 
-def _name_of(given: str, kind: str, own: str) -> Name:
+def name_of(resource: api.Resource) -> Name:
+    """What a resource is called. Raises Refused."""
+    kind, given = resource.WhichOneof("value"), resource.name
+    if kind is None:
+        raise invalid("resource", "has none of site, switch, pool, backend and vip; set one of them")
+    own: str = getattr(resource, kind).name
     if not own:
         raise invalid(f"resource.{kind}.name", "is empty; write a name")
     if not given:
@@ -185,8 +187,14 @@ NONE = Changes((), 0)
 
 def changes(before: Intent, after: Intent) -> Changes:
     """By name; of pools that are in both also their backends."""
+    found = changed(before, after)
+    return Changes(tuple(found[:MOST_CHANGES]), len(found)) if found else NONE
+
+
+def changed(before: Intent, after: Intent) -> list[tuple[str, int]]:
+    """(name, action) of all that differs; ``document``: what is no resource."""
     if before is after:
-        return NONE
+        return []
     found: list[tuple[str, int]] = []
     for key in ("sites", "switches", "pools", "vips"):
         was, now = getattr(before, key), getattr(after, key)
@@ -196,7 +204,7 @@ def changes(before: Intent, after: Intent) -> Changes:
         after, sites=(), switches=(), pools=(), vips=()
     ):
         found.append(("document", api.Change.ACTION_MODIFIED))
-    return Changes(tuple(found[:MOST_CHANGES]), len(found))
+    return found
 
 
 def _of_parts(key: str, was: Mapping[str, Part], now: Mapping[str, Part]) -> list[tuple[str, int]]:

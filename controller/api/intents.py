@@ -10,6 +10,7 @@ from controller.api import edits, names
 from controller.api.calls import Asked, Once, outcome
 from controller.api.edits import Changes, Edit
 from controller.api.errors import Reason, invalid, precondition
+from controller.api.guarding import Call
 from controller.api.names import NUMBERS, Name
 from controller.api.parts import Parts
 from controller.api.proposals import Proposals, Wanted
@@ -43,7 +44,7 @@ class IntentService:
             raise invalid("kind", f"is {request.kind}, write one of {', '.join(api.Kind.keys()[1:])}")
         return await asyncio.to_thread(self._reader.page, kind, request)
 
-    async def apply(self, request: api.ApplyRequest) -> api.ApplyResponse:
+    async def apply(self, request: api.ApplyRequest, call: Call) -> api.ApplyResponse:
         """Make a resource or the whole intent what is given."""
         target: Name | None = None
         what = request.WhichOneof("what")
@@ -53,35 +54,41 @@ class IntentService:
             target, edit = edits.put(request.resource)
         else:
             raise invalid("what", "has neither document nor resource; set one of them")
-        wanted = Wanted(edit, target, _expected(request), request.dry_run)
-        return await self._change("Apply", request, wanted, api.ApplyResponse)  # type: ignore[no-any-return]
+        about = () if target is None else (target,)
+        wanted = Wanted(edit, target, _expected(request), about, request.dry_run)
+        return await self._change("Apply", request, call, wanted, api.ApplyResponse)  # type: ignore[no-any-return]
 
-    async def delete(self, request: api.DeleteRequest) -> api.DeleteResponse:
+    async def delete(self, request: api.DeleteRequest, call: Call) -> api.DeleteResponse:
         """Take a resource away."""
         target = names.parsed(request.name, "name")
-        wanted = Wanted(edits.removed(target), target, _expected(request), request.dry_run)
-        return await self._change("Delete", request, wanted, api.DeleteResponse)  # type: ignore[no-any-return]
+        wanted = Wanted(edits.removed(target), target, _expected(request), (target,), request.dry_run)
+        return await self._change("Delete", request, call, wanted, api.DeleteResponse)  # type: ignore[no-any-return]
 
-    async def drain(self, request: api.DrainRequest) -> api.DrainResponse:
+    async def drain(self, request: api.DrainRequest, call: Call) -> api.DrainResponse:
         """Let backends drain."""
-        wanted = _cheap(edits.drained(_backends(request.backends), drain=True), request.dry_run)
-        return await self._change("Drain", request, wanted, api.DrainResponse)  # type: ignore[no-any-return]
+        found = _backends(request.backends)
+        wanted = _cheap(edits.drained(found, drain=True), found, request.dry_run)
+        return await self._change("Drain", request, call, wanted, api.DrainResponse)  # type: ignore[no-any-return]
 
-    async def undrain(self, request: api.UndrainRequest) -> api.UndrainResponse:
+    async def undrain(self, request: api.UndrainRequest, call: Call) -> api.UndrainResponse:
         """Let backends serve."""
-        wanted = _cheap(edits.drained(_backends(request.backends), drain=False), request.dry_run)
-        return await self._change("Undrain", request, wanted, api.UndrainResponse)  # type: ignore[no-any-return]
+        found = _backends(request.backends)
+        wanted = _cheap(edits.drained(found, drain=False), found, request.dry_run)
+        return await self._change("Undrain", request, call, wanted, api.UndrainResponse)  # type: ignore[no-any-return]
 
-    async def set_weights(self, request: api.SetWeightsRequest) -> api.SetWeightsResponse:
+    async def set_weights(self, request: api.SetWeightsRequest, call: Call) -> api.SetWeightsResponse:
         """Weights of backends."""
         rows = request.weights
         found = _backends((row.backend for row in rows), "weights[{}].backend")
         weights = {name: row.weight for name, row in zip(found, rows, strict=True)}
-        wanted = _cheap(edits.weighted(weights), request.dry_run)
-        return await self._change("SetWeights", request, wanted, api.SetWeightsResponse)  # type: ignore[no-any-return]
+        wanted = _cheap(edits.weighted(weights), found, request.dry_run)
+        return await self._change("SetWeights", request, call, wanted, api.SetWeightsResponse)  # type: ignore[no-any-return]
 
-    async def _change(self, method: str, request: Any, wanted: Wanted, kind: Callable[..., Any]) -> Any:
+    async def _change(
+        self, method: str, request: Any, call: Call, wanted: Wanted, kind: Callable[..., Any]
+    ) -> Any:
         self._refuse_if_owned()
+        wanted.permit, wanted.recording = call.permit, call.recording
 
         async def carry_out(asked: Asked | None) -> Any:
             if asked is not None:
@@ -107,8 +114,8 @@ def _expected(request: Any) -> int | None:
     return request.expected_revision if request.HasField("expected_revision") else None
 
 
-def _cheap(edit: Edit, dry_run: bool) -> Wanted:
-    return Wanted(edit, dry_run=dry_run, cheap=True)
+def _cheap(edit: Edit, about: Iterable[Name], dry_run: bool) -> Wanted:
+    return Wanted(edit, about=tuple(about), dry_run=dry_run, cheap=True)
 
 
 def _backends(texts: Iterable[str], field: str = "backends[{}]") -> list[Name]:

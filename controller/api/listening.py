@@ -1,4 +1,4 @@
-"""Where the API listens: a Unix socket of its owner alone, and an address; beyond this machine with mutual TLS only."""
+"""Where the API listens: a Unix socket of its owner alone, and an address; beyond this machine with TLS only."""
 
 from __future__ import annotations
 
@@ -9,71 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Protocol
-
-import grpc
+from typing import Any
 
 from controller.core.control import reachable
+from controller.security.credentials import Credentials, Options
 
 
 class ListenError(ValueError):
     """The API cannot listen there: the message names the option and says what would be right."""
 
 
-class Credentials(Protocol):
-    """How peers on an address prove who they are."""
-
-    def server(self) -> grpc.ServerCredentials:
-        """For gRPC. Raises ListenError."""
-        ...
-
-
-@dataclass(frozen=True)
-class Files:
-    """PEM files; they are read again when they change, so that certificates are renewed without a restart."""
-
-    cert: Path
-    key: Path
-    ca: Path
-    """Who signs the certificates of clients, each of which must have one."""
-
-    def server(self) -> grpc.ServerCredentials:
-        """Mutual TLS. Raises ListenError."""
-        first = grpc.ssl_server_certificate_configuration(*self._read())
-        seen = [self._signature()]
-
-        def renewed() -> Any:
-            now = self._signature()
-            if now == seen[0]:
-                return None
-            try:
-                made = grpc.ssl_server_certificate_configuration(*self._read())
-            except (ListenError, ValueError):  # half written: the former ones stay
-                return None
-            seen[0] = now
-            return made
-
-        return grpc.dynamic_ssl_server_credentials(first, renewed, require_client_authentication=True)
-
-    def _read(self) -> tuple[list[tuple[bytes, bytes]], bytes]:
-        found = []
-        for option, path in (("--api-key", self.key), ("--api-cert", self.cert), ("--api-ca", self.ca)):
-            try:
-                found.append(path.read_bytes())
-            except OSError as error:
-                raise ListenError(f"{option} {path}: {error.strerror}; name a readable PEM file") from None
-        return [(found[0], found[1])], found[2]
-
-    def _signature(self) -> list[tuple[int, int, int] | None]:
-        return [_seen(path) for path in (self.cert, self.key, self.ca)]
-
-
-def _seen(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+OPTIONS = Options("--api-cert", "--api-key", "--api-ca")
 
 
 @dataclass(frozen=True)
@@ -84,6 +30,8 @@ class Where:
     address: str = ""
     """ADDRESS:PORT; empty: on the socket alone."""
     credentials: Credentials | None = None
+    certificates: bool = True
+    """With TLS: each client has to show one. Without them it has to show a token."""
 
     def check(self) -> None:
         """Raises ListenError."""
@@ -112,19 +60,6 @@ class Where:
             )
 
 
-def files(cert: Path | None, key: Path | None, ca: Path | None) -> Files | None:
-    """The files of all three options; None: none is given. Raises ListenError naming an option that lacks."""
-    given = {"--api-cert": cert, "--api-key": key, "--api-ca": ca}
-    missing = [option for option, path in given.items() if path is None]
-    if len(missing) == len(given):
-        return None
-    if cert is None or key is None or ca is None:
-        raise ListenError(
-            f"{' and '.join(missing)}: missing; give all of --api-cert, --api-key and --api-ca, or none"
-        )
-    return Files(cert, key, ca)
-
-
 def api_beside(state: Path) -> Path:
     """The API's socket of the controller with this state file."""
     return state.with_name(state.name + ".api.sock")
@@ -143,7 +78,7 @@ def bind(server: Any, where: Where) -> int:
     try:
         if where.credentials is None:
             return int(server.add_insecure_port(where.address))
-        return int(server.add_secure_port(where.address, where.credentials.server()))
+        return int(server.add_secure_port(where.address, where.credentials.grpc_server(where.certificates)))
     except RuntimeError as error:
         raise ListenError(f"--api {where.address}: {error}") from None
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import grpc
 
 from controller.api.calls import Asked, Once, outcome
 from controller.api.errors import Reason, Refused, invalid, missing, precondition
+from controller.api.guarding import Call
 from controller.api.parts import Parts
 from controller.api.proposals import not_stored
 from controller.api.v1 import service_pb2 as api
@@ -32,7 +34,7 @@ class OperationService:
         self._parts, self._once = parts, once
         self._running: set[asyncio.Future[Result]] = set()
 
-    async def move_vip(self, request: api.MoveVipRequest) -> api.MoveVipResponse:
+    async def move_vip(self, request: api.MoveVipRequest, call: Call) -> api.MoveVipResponse:
         """Own a VIP at a site."""
         self._known_vip(request.vip)
         given = {"vip": request.vip}
@@ -40,61 +42,62 @@ class OperationService:
             self._known_site(request.site)
             given["site"] = request.site
         return await self._order(  # type: ignore[no-any-return]
-            request, "move", given, api.MoveVipResponse, lambda r: {"vips": r["vips"]}
+            request, call, "move", given, api.MoveVipResponse, lambda r: {"vips": r["vips"]}
         )
 
-    async def drain_site(self, request: api.DrainSiteRequest) -> api.DrainSiteResponse:
+    async def drain_site(self, request: api.DrainSiteRequest, call: Call) -> api.DrainSiteResponse:
         """Own nothing at a site."""
-        return await self._site(request, "drain", api.DrainSiteResponse)  # type: ignore[no-any-return]
+        return await self._site(request, call, "drain", api.DrainSiteResponse)  # type: ignore[no-any-return]
 
-    async def undrain_site(self, request: api.UndrainSiteRequest) -> api.UndrainSiteResponse:
+    async def undrain_site(self, request: api.UndrainSiteRequest, call: Call) -> api.UndrainSiteResponse:
         """Own at a site what is at home there."""
-        return await self._site(request, "undrain", api.UndrainSiteResponse)  # type: ignore[no-any-return]
+        return await self._site(request, call, "undrain", api.UndrainSiteResponse)  # type: ignore[no-any-return]
 
-    async def _site(self, request: Any, action: str, kind: Callable[..., Any]) -> Any:
+    async def _site(self, request: Any, call: Call, action: str, kind: Callable[..., Any]) -> Any:
         self._known_site(request.site)
-        return await self._order(request, "site", {"site": request.site, "action": action}, kind)
+        return await self._order(request, call, "site", {"site": request.site, "action": action}, kind)
 
-    async def failback(self, request: api.FailbackRequest) -> api.FailbackResponse:
+    async def failback(self, request: api.FailbackRequest, call: Call) -> api.FailbackResponse:
         """Make a backend the writer of its pool."""
         self._known_pool(request.pool)
         given = {"pool": request.pool}
         if request.backend:
             given["backend"] = request.backend
         return await self._order(  # type: ignore[no-any-return]
-            request, "failback", given, api.FailbackResponse, lambda r: {"writer": r["writer"]}
+            request, call, "failback", given, api.FailbackResponse, lambda r: {"writer": r["writer"]}
         )
 
-    async def rehash(self, request: api.RehashRequest) -> api.RehashResponse:
+    async def rehash(self, request: api.RehashRequest, call: Call) -> api.RehashResponse:
         """Take the slots of a pool as if it were new."""
         action = _ACTIONS.get(request.action)
         if action is None:
             raise invalid("action", f"is {request.action}, write ACTION_PLAN, ACTION_BEGIN or ACTION_CANCEL")
         self._known_pool(request.pool)
         given = {"pool": request.pool, "action": action}
-        return await self._order(request, "rehash", given, api.RehashResponse, _plans)  # type: ignore[no-any-return]
+        return await self._order(request, call, "rehash", given, api.RehashResponse, _plans)  # type: ignore[no-any-return]
 
     async def claim_without_quorum(
-        self, request: api.ClaimWithoutQuorumRequest
+        self, request: api.ClaimWithoutQuorumRequest, call: Call
     ) -> api.ClaimWithoutQuorumResponse:
         """Go on without the store."""
         if not request.confirmed:
             raise invalid(
                 "confirmed", "is false: confirm that no other controller of this store leads, or can"
             )
-        await self._run("claim", {"confirmed": "yes"})
+        await self._recorded(call, "claim", {"confirmed": "yes"})
         return api.ClaimWithoutQuorumResponse()
 
     async def _order(
         self,
         request: Any,
+        call: Call,
         command: str,
         given: Mapping[str, str],
         kind: Callable[..., Any],
         more: Callable[[Result], Mapping[str, Any]] = lambda _: {},
     ) -> Any:
         async def carry_out(asked: Asked | None) -> Any:
-            result = await self._noted(asked, self._run(command, given))
+            result = await self._noted(asked, self._recorded(call, command, given))
             answer = kind(outcome=outcome(result["revision"]), **more(result))
             known = None if asked is None else self._parts.requests.get(asked.id)
             if known is not None:
@@ -115,12 +118,38 @@ class OperationService:
                 self._parts.requests.withdraw(asked.id)
             raise
 
+    async def _recorded(self, call: Call, command: str, given: Mapping[str, str]) -> Result:
+        """Carried out, which goes on when the caller is gone, between two records."""
+
+        async def both() -> Result:
+            await call.recording.asked(more=given)
+            try:
+                result = await self._run(command, given)
+            except BaseException as error:
+                kind = error.reason if isinstance(error, Refused) else type(error).__name__
+                with suppress(Refused):
+                    await call.recording.done(f"{kind}: {error}")
+                raise
+            revision = result.get("revision")
+            await call.recording.done("done", None if revision is None else int(revision))
+            return result
+
+        task = asyncio.ensure_future(both())
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Future[Result]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # its caller may be gone
+
     async def _run(self, command: str, given: Mapping[str, str]) -> Result:
         known = self._parts.commands[command]
         try:
             task = asyncio.ensure_future(known.run(known.arguments(given)))
             self._running.add(task)  # a commit that has begun is not cancelled with who waits for it
-            task.add_done_callback(self._running.discard)
+            task.add_done_callback(self._ended)
             return await asyncio.shield(task)
         except CommandRefused as error:
             raise precondition(Reason.ORDER_REFUSED, command, error.reasons) from None

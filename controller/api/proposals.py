@@ -1,6 +1,7 @@
 """Changes of the intent by calls: many of them become one proposal, and each is answered once that is durable.
 
-    calls ─► queue ─► every TICK their edits, one after the other, in a thread ─► a proposal ─► a commit ─► answers
+    calls ─► queue ─► every TICK their edits, one after the other, in a thread ─► records of them ─► a proposal
+          ─► a commit ─► records of its end ─► answers
 
 An edit that cannot be carried out is refused alone. If the proposal as a whole is refused, its halves are proposed, so
 that one bad edit does not refuse others.
@@ -10,15 +11,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import grpc
 
-from controller.api.edits import NONE, Changes, Edit, changes
+from controller.api.edits import NONE, Changes, Edit, changed, changes
 from controller.api.errors import Reason, Refused, precondition
+from controller.api.guarding import NOT_RECORDED, Recording
 from controller.api.names import Name
+from controller.api.subjects import digests
 from controller.clock import Clock
 from controller.core.intents import Intents
 from controller.core.journal import Journal
@@ -53,11 +57,17 @@ class Wanted:
     """The resource that it is about; None: several, or the whole intent."""
     expected: int | None = None
     """The revision that this must have."""
+    about: tuple[Name, ...] = ()
+    """The resources that it changes; empty: what the whole intent says."""
     dry_run: bool = False
     cheap: bool = False
     """The edit reads no document."""
     accepted: Callable[[Changes], tuple[str, str, bytes] | None] = lambda _: None
     """What to keep of the request with the commit: id, fingerprint, answer."""
+    permit: Callable[[Iterable[str]], None] = lambda _: None
+    """Raises Refused if resources of these names may not be changed; asked for changes of the whole intent, in a
+    thread."""
+    recording: Recording = NOT_RECORDED
     done: asyncio.Future[Done] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def refuse(self, error: BaseException) -> None:
@@ -71,11 +81,21 @@ class Wanted:
             self.done.set_result(done)
 
 
+class _Good(NamedTuple):
+    """An edit that can be carried out."""
+
+    wanted: Wanted
+    changes: Changes
+    before: str
+    """Digest of what it is about; empty: it is not recorded, or was not there."""
+    after: str
+
+
 class _Tried(NamedTuple):
     """Edits that can be carried out together, what each changes, and what comes of all."""
 
-    good: list[tuple[Wanted, Changes]]
-    refused: list[tuple[Wanted, Exception]]
+    good: list[_Good]
+    refused: list[tuple[Wanted, Refused]]
     intent: Intent
 
 
@@ -131,16 +151,22 @@ class Proposals:
         try:
             await self._propose(waiting)
         except asyncio.CancelledError:
-            for each in waiting:
-                each.refuse(_ending())
+            await self._refuse(waiting, _ending())
             raise
         except GuardFailed:  # this controller ends
-            for each in waiting:
-                each.refuse(_ending())
+            await self._refuse(waiting, _ending())
         except Exception as error:  # a defect in one call must not end what serves the others
             self._journal.failure(error, part="api")
-            for each in waiting:
-                each.refuse(_defect(error))
+            await self._refuse(waiting, _defect(error))
+
+    async def _refuse(self, them: Iterable[Wanted], error: Refused) -> None:
+        """Record that, where it was recorded that they were about to be made, and answer."""
+        await asyncio.gather(*(self._refuse_one(each, error) for each in them))
+
+    async def _refuse_one(self, wanted: Wanted, error: Refused) -> None:
+        with suppress(Refused):  # nothing was changed, so it is no loss that this cannot be recorded
+            await wanted.recording.done(f"{error.reason}: {error}")
+        wanted.refuse(error)
 
     async def _propose(self, together: list[Wanted]) -> None:
         if not together:
@@ -148,19 +174,37 @@ class Proposals:
         before = self._state.intent.value
         tried = await asyncio.to_thread(self._tried, before, together)
         for wanted, error in tried.refused:
-            wanted.refuse(error)
+            await self._refuse_one(wanted, error)
         if together[0].dry_run:
             self._answer_dry(tried)
+            return
+        if without := await self._not_recorded(tried.good):
+            await self._propose([each.wanted for each in tried.good if each.wanted not in without])
             return
         if tried.intent is not before and (why := self._proposed(tried.intent)):
             await self._divide(tried, why)
             return
-        kept = [wanted.accepted(found) for wanted, found in tried.good]
+        kept = [each.wanted.accepted(each.changes) for each in tried.good]
         rows = [row for row in kept if row is not None]
         if rows:
             self._requests.note(rows)
         if tried.good:
             await self._commit(tried)
+
+    async def _not_recorded(self, good: list[_Good]) -> set[Wanted]:
+        """Have it recorded that they are about to be made. Those for which that fails are refused."""
+
+        async def asked(each: _Good) -> Wanted | None:
+            names = [name for name, _ in each.changes.listed]
+            try:
+                await each.wanted.recording.asked(names, each.before, each.after)
+            except Refused as error:
+                each.wanted.refuse(error)
+                return each.wanted
+            return None
+
+        found = await asyncio.gather(*(asked(each) for each in good if each.wanted.recording.wanted))
+        return {wanted for wanted in found if wanted is not None}
 
     def _proposed(self, intent: Intent) -> list[str]:
         self.proposed += 1
@@ -168,16 +212,16 @@ class Proposals:
 
     async def _divide(self, tried: _Tried, why: list[str]) -> None:
         """One of the edits is why the whole is refused."""
-        wanted = [each for each, _ in tried.good]
+        wanted = [each.wanted for each in tried.good]
         if len(wanted) == 1:
-            wanted[0].refuse(_refused(why))
+            await self._refuse_one(wanted[0], _refused(why))
             return
         half = len(wanted) // 2
         await self._propose(wanted[:half])
         await self._propose(wanted[half:])
 
     def _answer_dry(self, tried: _Tried) -> None:
-        for wanted, found in tried.good:
+        for wanted, found, _, _ in tried.good:
             why = self._intents.refusal(tried.intent) if found.total else []
             if why:
                 wanted.refuse(_refused(why))
@@ -188,11 +232,18 @@ class Proposals:
         try:
             revision = await self._state.commit()
         except StoreError as error:
-            for wanted, _ in tried.good:
-                wanted.refuse(not_stored(error))
+            await self._refuse([each.wanted for each in tried.good], not_stored(error))
             return
-        for wanted, found in tried.good:
-            wanted.answer(Done(revision, found))
+        await asyncio.gather(*(self._answer(each, revision) for each in tried.good))
+
+    @staticmethod
+    async def _answer(each: _Good, revision: int) -> None:
+        try:
+            await each.wanted.recording.done("done", revision)
+        except Refused as error:
+            each.wanted.refuse(error)
+        else:
+            each.wanted.answer(Done(revision, each.changes))
 
     def _tried(self, before: Intent, together: list[Wanted]) -> _Tried:
         """In a thread: nothing here is changed, and nothing else changes the intent meanwhile."""
@@ -203,6 +254,10 @@ class Proposals:
                 self._check_expected(wanted, touched)
                 after = wanted.edit(intent)
                 found = changes(intent, after)
+                if not wanted.about:
+                    wanted.permit(name for name, _ in changed(intent, after))
+                recorded = wanted.recording.wanted
+                digest = tuple(digests(each, wanted.about) if recorded else "" for each in (intent, after))
             except Refused as error:
                 tried.refused.append((wanted, error))
                 continue
@@ -214,7 +269,7 @@ class Proposals:
             if found.total > len(found.listed):
                 touched.add("")
             intent = after if found is not NONE and found.total else intent
-            tried.good.append((wanted, found))
+            tried.good.append(_Good(wanted, found, *digest))
         return tried._replace(intent=intent)
 
     def _check_expected(self, wanted: Wanted, touched: set[str]) -> None:

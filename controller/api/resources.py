@@ -25,13 +25,14 @@ PAGE, MOST = 100, 1000
 CONDITIONS = 16
 """Of a filter, at most."""
 
-_PLAIN: dict[Kind, Callable[[Any], plain.Plain]] = {
+PLAIN: dict[Kind, Callable[[Any], plain.Plain]] = {
     Kind.SITE: plain.site,
     Kind.SWITCH: plain.switch,
     Kind.POOL: plain.pool,
     Kind.BACKEND: plain.backend,
     Kind.VIP: plain.vip,
 }
+"""What a resource says, by its kind."""
 
 
 class Known(NamedTuple):
@@ -105,7 +106,7 @@ class Reader:
         after = _after(asked.page_token, mark)
         answer = api.ListResponse(revision=self.revision)
         for name, part in sorted(self.parts(self._state.stored, kind), key=lambda each: str(each[0])):
-            if str(name) <= after or not all(c.holds(str(name), _PLAIN[kind](part)) for c in conditions):
+            if str(name) <= after or not all(c.holds(str(name), PLAIN[kind](part)) for c in conditions):
                 continue
             if len(answer.resources) == size:
                 answer.next_page_token = _token(mark, answer.resources[-1].name)
@@ -117,7 +118,7 @@ class Reader:
 def message(name: Name, part: object, identity: str, revision: int) -> api.Resource:
     """A part of an intent as a message."""
     made = api.Resource(name=str(name), id=identity, revision=revision)
-    fill(getattr(made, name.kind.field), _PLAIN[name.kind](part))
+    fill(getattr(made, name.kind.field), PLAIN[name.kind](part))
     return made
 
 

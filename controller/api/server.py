@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import grpc
@@ -17,9 +18,10 @@ from grpc_channelz.v1 import channelz
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from controller.api.calls import Everyone, Guard, Once, Peer, Rates, peer_of
+from controller.api.calls import Once, Rates
 from controller.api.errors import HEADER, Reason, Refused
 from controller.api.feeds import EventFeed, ResourceFeed
+from controller.api.guarding import Call, Caller, Guard
 from controller.api.intents import IntentService
 from controller.api.listening import Where, bind
 from controller.api.operations import OperationService
@@ -61,13 +63,12 @@ _OPTIONS = (
     ("grpc.max_metadata_size", 16 << 10),
 )
 
-Handler = Callable[[Any], Any]
-
 
 class Served:
     """The services of one controller."""
 
     def __init__(self, parts: Parts) -> None:
+        self.parts = parts
         reader = Reader(parts.state, parts.resources)
         self.proposals = Proposals(parts.state, parts.intents, parts.requests, parts.journal, parts.clock)
         self._events = EventFeed(parts.log, parts.journal)
@@ -75,24 +76,26 @@ class Served:
         self.watches = Watches(reader, ResourceFeed(parts.state, parts.resources), self._events)
         intents = IntentService(parts, self.proposals, once, reader)
         operations, statuses = OperationService(parts, once), StatusService(parts)
-        self.methods: dict[str, Handler] = {
+        self.reads: dict[str, Callable[[Any], Any]] = {
             "Get": intents.get,
             "GetDocument": intents.get_document,
             "List": intents.list,
+            "Watch": self.watches.watch,
+            "Status": statuses.status,
+            "Timeline": statuses.timeline,
+        }
+        self.changes: dict[str, Callable[[Any, Call], Awaitable[Any]]] = {
             "Apply": intents.apply,
             "Delete": intents.delete,
             "Drain": intents.drain,
             "Undrain": intents.undrain,
             "SetWeights": intents.set_weights,
-            "Watch": self.watches.watch,
             "MoveVip": operations.move_vip,
             "DrainSite": operations.drain_site,
             "UndrainSite": operations.undrain_site,
             "Failback": operations.failback,
             "Rehash": operations.rehash,
             "ClaimWithoutQuorum": operations.claim_without_quorum,
-            "Status": statuses.status,
-            "Timeline": statuses.timeline,
         }
 
     async def run(self) -> None:
@@ -107,7 +110,7 @@ class ApiServer:
 
     def __init__(self, where: Where, journal: Journal, clock: Clock, guard: Guard | None = None) -> None:
         self._where, self._journal, self._clock = where, journal, clock
-        self._guard = guard or Everyone()
+        self._guard = guard or Guard()
         self._rates = Rates(clock)
         self._served: Served | None = None
         self._health = health.aio.HealthServicer()
@@ -169,38 +172,44 @@ class ApiServer:
         return grpc.unary_unary_rpc_method_handler(self._unary(method.name, path), **made)
 
     def _unary(self, name: str, path: str) -> Callable[[Any, Any], Awaitable[Any]]:
+        answered = self._changed if name in CHANGES else self._read
+
         async def answer(request: Any, context: Any) -> Any:
-            peer, given, refused = peer_of(context), None, None
             try:
-                handler = await self._admitted(name, path, peer, request)
+                caller, served = self._admitted(context)
                 async with asyncio.timeout(None if context.time_remaining() is not None else LONGEST):
-                    given = await handler(request)
+                    return await answered(name, path, served, caller, request)
             except Refused as error:
                 refused = error
             except TimeoutError:
                 text = f"not carried out within {LONGEST:g} s"
                 refused = Refused(grpc.StatusCode.DEADLINE_EXCEEDED, Reason.DEADLINE, text)
-            except asyncio.CancelledError:
-                if name in CHANGES:
-                    text = "its caller went away, or its deadline passed; it may have been carried out"
-                    gone = Refused(grpc.StatusCode.CANCELLED, Reason.DEADLINE, text)
-                    await self._guard.record(peer, path, request, None, gone)
-                raise
             except Exception as error:  # a defect in one call must not end what serves the others
                 refused = self._defect(error, path)
-            if name in CHANGES:
-                await self._guard.record(peer, path, request, given, refused)
-            if refused is not None:
-                await _abort(context, refused)
-            return given
+            return await _abort(context, refused)
 
         return answer
+
+    async def _read(self, name: str, path: str, served: Served, caller: Caller, request: Any) -> Any:
+        self._guard.authorize(caller, path, request, served.parts.state.intent.value)
+        return await served.reads[name](request)
+
+    async def _changed(self, name: str, path: str, served: Served, caller: Caller, request: Any) -> Any:
+        recording = self._guard.recording(caller, path, request)
+        permit = partial(self._guard.permit, caller, path)
+        try:
+            self._guard.authorize(caller, path, request, served.parts.state.intent.value)
+            return await served.changes[name](request, Call(recording, permit))
+        except Refused as error:
+            await recording.refused(f"{error.reason}: {error}")
+            raise
 
     def _stream(self, name: str, path: str) -> Callable[[Any, Any], AsyncIterator[Any]]:
         async def answer(request: Any, context: Any) -> AsyncIterator[Any]:
             try:
-                handler = await self._admitted(name, path, peer_of(context), request)
-                async for each in handler(request):
+                caller, served = self._admitted(context)
+                self._guard.authorize(caller, path, request, served.parts.state.intent.value)
+                async for each in served.reads[name](request):
                     yield each
             except Refused as error:
                 await _abort(context, error)
@@ -209,13 +218,13 @@ class ApiServer:
 
         return answer
 
-    async def _admitted(self, name: str, path: str, peer: Peer, request: Any) -> Handler:
-        """What carries a call out. Raises Refused."""
-        self._rates.take(peer)
-        await self._guard.authorize(peer, path, request)
+    def _admitted(self, context: Any) -> tuple[Caller, Served]:
+        """Who calls, and what carries calls out. Raises Refused."""
+        caller = self._guard.identify(context)
+        self._rates.take(caller.peer.name, caller.address)
         if self._served is None:
             raise self._not_serving()
-        return self._served.methods[name]
+        return caller, self._served
 
     def _not_serving(self) -> Refused:
         leader = self.leader()

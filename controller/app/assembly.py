@@ -68,6 +68,7 @@ from controller.model.removal import removes_all
 from controller.plan.duty import pool_slots
 from controller.plan.pins import PinBook
 from controller.plan.young import TOGETHER
+from controller.security.audit import AuditLog
 from controller.sites.base import Loaded, Store
 from controller.sites.fence.service import FenceService
 from controller.southbound.driver import AnyDriver
@@ -316,11 +317,12 @@ class App:
         control: Path | None = None,
         beside: Callable[[], Coroutine[object, None, None]] | None = None,
         api: ApiServer | None = None,
+        audit: AuditLog | None = None,
     ) -> None:
         """Until cancelled. Raises GuardFailed when another controller has written to our store.
 
         ``status``: the file to show ourselves in; ``control``: the socket that takes commands; ``beside``: what goes on
-        meanwhile, and ends all if it fails; ``api``: serves us.
+        meanwhile, and ends all if it fails; ``api``: serves us; ``audit``: what commands are recorded in.
         """
         self.presence.listening()
         async with asyncio.TaskGroup() as group:
@@ -344,7 +346,7 @@ class App:
             if status is not None:
                 group.create_task(self._show(status))
             if control is not None:
-                group.create_task(ControlSocket(control, self.commands(), self.journal).run())
+                group.create_task(ControlSocket(control, self.commands(), self.journal, audit).run())
             if api is not None:
                 group.create_task(api.serve(parts_of(self)))
 

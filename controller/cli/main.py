@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from controller.cli.apioptions import Api, ApiCa, ApiCert, ApiKey, ApiRoles, ApiTokens, Audit
 from controller.cli.output import Output
 from controller.cli.registered import Commands
 from controller.cli.security import audit, pki, token
@@ -205,22 +206,13 @@ def run(
             show_default="the machine's name and the path of --state",
         ),
     ] = None,
-    api: Annotated[
-        str | None,
-        typer.Option(
-            "--api",
-            metavar="ADDRESS:PORT",
-            help="Where the gRPC API listens besides its Unix socket beside --state; beyond this machine with TLS.",
-        ),
-    ] = None,
-    api_cert: Annotated[
-        Path | None, typer.Option("--api-cert", metavar="PEM", help="The API's certificate.")
-    ] = None,
-    api_key: Annotated[Path | None, typer.Option("--api-key", metavar="PEM", help="Its private key.")] = None,
-    api_ca: Annotated[
-        Path | None,
-        typer.Option("--api-ca", metavar="PEM", help="Who signs the certificates of the API's clients."),
-    ] = None,
+    api: Api = None,
+    api_cert: ApiCert = None,
+    api_key: ApiKey = None,
+    api_ca: ApiCa = None,
+    api_roles: ApiRoles = None,
+    api_tokens: ApiTokens = None,
+    audit_file: Audit = None,
     switch_cert: SwitchCert = None,
     switch_key: SwitchKey = None,
     switch_ca: SwitchCa = None,
@@ -262,7 +254,7 @@ def run(
     Of several on one etcd prefix one leads; the others stand by, and one of them takes over.
     """
     from controller.cli.agent import PeerFiles
-    from controller.cli.run import ApiOptions
+    from controller.cli.face import ApiOptions
     from controller.cli.run import run as run_controller
     from controller.cli.stores import Where
     from controller.cli.switchtls import SwitchTls
@@ -271,7 +263,7 @@ def run(
     where = Where(state, store, store_ca, store_cert, store_key, name)
     shown = Options(metrics, metrics_cert, metrics_key, metrics_ca, metrics_insecure)
     tls = SwitchTls(switch_cert, switch_key, switch_ca)
-    face = ApiOptions(api, api_cert, api_key, api_ca)
+    face = ApiOptions(api, api_cert, api_key, api_ca, api_roles, api_tokens, audit_file)
     peers = PeerFiles(peer_ca, peer_cert, peer_key, insecure_peers)
     raise typer.Exit(run_controller(config, where, listen, shown, tls, face, peers))
 

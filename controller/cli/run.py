@@ -13,14 +13,14 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.api import listening
 from controller.api.listening import ListenError
-from controller.api.server import ApiServer
 from controller.app.assembly import App, IntentRefused, open_file
 from controller.cli import codes
+from controller.cli.face import ApiOptions, Face
 from controller.cli.observing import Asks
 from controller.cli.standby import Ending, Waiting, led
 from controller.cli.stores import Chosen, Where
@@ -56,23 +56,6 @@ class _CannotRead(Exception):
     """What is stored is damaged."""
 
 
-@dataclass(frozen=True)
-class ApiOptions:
-    """Where the API listens beside its socket, and how its peers prove who they are."""
-
-    address: str | None = None
-    cert: Path | None = None
-    key: Path | None = None
-    ca: Path | None = None
-
-    def server(self, state: Path, journal: Journal, clock: Clock) -> ApiServer:
-        """Raises ListenError."""
-        credentials = listening.files(self.cert, self.key, self.ca)
-        where = listening.Where(listening.api_beside(state), self.address or "", credentials)
-        where.check()
-        return ApiServer(where, journal, clock)
-
-
 _ON_ITS_SOCKET = ApiOptions()
 
 
@@ -97,11 +80,12 @@ def run(
         host, port = _address(listen)
         journal = Journal(sink, clock.wall)
         speaking = Speaking(tls, journal)
-        face = api.server(where.state, journal, clock)
         place = metrics.place()
         shows = None if place is None else _Shows(f"--metrics {metrics.address}", place, metrics.tls())
         asks = None if peers is None or not peers.given else Asks(peers.read())
-        chosen = Chosen(where)
+        face = api.made(where.state, journal, clock)
+        with face.closed_unless_used():
+            chosen = Chosen(where)
     except ConfigErrors as errors:
         return _refuse(str(e) for e in errors)
     except (StoreError, SecurityError, ValueError) as error:
@@ -126,6 +110,7 @@ def run(
         code = codes.Run.DEFECT
     finally:
         chosen.close()
+        face.close()
         sink.close()
     _end(code)
     return code
@@ -172,7 +157,7 @@ class _Program:
     exposed: Exposed
     shows: _Shows | None
     speaking: Speaking
-    api: ApiServer
+    face: Face
     asks: Asks | None
 
     async def run(self, chosen: Chosen) -> None:
@@ -180,24 +165,27 @@ class _Program:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         self.speaking.begin()
+        self.face.saying.begin()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, task.cancel)
         loop.add_signal_handler(signal.SIGHUP, lambda: None)  # who does not serve yet reads the file anyway
         self.journal.observe = self.exposed.observations.event
+        if self.speaking.credentials is None and not _is_loopback(self.host):
+            self.journal.event("listen_unprotected", listen=f"{self.host}:{self.port}")
         try:
             async with (
                 self._shown(),
                 chosen.opened() as store,
                 recorded(store.log, chosen.shown, self.clock, self.journal),
             ):
-                await self.api.start()
+                await self.face.api.start()
                 try:
                     if chosen.name is None:
                         await self._alone(store)
                     else:
                         await self._shared(store, chosen.name)
                 finally:
-                    await self.api.stop()
+                    await self.face.api.stop()
         except asyncio.CancelledError:
             pass
 
@@ -229,7 +217,7 @@ class _Program:
             await lead.begin()
         except StoreError as error:
             raise _CannotRead(error) from error
-        self.api.leader = lambda: lead.leader
+        self.face.api.leader = lambda: lead.leader
         hold = _Hold(self.speaking.guard())
         hold.listen(self.host, self.port)
 
@@ -285,7 +273,8 @@ class _Program:
             name = str(self.state) if self.exposed.lead is None else self.exposed.lead.name
             beside = ending if self.asks is None else self.asks.beside(app, ending, name)
             with self.exposed.serves(app):
-                await app.run(_status(self.state), socket_beside(self.state), beside, self.api)
+                control = socket_beside(self.state)
+                await app.run(_status(self.state), control, beside, self.face.api, self.face.audit)
         except asyncio.CancelledError:
             app.journal.event("stopped")
         finally:
@@ -349,3 +338,10 @@ def _address(text: str) -> tuple[str, int]:
     if not host or not port.isdigit():
         raise ValueError(f"--listen {text}: write ADDRESS:PORT, such as 127.0.0.1:6653")
     return host.strip("[]"), int(port)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import resource
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from controller.cli.saying import Saying
 from controller.core.journal import Journal
 from controller.security.certificates import Role, named_in
 from controller.security.credentials import Credentials, Options, credentials, not_a
@@ -40,15 +40,14 @@ class Speaking:
 
     def __init__(self, given: SwitchTls, journal: Journal) -> None:
         """Raises CredentialsError naming the option and the file."""
-        self._journal = journal
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._saying = Saying(journal)
         self.credentials: Credentials | None = credentials(
             given.cert, given.key, given.ca, OPTIONS, self._on_problem
         )
 
     def begin(self) -> None:
         """In the event loop, before anything else."""
-        self._loop = asyncio.get_running_loop()
+        self._saying.begin()
         # So many peers may connect that the usual 1,024 files would not do for us and them.
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, FILES)), hard))
@@ -81,14 +80,10 @@ class Speaking:
         return why
 
     def _on_problem(self, why: str) -> None:
-        self._later(lambda: self._journal.event("certificate_unused", why=why))
+        self._saying.event("certificate_unused", why=why)
 
     def _on_refused(self, address: str, why: str, count: int) -> None:
-        self._later(lambda: self._journal.event("stream_refused", address=address, why=why, count=count))
-
-    def _later(self, say: Callable[[], None]) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(say)
+        self._saying.event("stream_refused", address=address, why=why, count=count)
 
 
 def _why_no_switch(shown: Mapping[str, object]) -> str | None:

@@ -12,15 +12,16 @@ LONGEST = 100
 
 @dataclass(frozen=True)
 class Tls:
-    """PEM files of a client."""
+    """PEM files of a client; without a certificate and its key it needs a token."""
 
     ca: Path
-    cert: Path
-    key: Path
+    cert: Path | None = None
+    key: Path | None = None
 
-    def read(self) -> tuple[bytes, bytes, bytes]:
+    def read(self) -> tuple[bytes, bytes | None, bytes | None]:
         """CA, key, certificate, as gRPC takes them. Raises OSError."""
-        return self.ca.read_bytes(), self.key.read_bytes(), self.cert.read_bytes()
+        key, cert = (None if path is None else path.read_bytes() for path in (self.key, self.cert))
+        return self.ca.read_bytes(), key, cert
 
 
 class Target:

@@ -26,6 +26,19 @@ OPTIONS = (
 """Of channels. What is tried again is tried by the client, which knows the request's id."""
 
 
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+
+def metadata(token: str = "", reason: str = "", known: Metadata = ()) -> Metadata:
+    """What travels beside a request: a token, and why."""
+    found: dict[str, str | bytes] = dict(known)
+    if token:
+        found["authorization"] = f"Bearer {token}"
+    if reason:
+        found["evenkeel-reason-bin"] = reason.encode()
+    return tuple(found.items())
+
+
 @dataclass(frozen=True)
 class Call(Generic[A]):
     """One call."""

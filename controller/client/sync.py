@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any, TypeVar
 
 import grpc
@@ -31,13 +32,18 @@ class Client:
     """
 
     def __init__(
-        self, addresses: str | Sequence[str], tls: Tls | None = None, timeout: float = TIMEOUT
+        self,
+        addresses: str | Sequence[str],
+        tls: Tls | None = None,
+        timeout: float = TIMEOUT,
+        token: str = "",
     ) -> None:
         """``addresses``: HOST:PORT, or unix:/PATH of a controller's socket. Raises OSError for what cannot be read."""
         self._targets = [Target(each) for each in ([addresses] if isinstance(addresses, str) else addresses)]
         self._credentials = None if tls is None else grpc.ssl_channel_credentials(*tls.read())
         self._timeout, self._at = timeout, 0
         self._channels: dict[int, Any] = {}
+        self._metadata = calls.metadata(token)
 
     def close(self) -> None:
         """End all calls."""
@@ -45,6 +51,12 @@ class Client:
             channel.close()
         for target in self._targets:
             target.close()
+
+    def because(self, reason: str) -> Client:
+        """The same client, on the same connections, whose changes the audit log has with this reason."""
+        other = copy(self)
+        other._metadata = calls.metadata(reason=reason, known=self._metadata)
+        return other
 
     def __enter__(self) -> Client:
         return self
@@ -205,14 +217,14 @@ class Client:
     def _once(self, call: Call[A], timeout: float) -> A:
         made = self._channel().unary_unary(call.path, _octets, call.answer.FromString)  # type: ignore[attr-defined]
         try:
-            answer: A = made(call.request, timeout=timeout)
+            answer: A = made(call.request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise of(error) from None
         return answer
 
     def _stream(self, call: Call[A], timeout: float | None) -> Iterator[A]:
         made = self._channel().unary_stream(call.path, _octets, call.answer.FromString)  # type: ignore[attr-defined]
-        answers = made(call.request, timeout=timeout)
+        answers = made(call.request, timeout=timeout, metadata=self._metadata)
         try:
             yield from answers
         except grpc.RpcError as error:

@@ -5,6 +5,9 @@
     <- {"ok": false, "refused": ["pool \"db\" has no backend that is up and does not drain"]}
     <- {"ok": false, "not_stored": "state.db: cannot be written: disk full"}
 
+Any request may have a "reason". With an audit log, each is recorded before it is carried out, with who asked by the
+credentials of the peer's process (SO_PEERCRED), and how it ended before it is answered.
+
 A Unix socket beside the state file, mode 0600; one JSON object a line, an answer for each in turn. Lines, clients and
 times are bounded; what a client does wrong ends its own connection and nothing else.
 """
@@ -15,13 +18,18 @@ import asyncio
 import contextlib
 import json
 import os
+import pwd
 import socket
 import stat
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from controller.core.commands import Command, CommandRefused, NotStored, Result
 from controller.core.journal import Journal
+from controller.security.audit import AuditLog
+from controller.security.auditrecord import Change
+from controller.security.errors import AuditError
 
 LINE = 4096
 """Octets of a line, at most."""
@@ -31,6 +39,8 @@ IDLE = 10.0
 """Seconds for a client to send a line, or to take an answer."""
 ANSWER = 1 << 26
 """Octets of an answer, at most."""
+_CREDENTIALS = struct.Struct("iII")
+"""Of SO_PEERCRED: process, user, group."""
 
 
 def socket_beside(state: Path) -> Path:
@@ -51,8 +61,11 @@ def reachable(path: Path) -> Iterator[str]:
 class ControlSocket:
     """Serves commands."""
 
-    def __init__(self, path: Path, commands: Sequence[Command], journal: Journal) -> None:
+    def __init__(
+        self, path: Path, commands: Sequence[Command], journal: Journal, audit: AuditLog | None = None
+    ) -> None:
         self._path = path
+        self._audit = audit
         self._commands = {each.name: each for each in commands}
         self._journal = journal
         self._clients: set[asyncio.Task[None]] = set()
@@ -84,13 +97,14 @@ class ControlSocket:
         task.add_done_callback(self._clients.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        who = _peer(writer.get_extra_info("socket"))
         try:
             while True:
                 async with asyncio.timeout(IDLE):
                     line = await reader.readline()
                 if not line.endswith(b"\n"):
                     return
-                writer.write(_line(await self._answer(line)))
+                writer.write(_line(await self._answer(line, who)))
                 async with asyncio.timeout(IDLE):
                     await writer.drain()
         except ValueError:
@@ -102,18 +116,20 @@ class ControlSocket:
         finally:
             writer.close()
 
-    async def _answer(self, line: bytes) -> Result:
+    async def _answer(self, line: bytes, who: str) -> Result:
         name, within, shows = "", 0.0, False
         try:
             name, command, given = self._read(line)
             within, shows = command.within, command.shows
-            result = await self._carry_out(command, given)
+            result = await self._carry_out(command, given, who)
         except CommandRefused as error:
             answer: dict[str, object] = {"ok": False, "refused": list(error.reasons)}
         except NotStored as error:
             answer = {"ok": False, "not_stored": str(error)}
         except TimeoutError:
             answer = {"ok": False, "not_stored": f"not carried out within {within:g} s"}
+        except AuditError as error:
+            answer = {"ok": False, "refused": [str(error)]}
         except Exception as error:  # a defect in one command
             self._journal.failure(error, part="control", command=name)
             answer = {"ok": False, "refused": [f"{type(error).__name__}: {error}"]}
@@ -138,13 +154,55 @@ class ControlSocket:
             raise CommandRefused(f'there is no command "{name}"; there are: {", ".join(self._commands)}')
         return name, command, request
 
-    async def _carry_out(self, command: Command, given: Mapping[str, object]) -> Result:
+    async def _carry_out(self, command: Command, given: Mapping[str, object], who: str) -> Result:
         """A commit that has begun is not cancelled with who waits for it. Raises TimeoutError too."""
-        task = asyncio.ensure_future(command.run(command.arguments(given)))
+        task = asyncio.ensure_future(self._recorded(command, dict(given), who))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
         async with asyncio.timeout(command.within):
             return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[Result]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # who asked may be gone
+
+    async def _recorded(self, command: Command, given: dict[str, object], who: str) -> Result:
+        """Between two records, if there is an audit log. Raises AuditError too."""
+        own = any(each.name == "reason" for each in command.parameters)
+        why = given.get("reason", "") if own else given.pop("reason", "")
+        if not isinstance(why, str):
+            raise CommandRefused('"reason" is no string')
+        if self._audit is None or command.shows:
+            return await command.run(command.arguments(given))
+        said = {name: str(value) for name, value in given.items()}
+        change = Change(who, command.name, why=why, source="control socket", more=said)
+        try:
+            arguments = command.arguments(given)
+        except CommandRefused as error:
+            await self._audit.refused(change, str(error))
+            raise
+        number = await self._audit.asked(change)
+        try:
+            result = await command.run(arguments)
+        except BaseException as error:
+            with contextlib.suppress(AuditError):
+                await self._audit.done(number, f"{type(error).__name__}: {error}")
+            raise
+        revision = result.get("revision")
+        await self._audit.done(number, "done", revision if isinstance(revision, int) else None)
+        return result
+
+
+def _peer(connected: socket.socket) -> str:
+    """Who is at the other end, as the kernel knows it."""
+    octets = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, uid, _ = _CREDENTIALS.unpack(octets)
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = str(uid)
+    return f"local user {name!r} (uid {uid}, pid {pid})"
 
 
 def _line(answer: Result) -> bytes:

@@ -162,6 +162,14 @@ SERVICE: Mapping[str, Event] = {
             Field("revision", int, "Of `failback`: the commit that holds it."),
         ),
     ),
+    "access_unused": Event(
+        "The file of roles or of tokens has changed, and cannot be used. What it said before is in force.",
+        (Field("why", str, "What is wrong, with file and line."),),
+    ),
+    "audit_failed": Event(
+        "The audit log cannot be written: changes are refused until it can be. Written once until then.",
+        (Field("why", str, "The reason."),),
+    ),
     "control_failed": Event(
         "The control socket could not be made; the controller goes on without it.",
         (Field("file", str, "The socket."), ERROR),

@@ -180,8 +180,13 @@ SWITCHES: Mapping[str, Event] = {
         ),
     ),
     "certificate_unused": Event(
-        "Files of the certificate towards switches have changed, and cannot be used. The former ones are.",
+        "Files of a certificate (the options are named) have changed, and cannot be used. The former ones are.",
         (WHY,),
+    ),
+    "listen_unprotected": Event(
+        "Written once at the start: others than this machine reach the port for OpenFlow, and it is without TLS. Any "
+        "of them can pose as a switch of the intent.",
+        (Field("listen", str, "The address."),),
     ),
 }
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -45,9 +45,20 @@ class _Job:
 class AuditLog:
     """One file, one writer: a thread of its own. Methods belong to an event loop."""
 
-    def __init__(self, path: Path, clock: Clock, limit: int = LIMIT, keep: int = KEEP) -> None:
-        """Raises AuditError: another process has it, it cannot be written, or its end was changed."""
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        limit: int = LIMIT,
+        keep: int = KEEP,
+        on_failure: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """``on_failure``: is told (in a thread) why it cannot be written, once until it can be again.
+
+        Raises AuditError: another process has it, it cannot be written, or its end was changed.
+        """
         self._clock = clock
+        self._on_failure, self._failing = on_failure, False
         self._tokens, self._filled = BURST, clock.now()
         self._unrecorded = 0
         self._file = AuditFile(path, clock, limit, keep)
@@ -124,6 +135,9 @@ class AuditLog:
         try:
             numbers = self._file.append([(job.step, job.fields) for job in jobs], ends=jobs[0].ends)
         except AuditError as error:
+            if not self._failing:
+                self._failing = True
+                self._on_failure(str(error))
             for job in jobs:
                 job.result.set_exception(error)
         except BaseException as error:
@@ -132,5 +146,6 @@ class AuditLog:
                     AuditError(f"audit log {self._file.path}: {type(error).__name__}: {error}")
                 )
         else:
+            self._failing = False
             for job, number in zip(jobs, numbers, strict=True):
                 job.result.set_result(number)

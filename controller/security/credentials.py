@@ -92,8 +92,11 @@ class Credentials:
                     self._on_problem(f"{error}; the former certificate stays in use")
             return self._pems
 
-    def grpc_server(self) -> grpc.ServerCredentials:
-        """For ``add_secure_port`` of a server, of grpc or grpc.aio; clients without a certificate are refused."""
+    def grpc_server(self, clients: bool = True) -> grpc.ServerCredentials:
+        """For ``add_secure_port`` of a server, of grpc or grpc.aio.
+
+        ``clients``: those without a certificate are refused; otherwise none is asked for one.
+        """
         given = self._pems
 
         def fetch() -> grpc.ServerCertificateConfiguration | None:
@@ -105,7 +108,7 @@ class Credentials:
             return _grpc_configuration(now)
 
         return grpc.dynamic_ssl_server_credentials(
-            _grpc_configuration(given), fetch, require_client_authentication=True
+            _grpc_configuration(given), fetch, require_client_authentication=clients
         )
 
     def grpc_channel(self) -> grpc.ChannelCredentials:

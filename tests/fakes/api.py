@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from controller.api.calls import Guard
+from controller.api.guarding import Guard
 from controller.api.listening import Where
 from controller.api.messages import fill
 from controller.api.server import ApiServer

@@ -13,11 +13,16 @@ import pytest
 
 from controller.api.v1 import service_pb2 as api
 from controller.cli import codes
-from controller.cli.run import ApiOptions, run
+from controller.cli.audit import verify
+from controller.cli.face import ApiOptions
+from controller.cli.failback import failback
+from controller.cli.run import run
 from controller.cli.stores import Where
-from controller.client import ApiError, Client
+from controller.client import ApiError, Client, Tls
 from controller.model.load import load_text
+from controller.security.certificates import Role
 from tests.fakes.api import message
+from tests.fakes.certificates import Authority
 from tests.fakes.etcd import Cluster
 from tests.fakes.openflow import FakeSwitch
 from tests.fakes.process import PATIENCE, Running, free_port, quiet_intent
@@ -183,3 +188,32 @@ def test_of_two_controllers_one_serves_and_the_other_names_it_and_takes_over(tmp
         client.set_weights({S1: 18})
         while next(stream).put.pool.backends[:1] != [client.get(S1).backend]:
             pass
+
+
+def test_a_controller_as_it_is_run_over_the_network(tmp_path: Path) -> None:
+    """Roles by certificates, an audit log that the command finds as written, and a port that is said to be open."""
+    authority = Authority(tmp_path / "pki")
+    own = authority.sign("ctl1", "127.0.0.1", role=Role.CONTROLLER)
+    log, address = tmp_path / "audit.log", f"127.0.0.1:{free_port()}"
+    options = ["--api", address, "--api-cert", str(own.cert), "--api-key", str(own.key)]
+    options += ["--api-ca", str(own.ca), "--audit", str(log), "--listen", f"0.0.0.0:{free_port()}"]
+    with Running(tmp_path / "run", None, options=options) as process:
+        said = process.wait_event("listen_unprotected")
+        assert said["listen"] == options[-1]
+        process.wait_event("started")
+        shown = {role: authority.sign(role.value, role=role) for role in (Role.OPERATOR, Role.VIEWER)}
+        tls = {role: Tls(each.ca, each.cert, each.key) for role, each in shown.items()}
+        with Client(f"unix:{process.state}.api.sock", timeout=PATIENCE) as admin:
+            admin.apply(message(load_text(quiet_intent("pair"), "pair")))
+        with Client(address, tls[Role.OPERATOR], PATIENCE) as operator:
+            done = operator.because("slow").set_weights({S1: 5})
+        with Client(address, tls[Role.VIEWER], PATIENCE) as viewer, pytest.raises(ApiError, match="DENIED"):
+            viewer.set_weights({S1: 6})
+        assert failback(process.state, "web", None) == codes.Asked.REFUSED
+        assert process.stop() == 0
+    assert verify(log, None) == codes.Audit.GOOD
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    steps = ["begun", "asked", "done", "asked", "done", "refused", "asked", "done"]
+    assert [row["step"] for row in rows] == steps
+    assert (rows[3]["why"], rows[4]["revision"]) == ("slow", done.revision)
+    assert rows[6]["source"] == "control socket"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
+import os
 import socket
 import stat
 import threading
@@ -28,6 +30,9 @@ from controller.health.judge import Verdict
 from controller.health.prober import ProberStats
 from controller.health.service import HealthService
 from controller.plan.pins import PinBook
+from controller.security import auditfile
+from controller.security.audit import AuditLog
+from controller.security.auditverify import verify
 from controller.sites.base import ANY, COMMIT, Batch, Guard, StoreError
 from controller.sites.store import SqliteStore
 
@@ -277,12 +282,17 @@ ECHO = Command(
 )
 
 
-def served(path: Path, body: Callable[[Lines], Awaitable[None]], command: Command = ECHO) -> Lines:
+def served(
+    path: Path,
+    body: Callable[[Lines], Awaitable[None]],
+    command: Command = ECHO,
+    audit: AuditLog | None = None,
+) -> Lines:
     """Serve the command while ``body`` runs."""
     lines = Lines()
 
     async def whole() -> None:
-        task = asyncio.create_task(ControlSocket(path, (command,), Journal(lines)).run())
+        task = asyncio.create_task(ControlSocket(path, (command,), Journal(lines), audit).run())
         await until(lambda: task.done() or (path.exists() and not path.is_file()))
         try:
             await body(lines)
@@ -444,3 +454,35 @@ def test_a_controller_that_ends_without_an_answer_is_no_answer(tmp_path: Path) -
                 await asked
 
         asyncio.run(body())
+
+
+def test_a_command_is_recorded_with_the_user_of_the_process_that_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, file = tmp_path / "s.sock", tmp_path / "audit.log"
+    audit = AuditLog(file, SystemClock())
+
+    async def body(lines: Lines) -> None:
+        async def asked(**request: str) -> dict[str, Any]:
+            return await asyncio.to_thread(ask, path, {"command": "echo", **request})
+
+        assert (await asked(word="on", reason="a drill"))["ok"] is True
+        assert (await asked(word="full"))["ok"] is False
+        assert (await asked(other="x"))["ok"] is False
+        audit._file._room = 0
+        with monkeypatch.context() as full:
+            full.setattr(auditfile, "allocate", lambda *_: errno.ENOSPC)
+            assert "free some space. Changes are refused" in (await asked(word="on"))["refused"][0]
+        assert lines.of("command")[-1]["refused"]
+
+    try:
+        served(path, body, audit=audit)
+    finally:
+        audit.close()
+    verify(file)
+    _, asked, done, full, not_stored, refused = (json.loads(line) for line in file.read_text().splitlines())
+    assert f"(uid {os.getuid()}, pid {os.getpid()})" in asked["who"]
+    assert (asked["method"], asked["why"], asked["more"]) == ("echo", "a drill", {"word": "on"})
+    assert (done["of"], done["result"]) == (asked["seq"], "done")
+    assert (full["more"], not_stored["result"]) == ({"word": "full"}, "NotStored: disk full")
+    assert (refused["step"], "needs" in refused["result"]) == ("refused", True)

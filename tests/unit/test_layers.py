@@ -117,19 +117,19 @@ FLOORS = (
         "core",
         ("controller.core",),
         (
-            *RULES, "fleet", "reports of OpenFlow", "reports of P4", "OpenFlow", "OVSDB", "P4Runtime",
+            *RULES, "security", "fleet", "reports of OpenFlow", "reports of P4", "OpenFlow", "OVSDB", "P4Runtime",
             "flows", "plan of OpenFlow", "plan of P4", "places", "decision",
         ),
     ),
     Floor("messages", ("controller.api.v1",), ()),
     Floor("client", ("controller.client",), ("messages",)),
-    Floor("api", ("controller.api",), (*RULES, "core", "messages")),
+    Floor("api", ("controller.api",), (*RULES, "security", "core", "messages")),
     Floor(
         "app",
         ("controller.app",),
         (
-            *RULES, "fleet", "reports of OpenFlow", "reports of P4", "core", "OpenFlow", "OVSDB", "P4Runtime",
-            "observations", "api",
+            *RULES, "security", "fleet", "reports of OpenFlow", "reports of P4", "core", "OpenFlow", "OVSDB",
+            "P4Runtime", "observations", "api",
         ),
     ),
     Floor("agent", ("controller.agent",), (*RULES, "security", "flows", "OpenFlow")),

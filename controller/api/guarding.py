@@ -1,0 +1,193 @@
+"""Who calls, what that one may do, and what is recorded of it.
+
+    identify ─► authorize: role, and resources that the request names ─► Recording: asked ─► carried out ─► done
+                                                                     └► refused
+
+Of a document, what it changes is known only once it is compared with the intent: ``permit`` judges that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import grpc
+
+from controller.api.errors import Reason, Refused
+from controller.api.subjects import named, resource, subjects
+from controller.api.v1 import service_pb2 as api
+from controller.security.access import Access, access
+from controller.security.audit import AuditLog
+from controller.security.auditrecord import Change
+from controller.security.credentials import peer_of
+from controller.security.errors import AuditError
+from controller.security.roles import LOCAL, Peer, Resource, by_certificate
+from controller.spec.types import Intent
+
+TOKEN = "authorization"
+"""Metadata in which a token travels, behind ``Bearer``."""
+WHY, WHY_OCTETS = "evenkeel-reason", "evenkeel-reason-bin"
+"""Metadata that says why: in ASCII, or in UTF-8."""
+
+
+class Caller(NamedTuple):
+    """One call's origin."""
+
+    peer: Peer
+    address: str
+    """``unix:`` of this machine's socket, or address and port."""
+    why: str
+    """The reason that was given."""
+
+
+class Recording:
+    """What the audit log gets of one change."""
+
+    def __init__(self, audit: AuditLog | None = None, change: Change | None = None) -> None:
+        self._audit, self._change = audit, change
+        self._asked: tuple[int, Change] | None = None
+        self.ended = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is recorded."""
+        return self._audit is not None
+
+    async def asked(
+        self,
+        what: Iterable[str] = (),
+        before: str = "",
+        after: str = "",
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        """It is about to be made. ``what``: the resources, if the request does not name them; ``before``, ``after``:
+        digests of them; ``more``: arguments. Raises Refused: then it must not be.
+
+        Said again with other digests, the former record ends and another one begins.
+        """
+        if self._audit is None or self._change is None:
+            return
+        known = self._change.what or tuple(what)
+        change = replace(self._change, what=known, before=before, after=after, more=more or {})
+        if self._asked is not None:
+            if self._asked[1] == change:
+                return
+            await self.done("tried again without others that were refused")
+        try:
+            self._asked = await self._audit.asked(change), change
+        except AuditError as error:
+            raise _not_recorded(f"{error}. Nothing was changed") from error
+
+    async def done(self, result: str = "done", revision: int | None = None) -> None:
+        """How it ended; nothing if it was never about to be made. Raises Refused: it stands as it is."""
+        if self._audit is None or self._asked is None:
+            return
+        (number, _), self._asked, self.ended = self._asked, None, True
+        try:
+            await self._audit.done(number, result, revision)
+        except AuditError as error:
+            raise _not_recorded(f"{error}. How it ended: {result}") from error
+
+    async def refused(self, why: str) -> None:
+        """It was refused before it was about to be made; nothing if it was."""
+        if self._audit is None or self._change is None or self.ended:
+            return
+        if self._asked is not None:
+            return
+        try:
+            await self._audit.refused(self._change, why)
+        except AuditError:
+            return  # it is refused anyway, and the log says by itself that it cannot be written
+
+
+NOT_RECORDED = Recording()
+
+
+class Call(NamedTuple):
+    """What who carries a change out needs to know of the call."""
+
+    recording: Recording
+    permit: Callable[[Iterable[str]], None]
+    """Raises Refused if resources of these names may not be changed; in any thread."""
+
+
+class Guard:
+    """Knows peers by the files of roles and tokens, and keeps the audit log."""
+
+    def __init__(
+        self, known: Access | None = None, audit: AuditLog | None = None, *, anonymous: bool = True
+    ) -> None:
+        """``anonymous``: who reaches an address without TLS and shows no token is an admin."""
+        self._access = known or access(None, None, lambda _: None)
+        self._audit, self._anonymous = audit, anonymous
+
+    def identify(self, context: Any) -> Caller:
+        """Who is at the other end of a call. Raises Refused."""
+        address, said = context.peer() or "", dict(context.invocation_metadata() or ())
+        octets = said.get(WHY_OCTETS, b"")
+        why = octets.decode(errors="replace") if octets else str(said.get(WHY, ""))
+        return Caller(self._peer(context, address, str(said.get(TOKEN, ""))), address, why)
+
+    def _peer(self, context: Any, address: str, token: str) -> Peer:
+        if token:
+            scheme, _, rest = token.partition(" ")
+            found = self._access.by_token(rest.strip()) if scheme.lower() == "bearer" else None
+            if found is None:
+                raise _unknown(f"the token is not known; send {TOKEN}: Bearer TOKEN")
+            return found
+        if address.startswith("unix:"):
+            return LOCAL
+        shown = context.auth_context().get("x509_pem_cert")
+        if shown:
+            return _by_pem(tuple(shown))
+        if not self._anonymous:
+            raise _unknown(f"a token is needed here; send {TOKEN}: Bearer TOKEN")
+        return LOCAL
+
+    def authorize(self, caller: Caller, method: str, request: Any, intent: Intent) -> None:
+        """Raise Refused for what this peer may not do to what the request names."""
+        restricted = bool(self._access.roles().grant(caller.peer).only)
+        self._check(caller, method, subjects(method, request, intent, restricted))
+
+    def permit(self, caller: Caller, method: str, names: Iterable[str]) -> None:
+        """The same for resources by name, which a document changes. May be called in any thread."""
+        self._check(caller, method, [resource(name) for name in names])
+
+    def _check(self, caller: Caller, method: str, resources: Iterable[Resource]) -> None:
+        why = self._access.roles().why_not(caller.peer, method, resources)
+        if why is not None:
+            raise Refused(grpc.StatusCode.PERMISSION_DENIED, Reason.DENIED, why)
+
+    def recording(self, caller: Caller, method: str, request: Any) -> Recording:
+        """For one change; what changes nothing is not recorded."""
+        plans = getattr(request, "action", None) == api.RehashRequest.ACTION_PLAN
+        if self._audit is None or plans or getattr(request, "dry_run", False):
+            return NOT_RECORDED
+        change = Change(
+            str(caller.peer),
+            method,
+            what=named(method, request),
+            why=caller.why,
+            source=caller.address,
+            request=getattr(request, "request_id", ""),
+        )
+        return Recording(self._audit, change)
+
+
+@lru_cache(maxsize=1024)
+def _by_pem(shown: tuple[bytes, ...]) -> Peer:
+    """Reading a certificate takes longer than many a call."""
+    found = peer_of({"x509_pem_cert": shown})
+    if found is None:
+        raise _unknown("the certificate cannot be read")
+    return by_certificate(found)
+
+
+def _unknown(why: str) -> Refused:
+    return Refused(grpc.StatusCode.UNAUTHENTICATED, Reason.UNKNOWN_PEER, why)
+
+
+def _not_recorded(why: str) -> Refused:
+    return Refused(grpc.StatusCode.UNAVAILABLE, Reason.NOT_RECORDED, why, retry_in=1.0)
