@@ -16,7 +16,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --retries 5 --timeout 60
 IS_ROOT := $(filter 0,$(shell id -u))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long soak fresh image compose-test bench docs coverage messages p4 shell lint types venv lab-packages test-packages \
+.PHONY: help demo test test-long soak fresh image compose-test bench docs coverage messages wheel p4 shell lint types venv lab-packages test-packages \
   bench-packages root pins clean
 
 help:  ## this list
@@ -79,6 +79,9 @@ coverage: venv  ## branches of the pure modules that unit tests reach; fails bel
 
 messages: venv  ## make the API's messages again from controller/api/proto
 	$(BIN)/python -m controller.api.compile
+
+wheel: venv  ## the client alone as a wheel, evenkeel-client, in out/
+	$(BIN)/python -m controller.api.wheel out
 
 p4: venv  ## compile the P4 programs again into p4src/build (needs p4c-bm2-ss on PATH)
 	$(BIN)/python -m p4src.compile
