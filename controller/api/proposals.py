@@ -234,7 +234,11 @@ class Proposals:
         except StoreError as error:
             await self._refuse([each.wanted for each in tried.good], not_stored(error))
             return
-        await asyncio.gather(*(self._answer(each, revision) for each in tried.good))
+        for each in tried.good:
+            if not each.wanted.recording.wanted:
+                each.wanted.answer(Done(revision, each.changes))
+        recorded = (each for each in tried.good if each.wanted.recording.wanted)
+        await asyncio.gather(*(self._answer(each, revision) for each in recorded))
 
     @staticmethod
     async def _answer(each: _Good, revision: int) -> None:

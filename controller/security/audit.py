@@ -14,8 +14,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +38,7 @@ class _Job:
     fields: Mapping[str, object]
     ends: bool = False
     """Whether room was set aside for it."""
-    result: Future[int] = field(default_factory=Future)
+    result: asyncio.Future[int] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class AuditLog:
@@ -108,8 +107,9 @@ class AuditLog:
             raise AuditError(
                 f"audit log {self._file.path}: {WAITING} records wait for the disk; try again later"
             ) from None
-        # A caller that goes away takes nothing back: what is recorded may have been done.
-        return await asyncio.shield(asyncio.wrap_future(job.result))
+        return (
+            await job.result
+        )  # a caller that goes away takes nothing back: what is recorded may have been done
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -138,14 +138,26 @@ class AuditLog:
             if not self._failing:
                 self._failing = True
                 self._on_failure(str(error))
-            for job in jobs:
-                job.result.set_exception(error)
+            _answer(jobs, [error] * len(jobs))
         except BaseException as error:
-            for job in jobs:
-                job.result.set_exception(
-                    AuditError(f"audit log {self._file.path}: {type(error).__name__}: {error}")
-                )
+            why = f"audit log {self._file.path}: {type(error).__name__}: {error}"
+            _answer(jobs, [AuditError(why)] * len(jobs))
         else:
             self._failing = False
-            for job, number in zip(jobs, numbers, strict=True):
-                job.result.set_result(number)
+            _answer(jobs, numbers)
+
+
+def _answer(jobs: Sequence[_Job], results: Sequence[int | AuditError]) -> None:
+    """In the thread: wake the event loop once for all that were written together."""
+
+    def answer() -> None:
+        for job, result in zip(jobs, results, strict=True):
+            if job.result.done():
+                continue
+            if isinstance(result, AuditError):
+                job.result.set_exception(result)
+            else:
+                job.result.set_result(result)
+
+    with suppress(RuntimeError):  # the loop has ended, and those who waited with it
+        jobs[0].result.get_loop().call_soon_threadsafe(answer)

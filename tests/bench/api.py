@@ -80,8 +80,10 @@ class _Bench:
         if process.returncode != 0:
             raise RuntimeError(f"the load ended with {process.returncode}")
         found: dict[str, Any] = json.loads(out)
-        if found["failed"]:
+        if found["failed"] and not rate:
             raise RuntimeError(f"{found['failed']} calls failed: {found['why']}")
+        if not found["calls"]:
+            raise RuntimeError(f"no call was answered: {found['why']}")
         found["cpu_ms"] = 1e3 * (_processor() - before) / found["calls"]
         return found
 
@@ -119,7 +121,9 @@ async def _minute(bench: _Bench) -> dict[str, object]:
     found = await bench.load("weights", RATE, MINUTE)
     return {
         "paced_rate": RATE,
-        "paced_calls": found["calls"],
+        "paced_answered": found["calls"],
+        "paced_refused": found["failed"],
+        "paced_why_refused": found["why"],
         "paced_p50_ms": found["p50_ms"],
         "paced_p99_ms": found["p99_ms"],
         "paced_worst_ms": found["worst_ms"],

@@ -99,9 +99,9 @@ async def main(socket: str, kind: str, rate: float, seconds: float) -> dict[str,
         "failed": len(load.failed),
         "why": load.failed[:1],
         "per_s": round(len(load.took) / took, 1),
-        "p50_ms": round(1e3 * median(load.took), 2),
-        "p99_ms": round(1e3 * quantiles(load.took, n=100)[-1], 2),
-        "worst_ms": round(1e3 * max(load.took), 2),
+        "p50_ms": round(1e3 * median(load.took or [0.0]), 2),
+        "p99_ms": round(1e3 * quantiles(load.took or [0.0, 0.0], n=100)[-1], 2),
+        "worst_ms": round(1e3 * max(load.took, default=0.0), 2),
     }
 
 
