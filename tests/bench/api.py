@@ -36,7 +36,7 @@ from tests.bench.apiload import BACKENDS, ECHO
 from tests.fakes.api import Silent, message
 
 ROOT = Path(__file__).resolve().parents[2]
-ROUNDS, SECONDS = 3, 4.0
+ROUNDS, SECONDS = 3, 3.0
 RATE, MINUTE = 1000.0, 60.0
 INTENT = """\
 sites: [{name: east}]

@@ -20,7 +20,8 @@ from controller.client import calls
 from controller.client.calls import Call
 
 AT_A_TIME = 32
-BACKENDS = 100
+BACKENDS, PRIME = 100, 53
+"""Have no common divisor, so that a backend's weight is another one each time."""
 ECHO = "/bench/Echo"
 SETTLED = 30.0
 """Seconds for calls to be answered once no more are begun."""
@@ -29,7 +30,7 @@ SETTLED = 30.0
 def call_of(kind: str, number: int) -> tuple[str, bytes]:
     """Method and request."""
     backend = f"pools/web/backends/s{number % BACKENDS}"
-    made: Call[Any] = calls.set_weights({backend: 1 + number % 50}, False, "")
+    made: Call[Any] = calls.set_weights({backend: 1 + number % PRIME}, False, "")
     if kind == "get":
         made = calls.get(backend)
     return (ECHO if kind == "echo" else made.path), made.request.SerializeToString()
@@ -40,7 +41,7 @@ class Load:
 
     def __init__(self, channel: Any, kind: str) -> None:
         self._channel, self._kind = channel, kind
-        self._number = 0
+        self._number = int(perf_counter()) * BACKENDS
         self.took: list[float] = []
         self.failed: list[str] = []
 
