@@ -26,7 +26,7 @@ from controller.southbound.driver import AnyDriver
 from controller.southbound.errors import SwitchGone
 from controller.southbound.openflow.driver import OpenFlowDriver
 from controller.southbound.ovsdb import links
-from controller.southbound.ovsdb.client import OvsdbError
+from controller.southbound.ovsdb.client import Ovsdb, OvsdbError
 from controller.spec.types import Backend, Intent, Pool, Port, Protocol, Role, Site, Switch
 from tests.fakes.core import PlainDriver, SetClock, Watching, journal
 
@@ -178,12 +178,12 @@ class Database:
     hang_up: Session | None = None
     """Whose stream ends at the last refusal."""
 
-    async def open_links(self, address: str, interfaces: list[str]) -> None:
+    async def open_links(self, at: Ovsdb, interfaces: list[str]) -> None:
         self.asked += 1
         if self.asked <= self.refusals:
             if self.hang_up and self.asked == self.refusals:
                 self.hang_up.alive = False
-            raise OvsdbError(f"{address}: connection refused")
+            raise OvsdbError(f"{at.address}: connection refused")
         self.opened.append(interfaces)
 
 

@@ -300,7 +300,7 @@ def test_a_switch_that_goes_on_taking_messages_is_waited_for_longer_than_the_dea
     monkeypatch.setattr(session_module, "_FAST", session_module._Pace(1_000))
     push, shares = rig.session._push, itertools.count(1)
 
-    def slowly(pieces: list[bytes | Bytes]) -> None:
+    def slowly(pieces: list[bytes | Bytes], _: object) -> None:
         if next(shares) <= 60:
             time.sleep(0.05)
         push(pieces)
@@ -332,7 +332,7 @@ def test_a_switch_that_serves_is_written_in_shares_with_a_gap_and_an_empty_one_i
         gaps.append(seconds)
         await nap(0)
 
-    def weigh(pieces: list[bytes | Bytes]) -> None:
+    def weigh(pieces: list[bytes | Bytes], _: object) -> None:
         sent.append(sum(len(one) if isinstance(one, bytes) else one.size for one in pieces))
         push(pieces)
 

@@ -78,9 +78,9 @@ def test_bfd_is_set_on_every_port_of_a_fence_where_its_database_is_ours_to_write
 ) -> None:
     asked: list[tuple[str, list[str]]] = []
 
-    async def watch(address: str, interfaces: list[str]) -> None:
-        asked.append((address, interfaces))
-        if address == "tcp:192.0.2.2:6640":
+    async def watch(at: Ovsdb, interfaces: list[str]) -> None:
+        asked.append((at.address, interfaces))
+        if at.address == "tcp:192.0.2.2:6640":
             raise OvsdbError("it is not there")
 
     monkeypatch.setattr(links, "watch", watch)
