@@ -1,4 +1,4 @@
-"""Commands to a running controller, through its control socket."""
+"""Commands to a running controller: through its control socket, or to those of a context through the API."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.cli.codes import Asked
+from controller.cli.place import Place
 from controller.core.control import ANSWER, reachable, socket_beside
 
 ANSWERED = 25.0
@@ -21,8 +22,13 @@ class NoAnswer(Exception):
     """The controller cannot be reached, or does not answer."""
 
 
-def carry_out(state: Path, request: dict[str, str], said: Callable[[Mapping[str, Any]], str]) -> Asked:
+def carry_out(place: Place, request: dict[str, str], said: Callable[[Mapping[str, Any]], str]) -> Asked:
     """Have a command carried out, and print what ``said`` makes of the answer, or on standard error why it was not."""
+    if place.context is not None:
+        from controller.cli.remote import carry_out as carry_out_there
+
+        return carry_out_there(place, request, said)
+    state = place.state
     try:
         answer = ask(socket_beside(state), request)
     except NoAnswer as error:

@@ -86,6 +86,31 @@ class Asked(IntEnum):
     """Accepted, but not stored yet: it takes effect when the state file can be written again."""
 
 
+class Verb(IntEnum):
+    """Commands on resources
+
+    ``evenkeel get``, ``describe``, ``apply``, ``delete``, ``drain``, ``undrain``, ``weight``, ``edit``, ``watch`` and
+    ``top``. ``evenkeel context`` and ``completion`` end with 0 or 2.
+    """
+
+    DONE = 0
+    """It was carried out, and that is stored; of a dry run: it could be."""
+    REFUSED = 1
+    """The controller refused it; the reasons were printed, and nothing has changed."""
+    BAD_INPUT = 2
+    """A file, an option or the context is not as it should be; the controller was not asked."""
+    NOT_STORED = 3
+    """Accepted, but not stored yet: it takes effect when the store can be written again."""
+    NO_ANSWER = 4
+    """No controller that leads was reached, or it gave no answer in time."""
+    NOT_FOUND = 5
+    """There is no such resource."""
+    OTHER_REVISION = 6
+    """It has another revision than expected: someone else changed it."""
+    INTERRUPTED = 130
+    """By SIGINT: how ``watch`` ends."""
+
+
 class Timeline(IntEnum):
     """``evenkeel timeline``"""
 
@@ -151,6 +176,7 @@ COMMANDS: tuple[type[IntEnum], ...] = (
     Run,
     Status,
     Asked,
+    Verb,
     Timeline,
     Drill,
     Pki,

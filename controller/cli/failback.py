@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from controller.cli.asking import carry_out
+from controller.cli.place import Place
 
 
-def failback(state: Path, pool: str, backend: str | None) -> int:
+def failback(place: Place, pool: str, backend: str | None) -> int:
     """Make ``backend`` the one writer of a pool, or the most preferred one that is up. Returns an exit code."""
     request = {"command": "failback", "pool": pool} | ({} if backend is None else {"backend": backend})
     return carry_out(
-        state,
+        place,
         request,
         lambda answer: f"pool {pool}: {answer['writer']} is the writer, change {answer['revision']}",
     )

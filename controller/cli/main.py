@@ -7,15 +7,20 @@ other parts than the controller are registered by them (``controller.cli.registe
 from __future__ import annotations
 
 import gc
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from controller.cli.apioptions import Api, ApiCa, ApiCert, ApiKey, ApiRoles, ApiTokens, Audit
+from controller.cli.contextcommands import COMPLETION_EXAMPLES, VARIABLE, completion, context
+from controller.cli.options import SharedStore, State, StoreCa, StoreCert, StoreKey
+from controller.cli.ordercommands import orders, sites
 from controller.cli.output import Output
 from controller.cli.registered import Commands
 from controller.cli.security import audit, pki, token
+from controller.cli.verbs import verbs
 
 COLLECT = (100_000, 50, 100)
 """When Python looks for cycles: seldom. Intents and plans are a million objects without any, and with its usual
@@ -35,29 +40,6 @@ ConfigFile = Annotated[
 ]
 
 
-State = Annotated[
-    Path,
-    typer.Option("--state", metavar="FILE", help="The SQLite file that the controller was started with."),
-]
-
-SharedStore = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        metavar="etcd://HOST:PORT,.../PREFIX",
-        help="The store of the controllers, if it is in etcd.",
-        show_default="the file of --state",
-    ),
-]
-StoreCa = Annotated[
-    Path | None,
-    typer.Option("--store-ca", metavar="PEM", help="Who signs the certificates of etcd's members."),
-]
-StoreCert = Annotated[
-    Path | None,
-    typer.Option("--store-cert", metavar="PEM", help="Our certificate; its common name is etcd's user."),
-]
-StoreKey = Annotated[Path | None, typer.Option("--store-key", metavar="PEM", help="Its private key.")]
 PeerCa = Annotated[Path | None, typer.Option(metavar="PEM", help="Who signs the certificates of agents.")]
 PeerKey = Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")]
 
@@ -314,17 +296,6 @@ def agent(
 
 
 @app.command()
-def status(
-    state: State = Path("evenkeel.db"),
-    json_out: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False,
-) -> None:
-    """Show what a running controller says of switches, pools, pins and risks."""
-    from controller.cli.status import status as show_status
-
-    raise typer.Exit(show_status(state, json_out))
-
-
-@app.command()
 def override(
     reason: Annotated[str, typer.Argument(metavar="REASON", help="Why, for the journal.")],
     state: State = Path("evenkeel.db"),
@@ -333,81 +304,6 @@ def override(
     from controller.cli.override import override as set_aside
 
     raise typer.Exit(set_aside(state, reason))
-
-
-@app.command()
-def failback(
-    pool: Annotated[str, typer.Argument(metavar="POOL", help="A pool with failover.")],
-    backend: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="BACKEND", help="Who takes over.", show_default="the preferred one that is up"
-        ),
-    ] = None,
-    state: State = Path("evenkeel.db"),
-) -> None:
-    """Make another backend the one writer of POOL; connections of the former one are reset."""
-    from controller.cli.failback import failback as hand_over
-
-    raise typer.Exit(hand_over(state, pool, backend))
-
-
-@app.command()
-def rehash(
-    pool: Annotated[str, typer.Argument(metavar="POOL", help="A pool with TCP listeners.")],
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Print what it would do, and what it costs; change nothing.")
-    ] = False,
-    cancel: Annotated[bool, typer.Option("--cancel", help="End one that is under way.")] = False,
-    state: State = Path("evenkeel.db"),
-) -> None:
-    """Take the slots of POOL as if it were new (`spread`), once all of its connections are pinned."""
-    from controller.cli.rehash import rehash as begin
-
-    if plan and cancel:
-        raise typer.BadParameter("--plan and --cancel exclude each other")
-    raise typer.Exit(begin(state, pool, "plan" if plan else "cancel" if cancel else "begin"))
-
-
-@app.command()
-def move(
-    vip: Annotated[
-        str, typer.Argument(metavar="VIP", help="A VIP, or a virtual MAC; all VIPs of one MAC move.")
-    ],
-    site: Annotated[
-        str | None,
-        typer.Argument(metavar="SITE", help="One of its owners.", show_default="where the intent has it"),
-    ] = None,
-    state: State = Path("evenkeel.db"),
-) -> None:
-    """Own VIP at SITE until this is withdrawn, by the same command without SITE."""
-    from controller.cli.ordering import move as order
-
-    raise typer.Exit(order(state, vip, site))
-
-
-@app.command()
-def timeline(
-    state: State = Path("evenkeel.db"),
-    store: SharedStore = None,
-    store_ca: StoreCa = None,
-    store_cert: StoreCert = None,
-    store_key: StoreKey = None,
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="AGE", help="Nothing older, such as 90s, 10m, 2h or 1d.", show_default="all"),
-    ] = None,
-    vip: Annotated[str, typer.Option(metavar="NAME", help="Of VIPs, this one alone.")] = "",
-    switch: Annotated[str, typer.Option(metavar="NAME", help="Of switches, this one alone.")] = "",
-    json_out: Annotated[bool, typer.Option("--json", help="Print one JSON object an event.")] = False,
-) -> None:
-    """Show what happened, and why, as all controllers on a store kept it; none has to run."""
-    from controller.cli.stores import Where
-    from controller.cli.timeline import Asked
-    from controller.cli.timeline import timeline as show
-
-    where = Where(state, store, store_ca, store_cert, store_key)
-    raise typer.Exit(show(where, Asked(since, vip, switch, json_out)))
 
 
 @app.command()
@@ -433,50 +329,11 @@ def drill(
     raise typer.Exit(try_it(where, vip, site, Spans(stay, within)))
 
 
-sites = typer.Typer(add_completion=False, no_args_is_help=True)
+app.add_typer(orders)
 app.add_typer(sites, name="site", help="Take a site out of service for maintenance, and back.")
-
-
-@sites.command()
-def drain(
-    site: Annotated[str, typer.Argument(metavar="SITE", help="A site.")], state: State = Path("evenkeel.db")
-) -> None:
-    """Own nothing at SITE: its VIPs go to the next of their owners."""
-    from controller.cli.ordering import site as order
-
-    raise typer.Exit(order(state, site, "drain"))
-
-
-@sites.command()
-def undrain(
-    site: Annotated[str, typer.Argument(metavar="SITE", help="A site.")], state: State = Path("evenkeel.db")
-) -> None:
-    """Own at SITE again what is at home there."""
-    from controller.cli.ordering import site as order
-
-    raise typer.Exit(order(state, site, "undrain"))
-
-
-@sites.command()
-def claim(
-    without_quorum: Annotated[
-        bool,
-        typer.Option("--without-quorum", help="Needed: the store does not answer, and cannot say who owns."),
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    state: State = Path("evenkeel.db"),
-) -> None:
-    """Answer for all VIPs although the store is out of reach; ends by itself when it answers again."""
-    from controller.cli.ordering import claim as order
-
-    if not without_quorum:
-        raise typer.BadParameter("without it there is nothing to claim", param_hint="--without-quorum")
-    sure = "Is every other controller of this store stopped, or its site dead? Two sites that answer break connections"
-    if not yes and not typer.confirm(sure):
-        raise typer.Abort
-    raise typer.Exit(order(state))
-
-
+app.add_typer(verbs)
+app.add_typer(context, name="context", help="Name controllers to speak with, here or over the network.")
+app.command(epilog=COMPLETION_EXAMPLES)(completion)
 app.add_typer(pki, name="pki", help="Make certificates for controllers, switches, etcd and people.")
 
 
@@ -487,4 +344,8 @@ app.add_typer(audit, name="audit", help="Check the record of who changed what.")
 def main() -> None:
     """Entry point of the console command."""
     gc.set_threshold(*COLLECT)
+    if VARIABLE in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
     app()

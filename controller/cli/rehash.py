@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from controller.cli.asking import carry_out
+from controller.cli.place import Place
 from controller.plan.pins import LIMIT
 
 
-def rehash(state: Path, pool: str, action: str) -> int:
+def rehash(place: Place, pool: str, action: str) -> int:
     """``action``: ``begin``, ``plan`` or ``cancel``. Returns an exit code."""
     request = {"command": "rehash", "pool": pool, "action": action}
-    return carry_out(state, request, lambda answer: "\n".join(_said(pool, action, answer)))
+    return carry_out(place, request, lambda answer: "\n".join(_said(pool, action, answer)))
 
 
 def _said(pool: str, action: str, answer: Mapping[str, Any]) -> Iterator[str]:

@@ -34,7 +34,7 @@ def status(state: Path, json_out: bool) -> int:
     elif "standby" in shown:
         _show_standby(Console(), shown)
     else:
-        _show(Console(), shown)
+        show(Console(), shown)
     age = time.time() - shown["at"]
     if age > STALE:
         what = "agent" if "agent" in shown else "controller"
@@ -53,7 +53,8 @@ def _show_standby(console: Console, shown: dict[str, Any]) -> None:
         console.print(f"[red]would not be taken over:[/red] {escape(error)}", soft_wrap=True)
 
 
-def _show(console: Console, shown: dict[str, Any]) -> None:
+def show(console: Console, shown: dict[str, Any]) -> None:
+    """Print the status of a controller that serves."""
     for error in shown["intent_errors"]:
         console.print(f"[red]not taken over:[/red] {error}")
     if shown["store"]:

@@ -40,12 +40,13 @@ def timeline(where: Where, asked: Asked) -> int:
     if not found:
         print(f"no such events among the {len(read.entries)} in the log", file=sys.stderr)
         return codes.Timeline.NOTHING
-    for line in map(_json, found) if asked.json_out else lines(found):
+    for line in map(as_json, found) if asked.json_out else lines(found):
         print(line)
     return codes.Timeline.SHOWN
 
 
-def _json(entry: Entry) -> str:
+def as_json(entry: Entry) -> str:
+    """One line."""
     head = entry._asdict()
     del head["fields"]
     return json.dumps({**head, **entry.fields})
