@@ -99,8 +99,12 @@ def delete(chosen: Chosen, kind: str, names: Sequence[str], how: How) -> int:
         chosen,
         how,
         lambda client: carry_out(client, steps, how.dry_run, seconds("--timeout", chosen.timeout)),
-        lambda _: lambda path: "",  # paths are those of the document without them, which people do not see
+        lambda _: _unplaced,  # paths are those of the document without them, which people do not see
     )
+
+
+def _unplaced(_: str) -> str:
+    return ""
 
 
 def drain(chosen: Chosen, names: Sequence[str], pool: str, how: How, undrain: bool = False) -> int:
@@ -117,19 +121,32 @@ def drain(chosen: Chosen, names: Sequence[str], pool: str, how: How, undrain: bo
 def weight(chosen: Chosen, given: Sequence[str], pool: str, how: How) -> int:
     """Weights of backends, all in one commit. Returns an exit code."""
 
+    try:
+        numbers = _weights(given)
+    except BadPlace as error:
+        return failed(error)
+
     def change(client: Client) -> api.Outcome:
-        found = {}
-        for each in given:
-            name, _, number = each.rpartition("=")
-            if not name or not number.isdecimal() or not number.isascii() or int(number) > MOST_WEIGHT:
-                raise BadPlace(f'"{each}": write POOL/BACKEND=N, N from 0 to {MOST_WEIGHT}, such as web/s1=3')
+        found: dict[str, int] = {}
+        for name, number in numbers:
             backend = _backend(client, name, pool)
             if backend in found:
-                raise BadPlace(f'"{each}": {backend} has a weight already; give one')
-            found[backend] = int(number)
+                raise BadPlace(f'"{name}={number}": {backend} has a weight already; give one')
+            found[backend] = number
         return client.set_weights(found, dry_run=how.dry_run)
 
     return _change(chosen, how, change)
+
+
+def _weights(given: Sequence[str]) -> list[tuple[str, int]]:
+    """Raises BadPlace."""
+    found = []
+    for each in given:
+        name, _, number = each.rpartition("=")
+        if not name or not number.isdecimal() or not number.isascii() or int(number) > MOST_WEIGHT:
+            raise BadPlace(f'"{each}": write POOL/BACKEND=N, N from 0 to {MOST_WEIGHT}, such as web/s1=3')
+        found.append((name, int(number)))
+    return found
 
 
 def _backend(client: Client, name: str, pool: str) -> str:

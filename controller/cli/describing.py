@@ -193,7 +193,11 @@ def _events(client: Client, resource: api.Resource) -> list[Entry]:
 
 
 def _names(entry: Entry, kind: Kind, pool: str, name: str) -> bool:
+    """Whether an event is about a resource; pools are named with their protocol, several VIPs in a list."""
     found = entry.fields.get(kind.field)
     if kind is Kind.BACKEND:
         return found == name and str(entry.fields.get("pool", pool)).split("/")[0] == pool
-    return str(found).split("/")[0] == name if kind is Kind.POOL else found == name
+    if kind is Kind.POOL:
+        return str(found).split("/")[0] == name
+    several = entry.fields.get(f"{kind.field}s")
+    return found == name or (isinstance(several, list) and name in several)

@@ -10,10 +10,13 @@ from controller.api.v1 import service_pb2 as api
 from controller.cli.codes import Asked, Verb
 from controller.cli.place import Place
 from controller.cli.reaching import client_of, failed
-from controller.client import Client
+from controller.client import Client, calls
+from controller.core.control import CARRY_OUT
 
-TIMEOUT = 30.0
-"""Seconds for an order: a store may take a while."""
+TIMEOUT = CARRY_OUT + 5.0
+"""Seconds for an order."""
+LOOK = 5.0
+"""Seconds in which a controller that leads is found."""
 _CODES = {Verb.NO_ANSWER: Asked.NO_ANSWER, Verb.BAD_INPUT: Asked.NO_ANSWER, Verb.NOT_STORED: Asked.NOT_STORED}
 _ACTIONS = {
     "plan": api.RehashRequest.ACTION_PLAN,
@@ -26,6 +29,7 @@ def carry_out(place: Place, request: Mapping[str, str], said: Callable[[Mapping[
     """Have an order carried out, and print what ``said`` makes of the answer, or why it was not."""
     try:
         with client_of(place, TIMEOUT) as client:
+            client.call(calls.list_page(api.KIND_SITE, "", 1, ""), LOOK)
             answer = _ORDERS[request["command"]](client, request)
     except Exception as error:
         return _CODES.get(failed(error), Asked.REFUSED)

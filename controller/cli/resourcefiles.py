@@ -22,8 +22,9 @@ from controller.api.v1 import service_pb2 as api
 from controller.cli.kinds import full
 from controller.model.document import document
 from controller.model.errors import ConfigErrors, SchemaError
-from controller.model.load import load_text
-from controller.model.yaml_source import Mapping, Mark, Scalar, Sequence, Tree, parse, read_text
+from controller.model.load import load_tree
+from controller.model.reader import Source
+from controller.model.yaml_source import Entry, Mapping, Mark, Scalar, Sequence, Tree, parse, read_text
 
 STDIN = Path("-")
 _DIVIDER = re.compile(r"^---[ \t]*(?:#.*)?$", re.MULTILINE)
@@ -78,14 +79,15 @@ def of_text(text: str, name: str) -> Whole | list[One]:
     parts = list(_divided(text))
     if not parts:
         raise _wrong(name, Mark(1, 1), "the file is empty", "write an intent, or resources")
-    trees = [parse(part, name) for part in parts]
+    trees = [(_numbered(tree), errors) for tree, errors in (parse(part, name) for part in parts)]
     if any(isinstance(tree, Mapping) and _is_document(tree) for tree, _ in trees):
         if len(trees) > 1:
             tree = next(tree for tree, _ in trees if isinstance(tree, Mapping) and _is_document(tree))
             raise _wrong(
                 name, tree.mark, "an intent stands beside other resources", "give it a file of its own"
             )
-        return Whole(name, fill(messages.Document(), document(load_text(parts[0], name))), trees[0][0])
+        tree, errors = trees[0]
+        return Whole(name, fill(messages.Document(), document(load_tree(tree, Source(name, errors)))), tree)
     return _resources(name, trees)
 
 
@@ -115,6 +117,20 @@ def _divided(text: str) -> Iterator[str]:
         if any(line.strip() and not line.lstrip().startswith("#") for line in body.splitlines()):
             yield "\n" * text.count("\n", 0, start) + body
         start = end
+
+
+def _numbered(tree: Tree) -> Tree:
+    """With keys that are numbers as such: JSON writes them, which ports have, as text."""
+    if isinstance(tree, Sequence):
+        return Sequence(tuple(_numbered(each) for each in tree.items), tree.mark)
+    if isinstance(tree, Mapping):
+        return Mapping(tuple(Entry(_key(key), _numbered(each)) for key, each in tree.entries), tree.mark)
+    return tree
+
+
+def _key(key: Scalar) -> Scalar:
+    digits = isinstance(key.value, str) and key.text.isdecimal() and key.text.isascii() and len(key.text) < 11
+    return Scalar(int(key.text), key.text, key.mark) if digits else key
 
 
 def _is_document(tree: Mapping) -> bool:

@@ -61,6 +61,11 @@ def _command(command: TyperCommand, context: typer.Context) -> Iterator[str]:
     rows = [row for row in rows if "--help" not in row[0]]
     if rows:
         yield from ("", *table(HEADING, rows))
+    if command.epilog:
+        yield from (
+            "",
+            *(line.strip() and f"    {line.strip()}" for line in command.epilog.split("\n\n")[1:]),
+        )
 
 
 def _switch(parser: argparse.ArgumentParser) -> Iterator[str]:

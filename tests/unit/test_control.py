@@ -20,6 +20,7 @@ from controller.app.assembly import App, open_file
 from controller.cli import codes
 from controller.cli.asking import NoAnswer, ask
 from controller.cli.failback import failback
+from controller.cli.place import Place
 from controller.clock import SystemClock
 from controller.core import control
 from controller.core.commands import Arguments, Command, NotStored, Parameter, Result
@@ -262,7 +263,7 @@ def test_a_command_that_cannot_be_stored_is_no_success_and_takes_effect_later(tm
 
 
 def test_without_a_controller_the_command_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert failback(tmp_path / "state.db", "db", None) == codes.Asked.NO_ANSWER
+    assert failback(Place(tmp_path / "state.db"), "db", None) == codes.Asked.NO_ANSWER
     assert "is a controller running" in capsys.readouterr().err
 
 

@@ -138,8 +138,8 @@ FLOORS = (
         "cli",
         ("controller.cli", "controller.__main__"),
         (
-            *RULES, "security", "places", "decision", "OpenFlow", "OVSDB", "P4Runtime", "core", "api", "app", "agent",
-            "metrics", "observations",
+            *RULES, "security", "places", "decision", "OpenFlow", "OVSDB", "P4Runtime", "core", "messages", "client",
+            "api", "app", "agent", "metrics", "observations",
         ),
     ),
     Floor("embedded switch", ("topo.p4switch",), ()),
