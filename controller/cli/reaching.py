@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -51,6 +52,7 @@ def opened(chosen: Chosen) -> Iterator[Client]:
 @contextmanager
 def client_of(place: Place, timeout: float) -> Iterator[Client]:
     """A client whose calls take ``timeout`` seconds at most. Raises BadPlace and Unreachable."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it would log is in the error
     context = place.context
     if place.socket is not None:
         _look(place, place.socket)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from controller.api.listening import Where
 from controller.api.v1 import resources_pb2 as messages
+from controller.api.v1 import service_pb2 as api
 from controller.cli import contexts
 from controller.cli.batches import Step, carry_out, place_of
 from controller.cli.contexts import Context, Contexts
@@ -185,14 +186,15 @@ def test_changes_by_others_are_borne_or_refused(tmp_path: Path) -> None:
 
             left = 2
 
-            def get_document(self, timeout: float | None = None) -> object:
+            def get_document(self, timeout: float | None = None) -> api.GetDocumentResponse:
                 found = super().get_document(timeout)
                 if self.left:
                     self.left -= 1
                     self.set_weights({S1: 10 + self.left})
                 return found
 
-        with Beside(f"unix:{face.socket}") as client:
+        client = Beside(f"unix:{face.socket}")
+        with client:
             found = [client.get(f"vips/{name}") for name in ("shop", "api")]
             for each in found:
                 each.vip.owners[:] = []

@@ -147,7 +147,7 @@ class Running:
 
     async def command(self, pool: str, backend: str | None = None) -> int:
         """As an operator gives it."""
-        return await asyncio.to_thread(failback, self.state, pool, backend)
+        return await asyncio.to_thread(failback, Place(self.state), pool, backend)
 
 
 @contextlib.asynccontextmanager
