@@ -11,10 +11,9 @@ from controller.cli.codes import Asked, Verb
 from controller.cli.place import Place
 from controller.cli.reaching import client_of, failed
 from controller.client import Client, calls
-from controller.core.control import CARRY_OUT
 
-TIMEOUT = CARRY_OUT + 5.0
-"""Seconds for an order."""
+TIMEOUT = 25.0
+"""Seconds for an order: longer than a controller gives it."""
 LOOK = 5.0
 """Seconds in which a controller that leads is found."""
 _CODES = {Verb.NO_ANSWER: Asked.NO_ANSWER, Verb.BAD_INPUT: Asked.NO_ANSWER, Verb.NOT_STORED: Asked.NOT_STORED}

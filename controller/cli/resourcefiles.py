@@ -82,12 +82,12 @@ def of_text(text: str, name: str) -> Whole | list[One]:
     trees = [(_numbered(tree), errors) for tree, errors in (parse(part, name) for part in parts)]
     if any(isinstance(tree, Mapping) and _is_document(tree) for tree, _ in trees):
         if len(trees) > 1:
-            tree = next(tree for tree, _ in trees if isinstance(tree, Mapping) and _is_document(tree))
+            wrong = next(tree for tree, _ in trees if isinstance(tree, Mapping) and _is_document(tree))
             raise _wrong(
-                name, tree.mark, "an intent stands beside other resources", "give it a file of its own"
+                name, wrong.mark, "an intent stands beside other resources", "give it a file of its own"
             )
-        tree, errors = trees[0]
-        return Whole(name, fill(messages.Document(), document(load_tree(tree, Source(name, errors)))), tree)
+        whole, errors = trees[0]
+        return Whole(name, fill(messages.Document(), document(load_tree(whole, Source(name, errors)))), whole)
     return _resources(name, trees)
 
 

@@ -20,7 +20,7 @@ from controller.cli.kinds import kind_of, whole_numbers
 from controller.cli.place import Chosen
 from controller.cli.reaching import failed, opened
 from controller.cli.tables import summary
-from controller.cli.timelinetext import what
+from controller.core.eventwords import what
 from controller.client import calls
 from controller.sites.timeline import Entry
 
