@@ -20,8 +20,8 @@ from controller.cli.kinds import kind_of, whole_numbers
 from controller.cli.place import Chosen
 from controller.cli.reaching import failed, opened
 from controller.cli.tables import summary
-from controller.core.eventwords import what
 from controller.client import calls
+from controller.core.eventwords import what
 from controller.sites.timeline import Entry
 
 EVENTS, ALL = "events", "all"
