@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from controller.cli.place import VARIABLE
 from controller.client import ApiError, Client
 from tests.fakes import core
 from tests.fakes.api import Face, message, played, served
-from tests.fakes.process import quiet_intent
+from tests.fakes.process import PATIENCE, quiet_intent
 
 PAIR = core.loaded("pair")
 S1 = "pools/web/backends/s1"
@@ -244,10 +245,12 @@ def test_a_resource_is_edited_if_no_one_else_changed_it(
 def test_a_resource_is_described_with_its_state_and_events(tmp_path: Path) -> None:
     def test(face: Face, ek: Ek) -> None:
         ek("drain", "s1")
-        pool = ek("describe", "pools", "web")
+        pool, end = "", time.monotonic() + PATIENCE
+        while "web/tcp: table 2" not in pool:  # events reach the log a moment later
+            assert time.monotonic() < end, pool
+            pool = ek("describe", "pools", "web")
         assert "Name:      pools/web\n" in pool
         assert [row for row in rows(pool) if row[:4] == ["s1", "2", "0", "drain"]]
-        assert "web/tcp: table 2" in pool
         assert "Owner:     east" in ek("describe", "vips/shop")
         assert "State:     away" in ek("describe", "switches", "lb1")
         assert "Owns:      ads, ads6, api" in ek("describe", "sites", "east")
@@ -272,6 +275,11 @@ def test_orders_and_looks_go_to_the_context(tmp_path: Path) -> None:
         shown = json.loads(ek("status", "--json", *there))
         assert isinstance(shown["revision"], int)
         assert list(shown["pools"]["web/tcp"]["backends"]) == ["s1", "s2", "s3"]
+        end = time.monotonic() + PATIENCE
+        while (
+            CliRunner().invoke(app, ["timeline", *there]).exit_code != 0
+        ):  # events reach the log a moment later
+            assert time.monotonic() < end
         assert "intent accepted" in ek("timeline", *there)
         assert json.loads(ek("timeline", "--json", *there).splitlines()[0])["event"] == "intent_accepted"
         assert "--since x: write a number" in ek("timeline", "--since", "x", *there, code=2)
