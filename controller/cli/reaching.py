@@ -113,5 +113,3 @@ def _lines(error: ApiError, where: Where) -> Iterator[str]:
         yield f"no controller answers: {error.message}"
     if error.reason == "NOT_LEADING" and error.metadata.get("leader"):
         yield f"the controller that leads is {error.metadata['leader']}: name it in the context"
-    if error.reason == "REVISION_MISMATCH":
-        yield "someone else changed it: read it again with evenkeel get"

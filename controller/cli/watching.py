@@ -94,7 +94,8 @@ def _print(news: api.WatchResponse, json_out: bool) -> None:
         return
     made = _LINES[kind](news)
     if made is not None:
-        console().print(f"{news.put.revision or news.position.revision:>8}  ", end="", markup=False)
+        revision = news.put.revision or news.event.revision or news.position.revision
+        console().print(f"{revision:>8}  ", end="", markup=False)
         console().print(f"{made[0]:<8}", end="", style=style(made[0]), markup=False)
         console().print(f"  {made[1]}", markup=False)
         sys.stdout.flush()
