@@ -146,7 +146,7 @@ def test_several_resources_are_one_commit_or_none(tmp_path: Path) -> None:
         assert ("pools/new added" in said, "vips/shop modified" in said) == (True, True)
         assert face.app.state.revision == before + 1 or "revision" in said
         again = ek("apply", "-f", "-", given=f"{vip}---\n{pool}", code=6)
-        assert "read it again" in again
+        assert "pools/new has the revision" in again
         assert "names the pool" in ek("delete", "pools", "new", code=1)
         assert 'there is no "vips/nope"' in ek("delete", "vips/shop", "vips/nope", code=5)
         assert "dry run" in ek("delete", "vips/shop", "pools/new", "--dry-run")
