@@ -209,7 +209,7 @@ def test_a_controller_as_it_is_run_over_the_network(tmp_path: Path) -> None:
             done = operator.because("slow").set_weights({S1: 5})
         with Client(address, tls[Role.VIEWER], PATIENCE) as viewer, pytest.raises(ApiError, match="DENIED"):
             viewer.set_weights({S1: 6})
-        assert failback(process.state, "web", None) == codes.Asked.REFUSED
+        assert failback(Place(process.state), "web", None) == codes.Asked.REFUSED
         assert process.stop() == 0
     assert verify(log, None) == codes.Audit.GOOD
     rows = [json.loads(line) for line in log.read_text().splitlines()]
