@@ -16,6 +16,7 @@ from controller.cli import codes
 from controller.cli.audit import verify
 from controller.cli.face import ApiOptions
 from controller.cli.failback import failback
+from controller.cli.place import Place
 from controller.cli.run import run
 from controller.cli.stores import Where
 from controller.client import ApiError, Client, Tls
