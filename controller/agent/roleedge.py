@@ -58,6 +58,8 @@ class RoleEdge(Edge):
         self._ended: dict[int, float] = {}
         """VIPs whose authority is known to be over, and since when."""
         self._refused = ""
+        self._claimed = float("-inf")
+        """When the role was claimed last: two agents that both take themselves for the acting one do not race."""
         self._wake = asyncio.Event()
 
     # -- what is asked for ------------------------------------------------------------------------------------
@@ -163,6 +165,9 @@ class RoleEdge(Edge):
             return LONGEST
         if not session.primary:
             self._given, self._ended = {}, {}
+            if self._clock.now() < self._claimed + AGAIN:
+                return await self._patient()
+            self._claimed = self._clock.now()
             await session.claim()
             if not session.primary:
                 return await self._patient()
