@@ -222,7 +222,9 @@ def seconds_of(wire: Recorder, vip: str) -> float:
 
 def test_what_an_agent_shows_names_owners_paths_and_fences(served: Served) -> None:
     served.balanced.wait_status(lambda status: status["vips"]["api"]["owner"] == "west", "at home", WITHIN)
-    shown = served.agents.all["ctl"].fresh()
+    ctl = served.agents.all["ctl"]
+    eventually(lambda: ctl.fresh().get("agent", {}).get("acts"), "it acts for its site", WITHIN)
+    shown = ctl.fresh()
     assert shown["agent"] == {"name": "ctl", "site": "east", "acts": True, "leader": "ctl", "store": ""}
     shop, api = (shown["groups"][f"02:45:56:00:01:0{n}"] for n in (1, 2))
     assert (shop["owner"], shop["ours"], shop["vips"]) == ("east", True, ["shop", "shop6"])
