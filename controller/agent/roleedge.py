@@ -240,7 +240,7 @@ class RoleEdge(Edge):
         return max(min([*ends, now + FRESH]) - now, 0.01)
 
     def _say(self, session: Guest) -> None:
-        problem = session.complaint
+        problem = session.complaint if session.primary else ""
         if problem and problem != self.problem:
             self._journal.event("answers_refused", switch=self.switch.name, count=1, first=problem)
         self.problem, session.complaint = problem, ""

@@ -27,6 +27,7 @@ SHOP, API = "10.0.0.100", "10.0.0.101"
 """At home in the east, and in the west."""
 VIPS = (SHOP, API, "10.0.0.102", "fd00::100", "fd00::101")
 HOLD = 2.0
+TRANSITION = "5s"
 WITHIN = 60.0
 NOTICED = 1.0
 """Seconds: at ten questions a second this is a gap, whatever else the machine does."""
@@ -48,6 +49,8 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     lab = Lab.up("two-site-small", name=name, switch=kind, temporary=True, store=True, agents=True)
     # Long leases, for a machine that is busy: what is shown is that nothing is missed, not how soon.
     tune(lab, lambda document: document.update(moves={"hold": f"{HOLD:g}s"}, lease={"authority": "1.5s"}))
+    # A P4 switch that comes back has lost its memory: it is used when no slot is in transition.
+    tune(lab, lambda document: [each.update(transition=TRANSITION) for each in document["pools"]])
     agents = Agents(lab, tmp_path_factory.mktemp("agents"), list(lab.fabric.controllers))
     try:
         agents.start(agents.all)

@@ -65,7 +65,8 @@ class Guest:
         self.primary = False
         """Whether we are our role's primary, as far as we have heard."""
         self.complaint = ""
-        """What the switch refused last of what was sent."""
+        """What the switch refused last of what was sent, since it said who is primary: that a backup may not send is
+        usual where another agent goes on."""
         self._ends = asyncio.Event()
 
     def abort(self) -> None:
@@ -107,6 +108,7 @@ class _Member(Guest):
         was = self.primary
         match message.WhichOneof("update"):
             case "arbitration":
+                self.complaint = ""
                 self._highest = max(self._highest, U128.decode(message.arbitration.election_id))
                 self.primary = message.arbitration.status.code == rpc_code.OK
                 self._heard.set()
