@@ -16,6 +16,7 @@ from controller.plan.segments import announced_on, responds
 from controller.sites.fence.service import FenceService, here
 from controller.sites.fence.wire import PortState
 from controller.southbound.openflow.session import Session
+from controller.southbound.p4.connection import Credentials
 from controller.southbound.p4.guests import Guest, Guests, Place
 from controller.spec.kinds import Protocol
 from controller.spec.switch import VipSpec
@@ -54,6 +55,10 @@ class Edges:
         self._here: set[str] = set()
         self._due: dict[int, dict[str, _Due]] = {}
         fence.on_states = self._states_changed
+
+    def secure(self, credentials: Credentials) -> None:
+        """Connect to P4 switches by TLS from now on."""
+        self._guests.credentials = credentials
 
     async def run(self) -> None:
         """Until cancelled."""

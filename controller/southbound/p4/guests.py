@@ -23,6 +23,7 @@ from finsy.proto import U128, p4i, p4r, rpc_code
 
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout
 from controller.southbound.p4.channel import P4Channel, Stream, code_name
+from controller.southbound.p4.connection import Credentials
 from controller.southbound.p4.packets import Packets
 
 ROLE = "evenkeel.authority"
@@ -160,7 +161,7 @@ class _Link:
 
     async def _connection(self) -> None:
         """One connection, until it ends. Raises SwitchError."""
-        channel = P4Channel(self.place.name, self.place.address)
+        channel = self._guests.channel(self.place)
         refused = ""
         try:
             running = await self._running(channel)
@@ -173,7 +174,7 @@ class _Link:
         finally:
             await channel.close()
         # Another channel: no stream of ours may be left where it would stand in the controller's election.
-        channel = P4Channel(self.place.name, self.place.address)
+        channel = self._guests.channel(self.place)
         try:
             async with asyncio.timeout(REFUSED_AGAIN):
                 guest = Guest(self._id, self.place.name, refused)
@@ -286,6 +287,8 @@ class Guests:
         """``on_news``: some guest is primary, or no longer; ``on_lost``: switch by name, and why it is not reached,
         said once for each reason; ``now``: our clock."""
         self.on_up, self.on_down, self.on_news, self.on_lost, self.now = on_up, on_down, on_news, on_lost, now
+        self.credentials: Credentials | None = None
+        """For a connection that is made now; None: without TLS."""
         self._wanted: Mapping[int, Place] = {}
         self._links: dict[int, tuple[_Link, asyncio.Task[None]]] = {}
         self._changed = asyncio.Event()
@@ -295,6 +298,10 @@ class Guests:
         if wanted != self._wanted:
             self._wanted = dict(wanted)
             self._changed.set()
+
+    def channel(self, place: Place) -> P4Channel:
+        """A new one to a switch."""
+        return P4Channel(place.name, place.address, self.credentials() if self.credentials else None)
 
     async def run(self) -> None:
         """Until cancelled."""
