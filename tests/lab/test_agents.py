@@ -126,7 +126,8 @@ def test_the_next_agent_goes_on_for_one_that_dies_or_is_stopped(served: Served) 
 
 
 def test_a_vip_is_moved_by_an_order_and_back(served: Served) -> None:
-    balanced = served.balanced
+    balanced, began = served.balanced, time.time()
+    eventually(lambda: agreed(served.agents, began + 1.0), "agents know which of them act", WITHIN)
     with LongConnections(balanced.lab, "cw") as long, Recorder(balanced.lab) as wire:
         long.open(6, ("dr", "nat"))
         hears(wire, API, "west")
@@ -215,6 +216,14 @@ def acting(agents: Agents, site: str, not_: str = "") -> str | None:
     """Who acts for a site; None: none is known to, or the one that should not."""
     found = agents.acting(site)
     return None if found == not_ else found
+
+
+def agreed(agents: Agents, since: float) -> bool:
+    """Whether all agents run, and all of a site name one that acts, in what they have shown after a Unix time."""
+    shown = [one.fresh() for one in agents.all.values()]
+    if not all(each and each["at"] > since for each in shown):
+        return False
+    return len({(each["agent"]["site"], each["agent"]["leader"]) for each in shown}) == 2
 
 
 def seconds_of(wire: Recorder, vip: str) -> float:
