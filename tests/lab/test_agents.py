@@ -234,7 +234,8 @@ def seconds_of(wire: Recorder, vip: str) -> float:
 
 def test_what_an_agent_shows_names_owners_paths_and_fences(served: Served) -> None:
     served.balanced.wait_status(lambda status: status["vips"]["api"]["owner"] == "west", "at home", WITHIN)
-    ctl = served.agents.all["ctl"]
+    ctl, began = served.agents.all["ctl"], time.time()
+    eventually(lambda: agreed(served.agents, began + 1.0), "what is shown is of now", WITHIN)
     eventually(lambda: ctl.fresh().get("agent", {}).get("acts"), "it acts for its site", WITHIN)
     shown = ctl.fresh()
     assert shown["agent"] == {"name": "ctl", "site": "east", "acts": True, "leader": "ctl", "store": ""}
