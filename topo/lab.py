@@ -121,7 +121,8 @@ class Lab:
 
         ``tso`` overrides the topology's setting, ``switch`` is the kind of those switches whose kind it leaves open.
         A ``temporary`` lab is this process's own: when that is killed, ``state.sweep`` removes the lab.
-        ``store``: its members of the store run. ``agents``: there are places for agents, and edges have fences.
+        ``store``: its members of the store run. ``agents``: there are places for agents, and edges of Open vSwitch
+        have fences.
         Raises ``LabError``; whatever stops it, nothing is left.
         """
         if not isinstance(topology, model.Topology):

@@ -155,7 +155,7 @@ class Topology(Part):
         return self
 
     def with_agents(self) -> Topology:
-        """The same with agents, and fences at every edge."""
+        """The same with agents, and fences at every edge that needs one, which a P4 switch does not."""
         switches = tuple(
             switch.model_copy(update={"fence": "edge" in switch.roles}) for switch in self.switches
         )

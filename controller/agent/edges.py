@@ -6,15 +6,19 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Set
 from typing import NamedTuple
 
-from controller.agent.edge import LASTS, Edge, Wanted
+from controller.agent.edge import Edge, Wanted
 from controller.agent.facts import Facts
+from controller.agent.flowedge import LASTS, FlowEdge
+from controller.agent.roleedge import RoleEdge
 from controller.clock import Clock
 from controller.core.journal import Journal
-from controller.frames.announce import announcement
 from controller.plan.segments import announced_on, responds
 from controller.sites.fence.service import FenceService, here
 from controller.sites.fence.wire import PortState
 from controller.southbound.openflow.session import Session
+from controller.southbound.p4.connection import Credentials
+from controller.southbound.p4.guests import Guest, Guests, Place
+from controller.spec.kinds import Protocol
 from controller.spec.switch import VipSpec
 from controller.spec.types import Role, Switch, Vip
 
@@ -45,17 +49,23 @@ class Edges:
         self._facts = Facts()
         self._edges: dict[int, Edge] = {}
         self._running: dict[int, asyncio.Task[None]] = {}
-        self._sessions: dict[int, Session] = {}
+        self._sessions: dict[int, Session | Guest] = {}
+        self._guests = Guests(self.up, self.down, self._guest_changed, self._lost, clock.now)
         self._group: asyncio.TaskGroup | None = None
         self._here: set[str] = set()
         self._due: dict[int, dict[str, _Due]] = {}
         fence.on_states = self._states_changed
+
+    def secure(self, credentials: Credentials) -> None:
+        """Connect to P4 switches by TLS from now on."""
+        self._guests.credentials = credentials
 
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._fence.run())
+            group.create_task(self._guests.run())
             for number in self._edges:
                 self._start(number)
             try:
@@ -67,15 +77,15 @@ class Edges:
 
     # -- streams ----------------------------------------------------------------------------------------------
 
-    def up(self, session: Session) -> None:
+    def up(self, session: Session | Guest) -> None:
         """A switch's stream is up; those of other sites are left alone."""
         self._sessions[session.id] = session
         edge = self._edges.get(session.id)
-        if edge is not None:
+        if edge is not None and self._speaks(edge.switch, session):
             edge.connect(session)
         self._on_news()
 
-    def down(self, session: Session) -> None:
+    def down(self, session: Session | Guest) -> None:
         """A switch's stream ended."""
         if self._sessions.get(session.id) is session:
             del self._sessions[session.id]
@@ -87,12 +97,12 @@ class Edges:
     def connected(self, role: Role) -> tuple[int, int]:
         """Switches of the site with a role: here, of all."""
         all_ = self._facts.switches(self._site, role)
-        return sum(each.id in self._sessions for each in all_), len(all_)
+        return sum(self._there(each) is not None for each in all_), len(all_)
 
     def fenced(self) -> tuple[int, int]:
         """Edges that are here: those that can be given authority, of all of them."""
         there = [each for each in self._edges.values() if each.session is not None]
-        return sum(self._can_claim(each.switch) for each in there), len(there)
+        return sum(each.takes_authority and self._can_claim(each.switch) for each in there), len(there)
 
     def __iter__(self) -> Iterator[Edge]:
         return iter(self._edges.values())
@@ -107,7 +117,8 @@ class Edges:
         """Other facts: edges come and go."""
         self._facts = facts
         wanted = {each.id: each for each in facts.switches(self._site, Role.EDGE)}
-        for number in self._edges.keys() - wanted.keys():
+        kept = {n for n, edge in self._edges.items() if n in wanted and edge.switch.kind == wanted[n].kind}
+        for number in self._edges.keys() - kept:
             del self._edges[number]
             running = self._running.pop(number, None)
             if running is not None:
@@ -116,10 +127,11 @@ class Edges:
             if number in self._edges:
                 self._edges[number].use(switch)
                 continue
-            edge = self._edges[number] = Edge(switch, self._journal, self._clock, self._news)
-            if number in self._sessions:
-                edge.connect(self._sessions[number])
+            edge = self._edges[number] = self._made(switch)
+            if (session := self._there(switch)) is not None:
+                edge.connect(session)
             self._start(number)
+        self._guests.use(self._places())
         self._look_for_fences()
 
     def allow(self, authority: Mapping[str, float], foreign: Set[str], acts: bool) -> None:
@@ -131,6 +143,7 @@ class Edges:
         absent = self._absent()
         for edge in self._edges.values():
             mine = responds(self._facts.intent, edge.switch, absent)
+            edge.drift = self._facts.intent.lease_times.drift
             edge.announce_on(tuple(announced_on(self._facts.intent, edge.switch, absent)))
             specs = {n: s for vip in vips.values() for n, s in self._spec(vip, edge.switch)}
             wanted = {
@@ -179,7 +192,7 @@ class Edges:
             for name in [name for name in mine if due[name].at <= now][:BURST]:
                 times = due[name].times
                 due[name] = _Due(now + (REPEATS[times] if times < len(REPEATS) else PERIOD), times + 1)
-                await edge.announce(announcement(vips[name].address, vips[name].mac))
+                await edge.announce(vips[name])
 
     def announces_at(self) -> float:
         """When the next announcement is due."""
@@ -191,6 +204,37 @@ class Edges:
         if self._group is not None and number not in self._running:
             edge = self._edges[number]
             self._running[number] = self._group.create_task(edge.run(), name=f"edge {edge.switch.name}")
+
+    def _made(self, switch: Switch) -> Edge:
+        if switch.of_kind.protocol is Protocol.P4RUNTIME:
+            return RoleEdge(switch, self._journal, self._clock, self._on_news)
+        return FlowEdge(switch, self._journal, self._clock, self._news)
+
+    def _speaks(self, switch: Switch, session: Session | Guest) -> bool:
+        """Whether a stream is of the kind that a switch has, and not another's with the same id."""
+        return isinstance(session, Guest) == (switch.of_kind.protocol is Protocol.P4RUNTIME)
+
+    def _there(self, switch: Switch) -> Session | Guest | None:
+        session = self._sessions.get(switch.id)
+        return session if session is not None and self._speaks(switch, session) else None
+
+    def _places(self) -> dict[int, Place]:
+        """P4 switches of the site: edges, where we want our role, and lb switches, of which we want to know that they
+        are there."""
+        return {
+            switch.id: Place(switch.name, switch.p4runtime, role is Role.EDGE)
+            for role in (Role.LB, Role.EDGE)
+            for switch in self._facts.switches(self._site, role)
+            if switch.of_kind.protocol is Protocol.P4RUNTIME and switch.p4runtime is not None
+        }
+
+    def _guest_changed(self) -> None:
+        for edge in self._edges.values():
+            edge.wake()
+        self._on_news()
+
+    def _lost(self, switch: str, why: str) -> None:
+        self._journal.event("switch_missed", switch=switch, why=why)
 
     def _spec(self, vip: Vip, edge: Switch) -> Iterator[tuple[int, VipSpec]]:
         number = self._facts.numbers.get(vip.name)
@@ -204,7 +248,7 @@ class Edges:
     def _claim(self, edge: Edge) -> None:
         for end in edge.switch.fence:
             if end.interface in self._here:
-                self._fence.allow(end.interface, edge.answering.until)
+                self._fence.allow(end.interface, edge.claimed_until)
 
     def _news(self) -> None:
         for edge in self._edges.values():

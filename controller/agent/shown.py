@@ -108,6 +108,7 @@ def _edges(edges: Edges) -> dict[str, object]:
             "connected": edge.session is not None,
             "answers": len(edge.standing) if edges.answers(edge) and edge.session is not None else 0,
             "problem": edge.problem,
+            "takes_authority": edge.takes_authority,
             "fence": {
                 end.interface: {"up": claims[end.interface].up, "claim": claims[end.interface].claim}
                 for end in edge.switch.fence

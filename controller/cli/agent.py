@@ -117,6 +117,8 @@ async def _run(
             def refused(switch: int, what: str) -> None:
                 journal.event("answers_refused", switch=f"{switch:#x}", count=1, first=what)
 
+            if speaking.credentials is not None:
+                made.edges.secure(speaking.credentials.grpc_channel)
             connection.OpenFlowApp.hub = GuestHub(loop, made.edges.up, made.edges.down, refused)
             connection.serve(*listen, guard=speaking.guard())
             journal.event("agent_started", agent=chosen.name, listen=f"{listen[0]}:{listen[1]}")

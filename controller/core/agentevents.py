@@ -96,8 +96,17 @@ AGENTS: Mapping[str, Event] = {
     "facts_refused": Event(
         "What the store holds of the intent cannot be read; what was read before counts.", (WHY,)
     ),
+    "role_refused": Event(
+        "A P4 edge does not let agents have a role of their own: it is given no authority. Asked again every 30 s.",
+        (Field("switch", str, "Name of the switch."), WHY),
+    ),
+    "switch_missed": Event(
+        "A P4 switch of the site is not reached any more, or not yet; tried again without end. Once for each reason.",
+        (Field("switch", str, "Name of the switch."), WHY),
+    ),
     "answers_refused": Event(
-        "An edge refused flows that answer for VIPs; tried again every 0.3 s. Usual while the plan has not come.",
+        "An edge refused flows that answer for VIPs; tried again every 0.3 s. Usual while the plan has not come. "
+        "Of a P4 edge: a packet-out.",
         (
             Field("switch", str, "Name of the switch."),
             Field("count", int, "Messages that it refused."),

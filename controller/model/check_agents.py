@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.model.findings import Findings
 from controller.spec.agents import Agent
-from controller.spec.kinds import Protocol, kinds_of
+from controller.spec.kinds import Protocol, agents_kinds
 from controller.spec.leasetimes import check
 from controller.spec.types import Role, Site
 
@@ -28,12 +28,13 @@ def check_agents(found: Findings) -> None:
             message = f'site "{site.name}" has no agents, and other sites have'
             found.add(site, "agents", message, right)
     for switch in intent.switches:
-        if Role.EDGE in switch.roles and switch.of_kind.protocol is not Protocol.OPENFLOW:
+        kind = switch.of_kind
+        if Role.EDGE in switch.roles and kind.protocol is not Protocol.OPENFLOW and not kind.roles:
             message = (
-                f'the {switch.kind} edge "{switch.name}" cannot be given authority by an agent: P4Runtime lets only '
-                "one controller send packets"
+                f'the {switch.kind} edge "{switch.name}" cannot be given authority by an agent: its P4Runtime server '
+                "has one election for all roles, so that only one controller may send packets"
             )
-            right = f"leave agents out, or use kind {kinds_of(Protocol.OPENFLOW)} for edges"
+            right = f"leave agents out, or use kind {agents_kinds()} for edges"
             found.add(switch, "kind", message, right)
     for wrong in check(intent.lease_times):
         found.add(intent, (("lease", wrong.key), "lease", "sites"), wrong.message, wrong.right)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from controller.spec.leasetimes import LeaseTimes
 
 FENCED = 0.2
-"""Seconds from the end of authority until an edge with a fence is silent: it has missed BFD by then."""
+"""Seconds from the end of authority until an edge with a fence is silent: it has missed BFD by then. A P4 edge, which
+keeps a deadline of its own clock, is so sooner."""
 UNFENCED = 2.0
-"""The same where the edges of some site have none: flows time out in whole seconds, and not at once."""
+"""The same where some Open vSwitch edge has none: flows time out in whole seconds, and not at once."""
 _USABLE = 0.6
 """Seconds of an authority that are left for the switches, unless the intent says otherwise."""
 
@@ -33,7 +34,7 @@ class Lease:
     """Between two renewals."""
     authority: float | None = None
     """How long one renewal lasts, from when it was sent until the last switch is silent. A site that dies is replaced
-    in a little more. Default: 800ms where every edge has a fence, 2.6s otherwise."""
+    in a little more. Default: 800ms where every edge has a fence or is a P4 one, 2.6s otherwise."""
     drift: float = LeaseTimes.drift
     """By which share the clock of a machine may run too fast or too slow."""
     margin: float = LeaseTimes.margin
@@ -45,7 +46,7 @@ USUAL_LEASE = Lease()
 
 
 def times_of(lease: Lease, fenced: bool) -> LeaseTimes:
-    """What the rules of leases go by. ``fenced``: whether every edge has a fence."""
+    """What the rules of leases go by. ``fenced``: whether every edge has a fence, or a deadline of its own clock."""
     fence = FENCED if fenced else UNFENCED
     authority = fence + _USABLE if lease.authority is None else lease.authority
     return LeaseTimes(lease.renew, round(authority, 6), lease.drift, lease.margin, fence)

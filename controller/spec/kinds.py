@@ -34,6 +34,13 @@ class Kind:
     """It can take slots from its datapath's hash, or from bits."""
     ends_pins: bool = False
     """A pin there ends by itself when it is idle, whether a controller hears of that or not."""
+    roles: bool = False
+    """It holds an election for each role, so that an agent can give it authority beside the controller that leads.
+
+    Open vSwitch has no such roles, and lets several controllers write. ``embedded`` keeps to the P4Runtime
+    specification, which its tests show. Stratum, which drives Tofino, keeps an election for each role name too, by its
+    source (``SdnControllerManager`` of commit f8f7130). PI, which BMv2's simple_switch_grpc is built on, does not: it
+    never looks at the role (``DeviceState`` in pi_server.cpp of commit f96af95), so all streams are in one election."""
     driven: bool = True
     """Whether this version can drive it."""
 
@@ -54,8 +61,17 @@ KINDS = {
             ends_pins=True,
         ),
         Kind("bmv2", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, tracks=True),
-        Kind("embedded", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, tracks=True),
-        Kind("tofino", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, tracks=True, driven=False),
+        Kind("embedded", Protocol.P4RUNTIME, "p4-crc", V1MODEL_PORTS, dialled=True, tracks=True, roles=True),
+        Kind(
+            "tofino",
+            Protocol.P4RUNTIME,
+            "p4-crc",
+            V1MODEL_PORTS,
+            dialled=True,
+            tracks=True,
+            roles=True,
+            driven=False,
+        ),
     )
 }
 
@@ -63,3 +79,9 @@ KINDS = {
 def kinds_of(protocol: Protocol) -> str:
     """Names of the kinds that are driven with a protocol, to choose from: ``bmv2 or embedded``."""
     return " or ".join(kind.name for kind in KINDS.values() if kind.driven and kind.protocol is protocol)
+
+
+def agents_kinds() -> str:
+    """Names of the kinds whose edges agents can give authority, to choose from."""
+    found = (each for each in KINDS.values() if each.driven)
+    return " or ".join(each.name for each in found if each.roles or each.protocol is Protocol.OPENFLOW)

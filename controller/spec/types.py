@@ -372,7 +372,7 @@ class Intent:
     def lease_times(self) -> LeaseTimes:
         """What the agents go by."""
         edges = (switch for switch in self.switches if Role.EDGE in switch.roles)
-        return times_of(self.lease, all(edge.fence for edge in edges))
+        return times_of(self.lease, all(edge.fence or edge.of_kind.roles for edge in edges))
 
     def pool(self, name: str) -> Pool:
         """The pool of that name (it exists: ``check`` saw to it)."""

@@ -115,7 +115,7 @@ class P4Controller:
 
     def clock_moved(self) -> None:
         """The switch's clock was set: what was read of it counts no more."""
-        self._session._reading = None
+        self._session._packets.reading = None
 
     def forget(self) -> None:
         """Give the memory's digests another key: nothing that is in it will be found again."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from controller.hashes import SLOT_HASHES
-from controller.spec.kinds import KINDS, Protocol, kinds_of
+from controller.spec.kinds import KINDS, Protocol, agents_kinds, kinds_of
 from topo import model
 from topo.p4programs import PROGRAMS
 
@@ -27,6 +27,7 @@ def test_every_driven_kind_has_a_hash_that_the_oracle_knows() -> None:
 def test_only_driven_kinds_are_offered() -> None:
     assert kinds_of(Protocol.OPENFLOW) == "ovs"
     assert kinds_of(Protocol.P4RUNTIME) == "bmv2 or embedded"
+    assert agents_kinds() == "ovs or embedded"
 
 
 @pytest.mark.parametrize("tree", ["controller", "flows", "p4src", "topo"])

@@ -132,7 +132,7 @@ FLOORS = (
             "P4Runtime", "observations", "api",
         ),
     ),
-    Floor("agent", ("controller.agent",), (*RULES, "security", "flows", "OpenFlow")),
+    Floor("agent", ("controller.agent",), (*RULES, "security", "flows", "OpenFlow", "p4src", "P4Runtime")),
     Floor("metrics", ("controller.metrics",), (*RULES, "fleet", "core", "app", "observations")),
     Floor(
         "cli",

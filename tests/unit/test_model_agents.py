@@ -45,6 +45,13 @@ def test_agents_of_a_lab_are_accepted_and_their_times_follow_from_fences() -> No
     assert (longer.lease_times.renew, longer.lease_times.authority) == (0.3, 1.5)
 
 
+def test_p4_edges_keep_deadlines_themselves_and_need_no_fence() -> None:
+    made = loaded(nothing, "embedded")
+    assert made.by_agents
+    assert not any(each.fence for each in made.switches)
+    assert (made.lease_times.authority, made.lease_times.fence) == (0.8, 0.2)
+
+
 def _rename(document: Any) -> None:
     document["sites"][1]["agents"][0]["name"] = "ctl"
 
@@ -102,6 +109,6 @@ def test_what_does_not_go_together_is_refused(edit: Edit, said: str) -> None:
 
 
 def test_edges_that_no_agent_can_give_authority_are_refused() -> None:
-    found = errors(nothing, "embedded")
+    found = errors(nothing, "bmv2")
     assert len(found) == 2
-    assert 'the embedded edge "edgee" cannot be given authority by an agent' in found[0]
+    assert 'the bmv2 edge "edgee" cannot be given authority by an agent' in found[0]

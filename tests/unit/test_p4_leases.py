@@ -10,6 +10,7 @@ from typing import cast
 from controller.plan.duty import PlanInput
 from controller.southbound.p4.driver import P4Driver
 from controller.southbound.p4.session import P4Session
+from controller.spec.agents import Agent
 from p4src.spec import Secret
 from tests.fakes.core import intent_file, whole
 
@@ -65,6 +66,34 @@ def test_a_renewal_that_is_under_way_does_not_give_back_what_is_taken_meanwhile(
     assert [seconds for vip, seconds in session.told if vip != first[0]] == [0.0] * 2 * (vips - 1)
     assert session.told[-vips:] == [(vip, 0.0) for vip in sorted({vip for vip, _ in session.told})]
     assert session.asked == [len(session.told)]
+
+
+def test_where_agents_own_vips_the_controller_neither_gives_authority_nor_ends_any(tmp_path: Path) -> None:
+    core = whole(intent_file(tmp_path / "intent.yaml", "demo", "embedded"))
+    edge = next(switch for switch in core.world.intent.switches if switch.name == "edge1")
+    sites = tuple(
+        replace(site, agents=(Agent("a", ("192.0.2.1:7654",)),)) for site in core.world.intent.sites
+    )
+    theirs = replace(core.world, intent=replace(core.world.intent, sites=sites))
+
+    async def body() -> None:
+        session = Slow()
+        session.go.set()
+        driver = P4Driver(edge, cast(P4Session, session), Secret.of(bytes(20)), lambda _: set())
+        left = dict.fromkeys(range(1, 100), 30.0)
+        before = driver.plan(core.world)
+        await driver.apply_leases(left)
+        assert session.told
+        session.told.clear()
+        want = driver.plan(theirs)
+        await driver.apply_leases({})
+        await driver.renew(want, {})
+        assert (session.told, session.asked) == ([], [])
+        answering = {key: body for key, body in want.entries.items() if key.table == "vip"}
+        assert answering == {key: body for key, body in before.entries.items() if key.table == "vip"}
+        assert any(body.params[-1] == 1 for body in answering.values()), "what answers stands"
+
+    asyncio.run(body())
 
 
 def test_what_is_given_at_once_is_not_more_than_there_is(tmp_path: Path) -> None:

@@ -90,6 +90,26 @@ def test_only_the_primary_sends_and_gets_packets(rig: Rig, client: Client) -> No
         assert silent(backup)
 
 
+def test_the_primary_of_every_role_sends_and_gets_packets(rig: Rig, client: Client) -> None:
+    """A role without a config has access to everything, packets too; each role has an election of its own."""
+    with rig.client(role="authority") as first, rig.client(role="authority") as second:
+        first.become_primary(1)
+        second.claim(2)
+        assert second.next().arbitration.status.code == 0
+        assert first.next().arbitration.status.code == 6
+        rig.plane.injected.clear()
+        for one in (client, first, second):
+            one.send(packet=p4r.PacketOut(payload=b"frame", metadata=metadata(b"\1", b"\1")))
+            one.send(packet=p4r.PacketOut(payload=b"wrong"))
+        codes = [one.next().error.canonical_code for one in (client, second, first, first)]
+        assert codes == [3, 3, 7, 7]
+        assert [frame[2:] for frame in rig.plane.injected] == [b"frame"] * 2
+        rig.plane.on_cpu(b"\0\0to all primaries")
+        for one in (client, second):
+            assert one.next().packet.payload == b"to all primaries"
+        assert silent(first)
+
+
 def test_without_a_cpu_port_packets_are_refused(rig: Rig, client: Client) -> None:
     rig.plane.cpu_port = None
     try:

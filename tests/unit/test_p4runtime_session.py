@@ -11,6 +11,7 @@ import pytest
 from finsy.proto import p4r
 
 from controller.southbound.errors import SwitchGone, SwitchTimeout
+from controller.southbound.p4 import packets as p4packets
 from controller.southbound.p4 import session as p4session
 from controller.southbound.p4.channel import P4Channel, Stream
 from controller.southbound.p4.events import Event, PinEnded, Refused, Report
@@ -120,7 +121,7 @@ def test_a_lost_question_is_asked_again_and_many_lost_ones_are_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def body() -> None:
-        monkeypatch.setattr(p4session, "PATIENCE", 0.02)
+        monkeypatch.setattr(p4packets, "PATIENCE", 0.02)
         assert await Wire(lost=2).session.clock() > 0
         with pytest.raises(SwitchTimeout, match="did not tell its clock"):
             await Wire(lost=1000).session.clock()

@@ -17,8 +17,9 @@ from controller.security.credentials import Credentials, Paths
 from controller.security.pki import Pki
 from controller.southbound.p4.connections import P4Runtime
 from controller.southbound.p4.events import Connected, Unreachable
+from controller.southbound.p4.guests import Guest, Guests, Place
 from controller.southbound.p4.pipeline import balancer
-from tests.fakes.p4driven import Driven
+from tests.fakes.p4driven import SECONDS, Driven
 from tests.fakes.p4switches import CPU_PORT, DEVICE
 from tests.fakes.process import free_port
 
@@ -76,6 +77,28 @@ def test_a_switch_is_ours_by_tls(parties: Parties) -> None:
         made = driven(parties.controller())
         made.driver.connect("lb1", address, DEVICE, 7)
         await made.next(Connected)
+        await made.driver.close()
+
+    with switch(parties.flags(parties.ours)) as address:
+        asyncio.run(body(address))
+
+
+def test_an_agent_has_its_role_by_tls(parties: Parties) -> None:
+    async def body(address: str) -> None:
+        made = driven(parties.controller())
+        made.driver.connect("lb1", address, DEVICE, 7)
+        await made.next(Connected)
+        seen: asyncio.Queue[Guest] = asyncio.Queue()
+        guests = Guests(seen.put_nowait, lambda _: None, lambda: None, lambda *_: None, lambda: 0.0)
+        guests.credentials = parties.controller().grpc_channel
+        guests.use({DEVICE: Place("lb1", address, True)})
+        running = asyncio.create_task(guests.run())
+        async with asyncio.timeout(SECONDS):
+            guest = await seen.get()
+        assert guest.primary, "of our role, the first"
+        assert not guest.refused
+        running.cancel()
+        await asyncio.wait([running])
         await made.driver.close()
 
     with switch(parties.flags(parties.ours)) as address:

@@ -68,7 +68,7 @@ def run_demo(
         bool,
         typer.Option(
             "--agents/--no-agents",
-            help="Of two sites of Open vSwitch: agents own VIPs, or the controller that leads does.",
+            help="Of two sites of ovs or embedded: agents own VIPs, or the controller that leads does.",
         ),
     ] = True,
 ) -> None:

@@ -63,7 +63,8 @@ def up(
     agents: Annotated[
         bool,
         typer.Option(
-            "--agents", help="Each place of a controller is one of an agent too; edges have fences."
+            "--agents",
+            help="Each place of a controller is one of an agent too; edges of Open vSwitch have fences.",
         ),
     ] = False,
 ) -> None:

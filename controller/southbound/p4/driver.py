@@ -89,6 +89,8 @@ class P4Driver(
         """What the switch should hold."""
         what = self._duties.of(world, self.switch)
         held = {vip.id: float(vip.authority) for vip in what.vips if what.responder and vip.authority}
+        if world.intent.by_agents:  # authority is theirs, to give and to end
+            self._given = {}
         self._authority = {**dict.fromkeys(self._given, 0.0), **held}
         return self._plan.target(world, what, self._needs.of(world, self.switch, what, self._secret))
 

@@ -3,47 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from finsy.proto import p4r
 from google.protobuf.message import DecodeError
 
 from controller.southbound.aside import aside
-from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
+from controller.southbound.errors import SwitchError, SwitchGone, WriteRefused
 from controller.southbound.p4 import read as p4read
 from controller.southbound.p4.batch import Batch, Wave, waves
 from controller.southbound.p4.channel import P4Channel, Stream, code_name
+from controller.southbound.p4.packets import Packets
 from controller.southbound.p4.pipeline import Pipeline
 from controller.southbound.p4.reports import PinEnded, Punted, Refused, Report, SessionEvent
-from controller.southbound.p4.wire import Encoder, canonical
+from controller.southbound.p4.wire import Encoder
 from controller.spec.types import Address
-from p4src.ids import Op, Reason
+from p4src.ids import Op
 from p4src.numbers import MAPPED
 from p4src.target import Changes, EntryBody, EntryKey, Found
 
 IN_FLIGHT = 2
 """Writes under way at a time, of those that do not depend on each other: one is encoded while one is carried out."""
-PATIENCE = 1.0
-"""Seconds until the clock is asked again."""
-_ASKED = 3
-"""Times that the clock is asked: a packet may be lost or limited."""
 _FRESH = 1.0
 """Seconds for which a reading of the clock serves for further authority: clocks drift by less than a millisecond."""
-_MICRO = 1_000_000
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The switch's clock at a time of ours."""
-
-    switch: int
-    """Microseconds."""
-    at: float
-    """Our clock when the answer had come: the switch's showed this or more."""
 
 
 class P4Session:
@@ -76,10 +59,7 @@ class P4Session:
         self._reader = p4read.Reader(pipeline)
         self._requests = p4read.requests(pipeline, device_id)
         self._busy = asyncio.Lock()
-        self._nonces = itertools.count()
-        self._nonce = secrets.token_bytes(8)
-        self._clocks: dict[bytes, asyncio.Future[int]] = {}
-        self._reading: Reading | None = None
+        self._packets = Packets(name, pipeline.packet_out, pipeline.packet_in, stream)
         self.missed = 0
         """Lists of reports that did not arrive, by their numbers."""
         self._lists: int | None = None
@@ -132,16 +112,12 @@ class P4Session:
     ) -> None:
         """Hand the pipeline a packet; ``op``: an ``Op``. Raises SwitchGone, SwitchTimeout."""
         self._check()
-        message = p4r.StreamMessageRequest()
-        message.packet.payload = frame
-        values = {"port": port, "op": op, "unused": 0, "vip": vip, "deadline": deadline}
-        for name, number in self._pipeline.packet_out.items():
-            message.packet.metadata.add(metadata_id=number, value=canonical(values[name]))
-        await self._stream.send(message)
+        await self._packets.send(frame, op=op, port=port, vip=vip, deadline=deadline)
 
     async def clock(self) -> int:
         """The switch's clock in microseconds, somewhat later than now. Raises SwitchGone, SwitchTimeout."""
-        return (await self._read_clock()).switch
+        self._check()
+        return (await self._packets.clock()).switch
 
     async def authorize(self, vip: int, seconds: float) -> None:
         """Let the switch answer for a VIP until ``seconds`` after this call began.
@@ -151,11 +127,11 @@ class P4Session:
         """
         now = asyncio.get_running_loop().time
         until = now() + seconds
-        reading = self._reading
+        self._check()
+        reading = self._packets.reading
         if reading is None or now() - reading.at > _FRESH:
-            reading = self._reading = await self._read_clock()
-        deadline = reading.switch + int((until - reading.at) * _MICRO)
-        await self.packet_out(b"", op=Op.AUTHORIZE, vip=vip, deadline=max(0, deadline))
+            reading = await self._packets.clock()
+        await self.packet_out(b"", op=Op.AUTHORIZE, vip=vip, deadline=reading.deadline(until))
 
     def abort(self) -> None:
         """Cut a connection that does not answer; it will be made again."""
@@ -166,10 +142,7 @@ class P4Session:
     def close(self) -> None:
         """The switch is no longer ours: all that wait get SwitchGone."""
         self.alive = False
-        for future in self._clocks.values():
-            if not future.done():
-                future.set_exception(SwitchGone(f"switch {self.name} is gone"))
-        self._clocks.clear()
+        self._packets.close()
 
     async def take(self, message: p4r.StreamMessageResponse) -> None:
         """A message of the stream, other than arbitration."""
@@ -201,14 +174,11 @@ class P4Session:
         await self._stream.send(message)
 
     def _packet(self, packet: p4r.PacketIn) -> None:
-        names = self._pipeline.packet_in
-        values = {names.get(m.metadata_id, ""): int.from_bytes(m.value, "big") for m in packet.metadata}
-        reason = values.get("reason", 0)
-        asked = self._clocks.pop(packet.payload, None) if reason == Reason.CLOCK else None
-        if asked is not None and not asked.done():
-            asked.set_result(values.get("time", 0))
-        elif reason != Reason.CLOCK:
-            port, listener, backend = (values.get(name, 0) for name in ("port", "listener", "backend"))
+        values = self._packets.values(packet)
+        if not self._packets.is_clock(packet, values):
+            reason, port, listener, backend = (
+                values.get(name, 0) for name in ("reason", "port", "listener", "backend")
+            )
             self._on_event(Punted(self, reason, port, listener, backend, packet.payload))
 
     def _idle(self, notice: p4r.IdleTimeoutNotification) -> None:
@@ -242,22 +212,6 @@ class P4Session:
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return refused
-
-    async def _read_clock(self) -> Reading:
-        loop = asyncio.get_running_loop()
-        for _ in range(_ASKED):
-            nonce = self._nonce + next(self._nonces).to_bytes(8, "big")
-            asked: asyncio.Future[int] = loop.create_future()
-            self._clocks[nonce] = asked
-            try:
-                await self.packet_out(nonce, op=Op.CLOCK)
-                async with asyncio.timeout(PATIENCE):
-                    return Reading(await asked, loop.time())
-            except TimeoutError:
-                continue
-            finally:
-                self._clocks.pop(nonce, None)
-        raise SwitchTimeout(f"switch {self.name} did not tell its clock, asked {_ASKED} times")
 
 
 def pin_place(key: EntryKey) -> tuple[int, Address, int]:

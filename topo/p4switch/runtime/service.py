@@ -60,6 +60,8 @@ class Service(p4r_grpc.P4RuntimeServicer):
         self._arbiter: Arbiter[Outbox] = Arbiter(device_id)
         self._changing = threading.Lock()
         """Held by every write, read and change of primary: one at a time, so that history is serial."""
+        self._sending = threading.Lock()
+        """Held by a packet-out and by a change of primary: what one has sent is not carried out under the next one."""
         self._sessions: set[Outbox] = set()
         self._sessions_lock = threading.Lock()
         self._primaries: tuple[Outbox, ...] = ()
@@ -213,7 +215,8 @@ class Service(p4r_grpc.P4RuntimeServicer):
         # A write in progress is finished first: it may be the last of the primary before.
         with self._changing:
             before = set(self._primaries)
-            notices = self._arbiter.update(session, update)
+            with self._sending:
+                notices = self._arbiter.update(session, update)
             self._primaries = tuple(self._arbiter.primaries())
             if not before.issuperset(self._primaries):
                 self.notifier.new_primary()
@@ -222,9 +225,10 @@ class Service(p4r_grpc.P4RuntimeServicer):
 
     def _packet_out(self, session: Outbox, packet: p4r.PacketOut) -> None:
         try:
-            if not self._arbiter.is_primary(session):
-                raise denied("only a primary may send packets")
-            self._plane.inject(self._framed(packet))
+            with self._sending:
+                if not self._arbiter.is_primary(session):
+                    raise denied("only a primary may send packets")
+                self._plane.inject(self._framed(packet))
         except P4Error as error:
             refused = self._refused(error)
             refused.packet_out.packet_out.CopyFrom(packet)

@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
-from controller.agent.edge import Edge, Wanted
+from controller.agent.edge import Wanted
+from controller.agent.flowedge import FlowEdge
+from controller.frames.announce import announcement
 from controller.southbound.errors import SwitchGone, TooLate
 from controller.spec.switch import VipSpec
-from controller.spec.types import FenceEnd, Role, Switch
+from controller.spec.types import FenceEnd, Role, Switch, Vip
 from flows import messages
 from flows.stages import respond
 from flows.tables import Cookie, Kind, Placed
@@ -74,7 +76,7 @@ class Rig:
         self.clock = SetClock()
         written, self.said = journal()
         self.news = 0
-        self.edge = Edge(switch, written, self.clock, self._on_news)
+        self.edge = FlowEdge(switch, written, self.clock, self._on_news)
         self.stream = Stream()
 
     def _on_news(self) -> None:
@@ -247,6 +249,7 @@ def test_what_is_late_is_not_written() -> None:
 
 def test_announcements_of_an_edge_with_a_fence_go_through_its_group() -> None:
     fenced, plain = Rig(), Rig(PLAIN)
+    vip = Vip("shop", SHOP.address, SHOP.mac, ("east",), ())
 
     async def body() -> None:
         for rig in (fenced, plain):
@@ -254,9 +257,9 @@ def test_announcements_of_an_edge_with_a_fence_go_through_its_group() -> None:
             rig.edge.announce_on((3, 4))
             rig.want(SHOP, foreign=[API], left=60.0)
             await until(lambda rig=rig: rig.edge.announces() == {1})  # type: ignore[misc]
-            await rig.edge.announce(b"frame")
+            await rig.edge.announce(vip)
         (frame, grouped), ((_, ports),) = fenced.stream.packets[0], plain.stream.packets
-        assert frame == b"frame"
+        assert frame == announcement(vip.address, vip.mac)
         assert grouped[:2] == b"\x00\x16", "a group"
         assert ports[:2] == b"\x00\x00", "an output"
         fenced.want(SHOP, foreign=[API], left=0.0)
