@@ -252,6 +252,9 @@ class Owning:
         starts = now < self._born + STARTING and not owner and self.me.site != group.group.home
         if made.want is Want.HOLD and starts:
             return lease.FOLLOW
+        if made.want is Want.LEAVE and view.leaving is None and now < view.others:
+            # The agent before this one may still have authority: edges would be silent for as long as that lasts.
+            return Wish(Want.HOLD, heirs=heirs)
         if made.want is Want.LEAVE and group.leaving_since is None:
             group.leaving_since = now
         return patient(made, group.leaving_since, now)

@@ -312,6 +312,19 @@ def test_a_move_is_silent_for_milliseconds_and_back_when_it_is_withdrawn() -> No
     assert Cause.CLAIMED_RELEASED in world.causes("east")
 
 
+def test_a_move_waits_while_the_agent_before_may_still_have_authority() -> None:
+    """A release has to wait for that; the edges need not be silent meanwhile."""
+    world = settled()
+    world.nodes["e1"].alive = False
+    world.run(0.6)
+    assert "shop" in world.nodes["e2"].owning.authority(world.now)
+    world.order(Orders({SHOP: "west"}))
+    world.run(3.0)
+    assert world.owner("shop") == "west"
+    assert world.silent["shop"] < 0.05
+    assert Cause.STAYED not in world.causes("east")
+
+
 def test_a_site_takes_back_what_is_at_home_there_when_it_has_been_fit_for_the_hold_time() -> None:
     world = settled(hold=3.0)
     for name in SITES["west"]:
