@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from functools import partial
 
 from controller.core.journal import Journal
 
@@ -21,6 +21,5 @@ class Saying:
 
     def event(self, name: str, **fields: object) -> None:
         """From any thread; nothing before the loop runs, or after it ended."""
-        say: Callable[[], None] = lambda: self._journal.event(name, **fields)  # noqa: E731
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(say)
+            self._loop.call_soon_threadsafe(partial(self._journal.event, name, **fields))
