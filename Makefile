@@ -22,9 +22,10 @@ IS_ROOT := $(filter 0,$(shell id -u))
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
-demo: venv $(if $(IS_ROOT),lab-packages)  ## break a fabric under load and count what was lost (4 minutes; simulated without root)
+demo: venv $(if $(IS_ROOT),lab-packages)  ## break fabrics under load and count what was lost (6 minutes; simulated without root)
 	$(BIN)/evenkeel demo
 	$(if $(IS_ROOT),$(BIN)/evenkeel demo --switch embedded --short --out out/p4)
+	$(if $(IS_ROOT),$(BIN)/evenkeel demo --topology two-site-small --short --out out/sites)
 
 test: lint types lab-packages test-packages shell  ## lint, types, unit, conformance and lab tests (lab tests need root)
 	$(BIN)/pytest -m 'not long'
