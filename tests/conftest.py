@@ -12,7 +12,17 @@ from hypothesis import HealthCheck, settings
 
 from topo import state
 
-LAB_PROGRAMS = ("ip", "bridge", "ping", "ethtool", "ovs-vswitchd", "ovsdb-server", "ovs-vsctl", "ovs-ofctl")
+LAB_PROGRAMS = (
+    "ip",
+    "ss",
+    "bridge",
+    "ping",
+    "ethtool",
+    "ovs-vswitchd",
+    "ovsdb-server",
+    "ovs-vsctl",
+    "ovs-ofctl",
+)
 """Programs that a lab test starts."""
 
 
