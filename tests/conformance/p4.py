@@ -88,13 +88,14 @@ class P4Controller:
                 return event.session
 
     def _count_sent(self) -> None:
-        send = self._session.packet_out
+        packets = self._session._packets
+        send = packets.send
 
         async def counting(*arguments: Any, **named: Any) -> None:
             self.sent += 1
             await send(*arguments, **named)
 
-        self._session.packet_out = counting  # type: ignore[method-assign]
+        packets.send = counting  # type: ignore[method-assign]
 
     def apply(self, world: PlanInput) -> None:
         """Write what differs, take authority back that is no more, and renew the other."""
