@@ -82,7 +82,7 @@ class OnSwitch:
     slot: int | None
     slots: int
     now: str
-    """Whose the slot is; empty: nobody's."""
+    """The backend that owns the slot; empty: none does."""
     tracked: bool
     """The slot moved lately: established connections go by pin, memory or base."""
     base: str

@@ -11,7 +11,7 @@ import grpc
 
 from controller.agent import peer_pb2 as wire
 from controller.agent.observing import BEAT, Observed
-from controller.agent.peering import OPTIONS, SERVICE, PathTo
+from controller.agent.peering import SERVICE, PathTo, channel_to
 from controller.core.cells import Readable
 from controller.health.places import View
 from controller.health.targets import BackendRef
@@ -92,7 +92,7 @@ class Observers:
     async def _stream(self, path: PathTo) -> bool:
         """Whether anything came before it ended. Raises ``AioRpcError`` of one that brought nothing."""
         observed, heard = Observed(), False
-        async with self._channel(path) as channel:
+        async with channel_to(path, self._tls) as channel:
             call = channel.unary_stream(
                 f"/{SERVICE}/Observe",
                 request_serializer=wire.ObserveMessage.SerializeToString,
@@ -112,9 +112,3 @@ class Observers:
                 return heard
             finally:
                 call.cancel()
-
-    def _channel(self, path: PathTo) -> grpc.aio.Channel:
-        if self._tls is None:
-            return grpc.aio.insecure_channel(path.address, OPTIONS)
-        named = (*OPTIONS, ("grpc.ssl_target_name_override", path.agent))
-        return grpc.aio.secure_channel(path.address, self._tls.grpc_channel(), named)

@@ -62,6 +62,14 @@ class PathTo(NamedTuple):
     address: str
 
 
+def channel_to(path: PathTo, tls: Credentials | None) -> grpc.aio.Channel:
+    """A channel to an agent, whose certificate has to be of its name; ``tls``: None: without certificates."""
+    if tls is None:
+        return grpc.aio.insecure_channel(path.address, OPTIONS)
+    named = (*OPTIONS, ("grpc.ssl_target_name_override", path.agent))
+    return grpc.aio.secure_channel(path.address, tls.grpc_channel(), named)
+
+
 class Hears:
     """What is heard, and who answers; set by the one who assembles."""
 
@@ -144,7 +152,7 @@ class Peering:
     async def _speak(self, path: PathTo) -> None:
         """Beats on one path, whatever becomes of it."""
         while True:
-            async with self._channel(path) as channel:
+            async with channel_to(path, self._tls) as channel:
                 self._channels[path] = channel
                 try:
                     await self._beats(channel, path)
@@ -167,12 +175,6 @@ class Peering:
                 await asyncio.sleep(self._period)
         finally:
             call.cancel()
-
-    def _channel(self, path: PathTo) -> grpc.aio.Channel:
-        if self._tls is None:
-            return grpc.aio.insecure_channel(path.address, OPTIONS)
-        named = (*OPTIONS, ("grpc.ssl_target_name_override", path.agent))
-        return grpc.aio.secure_channel(path.address, self._tls.grpc_channel(), named)
 
     # -- in ---------------------------------------------------------------------------------------------------
 
@@ -258,7 +260,7 @@ class Peering:
             return
         names = context.auth_context().get("x509_common_name", [])
         if agent.encode() not in names:
-            shown = ", ".join(each.decode(errors="replace") for each in names) or "nobody"
+            shown = ", ".join(each.decode(errors="replace") for each in names) or "no name"
             await context.abort(
                 grpc.StatusCode.PERMISSION_DENIED, f"the certificate is of {shown}, not of {agent}"
             )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from controller.agent.agent import Agent
 from controller.cli import codes
+from controller.cli.listenat import listen_at
 from controller.cli.stores import Chosen, Where
 from controller.cli.switchtls import NO_TLS, Speaking, SwitchTls
 from controller.clock import SystemClock
@@ -68,7 +69,7 @@ def agent(where: Where, listen: str, files: PeerFiles, switches: SwitchTls = NO_
     try:
         if where.url is None:
             raise ValueError("agents share a store in etcd: give --store etcd://HOST:PORT,.../PREFIX")
-        host, port = _address(listen)
+        host, port = listen_at(listen, 6654)
         tls = files.read()
         journal = Journal(sink, clock.wall)
         speaking = Speaking(switches, journal)
@@ -138,10 +139,3 @@ def _come_first() -> None:
     gc.freeze()
     with suppress(OSError):  # without the right to: on a busy machine it may be late
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit():
-        raise ValueError(f"--listen {text}: write ADDRESS:PORT, such as 127.0.0.1:6654")
-    return host.strip("[]"), int(port)

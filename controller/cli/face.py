@@ -53,7 +53,7 @@ class ApiOptions:
             saying.event("certificate_unused", why=why)
 
         if self.cert is not None and self.key is not None and self.ca is None and self.tokens is not None:
-            # Nobody's certificate is asked for, so there is no authority: our own stands in its place.
+            # No certificate is asked for, so there is no authority: our own stands in its place.
             return Credentials(Paths(self.cert, self.key, self.cert), listening.OPTIONS, on_problem), False
         return credentials(self.cert, self.key, self.ca, listening.OPTIONS, on_problem), True
 

@@ -21,6 +21,7 @@ from controller.api.listening import ListenError
 from controller.app.assembly import App, IntentRefused, open_file
 from controller.cli import codes
 from controller.cli.face import ApiOptions, Face
+from controller.cli.listenat import listen_at
 from controller.cli.observing import Asks
 from controller.cli.standby import Ending, Waiting, led
 from controller.cli.stores import Chosen, Where
@@ -77,7 +78,7 @@ def run(
     sink = QueuedSink(sys.stdout, wall=clock.wall)
     try:
         file = None if config is None else open_file(config)
-        host, port = _address(listen)
+        host, port = listen_at(listen, 6653)
         journal = Journal(sink, clock.wall)
         speaking = Speaking(tls, journal)
         place = metrics.place()
@@ -331,13 +332,6 @@ async def _listen(
             if error.errno != errno.EADDRINUSE or clock.now() > end:
                 raise _CannotListen(f"--listen {host}:{port}: {error}") from error
         await asyncio.sleep(_LOOK)
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit():
-        raise ValueError(f"--listen {text}: write ADDRESS:PORT, such as 127.0.0.1:6653")
-    return host.strip("[]"), int(port)
 
 
 def _is_loopback(host: str) -> bool:

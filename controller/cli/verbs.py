@@ -219,7 +219,7 @@ def edit(
     context: ContextName = None,
     timeout: Timeout = TIMEOUT,
 ) -> None:
-    """Open a resource in VISUAL or EDITOR, and apply what becomes of it if nobody else changed it meanwhile."""
+    """Open a resource in VISUAL or EDITOR, and apply what becomes of it unless it was changed meanwhile."""
     from controller.cli.changing import edit as work
 
     raise typer.Exit(work(chosen(state, context, timeout), kind, name))

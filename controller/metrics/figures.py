@@ -26,7 +26,7 @@ class Standing:
     name: str = ""
     """Of this controller; empty: the store is of one machine."""
     leader: str = ""
-    """Whom it waits for; empty: none is known, or it leads."""
+    """The controller that it waits for; empty: none is known, or it leads."""
     lease: float | None = None
     """Seconds for which no other one can lead; None: there is no lease."""
 

@@ -29,7 +29,7 @@ from controller.spec.types import Intent, Mode, Pool, Role
 
 Counts = Mapping[tuple[int, int], int]
 """Something by the numbers of listener and backend."""
-NOBODY = ""
+NONE = ""
 """In place of a backend's name: the slot is empty."""
 
 
@@ -245,8 +245,8 @@ def vip_moves(
     names = renames(old, new)
     former = {names.get(vip, vip): site for vip, site in before.items()}
     for vip in dict.fromkeys([*former, *after]):
-        if former.get(vip, NOBODY) != after.get(vip, NOBODY):
-            yield VipMove(vip, former.get(vip, NOBODY), after.get(vip, NOBODY))
+        if former.get(vip, NONE) != after.get(vip, NONE):
+            yield VipMove(vip, former.get(vip, NONE), after.get(vip, NONE))
 
 
 def local_losses(old: Intent, new: Intent, moves: tuple[VipMove, ...]) -> Iterator[str]:
@@ -300,7 +300,7 @@ def _shifts(old: PoolState | None, state: PoolState, names: Mapping[int, str]) -
 
 
 def _name(names: Mapping[int, str], number: int) -> str:
-    return names.get(number, f"id {number}") if number else NOBODY
+    return names.get(number, f"id {number}") if number else NONE
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
-from typing import Any
 
+from topo.demo import actors as demo
 from topo.lab import Lab
 from topo.sitedemo import actors, agents
 
@@ -15,45 +14,34 @@ def clock_of(directory: Path, node: str) -> Path:
     return directory / node / "clock"
 
 
-def _stepped(argv: list[str], clock: Path) -> list[str]:
-    """The command line of a process of the controller's package, by that clock."""
-    python, _, _, *rest = argv
-    return [python, "-m", "topo.soak.steppedclock", str(clock), "--", *rest]
+class _Stepped(demo.Controller):
+    """A process of the controller's package, by the clock of its node."""
+
+    _clock: Path
+
+    def argv(self) -> list[str]:
+        """Its command line."""
+        python, _, _, *rest = super().argv()
+        return [python, "-m", "topo.soak.steppedclock", str(self._clock), "--", *rest]
+
+    @property
+    def pids(self) -> list[int]:
+        """Its process, while there is one."""
+        running = self._process is not None and self._process.poll() is None
+        return [self._process.pid] if self._process is not None and running else []
 
 
-def _pids(process: subprocess.Popen[Any] | None) -> list[int]:
-    return [process.pid] if process is not None and process.poll() is None else []
-
-
-class Controller(actors.Controller):
-    """One of several, by the clock of its node."""
+class Controller(_Stepped, actors.Controller):
+    """One of several."""
 
     def __init__(self, lab: Lab, directory: Path, node: str) -> None:
         super().__init__(lab, directory, node)
         self._clock = clock_of(directory, node)
 
-    def argv(self) -> list[str]:
-        """Its command line."""
-        return _stepped(super().argv(), self._clock)
 
-    @property
-    def pids(self) -> list[int]:
-        """Its process, while there is one."""
-        return _pids(self._process)
-
-
-class Agent(agents.Agent):
-    """One of several, by the clock of its node."""
+class Agent(_Stepped, agents.Agent):
+    """One of several."""
 
     def __init__(self, lab: Lab, directory: Path, node: str) -> None:
         super().__init__(lab, directory, node)
         self._clock = clock_of(directory, node)
-
-    def argv(self) -> list[str]:
-        """Its command line."""
-        return _stepped(super().argv(), self._clock)
-
-    @property
-    def pids(self) -> list[int]:
-        """Its process, while there is one."""
-        return _pids(self._process)

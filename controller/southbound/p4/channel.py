@@ -7,7 +7,7 @@ that gRPC's own backoff never stands in the way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar, cast
 
 import grpc
@@ -217,3 +217,19 @@ async def _cancellable(name: str, call: Awaitable[_T]) -> _T:
         if task is not None and task.cancelling():
             raise
         raise SwitchGone(f"switch {name}: connection closed") from None
+
+
+async def outcome(connection: Coroutine[object, None, None], name: str) -> BaseException | None:
+    """Make a connection; why it ended.
+
+    It has a task of its own: a task group whose child fails while we are told to end would raise the child's error and
+    not our cancellation, and we would connect again without end.
+    """
+    task = asyncio.create_task(connection, name=name)
+    try:
+        await asyncio.wait([task])
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        error = None if task.cancelled() else task.exception()
+    return error

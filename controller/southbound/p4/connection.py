@@ -25,7 +25,7 @@ import grpc
 from finsy.proto import p4r, rpc_code
 
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout
-from controller.southbound.p4.channel import P4Channel, Stream, code_name
+from controller.southbound.p4.channel import P4Channel, Stream, code_name, outcome
 from controller.southbound.p4.events import (
     Backup,
     Connected,
@@ -129,28 +129,13 @@ class Connection:
         wait = _FIRST_WAIT
         while True:
             self._answered = False
-            error = await self._one_connection()
+            error = await outcome(self._connection(), f"connection of {self.name}")
             if isinstance(error, SwitchError):
                 self._say(str(error))
             else:  # whatever a switch sends, it is tried again
                 self._say(f"switch {self.name}: unexpected {type(error).__name__}: {error}")
             wait = _FIRST_WAIT if self._answered else min(2 * wait, _LONGEST_WAIT)
             await asyncio.sleep(wait)
-
-    async def _one_connection(self) -> BaseException | None:
-        """Make a connection; why it ended.
-
-        It has a task of its own: a task group whose child fails while we are told to end would raise the child's error
-        and not our cancellation, and we would connect again without end.
-        """
-        connection = asyncio.create_task(self._connection(), name=f"connection of {self.name}")
-        try:
-            await asyncio.wait([connection])
-        finally:
-            connection.cancel()
-            await asyncio.wait([connection])
-            error = None if connection.cancelled() else connection.exception()
-        return error
 
     def _say(self, problem: str) -> None:
         new, self._problem = problem != self._problem, problem

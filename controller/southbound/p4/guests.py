@@ -22,7 +22,7 @@ from typing import NamedTuple
 from finsy.proto import U128, p4i, p4r, rpc_code
 
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout
-from controller.southbound.p4.channel import P4Channel, Stream, code_name
+from controller.southbound.p4.channel import P4Channel, Stream, code_name, outcome
 from controller.southbound.p4.connection import Credentials
 from controller.southbound.p4.packets import Packets
 
@@ -136,7 +136,7 @@ class _Link:
         wait, said = _FIRST_WAIT, ""
         while True:
             self._answered = False
-            error = await self._one_connection()
+            error = await outcome(self._connection(), f"guest of {self.place.name}")
             why = (
                 str(error)
                 if isinstance(error, SwitchError)
@@ -147,17 +147,6 @@ class _Link:
             said = why
             wait = _FIRST_WAIT if self._answered else min(2 * wait, _LONGEST_WAIT)
             await asyncio.sleep(wait)
-
-    async def _one_connection(self) -> BaseException | None:
-        """Make a connection, in a task of its own; why it ended."""
-        connection = asyncio.create_task(self._connection(), name=f"guest of {self.place.name}")
-        try:
-            await asyncio.wait([connection])
-        finally:
-            connection.cancel()
-            await asyncio.wait([connection])
-            error = None if connection.cancelled() else connection.exception()
-        return error
 
     async def _connection(self) -> None:
         """One connection, until it ends. Raises SwitchError."""
