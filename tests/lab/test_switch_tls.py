@@ -79,10 +79,10 @@ def scene(single_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     asked = f"tcp:{made.control}:6640"
     assert asked in text
     single_lab.intent_path.write_text(text.replace(asked, f"ssl:{made.control}:{OVSDB_TLS}"))
+    made.dial("ssl")  # before there is a controller: one plain attempt would be refused and spoil the count
     made.balanced.start_controller()
     try:
         made.balanced.wait_event("started", SECONDS)
-        made.dial("ssl")
         made.balanced.wait_ready()
         yield made
     finally:
