@@ -135,12 +135,14 @@ class App:
         lead: Lead | None = None,
         observations: Observations | None = None,
         ovsdb_files: Files | None = None,
+        places: ProbePlaces | None = None,
     ) -> None:
         """``file``: owns the intent; None: the store and the API do. ``loaded``: what the store holds.
 
         ``name`` tells it from other controllers of this network namespace, also of those that share the store; empty:
         the store's. ``lead``: its leadership, where controllers share the store. ``observations``: what the
-        process counts. ``ovsdb_files``: for switches whose OVSDB is asked by TLS.
+        process counts. ``ovsdb_files``: for switches whose OVSDB is asked by TLS. ``places``: agents that are heard
+        already; the intent that they go by is to become this controller's.
 
         Raises StoreError when that cannot be read, IntentRefused when the file cannot be carried out.
         """
@@ -195,7 +197,7 @@ class App:
         self.agents.on_change, self.agents.unsynced = ownership.follow_leases, view.unsynced
         ownership.leased = self.agents.owners
         make = health or partial(probed_by, journal, clock, observed.probed)
-        self.places = ProbePlaces(state.intent, journal, clock)
+        self.places = places or ProbePlaces(state.intent, journal, clock)
         differing = Differing(self.places, journal, clock)
         self.probing = Probing(
             state.verdicts, state.intent, state.tables, make, journal, self.places, differing, clock.now
@@ -277,6 +279,7 @@ class App:
 
     def _begin(self, file: IntentFile | None) -> None:
         """Take what the file says, or go on with what was stored if that is refused and there is something."""
+        self.probing.follow()
         if file is None:
             self.intents.adapt()
             self.pools.step()

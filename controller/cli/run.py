@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.api.listening import ListenError
-from controller.app.assembly import App, IntentRefused, open_file
+from controller.app.assembly import App, IntentRefused, MakeHealth, open_file
 from controller.cli import codes
 from controller.cli.face import ApiOptions, Face
 from controller.cli.listenat import listen_at
-from controller.cli.observing import Asks
+from controller.cli.ready import Ready
 from controller.cli.standby import Ending, Waiting, led
 from controller.cli.stores import Chosen, Where
 from controller.cli.switchtls import NO_TLS, Speaking, SwitchTls
@@ -30,6 +30,7 @@ from controller.clock import Clock, SystemClock
 from controller.core.control import socket_beside
 from controller.core.journal import Journal, QueuedSink
 from controller.core.leadership import Deposed, Leadership
+from controller.core.probeplaces import ProbePlaces
 from controller.core.recorder import recorded
 from controller.metrics import lag
 from controller.metrics.exposed import Exposed
@@ -37,11 +38,13 @@ from controller.metrics.observations import Observations
 from controller.metrics.options import NOWHERE, Options
 from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
+from controller.security.credentials import Credentials
 from controller.security.errors import SecurityError
 from controller.sites.base import GuardFailed, Store, StoreError
 
 if TYPE_CHECKING:
     from controller.cli.agent import PeerFiles
+    from controller.southbound.openflow.connection import Hub
     from controller.southbound.openflow.listener import Guard
 
 TAKEN_OVER = 5.0
@@ -83,7 +86,7 @@ def run(
         speaking = Speaking(tls, journal)
         place = metrics.place()
         shows = None if place is None else _Shows(f"--metrics {metrics.address}", place, metrics.tls())
-        asks = None if peers is None or not peers.given else Asks(peers.read())
+        asks = None if peers is None or not peers.given else _Asks(peers.read())
         face = api.made(where.state, journal, clock)
         with face.closed_unless_used():
             chosen = Chosen(where)
@@ -148,6 +151,14 @@ class _Shows:
 
 
 @dataclass(frozen=True)
+class _Asks:
+    """How agents are reached."""
+
+    tls: Credentials | None
+    """None: without certificates."""
+
+
+@dataclass(frozen=True)
 class _Program:
     file: IntentFile | None
     state: Path
@@ -159,7 +170,7 @@ class _Program:
     shows: _Shows | None
     speaking: Speaking
     face: Face
-    asks: Asks | None
+    asks: _Asks | None
 
     async def run(self, chosen: Chosen) -> None:
         """Until a signal comes, on a store that is ours alone, or on one that is shared while we lead."""
@@ -222,25 +233,40 @@ class _Program:
         hold = _Hold(self.speaking.guard())
         hold.listen(self.host, self.port)
 
+        ready = Ready(store, self.journal, self.clock, self.exposed.observations.probed)
+        if self.asks is not None:
+            ready.ask(name, self.asks.tls)
+
         async def serve(ending: Ending) -> None:
-            await self._serve(await self._made(store, lead), ending, TAKEN_OVER, hold)
+            app = await self._made(store, lead, await ready.handed(), ready.places)
+            ready.belongs(app)
+            lead.follow(app.state.intent)
+            await self._serve(app, ending, TAKEN_OVER, hold)
 
-        waiting = Waiting(self.file, _status(self.state), self.clock, self.journal)
-        await led(lead, store, waiting, serve)
+        waiting = Waiting(self.file, _status(self.state), self.clock, self.journal, ready.probed)
+        async with ready.kept():
+            await led(lead, store, waiting, serve)
 
-    async def _made(self, store: Store, lead: Leadership | None = None) -> App:
+    async def _made(
+        self,
+        store: Store,
+        lead: Leadership | None = None,
+        health: MakeHealth | None = None,
+        places: ProbePlaces | None = None,
+    ) -> App:
         try:
-            name = str(self.state.resolve())
             return App(
                 self.file,
                 store,
                 await store.load(),
                 self.journal,
                 self.clock,
-                name=name,
+                health=health,
+                name=str(self.state.resolve()),
                 lead=lead,
                 observations=self.exposed.observations,
                 ovsdb_files=self.speaking.files,
+                places=places,
             )
         except StoreError as error:
             raise _CannotRead(error) from error
@@ -266,16 +292,14 @@ class _Program:
         app.rollout.allow_push = p4.allow_push
         try:
             await app.begin()
-            openflow.OpenFlowApp.hub = hub
-            if hold is None or not hold.end():
+            if hold is None or not hold.hand_over(hub):
+                openflow.OpenFlowApp.hub = hub
                 serve = partial(openflow.serve, guard=self.speaking.guard())
                 await _listen(serve, self.host, self.port, self.clock, patience)
             app.journal.event("started", listen=f"{self.host}:{self.port}", term=app.terms.now)
-            name = str(self.state) if self.exposed.lead is None else self.exposed.lead.name
-            beside = ending if self.asks is None else self.asks.beside(app, ending, name)
             with self.exposed.serves(app):
                 control = socket_beside(self.state)
-                await app.run(_status(self.state), control, beside, self.face.api, self.face.audit)
+                await app.run(_status(self.state), control, ending, self.face.api, self.face.audit)
         except asyncio.CancelledError:
             app.journal.event("stopped")
         finally:
@@ -300,9 +324,11 @@ class _Hold:
             self._openflow.serve(host, port, guard=self._guard)
             self._listens = True
 
-    def end(self) -> bool:
-        """Have the switches connect again, to the hub that is bound by now; whether they can."""
-        self._hub.close()
+    def hand_over(self, hub: Hub) -> bool:
+        """Switches are this hub's from now on; whether they can connect."""
+        if self._listens:
+            self._openflow.OpenFlowApp.hub = hub
+        self._hub.hand_over(hub)
         return self._listens
 
 

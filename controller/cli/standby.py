@@ -34,6 +34,8 @@ class Waiting:
     status: Path
     clock: Clock
     journal: Journal
+    probed: Callable[[], tuple[int, int]] = lambda: (0, 0)
+    """Servers that are probed meanwhile, and how many of them are down."""
 
 
 async def led(
@@ -96,10 +98,13 @@ async def _look(lead: Leadership, waiting: Waiting) -> None:
 
 
 def _shown(lead: Leadership, waiting: Waiting) -> str:
+    servers, down = waiting.probed()
     standby = {
         "name": lead.name,
         "leader": lead.leader,
         "store": lead.problem,
+        "servers": servers,
+        "down": down,
         "intent_errors": [str(each) for each in (waiting.file and waiting.file.errors) or ()],
     }
     return json.dumps({"at": waiting.clock.wall(), "standby": standby}, indent=1)

@@ -10,12 +10,14 @@ import secrets
 from contextlib import suppress
 
 from controller.clock import Clock
+from controller.core.cells import Readable
 from controller.core.journal import Journal
 from controller.sites import leading
 from controller.sites.base import Change, Guard, GuardFailed, Loaded, Space, Stored, StoreError
 from controller.sites.causes import Cause
-from controller.sites.leading import KEY, TIMES, Leader, Look, Put
+from controller.sites.leading import KEY, TIMES, TIMES_BESIDE_AGENTS, Leader, Look, Put
 from controller.spec.leasetimes import LeaseTimes
+from controller.spec.types import Intent
 
 LONGEST = 0.5
 """Seconds slept at most: clocks may have been suspended."""
@@ -42,7 +44,8 @@ class Leadership:
         self, registers: Space, name: str, clock: Clock, journal: Journal, times: LeaseTimes = TIMES
     ) -> None:
         """``name``: what others call this controller."""
-        self._registers, self._clock, self._journal, self._times = registers, clock, journal, times
+        self._registers, self._clock, self._journal = registers, clock, journal
+        self._times = self._usual = times
         self._view = leading.born(name, secrets.token_hex(8))
         journal.known = lambda: 0 if self._view.seen is None else self._view.seen.revision
         self._news = asyncio.Event()
@@ -82,6 +85,15 @@ class Leadership:
             raise ClaimRefused("another controller was the last one that led")
         self._confirmed = True
         self._journal.event("claimed_without_store", why=self.problem)
+
+    def follow(self, intent: Readable[Intent]) -> None:
+        """Renew as the intent that is carried out asks for."""
+
+        def look() -> None:
+            self._times = TIMES_BESIDE_AGENTS if intent.value.by_agents else self._usual
+
+        intent.subscribe(look)
+        look()
 
     @property
     def leader(self) -> str | None:

@@ -188,12 +188,8 @@ class Probing:
         """Own probes."""
         if self._places.used:
             self._combine({(v.pool, v.backend) for v in verdicts})
-            return
-        for v in verdicts:
-            known = self._verdicts.value.get(v.pool, {}).get(v.backend)
-            if known is None or known.up is not v.up:
-                self._say(v.pool, v.backend, v.up, v.reason)
-        self._keep()
+        else:
+            self._keep()
 
     def _heard(self, changed: frozenset[BackendRef] | None) -> None:
         if self._places.used:
@@ -201,11 +197,16 @@ class Probing:
             self._combine(changed)
 
     def _keep(self) -> None:
-        """All verdicts, after servers came or went."""
+        """All verdicts; those that are new are said."""
         if self._places.used:
             self._combine(None)
             return
-        self._put({ref: _health(v) for ref, v in self._service.verdicts().items()})
+        found = self._service.verdicts()
+        for ref, verdict in found.items():
+            known = self._verdicts.value.get(ref[0], {}).get(ref[1])
+            if known is None or known.up is not verdict.up:
+                self._say(*ref, verdict.up, verdict.reason)
+        self._put({ref: _health(v) for ref, v in found.items()})
 
     def _combine(self, changed: Iterable[BackendRef] | None) -> None:
         """Decide on these servers (None: on all)."""

@@ -30,6 +30,9 @@ KEY = "leader"
 """Name of the register."""
 TIMES = LeaseTimes(renew=0.5, authority=3.0, margin=0.05, fence=0.0)
 """A leader outlasts an election of etcd at its default of 1 s, and a loop that is busy for two seconds."""
+TIMES_BESIDE_AGENTS = LeaseTimes(renew=0.3, authority=1.5, margin=0.05, fence=0.0)
+"""Where agents answer for all VIPs nothing ends with the leader's authority, and one that is replaced too early costs a
+takeover; one that has died holds up verdicts for as long as this lasts."""
 STARTING = 5.0
 """Times its usual authority that a leader has before it serves: to read and build all of a large fabric keeps it from
 renewing, and two that start must not depose each other for that."""
