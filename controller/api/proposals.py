@@ -171,6 +171,9 @@ class Proposals:
     async def _propose(self, together: list[Wanted]) -> None:
         if not together:
             return
+        if shut := self._intents.closed():
+            await self._refuse(together, closed(shut))
+            return
         before = self._state.intent.value
         tried = await asyncio.to_thread(self._tried, before, together)
         for wanted, error in tried.refused:
@@ -306,6 +309,11 @@ class Proposals:
 def _has(intent: Intent, name: Name) -> bool:
     pool = next((each for each in intent.pools if each.name == name.name), None)
     return pool is not None and any(real.name == name.backend for real in pool.own)
+
+
+def closed(why: str) -> Refused:
+    """Nothing was taken."""
+    return Refused(grpc.StatusCode.UNAVAILABLE, Reason.NOT_STORED, why, retry_in=1.0)
 
 
 def not_stored(error: StoreError) -> Refused:

@@ -18,6 +18,7 @@ from controller.api.server import ApiServer
 from controller.clock import Clock, SystemClock
 from controller.core.admission import Admission
 from controller.core.agentview import AgentView, agents_refused
+from controller.core.ahead import Ahead, begun
 from controller.core.announce import Announcer
 from controller.core.authority import Authority, endless, leased
 from controller.core.commands import Command, commands
@@ -69,6 +70,7 @@ from controller.plan.duty import pool_slots
 from controller.plan.pins import PinBook
 from controller.plan.young import TOGETHER
 from controller.security.audit import AuditLog
+from controller.sites.aheadfile import AheadFile
 from controller.sites.base import Loaded, Store
 from controller.sites.fence.service import FenceService
 from controller.southbound.driver import AnyDriver
@@ -107,6 +109,11 @@ class Lead(Protocol):
         """Until when no other controller can lead, by the clock."""
         ...
 
+    @property
+    def alone(self) -> bool:
+        """The store does not answer, this one led last, and one that reaches the store would lead by now."""
+        ...
+
     def claim(self) -> None:
         """Go on without the store. Raises ClaimRefused."""
         ...
@@ -136,13 +143,15 @@ class App:
         observations: Observations | None = None,
         ovsdb_files: Files | None = None,
         places: ProbePlaces | None = None,
+        ahead: AheadFile | None = None,
     ) -> None:
         """``file``: owns the intent; None: the store and the API do. ``loaded``: what the store holds.
 
         ``name`` tells it from other controllers of this network namespace, also of those that share the store; empty:
         the store's. ``lead``: its leadership, where controllers share the store. ``observations``: what the
         process counts. ``ovsdb_files``: for switches whose OVSDB is asked by TLS. ``places``: agents that are heard
-        already; the intent that they go by is to become this controller's.
+        already; the intent that they go by is to become this controller's. ``ahead``: where is kept what cannot be
+        stored, on a store that controllers share.
 
         Raises StoreError when that cannot be read, IntentRefused when the file cannot be carried out.
         """
@@ -155,7 +164,8 @@ class App:
         self._shown: tuple[Snapshot, float] | None = None
         self._ovsdb_files = ovsdb_files
         pins = PinBook.starting_at(secrets.randbits(PIN_BITS))
-        self.state = state = State(store, loaded, clock, journal, pins)
+        loaded, lacks = begun(ahead, loaded, journal)
+        self.state = state = State(store, loaded, clock, journal, pins, lacks)
         state.observe = observed.commit
         self.targets = targets = Targets(state.committed, pins)
         self.fleet = fleet = Fleet(targets, journal, clock)
@@ -275,6 +285,9 @@ class App:
         for cell in (state.tables, state.intent, state.verdicts, state.term, state.owners):
             cell.subscribe(self.timers.wake)
         self.intents.on_change = self.controller.accepted
+        if lead is not None and ahead is not None:
+            going = Ahead(ahead, lambda: lead.alone, fleet.is_synced, self._claim_all, journal, clock)
+            state.ahead, self.intents.closed = going, lambda: going.closed
         self._begin(file)
 
     def _begin(self, file: IntentFile | None) -> None:
@@ -293,6 +306,9 @@ class App:
         if file.errors is not None:  # since the last good intent was read
             self.intents.errors = tuple(str(each) for each in file.errors)
         self.pools.step()
+
+    def _claim_all(self) -> None:
+        self.controller.on_switches()
 
     def _discover(self) -> None:
         if self.presence.step():

@@ -40,6 +40,7 @@ from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
 from controller.security.credentials import Credentials
 from controller.security.errors import SecurityError
+from controller.sites.aheadfile import AheadFile
 from controller.sites.base import GuardFailed, Store, StoreError
 
 if TYPE_CHECKING:
@@ -255,6 +256,7 @@ class _Program:
         places: ProbePlaces | None = None,
     ) -> App:
         try:
+            beside = self.state.with_name(f"{self.state.name}.ahead")
             return App(
                 self.file,
                 store,
@@ -267,6 +269,7 @@ class _Program:
                 observations=self.exposed.observations,
                 ovsdb_files=self.speaking.files,
                 places=places,
+                ahead=None if lead is None else AheadFile(beside, store.name),
             )
         except StoreError as error:
             raise _CannotRead(error) from error

@@ -64,6 +64,8 @@ class Intents:
         self._refusals = tuple(refusals)
         self.on_change: Callable[[Change], None] = lambda _: None
         """Called after a proposal was accepted, before it is committed."""
+        self.closed: Callable[[], str] = str
+        """Why nothing is taken now, whatever it says; empty: it is. Set by the one who assembles."""
         self.errors: tuple[str, ...] = ()
         """Why the last proposal was refused; empty: it was not."""
 
@@ -120,7 +122,8 @@ class Intents:
         (``model.load.digest_of``), for the journal; None: there is none.
         """
         old, new = self._intent.value, self._adapted(new)
-        why, over, tables = self._judged(new)
+        closed = self.closed()
+        why, over, tables = ([closed], [], None) if closed else self._judged(new)
         why = why or ([] if override else over)
         if why or tables is None:
             self.errors = tuple(why)
@@ -155,6 +158,9 @@ async def follow_file(file: IntentFile, intents: Intents, journal: Journal, relo
                 await reload.wait()
         except TimeoutError:
             pass
+        if intents.closed():  # the edit waits in the file
+            await asyncio.sleep(POLL)
+            continue
         asked = reload.is_set()
         reload.clear()
         try:

@@ -25,6 +25,8 @@ PUT = 1.0
 """Seconds for a put, at most. A longer one would keep the next one from being tried."""
 RELEASE = 2.0
 """Seconds for the release at a clean stop, at most; without it, the next controller waits."""
+SETTLED = 3.0
+"""Seconds after the end of leadership in which another controller leads, starts, and claims switches."""
 AGAIN = 0.5
 """Seconds until a watch that ended is begun again."""
 
@@ -73,6 +75,13 @@ class Leadership:
             return float("-inf")
         longest = self._clock.now() + self._times.authority
         return longest if self._confirmed else min(self._view.until, longest)
+
+    @property
+    def alone(self) -> bool:
+        """The store does not answer, this one led last, and one that reaches the store would lead by now."""
+        if not self.problem or not self._view.holds or self._view.lost is not None:
+            return False
+        return self._confirmed or self._clock.now() >= self._view.until + SETTLED
 
     def claim(self) -> None:
         """Go on without the store: an operator confirms that no other controller can lead. Raises ClaimRefused.

@@ -82,6 +82,7 @@ def snapshot(of: Sources) -> Snapshot:
         term=of.state.term.value,
         revision=of.state.revision,
         store=of.state.problem,
+        ahead=0 if of.state.ahead is None else of.state.ahead.values,
         intent_errors=of.intents.errors,
         switches=_switches(of, world),
         strangers=tuple(sorted(of.strangers())),

@@ -79,7 +79,8 @@ FLOORS = (
         tuple(
             f"controller.core.{name}"
             for name in (
-                "agentevents", "agentview", "cells", "differing", "directory", "events", "eventtypes", "eventwords",
+                "agentevents", "agentview", "ahead", "cells", "differing", "directory", "events", "eventtypes",
+                "eventwords",
                 "fitting", "intents", "journal", "liveness", "ownership", "pauses", "pinning", "placing", "pools",
                 "presence", "probeplaces", "probing", "questions", "recorder",
                 "requests", "resources", "roll", "state", "switchevents", "targets", "terms", "twins",
