@@ -110,6 +110,11 @@ class Lead(Protocol):
         ...
 
     @property
+    def confirmed(self) -> bool:
+        """An operator has said that no other controller leads, and the store has not answered since."""
+        ...
+
+    @property
     def alone(self) -> bool:
         """The store does not answer, this one led last, and one that reaches the store would lead by now."""
         ...
@@ -286,14 +291,14 @@ class App:
             cell.subscribe(self.timers.wake)
         self.intents.on_change = self.controller.accepted
         if lead is not None and ahead is not None:
-            going = Ahead(ahead, lambda: lead.alone, fleet.is_synced, self._claim_all, journal, clock)
+            going = Ahead(ahead, lead, fleet.is_synced, self._claim_all, journal, clock)
             state.ahead, self.intents.closed = going, lambda: going.closed
         self._begin(file)
 
     def _begin(self, file: IntentFile | None) -> None:
         """Take what the file says, or go on with what was stored if that is refused and there is something."""
         self.probing.follow()
-        if file is None:
+        if file is None or self.intents.closed():
             self.intents.adapt()
             self.pools.step()
             return
@@ -328,7 +333,7 @@ class App:
 
     async def begin(self) -> None:
         """Store what we start with. Raises StoreError, GuardFailed. Until then no switch may be ours."""
-        await self.state.commit()
+        await self.state.begin()
 
     async def run(
         self,

@@ -163,7 +163,7 @@ def claim(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     state: State = DEFAULT_STATE,
 ) -> None:
-    """Answer for all VIPs although the store is out of reach; ends by itself when it answers again."""
+    """Lead, and answer for all VIPs, although the store is out of reach; ends by itself when it answers again."""
     from controller.cli.ordering import claim as order
     from controller.cli.place import Place
 

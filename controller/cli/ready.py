@@ -4,7 +4,8 @@
                   └──► streams to agents ─► places ──┴─► ``handed`` to the controller that this one becomes
 
 So it knows which servers live in the moment in which it takes over, also where the former leader died together with
-some of them. Until then nothing that is found here changes anything.
+some of them. Until then nothing that is found here changes anything. It keeps all that is stored, too: an operator may
+have it lead where the store does not answer.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from controller.health.result import ProbeResult
 from controller.health.service import HealthService, ProbeSource
 from controller.security.credentials import Credentials
 from controller.sites.base import Store
+from controller.sites.replica import Replica
 from controller.spec.types import Intent
 
 AGAIN = 5.0
@@ -66,7 +68,9 @@ class Ready:
             patient=True,
         )
         self._followed = FollowedTargets(self._service, self._problem)
-        self._facts = FollowingFacts(store, journal, self._know)
+        self.replica = Replica()
+        """What is stored."""
+        self._facts = FollowingFacts(store, journal, self._know, self.replica.take)
         self._pauses = Pauses(self._doubt, journal, clock, time.process_time)
         self._watching: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.api.listening import ListenError
-from controller.app.assembly import App, IntentRefused, MakeHealth, open_file
+from controller.app.assembly import App, IntentRefused, open_file
 from controller.cli import codes
 from controller.cli.face import ApiOptions, Face
 from controller.cli.listenat import listen_at
@@ -27,10 +27,10 @@ from controller.cli.standby import Ending, Waiting, led
 from controller.cli.stores import Chosen, Where
 from controller.cli.switchtls import NO_TLS, Speaking, SwitchTls
 from controller.clock import Clock, SystemClock
-from controller.core.control import socket_beside
+from controller.core.commands import standby_commands
+from controller.core.control import ControlSocket, socket_beside
 from controller.core.journal import Journal, QueuedSink
 from controller.core.leadership import Deposed, Leadership
-from controller.core.probeplaces import ProbePlaces
 from controller.core.recorder import recorded
 from controller.metrics import lag
 from controller.metrics.exposed import Exposed
@@ -41,7 +41,7 @@ from controller.model.reload import IntentFile
 from controller.security.credentials import Credentials
 from controller.security.errors import SecurityError
 from controller.sites.aheadfile import AheadFile
-from controller.sites.base import GuardFailed, Store, StoreError
+from controller.sites.base import GuardFailed, Loaded, Store, StoreError
 
 if TYPE_CHECKING:
     from controller.cli.agent import PeerFiles
@@ -239,12 +239,16 @@ class _Program:
             ready.ask(name, self.asks.tls)
 
         async def serve(ending: Ending) -> None:
-            app = await self._made(store, lead, await ready.handed(), ready.places)
+            app = await self._made(store, lead, ready)
             ready.belongs(app)
             lead.follow(app.state.intent)
             await self._serve(app, ending, TAKEN_OVER, hold)
 
-        waiting = Waiting(self.file, _status(self.state), self.clock, self.journal, ready.probed)
+        control = ControlSocket(
+            socket_beside(self.state), standby_commands(lead.claim), self.journal, self.face.audit
+        )
+        control.instead = lambda: f"this controller stands by, and {lead.leader or 'none'} leads: ask there"
+        waiting = Waiting(self.file, _status(self.state), self.clock, self.journal, ready.probed, control.run)
         async with ready.kept():
             await led(lead, store, waiting, serve)
 
@@ -252,23 +256,22 @@ class _Program:
         self,
         store: Store,
         lead: Leadership | None = None,
-        health: MakeHealth | None = None,
-        places: ProbePlaces | None = None,
+        ready: Ready | None = None,
     ) -> App:
         try:
             beside = self.state.with_name(f"{self.state.name}.ahead")
             return App(
                 self.file,
                 store,
-                await store.load(),
+                await _loaded(store, lead, ready),
                 self.journal,
                 self.clock,
-                health=health,
+                health=None if ready is None else await ready.handed(),
                 name=str(self.state.resolve()),
                 lead=lead,
                 observations=self.exposed.observations,
                 ovsdb_files=self.speaking.files,
-                places=places,
+                places=None if ready is None else ready.places,
                 ahead=None if lead is None else AheadFile(beside, store.name),
             )
         except StoreError as error:
@@ -333,6 +336,17 @@ class _Hold:
             self._openflow.OpenFlowApp.hub = hub
         self._hub.hand_over(hub)
         return self._listens
+
+
+async def _loaded(store: Store, lead: Leadership | None, ready: Ready | None) -> Loaded:
+    """What is stored, or what was seen of it where an operator has this one lead without. Raises StoreError."""
+    seen = ready.replica.loaded if ready is not None and lead is not None and lead.confirmed else None
+    try:
+        return await store.load()
+    except StoreError:
+        if seen is None:
+            raise
+        return seen
 
 
 def _warm() -> None:

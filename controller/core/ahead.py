@@ -6,7 +6,8 @@
                          another controller has led ─► this one ends, and what it was ahead is dropped
 
 Who could lead in its place would have claimed the switches by then: so there is none that both reaches the store and
-them. An intent, orders and owners go ahead of nothing: they are as they were stored.
+them. An intent, orders and owners go ahead of nothing: they are as they were stored. An operator may say instead that
+no other controller leads, also to one that stood by: then owners go ahead too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from controller.clock import Clock
 from controller.core.journal import Journal
@@ -27,8 +28,24 @@ HEARD = 1.0
 EDITED = "an edit of the intent waits to be stored"
 OUTDONE = "a switch names a newer controller"
 CLOSED = "the store cannot be written, and this controller goes on without it: no edit is taken until it can"
-_STAYS = frozenset({"intent", "orders", "owners", "term", "format"})
+_STAYS = frozenset({"intent", "orders", "format"})
+_OWNED = frozenset({"owners", "term"})
+"""They go ahead by an operator's word alone."""
 _STAY = ("resource/", "request/")
+
+
+class Alone(Protocol):
+    """Leadership, where the store does not answer."""
+
+    @property
+    def alone(self) -> bool:
+        """This one led last, and another one that reaches the store would lead by now; or ``confirmed``."""
+        ...
+
+    @property
+    def confirmed(self) -> bool:
+        """An operator has said that no other controller leads."""
+        ...
 
 
 class Asked(NamedTuple):
@@ -41,11 +58,6 @@ class Asked(NamedTuple):
     """The term is not the stored one."""
     absent: frozenset[str]
     """Switches that were known to be gone when something was stored last."""
-
-
-def goes(name: str) -> bool:
-    """Whether a stored value of that name may be ahead of the store."""
-    return name not in _STAYS and not name.startswith(_STAY)
 
 
 def begun(file: AheadFile | None, stored: Loaded, journal: Journal) -> tuple[Loaded, frozenset[str]]:
@@ -66,15 +78,14 @@ class Ahead:
     def __init__(
         self,
         file: AheadFile,
-        alone: Callable[[], bool],
+        lead: Alone,
         obeys: Callable[[int], bool],
         claim: Callable[[], None],
         journal: Journal,
         clock: Clock,
     ) -> None:
-        """``alone``: whether this one led last, and another one would lead by now if it could; ``obeys``: whether a
-        switch is here, and in step; ``claim``: asks all of them whose they are."""
-        self._file, self._alone, self._obeys, self._claim = file, alone, obeys, claim
+        """``obeys``: whether a switch is here, and in step; ``claim``: asks all of them whose they are."""
+        self._file, self._lead, self._obeys, self._claim = file, lead, obeys, claim
         self._journal, self._clock = journal, clock
         self._claimed: float | None = None
         self._barred = ""
@@ -86,16 +97,27 @@ class Ahead:
     @property
     def hurried(self) -> bool:
         """The store is not waited for."""
-        return self._alone()
+        return self._lead.alone
+
+    @property
+    def confirmed(self) -> bool:
+        """An operator says that no other controller leads."""
+        return self._lead.confirmed
 
     @property
     def closed(self) -> str:
         """Why no edit is taken; empty: it is."""
-        return CLOSED if self._alone() else ""
+        return CLOSED if self._lead.alone else ""
+
+    def goes(self, name: str) -> bool:
+        """Whether a stored value of that name may be ahead of the store."""
+        if name in _OWNED:
+            return self._lead.confirmed
+        return name not in _STAYS and not name.startswith(_STAY)
 
     def may(self, asked: Asked) -> bool:
         """Whether switches may be ahead of the store now; why not is said when it is another reason."""
-        if not self._alone():
+        if not self._lead.alone:
             self._claimed = None
             return False
         why = next(self._bars(asked), "")
@@ -111,7 +133,7 @@ class Ahead:
         if first:
             self._claimed = now
         assert self._claimed is not None
-        return now >= self._claimed + HEARD
+        return self._lead.confirmed or now >= self._claimed + HEARD
 
     async def save(self, base: int, batch: Batch) -> None:
         """Keep it until it is stored. Raises StoreError: then it must not go ahead."""
@@ -135,6 +157,8 @@ class Ahead:
             yield EDITED
         if asked.outdone:
             yield OUTDONE
+        if self._lead.confirmed:
+            return
         wanted = [each for each in asked.intent.switches if each.name not in asked.absent]
         sizes = Counter(each.site for each in wanted)
         ours = Counter(each.site for each in wanted if self._obeys(each.id))

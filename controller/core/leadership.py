@@ -71,7 +71,7 @@ class Leadership:
     @property
     def until(self) -> float:
         """Until when no other controller can lead, by the clock; in the past: another one may, or does."""
-        if not self._view.holds or self._view.lost is not None:
+        if not (self._view.holds or self._confirmed) or self._view.lost is not None:
             return float("-inf")
         longest = self._clock.now() + self._times.authority
         return longest if self._confirmed else min(self._view.until, longest)
@@ -79,20 +79,33 @@ class Leadership:
     @property
     def alone(self) -> bool:
         """The store does not answer, this one led last, and one that reaches the store would lead by now."""
-        if not self.problem or not self._view.holds or self._view.lost is not None:
+        if not self.problem or self._view.lost is not None:
             return False
-        return self._confirmed or self._clock.now() >= self._view.until + SETTLED
+        settled = self._view.holds and self._clock.now() >= self._view.until + SETTLED
+        return self._confirmed or settled
+
+    @property
+    def confirmed(self) -> bool:
+        """An operator has said so, and the store has not answered since."""
+        return self._confirmed
 
     def claim(self) -> None:
-        """Go on without the store: an operator confirms that no other controller can lead. Raises ClaimRefused.
+        """Lead without the store: an operator confirms that no other controller can. Raises ClaimRefused.
 
-        It ends by itself once the store answers.
+        It ends by itself once the store answers: then this one leads by it, unless another one does.
         """
         if leading.leads(self._view, self._clock.now()):
             raise ClaimRefused("the store answers, and this controller leads: there is nothing to claim")
-        if not self._view.holds or self._view.lost is not None:
-            raise ClaimRefused("another controller was the last one that led")
+        if self._view.lost is not None:
+            raise ClaimRefused(f"{self._view.lost.name} leads in the place of this controller")
+        if not self._view.holds:
+            if not self.problem:
+                raise ClaimRefused(
+                    f"the store answers, and {self.leader or 'no controller'} leads by it: there is nothing to claim"
+                )
+            self._view = leading.forced(self._view)
         self._confirmed = True
+        self._news.set()
         self._journal.event("claimed_without_store", why=self.problem)
 
     def follow(self, intent: Readable[Intent]) -> None:
@@ -224,6 +237,8 @@ class Leadership:
         if leads and self._confirmed:
             self._confirmed = False
             self._journal.event("claim_ended")
+        if self._confirmed:
+            self._won.set()
         if leads and not self._leads:
             self._journal.event("leads", self._cause(), change, controller=view.name, after=self._after)
             self._after = None

@@ -16,7 +16,7 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from controller.clock import Clock, Reading, shift
-from controller.core.ahead import Ahead, Asked, goes
+from controller.core.ahead import Ahead, Asked
 from controller.core.cells import Cell, Readable
 from controller.core.journal import Journal
 from controller.plan import history
@@ -160,6 +160,20 @@ class State:
                 self._journal.event("store_taken", error=str(error))
                 raise
 
+    async def begin(self) -> None:
+        """The first commit; without the store where an operator says so. Raises StoreError, GuardFailed."""
+        try:
+            await self.commit()
+        except StoreError as error:
+            if self.ahead is None or not self.ahead.confirmed:
+                raise
+            self.problem = str(error)
+            self._journal.event("store_failed", error=self.problem)
+            self._last = self._last._replace(term=self.term.value)
+            await self._go_ahead()
+            if self._committed.value is None:
+                raise
+
     async def commit(self) -> int:
         """Store what has changed, then let plans see it; the store's revision of it.
 
@@ -195,11 +209,13 @@ class State:
             asked = Asked(self.stored, edited, outdone, self._last.absent)
             if self.ahead is None or not self.ahead.may(asked):
                 return
+            goes, confirmed = self.ahead.goes, self.ahead.confirmed
             parts = {name: part for name, part in self._parts().items() if goes(name)}
             found = {name: value for name, (value, _) in parts.items()}
             if self._gone_ahead and _same(self._gone_ahead, found):
                 return
-            world, batch = self._world(self._last.owners), self._batch(parts)
+            owners = self.owners.value if confirmed else self._last.owners
+            world, batch = self._world(owners), self._batch(parts)
             batch = {name: data for name, data in batch.items() if goes(name)}
             if not batch.keys() - _ALWAYS:
                 return

@@ -113,6 +113,8 @@ class View(NamedTuple):
     led: bool = False
     lost: Leader | None = None
     """Who leads in the place of this one, that has led."""
+    forced: bool = False
+    """An operator has said that no other one leads: nothing is waited for."""
 
     @property
     def leader(self) -> Leader | None:
@@ -167,6 +169,11 @@ def blind(view: View, now: float) -> View:
     return view._replace(seen=view.seen._replace(stamp=max(view.seen.stamp, now)))
 
 
+def forced(view: View) -> View:
+    """It leads by an operator's word. It ends, as any other one, when another life's record is seen after this."""
+    return view._replace(forced=True, led=True)
+
+
 def serves(view: View) -> View:
     """The start of a controller is over: from now on it is replaced sooner."""
     return view._replace(serving=True)
@@ -206,7 +213,7 @@ def poll(view: View, times: LeaseTimes, now: float) -> tuple[View, Look | Put | 
 def due(view: View, times: LeaseTimes) -> float:
     """When ``poll`` is to be called next; in the past: now."""
     usual = view.tried + times.renew
-    if view.seen is None or view.claimed or view.holds:
+    if view.seen is None or view.claimed or view.holds or view.forced:
         return usual
     return min(usual, _over(view.seen, times))
 
@@ -217,7 +224,9 @@ def released(view: View) -> int | None:
 
 
 def _may_put(view: View, times: LeaseTimes, now: float) -> bool:
-    return view.seen is not None and (view.holds or now >= _over(view.seen, times))
+    if view.seen is None:
+        return False
+    return view.holds or view.forced or now >= _over(view.seen, times)
 
 
 def _over(seen: Seen, times: LeaseTimes) -> float:

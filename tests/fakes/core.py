@@ -103,8 +103,8 @@ class Leads:
 
     name = "one"
     until = float("inf")
-    alone = False
-    """The store is out of reach for good."""
+    alone = confirmed = False
+    """The store is out of reach for good; an operator says so."""
 
     def claim(self) -> None:
         """Nothing has to be."""

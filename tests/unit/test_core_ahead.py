@@ -29,11 +29,11 @@ class Scene:
         self.path = folder / "state.ahead"
         self.file = intent_file(folder / "intent.yaml")
         self.it: Whole = whole(self.file)
-        self.alone, self.claims = False, 0
+        self.lead, self.claims = Leads(), 0
         self.ours = {switch.id for switch in self.it.world.intent.switches}
         self.kept = AheadFile(self.path, self.it.store.name)
         self.state.ahead = Ahead(
-            self.kept, lambda: self.alone, lambda n: n in self.ours, self._claim, self.journal, self.it.clock
+            self.kept, self.lead, lambda n: n in self.ours, self._claim, self.journal, self.it.clock
         )
         self.judge()
         asyncio.run(self.state.commit())
@@ -71,7 +71,7 @@ class Scene:
 
     async def lose_the_store(self) -> None:
         """From now on no one reaches it."""
-        self.it.store.fails, self.alone = DEAD, True
+        self.it.store.fails, self.lead.alone = DEAD, True
 
     async def goes_ahead(self) -> None:
         """Time goes on until something is carried out."""
@@ -114,7 +114,7 @@ def test_a_server_that_dies_is_taken_out_and_the_store_has_it_when_it_answers(sc
         scene.judge("s2")
         await scene.goes_ahead()
         assert scene.serving == {"s1", "s3"}
-        it.store.fails, scene.alone = "", False
+        it.store.fails, scene.lead.alone = "", False
         await until(lambda: it.said.of("store_recovered"), "it is stored")
         await until(lambda: not scene.path.exists(), "nothing is ahead")
         assert it.app.snapshot().ahead == 0

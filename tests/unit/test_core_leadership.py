@@ -234,12 +234,55 @@ def test_a_watch_that_ends_is_begun_again(monkeypatch: pytest.MonkeyPatch) -> No
     play(body)
 
 
+def test_a_standby_leads_by_an_operators_word_while_the_store_is_silent_and_by_the_store_after_that() -> None:
+    async def body(it: Rig) -> None:
+        await it.put(EAST.encode())
+        async with it.running():
+            await it.event("standby")
+            with pytest.raises(ClaimRefused, match="the store answers, and east leads by it"):
+                it.lead.claim()
+            it.registers.fails = it.registers.unread = "gone"
+            await until(lambda: it.lead.problem)
+            assert not it.lead.alone
+            it.lead.claim()
+            await it.lead.won()
+            assert it.lead.alone
+            assert it.lead.until > SystemClock().now()
+            it.registers.fails = it.registers.unread = ""
+            await it.event("leads")
+            assert it.held.name == "west", "east's 3,600 s were not waited for"
+            await it.event("claim_ended")
+
+    play(body)
+
+
+def test_it_ends_if_the_operator_was_wrong_and_another_one_leads() -> None:
+    async def body(it: Rig) -> None:
+        await it.put(EAST.encode())
+        async with it.running() as task:
+            await it.event("standby")
+            it.registers.fails = it.registers.unread = "gone"
+            await until(lambda: it.lead.problem)
+            it.lead.claim()
+            it.registers.fails = it.registers.unread = ""
+            while not task.done():
+                with suppress(Exception):  # its own put was first
+                    await it.put(EAST._replace(seq=2).encode())
+                await asyncio.sleep(0.005)
+            with pytest.raises(ExceptionGroup):
+                task.result()
+        assert it.lead.until == float("-inf")
+        assert it.held == EAST._replace(seq=2)
+
+    play(body)
+
+
 def test_its_deadline_is_that_of_its_lease_until_the_store_is_lost_and_by_an_operators_word_after_that() -> (
     None
 ):
     async def body(it: Rig) -> None:
         assert it.lead.until == float("-inf"), "it does not lead yet"
-        with pytest.raises(ClaimRefused, match="another controller"):
+        with pytest.raises(ClaimRefused, match="no controller leads by it"):
             it.lead.claim()
         async with it.running():
             await it.lead.won()
