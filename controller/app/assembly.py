@@ -52,6 +52,7 @@ from controller.core.probeplaces import ProbePlaces
 from controller.core.probing import Probing, probed_by
 from controller.core.requests import Requests
 from controller.core.resources import Resources
+from controller.core.returning import Returning
 from controller.core.rollout import Rollout
 from controller.core.shown import Snapshot
 from controller.core.siteview import SiteView
@@ -234,6 +235,7 @@ class App:
             state.committed, state.tables, fleet, presence, journal, clock, pools.step, state.commit
         )
         pools.answers, fleet.settle = self.hashing.verdict, self.hashing.settle
+        fleet.patience = Returning(state.intent, state.admitted, fleet.__contains__, clock).wait
         self.admission.bars = self.hashing.bars
         self.explaining = Explaining(targets, fleet, presence, state.verdicts, store.log.load, clock)
         self.previews = previews_of(state, clock, pins, self._helds, pools, fleet, placing, self.intents)

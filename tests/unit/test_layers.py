@@ -95,6 +95,7 @@ FLOORS = (
             "controller.core.deadlines",
             "controller.core.fleet",
             "controller.core.holding",
+            "controller.core.returning",
             "controller.core.switchtask",
             "controller.core.timers",
             "controller.core.watcher",
