@@ -62,7 +62,9 @@ def test_a_controller_that_stands_by_holds_streams_and_serves_them_when_it_leads
     async def body(stream: socket.socket) -> None:
         heard: list[Event] = []
         standby = StandbyHub()
-        held, gone, late = (Datapath(stream) for _ in range(3))
+        ended, other = socket.socketpair()
+        former, held, gone, late = Datapath(ended), *(Datapath(stream) for _ in range(3))
+        standby.up(former)
         standby.up(held)
         standby.up(gone)
         standby.down(gone)
@@ -71,6 +73,8 @@ def test_a_controller_that_stands_by_holds_streams_and_serves_them_when_it_leads
         hub = Hub(asyncio.get_running_loop(), heard.append, {Datapath.id: 1}, lambda: 3)
         try:
             standby.hand_over(hub)
+            with ended, other:
+                assert other.recv(1) == b"", "one that the switch had before is ended"
             standby.up(late)
             await until(lambda: len(heard) == 2, "both are connected")
             sessions = [each.session for each in heard if isinstance(each, Connected)]

@@ -185,7 +185,8 @@ class StandbyHub:
     """
 
     def __init__(self) -> None:
-        self._held: set[Any] = set()
+        self._held: dict[Any, None] = {}
+        """The oldest first."""
         self._changing = threading.Lock()
         self._next: Hub | None = None
 
@@ -196,23 +197,31 @@ class StandbyHub:
                 self._next.up(datapath)
                 return
             datapath.send(messages.hear_nothing())
-            self._held.add(datapath)
+            self._held[datapath] = None
 
     def down(self, datapath: Any) -> None:
         """A switch's stream ended."""
         with self._changing:
             if self._next is not None:
                 self._next.down(datapath)
-            self._held.discard(datapath)
+            self._held.pop(datapath, None)
 
     def hand_over(self, hub: Hub) -> None:
-        """The streams are that hub's from now on. What is still reported here goes there, in order."""
+        """The streams are that hub's from now on. What is still reported here goes there, in order.
+
+        Of one switch the newest counts: older ones have died, and it is not known here yet.
+        """
         with self._changing:
             self._next = hub
-            held, self._held = self._held, set()
+            held, self._held = self._held, {}
+            newest = {datapath.id: datapath for datapath in held}
             for datapath in held:
-                datapath.send(messages.hear_usual())
-                hub.adopt(datapath)
+                if newest[datapath.id] is datapath:
+                    datapath.send(messages.hear_usual())
+                    hub.adopt(datapath)
+                else:
+                    with contextlib.suppress(OSError):
+                        datapath.socket.shutdown(socket.SHUT_RDWR)
 
 
 def _let_go_unless_heard(stream: Any) -> None:
