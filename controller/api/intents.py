@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from controller.api import edits, names
 from controller.api.calls import Asked, Once, outcome
-from controller.api.edits import Changes, Edit
+from controller.api.edits import Changes, Values
 from controller.api.errors import Reason, invalid, precondition
 from controller.api.guarding import Call
 from controller.api.names import NUMBERS, Name
 from controller.api.parts import Parts
-from controller.api.proposals import Proposals, Wanted
+from controller.api.proposals import Proposals
 from controller.api.resources import Reader
 from controller.api.v1 import service_pb2 as api
+from controller.api.wanted import Wanted
 
 BACKENDS = 10_000
 """Backends in one request, at most."""
@@ -67,13 +69,13 @@ class IntentService:
     async def drain(self, request: api.DrainRequest, call: Call) -> api.DrainResponse:
         """Let backends drain."""
         found = _backends(request.backends)
-        wanted = _cheap(edits.drained(found, drain=True), found, request.dry_run)
+        wanted = _of_backends(edits.drained(found, drain=True), request.dry_run)
         return await self._change("Drain", request, call, wanted, api.DrainResponse)  # type: ignore[no-any-return]
 
     async def undrain(self, request: api.UndrainRequest, call: Call) -> api.UndrainResponse:
         """Let backends serve."""
         found = _backends(request.backends)
-        wanted = _cheap(edits.drained(found, drain=False), found, request.dry_run)
+        wanted = _of_backends(edits.drained(found, drain=False), request.dry_run)
         return await self._change("Undrain", request, call, wanted, api.UndrainResponse)  # type: ignore[no-any-return]
 
     async def set_weights(self, request: api.SetWeightsRequest, call: Call) -> api.SetWeightsResponse:
@@ -81,7 +83,7 @@ class IntentService:
         rows = request.weights
         found = _backends((row.backend for row in rows), "weights[{}].backend")
         weights = {name: row.weight for name, row in zip(found, rows, strict=True)}
-        wanted = _cheap(edits.weighted(weights), found, request.dry_run)
+        wanted = _of_backends(edits.weighted(weights), request.dry_run)
         return await self._change("SetWeights", request, call, wanted, api.SetWeightsResponse)  # type: ignore[no-any-return]
 
     async def _change(
@@ -114,8 +116,8 @@ def _expected(request: Any) -> int | None:
     return request.expected_revision if request.HasField("expected_revision") else None
 
 
-def _cheap(edit: Edit, about: Iterable[Name], dry_run: bool) -> Wanted:
-    return Wanted(edit, about=tuple(about), dry_run=dry_run, cheap=True)
+def _of_backends(edit: Values, dry_run: bool) -> Wanted:
+    return Wanted(edit, about=tuple(edit.by_backend), dry_run=dry_run)
 
 
 def _backends(texts: Iterable[str], field: str = "backends[{}]") -> list[Name]:
@@ -124,7 +126,7 @@ def _backends(texts: Iterable[str], field: str = "backends[{}]") -> list[Name]:
     for index, text in enumerate(texts):
         if index == BACKENDS:
             raise invalid(field.partition("[")[0], f"has more than {BACKENDS:,}; divide them among calls")
-        name = names.backend(text, field.format(index))
+        name = names.backend(text, partial(field.format, index))
         if name in found:
             raise invalid(field.format(index), f"names {name} again, after {field.format(found[name])}")
         found[name] = index

@@ -216,7 +216,8 @@ class App:
         self.hashing = Hashing(
             state.committed, state.tables, fleet, presence, journal, clock, pools.step, state.commit
         )
-        pools.answers, fleet.settle = self.hashing.verdict, self.hashing.settle
+        pools.answers, pools.answers_now = self.hashing.verdict, self.hashing.verdicts
+        fleet.settle = self.hashing.settle
         self.admission.bars = self.hashing.bars
         self.explaining = Explaining(targets, fleet, presence, state.verdicts, store.log.load, clock)
         self.previews = previews_of(state, clock, pins, self._helds, pools, fleet, placing, self.intents)

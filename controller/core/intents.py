@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from controller.core.cells import Cell
 from controller.core.journal import Journal
-from controller.core.pools import Pools, refusal
+from controller.core.judging import Basis, refusal
+from controller.core.pools import Pools
 from controller.model.errors import ConfigErrors
 from controller.model.load import digest_of, load_text
 from controller.model.reload import IntentFile
@@ -24,6 +25,19 @@ DIFFERS = "is not the intent in the store, which stays in force; to propose the 
 """Said of the file of a controller that begins to lead."""
 POLL = 0.3
 """Seconds between looks at the intent file."""
+
+
+BESIDE = 3
+"""Times that a proposal is judged beside the event loop."""
+
+
+class _Judged(NamedTuple):
+    why: list[str]
+    """It is refused; empty: it is not."""
+    over: list[str]
+    """What budgets say of it."""
+    tables: Tables | None
+    """Those that it leads to."""
 
 
 class Change(NamedTuple):
@@ -87,23 +101,25 @@ class Intents:
         if self._adapted(now) != now:
             self.propose(now)
 
-    def refusal(self, new: Intent) -> list[str]:
-        """Why ``new`` would be refused now; empty: it would be accepted."""
-        why, over, _ = self._judged(self._adapted(new))
+    async def refusal(self, new: Intent) -> list[str]:
+        """Why ``new`` would be refused now; empty: it would be accepted. Found in a thread."""
+        new = self._adapted(new)
+        why, over, _ = await asyncio.to_thread(self._judged, new, self._pools.basis(new))
         return why or over
 
-    def _judged(self, new: Intent) -> tuple[list[str], list[str], Tables | None]:
-        """Why it is refused, what budgets say of it, and the tables that it leads to."""
-        old = self._intent.value
+    def _judged(self, new: Intent, basis: Basis) -> _Judged:
+        """In any thread, as far as the basis is frozen."""
+        now = self._pools.now
         try:
-            why = [each for rule in self._refusals for each in rule(old, new)] + self._pools.refusal(new)
+            why = [each for rule in self._refusals for each in rule(basis.intent, new)]
+            why += basis.refusal(new, now())
             if why:
-                return why, [], None
-            tables = self._pools.would_be(new)
-            return [], self._pools.over_budget(new, tables), tables
+                return _Judged(why, [], None)
+            tables = basis.tables_with(new, now)
+            return _Judged([], basis.over_budget(new, tables, now()), tables)
         except Exception as error:  # whatever an intent raises, the last good one stays
             self._journal.failure(error, part="intent")
-            return [f"it cannot be planned ({type(error).__name__}: {error})"], [], None
+            return _Judged([f"it cannot be planned ({type(error).__name__}: {error})"], [], None)
 
     def reasons(self, old: Intent, new: Intent, tables: Tables, now: float) -> list[str]:
         """Why ``new`` would be refused in place of ``old``, which has these tables. Pure."""
@@ -119,8 +135,26 @@ class Intents:
         ``override``: why budgets are set aside, if they are. ``digest``: of the text that says so
         (``model.load.digest_of``), for the journal; None: there is none.
         """
-        old, new = self._intent.value, self._adapted(new)
-        why, over, tables = self._judged(new)
+        new = self._adapted(new)
+        return self._concluded(new, self._judged(new, self._pools.basis()), override, digest)
+
+    async def consider(self, new: Intent, override: str = "") -> list[str]:
+        """The same, and the tables are made in a thread: that of a large intent takes a second. Nothing else proposes
+        meanwhile. What changes meanwhile, such as health, has it judged again; the last time it holds up the loop.
+        """
+        new = self._adapted(new)
+        for _ in range(BESIDE):
+            basis = self._pools.basis(new)
+            judged = await asyncio.to_thread(self._judged, new, basis)
+            if basis.is_that_of(self._pools.basis()):
+                return self._concluded(new, judged, override)
+        return self.propose(new, override)
+
+    def _concluded(
+        self, new: Intent, judged: _Judged, override: str = "", digest: str | None = None
+    ) -> list[str]:
+        """Refused, or taken."""
+        why, over, tables = judged
         why = why or ([] if override else over)
         if why or tables is None:
             self.errors = tuple(why)
@@ -128,7 +162,7 @@ class Intents:
             return why
         if over:
             self._journal.event("override", reason=override, broken=over)
-        change = Change(old, new)
+        change = Change(self._intent.value, new)
         self._journal.event("intent_accepted", pools=len(new.pools), vips=len(new.vips), digest=digest)
         self._intent.set(new)
         self._pools.take(tables)

@@ -80,9 +80,9 @@ FLOORS = (
             f"controller.core.{name}"
             for name in (
                 "agentevents", "agentview", "cells", "differing", "directory", "events", "eventtypes", "eventwords",
-                "fitting", "intents", "journal", "liveness", "ownership", "pauses", "pinning", "placing", "pools",
-                "presence", "probeplaces", "probing", "questions", "recorder",
-                "requests", "resources", "roll", "state", "switchevents", "targets", "terms", "twins",
+                "fitting", "intents", "journal", "judging", "liveness", "ownership", "pauses", "pinning", "placing",
+                "pools", "presence", "probeplaces", "probing", "questions", "recorder", "requests",
+                "resources", "roll", "state", "switchevents", "targets", "terms", "twins",
             )
         ),
         (*SOUTHBOUND, "clock", "sites", "p4src", "plan of P4", "places"),
