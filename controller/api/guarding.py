@@ -33,6 +33,10 @@ WHY, WHY_OCTETS = "evenkeel-reason", "evenkeel-reason-bin"
 """Metadata that says why: in ASCII, or in UTF-8."""
 
 
+OVERRIDE = "Override"
+"""What roles call it that budgets are set aside for a change."""
+
+
 class Caller(NamedTuple):
     """One call's origin."""
 
@@ -84,7 +88,9 @@ class Recording:
         if self._audit is None or self._change is None:
             return
         known = self._change.what or tuple(what)
-        change = replace(self._change, what=known, before=before, after=after, more=more or {})
+        change = replace(
+            self._change, what=known, before=before, after=after, more={**self._change.more, **(more or {})}
+        )
         if self._asked is not None:
             if self._asked[1] == change:
                 return
@@ -182,6 +188,8 @@ class Guard:
 
     def authorize(self, caller: Caller, method: str, request: Any, intent: Intent) -> None:
         """Raise Refused for what this peer may not do to what the request names."""
+        if getattr(request, "override", ""):
+            self._check(caller, OVERRIDE, ())
         restricted = bool(self._access.roles().grant(caller.peer).only)
         self._check(caller, method, subjects(method, request, intent, restricted))
 
@@ -206,6 +214,7 @@ class Guard:
             why=caller.why,
             source=caller.address,
             request=getattr(request, "request_id", ""),
+            more={"override": override} if (override := getattr(request, "override", "")) else {},
         )
         return Recording(self._audit, change)
 

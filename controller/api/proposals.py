@@ -21,7 +21,7 @@ from controller.api.errors import Reason, Refused, precondition
 from controller.api.names import Name
 from controller.api.wanted import Done, Good, Tried, Wanted, defect, tried
 from controller.clock import Clock
-from controller.core.intents import Intents
+from controller.core.intents import Considered, Intents
 from controller.core.journal import Journal
 from controller.core.requests import Requests
 from controller.core.state import State
@@ -140,15 +140,18 @@ class Proposals:
         if without := await self._not_recorded(made.good):
             await self._propose([each.wanted for each in made.good if each.wanted not in without])
             return
-        if made.intent is not before and (why := await self._proposed(made.intent)):
-            await self._divide(made, why)
-            return
+        found = Considered([], [])
+        if made.intent is not before:
+            found = await self._proposed(made.intent, together[0].override)
+            if why := _why_not(found, together[0].override):
+                await self._divide(made, why)
+                return
         kept = [each.wanted.accepted(each.changes) for each in made.good]
         rows = [row for row in kept if row is not None]
         if rows:
             self._requests.note(rows)
         if made.good:
-            await self._commit(made)
+            await self._commit(made, found.over)
 
     async def _tried(self, before: Intent, together: list[Wanted]) -> Tried:
         """Nothing is changed here, and nothing else changes the intent meanwhile."""
@@ -172,16 +175,16 @@ class Proposals:
                 without.add(wanted)
         return without
 
-    async def _proposed(self, intent: Intent) -> list[str]:
+    async def _proposed(self, intent: Intent, override: str) -> Considered:
         self.proposed += 1
         with self._computing():
-            return await self._intents.consider(intent)
+            return await self._intents.consider(intent, override)
 
-    async def _divide(self, made: Tried, why: list[str]) -> None:
+    async def _divide(self, made: Tried, error: Refused) -> None:
         """One of the edits is why the whole is refused."""
         wanted = [each.wanted for each in made.good]
         if len(wanted) == 1:
-            await self._refuse_one(wanted[0], _refused(why))
+            await self._refuse_one(wanted[0], error)
             return
         half = len(wanted) // 2
         await self._propose(wanted[:half])
@@ -189,20 +192,21 @@ class Proposals:
 
     async def _answer_dry(self, made: Tried) -> None:
         for wanted, found, _, _ in made.good:
-            why = await self._intents.refusal(made.intent) if found.total else []
-            if why:
-                wanted.refuse(_refused(why))
+            judged = await self._intents.refusal(made.intent) if found.total else Considered([], [])
+            if why := _why_not(judged, wanted.override):
+                wanted.refuse(why)
             else:
                 wanted.answer(Done(self._state.revision, found))
 
-    async def _commit(self, made: Tried) -> None:
+    async def _commit(self, made: Tried, over: list[str]) -> None:
+        """``over``: which budgets were set aside."""
         try:
             revision = await self._state.commit()
         except StoreError as error:
             await self._refuse([each.wanted for each in made.good], not_stored(error))
             return
         for wanted, _, _, _ in made.good:
-            wanted.recording.end("done", revision)
+            wanted.recording.end(f"done, and over budget: {'; '.join(over)}" if over else "done", revision)
         await self._answered()
         self._answering = asyncio.create_task(self._answer(made.good, revision))
 
@@ -244,8 +248,11 @@ def not_stored(error: StoreError) -> Refused:
     return Refused(grpc.StatusCode.UNAVAILABLE, Reason.NOT_STORED, text, retry_in=1.0)
 
 
-def _refused(why: list[str]) -> Refused:
-    return precondition(Reason.INTENT_REFUSED, "document", why)
+def _why_not(found: Considered, override: str) -> Refused | None:
+    """Why a proposal was not taken; None: it was."""
+    if found.refused:
+        return precondition(Reason.INTENT_REFUSED, "document", found.refused)
+    return precondition(Reason.OVER_BUDGET, "document", found.over) if found.over and not override else None
 
 
 def _ending() -> Refused:

@@ -32,7 +32,7 @@ def subjects(method: str, request: Any, intent: Intent, restricted: bool) -> lis
         return [] if request.WhichOneof("what") != "resource" else [of(name_of(request.resource))]
     if call == "Delete":
         return [of(names.parsed(request.name, "name"))]
-    if call == "MoveVip":
+    if call in ("MoveVip", "Drill"):
         return [Resource("vip", vip) for vip in moved(request.vip, intent)]
     if call in ("Failback", "Rehash"):
         return [Resource("pool", request.pool)]

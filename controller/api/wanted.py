@@ -38,6 +38,8 @@ class Wanted:
     about: tuple[Name, ...] = ()
     """The resources that it changes; empty: what the whole intent says."""
     dry_run: bool = False
+    override: str = ""
+    """Why budgets are set aside for it; empty: they count."""
     accepted: Callable[[Changes], tuple[str, str, bytes] | None] = lambda _: None
     """What to keep of the request with the commit: id, fingerprint, answer."""
     permit: Callable[[Iterable[str]], None] = lambda _: None
@@ -49,7 +51,7 @@ class Wanted:
     @property
     def alone(self) -> bool:
         """It shares no proposal with others."""
-        return self.dry_run
+        return self.dry_run or bool(self.override)
 
     @property
     def size(self) -> int:

@@ -31,11 +31,22 @@ BESIDE = 3
 """Times that a proposal is judged beside the event loop."""
 
 
-class _Judged(NamedTuple):
-    why: list[str]
-    """It is refused; empty: it is not."""
+class Considered(NamedTuple):
+    """What became of a proposal, or would."""
+
+    refused: list[str]
+    """Why it is refused in any case; empty: it is not."""
     over: list[str]
-    """What budgets say of it."""
+    """Which budgets it breaks, with the numbers: it is refused for that too, unless they are set aside."""
+
+    @property
+    def why(self) -> list[str]:
+        """Why it is refused if budgets count."""
+        return self.refused or self.over
+
+
+class _Judged(NamedTuple):
+    considered: Considered
     tables: Tables | None
     """Those that it leads to."""
 
@@ -101,11 +112,10 @@ class Intents:
         if self._adapted(now) != now:
             self.propose(now)
 
-    async def refusal(self, new: Intent) -> list[str]:
-        """Why ``new`` would be refused now; empty: it would be accepted. Found in a thread."""
+    async def refusal(self, new: Intent) -> Considered:
+        """What would become of ``new`` if it were proposed now. Found in a thread."""
         new = self._adapted(new)
-        why, over, _ = await asyncio.to_thread(self._judged, new, self._pools.basis(new))
-        return why or over
+        return (await asyncio.to_thread(self._judged, new, self._pools.basis(new))).considered
 
     def _judged(self, new: Intent, basis: Basis) -> _Judged:
         """In any thread, as far as the basis is frozen."""
@@ -114,12 +124,13 @@ class Intents:
             why = [each for rule in self._refusals for each in rule(basis.intent, new)]
             why += basis.refusal(new, now())
             if why:
-                return _Judged(why, [], None)
+                return _Judged(Considered(why, []), None)
             tables = basis.tables_with(new, now)
-            return _Judged([], basis.over_budget(new, tables, now()), tables)
+            return _Judged(Considered([], basis.over_budget(new, tables, now())), tables)
         except Exception as error:  # whatever an intent raises, the last good one stays
             self._journal.failure(error, part="intent")
-            return _Judged([f"it cannot be planned ({type(error).__name__}: {error})"], [], None)
+            why = [f"it cannot be planned ({type(error).__name__}: {error})"]
+            return _Judged(Considered(why, []), None)
 
     def reasons(self, old: Intent, new: Intent, tables: Tables, now: float) -> list[str]:
         """Why ``new`` would be refused in place of ``old``, which has these tables. Pure."""
@@ -136,9 +147,10 @@ class Intents:
         (``model.load.digest_of``), for the journal; None: there is none.
         """
         new = self._adapted(new)
-        return self._concluded(new, self._judged(new, self._pools.basis()), override, digest)
+        judged = self._concluded(new, self._judged(new, self._pools.basis()), override, digest)
+        return judged.refused if override else judged.why
 
-    async def consider(self, new: Intent, override: str = "") -> list[str]:
+    async def consider(self, new: Intent, override: str = "") -> Considered:
         """The same, and the tables are made in a thread: that of a large intent takes a second. Nothing else proposes
         meanwhile. What changes meanwhile, such as health, has it judged again; the last time it holds up the loop.
         """
@@ -148,18 +160,19 @@ class Intents:
             judged = await asyncio.to_thread(self._judged, new, basis)
             if basis.is_that_of(self._pools.basis()):
                 return self._concluded(new, judged, override)
-        return self.propose(new, override)
+        return self._concluded(new, self._judged(new, self._pools.basis()), override)
 
     def _concluded(
         self, new: Intent, judged: _Judged, override: str = "", digest: str | None = None
-    ) -> list[str]:
+    ) -> Considered:
         """Refused, or taken."""
-        why, over, tables = judged
-        why = why or ([] if override else over)
+        considered, tables = judged
+        over = considered.over
+        why = considered.refused if override else considered.why
         if why or tables is None:
             self.errors = tuple(why)
             self._journal.event("intent_refused", errors=why, digest=digest)
-            return why
+            return considered
         if over:
             self._journal.event("override", reason=override, broken=over)
         change = Change(self._intent.value, new)
@@ -169,7 +182,7 @@ class Intents:
         self._intent.wake()
         self.errors = ()
         self.on_change(change)
-        return []
+        return considered
 
 
 async def propose_again(file: IntentFile | None, intents: Intents, override: str) -> list[str]:

@@ -123,7 +123,7 @@ FLOORS = (
     ),
     Floor("messages", ("controller.api.v1",), ()),
     Floor("client", ("controller.client",), ("messages",)),
-    Floor("api", ("controller.api",), (*RULES, "security", "core", "messages")),
+    Floor("api", ("controller.api",), (*RULES, "security", "core", "decision", "messages")),
     Floor(
         "app",
         ("controller.app",),
