@@ -234,7 +234,8 @@ class App:
         self.hashing = Hashing(
             state.committed, state.tables, fleet, presence, journal, clock, pools.step, state.commit
         )
-        pools.answers, fleet.settle = self.hashing.verdict, self.hashing.settle
+        pools.answers, pools.answers_now = self.hashing.verdict, self.hashing.verdicts
+        fleet.settle = self.hashing.settle
         fleet.patience = Returning(state.intent, state.admitted, fleet.__contains__, clock).wait
         self.admission.bars = self.hashing.bars
         self.explaining = Explaining(targets, fleet, presence, state.verdicts, store.log.load, clock)

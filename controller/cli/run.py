@@ -99,6 +99,7 @@ def run(
     exposed = Exposed(Observations(), clock, lambda: sink.dropped)
     program = _Program(file, where.state, host, port, clock, journal, exposed, shows, speaking, face, asks)
     try:
+        sys.setswitchinterval(TURN)
         asyncio.run(program.run(chosen))
     except* _CannotListen as errors:
         code = _refuse(str(e) for e in errors.exceptions)
@@ -149,6 +150,11 @@ class _Shows:
     """As it was asked for."""
     place: tuple[str, int]
     tls: ssl.SSLContext | None
+
+
+TURN = 0.001
+"""Seconds after which a thread that computes lets the event loop go on. Python's own 5 ms are lost each time that the
+loop lets go of the interpreter, as for a write or a large array: many times in one of its steps."""
 
 
 @dataclass(frozen=True)

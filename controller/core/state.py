@@ -185,7 +185,7 @@ class State:
             mark = self._journal.keeper.mark()
             parts, world, intent = self._parts(), self._world(self.owners.value), self.intent.value
             last = _Last(self.owners.value, self.term.value, self.absent.value)
-            batch = self._batch(parts)
+            batch = await self._made(parts)
             if batch:
                 self._revision = await self._write(batch)
                 self._note_written(batch)
@@ -309,6 +309,12 @@ class State:
         for pool, verdicts in self.verdicts.value.items():
             out[_VERDICTS + pool] = (verdicts, partial(_told, verdicts))
         return out
+
+    async def _made(self, parts: Mapping[str, tuple[object, Callable[[], bytes]]]) -> dict[str, bytes | None]:
+        """The batch; in a thread if much of it is to become bytes: nothing of a value changes."""
+        if _alike(self._kept.get("intent"), parts["intent"][0]):
+            return self._batch(parts)
+        return await asyncio.to_thread(self._batch, parts)
 
     def _batch(self, parts: Mapping[str, tuple[object, Callable[[], bytes]]]) -> dict[str, bytes | None]:
         """What differs from what is stored."""

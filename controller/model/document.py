@@ -17,7 +17,7 @@ from controller.spec.agents import Lease
 from controller.spec.health import HealthCheck
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.moves import Moves
-from controller.spec.policy import OnDown
+from controller.spec.policy import UNLIMITED, Amount, Budget, OnDown
 from controller.spec.types import (
     Backend,
     Guard,
@@ -41,12 +41,32 @@ def document(intent: Intent) -> Plain:
     whole: Plain = {
         "sites": [site(each) for each in intent.sites],
         "switches": [switch(each) for each in intent.switches],
-        "pools": [pool(each) for each in intent.pools],
+        "pools": [pool(each, intent.budget) for each in intent.pools],
         "vips": [vip(each) for each in intent.vips],
         "moves": moves(intent.moves),
         "allow_empty": intent.allow_empty,
     }
-    return whole | ({"lease": _lease(intent.lease)} if intent.by_agents else {})
+    return (
+        whole
+        | ({"lease": _lease(intent.lease)} if intent.by_agents else {})
+        | ({"budget": budget} if (budget := _budget(intent.budget)) else {})
+    )
+
+
+def _budget(of: Budget, known: Budget = UNLIMITED) -> Plain:
+    """What it limits otherwise than ``known``, which holds where nothing is said."""
+    said = {
+        "max_slots_moved_per_minute": _amount(of.max_slots_moved_per_minute),
+        "max_unavailable": _amount(of.max_unavailable),
+        "max_tracked_share": None if of.max_tracked_share is None else format_share(of.max_tracked_share),
+    }
+    return _given({key: text for key, text in said.items() if getattr(of, key) != getattr(known, key)})
+
+
+def _amount(of: Amount | None) -> str | None:
+    if of is None:
+        return None
+    return format_share(of.number) if of.share else f"{of.number:.0f}"
 
 
 def _lease(of: Lease) -> Plain:
@@ -108,8 +128,8 @@ def _route(of: Route) -> Plain:
     return _given({"to": str(of.to), "via": list(of.via), "mac": of.mac})
 
 
-def pool(of: Pool) -> Plain:
-    """One entry of ``pools``."""
+def pool(of: Pool, budget: Budget = UNLIMITED) -> Plain:
+    """One entry of ``pools``. ``budget``: the document's, which need not be said again."""
     whole = {
         "name": of.name,
         "max_backends": of.max_backends,
@@ -125,6 +145,7 @@ def pool(of: Pool) -> Plain:
         "zones": of.zones.value,
         "failover": None,
         "spread": of.spread.value,
+        "budget": _budget(of.budget, budget) or None,
     }
     if of.failover is not None:
         for key in (*NOT_BESIDE_FAILOVER, *NO_GROUPS_BESIDE_FAILOVER):

@@ -81,9 +81,9 @@ FLOORS = (
             for name in (
                 "agentevents", "agentview", "ahead", "cells", "differing", "directory", "events", "eventtypes",
                 "eventwords",
-                "fitting", "intents", "journal", "liveness", "ownership", "pauses", "pinning", "placing", "pools",
-                "presence", "probeplaces", "probing", "questions", "recorder",
-                "requests", "resources", "roll", "state", "switchevents", "targets", "terms", "twins",
+                "fitting", "intents", "journal", "judging", "liveness", "ownership", "pauses", "pinning", "placing",
+                "pools", "presence", "probeplaces", "probing", "questions", "recorder", "requests",
+                "resources", "roll", "state", "switchevents", "targets", "terms", "twins",
             )
         ),
         (*SOUTHBOUND, "clock", "sites", "p4src", "plan of P4", "places"),
@@ -125,7 +125,7 @@ FLOORS = (
     ),
     Floor("messages", ("controller.api.v1",), ()),
     Floor("client", ("controller.client",), ("messages",)),
-    Floor("api", ("controller.api",), (*RULES, "security", "core", "messages")),
+    Floor("api", ("controller.api",), (*RULES, "security", "core", "decision", "messages")),
     Floor(
         "app",
         ("controller.app",),
