@@ -52,6 +52,7 @@ from controller.core.probing import Probing, probed_by
 from controller.core.requests import Requests
 from controller.core.resources import Resources
 from controller.core.rollout import Rollout
+from controller.core.servers import Servers, asked_by
 from controller.core.shown import Snapshot
 from controller.core.siteview import SiteView
 from controller.core.snapshot import Sources, snapshot
@@ -59,6 +60,7 @@ from controller.core.state import State
 from controller.core.targets import Targets
 from controller.core.terms import Terms
 from controller.core.timers import Rule, Timers
+from controller.core.tuning import Tuning
 from controller.health.judge import Verdict
 from controller.health.service import HealthService
 from controller.metrics.observations import Observations
@@ -200,6 +202,10 @@ class App:
         self.probing = Probing(
             state.verdicts, state.intent, state.tables, make, journal, self.places, differing, clock.now
         )
+        self.servers = Servers(state.told, state.intent, asked_by(journal), journal, clock)
+        self.probing.said_down = self.servers.verdicts
+        state.told.subscribe(self.probing.told)
+        self.tuning = Tuning(pools, state.tables, state.intent, state.told, self.servers)
         self.pauses = Pauses(self.probing.doubt, journal, clock, time.process_time)
         pools.check = self.probing.check = self.pauses.check
         adapted = leased if lead is not None else (lambda intent: intent)
@@ -218,7 +224,9 @@ class App:
         )
         pools.answers, fleet.settle = self.hashing.verdict, self.hashing.settle
         self.admission.bars = self.hashing.bars
-        self.explaining = Explaining(targets, fleet, presence, state.verdicts, store.log.load, clock)
+        self.explaining = Explaining(
+            targets, fleet, presence, state.verdicts, store.log.load, clock, self.tuning.words
+        )
         self.previews = previews_of(state, clock, pins, self._helds, pools, fleet, placing, self.intents)
         self.announcer = Announcer(targets, fleet, clock, state.committed)
         speaker = FenceService(name or store.name, lambda why: journal.event("fence_problem", why=why), clock)
@@ -279,6 +287,7 @@ class App:
         """Take what the file says, or go on with what was stored if that is refused and there is something."""
         if file is None:
             self.intents.adapt()
+            self.tuning.step()
             self.pools.step()
             return
         assert file.intent is not None, "an intent file is read before a controller is made of it"
@@ -289,6 +298,7 @@ class App:
             raise IntentRefused(file.path, why)
         if file.errors is not None:  # since the last good intent was read
             self.intents.errors = tuple(str(each) for each in file.errors)
+        self.tuning.step()
         self.pools.step()
 
     def _discover(self) -> None:
@@ -333,6 +343,7 @@ class App:
             group.create_task(self.pauses.run())
             group.create_task(self.timers.run())
             group.create_task(self.probing.run(self._servers_reachable))
+            group.create_task(self.servers.run(self._servers_reachable))
             if self.file is not None:
                 group.create_task(follow_file(self.file, self.intents, self.journal, self.reload))
             group.create_task(self.announcer.run())
@@ -390,6 +401,7 @@ class App:
                 self._dropped,
                 self.fences,
                 self.fitting,
+                self.servers,
             )
         )
 

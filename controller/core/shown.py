@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from controller.core.agentwords import ServerStatus
 from controller.core.fences import FenceStatus
 from controller.core.hello import LinkStatus
 from controller.core.probeplaces import PlaceStatus
@@ -69,6 +70,12 @@ class BackendStatus:
     """Its availability zone; null: it names none."""
     seen: Mapping[str, str] | None = None
     """Where agents that probe it differ: by agent, ``up``, or ``down`` and why; null: they agree."""
+    factor: float = 1.0
+    """By which its weight is multiplied."""
+    factor_why: str = ""
+    """What that is made of; empty: nothing."""
+    agent: ServerStatus | None = None
+    """How it goes with asking it about itself; null: its pool has no ``agent``."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
 from controller.core.probing import Probing
 from controller.core.rollout import Rollout
+from controller.core.servers import Servers
 from controller.core.shown import (
     AtRisk,
     BackendStatus,
@@ -39,6 +40,7 @@ from controller.plan.ids import Space
 from controller.plan.pool import PoolState
 from controller.plan.progress import Helds
 from controller.plan.standby import group_statuses
+from controller.plan.tuned import AS_CONFIGURED, UNTUNED
 from controller.southbound.driver import Counts
 from controller.spec.types import Listener, Pool, Role
 
@@ -64,6 +66,7 @@ class Sources:
     dropped: Callable[[], int]
     fences: Fences
     fitting: Fitting | None
+    servers: Servers
 
 
 def snapshot(of: Sources) -> Snapshot:
@@ -152,6 +155,7 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
     """``rules``: pools of the intent."""
     held = np.bincount(pool.now, minlength=1)
     backends = {}
+    tuned = of.state.tables.value.tuned.get(pool.name, UNTUNED)
     for member in pool.members:
         name = member.backend.name
         verdict = of.state.verdicts.value.get(member.origin or pool.name, {}).get(name)
@@ -166,6 +170,9 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
             member.backend.group,
             member.backend.zone,
             _seen(of, member.origin or pool.name, name),
+            round(float(tuned.get(name, AS_CONFIGURED).factor), 4),
+            tuned.get(name, AS_CONFIGURED).why,
+            None if member.removed else of.servers.shown((pool.name, name)),
         )
     serving = {each.name for each in pool.serving}
     without = tuple(name for name, each in backends.items() if name in serving and not each.slots)

@@ -55,6 +55,8 @@ class Probe:
     """Prefix of the UDP response; None: any response."""
     verify: bool = False
     """Verify the TLS certificate and its name."""
+    reads: int = 0
+    """TCP and HTTP: a pass hands on what the server sent, at most so many octets, as its reason; 0: nothing."""
 
     def __post_init__(self) -> None:
         what = f"probe of {self.address}"

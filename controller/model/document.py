@@ -17,7 +17,8 @@ from controller.spec.agents import Lease
 from controller.spec.health import HealthCheck
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.moves import Moves
-from controller.spec.policy import OnDown
+from controller.spec.policy import UNLIMITED, Amount, Budget, OnDown
+from controller.spec.serveragent import AgentCheck, AgentKind
 from controller.spec.types import (
     Backend,
     Guard,
@@ -41,11 +42,13 @@ def document(intent: Intent) -> Plain:
     whole: Plain = {
         "sites": [site(each) for each in intent.sites],
         "switches": [switch(each) for each in intent.switches],
-        "pools": [pool(each) for each in intent.pools],
+        "pools": [pool(each, intent.budget) for each in intent.pools],
         "vips": [vip(each) for each in intent.vips],
         "moves": moves(intent.moves),
         "allow_empty": intent.allow_empty,
     }
+    if said := _budget(intent.budget):
+        whole["budget"] = said
     return whole | ({"lease": _lease(intent.lease)} if intent.by_agents else {})
 
 
@@ -108,12 +111,13 @@ def _route(of: Route) -> Plain:
     return _given({"to": str(of.to), "via": list(of.via), "mac": of.mac})
 
 
-def pool(of: Pool) -> Plain:
-    """One entry of ``pools``."""
+def pool(of: Pool, inherited: Budget = UNLIMITED) -> Plain:
+    """One entry of ``pools``. ``inherited``: the budget that need not be said."""
     whole = {
         "name": of.name,
         "max_backends": of.max_backends,
         "health": None if of.health is None else _health(of.health),
+        "agent": None if of.agent is None else _agent(of.agent),
         "on_down": {"tcp": _policy(of.on_down_tcp), "udp": _policy(of.on_down_udp)},
         "drain_timeout": format_duration(of.drain_timeout),
         "drain_then": of.drain_then.value,
@@ -125,6 +129,7 @@ def pool(of: Pool) -> Plain:
         "zones": of.zones.value,
         "failover": None,
         "spread": of.spread.value,
+        "budget": _budget(of.budget, inherited),
     }
     if of.failover is not None:
         for key in (*NOT_BESIDE_FAILOVER, *NO_GROUPS_BESIDE_FAILOVER):
@@ -156,6 +161,34 @@ def _health(of: HealthCheck) -> Plain:
         "places": of.places.value,
     }
     return _given({key: value for key, value in whole.items() if of.kind in PROBE_KEYS.get(key, (of.kind,))})
+
+
+def _budget(of: Budget, inherited: Budget = UNLIMITED) -> Plain:
+    share = of.max_tracked_share
+    whole = {
+        "max_slots_moved_per_minute": _amount(of.max_slots_moved_per_minute),
+        "max_unavailable": _amount(of.max_unavailable),
+        "max_tracked_share": None if share is None else format_share(share),
+    }
+    return _given({key: value for key, value in whole.items() if getattr(of, key) != getattr(inherited, key)})
+
+
+def _amount(of: Amount | None) -> str | None:
+    if of is None:
+        return None
+    return format_share(of.number) if of.share else str(int(of.number))
+
+
+def _agent(of: AgentCheck) -> Plain:
+    return _given(
+        {
+            "type": of.kind.value,
+            "port": of.port,
+            "path": of.path if of.kind is AgentKind.HTTP else None,
+            "interval": format_duration(of.interval),
+            "timeout": format_duration(of.timeout),
+        }
+    )
 
 
 def backend(of: Backend) -> Plain:

@@ -26,9 +26,14 @@ from controller.plan import rehash as rehashes
 from controller.plan import tracking as tracks
 from controller.plan.fates import GRAVITY, after, on_down
 from controller.plan.ids import IdAllocator, Space
+from controller.plan.members import NEVER as NEVER
+from controller.plan.members import UNCONFIRMED as UNCONFIRMED
+from controller.plan.members import Health as Health
+from controller.plan.members import PoolMember as PoolMember
 from controller.plan.pace import Spent
 from controller.plan.rehash import Rehash
 from controller.plan.tracking import MARGIN, Held, Tracking, everything
+from controller.plan.tuned import UNTUNED, Tunings, factors
 from controller.spec.policy import UNLIMITED, OnDown
 from controller.spec.slots import Pairs, Slots, SlotTable
 from controller.spec.spread import Spread
@@ -40,34 +45,7 @@ LINGERS = 2
 
 Its generations are those of a VIP: as long as the longest ``memory_timeout`` of the pools behind it.
 """
-NEVER = float("-inf")
-UNCONFIRMED = float("inf")
-"""When a controller that has just started will know whether a backend is down, of which the store says so."""
-
 Times = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Health:
-    """The verdict on one backend of a pool."""
-
-    up: bool
-    since: float
-    reason: str = ""
-    confirmed: float = NEVER
-    """When a probe of this controller failed too, if the store said that it is down; ``UNCONFIRMED``: none did yet."""
-
-
-@dataclass(frozen=True)
-class PoolMember:
-    """A backend that is, or was, in the pool."""
-
-    backend: Backend
-    id: int
-    draining_since: float | None = None
-    removed: bool = False
-    origin: str = ""
-    """The pool whose rules and verdicts hold for it; empty: the state's own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +121,13 @@ class Origin(NamedTuple):
     health: Mapping[str, Health]
     writer: str | None = None
     """Of a pool with ``failover``: the backend that serves; None: none does."""
+    tuned: Tunings = UNTUNED
+    """What its weights are made of besides."""
+
+    def drains(self, backend: Backend) -> bool:
+        """Whether new connections leave it, by the intent or its own word."""
+        said = self.tuned.get(backend.name)
+        return backend.drain or backend.weight == 0 or (said is not None and said.drains)
 
     def refuses(self, name: str) -> bool:
         """Whether a backend of that name is not the one writer."""
@@ -164,6 +149,7 @@ def step(
     held: Callable[[], Held] = everything,
     ticks: bool = True,
     whole: bool = False,
+    tuned: Tunings = UNTUNED,
 ) -> PoolState:
     """The state after all that happened up to ``now``: intent, verdicts and time.
 
@@ -171,9 +157,9 @@ def step(
     ``origins``: of members that came from other pools, by pool. All backends of ``pool`` have ids already.
     ``writer``: with ``failover``, the backend that serves. ``held``: what lb switches have of ``tracking``.
     ``ticks``: some of them ask in which period connections were opened. ``whole``: what the intent moves is moved at
-    once; otherwise as far as the budget has room.
+    once; otherwise as far as the budget has room. ``tuned``: what weights are made of besides.
     """
-    judged = _Judged(Origin(pool, health, writer), origins or {}, now, generation)
+    judged = _Judged(Origin(pool, health, writer, tuned), origins or {}, now, generation)
     members = _members(state, pool, ids, judged)
     serving, panicked = _serving(members, judged.own)
     calm = now if state.panicked and not panicked else state.calm_since
@@ -260,7 +246,7 @@ class _Judged(NamedTuple):
 
     def fate(self, state: PoolState, member: PoolMember) -> Fate:
         """What becomes of connections remembered for a backend: the graver of draining and being down."""
-        pool, health, _ = rules = self.of(member)
+        pool, health, *_ = rules = self.of(member)
         if self.own.refuses(member.backend.name) or rules.refuses(member.backend.name):
             return Fate.RESET
         found = [Fate.NORMAL]
@@ -287,7 +273,7 @@ class _Judged(NamedTuple):
     def deadlines(self, state: PoolState) -> Iterator[float]:
         """When fates change by themselves."""
         for member in state.members:
-            pool, health, _ = self.of(member)
+            pool, health, *_ = self.of(member)
             if member.draining_since is not None:
                 yield member.draining_since + pool.drain_timeout
                 if member.removed:
@@ -317,7 +303,7 @@ def _members(state: PoolState, pool: Pool, ids: IdAllocator, judged: _Judged) ->
     for backend in pool.backends:
         before = known.pop(backend.name, None)
         since = before.draining_since if before else None
-        drains = backend.drain or backend.weight == 0
+        drains = judged.own.drains(backend)
         number = before.id if before else ids.id(Space.BACKEND, backend.name)
         out.append(PoolMember(backend, number, (now if since is None else since) if drains else None))
     for gone in known.values():
@@ -338,8 +324,14 @@ def _serving(
         able = (m.backend for m in named.values() if not m.backend.drain)
         return _table(named, {real.name: real.weight for real in able if real.name == rules.writer}), False
     up = {name: verdict.up for name, verdict in rules.health.items()}
-    found = groups.serving((m.backend for m in named.values()), up, rules.pool)
+    able = (_as_it_drains(m.backend, rules) for m in named.values())
+    found = groups.serving(able, up, rules.pool, factors(rules.tuned))
     return _table(named, found.weights), found.panicked
+
+
+def _as_it_drains(backend: Backend, rules: Origin) -> Backend:
+    told = rules.drains(backend) and not backend.drain and backend.weight > 0
+    return replace(backend, drain=True) if told else backend
 
 
 def _table(

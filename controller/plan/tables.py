@@ -20,6 +20,7 @@ from controller.plan import turns
 from controller.plan.carried import shifted
 from controller.plan.ids import IdAllocator
 from controller.plan.pool import Health, PoolState
+from controller.plan.tuned import Tunings
 from controller.plan.turns import Turn
 from controller.spec.types import Intent, Listener, Pool, Vip
 
@@ -59,6 +60,8 @@ class Tables:
     """By VIP name."""
     writers: Mapping[str, str] = field(default_factory=dict)
     """Pool with ``failover`` -> the backend that serves it; a pool of which all backends drain has none."""
+    tuned: Mapping[str, Tunings] = field(default_factory=dict)
+    """Pool -> what its backends' weights are made of besides those of the intent."""
 
 
 def shared_key(listener: Listener) -> str:

@@ -79,10 +79,10 @@ FLOORS = (
         tuple(
             f"controller.core.{name}"
             for name in (
-                "agentevents", "agentview", "cells", "differing", "directory", "events", "eventtypes", "eventwords",
-                "fitting", "intents", "journal", "liveness", "ownership", "pauses", "pinning", "placing", "pools",
-                "presence", "probeplaces", "probing", "questions", "recorder",
-                "requests", "resources", "roll", "state", "switchevents", "targets", "terms", "twins",
+                "agentevents", "agentview", "agentwords", "cells", "differing", "directory", "events", "eventtypes",
+                "eventwords", "fitting", "intents", "journal", "liveness", "ownership", "pauses", "pinning", "placing",
+                "pools", "presence", "probeplaces", "probing", "questions", "recorder", "requests", "resources",
+                "roll", "servers", "state", "switchevents", "targets", "terms", "tuning", "twins", "weightevents",
             )
         ),
         (*SOUTHBOUND, "clock", "sites", "p4src", "plan of P4", "places"),

@@ -21,7 +21,8 @@ from controller.model.units import parse_octets, parse_share
 from controller.spec.agents import Agent, Lease
 from controller.spec.health import HealthCheck, ProbeKind
 from controller.spec.moves import Moves
-from controller.spec.policy import Failback, Failover, OnDown, Then, Zones
+from controller.spec.policy import Amount, Budget, Failback, Failover, OnDown, Then, Zones
+from controller.spec.serveragent import AgentCheck, AgentKind
 from controller.spec.spread import PoolSpread
 from controller.spec.types import Backend, Guard, Pool, PrefixRate
 from tests.fakes import core
@@ -84,6 +85,15 @@ def backends(draw: st.DrawFn, number: int) -> Backend:
     )
 
 
+AGENTS = st.builds(
+    AgentCheck, st.integers(1, 65535), st.just(AgentKind.HTTP), st.sampled_from(("/", "/n?a=1"))
+)
+AMOUNTS = (
+    st.none() | st.builds(Amount, st.integers(0, 10**6).map(float)) | SHARES.map(lambda s: Amount(s, True))
+)
+BUDGETS = st.builds(Budget, AMOUNTS, AMOUNTS, st.none() | SHARES)
+
+
 @st.composite
 def pools(draw: st.DrawFn) -> Pool:
     memory = draw(st.floats(1, 65535))
@@ -109,6 +119,8 @@ def pools(draw: st.DrawFn) -> Pool:
         panic_threshold=draw(SHARES),
         spill_below=draw(SHARES),
         zones=draw(st.sampled_from(Zones)),
+        agent=draw(st.none() | AGENTS),
+        budget=draw(BUDGETS),
     )
 
 
@@ -153,6 +165,14 @@ def test_agents_and_their_lease_are_in_the_document() -> None:
         for site in intent.sites
     )
     intent = replace(intent, sites=sites, lease=Lease(authority=2.75, drift=0.002))
+    assert load_plain(document(intent)) == intent
+
+
+def test_budgets_are_in_the_document_once() -> None:
+    budget = Budget(max_unavailable=Amount(0.25, share=True))
+    intent = load_plain({**document(core.loaded("pair")), "budget": {"max_unavailable": "25%"}})
+    assert intent.pools[0].budget == intent.budget == budget
+    assert "budget" not in document(intent)["pools"][0]
     assert load_plain(document(intent)) == intent
 
 
