@@ -205,7 +205,16 @@ class App:
         self.servers = Servers(state.told, state.intent, asked_by(journal), journal, clock)
         self.probing.said_down = self.servers.verdicts
         state.told.subscribe(self.probing.told)
-        self.tuning = Tuning(pools, state.tables, state.intent, state.told, self.servers)
+        self.tuning = Tuning(
+            pools,
+            state.tables,
+            state.intent,
+            state.verdicts,
+            state.told,
+            self.servers,
+            journal,
+            clock.now,
+        )
         self.pauses = Pauses(self.probing.doubt, journal, clock, time.process_time)
         pools.check = self.probing.check = self.pauses.check
         adapted = leased if lead is not None else (lambda intent: intent)
@@ -271,6 +280,7 @@ class App:
             [
                 Rule("pools", pools.deadline, pools.step),
                 Rule("slots", pools.looks, pools.look),
+                Rule("weights", self.tuning.deadline, self.tuning.step),
                 Rule("presence", presence.deadline, self._discover),
                 Rule("terms", self.terms.deadline, self.terms.step),
                 Rule("ownership", ownership.deadline, ownership.step),

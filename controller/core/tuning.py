@@ -1,20 +1,24 @@
 """Decides what weights are made of besides those of the intent. Owns nothing: the tables hold what is decided.
 
-what servers say ─► tunings ─► pools.tune ─► tables (stored, then planned)
+what servers say ─┐
+verdicts, drains ─┼─► tunings ─► pools.tune ─► tables (stored, then planned)
+time ─────────────┘
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from controller.core.agentwords import agent_words
 from controller.core.cells import Readable
+from controller.core.journal import Journal
 from controller.core.pools import Pools
 from controller.core.servers import Servers
 from controller.core.state import SaidBy
-from controller.plan.tables import Tables
-from controller.plan.tuned import AS_CONFIGURED, UNTUNED, Tuned, Tunings, kept, said
-from controller.spec.types import Intent, Pool
+from controller.plan.tables import Tables, Verdicts
+from controller.plan.tuned import AS_CONFIGURED, UNTUNED, Tuned, Tunings, kept, ramp_due, ramped, said
+from controller.spec.serveragent import NOTHING_TOLD, Told
+from controller.spec.types import Backend, Intent, Pool
 
 
 class Tuning:
@@ -25,18 +29,33 @@ class Tuning:
         pools: Pools,
         tables: Readable[Tables],
         intent: Readable[Intent],
+        verdicts: Readable[Verdicts],
         told: Readable[SaidBy],
         servers: Servers,
+        journal: Journal,
+        now: Callable[[], float],
     ) -> None:
-        self._pools, self._tables, self._intent, self._told = pools, tables, intent, told
-        self._servers = servers
-        for cell in (intent, told):
+        self._pools, self._tables, self._intent, self._verdicts = pools, tables, intent, verdicts
+        self._told, self._servers, self._journal, self._now = told, servers, journal, now
+        self._stepped = now()
+        for cell in (intent, verdicts, told):
             cell.subscribe(self.step)
 
     def step(self) -> None:
         """Bring weights up to now."""
-        made = {pool.name: self._tuned(pool) for pool in self._intent.value.pools}
+        self._stepped = now = self._now()
+        made = {pool.name: self._tuned(pool, now) for pool in self._intent.value.pools}
         self._pools.tune({name: rows for name, rows in made.items() if rows})
+
+    def deadline(self) -> float | None:
+        """When time moves a weight next."""
+        tuned = self._tables.value.tuned
+        due = (
+            ramp_due(each, pool.slow_start, self._stepped)
+            for pool in self._intent.value.pools
+            for each in tuned.get(pool.name, UNTUNED).values()
+        )
+        return min((each for each in due if each is not None), default=None)
 
     def words(self, pool: str, backend: str) -> str:
         """What a backend's weight is made of besides that of the intent, and what its agent says; empty: nothing."""
@@ -47,7 +66,22 @@ class Tuning:
             parts.append(f"agent: {agent_words(shown)}")
         return "; ".join(parts)
 
-    def _tuned(self, pool: Pool) -> Tunings:
+    def _tuned(self, pool: Pool, now: float) -> Tunings:
         before: Mapping[str, Tuned] = self._tables.value.tuned.get(pool.name, {})
         told = self._told.value.get(pool.name, {})
-        return kept({real.name: said(before.get(real.name), told.get(real.name)) for real in pool.backends})
+        made = {}
+        for real in pool.backends:
+            was, word = before.get(real.name, AS_CONFIGURED), told.get(real.name, NOTHING_TOLD)
+            one = ramped(said(was, word), self._takes(pool, real, word), pool.slow_start, now)
+            if one.ramp_since is not None and was.ramp_since is None:
+                self._journal.event(
+                    "slow_start", pool=pool.name, backend=real.name, seconds=round(pool.slow_start, 3)
+                )
+            made[real.name] = one
+        return kept(made)
+
+    def _takes(self, pool: Pool, real: Backend, told: Told) -> bool:
+        """Whether a backend can take connections."""
+        verdict = self._verdicts.value.get(pool.name, {}).get(real.name)
+        down = verdict is not None and not verdict.up
+        return not (down or real.drain or not real.weight or told.drain or not told.percent)

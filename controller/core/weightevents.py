@@ -25,6 +25,13 @@ WEIGHTS: Mapping[str, Event] = {
         ),
         line=Line("{pool}: {backend} says {says}", Cause.PROBE, decided=True),
     ),
+    "slow_start": Event(
+        "A backend of a pool with `slow_start` returns: it begins with a part of its weight.",
+        (_POOL, _BACKEND, Field("seconds", float, "Until it has all of it.")),
+        line=Line(
+            "{pool}: {backend} returns, and has all of its weight in {seconds} s", Cause.VERDICT, decided=True
+        ),
+    ),
     "server_silent": Event(
         "A server's agent has not answered for three intervals. What it said last stands.",
         (_POOL, _BACKEND, WHY),

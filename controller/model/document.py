@@ -11,7 +11,12 @@ from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
-from controller.model.pools import NO_GROUPS_BESIDE_FAILOVER, NOT_BESIDE_FAILOVER, PROBE_KEYS
+from controller.model.pools import (
+    NO_GROUPS_BESIDE_FAILOVER,
+    NO_WEIGHTS_BESIDE_FAILOVER,
+    NOT_BESIDE_FAILOVER,
+    PROBE_KEYS,
+)
 from controller.model.units import format_duration
 from controller.spec.agents import Lease
 from controller.spec.health import HealthCheck
@@ -118,6 +123,7 @@ def pool(of: Pool, inherited: Budget = UNLIMITED) -> Plain:
         "max_backends": of.max_backends,
         "health": None if of.health is None else _health(of.health),
         "agent": None if of.agent is None else _agent(of.agent),
+        "slow_start": format_duration(of.slow_start),
         "on_down": {"tcp": _policy(of.on_down_tcp), "udp": _policy(of.on_down_udp)},
         "drain_timeout": format_duration(of.drain_timeout),
         "drain_then": of.drain_then.value,
@@ -132,7 +138,7 @@ def pool(of: Pool, inherited: Budget = UNLIMITED) -> Plain:
         "budget": _budget(of.budget, inherited),
     }
     if of.failover is not None:
-        for key in (*NOT_BESIDE_FAILOVER, *NO_GROUPS_BESIDE_FAILOVER):
+        for key in (*NOT_BESIDE_FAILOVER, *NO_GROUPS_BESIDE_FAILOVER, *NO_WEIGHTS_BESIDE_FAILOVER):
             del whole[key]
         whole["failover"] = {"writer": "one", "failback": of.failover.failback.value}
     return {**_given(whole), "backends": [backend(each) for each in of.own]}

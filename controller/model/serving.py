@@ -7,6 +7,8 @@ from controller.model.reader import Place, Record
 from controller.spec.serveragent import AgentCheck, AgentKind
 
 _DAY = 86400.0
+MAX_SLOW_START = 3600.0
+"""Seconds."""
 
 
 def read_agent_check(place: Place) -> AgentCheck:

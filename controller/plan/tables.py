@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from controller.plan import turns
+from controller.plan import tuned, turns
 from controller.plan.carried import shifted
 from controller.plan.ids import IdAllocator
 from controller.plan.pool import Health, PoolState
@@ -172,6 +172,10 @@ def later(tables: Tables, seconds: float) -> Tables:
         pools={key: shifted(state, seconds) for key, state in tables.pools.items()},
         retained={n: replace(r, since=r.since + seconds) for n, r in tables.retained.items()},
         turns={name: replace(turn, since=turn.since + seconds) for name, turn in tables.turns.items()},
+        tuned={
+            pool: {name: tuned.shifted(each, seconds) for name, each in rows.items()}
+            for pool, rows in tables.tuned.items()
+        },
     )
 
 

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import MappingProxyType
 
-from controller.spec.serveragent import NOTHING_TOLD, Told
+from controller.spec.serveragent import Told
 
-WHOLE = 100
+WHOLE, FULL = 100, 1000
+STEPS = 9
+"""Of slow start, at most, after the first share; they are at least a second apart."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,10 @@ class Tuned:
     """Of its weight, as the server says."""
     drain: bool = False
     """The server takes no new connections, as it says."""
+    ramp: int = FULL
+    """Thousandths of it that slow start has reached, or begins with once the backend serves."""
+    ramp_since: float | None = None
+    """When it began to serve again, seconds of the clock; None: slow start is over, or the backend does not serve."""
 
     @property
     def drains(self) -> bool:
@@ -32,12 +38,14 @@ class Tuned:
     @property
     def factor(self) -> Fraction:
         """By which its weight is multiplied."""
-        return Fraction(self.percent, WHOLE)
+        return Fraction(self.percent, WHOLE) * Fraction(self.ramp, FULL)
 
     @property
     def why(self) -> str:
         """What the factor is made of, in words."""
-        return f"{self.percent}% by its agent" if self.percent != WHOLE else ""
+        parts = [f"{self.percent}% by its agent"] if self.percent != WHOLE else []
+        parts += [f"{self.ramp / 10:g}% by slow start"] if self.ramp != FULL else []
+        return ", ".join(parts)
 
 
 AS_CONFIGURED = Tuned()
@@ -58,7 +66,50 @@ def kept(tuned: Tunings) -> Tunings:
     return {name: each for name, each in tuned.items() if each != AS_CONFIGURED}
 
 
-def said(before: Tuned | None, told: Told | None) -> Tuned:
+def said(before: Tuned, told: Told) -> Tuned:
     """With what the server says."""
-    word = told or NOTHING_TOLD
-    return replace(before or AS_CONFIGURED, percent=word.percent, drain=word.drain)
+    return replace(before, percent=told.percent, drain=told.drain)
+
+
+def ramped(before: Tuned, takes: bool, seconds: float, now: float) -> Tuned:
+    """With slow start as it is now. ``takes``: the backend can take connections; ``seconds``: of the whole ramp.
+
+    What does not serve waits with the first share, so that no table gives it more when it returns.
+    """
+    if not seconds:
+        return replace(before, ramp=FULL, ramp_since=None)
+    if not takes:
+        return replace(before, ramp=_level(0, seconds), ramp_since=None)
+    if before.ramp == FULL:
+        return before
+    since = now if before.ramp_since is None else before.ramp_since
+    step = _steps_taken(now - since, seconds)
+    over = step >= _steps(seconds)
+    return replace(before, ramp=FULL if over else _level(step, seconds), ramp_since=None if over else since)
+
+
+def ramp_due(tuned: Tuned, seconds: float, now: float) -> float | None:
+    """When slow start takes its next step; None: it is over, or waits for the backend."""
+    if tuned.ramp_since is None or not seconds:
+        return None
+    return tuned.ramp_since + (_steps_taken(now - tuned.ramp_since, seconds) + 1) * seconds / _steps(seconds)
+
+
+def shifted(tuned: Tuned, seconds: float) -> Tuned:
+    """The same by another clock."""
+    since = tuned.ramp_since
+    return tuned if since is None else replace(tuned, ramp_since=since + seconds)
+
+
+def _steps(seconds: float) -> int:
+    return max(1, min(STEPS, int(seconds)))
+
+
+def _steps_taken(passed: float, seconds: float) -> int:
+    # A timer that wakes a rounding error early must not be asked for the same moment again.
+    return int(passed * _steps(seconds) / seconds + 1e-6)
+
+
+def _level(step: int, seconds: float) -> int:
+    """Thousandths after so many steps."""
+    return FULL * (step + 1) // (_steps(seconds) + 1)

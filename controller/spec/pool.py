@@ -55,6 +55,9 @@ class Pool:
     agent: AgentCheck | None = None
     """Servers are asked what they say of themselves: drain, up or down, a share of their weight, live connections. It
     counts beside ``health``."""
+    slow_start: float = 0.0
+    """Time in which a backend that returns (from being down or drained, or as a new one that is up for the first time)
+    gets its weight, in at most ten steps of equal size; 0: all of it at once."""
     on_down_tcp: OnDown = TCP_ON_DOWN
     """What happens to remembered connections of a backend that is down. One policy for both protocols, or one each
     under ``tcp`` and ``udp``. TCP keeps them for 10 s, so that a false verdict does not kill living connections; UDP

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -11,22 +10,19 @@ from pathlib import Path
 import pytest
 
 from controller.health.asking import patience, questions
-from controller.health.judge import Verdict
 from controller.health.reply import MOST_OCTETS
-from controller.health.result import Outcome, ProbeResult
+from controller.health.result import Outcome
 from controller.health.targets import Probe
-from controller.model.reload import IntentFile
 from controller.plan.pool import UNCONFIRMED
 from controller.spec.health import ProbeKind
 from controller.spec.policy import Amount, Budget
 from controller.spec.serveragent import AgentCheck
 from controller.spec.switch import Fate
-from controller.spec.types import Backend, Intent, Pool
-from tests.fakes.core import SetClock, Whole, intent_file, whole
-from tests.fakes.stores import MemoryStore
+from controller.spec.types import Pool
+from tests.fakes.core import SetClock, Whole, whole
+from tests.fakes.weights import KEY, POOL, answers, edited, fate, file_of, probes, slots, up, weighed
 from tests.unit.test_health_probes import Answer, Handler, ask, http, probe, run, serving, silent
 
-KEY, POOL = "web/tcp", "web"
 AGENT = AgentCheck(9999)
 
 
@@ -88,65 +84,9 @@ def test_a_gauge_is_read_from_the_body(response: bytes, answer: Answer) -> None:
     assert run(main()) == answer
 
 
-def _file(path: Path, change: Callable[[Pool], Pool] = lambda pool: replace(pool, agent=AGENT)) -> IntentFile:
-    """An intent whose pool is changed: three servers of weight 1."""
-    file = intent_file(path, "pair")
-    assert file.intent is not None
-    file.intent = edited(file.intent, lambda pool: change(replace(pool, backends=_even(pool))))
-    return file
-
-
-def _even(pool: Pool) -> tuple[Backend, ...]:
-    return tuple(replace(real, weight=1) for real in pool.backends)
-
-
-def edited(intent: Intent, change: Callable[[Pool], Pool]) -> Intent:
-    """With another pool."""
-    return replace(intent, pools=tuple(change(pool) if pool.name == POOL else pool for pool in intent.pools))
-
-
 @pytest.fixture
 def core(tmp_path: Path) -> Whole:
-    made = whole(_file(tmp_path / "intent.yaml"))
-    names = [real.name for real in made.app.state.intent.value.pool(POOL).backends]
-    probes(made, **dict.fromkeys(names, True))
-    return made
-
-
-def probes(core: Whole, **up: bool) -> None:
-    """What probes find."""
-    judge = core.app.probing.service._judge
-    made = [Verdict(POOL, name, each, core.clock.time, "probed") for name, each in up.items()]
-    judge._verdicts.update({(v.pool, v.backend): v for v in made})
-    core.app.probing._take(made)
-
-
-def answers(core: Whole, text: str, *names: str, outcome: Outcome = Outcome.PASS) -> None:
-    """Servers answer."""
-    asked = questions(core.app.state.intent.value)
-    results = [
-        ProbeResult(question, outcome, text, core.clock.time, core.clock.time)
-        for question, refs in asked.items()
-        for pool, name in refs
-        if pool == POOL and name in names
-    ]
-    assert len(results) == len(names)
-    core.app.servers._take(results)
-
-
-def slots(core: Whole) -> dict[str, int]:
-    """Of the table, by backend."""
-    state = core.app.state.tables.value.pools[KEY]
-    return {m.backend.name: int((state.now == m.id).sum()) for m in state.members}
-
-
-def fate(core: Whole, name: str) -> Fate:
-    state = core.app.state.tables.value.pools[KEY]
-    return next(state.fates[m.id] for m in state.members if m.backend.name == name)
-
-
-def up(core: Whole, name: str) -> bool:
-    return core.app.state.verdicts.value[POOL][name].up
+    return weighed(tmp_path / "intent.yaml", agent=AGENT)
 
 
 def test_a_share_of_its_weight_is_what_a_server_asks_for(core: Whole) -> None:
@@ -233,7 +173,7 @@ def test_a_controller_that_starts_believes_what_was_said_until_it_hears_otherwis
     asyncio.run(core.app.state.commit())
     then = slots(core)
     clock = SetClock(core.clock.time + 5.0)
-    again = whole(_file(tmp_path / "again.yaml"), core.store, clock)
+    again = weighed(tmp_path / "again.yaml", core.store, clock, begun=True, probed=False, agent=AGENT)
     assert slots(again) == then
     verdict = again.app.state.verdicts.value[POOL]["s1"]
     assert (verdict.up, verdict.confirmed) == (False, UNCONFIRMED)
@@ -276,7 +216,7 @@ def test_answers_of_real_servers_reach_the_controller(tmp_path: Path) -> None:
                 reals = tuple(replace(real, addresses=(ip_address("127.0.0.1"),)) for real in pool.backends)
                 return replace(pool, agent=agent, backends=reals)
 
-            core = whole(_file(tmp_path / "intent.yaml", change), MemoryStore(), begun=False)
+            core = whole(file_of(tmp_path / "intent.yaml", change), begun=False)
             heard = asyncio.Event()
             core.app.state.told.subscribe(heard.set)
             task = asyncio.create_task(core.app.servers.run(lambda: True))

@@ -120,6 +120,7 @@ def pools(draw: st.DrawFn) -> Pool:
         spill_below=draw(SHARES),
         zones=draw(st.sampled_from(Zones)),
         agent=draw(st.none() | AGENTS),
+        slow_start=draw(st.integers(0, 3600).map(float)),
         budget=draw(BUDGETS),
     )
 
