@@ -52,6 +52,7 @@ from controller.core.probing import Probing, probed_by
 from controller.core.requests import Requests
 from controller.core.resources import Resources
 from controller.core.rollout import Rollout
+from controller.core.schedulers import Schedulers
 from controller.core.servers import Servers, asked_by
 from controller.core.shown import Snapshot
 from controller.core.siteview import SiteView
@@ -205,6 +206,8 @@ class App:
         self.servers = Servers(state.told, state.intent, asked_by(journal), journal, clock)
         self.probing.said_down = self.servers.verdicts
         state.told.subscribe(self.probing.told)
+        latencies = self.probing.service.latencies
+        self.schedulers = Schedulers(state.intent, state.tables, self.servers, latencies, journal, clock.now)
         self.tuning = Tuning(
             pools,
             state.tables,
@@ -212,6 +215,7 @@ class App:
             state.verdicts,
             state.told,
             self.servers,
+            self.schedulers,
             journal,
             clock.now,
         )
@@ -281,6 +285,7 @@ class App:
                 Rule("pools", pools.deadline, pools.step),
                 Rule("slots", pools.looks, pools.look),
                 Rule("weights", self.tuning.deadline, self.tuning.step),
+                Rule("schedulers", self.schedulers.deadline, self.tuning.look),
                 Rule("presence", presence.deadline, self._discover),
                 Rule("terms", self.terms.deadline, self.terms.step),
                 Rule("ownership", ownership.deadline, ownership.step),
@@ -412,6 +417,7 @@ class App:
                 self.fences,
                 self.fitting,
                 self.servers,
+                self.schedulers,
             )
         )
 

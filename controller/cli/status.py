@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from controller.cli import agentstatus, codes
-from controller.cli.tables import weight
+from controller.cli.tables import measured, weight
 from controller.core.agentwords import ServerStatus, agent_words
 
 STALE = 5.0
@@ -169,6 +169,11 @@ def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
         title += f", [yellow]rehash under way: {pool['rehash']}[/yellow]"
     if pool["panicked"]:
         title += ", [red]health ignored (panic)[/red]"
+    if pool.get("scheduler", "weighted") != "weighted":
+        waits = (
+            f", [yellow]waits: {escape(pool['scheduler_waits'])}[/yellow]" if pool["scheduler_waits"] else ""
+        )
+        title += f", {pool['scheduler']}{waits}"
     if pool.get("writer"):
         title += f", writer {pool['writer']}"
     if pool.get("waits_for_command"):
@@ -178,6 +183,8 @@ def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
         health = {True: "up", False: f"[red]down[/red] {row['reason']}", None: "unknown"}[row["up"]]
         for place, seen in (row.get("seen") or {}).items():
             health += f"\n{escape(place)}: {escape(seen)}"
+        if row.get("measured") is not None:
+            health += f"\nmeasured: {measured(row['measured'], pool['scheduler'])}"
         if row.get("agent"):
             health += f"\nagent: {escape(agent_words(ServerStatus(**row['agent'])))}"
         count = str(packets.get(backend, 0))

@@ -56,6 +56,11 @@ def weight(row: Mapping[str, Any]) -> str:
     return str(row["weight"]) if factor == 1.0 else f"{row['weight']} x {factor:.3g}"
 
 
+def measured(value: float, scheduler: str) -> str:
+    """What a scheduler goes by."""
+    return f"{1000 * value:.3g} ms" if scheduler == "response-time" else f"{value:.1f} connections"
+
+
 def packets(status: Status, pool: str, backend: str) -> dict[str, int]:
     """``packets`` and ``bytes`` that switches counted towards a backend."""
     total = {"packets": 0, "bytes": 0}

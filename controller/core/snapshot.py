@@ -20,6 +20,7 @@ from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
 from controller.core.probing import Probing
 from controller.core.rollout import Rollout
+from controller.core.schedulers import Schedulers
 from controller.core.servers import Servers
 from controller.core.shown import (
     AtRisk,
@@ -67,6 +68,7 @@ class Sources:
     fences: Fences
     fitting: Fitting | None
     servers: Servers
+    schedulers: Schedulers
 
 
 def snapshot(of: Sources) -> Snapshot:
@@ -172,6 +174,7 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
             _seen(of, member.origin or pool.name, name),
             round(float(tuned.get(name, AS_CONFIGURED).factor), 4),
             tuned.get(name, AS_CONFIGURED).why,
+            _rounded(of.schedulers.measured(pool.name, name)),
             None if member.removed else of.servers.shown((pool.name, name)),
         )
     serving = {each.name for each in pool.serving}
@@ -190,8 +193,20 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
         pool.behind,
         without,
         group_statuses(pool, rules.get(pool.name), of.state.verdicts.value.get(pool.name, {})),
+        *_scheduler(of, rules.get(pool.name)),
         *_writer(of, rules.get(pool.name)),
     )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+def _scheduler(of: Sources, pool: Pool | None) -> tuple[str, str]:
+    """By what backends share, and why that waits."""
+    if pool is None:
+        return "weighted", ""
+    return pool.scheduler.value, of.schedulers.waits(pool.name)
 
 
 def _seen(of: Sources, pool: str, backend: str) -> dict[str, str] | None:

@@ -2,21 +2,23 @@
 
 what servers say ─┐
 verdicts, drains ─┼─► tunings ─► pools.tune ─► tables (stored, then planned)
-time ─────────────┘
+schedulers, time ─┘
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from controller.core.agentwords import agent_words
 from controller.core.cells import Readable
 from controller.core.journal import Journal
 from controller.core.pools import Pools
+from controller.core.schedulers import Schedulers
 from controller.core.servers import Servers
 from controller.core.state import SaidBy
 from controller.plan.tables import Tables, Verdicts
-from controller.plan.tuned import AS_CONFIGURED, UNTUNED, Tuned, Tunings, kept, ramp_due, ramped, said
+from controller.plan.tuned import AS_CONFIGURED, UNIT, UNTUNED, Tuned, Tunings, kept, ramp_due, ramped, said
 from controller.spec.serveragent import NOTHING_TOLD, Told
 from controller.spec.types import Backend, Intent, Pool
 
@@ -32,19 +34,31 @@ class Tuning:
         verdicts: Readable[Verdicts],
         told: Readable[SaidBy],
         servers: Servers,
+        schedulers: Schedulers,
         journal: Journal,
         now: Callable[[], float],
     ) -> None:
         self._pools, self._tables, self._intent, self._verdicts = pools, tables, intent, verdicts
-        self._told, self._servers, self._journal, self._now = told, servers, journal, now
+        self._told, self._servers, self._schedulers = told, servers, schedulers
+        self._journal, self._now = journal, now
         self._stepped = now()
         for cell in (intent, verdicts, told):
             cell.subscribe(self.step)
 
+    def look(self) -> None:
+        """Take note of what was measured, and step."""
+        self._schedulers.look()
+        self.step()
+
     def step(self) -> None:
         """Bring weights up to now."""
         self._stepped = now = self._now()
-        made = {pool.name: self._tuned(pool, now) for pool in self._intent.value.pools}
+        tuned = self._tables.value.tuned
+        made = {
+            pool.name: self._tuned(pool, now)
+            for pool in self._intent.value.pools
+            if pool.name in tuned or pool.agent is not None or pool.slow_start or pool.scheduler.adapts
+        }
         self._pools.tune({name: rows for name, rows in made.items() if rows})
 
     def deadline(self) -> float | None:
@@ -78,7 +92,15 @@ class Tuning:
                     "slow_start", pool=pool.name, backend=real.name, seconds=round(pool.slow_start, 3)
                 )
             made[real.name] = one
-        return kept(made)
+        return kept(self._scheduled(pool, made, told))
+
+    def _scheduled(self, pool: Pool, made: dict[str, Tuned], told: Mapping[str, Told]) -> dict[str, Tuned]:
+        """With the factors of the pool's scheduler."""
+        if not pool.scheduler.adapts:
+            return {name: replace(each, adapted=UNIT) for name, each in made.items()}
+        takes = [real for real in pool.backends if self._takes(pool, real, told.get(real.name, NOTHING_TOLD))]
+        factors = self._schedulers.factors(pool, made, takes)
+        return {name: replace(each, adapted=factors.get(name, each.adapted)) for name, each in made.items()}
 
     def _takes(self, pool: Pool, real: Backend, told: Told) -> bool:
         """Whether a backend can take connections."""

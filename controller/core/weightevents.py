@@ -32,6 +32,16 @@ WEIGHTS: Mapping[str, Event] = {
             "{pool}: {backend} returns, and has all of its weight in {seconds} s", Cause.VERDICT, decided=True
         ),
     ),
+    "weights_adapted": Event(
+        "The scheduler of a pool changes weights, by what was measured.",
+        (
+            _POOL,
+            Field("scheduler", str, "`least-connections` or `response-time`."),
+            Field("count", int, "Backends that have another factor."),
+            Field("factors", str, "Those that changed most, and by what their weight is multiplied now."),
+        ),
+        line=Line("{pool}: weights follow {scheduler}: {factors}", Cause.WEIGHTS, decided=True),
+    ),
     "server_silent": Event(
         "A server's agent has not answered for three intervals. What it said last stands.",
         (_POOL, _BACKEND, WHY),

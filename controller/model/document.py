@@ -23,6 +23,7 @@ from controller.spec.health import HealthCheck
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.moves import Moves
 from controller.spec.policy import UNLIMITED, Amount, Budget, OnDown
+from controller.spec.scheduling import Adaptive
 from controller.spec.serveragent import AgentCheck, AgentKind
 from controller.spec.types import (
     Backend,
@@ -123,6 +124,8 @@ def pool(of: Pool, inherited: Budget = UNLIMITED) -> Plain:
         "max_backends": of.max_backends,
         "health": None if of.health is None else _health(of.health),
         "agent": None if of.agent is None else _agent(of.agent),
+        "scheduler": of.scheduler.value,
+        "adaptive": _adaptive(of.adaptive) if of.scheduler.adapts else None,
         "slow_start": format_duration(of.slow_start),
         "on_down": {"tcp": _policy(of.on_down_tcp), "udp": _policy(of.on_down_udp)},
         "drain_timeout": format_duration(of.drain_timeout),
@@ -197,6 +200,17 @@ def _agent(of: AgentCheck) -> Plain:
     )
 
 
+def _adaptive(of: Adaptive) -> Plain:
+    return {
+        "interval": format_duration(of.interval),
+        "smoothing": format_duration(of.smoothing),
+        "dead_band": format_share(of.dead_band),
+        "lasting": format_duration(of.lasting),
+        "least": format_share(of.least),
+        "most": format_share(of.most),
+    }
+
+
 def backend(of: Backend) -> Plain:
     """One entry of a pool's ``backends``."""
     one = len(of.addresses) == 1
@@ -258,7 +272,7 @@ def moves(of: Moves) -> Plain:
 
 
 def format_share(share: float) -> str:
-    """The text that ``parse_share`` turns into exactly ``share`` (0 to 1)."""
+    """The text that ``parse_share`` turns into exactly ``share`` (0 to 1), and a factor's converter into a factor."""
     return f"{(Decimal(repr(float(share))) * 100).normalize():f}%"
 
 

@@ -60,6 +60,11 @@ def _parted(of: Sequence[Backend], whole: Fraction, factors: Mapping[str, Fracti
     return {name: max(1, round(weight * scale)) for name, weight in weights.items()}
 
 
+def part_of(pool: Pool, real: Backend) -> tuple[int, str]:
+    """Its group, and where zones share evenly its zone: those with whom it shares by weight."""
+    return real.group, _zone(real) if pool.zones is Zones.EVEN else ""
+
+
 def weight_of(backends: Iterable[Backend]) -> int:
     """The sum of their weights."""
     return sum(real.weight for real in backends)

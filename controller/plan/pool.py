@@ -34,7 +34,8 @@ from controller.plan.pace import Spent
 from controller.plan.rehash import Rehash
 from controller.plan.tracking import MARGIN, Held, Tracking, everything
 from controller.plan.tuned import UNTUNED, Tunings, factors
-from controller.spec.policy import UNLIMITED, OnDown
+from controller.spec.policy import UNLIMITED, Budget, OnDown
+from controller.spec.scheduling import TRACKED_SHARE
 from controller.spec.slots import Pairs, Slots, SlotTable
 from controller.spec.spread import Spread
 from controller.spec.switch import Fate
@@ -169,13 +170,14 @@ def step(
     # Windows that are over end first: a slot that moves now opens one of its own.
     state = _end_windows(state, gone, now)
     memory = max(pool.memory_timeout, generation)
+    budget = _budget(state, serving, pool, tuned)
     if serving != state.serving:
         # So does a base: the owner since then is the next one.
-        at_once = whole or panicked or pool.failover is not None
+        at_once = UNLIMITED if whole or panicked or pool.failover is not None else budget
         state = _rebuild(_followed(state, held, now, memory), serving, pool, now, memory, at_once)
     state = _followed(state, held, now, memory)
     if state.behind:
-        state = _rebuild(state, serving, pool, now, memory, at_once=False)
+        state = _rebuild(state, serving, pool, now, memory, budget)
     if state.tracking.tracks and ticks:
         tracking = tracks.tick(state.tracking, now, pool.transition)
         state = state if tracking is state.tracking else replace(state, tracking=tracking)
@@ -342,20 +344,32 @@ def _table(
     return tuple(sorted(maglev.WeightedBackend(m.backend.name, m.id, weight) for m, weight in able))
 
 
+def _budget(
+    state: PoolState, serving: tuple[maglev.WeightedBackend, ...], pool: Pool, tuned: Tunings
+) -> Budget:
+    """By what slots move without an edit. Weights that follow measurements have one though the intent gives none."""
+    same = [each.id for each in serving] == [each.id for each in state.serving]
+    bounded = (
+        pool.scheduler.adapts and same and not any(each.ramp_since is not None for each in tuned.values())
+    )
+    if not bounded or pool.budget.max_tracked_share is not None:
+        return pool.budget
+    return replace(pool.budget, max_tracked_share=TRACKED_SHARE)
+
+
 def _rebuild(
     state: PoolState,
     serving: tuple[maglev.WeightedBackend, ...],
     pool: Pool,
     now: float,
     memory: float,
-    at_once: bool,
+    budget: Budget,
 ) -> PoolState:
     """``memory``: the longest silence after which a connection may still be remembered."""
     all_remembered = state.protocol is Protocol.UDP or pool.failover is not None
     size = len(state.now)
     goal = maglev.build(serving, size) if serving else np.zeros(size, np.uint16)
     able, tracked = [member.id for member in serving], state.tracking.tracked
-    budget = UNLIMITED if at_once else pool.budget
     table, moved, behind = pace.paced(state.now, goal, able, tracked, budget, state.spent, now)
     if behind and not len(moved):  # the table is the one that it was
         same = (behind, serving) == (state.behind, state.serving)

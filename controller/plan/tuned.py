@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from controller.spec.serveragent import Told
 
-WHOLE, FULL = 100, 1000
+WHOLE, FULL, UNIT = 100, 1000, 1_000_000
 STEPS = 9
 """Of slow start, at most, after the first share; they are at least a second apart."""
 
@@ -30,6 +30,9 @@ class Tuned:
     ramp_since: float | None = None
     """When it began to serve again, seconds of the clock; None: slow start is over, or the backend does not serve."""
 
+    adapted: int = UNIT
+    """Millionths of it that the pool's ``scheduler`` has come to."""
+
     @property
     def drains(self) -> bool:
         """Whether new connections leave it."""
@@ -38,13 +41,14 @@ class Tuned:
     @property
     def factor(self) -> Fraction:
         """By which its weight is multiplied."""
-        return Fraction(self.percent, WHOLE) * Fraction(self.ramp, FULL)
+        return Fraction(self.percent, WHOLE) * Fraction(self.ramp, FULL) * Fraction(self.adapted, UNIT)
 
     @property
     def why(self) -> str:
         """What the factor is made of, in words."""
         parts = [f"{self.percent}% by its agent"] if self.percent != WHOLE else []
         parts += [f"{self.ramp / 10:g}% by slow start"] if self.ramp != FULL else []
+        parts += [f"{self.adapted / UNIT:.3g} by the scheduler"] if self.adapted != UNIT else []
         return ", ".join(parts)
 
 

@@ -92,7 +92,7 @@ class Cause(StrEnum):
     VERDICT = "verdict"
     """Servers went up or down."""
     WEIGHTS = "weights"
-    """Weights moved: a server said so of itself, or slow start went on."""
+    """Weights moved: a server said so of itself, slow start went on, or a scheduler measured."""
     SWITCHES = "switches"
     """Switches or their links came or went, or answered."""
     TIME = "time"

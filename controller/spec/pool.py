@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from controller.spec.addresses import Address
 from controller.spec.health import HealthCheck
 from controller.spec.policy import TCP_ON_DOWN, UDP_ON_DOWN, UNLIMITED, Budget, Failover, OnDown, Then, Zones
+from controller.spec.scheduling import USUALLY, Adaptive, Scheduler
 from controller.spec.serveragent import AgentCheck
 from controller.spec.spread import PoolSpread
 
@@ -55,6 +56,11 @@ class Pool:
     agent: AgentCheck | None = None
     """Servers are asked what they say of themselves: drain, up or down, a share of their weight, live connections. It
     counts beside ``health``."""
+    scheduler: Scheduler = Scheduler.WEIGHTED
+    """By what backends of a group share new connections: their weights, or weights that follow live connections (which
+    needs an ``agent`` of type ``http``) or the time that probes take (which needs ``health``)."""
+    adaptive: Adaptive = USUALLY
+    """How weights follow."""
     slow_start: float = 0.0
     """Time in which a backend that returns (from being down or drained, or as a new one that is up for the first time)
     gets its weight, in at most ten steps of equal size; 0: all of it at once."""

@@ -82,7 +82,8 @@ FLOORS = (
                 "agentevents", "agentview", "agentwords", "cells", "differing", "directory", "events", "eventtypes",
                 "eventwords", "fitting", "intents", "journal", "liveness", "ownership", "pauses", "pinning", "placing",
                 "pools", "presence", "probeplaces", "probing", "questions", "recorder", "requests", "resources",
-                "roll", "servers", "state", "switchevents", "targets", "terms", "tuning", "twins", "weightevents",
+                "roll", "schedulers", "servers", "state", "switchevents", "targets", "terms", "tuning", "twins",
+                "weightevents",
             )
         ),
         (*SOUTHBOUND, "clock", "sites", "p4src", "plan of P4", "places"),
