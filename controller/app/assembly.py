@@ -54,6 +54,8 @@ from controller.core.requests import Requests
 from controller.core.resources import Resources
 from controller.core.returning import Returning
 from controller.core.rollout import Rollout
+from controller.core.schedulers import Schedulers
+from controller.core.servers import Servers, asked_by
 from controller.core.shown import Snapshot
 from controller.core.siteview import SiteView
 from controller.core.snapshot import Sources, snapshot
@@ -61,6 +63,7 @@ from controller.core.state import State
 from controller.core.targets import Targets
 from controller.core.terms import Terms
 from controller.core.timers import Rule, Timers
+from controller.core.tuning import Tuning
 from controller.health.judge import Verdict
 from controller.health.service import HealthService
 from controller.metrics.observations import Observations
@@ -218,6 +221,22 @@ class App:
         self.probing = Probing(
             state.verdicts, state.intent, state.tables, make, journal, self.places, differing, clock.now
         )
+        self.servers = Servers(state.told, state.intent, asked_by(journal), journal, clock)
+        self.probing.said_down = self.servers.verdicts
+        state.told.subscribe(self.probing.told)
+        latencies = self.probing.service.latencies
+        self.schedulers = Schedulers(state.intent, state.tables, self.servers, latencies, journal, clock.now)
+        self.tuning = Tuning(
+            pools,
+            state.tables,
+            state.intent,
+            state.verdicts,
+            state.told,
+            self.servers,
+            self.schedulers,
+            journal,
+            clock.now,
+        )
         self.pauses = Pauses(self.probing.doubt, journal, clock, time.process_time)
         pools.check = self.probing.check = self.pauses.check
         adapted = leased if lead is not None else (lambda intent: intent)
@@ -238,7 +257,9 @@ class App:
         fleet.settle = self.hashing.settle
         fleet.patience = Returning(state.intent, state.admitted, fleet.__contains__, clock).wait
         self.admission.bars = self.hashing.bars
-        self.explaining = Explaining(targets, fleet, presence, state.verdicts, store.log.load, clock)
+        self.explaining = Explaining(
+            targets, fleet, presence, state.verdicts, store.log.load, clock, self.tuning.words
+        )
         self.previews = previews_of(state, clock, pins, self._helds, pools, fleet, placing, self.intents)
         self.announcer = Announcer(targets, fleet, clock, state.committed)
         speaker = FenceService(name or store.name, lambda why: journal.event("fence_problem", why=why), clock)
@@ -283,6 +304,8 @@ class App:
             [
                 Rule("pools", pools.deadline, pools.step),
                 Rule("slots", pools.looks, pools.look),
+                Rule("weights", self.tuning.deadline, self.tuning.step),
+                Rule("schedulers", self.schedulers.deadline, self.tuning.look),
                 Rule("presence", presence.deadline, self._discover),
                 Rule("terms", self.terms.deadline, self.terms.step),
                 Rule("ownership", ownership.deadline, ownership.step),
@@ -303,6 +326,7 @@ class App:
         self.probing.follow()
         if file is None or self.intents.closed():
             self.intents.adapt()
+            self.tuning.step()
             self.pools.step()
             return
         assert file.intent is not None, "an intent file is read before a controller is made of it"
@@ -313,6 +337,7 @@ class App:
             raise IntentRefused(file.path, why)
         if file.errors is not None:  # since the last good intent was read
             self.intents.errors = tuple(str(each) for each in file.errors)
+        self.tuning.step()
         self.pools.step()
 
     def _claim_all(self) -> None:
@@ -360,6 +385,7 @@ class App:
             group.create_task(self.pauses.run())
             group.create_task(self.timers.run())
             group.create_task(self.probing.run(self._servers_reachable))
+            group.create_task(self.servers.run(self._servers_reachable))
             if self.file is not None:
                 group.create_task(follow_file(self.file, self.intents, self.journal, self.reload))
             group.create_task(self.announcer.run())
@@ -417,6 +443,8 @@ class App:
                 self._dropped,
                 self.fences,
                 self.fitting,
+                self.servers,
+                self.schedulers,
             )
         )
 

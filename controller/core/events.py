@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from controller.core.agentevents import AGENTS
 from controller.core.eventtypes import ERROR, WHY, Event, Field, Line
 from controller.core.switchevents import FENCES, P4, SWITCHES
+from controller.core.weightevents import WEIGHTS
 from controller.sites.causes import Cause
 
 HEAD = (
@@ -402,5 +403,14 @@ SERVICE: Mapping[str, Event] = {
     ),
 }
 
-EVENTS: Mapping[str, Event] = {**PROGRAM, **LEADING, **SERVICE, **SWITCHES, **FENCES, **P4, **AGENTS}
+EVENTS: Mapping[str, Event] = {
+    **PROGRAM,
+    **LEADING,
+    **SERVICE,
+    **SWITCHES,
+    **FENCES,
+    **P4,
+    **AGENTS,
+    **WEIGHTS,
+}
 """All events by name."""

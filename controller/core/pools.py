@@ -24,6 +24,7 @@ from controller.plan.progress import Helds
 from controller.plan.rehash import Rehash, waits
 from controller.plan.standby import group_statuses, has_several, serving_groups, why
 from controller.plan.tables import Tables, Verdicts
+from controller.plan.tuned import Tunings
 from controller.plan.writer import HandoverRefused
 from controller.sites.causes import Cause
 from controller.spec.spread import Spread
@@ -143,6 +144,13 @@ class Pools:
         changed = replace(tables, writers={**tables.writers, pool: chosen})
         self._put(self._decided(lambda now: self._advanced(changed, intent, now)), Cause.OPERATOR)
         return chosen
+
+    def tune(self, tuned: Mapping[str, Tunings]) -> None:
+        """Make weights of this besides those of the intent, as far as budgets have room."""
+        tables, intent = self._tables.value, self._intent.value
+        if tuned != tables.tuned:
+            changed = replace(tables, tuned=tuned)
+            self._put(self._decided(lambda now: self._advanced(changed, intent, now)), Cause.WEIGHTS)
 
     def rehash(self, pool: str, carry_out: bool) -> list[RehashPlan]:
         """Take the slots of a pool's TCP connections as it would if it were new, once all of them are pinned.

@@ -25,10 +25,12 @@ from controller.plan.ids import IdAllocator
 from controller.plan.pins import PinBook
 from controller.plan.pool import UNCONFIRMED, Health
 from controller.plan.tables import Retained, Tables, Verdicts, later
+from controller.plan.tuned import Tuned
 from controller.plan.turns import Turn
 from controller.sites.base import Batch, Guard, GuardFailed, Loaded, Store, StoreError
 from controller.sites.orders import Orders
 from controller.spec.codec import decode, encode
+from controller.spec.serveragent import Told
 from controller.spec.types import Intent, Pool
 from p4src.spec import Secret
 
@@ -49,6 +51,8 @@ T = TypeVar("T")
 U = TypeVar("U")
 Names = frozenset[str]
 Links = frozenset[tuple[str, int]]
+SaidBy = Mapping[str, Mapping[str, Told]]
+"""Pool -> backend -> what it has said of itself; nothing of those that are missing."""
 
 
 class _Last(NamedTuple):
@@ -95,6 +99,8 @@ class State:
         """VIP -> site that owns it."""
         self.orders: Cell[Orders] = Cell("orders", found.orders())
         """What operators asked of ownership."""
+        self.told: Cell[SaidBy] = Cell("told", found.told())
+        """What servers have said of themselves."""
         self.resources: Cell[Mapping[str, bytes]] = Cell("resources", found.octets(_RESOURCE))
         """Parts of the intent by name, each written when it changes."""
         self.requests: Cell[Mapping[str, bytes]] = Cell("requests", found.octets(_REQUEST))
@@ -262,6 +268,7 @@ class State:
             self.dead_links,
             self.owners,
             self.orders,
+            self.told,
             self.resources,
             self.requests,
             self.term,
@@ -293,6 +300,8 @@ class State:
             ("former", tables.former),
             ("turns", tables.turns),
             ("writers", tables.writers),
+            ("tuned", tables.tuned),
+            ("told", self.told.value),
             ("admitted", self.admitted.value),
             ("absent", self.absent.value),
             ("dead_links", self.dead_links.value),
@@ -408,6 +417,7 @@ class StoredCells:
             self._read("former", partial(_mapping, Pool), {}),
             self._read("turns", partial(_mapping, Turn), {}),
             self._read("writers", json.loads, {}),
+            self._read("tuned", partial(_nested, Tuned), {}),
         )
         return later(made, self._late)
 
@@ -423,6 +433,14 @@ class StoredCells:
         return replace(
             told, since=told.since + self._late, confirmed=told.confirmed if told.up else UNCONFIRMED
         )
+
+    def told(self) -> SaidBy:
+        """What servers said of themselves, by pool and backend, their times by the present clock."""
+        found = self._read("told", partial(_nested, Told), {})
+        return {
+            pool: {name: replace(each, since=each.since + self._late) for name, each in rows.items()}
+            for pool, rows in found.items()
+        }
 
     def names(self, name: str) -> Names:
         """Of switches: ``admitted`` or ``absent``."""
@@ -481,6 +499,13 @@ def _value(kind: type[T], data: bytes) -> T:
 
 def _mapping(kind: type[T], data: bytes) -> dict[str, T]:
     return {name: decode(kind, each) for name, each in json.loads(data).items()}
+
+
+def _nested(kind: type[T], data: bytes) -> dict[str, dict[str, T]]:
+    return {
+        pool: {name: decode(kind, each) for name, each in rows.items()}
+        for pool, rows in json.loads(data).items()
+    }
 
 
 def _json_octets(data: bytes) -> bytes:

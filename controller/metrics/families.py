@@ -192,6 +192,14 @@ WATCHED = _gauge(
     "pool_watched_pairs", "(backend, slot) pairs whose connections are reported and pinned", *TABLE
 )
 WEIGHT = _gauge("backend_weight", "Weight by the intent", *TABLE, "backend")
+FACTOR = _gauge("backend_weight_factor", "By which its weight is multiplied", *TABLE, "backend")
+AGENT_CONNECTIONS = _gauge(
+    "backend_agent_connections", "Live connections, as its agent counted them last", "pool", "backend"
+)
+AGENT_AGE = _gauge("backend_agent_age_seconds", "Time since its agent answered", "pool", "backend")
+AGENT_SILENT = _gauge(
+    "backend_agent_silent", "1: its agent has not answered for three intervals", "pool", "backend"
+)
 BACKEND_SLOTS = _gauge("backend_slots", "Slots that name it", *TABLE, "backend")
 STATE = _gauge("backend_state", "1 for the state that it is in", *TABLE, "backend", "state")
 UP = _gauge("backend_up", "1: up; 0: down; missing: not probed, no result yet, or removed", "pool", "backend")

@@ -11,13 +11,20 @@ from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
-from controller.model.pools import NO_GROUPS_BESIDE_FAILOVER, NOT_BESIDE_FAILOVER, PROBE_KEYS
+from controller.model.pools import (
+    NO_GROUPS_BESIDE_FAILOVER,
+    NO_WEIGHTS_BESIDE_FAILOVER,
+    NOT_BESIDE_FAILOVER,
+    PROBE_KEYS,
+)
 from controller.model.units import format_duration
 from controller.spec.agents import Lease
 from controller.spec.health import HealthCheck
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.moves import Moves
 from controller.spec.policy import UNLIMITED, Amount, Budget, OnDown
+from controller.spec.scheduling import Adaptive
+from controller.spec.serveragent import AgentCheck, AgentKind
 from controller.spec.types import (
     Backend,
     Guard,
@@ -134,6 +141,10 @@ def pool(of: Pool, budget: Budget = UNLIMITED) -> Plain:
         "name": of.name,
         "max_backends": of.max_backends,
         "health": None if of.health is None else _health(of.health),
+        "agent": None if of.agent is None else _agent(of.agent),
+        "scheduler": of.scheduler.value,
+        "adaptive": _adaptive(of.adaptive) if of.scheduler.adapts else None,
+        "slow_start": format_duration(of.slow_start),
         "on_down": {"tcp": _policy(of.on_down_tcp), "udp": _policy(of.on_down_udp)},
         "drain_timeout": format_duration(of.drain_timeout),
         "drain_then": of.drain_then.value,
@@ -148,7 +159,7 @@ def pool(of: Pool, budget: Budget = UNLIMITED) -> Plain:
         "budget": _budget(of.budget, budget) or None,
     }
     if of.failover is not None:
-        for key in (*NOT_BESIDE_FAILOVER, *NO_GROUPS_BESIDE_FAILOVER):
+        for key in (*NOT_BESIDE_FAILOVER, *NO_GROUPS_BESIDE_FAILOVER, *NO_WEIGHTS_BESIDE_FAILOVER):
             del whole[key]
         whole["failover"] = {"writer": "one", "failback": of.failover.failback.value}
     return {**_given(whole), "backends": [backend(each) for each in of.own]}
@@ -177,6 +188,29 @@ def _health(of: HealthCheck) -> Plain:
         "places": of.places.value,
     }
     return _given({key: value for key, value in whole.items() if of.kind in PROBE_KEYS.get(key, (of.kind,))})
+
+
+def _agent(of: AgentCheck) -> Plain:
+    return _given(
+        {
+            "type": of.kind.value,
+            "port": of.port,
+            "path": of.path if of.kind is AgentKind.HTTP else None,
+            "interval": format_duration(of.interval),
+            "timeout": format_duration(of.timeout),
+        }
+    )
+
+
+def _adaptive(of: Adaptive) -> Plain:
+    return {
+        "interval": format_duration(of.interval),
+        "smoothing": format_duration(of.smoothing),
+        "dead_band": format_share(of.dead_band),
+        "lasting": format_duration(of.lasting),
+        "least": format_share(of.least),
+        "most": format_share(of.most),
+    }
 
 
 def backend(of: Backend) -> Plain:
@@ -240,7 +274,7 @@ def moves(of: Moves) -> Plain:
 
 
 def format_share(share: float) -> str:
-    """The text that ``parse_share`` turns into exactly ``share`` (0 to 1)."""
+    """The text that ``parse_share`` turns into exactly ``share`` (0 to 1), and a factor's converter into a factor."""
     return f"{(Decimal(repr(float(share))) * 100).normalize():f}%"
 
 

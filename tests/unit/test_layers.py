@@ -79,11 +79,11 @@ FLOORS = (
         tuple(
             f"controller.core.{name}"
             for name in (
-                "agentevents", "agentview", "ahead", "cells", "differing", "directory", "events", "eventtypes",
-                "eventwords",
-                "fitting", "intents", "journal", "judging", "liveness", "ownership", "pauses", "pinning", "placing",
-                "pools", "presence", "probeplaces", "probing", "questions", "recorder", "requests",
-                "resources", "roll", "state", "switchevents", "targets", "terms", "twins",
+                "agentevents", "agentview", "agentwords", "ahead", "cells", "differing", "directory", "events",
+                "eventtypes", "eventwords", "fitting", "intents", "journal", "judging", "liveness",
+                "ownership", "pauses", "pinning", "placing", "pools", "presence", "probeplaces", "probing",
+                "questions", "recorder", "requests", "resources", "roll", "schedulers", "servers", "state",
+                "switchevents", "targets", "terms", "tuning", "twins", "weightevents",
             )
         ),
         (*SOUTHBOUND, "clock", "sites", "p4src", "plan of P4", "places"),

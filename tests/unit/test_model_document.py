@@ -23,6 +23,8 @@ from controller.spec.agents import Agent, Lease
 from controller.spec.health import HealthCheck, ProbeKind
 from controller.spec.moves import Moves
 from controller.spec.policy import Amount, Budget, Failback, Failover, OnDown, Then, Zones
+from controller.spec.scheduling import Adaptive, Scheduler
+from controller.spec.serveragent import AgentCheck, AgentKind
 from controller.spec.spread import PoolSpread
 from controller.spec.types import Backend, Guard, Pool, PrefixRate
 from tests.fakes import core
@@ -85,6 +87,24 @@ def backends(draw: st.DrawFn, number: int) -> Backend:
     )
 
 
+AGENTS = st.builds(
+    AgentCheck, st.integers(1, 65535), st.just(AgentKind.HTTP), st.sampled_from(("/", "/n?a=1"))
+)
+ADAPTIVE = st.builds(
+    Adaptive,
+    st.integers(1, 100).map(float),
+    st.integers(0, 100).map(float),
+    SHARES,
+    st.integers(1, 9000).map(float),
+    st.floats(0.01, 1.0),
+    st.floats(1.0, 100.0),
+)
+AMOUNTS = (
+    st.none() | st.builds(Amount, st.integers(0, 10**6).map(float)) | SHARES.map(lambda s: Amount(s, True))
+)
+BUDGETS = st.builds(Budget, AMOUNTS, AMOUNTS, st.none() | SHARES)
+
+
 @st.composite
 def pools(draw: st.DrawFn) -> Pool:
     memory = draw(st.floats(1, 65535))
@@ -101,9 +121,8 @@ def pools(draw: st.DrawFn) -> Pool:
     )
     if draw(st.booleans()):
         return replace(pool, failover=Failover(draw(st.sampled_from(Failback))))
-    return replace(
+    pool = replace(
         pool,
-        health=draw(st.none() | st.just(pool.health)),
         on_down_tcp=draw(POLICIES),
         on_down_udp=draw(POLICIES),
         drain_timeout=draw(TIMES.map(lambda s: min(s, 86400.0))),
@@ -111,6 +130,15 @@ def pools(draw: st.DrawFn) -> Pool:
         panic_threshold=draw(SHARES),
         spill_below=draw(SHARES),
         zones=draw(st.sampled_from(Zones)),
+        agent=draw(AGENTS),
+        scheduler=draw(st.sampled_from(Scheduler)),
+        slow_start=draw(st.integers(0, 3600).map(float)),
+        budget=draw(BUDGETS),
+    )
+    if pool.scheduler.adapts:
+        return replace(pool, adaptive=draw(ADAPTIVE))
+    return replace(
+        pool, agent=draw(st.none() | st.just(pool.agent)), health=draw(st.none() | st.just(pool.health))
     )
 
 
@@ -177,6 +205,14 @@ def test_agents_and_their_lease_are_in_the_document() -> None:
         for site in intent.sites
     )
     intent = replace(intent, sites=sites, lease=Lease(authority=2.75, drift=0.002))
+    assert load_plain(document(intent)) == intent
+
+
+def test_budgets_are_in_the_document_once() -> None:
+    budget = Budget(max_unavailable=Amount(0.25, share=True))
+    intent = load_plain({**document(core.loaded("pair")), "budget": {"max_unavailable": "25%"}})
+    assert intent.pools[0].budget == intent.budget == budget
+    assert "budget" not in document(intent)["pools"][0]
     assert load_plain(document(intent)) == intent
 
 
