@@ -146,6 +146,7 @@ def pool(of: Pool, budget: Budget = UNLIMITED) -> Plain:
         "failover": None,
         "spread": of.spread.value,
         "budget": _budget(of.budget, budget) or None,
+        "labels": dict(of.labels) or None,
     }
     if of.failover is not None:
         for key in (*NOT_BESIDE_FAILOVER, *NO_GROUPS_BESIDE_FAILOVER):
@@ -193,6 +194,7 @@ def backend(of: Backend) -> Plain:
             "group": of.group,
             "drain": of.drain,
             "zone": of.zone,
+            "labels": dict(of.labels) or None,
         }
     )
 
@@ -205,6 +207,7 @@ def vip(of: Vip) -> Plain:
         "mac": of.mac,
         "owners": list(of.owners),
         "authority": format_duration(of.authority),
+        **({"labels": dict(of.labels)} if of.labels else {}),
         "listeners": [_listener(each) for each in of.listeners],
     }
 

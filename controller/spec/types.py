@@ -25,6 +25,9 @@ from controller.spec.moves import USUAL, Moves
 from controller.spec.policy import TCP_ON_DOWN, UDP_ON_DOWN, UNLIMITED, Budget, Failover, OnDown, Then, Zones
 from controller.spec.spread import PoolSpread
 
+Labels = tuple[tuple[str, str], ...]
+"""Keys and values, in order of the keys."""
+
 
 class Role(StrEnum):
     """What a switch does for a VIP; one switch may hold several."""
@@ -229,6 +232,8 @@ class Backend:
     """Whether new connections stop and established ones stay for ``drain_timeout``."""
     zone: str | None = None
     """Availability zone, by any name; backends without one are in one of their own (``zones`` of the pool)."""
+    labels: Labels = ()
+    """Keys and values by which resources are found and roles are given; they change nothing else."""
     home: str = ""
     """The pool that names it, if it is here as a member of the pool's ``backup``; empty: this pool does."""
 
@@ -283,6 +288,8 @@ class Pool:
     ``evenkeel rehash``."""
     budget: Budget = UNLIMITED
     """How much of it may be disturbed at once; what it leaves out is as in the ``budget`` of the file."""
+    labels: Labels = ()
+    """Keys and values by which resources are found and roles are given; they change nothing else."""
 
     @property
     def own(self) -> tuple[Backend, ...]:
@@ -340,6 +347,8 @@ class Vip:
     """What is served at the address."""
     authority: float = 30.0
     """How long a switch answers ARP and ND without renewal by the controller, which renews after a third of it."""
+    labels: Labels = ()
+    """Keys and values by which resources are found and roles are given; they change nothing else."""
 
 
 @dataclass(frozen=True)
