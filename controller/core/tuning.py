@@ -106,4 +106,4 @@ class Tuning:
         """Whether a backend can take connections."""
         verdict = self._verdicts.value.get(pool.name, {}).get(real.name)
         down = verdict is not None and not verdict.up
-        return not (down or real.drain or not real.weight or told.drain or not told.percent)
+        return not (down or real.drain or not pool.weight_of(real) or told.drain or not told.percent)
