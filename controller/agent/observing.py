@@ -33,6 +33,7 @@ async def observed(watching: Watching) -> AsyncGenerator[wire.ObservedMessage, N
         news.clear()
         said = watching.view
         for part in _whole(said):
+            watching.sent += 1
             yield part
         while True:
             with suppress(TimeoutError):
@@ -42,6 +43,7 @@ async def observed(watching: Watching) -> AsyncGenerator[wire.ObservedMessage, N
             news.clear()
             now = watching.view
             for part in _changes(said, now):
+                watching.sent += 1
                 yield part
             said = now
     finally:
