@@ -13,7 +13,7 @@ from controller.spec.switch import BackendSpec, Fate, HeldPin, ListenerSpec, Pin
 from controller.spec.types import Address, Mode, Network, Role
 from p4src.numbers import address, change, mac, prefix, ticks
 from p4src.spec import BUCKETS, UPLINKS, Group, P4Needs
-from p4src.target import Configuration, EntryBody, EntryKey, P4Target, Rate
+from p4src.target import BLOCK, Configuration, EntryBody, EntryKey, P4Target, Rate
 
 Entry = tuple[EntryKey, EntryBody]
 
@@ -95,6 +95,7 @@ def _serving(duty: SwitchSpec, needs: P4Needs) -> Iterator[Entry]:
     owners = _owners(duty)
     for item in duty.listeners:
         yield listener(item, owners[item.id], duty, needs)
+        yield from access(item)
         yield from guards(item)
         for real in duty.pools[item.pool].backends:
             yield from backend(duty, needs, item, real)
@@ -156,6 +157,12 @@ def _owners(duty: SwitchSpec) -> dict[int, int]:
         item.id: shared.get((item.vip.id, item.protocol, item.pool), item.id) if item.sticky else item.id
         for item in duty.listeners
     }
+
+
+def access(item: ListenerSpec) -> Iterator[Entry]:
+    """``access``: sources that a listener serves, and those that it does not."""
+    for network, allows in item.access.rules:
+        yield EntryKey("access", (item.id, prefix(network))), EntryBody("allow" if allows else BLOCK)
 
 
 def guards(item: ListenerSpec) -> Iterator[Entry]:

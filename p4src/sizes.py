@@ -8,6 +8,7 @@ TABLES = {
     "vip": 4096,
     "listener": 8192,
     "pin": 131072,
+    "access": 16384,
     "guard_source": 4096,
     "guard_listener": 8192,
     "slot": 1048576,

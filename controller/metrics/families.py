@@ -174,6 +174,14 @@ GUARD = _counter(
     "prefix",
 )
 
+DENIED = _counter(
+    "access_denied_packets",
+    "Packets from sources that a listener's access list blocks, on an lb switch, as of its last read",
+    "switch",
+    "vip",
+    "listener",
+)
+
 _made["Pools and backends"] = []
 TABLE = ("pool", "protocol", "listener")
 BACKENDS = _gauge("pool_backends", "Backends with a weight that were not removed", *TABLE)

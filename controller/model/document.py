@@ -19,6 +19,7 @@ from controller.spec.kinds import Protocol as Speaks
 from controller.spec.moves import Moves
 from controller.spec.policy import OnDown
 from controller.spec.types import (
+    Access,
     Backend,
     Guard,
     Intent,
@@ -184,6 +185,7 @@ def vip(of: Vip) -> Plain:
         "mac": of.mac,
         "owners": list(of.owners),
         "authority": format_duration(of.authority),
+        **_given({"access": _access(of.access)}),
         "listeners": [_listener(each) for each in of.listeners],
     }
 
@@ -200,8 +202,13 @@ def _listener(of: Listener) -> Plain:
             "backend_port": of.backend_port,
             "accept_loss": of.accept_loss,
             "guard": None if guard == Guard() else _guard(guard),
+            "access": None if of.access is None else _access(of.access),
         }
     )
+
+
+def _access(of: Access) -> Plain:
+    return _given({"allow": _texts(of.allow), "block": _texts(of.block)})
 
 
 def _guard(of: Guard) -> Plain:

@@ -284,23 +284,25 @@ class Backend(_message.Message):
     def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., mac: _Optional[str] = ..., at: _Optional[str] = ..., weight: _Optional[int] = ..., group: _Optional[int] = ..., drain: _Optional[bool] = ..., zone: _Optional[str] = ...) -> None: ...
 
 class Vip(_message.Message):
-    __slots__ = ("name", "address", "mac", "owners", "authority", "listeners")
+    __slots__ = ("name", "address", "mac", "owners", "authority", "listeners", "access")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     MAC_FIELD_NUMBER: _ClassVar[int]
     OWNERS_FIELD_NUMBER: _ClassVar[int]
     AUTHORITY_FIELD_NUMBER: _ClassVar[int]
     LISTENERS_FIELD_NUMBER: _ClassVar[int]
+    ACCESS_FIELD_NUMBER: _ClassVar[int]
     name: str
     address: str
     mac: str
     owners: _containers.RepeatedScalarFieldContainer[str]
     authority: str
     listeners: _containers.RepeatedCompositeFieldContainer[Listener]
-    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., mac: _Optional[str] = ..., owners: _Optional[_Iterable[str]] = ..., authority: _Optional[str] = ..., listeners: _Optional[_Iterable[_Union[Listener, _Mapping]]] = ...) -> None: ...
+    access: Access
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., mac: _Optional[str] = ..., owners: _Optional[_Iterable[str]] = ..., authority: _Optional[str] = ..., listeners: _Optional[_Iterable[_Union[Listener, _Mapping]]] = ..., access: _Optional[_Union[Access, _Mapping]] = ...) -> None: ...
 
 class Listener(_message.Message):
-    __slots__ = ("protocol", "port", "pool", "mode", "affinity", "backend_port", "accept_loss", "guard")
+    __slots__ = ("protocol", "port", "pool", "mode", "affinity", "backend_port", "accept_loss", "guard", "access")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     PORT_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
@@ -309,6 +311,7 @@ class Listener(_message.Message):
     BACKEND_PORT_FIELD_NUMBER: _ClassVar[int]
     ACCEPT_LOSS_FIELD_NUMBER: _ClassVar[int]
     GUARD_FIELD_NUMBER: _ClassVar[int]
+    ACCESS_FIELD_NUMBER: _ClassVar[int]
     protocol: str
     port: int
     pool: str
@@ -317,7 +320,16 @@ class Listener(_message.Message):
     backend_port: int
     accept_loss: bool
     guard: Guard
-    def __init__(self, protocol: _Optional[str] = ..., port: _Optional[int] = ..., pool: _Optional[str] = ..., mode: _Optional[str] = ..., affinity: _Optional[str] = ..., backend_port: _Optional[int] = ..., accept_loss: _Optional[bool] = ..., guard: _Optional[_Union[Guard, _Mapping]] = ...) -> None: ...
+    access: Access
+    def __init__(self, protocol: _Optional[str] = ..., port: _Optional[int] = ..., pool: _Optional[str] = ..., mode: _Optional[str] = ..., affinity: _Optional[str] = ..., backend_port: _Optional[int] = ..., accept_loss: _Optional[bool] = ..., guard: _Optional[_Union[Guard, _Mapping]] = ..., access: _Optional[_Union[Access, _Mapping]] = ...) -> None: ...
+
+class Access(_message.Message):
+    __slots__ = ("allow", "block")
+    ALLOW_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_FIELD_NUMBER: _ClassVar[int]
+    allow: _containers.RepeatedScalarFieldContainer[str]
+    block: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, allow: _Optional[_Iterable[str]] = ..., block: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Guard(_message.Message):
     __slots__ = ("rate", "prefixes")

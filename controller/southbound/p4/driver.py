@@ -55,6 +55,7 @@ class P4Driver(
         """``live``: numbers of the ports that can be used, as far as hellos tell."""
         super().__init__(switch)
         self.packets = {}
+        self.denied = {}
         self.drops = {}
         self._session = session
         self._secret = secret
@@ -80,6 +81,7 @@ class P4Driver(
         """
         found = await self._session.read()
         self.packets = found.packets
+        self.denied = found.denied
         self.drops = {drop.name.lower(): found.drops.get(drop, 0) for drop in Drop}
         self.unreported = self._session.missed + sum(found.lost.get(reason, 0) for reason in _AWAITED)
         made = self._plan.made
