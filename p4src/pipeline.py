@@ -87,6 +87,8 @@ def of_pools(duty: SwitchSpec, needs: P4Needs) -> dict[EntryKey, EntryBody]:
 def _lb(duty: SwitchSpec, needs: P4Needs) -> Iterator[Entry]:
     yield from claims(duty, 0)
     yield from local_addresses(duty)
+    for item in duty.listeners:
+        yield from access(item)
     yield from _serving(duty, needs)
     yield from pins(duty)
 
@@ -95,7 +97,6 @@ def _serving(duty: SwitchSpec, needs: P4Needs) -> Iterator[Entry]:
     owners = _owners(duty)
     for item in duty.listeners:
         yield listener(item, owners[item.id], duty, needs)
-        yield from access(item)
         yield from guards(item)
         for real in duty.pools[item.pool].backends:
             yield from backend(duty, needs, item, real)
@@ -166,14 +167,15 @@ def access(item: ListenerSpec) -> Iterator[Entry]:
 
 
 def guards(item: ListenerSpec) -> Iterator[Entry]:
-    """``guard_source`` and ``guard_listener``: rates of new connections."""
+    """``guard_source`` and ``guard_listener``: rates of new connections; ``guard_over`` counts what exceeds them."""
     for guard in item.guards:
-        body = Rate(guard.rate, guard.rate)
+        body, params = Rate(guard.rate, guard.rate), (guard.number,)
         if guard.prefix is None:
-            yield EntryKey("guard_listener", (item.id,)), EntryBody("limit_listener", meter=body)
+            yield EntryKey("guard_listener", (item.id,)), EntryBody("limit_listener", params, meter=body)
         else:
             key = EntryKey("guard_source", (item.id, prefix(guard.prefix)))
-            yield key, EntryBody("limit_source", meter=body)
+            yield key, EntryBody("limit_source", params, meter=body)
+        yield EntryKey("guard_over", (guard.number,)), EntryBody("over")
 
 
 def backend(duty: SwitchSpec, needs: P4Needs, item: ListenerSpec, real: BackendSpec) -> Iterator[Entry]:

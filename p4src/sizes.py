@@ -11,6 +11,7 @@ TABLES = {
     "access": 16384,
     "guard_source": 4096,
     "guard_listener": 8192,
+    "guard_over": 12288,
     "slot": 1048576,
     "fate": 16384,
     "backend": 16384,

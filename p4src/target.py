@@ -80,6 +80,8 @@ class Found(NamedTuple):
     """(listener, backend) -> packets, bytes."""
     denied: Mapping[int, int]
     """Listener -> packets that its access list blocked."""
+    over: Mapping[int, int]
+    """Guard -> packets over its rate."""
     drops: Mapping[int, int]
     """Packets by DROP_* (``shared/ids.p4``)."""
     lost: Mapping[int, int]
@@ -131,6 +133,7 @@ ORDER = (
     "backend",
     "fate",
     "access",
+    "guard_over",
     "guard_source",
     "guard_listener",
     "pin",

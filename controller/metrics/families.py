@@ -167,7 +167,7 @@ BYTES = _counter(
 )
 GUARD = _counter(
     "guard_dropped_packets",
-    "Open vSwitch: packets that a guard dropped; prefix is empty for the guard of all clients",
+    "Packets that a guard dropped, as of the switch's last read; prefix is empty for the guard of all clients",
     "switch",
     "vip",
     "listener",

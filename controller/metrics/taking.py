@@ -12,7 +12,6 @@ from controller.plan.demand import meter_name
 from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
 from controller.southbound.driver import Counts
-from controller.spec.kinds import Protocol
 from controller.spec.types import Listener, Role
 
 
@@ -58,12 +57,11 @@ def _authority(app: App, world: PlanInput, now: float) -> dict[str, float]:
 
 def _switch(task: SwitchTask, world: PlanInput, guarded: list[Listener], listed: list[str]) -> SwitchFigures:
     driver = task.driver
-    meters_count = task.switch.of_kind.protocol is Protocol.OPENFLOW
     if Role.LB not in task.switch.roles or not isinstance(driver, Counts):
         return SwitchFigures(driver.unreported, None, {})
     guards = {
         (item.name, prefix): driver.guard_drops(world.ids.id(Space.METER, name))
-        for item in (guarded if meters_count else ())
+        for item in guarded
         for prefix, name in _meters(item)
     }
     denied = {name: driver.denied.get(world.ids.id(Space.LISTENER, name), 0) for name in listed}

@@ -168,8 +168,10 @@ def _balancing(of: _Reckoning) -> Iterator[tuple[str, int, str]]:
     yield "vip", len(of.vips) + of.locals(), _FEWER_VIPS
     yield "local_address", of.locals(), _FEWER_VIPS
     yield "listener", len(of.listeners), _FEWER_LISTENERS
-    yield "guard_listener", sum(item.guard.rate is not None for item in of.listeners), _FEWER_GUARDS
+    rates = sum(item.guard.rate is not None for item in of.listeners)
+    yield "guard_listener", rates, _FEWER_GUARDS
     yield "guard_source", of.guards(), _FEWER_GUARDS
+    yield "guard_over", rates + of.guards(), _FEWER_GUARDS
     yield "access", of.rules(), _FEWER_RULES
     yield "backend", of.backends(), _FEWER_BACKENDS
     yield "answer_local", of.backends(Mode.FULLNAT), _FEWER_BACKENDS

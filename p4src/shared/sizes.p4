@@ -9,6 +9,7 @@ const int SLOTS = 1048576;       // slots of all pools together: sixteen pools o
 const int PINS = 131072;         // pinned connections: the controller's limit is 100,000
 const int FATES = 16384;         // (pool, backend) pairs: no more than (listener, backend) pairs
 const int ACCESS = 16384;        // (listener, source prefix) pairs of access lists
+const int ALL_GUARDS = 12288;    // GUARDS, and one for each listener
 const int GUARDS = 4096;         // metered (listener, source prefix) pairs
 const int NEXTHOPS = 65536;      // (group, bucket) pairs: 256 groups
 const int ROUTES = 16384;        // addresses and MACs that are forwarded without balancing

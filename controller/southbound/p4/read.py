@@ -31,6 +31,9 @@ _NUMBERS = 6
 _ENTITIES = 0x0A
 """Tag of ``ReadResponse.entities``."""
 
+_COUNTED = ("backend", "access", "guard_over")
+"""Tables of which counters are read."""
+
 _Entry = tuple[EntryKey, EntryBody]
 
 
@@ -48,7 +51,7 @@ def requests(pipeline: Pipeline, device_id: int) -> tuple[bytes, bytes]:
             entry.is_default_action = True
         if table.metered:
             entry.meter_config.SetInParent()
-        if table.name in ("backend", "access"):
+        if table.name in _COUNTED:
             entry.counter_data.SetInParent()
     for counter in ("drops", "lost"):
         rest.entities.add().counter_entry.counter_id = pipeline.numbers[counter]
@@ -123,7 +126,8 @@ class Reader:
             pools.tables(),
             collected.multicast,
         )
-        return Found(target, collected.packets, collected.denied, collected.drops, collected.lost)
+        counted = (collected.packets, collected.denied, collected.over, collected.drops, collected.lost)
+        return Found(target, *counted)
 
 
 @dataclass
@@ -139,6 +143,7 @@ class _Collected:
     multicast: dict[int, tuple[int, ...]] = field(default_factory=dict)
     packets: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     denied: dict[int, int] = field(default_factory=dict)
+    over: dict[int, int] = field(default_factory=dict)
     drops: dict[int, int] = field(default_factory=dict)
     lost: dict[int, int] = field(default_factory=dict)
 
@@ -183,11 +188,13 @@ class _Collected:
             self.seen[item] = (key, body)
 
     def _count_of(self, key: EntryKey, body: EntryBody, data: p4r.CounterData) -> None:
-        listener = cast(int, key.match[0])
+        number = cast(int, key.match[0])
         if key.table == "backend":
-            self.packets[listener, cast(int, key.match[1])] = (data.packet_count, data.byte_count)
+            self.packets[number, cast(int, key.match[1])] = (data.packet_count, data.byte_count)
+        elif key.table == "guard_over":
+            self.over[number] = data.packet_count
         elif body.action == BLOCK:
-            self.denied[listener] = self.denied.get(listener, 0) + data.packet_count
+            self.denied[number] = self.denied.get(number, 0) + data.packet_count
 
 
 def _port(replica: p4r.Replica) -> int:
