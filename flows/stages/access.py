@@ -13,7 +13,7 @@ from __future__ import annotations
 from controller.spec.spread import Spread
 from controller.spec.switch import ListenerSpec
 from flows.actions import Bits, Load, Resubmit
-from flows.entries import Flow, flow
+from flows.entries import Flow, FlowKey, flow
 from flows.fields import FRAG_ANY
 from flows.match import Match
 from flows.spec import FAMILIES, Here, family_of
@@ -30,12 +30,17 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
     placed = here.placed
     kin, table = family_of(listener), placed.table(Stage.ACCESS)
     served, this = placed.table(Stage.SERVED), Match.of(**{LISTENER: listener.id})
-    out = []
-    for prefix, allows in listener.access.rules:
-        match = this.plus(**{"eth_type": kin.eth_type, kin.src: prefix})
-        cookie = placed.cookie(Kind.ALLOW if allows else Kind.BLOCK, listener.id)
-        block = () if allows else (Load(1, _BLOCKED),)
-        out.append(flow(table, 10 + prefix.prefixlen, match, block, cookie=cookie, goto=served))
+    family = Match.of(**{LISTENER: listener.id, "eth_type": kin.eth_type})
+    allow = flow(table, 0, this, cookie=placed.cookie(Kind.ALLOW, listener.id), goto=served).body
+    mark, blocked = (Load(1, _BLOCKED),), placed.cookie(Kind.BLOCK, listener.id)
+    block = flow(table, 0, this, mark, cookie=blocked, goto=served).body
+    out = [
+        Flow(
+            FlowKey(table, 10 + prefix.prefixlen, family.plus(**{kin.src: prefix})),
+            allow if allows else block,
+        )
+        for prefix, allows in listener.access.rules
+    ]
     if listener.spread is Spread.DATAPATH:
         cookie = placed.cookie(Kind.STATIC)
         out.append(flow(served, 10, this, slotted.hashes(placed), cookie=cookie))
