@@ -3,6 +3,7 @@
     entry ─ prefix ─ guard ─ pin ─ pinned ─ memory ─ recall_* ─ unknown ─ hash ─ spread ─ slot ─ commit ────┐
       │               │       │  └───────────────┴─ fate ──────┴────────────────────────────────────────────┤
       ├───────────────┴─ (the datapath hashes) ─ slotted ─ pin                                              │
+      │                       unknown ─ unknown_prefix ─ unknown (of listeners with rates of prefixes)      │
       ├─ access ─ served ─ prefix, pin ... (of listeners with an access list; fragments: fate, unknown)     │
       │                                                                                 backend ─ nexthop ◄─┘
       ├─ fragment_* ─ fragment ─ fate, or as new: hash ─ gathered ─ unknown ─ hash ... commit (with all the others)
@@ -62,6 +63,8 @@ class Stage(IntEnum):
     ACCESS = 32
     SERVED = 33
     """These came later still; it resubmits to where packets go without an access list."""
+    UNKNOWN_PREFIX = 34
+    """And this; it resubmits to ``UNKNOWN``."""
 
 
 COUNT = len(Stage)
@@ -89,9 +92,11 @@ FLAG_SYN, FLAG_STICKY, FLAG_FORGET, FLAG_LARGE = 1, 2, 4, 8
 FLAG_RETRACTED, FLAG_GATHERED, FLAG_RELEASED, FLAG_TRIAL = 16, 32, 64, 128
 """RELEASED stands with FORGET, which has the decision replace what was remembered: the connection's backend gave it
 away, so it is none of those that the slot's former backend still has."""
-FLAG_REMEMBER, FLAG_AHEAD, FLAG_DECIDED, FLAG_AGE, FLAG_OLD, FLAG_BLOCKED = 256, 512, 1024, 2048, 4096, 8192
+FLAG_REMEMBER, FLAG_AHEAD, FLAG_DECIDED, FLAG_AGE, FLAG_OLD = 256, 512, 1024, 2048, 4096
+FLAG_BLOCKED, FLAG_METERED = 8192, 16384
 """REMEMBER: whatever the slot. AHEAD: while the slot is looked up before memory; DECIDED: it was. AGE: while it is
-looked up whether what is remembered is OLD. BLOCKED: by the listener's access list."""
+looked up whether what is remembered is OLD. BLOCKED: by the listener's access list. METERED: by the
+rate of its source's prefix."""
 
 CLASS, FOUND, PERIOD = (16, 3), (19, 1), (20, 3)
 """Lowest bit and number of bits in TRACK and ct_label; the listener's number stands below."""

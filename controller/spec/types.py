@@ -90,7 +90,7 @@ class OpenFlowPlacement:
     entry_table: int = 0
     """Table in which VIP traffic is claimed."""
     tables_from: int = 10
-    """First of our own tables, which are consecutive (34 of them)."""
+    """First of our own tables, which are consecutive (35 of them)."""
     next_table: int | None = None
     """Table in which rewritten packets continue. None: they go through ``entry_table`` again, to flows below ours."""
     priority: int = 30000
