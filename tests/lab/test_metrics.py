@@ -69,7 +69,7 @@ def test_what_is_shown_is_declared_and_most_of_what_is_declared_is_shown(served:
         for row in rows:
             assert row.labels.keys() - {"le"} <= set(declared[name].labels), name
     shared = {all_of.LEASE, all_of.STANDBY, all_of.FIT, all_of.CONDITION, all_of.SITE_UNSYNCED}
-    seldom = {all_of.GUARD, all_of.FENCE, all_of.FENCE_OPEN, all_of.REPORTS}
+    seldom = {all_of.GUARD, all_of.DENIED, all_of.FENCE, all_of.FENCE_OPEN, all_of.REPORTS}
     of_p4 = {all_of.SWITCH_DROPS, all_of.LINK}
     of_agents = {all_of.PLACE_COUNTS, all_of.PLACE_UP, all_of.PLACE_DIFFERS}
     expected = set(all_of.ALL) - shared - seldom - of_agents - (of_p4 if kind == "ovs" else set())
