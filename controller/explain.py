@@ -131,6 +131,8 @@ class Health:
     seconds: float | None
     """For how long that has been so."""
     reason: str
+    weight: str = ""
+    """What its weight is made of besides that of the intent, and what its agent says; empty: nothing."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.text import Text
@@ -26,10 +26,12 @@ from controller.cli.tables import (
     pool_rows,
     span,
     switch_state,
+    weight,
 )
 from controller.cli.timelinetext import lines
 from controller.cli.watching import entry_of
 from controller.client import Client
+from controller.core.agentwords import ServerStatus, agent_words
 from controller.sites.timeline import Entry
 
 EVENTS = 10
@@ -90,13 +92,22 @@ def _pool(resource: api.Resource, status: Status) -> Lines:
             yield "  health is ignored: too much of the pool is down (panic_threshold)"
         if row.get("writer"):
             yield f"  writer {row['writer']}"
-        rows = [(real, str(each["weight"]), *_verdict(each)) for real, each in row["backends"].items()]
+        rows = [(real, weight(each), *_verdict(each)) for real, each in row["backends"].items()]
         yield from columns.lines(("backend", "weight", *VERDICT), rows, "  ")
     yield f"Used by:   {', '.join(_users(status, name)) or 'no listener'}"
 
 
 def _verdict(row: Mapping[str, Any]) -> tuple[str, ...]:
     return str(row["slots"]), row["state"], health([row]), span(row["since"]), row["reason"]
+
+
+def _weights(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Lines:
+    """What a weight is made of, where that is not the intent alone, and what the server's agent says."""
+    for _, row in rows:
+        if row.get("factor_why"):
+            yield f"{weight(row)}: {row['factor_why']}"
+        if row.get("agent"):
+            yield f"agent: {agent_words(ServerStatus(**row['agent']))}"
 
 
 def _counted(backend: str, count: Mapping[str, int]) -> tuple[str, ...]:
@@ -120,6 +131,7 @@ def _backend(resource: api.Resource, status: Status) -> Lines:
     ]
     shown = [(protocol, str(row["id"]), *_verdict(row)) for protocol, row in rows]
     yield from _table("Tables", ("protocol", "id", *VERDICT), shown)
+    yield from (f"Weight:    {each}" for each in dict.fromkeys(_weights(rows)))
     count = packets(status, pool, name)
     yield f"Counted:   {count['packets']} packets, {count['bytes']} bytes towards it"
     if not backend_rows(status, pool, name):

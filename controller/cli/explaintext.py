@@ -32,6 +32,8 @@ def _lines(said: Row) -> Iterator[str]:
         up = {True: "up", False: "DOWN", None: "not probed"}[each["up"]]
         since = "" if each["seconds"] is None else f" for {each['seconds']:.0f} s"
         yield f"health of {each['backend']}: {up}{since}{': ' + each['reason'] if each['reason'] else ''}"
+        if each.get("weight"):
+            yield f"  {each['weight']}"
     if said["history"]:
         yield "history:"
         yield from (

@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from controller.cli import agentstatus, codes
+from controller.cli.tables import measured, weight
+from controller.core.agentwords import ServerStatus, agent_words
 
 STALE = 5.0
 """Seconds after which a status is not believed to be current."""
@@ -167,6 +169,11 @@ def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
         title += f", [yellow]rehash under way: {pool['rehash']}[/yellow]"
     if pool["panicked"]:
         title += ", [red]health ignored (panic)[/red]"
+    if pool.get("scheduler", "weighted") != "weighted":
+        waits = (
+            f", [yellow]waits: {escape(pool['scheduler_waits'])}[/yellow]" if pool["scheduler_waits"] else ""
+        )
+        title += f", {pool['scheduler']}{waits}"
     if pool.get("writer"):
         title += f", writer {pool['writer']}"
     if pool.get("waits_for_command"):
@@ -176,9 +183,13 @@ def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
         health = {True: "up", False: f"[red]down[/red] {row['reason']}", None: "unknown"}[row["up"]]
         for place, seen in (row.get("seen") or {}).items():
             health += f"\n{escape(place)}: {escape(seen)}"
+        if row.get("measured") is not None:
+            health += f"\nmeasured: {measured(row['measured'], pool['scheduler'])}"
+        if row.get("agent"):
+            health += f"\nagent: {escape(agent_words(ServerStatus(**row['agent'])))}"
         count = str(packets.get(backend, 0))
         where = f" in {row['zone']}" if row.get("zone") else ""
-        table.add_row(f"{backend}{where}", str(row["weight"]), str(row["slots"]), row["state"], health, count)
+        table.add_row(f"{backend}{where}", weight(row), str(row["slots"]), row["state"], health, count)
     return table
 
 

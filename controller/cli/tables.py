@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from controller.api.names import Kind
 from controller.api.v1 import service_pb2 as api
 from controller.cli.kinds import short, value
+from controller.core.agentwords import ServerStatus, agent_words
 
 Status = Mapping[str, Any]
 """What ``status.json`` holds."""
@@ -47,6 +48,17 @@ def health(rows: Iterable[Mapping[str, Any]]) -> str:
     """The verdict: ``up``, ``down`` or ``unknown``."""
     verdicts = {row["up"] for row in rows}
     return "down" if False in verdicts else "up" if True in verdicts else "unknown"
+
+
+def weight(row: Mapping[str, Any]) -> str:
+    """As the intent has it, and by what it is multiplied."""
+    factor = row.get("factor", 1.0)
+    return str(row["weight"]) if factor == 1.0 else f"{row['weight']} x {factor:.3g}"
+
+
+def measured(value: float, scheduler: str) -> str:
+    """What a scheduler goes by."""
+    return f"{1000 * value:.3g} ms" if scheduler == "response-time" else f"{value:.1f} connections"
 
 
 def packets(status: Status, pool: str, backend: str) -> dict[str, int]:
@@ -139,6 +151,8 @@ def _backend(resource: api.Resource, status: Status) -> tuple[str, ...]:
         str(real.group),
         real.zone,
         ", ".join(dict.fromkeys(row["reason"] for row in rows if row["reason"])),
+        next((f"{row['factor']:.3g}" for row in rows if "factor" in row), ""),
+        next((agent_words(ServerStatus(**row["agent"])) for row in rows if row.get("agent")), ""),
         str(resource.revision),
     )
 
@@ -181,7 +195,7 @@ TABLES: Mapping[Kind, Table] = {
     ),
     Kind.BACKEND: Table(
         ("name", "address", "weight", "state", "health", "for"),
-        ("slots", "packets", "group", "zone", "reason", "revision"),
+        ("slots", "packets", "group", "zone", "reason", "factor", "agent", "revision"),
         _backend,
     ),
     Kind.SWITCH: Table(

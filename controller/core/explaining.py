@@ -63,13 +63,15 @@ class Explaining:
         verdicts: Readable[Verdicts],
         log: Callable[[], Awaitable[Loaded]],
         clock: Clock,
+        weighed: Callable[[str, str], str],
     ) -> None:
-        """``log``: reads what happened; raises StoreError."""
+        """``log``: reads what happened; raises StoreError. ``weighed``: what makes a backend's weight, in words."""
         self._targets = targets
         self._fleet = fleet
         self._presence = presence
         self._verdicts = verdicts
         self._log = log
+        self._weighed = weighed
         self._clock = clock
 
     async def explain(self, packet: Packet, flags: bool, switch: str | None = None) -> Explanation:
@@ -130,10 +132,10 @@ class Explaining:
         return replace(made, checked=tuple(Checked(*each) for each in seen))
 
     def _health(self, pool: str, name: str) -> Health:
-        verdict = self._verdicts.value.get(pool, {}).get(name)
+        verdict, weight = self._verdicts.value.get(pool, {}).get(name), self._weighed(pool, name)
         if verdict is None:
-            return Health(name, None, None, "")
-        return Health(name, verdict.up, round(self._clock.now() - verdict.since, 1), verdict.reason)
+            return Health(name, None, None, "", weight)
+        return Health(name, verdict.up, round(self._clock.now() - verdict.since, 1), verdict.reason, weight)
 
     async def _history(
         self, key: str, pool: str, backends: Iterable[str]
@@ -150,7 +152,7 @@ class Explaining:
 
 def _concerns(entry: Entry, key: str, pool: str, backends: set[str]) -> bool:
     fields = entry.fields
-    if entry.event == "verdict":
+    if entry.event in ("verdict", "server_says"):
         return fields.get("pool") == pool and fields.get("backend") in backends
     return entry.event in ("table", "groups", "slots_held", "slots_released") and fields.get("pool") == key
 

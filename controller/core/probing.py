@@ -53,6 +53,8 @@ class Probing:
         now: Callable[[], float],
     ) -> None:
         """``now``: seconds of the clock."""
+        self.said_down: Callable[[], Mapping[BackendRef, Health]] = dict
+        """Servers that say of themselves that they are down; set by the one who assembles."""
         self.check: Callable[[], None] = lambda: None
         """Called before what agents say decides anything: whether this controller stood still; set by the one who
         assembles."""
@@ -75,6 +77,8 @@ class Probing:
             for pool, rows in verdicts.value.items()
             for name, each in rows.items()
         )
+        self._covered: dict[BackendRef, Health | None] = {}
+        """Servers whose own word is their verdict: what probes say of them; None: nothing."""
         for cell in (intent, tables):
             cell.subscribe(self.follow)
 
@@ -188,12 +192,8 @@ class Probing:
         """Own probes."""
         if self._places.used:
             self._combine({(v.pool, v.backend) for v in verdicts})
-            return
-        for v in verdicts:
-            known = self._verdicts.value.get(v.pool, {}).get(v.backend)
-            if known is None or known.up is not v.up:
-                self._say(v.pool, v.backend, v.up, v.reason)
-        self._keep()
+        else:
+            self._keep()
 
     def _heard(self, changed: frozenset[BackendRef] | None) -> None:
         if self._places.used:
@@ -201,7 +201,7 @@ class Probing:
             self._combine(changed)
 
     def _keep(self) -> None:
-        """All verdicts, after servers came or went."""
+        """All verdicts, after servers came or went, or are found to be otherwise."""
         if self._places.used:
             self._combine(None)
             return
@@ -219,8 +219,6 @@ class Probing:
             if after is None:
                 continue
             made[ref] = after
-            if before is None or before.up is not after.up:
-                self._say(*ref, after.up, after.reason)
         self._put(made)
 
     def _decided(
@@ -239,20 +237,51 @@ class Probing:
         seen = {OWN: Seen(own.up, own.reason)} if counts else {}
         return merged(before, Ballot(_OWN_RULE, seen), now)
 
-    def _known(self) -> dict[BackendRef, Health]:
-        return {
+    def _known(self) -> Mapping[BackendRef, Health]:
+        """What probes say, whatever servers say of themselves."""
+        known = {
             (pool, name): each for pool, rows in self._verdicts.value.items() for name, each in rows.items()
         }
+        for ref, each in self._covered.items():
+            if each is None:
+                known.pop(ref, None)
+            else:
+                known[ref] = each
+        return known
+
+    def told(self) -> None:
+        """Servers say something else of themselves."""
+        self._put(self._known())
 
     def _put(self, verdicts: Mapping[BackendRef, Health]) -> None:
+        said = self._said(verdicts)
+        self._covered = {ref: verdicts.get(ref) for ref in said}
         made: dict[str, dict[str, Health]] = {}
-        for (pool, name), each in verdicts.items():
+        for (pool, name), each in {**verdicts, **said}.items():
             made.setdefault(pool, {})[name] = each
+        self._say_changes(made)
         old: Verdicts = self._verdicts.value
         kept: Mapping[str, Mapping[str, Health]] = {
             pool: old[pool] if pool in old and old[pool] == rows else rows for pool, rows in made.items()
         }
         self._verdicts.put(kept)
+
+    def _said(self, probed: Mapping[BackendRef, Health]) -> dict[BackendRef, Health]:
+        """Verdicts that servers give on themselves: of those that fail anyhow, where they said so first."""
+        found = self.said_down()
+        return {
+            ref: each
+            for ref, each in found.items()
+            if ref not in probed or probed[ref].up or each.since < probed[ref].since
+        }
+
+    def _say_changes(self, made: Mapping[str, Mapping[str, Health]]) -> None:
+        old = self._verdicts.value
+        for pool, rows in made.items():
+            known = old.get(pool, {})
+            for name, each in rows.items():
+                if name not in known or known[name].up is not each.up:
+                    self._say(pool, name, each.up, each.reason)
 
     def _say(self, pool: str, backend: str, up: bool, reason: str) -> None:
         self._journal.event("verdict", pool=pool, backend=backend, up=up, reason=reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from controller.core.agentwords import ServerStatus
 from controller.core.fences import FenceStatus
 from controller.core.hello import LinkStatus
 from controller.core.probeplaces import PlaceStatus
@@ -69,6 +70,15 @@ class BackendStatus:
     """Its availability zone; null: it names none."""
     seen: Mapping[str, str] | None = None
     """Where agents that probe it differ: by agent, ``up``, or ``down`` and why; null: they agree."""
+    factor: float = 1.0
+    """By which its weight is multiplied."""
+    factor_why: str = ""
+    """What that is made of; empty: nothing."""
+    measured: float | None = None
+    """What the pool's ``scheduler`` goes by, on average: live connections, or seconds of a probe; null: it is not
+    known, or weights follow nothing."""
+    agent: ServerStatus | None = None
+    """How it goes with asking it about itself; null: its pool has no ``agent``."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,10 @@ class PoolStatus:
     """Serving backends whose share of the table rounds to nothing."""
     groups: Mapping[str, GroupStatus] = field(default_factory=dict)
     """Its priority groups, by number, the first one first; empty: it has one, or ``failover``."""
+    scheduler: str = "weighted"
+    """By what backends share new connections."""
+    scheduler_waits: str = ""
+    """Why weights do not follow what is measured now; empty: they do, or follow nothing."""
     writer: str | None = None
     """With ``failover``: the one backend that serves; null: all drain, or the pool has no ``failover``."""
     waits_for_command: str | None = None
@@ -184,6 +198,8 @@ class Snapshot:
     """Of the last commit: the change id of events."""
     store: str
     """Why the store cannot be written; empty: it can."""
+    ahead: int
+    """Stored values that are carried out already and are not stored yet; 0: what is stored is all there is."""
     intent_errors: tuple[str, ...]
     """Why the last proposal was refused; the one before it is in force."""
     switches: Mapping[str, SwitchStatus]

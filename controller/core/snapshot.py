@@ -20,6 +20,8 @@ from controller.core.portwatch import PortWatch
 from controller.core.presence import Presence
 from controller.core.probing import Probing
 from controller.core.rollout import Rollout
+from controller.core.schedulers import Schedulers
+from controller.core.servers import Servers
 from controller.core.shown import (
     AtRisk,
     BackendStatus,
@@ -39,6 +41,7 @@ from controller.plan.ids import Space
 from controller.plan.pool import PoolState
 from controller.plan.progress import Helds
 from controller.plan.standby import group_statuses
+from controller.plan.tuned import AS_CONFIGURED, UNTUNED
 from controller.southbound.driver import Counts
 from controller.spec.types import Listener, Pool, Role
 
@@ -64,6 +67,8 @@ class Sources:
     dropped: Callable[[], int]
     fences: Fences
     fitting: Fitting | None
+    servers: Servers
+    schedulers: Schedulers
 
 
 def snapshot(of: Sources) -> Snapshot:
@@ -82,11 +87,12 @@ def snapshot(of: Sources) -> Snapshot:
         term=of.state.term.value,
         revision=of.state.revision,
         store=of.state.problem,
+        ahead=0 if of.state.ahead is None else of.state.ahead.values,
         intent_errors=of.intents.errors,
         switches=_switches(of, world),
         strangers=tuple(sorted(of.strangers())),
         pools={key: _pool(of, key, pool, rules) for key, pool in world.pools.items()},
-        vips=_vips(of),
+        vips=vip_statuses(of.state.owners.value, of.ownership),
         drained_sites=tuple(sorted(of.state.orders.value.drained)),
         sites=_sites(of),
         listeners=_listeners(of, world),
@@ -153,6 +159,7 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
     """``rules``: pools of the intent."""
     held = np.bincount(pool.now, minlength=1)
     backends = {}
+    tuned = of.state.tables.value.tuned.get(pool.name, UNTUNED)
     for member in pool.members:
         name = member.backend.name
         verdict = of.state.verdicts.value.get(member.origin or pool.name, {}).get(name)
@@ -167,6 +174,10 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
             member.backend.group,
             member.backend.zone,
             _seen(of, member.origin or pool.name, name),
+            round(float(tuned.get(name, AS_CONFIGURED).factor), 4),
+            tuned.get(name, AS_CONFIGURED).why,
+            _rounded(of.schedulers.measured(pool.name, name)),
+            None if member.removed else of.servers.shown((pool.name, name)),
         )
     serving = {each.name for each in pool.serving}
     without = tuple(name for name, each in backends.items() if name in serving and not each.slots)
@@ -184,8 +195,20 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
         pool.behind,
         without,
         group_statuses(pool, rules.get(pool.name), of.state.verdicts.value.get(pool.name, {})),
+        *_scheduler(of, rules.get(pool.name)),
         *_writer(of, rules.get(pool.name)),
     )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+def _scheduler(of: Sources, pool: Pool | None) -> tuple[str, str]:
+    """By what backends share, and why that waits."""
+    if pool is None:
+        return "weighted", ""
+    return pool.scheduler.value, of.schedulers.waits(pool.name)
 
 
 def _seen(of: Sources, pool: str, backend: str) -> dict[str, str] | None:
@@ -202,11 +225,11 @@ def _rehash(of: Sources, key: str, pool: PoolState) -> tuple[str, float | None]:
     return found.why, None if found.seconds is None else round(found.seconds, 1)
 
 
-def _vips(of: Sources) -> dict[str, VipStatus]:
-    owners = of.state.owners.value
+def vip_statuses(owners: Mapping[str, str], ownership: Ownership) -> dict[str, VipStatus]:
+    """Where VIPs are, and why."""
     return {
         vip: VipStatus(owners.get(vip), decision.site, decision.text, decision.cause.value)
-        for vip, decision in of.ownership.decisions().items()
+        for vip, decision in ownership.decisions().items()
     }
 
 

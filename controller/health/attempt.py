@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 import struct
 from abc import ABC, abstractmethod
@@ -36,6 +37,8 @@ _LOCAL = frozenset(
 
 _REFUSED = frozenset((errno.ECONNREFUSED, errno.ECONNRESET))
 """What a server on this machine answers within the call that asks it."""
+
+_LINE = re.compile(rb"[^\s][^\r\n]*[\r\n]")
 
 _WORDS = {
     errno.ECONNREFUSED: "connect refused",
@@ -203,6 +206,43 @@ class TcpAttempt(SocketAttempt):
                 self.fail_with(number)
                 return
         self.finish(Outcome.PASS)
+
+
+class LineAttempt(TcpAttempt):
+    """Passes when the server has sent a line, or all that it sends; the pass hands that on."""
+
+    __slots__ = ("heard", "stage")
+
+    def __init__(self, machine: Machine, plan: Plan, now: float) -> None:
+        super().__init__(machine, plan, now)
+        self.stage = "connecting"
+        self.heard = b""
+
+    def ready(self, events: int) -> None:
+        """The connection was made, or more has come."""
+        if self.stage == "connecting":
+            number = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number:
+                self.fail_with(number)
+                return
+            self.stage = "waiting for the answer"
+            self.machine.rewatch(self.fd, EPOLLIN)
+        try:
+            self._read()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.fail_with(error.errno or 0, self.stage)
+
+    def _read(self) -> None:
+        """Until a line, the end, or as much as is read of an answer."""
+        while not self.done:
+            data = self.sock.recv(self.plan.probe.reads - len(self.heard))
+            self.heard += data
+            if not data and not self.heard.strip():
+                self.finish(Outcome.FAIL, "closed without an answer")
+            elif not data or _LINE.search(self.heard) or len(self.heard) >= self.plan.probe.reads:
+                self.finish(Outcome.PASS, self.heard.decode("utf-8", "replace"))
 
 
 class UdpAttempt(SocketAttempt):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from math import inf
 from select import epoll
 
-from controller.health.attempt import Attempt, Plan, TcpAttempt, UdpAttempt
+from controller.health.attempt import Attempt, LineAttempt, Plan, TcpAttempt, UdpAttempt
 from controller.health.icmp import EchoAttempt, EchoSocket
 from controller.health.result import Outcome
 from controller.health.schedule import Wheel, first_due, next_due
@@ -152,7 +152,12 @@ class Engine:
             # Half an interval: a first probe may stand just before a point of the grid.
             plan.due = next_due(max(now, plan.due + plan.interval / 2), plan.interval, plan.fraction)
             self._due.add(plan.due, plan)
-            self._begin(self._kinds[plan.probe.kind](self, plan, now))
+            self._begin(self._attempt(plan, now))
+
+    def _attempt(self, plan: Plan, now: float) -> Attempt:
+        if plan.probe.reads and plan.probe.kind is ProbeKind.TCP:
+            return LineAttempt(self, plan, now)
+        return self._kinds[plan.probe.kind](self, plan, now)
 
     def _begin(self, attempt: Attempt) -> None:
         try:

@@ -23,7 +23,8 @@ class ProbeResult(NamedTuple):
     probe: Probe
     outcome: Outcome
     reason: str
-    """Empty for a pass, else e.g. ``status 503 not in 200-399``."""
+    """Of a pass what was answered, if the probe ``reads``, and else empty; of others e.g. ``status 503 not in
+    200-399``."""
     started: float
     """Monotonic seconds (CLOCK_MONOTONIC, the same in all processes)."""
     finished: float

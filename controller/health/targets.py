@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any
@@ -55,18 +55,20 @@ class Probe:
     """Prefix of the UDP response; None: any response."""
     verify: bool = False
     """Verify the TLS certificate and its name."""
+    reads: int = field(default=0, repr=False)
+    """TCP and HTTP: a pass hands on what the server sent, at most so many octets, as its reason; 0: nothing."""
 
     def __post_init__(self) -> None:
         what = f"probe of {self.address}"
         if self.interval <= 0 or self.timeout <= 0:
             raise ValueError(f"{what}: interval and timeout must be above 0 seconds")
-        for field, judge in _JUDGES.items():
-            value = getattr(self, field)
+        for name, judge in _JUDGES.items():
+            value = getattr(self, name)
             try:
                 if value is not None:
                     judge(value)
             except Wrong as wrong:
-                raise ValueError(f"{what}: {field} {wrong.problem}, {wrong.right}") from None
+                raise ValueError(f"{what}: {name} {wrong.problem}, {wrong.right}") from None
 
     def __hash__(self) -> int:
         """Of the few fields that tell most probes apart: 10,000 are hashed several times at every change."""

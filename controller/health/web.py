@@ -35,7 +35,7 @@ class HttpAttempt(TcpAttempt):
         super().__init__(machine, plan, now)
         self.stage = "connecting"
         self.unsent = http1.request(plan.probe)
-        self.reader = http1.ResponseReader(plan.probe.body is not None)
+        self.reader = http1.ResponseReader(plan.probe.body is not None or plan.probe.reads > 0)
 
     def open(self) -> None:
         """A full socket object, which TLS can wrap."""
@@ -125,7 +125,7 @@ class HttpAttempt(TcpAttempt):
         elif probe.body is not None and not found(probe.body, self.text()):
             self.finish(Outcome.FAIL, f"body does not contain {probe.body!r}")
         else:
-            self.finish(Outcome.PASS)
+            self.finish(Outcome.PASS, self.text()[: probe.reads])
 
     def text(self) -> str:
         """The body so far."""

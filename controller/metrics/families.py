@@ -102,6 +102,7 @@ BEGAN = _gauge("process_start_time_seconds", "Unix time at which the process beg
 
 _made["Store"] = []
 STORE = _gauge("store_up", "1: what has changed could be stored, or a controller that stands by is answered")
+AHEAD = _gauge("store_ahead", "Stored values that are carried out and cannot be stored yet")
 REVISION = _gauge("store_revision", "Revision of the last commit: the `change` of events")
 COMMIT = _histogram("store_commit_seconds", "Time until the store acknowledged a commit")
 
@@ -199,6 +200,14 @@ WATCHED = _gauge(
     "pool_watched_pairs", "(backend, slot) pairs whose connections are reported and pinned", *TABLE
 )
 WEIGHT = _gauge("backend_weight", "Weight by the intent", *TABLE, "backend")
+FACTOR = _gauge("backend_weight_factor", "By which its weight is multiplied", *TABLE, "backend")
+AGENT_CONNECTIONS = _gauge(
+    "backend_agent_connections", "Live connections, as its agent counted them last", "pool", "backend"
+)
+AGENT_AGE = _gauge("backend_agent_age_seconds", "Time since its agent answered", "pool", "backend")
+AGENT_SILENT = _gauge(
+    "backend_agent_silent", "1: its agent has not answered for three intervals", "pool", "backend"
+)
 BACKEND_SLOTS = _gauge("backend_slots", "Slots that name it", *TABLE, "backend")
 STATE = _gauge("backend_state", "1 for the state that it is in", *TABLE, "backend", "state")
 UP = _gauge("backend_up", "1: up; 0: down; missing: not probed, no result yet, or removed", "pool", "backend")

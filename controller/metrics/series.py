@@ -70,6 +70,7 @@ def _state(text: Text, of: Serving) -> None:
     shown = of.snapshot
     text.value(all_of.TERM, shown.term)
     text.value(all_of.REVISION, shown.revision)
+    text.value(all_of.AHEAD, shown.ahead)
     text.value(all_of.INTENT, int(bool(shown.intent_errors)))
     text.value(all_of.SHOWN, round(of.age, 3))
     text.value(all_of.PINS, shown.pins)
@@ -251,6 +252,8 @@ def _backends(text: Text, of: Serving) -> None:
         for name, each in pool.backends.items()
     ]
     text.rows(all_of.WEIGHT, ((row, each.weight) for row, each in rows))
+    text.rows(all_of.FACTOR, ((row, each.factor) for row, each in rows))
+    _agents(text, of)
     text.rows(all_of.BACKEND_SLOTS, ((row, each.slots) for row, each in rows))
     text.rows(all_of.STATE, ((f'{row},state="{each.state}"', 1) for row, each in rows))
     text.rows(all_of.UP, _verdicts(of.snapshot))
@@ -261,6 +264,25 @@ def _backends(text: Text, of: Serving) -> None:
             for (pool, backend), seconds in of.latencies.items()
         ),
     )
+
+
+def _agents(text: Text, of: Serving) -> None:
+    """Of servers that are asked about themselves, once for each pool."""
+    found = {
+        (table_labels(key)["pool"], name): each.agent
+        for key, pool in of.snapshot.pools.items()
+        for name, each in pool.backends.items()
+        if each.agent is not None
+    }
+    rows = [(labels(pool=pool, backend=name), each) for (pool, name), each in found.items()]
+    text.rows(
+        all_of.AGENT_CONNECTIONS,
+        ((row, each.connections) for row, each in rows if each.connections is not None),
+    )
+    text.rows(
+        all_of.AGENT_AGE, ((row, round(each.age + of.age, 3)) for row, each in rows if each.age is not None)
+    )
+    text.rows(all_of.AGENT_SILENT, ((row, int(each.silent)) for row, each in rows))
 
 
 def _verdicts(shown: Snapshot) -> Iterable[Row]:

@@ -54,6 +54,15 @@ def _check_pool(found: Findings, pool: Pool) -> None:
             f"memory_timeout {format_duration(pool.memory_timeout)}",
             "shorten transition or lengthen memory_timeout",
         )
+    agent = pool.agent
+    if agent is not None and agent.timeout > agent.interval:
+        found.add(
+            agent,
+            ("timeout", "interval"),
+            f'the agent check of pool "{pool.name}" has a timeout of {format_duration(agent.timeout)}, '
+            f"longer than its interval {format_duration(agent.interval)}",
+            "shorten timeout or lengthen interval",
+        )
     health = pool.health
     if health is not None and health.timeout > health.interval:
         found.add(

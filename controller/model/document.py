@@ -11,13 +11,20 @@ from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
-from controller.model.pools import NO_GROUPS_BESIDE_FAILOVER, NOT_BESIDE_FAILOVER, PROBE_KEYS
+from controller.model.pools import (
+    NO_GROUPS_BESIDE_FAILOVER,
+    NO_WEIGHTS_BESIDE_FAILOVER,
+    NOT_BESIDE_FAILOVER,
+    PROBE_KEYS,
+)
 from controller.model.units import format_duration
 from controller.spec.agents import Lease
 from controller.spec.health import HealthCheck
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.moves import Moves
-from controller.spec.policy import OnDown
+from controller.spec.policy import UNLIMITED, Amount, Budget, OnDown
+from controller.spec.scheduling import Adaptive
+from controller.spec.serveragent import AgentCheck, AgentKind
 from controller.spec.types import (
     Access,
     Backend,
@@ -42,12 +49,32 @@ def document(intent: Intent) -> Plain:
     whole: Plain = {
         "sites": [site(each) for each in intent.sites],
         "switches": [switch(each) for each in intent.switches],
-        "pools": [pool(each) for each in intent.pools],
+        "pools": [pool(each, intent.budget) for each in intent.pools],
         "vips": [vip(each) for each in intent.vips],
         "moves": moves(intent.moves),
         "allow_empty": intent.allow_empty,
     }
-    return whole | ({"lease": _lease(intent.lease)} if intent.by_agents else {})
+    return (
+        whole
+        | ({"lease": _lease(intent.lease)} if intent.by_agents else {})
+        | ({"budget": budget} if (budget := _budget(intent.budget)) else {})
+    )
+
+
+def _budget(of: Budget, known: Budget = UNLIMITED) -> Plain:
+    """What it limits otherwise than ``known``, which holds where nothing is said."""
+    said = {
+        "max_slots_moved_per_minute": _amount(of.max_slots_moved_per_minute),
+        "max_unavailable": _amount(of.max_unavailable),
+        "max_tracked_share": None if of.max_tracked_share is None else format_share(of.max_tracked_share),
+    }
+    return _given({key: text for key, text in said.items() if getattr(of, key) != getattr(known, key)})
+
+
+def _amount(of: Amount | None) -> str | None:
+    if of is None:
+        return None
+    return format_share(of.number) if of.share else f"{of.number:.0f}"
 
 
 def _lease(of: Lease) -> Plain:
@@ -109,12 +136,16 @@ def _route(of: Route) -> Plain:
     return _given({"to": str(of.to), "via": list(of.via), "mac": of.mac})
 
 
-def pool(of: Pool) -> Plain:
-    """One entry of ``pools``."""
+def pool(of: Pool, budget: Budget = UNLIMITED) -> Plain:
+    """One entry of ``pools``. ``budget``: the document's, which need not be said again."""
     whole = {
         "name": of.name,
         "max_backends": of.max_backends,
         "health": None if of.health is None else _health(of.health),
+        "agent": None if of.agent is None else _agent(of.agent),
+        "scheduler": of.scheduler.value,
+        "adaptive": _adaptive(of.adaptive) if of.scheduler.adapts else None,
+        "slow_start": format_duration(of.slow_start),
         "on_down": {"tcp": _policy(of.on_down_tcp), "udp": _policy(of.on_down_udp)},
         "drain_timeout": format_duration(of.drain_timeout),
         "drain_then": of.drain_then.value,
@@ -126,9 +157,10 @@ def pool(of: Pool) -> Plain:
         "zones": of.zones.value,
         "failover": None,
         "spread": of.spread.value,
+        "budget": _budget(of.budget, budget) or None,
     }
     if of.failover is not None:
-        for key in (*NOT_BESIDE_FAILOVER, *NO_GROUPS_BESIDE_FAILOVER):
+        for key in (*NOT_BESIDE_FAILOVER, *NO_GROUPS_BESIDE_FAILOVER, *NO_WEIGHTS_BESIDE_FAILOVER):
             del whole[key]
         whole["failover"] = {"writer": "one", "failback": of.failover.failback.value}
     return {**_given(whole), "backends": [backend(each) for each in of.own]}
@@ -157,6 +189,29 @@ def _health(of: HealthCheck) -> Plain:
         "places": of.places.value,
     }
     return _given({key: value for key, value in whole.items() if of.kind in PROBE_KEYS.get(key, (of.kind,))})
+
+
+def _agent(of: AgentCheck) -> Plain:
+    return _given(
+        {
+            "type": of.kind.value,
+            "port": of.port,
+            "path": of.path if of.kind is AgentKind.HTTP else None,
+            "interval": format_duration(of.interval),
+            "timeout": format_duration(of.timeout),
+        }
+    )
+
+
+def _adaptive(of: Adaptive) -> Plain:
+    return {
+        "interval": format_duration(of.interval),
+        "smoothing": format_duration(of.smoothing),
+        "dead_band": format_share(of.dead_band),
+        "lasting": format_duration(of.lasting),
+        "least": format_share(of.least),
+        "most": format_share(of.most),
+    }
 
 
 def backend(of: Backend) -> Plain:
@@ -226,7 +281,7 @@ def moves(of: Moves) -> Plain:
 
 
 def format_share(share: float) -> str:
-    """The text that ``parse_share`` turns into exactly ``share`` (0 to 1)."""
+    """The text that ``parse_share`` turns into exactly ``share`` (0 to 1), and a factor's converter into a factor."""
     return f"{(Decimal(repr(float(share))) * 100).normalize():f}%"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import TypeVar
@@ -35,6 +36,7 @@ _DATAPATH = re.compile(r"[0-9a-f]{16}|[0-9a-f]{2}(?::[0-9a-f]{2}){7}")
 _DECIMAL = re.compile(r"[0-9]{1,40}")
 _PLAIN = re.compile(r"0x[0-9a-f]{1,40}|0|[1-9][0-9]{0,39}")
 _SECONDS = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?")
+_FACTOR = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,20})?)(%?)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _P4RUNTIME = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]/\s]+):([0-9]{1,5})|unix:/\S+")
 _INTERFACE = re.compile(r"[!-.0-9;-~]{1,15}")
@@ -176,6 +178,25 @@ def _from_text(parse: Callable[[str], T], right: str, what: str) -> Converter[T]
 
 
 share: Converter[float] = _from_text(parse_share, "write 50% or 0.5", "Share, ``50%`` or ``0.5``")
+
+
+def factor(low: float, high: float) -> Converter[float]:
+    """A factor from ``low`` to ``high``, as a number or in percent."""
+    right = f"write a factor from {low:g} to {high:g}, such as {max(low, 0.5):g} or {max(low, 0.5):.0%}"
+
+    def convert(place: Place) -> float:
+        text = place.scalar(right).text
+        match = _FACTOR.fullmatch(text)
+        if match is None:
+            raise Wrong(f'is "{shortened(text)}"', right)
+        # Divided as a decimal: 110% is exactly what 1.1 is.
+        value = float(Decimal(match[1]) / (100 if match[2] else 1))
+        if not low <= value <= high:
+            raise Wrong(f"is {text}", right)
+        return value
+
+    convert.__doc__ = f"Factor, {low:g} to {high:g}, or in percent"
+    return convert
 
 
 def amount(place: Place) -> Amount:

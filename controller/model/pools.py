@@ -7,8 +7,10 @@ from ipaddress import IPv4Address
 
 from controller.model import fields as f
 from controller.model.reader import Converter, Place, Record, each, things
+from controller.model.serving import MAX_SLOW_START, check_scheduler, read_adaptive, read_agent_check
 from controller.spec.health import HealthCheck, PlaceRule, ProbeKind
 from controller.spec.policy import UNLIMITED, Budget, Failback, Failover, OnDown, Then, Zones
+from controller.spec.scheduling import Scheduler
 from controller.spec.spread import PoolSpread
 from controller.spec.types import Address, Backend, Pool
 
@@ -35,6 +37,8 @@ NOT_BESIDE_FAILOVER = ("on_down", "drain_timeout", "drain_then", "panic_threshol
 """Keys of a pool about connections that outlast their backend, which a former writer's do not."""
 NO_GROUPS_BESIDE_FAILOVER = ("spill_below", "backup", "zones")
 """Keys of a pool about which backends serve, which ``failover`` decides."""
+NO_WEIGHTS_BESIDE_FAILOVER = ("agent", "scheduler", "adaptive", "slow_start")
+"""Keys of a pool about how many of its connections a backend takes: the one writer takes all."""
 
 
 def read_pool(place: Place, budget: Budget = UNLIMITED) -> Pool | None:
@@ -43,6 +47,11 @@ def read_pool(place: Place, budget: Budget = UNLIMITED) -> Pool | None:
     name = r.name("pool", f.name, "name: web")
     max_backends = r.get("max_backends", f.whole(1, MAX_BACKENDS), Pool.max_backends)
     health = r.get("health", read_health, None)
+    agent = r.get("agent", read_agent_check, None)
+    scheduler = r.get("scheduler", f.choice(Scheduler), Pool.scheduler)
+    adaptive = r.get("adaptive", read_adaptive, Pool.adaptive)
+    check_scheduler(r, scheduler, agent, health is not None)
+    slow_start = r.get("slow_start", f.duration(0, MAX_SLOW_START), Pool.slow_start)
     down = r.get("on_down", _on_down, (Pool.on_down_tcp, Pool.on_down_udp))
     drain_timeout = r.get("drain_timeout", f.duration(0, _DAY), Pool.drain_timeout)
     drain_then = r.get("drain_then", f.choice(Then), Pool.drain_then)
@@ -66,6 +75,10 @@ def read_pool(place: Place, budget: Budget = UNLIMITED) -> Pool | None:
         backends=backends,
         max_backends=max_backends,
         health=health,
+        agent=agent,
+        scheduler=scheduler,
+        adaptive=adaptive,
+        slow_start=slow_start,
         on_down_tcp=down[0],
         on_down_udp=down[1],
         drain_timeout=drain_timeout,
@@ -191,6 +204,11 @@ def _check_failover_keys(r: Record) -> None:
             problem = f'"{key}" means nothing beside failover'
             r.fail(
                 key, problem, f"leave {key} out: the writer's successors are backends of this pool, by group"
+            )
+    for key in NO_WEIGHTS_BESIDE_FAILOVER:
+        if r.has(key):
+            r.fail(
+                key, f'"{key}" means nothing beside failover', f"leave {key} out: the one writer takes all"
             )
     if not r.has("health"):
         r.lacks("health", "add health: without checks no writer is ever replaced")

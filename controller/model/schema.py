@@ -5,8 +5,8 @@ One function per kind of record, in the order of the file::
     sites:    name, subnets: [{name, prefixes}], bypass, agents: [{name, peers}]
     switches: name, site, kind, id, roles, mac, ports, local, tunnel_port, gateway_mac, ovsdb, openflow: {...},
               fence: [{port, interface}], p4runtime, routes: [{to, via, mac}]
-    pools:    name, max_backends, health: {...}, on_down, drain_timeout, drain_then, memory_timeout,
-              transition, panic_threshold, spill_below, backup, zones,
+    pools:    name, max_backends, health: {...}, agent: {...}, scheduler, adaptive: {...}, slow_start, on_down,
+              drain_timeout, drain_then, memory_timeout, transition, panic_threshold, spill_below, backup, zones,
               failover: {writer, failback}, spread, budget: {...},
               backends: [{name, address | addresses, mac, at, weight, group, drain, zone}]
     vips:     name, address, mac, owners, authority, access: {allow, block},
@@ -17,7 +17,8 @@ One function per kind of record, in the order of the file::
     budget:   max_slots_moved_per_minute, max_unavailable, max_tracked_share
     allow_empty
 
-``pools.py`` holds pools and health. Every default is the one of the dataclass in ``types.py``.
+``pools.py`` holds pools and health, ``serving.py`` what moves their weights. Every default is the one of the dataclass
+in ``types.py``.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from types import MappingProxyType
 
 from controller.spec.policy import Zones
 from controller.spec.types import Backend, Pool
@@ -22,25 +23,46 @@ def fitness(living: int, weight: int, spill_below: float) -> Fraction:
 
 
 def scaled(
-    pool: Pool, group: Sequence[Backend], serves: Sequence[Backend], share: Fraction
+    pool: Pool,
+    group: Sequence[Backend],
+    serves: Sequence[Backend],
+    share: Fraction,
+    factors: Mapping[str, Fraction] = MappingProxyType({}),
 ) -> dict[str, int]:
     """Weights in the table of those of a priority group who serve; it takes ``share`` of all. None of them is 0.
 
-    As configured, where nothing else has a part in it.
+    As configured, where nothing else has a part in it. ``factors``: of weights, by name, among those who share what
+    a zone takes, or else the group.
     """
     zones = _zones(group) if pool.zones is Zones.EVEN else {}
     if not serves:
         return {}
-    if len(zones) < 2 and share == 1:
+    factored = any(real.name in factors for real in serves)
+    if len(zones) < 2 and share == 1 and not factored:
         return {real.name: real.weight for real in serves}
     if len(zones) < 2:
-        scale = share * WHOLE / weight_of(serves)
-        return {real.name: max(1, round(real.weight * scale)) for real in serves}
-    parts = {zone: weight_of(of) for zone, of in _zones(serves).items()}
-    fit = {zone: fitness(living, weight_of(zones[zone]), pool.spill_below) for zone, living in parts.items()}
+        return _parted(serves, share * WHOLE, factors)
+    parts = {zone: (of, weight_of(of)) for zone, of in _zones(serves).items()}
+    fit = {
+        zone: fitness(living, weight_of(zones[zone]), pool.spill_below) for zone, (_, living) in parts.items()
+    }
     whole = share * WHOLE / sum(fit.values())
-    scales = {zone: whole * fit[zone] / living for zone, living in parts.items()}
-    return {real.name: max(1, round(real.weight * scales[_zone(real)])) for real in serves}
+    out: dict[str, int] = {}
+    for zone, (of, _) in parts.items():
+        out |= _parted(of, whole * fit[zone], factors)
+    return {real.name: out[real.name] for real in serves}
+
+
+def _parted(of: Sequence[Backend], whole: Fraction, factors: Mapping[str, Fraction]) -> dict[str, int]:
+    """What backends take of ``whole``, by weight and factor."""
+    weights = {real.name: real.weight * factors.get(real.name, Fraction(1)) for real in of}
+    scale = whole / sum(weights.values())
+    return {name: max(1, round(weight * scale)) for name, weight in weights.items()}
+
+
+def part_of(pool: Pool, real: Backend) -> tuple[int, str]:
+    """Its group, and where zones share evenly its zone: those with whom it shares by weight."""
+    return real.group, _zone(real) if pool.zones is Zones.EVEN else ""
 
 
 def weight_of(backends: Iterable[Backend]) -> int:

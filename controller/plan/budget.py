@@ -12,16 +12,20 @@ that what comes back waits after what went. Budgets count slots that are taken f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from controller.plan import pace
-from controller.plan.pool import Health, PoolState
+from controller.plan.pool import PoolState
 from controller.plan.preview import predecessors
 from controller.plan.tables import Tables, Verdicts
+from controller.plan.tuned import UNTUNED
 from controller.spec.policy import Amount, Budget
 from controller.spec.types import Intent, Pool
 
-_RIGHT = 'do it in smaller steps, or set the budget aside with: evenkeel override "REASON"'
+_RIGHT = (
+    "do it in smaller steps, or set the budget aside: evenkeel apply --override --reason REASON, or, where a file owns "
+    'the intent, evenkeel override "REASON"'
+)
 
 
 def over_budget(
@@ -39,7 +43,9 @@ def over_budget(
         was = known.get(pool.name)
         budget = pool.budget if was is None else stricter(was.budget, pool.budget, len(pool.own))
         if was is not None:
-            out += _unavailable(was, pool, budget, before, verdicts.get(pool.name, {}), now)
+            drains = {name for name, each in before.tuned.get(pool.name, UNTUNED).items() if each.drains}
+            down = drains | {name for name, each in verdicts.get(pool.name, {}).items() if not each.up}
+            out += _unavailable(was, pool, budget, before, down, now)
         for key, state in after.pools.items():
             if state.name == pool.name and key in former and _in_use(after, key):
                 out += _moves(key, former[key], state, budget, now)
@@ -91,13 +97,13 @@ def _means(limit: Amount, whole: int) -> str:
 
 
 def _unavailable(
-    was: Pool, pool: Pool, budget: Budget, before: Tables, verdicts: Mapping[str, Health], now: float
+    was: Pool, pool: Pool, budget: Budget, before: Tables, down: set[str], now: float
 ) -> Iterator[str]:
+    """``down``: those that take nothing, whatever the intent says."""
     limit = budget.max_unavailable
     if limit is None:
         return
     leaving = _leaving(was, before, now)
-    down = {name for name, verdict in verdicts.items() if not verdict.up}
     gone = {real.name for real in was.own} - {real.name for real in pool.own}
     old, new = _out(was, down) | leaving, _out(pool, down) | gone | (leaving - {r.name for r in pool.own})
     total = len({real.name for real in pool.own} | gone | leaving)

@@ -10,13 +10,15 @@ now and on nothing else: when the same servers live again, the table is the one 
 
 Health is ignored (panic) only where no group is left that can be believed: in each one more than ``panic_threshold`` of
 the backends are down. Backends that serve have in the table the weights that they have in the intent, scaled where
-groups or zones share: zones take even parts of their group's share, as far as their fitness allows.
+groups or zones share (zones take even parts of their group's share, as far as their fitness allows), and where servers
+or a scheduler say so: of that too nothing counts in panic.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from types import MappingProxyType
 from typing import NamedTuple
 
 from controller.health.panic import effective
@@ -45,8 +47,16 @@ class Serving(NamedTuple):
     """Health is ignored."""
 
 
-def serving(backends: Iterable[Backend], up: Mapping[str, bool], pool: Pool) -> Serving:
-    """Who serves, of the backends that the intent names. ``up``: by name; who is missing is taken to live."""
+def serving(
+    backends: Iterable[Backend],
+    up: Mapping[str, bool],
+    pool: Pool,
+    factors: Mapping[str, Fraction] = MappingProxyType({}),
+) -> Serving:
+    """Who serves, of the backends that the intent names. ``up``: by name; who is missing is taken to live.
+
+    ``factors``: of weights, by name; what they take from one backend goes to others of its group and zone.
+    """
     members = [real for real in backends if real.weight > 0]
     taking = {each.group: each.share for each in _shares(members, up, pool.spill_below) if each.share}
     judged = {real.name: up.get(real.name, True) for real in members if not real.drain}
@@ -55,7 +65,7 @@ def serving(backends: Iterable[Backend], up: Mapping[str, bool], pool: Pool) -> 
     for group, share in taking.items():
         whole = [real for real in members if real.group == group]
         serves = [real for real in whole if real.name in judged and (panicked or judged[real.name])]
-        weights |= scaled(pool, whole, serves, share)
+        weights |= scaled(pool, whole, serves, share, {} if panicked else factors)
     return Serving(weights, panicked)
 
 

@@ -26,10 +26,16 @@ from controller.plan import rehash as rehashes
 from controller.plan import tracking as tracks
 from controller.plan.fates import GRAVITY, after, on_down
 from controller.plan.ids import IdAllocator, Space
+from controller.plan.members import NEVER as NEVER
+from controller.plan.members import UNCONFIRMED as UNCONFIRMED
+from controller.plan.members import Health as Health
+from controller.plan.members import PoolMember as PoolMember
 from controller.plan.pace import Spent
 from controller.plan.rehash import Rehash
 from controller.plan.tracking import MARGIN, Held, Tracking, everything
-from controller.spec.policy import UNLIMITED, OnDown
+from controller.plan.tuned import UNTUNED, Tunings, factors
+from controller.spec.policy import UNLIMITED, Budget, OnDown
+from controller.spec.scheduling import TRACKED_SHARE
 from controller.spec.slots import Pairs, Slots, SlotTable
 from controller.spec.spread import Spread
 from controller.spec.switch import Fate
@@ -40,34 +46,7 @@ LINGERS = 2
 
 Its generations are those of a VIP: as long as the longest ``memory_timeout`` of the pools behind it.
 """
-NEVER = float("-inf")
-UNCONFIRMED = float("inf")
-"""When a controller that has just started will know whether a backend is down, of which the store says so."""
-
 Times = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Health:
-    """The verdict on one backend of a pool."""
-
-    up: bool
-    since: float
-    reason: str = ""
-    confirmed: float = NEVER
-    """When a probe of this controller failed too, if the store said that it is down; ``UNCONFIRMED``: none did yet."""
-
-
-@dataclass(frozen=True)
-class PoolMember:
-    """A backend that is, or was, in the pool."""
-
-    backend: Backend
-    id: int
-    draining_since: float | None = None
-    removed: bool = False
-    origin: str = ""
-    """The pool whose rules and verdicts hold for it; empty: the state's own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +122,13 @@ class Origin(NamedTuple):
     health: Mapping[str, Health]
     writer: str | None = None
     """Of a pool with ``failover``: the backend that serves; None: none does."""
+    tuned: Tunings = UNTUNED
+    """What its weights are made of besides."""
+
+    def drains(self, backend: Backend) -> bool:
+        """Whether new connections leave it, by the intent or its own word."""
+        said = self.tuned.get(backend.name)
+        return backend.drain or backend.weight == 0 or (said is not None and said.drains)
 
     def refuses(self, name: str) -> bool:
         """Whether a backend of that name is not the one writer."""
@@ -164,6 +150,7 @@ def step(
     held: Callable[[], Held] = everything,
     ticks: bool = True,
     whole: bool = False,
+    tuned: Tunings = UNTUNED,
 ) -> PoolState:
     """The state after all that happened up to ``now``: intent, verdicts and time.
 
@@ -171,9 +158,9 @@ def step(
     ``origins``: of members that came from other pools, by pool. All backends of ``pool`` have ids already.
     ``writer``: with ``failover``, the backend that serves. ``held``: what lb switches have of ``tracking``.
     ``ticks``: some of them ask in which period connections were opened. ``whole``: what the intent moves is moved at
-    once; otherwise as far as the budget has room.
+    once; otherwise as far as the budget has room. ``tuned``: what weights are made of besides.
     """
-    judged = _Judged(Origin(pool, health, writer), origins or {}, now, generation)
+    judged = _Judged(Origin(pool, health, writer, tuned), origins or {}, now, generation)
     members = _members(state, pool, ids, judged)
     serving, panicked = _serving(members, judged.own)
     calm = now if state.panicked and not panicked else state.calm_since
@@ -183,13 +170,14 @@ def step(
     # Windows that are over end first: a slot that moves now opens one of its own.
     state = _end_windows(state, gone, now)
     memory = max(pool.memory_timeout, generation)
+    budget = _budget(state, serving, pool, tuned)
     if serving != state.serving:
         # So does a base: the owner since then is the next one.
-        at_once = whole or panicked or pool.failover is not None
+        at_once = UNLIMITED if whole or panicked or pool.failover is not None else budget
         state = _rebuild(_followed(state, held, now, memory), serving, pool, now, memory, at_once)
     state = _followed(state, held, now, memory)
     if state.behind:
-        state = _rebuild(state, serving, pool, now, memory, at_once=False)
+        state = _rebuild(state, serving, pool, now, memory, budget)
     if state.tracking.tracks and ticks:
         tracking = tracks.tick(state.tracking, now, pool.transition)
         state = state if tracking is state.tracking else replace(state, tracking=tracking)
@@ -260,7 +248,7 @@ class _Judged(NamedTuple):
 
     def fate(self, state: PoolState, member: PoolMember) -> Fate:
         """What becomes of connections remembered for a backend: the graver of draining and being down."""
-        pool, health, _ = rules = self.of(member)
+        pool, health, *_ = rules = self.of(member)
         if self.own.refuses(member.backend.name) or rules.refuses(member.backend.name):
             return Fate.RESET
         found = [Fate.NORMAL]
@@ -287,7 +275,7 @@ class _Judged(NamedTuple):
     def deadlines(self, state: PoolState) -> Iterator[float]:
         """When fates change by themselves."""
         for member in state.members:
-            pool, health, _ = self.of(member)
+            pool, health, *_ = self.of(member)
             if member.draining_since is not None:
                 yield member.draining_since + pool.drain_timeout
                 if member.removed:
@@ -317,7 +305,7 @@ def _members(state: PoolState, pool: Pool, ids: IdAllocator, judged: _Judged) ->
     for backend in pool.backends:
         before = known.pop(backend.name, None)
         since = before.draining_since if before else None
-        drains = backend.drain or backend.weight == 0
+        drains = judged.own.drains(backend)
         number = before.id if before else ids.id(Space.BACKEND, backend.name)
         out.append(PoolMember(backend, number, (now if since is None else since) if drains else None))
     for gone in known.values():
@@ -338,8 +326,14 @@ def _serving(
         able = (m.backend for m in named.values() if not m.backend.drain)
         return _table(named, {real.name: real.weight for real in able if real.name == rules.writer}), False
     up = {name: verdict.up for name, verdict in rules.health.items()}
-    found = groups.serving((m.backend for m in named.values()), up, rules.pool)
+    able = (_as_it_drains(m.backend, rules) for m in named.values())
+    found = groups.serving(able, up, rules.pool, factors(rules.tuned))
     return _table(named, found.weights), found.panicked
+
+
+def _as_it_drains(backend: Backend, rules: Origin) -> Backend:
+    told = rules.drains(backend) and not backend.drain and backend.weight > 0
+    return replace(backend, drain=True) if told else backend
 
 
 def _table(
@@ -350,20 +344,32 @@ def _table(
     return tuple(sorted(maglev.WeightedBackend(m.backend.name, m.id, weight) for m, weight in able))
 
 
+def _budget(
+    state: PoolState, serving: tuple[maglev.WeightedBackend, ...], pool: Pool, tuned: Tunings
+) -> Budget:
+    """By what slots move without an edit. Weights that follow measurements have one though the intent gives none."""
+    same = [each.id for each in serving] == [each.id for each in state.serving]
+    bounded = (
+        pool.scheduler.adapts and same and not any(each.ramp_since is not None for each in tuned.values())
+    )
+    if not bounded or pool.budget.max_tracked_share is not None:
+        return pool.budget
+    return replace(pool.budget, max_tracked_share=TRACKED_SHARE)
+
+
 def _rebuild(
     state: PoolState,
     serving: tuple[maglev.WeightedBackend, ...],
     pool: Pool,
     now: float,
     memory: float,
-    at_once: bool,
+    budget: Budget,
 ) -> PoolState:
     """``memory``: the longest silence after which a connection may still be remembered."""
     all_remembered = state.protocol is Protocol.UDP or pool.failover is not None
     size = len(state.now)
     goal = maglev.build(serving, size) if serving else np.zeros(size, np.uint16)
     able, tracked = [member.id for member in serving], state.tracking.tracked
-    budget = UNLIMITED if at_once else pool.budget
     table, moved, behind = pace.paced(state.now, goal, able, tracked, budget, state.spent, now)
     if behind and not len(moved):  # the table is the one that it was
         same = (behind, serving) == (state.behind, state.serving)

@@ -24,6 +24,7 @@ from controller.plan.tables import (
     shared_key,
 )
 from controller.plan.tracking import MARGIN, Held, everything
+from controller.plan.tuned import UNTUNED
 from controller.spec.kinds import Protocol
 from controller.spec.policy import Then
 from controller.spec.types import Intent, Pool
@@ -196,7 +197,7 @@ def _judged(
                 live.add(key)
     policies = {**tables.former, **{pool.name: pool for pool in intent.pools}}
     origins = {
-        name: Origin(pool, verdicts.get(name, {}), tables.writers.get(name))
+        name: Origin(pool, verdicts.get(name, {}), tables.writers.get(name), tables.tuned.get(name, UNTUNED))
         for name, pool in policies.items()
     }
     for key, state in tables.pools.items():
@@ -212,9 +213,10 @@ def _step_pools(
         tables.pools, _judged(tables, intent, verdicts), strict=True
     ):
         health = verdicts.get(state.name, {})
-        writes = tables.writers.get(state.name)
+        writes, tuned = tables.writers.get(state.name), tables.tuned.get(state.name, UNTUNED)
+        held = partial(helds, key)
         stepped[key] = step(
-            state, pool, health, tables.ids, now, length, origins, writes, partial(helds, key), ticks, whole
+            state, pool, health, tables.ids, now, length, origins, writes, held, ticks, whole, tuned
         )
     if all(same(stepped[key], tables.pools[key]) for key in stepped):
         return tables

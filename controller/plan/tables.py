@@ -16,10 +16,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from controller.plan import turns
+from controller.plan import tuned, turns
 from controller.plan.carried import shifted
 from controller.plan.ids import IdAllocator
 from controller.plan.pool import Health, PoolState
+from controller.plan.tuned import Tunings
 from controller.plan.turns import Turn
 from controller.spec.types import Intent, Listener, Pool, Vip
 
@@ -59,6 +60,8 @@ class Tables:
     """By VIP name."""
     writers: Mapping[str, str] = field(default_factory=dict)
     """Pool with ``failover`` -> the backend that serves it; a pool of which all backends drain has none."""
+    tuned: Mapping[str, Tunings] = field(default_factory=dict)
+    """Pool -> what its backends' weights are made of besides those of the intent."""
 
 
 def shared_key(listener: Listener) -> str:
@@ -169,6 +172,10 @@ def later(tables: Tables, seconds: float) -> Tables:
         pools={key: shifted(state, seconds) for key, state in tables.pools.items()},
         retained={n: replace(r, since=r.since + seconds) for n, r in tables.retained.items()},
         turns={name: replace(turn, since=turn.since + seconds) for name, turn in tables.turns.items()},
+        tuned={
+            pool: {name: tuned.shifted(each, seconds) for name, each in rows.items()}
+            for pool, rows in tables.tuned.items()
+        },
     )
 
 

@@ -91,6 +91,8 @@ class Cause(StrEnum):
     """What probes of servers found."""
     VERDICT = "verdict"
     """Servers went up or down."""
+    WEIGHTS = "weights"
+    """Weights moved: a server said so of itself, slow start went on, or a scheduler measured."""
     SWITCHES = "switches"
     """Switches or their links came or went, or answered."""
     TIME = "time"

@@ -20,12 +20,12 @@ from controller.spec.agents import USUAL_LEASE, Agent, Lease, times_of
 from controller.spec.guard import UNGUARDED
 from controller.spec.guard import Guard as Guard
 from controller.spec.guard import PrefixRate as PrefixRate
-from controller.spec.health import HealthCheck
 from controller.spec.kinds import KINDS, Kind
 from controller.spec.leasetimes import LeaseTimes
 from controller.spec.moves import USUAL, Moves
-from controller.spec.policy import TCP_ON_DOWN, UDP_ON_DOWN, UNLIMITED, Budget, Failover, OnDown, Then, Zones
-from controller.spec.spread import PoolSpread
+from controller.spec.policy import UNLIMITED, Budget
+from controller.spec.pool import Backend as Backend
+from controller.spec.pool import Pool as Pool
 
 
 class Role(StrEnum):
@@ -209,93 +209,6 @@ class Switch:
     def hash_name(self) -> str:
         """Name of the tuple hash of this kind of switch."""
         return self.of_kind.hash
-
-
-@dataclass(frozen=True)
-class Backend:
-    """A real server in a pool. ``name`` is its identity: it seeds the Maglev permutation."""
-
-    name: str
-    """Identity of the backend: it seeds the Maglev permutation, and is one host in all pools."""
-    addresses: tuple[Address, ...]
-    """``address: A`` or ``addresses: [A, B]``, at most one IPv4 and one IPv6 address. One of the keys is required."""
-    mac: str | None = None
-    """Needed for ``dr``, and for ``nat`` and ``fullnat`` where no router is between."""
-    at: str | None = None
-    """Switch to which the server is connected."""
-    weight: int = 1
-    """Share of new connections, relative to the other backends; 0 drains."""
-    group: int = 0
-    """Priority group: the lowest one serves, later ones take what it cannot (``spill_below`` of the pool)."""
-    drain: bool = False
-    """Whether new connections stop and established ones stay for ``drain_timeout``."""
-    zone: str | None = None
-    """Availability zone, by any name; backends without one are in one of their own (``zones`` of the pool)."""
-    home: str = ""
-    """The pool that names it, if it is here as a member of the pool's ``backup``; empty: this pool does."""
-
-    def address(self, version: int) -> Address | None:
-        """The address of IP ``version`` (4 or 6), if it has one."""
-        return next((a for a in self.addresses if a.version == version), None)
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Weighted backends with one health policy."""
-
-    name: str
-    """Name by which listeners refer to it."""
-    backends: tuple[Backend, ...]
-    """The real servers."""
-    max_backends: int = 40
-    """Fixes the number of slots: the smallest power of two that is at least 100 times this (256 to 65,536). Fixed for
-    the pool's life; a later change is refused with ``pool_size_kept``."""
-    health: HealthCheck | None = None
-    """How backends are probed. None: all backends count as alive."""
-    on_down_tcp: OnDown = TCP_ON_DOWN
-    """What happens to remembered connections of a backend that is down. One policy for both protocols, or one each
-    under ``tcp`` and ``udp``. TCP keeps them for 10 s, so that a false verdict does not kill living connections; UDP
-    moves them at once."""
-    on_down_udp: OnDown = UDP_ON_DOWN
-    """The same for UDP."""
-    drain_timeout: float = 300.0
-    """How long connections of a draining or removed backend stay."""
-    drain_then: Then = Then.KEEP
-    """What happens to them then: they stay for as long as they are remembered, are decided again, or reset."""
-    memory_timeout: float = 900.0
-    """Silence after which a connection may be forgotten."""
-    transition: float = 120.0
-    """The window in which a moving slot holds both backends; at most ``memory_timeout``."""
-    panic_threshold: float = 0.5
-    """Health is ignored when more than this share of the backends is down, in every priority group; 1.0: never."""
-    spill_below: float = 0.5
-    """A priority group takes all new connections while at least this share of its weight lives. Below, it takes its
-    living share over this, and later groups the rest. 0%: they take nothing before all of it is down."""
-    backup: str | None = None
-    """A pool whose backends are later priority groups of this one, and behind them those of its own ``backup``."""
-    zones: Zones = Zones.WEIGHTS
-    """How backends of a group share new connections. ``even``: each zone takes the same, as long as ``spill_below`` of
-    its weight lives, and below it in proportion; its backends by their weights. ``weights``: all by their weights."""
-    failover: Failover | None = None
-    """One writer; None: all living backends of a priority group serve."""
-    spread: PoolSpread = PoolSpread.HASH
-    """From what the slots of TCP connections are taken. ``hash``: from the hash that the switches' datapaths compute
-    where all lb switches are Open vSwitch and hash alike, else from the hash of their kind. ``bits``: from bits of the
-    client's port and address, for lb switches that are Open vSwitch. A pool in use keeps what it has until
-    ``evenkeel rehash``."""
-    budget: Budget = UNLIMITED
-    """How much of it may be disturbed at once; what it leaves out is as in the ``budget`` of the file."""
-
-    @property
-    def own(self) -> tuple[Backend, ...]:
-        """Those of its backends that are no ``backup``'s."""
-        return tuple(real for real in self.backends if not real.home)
-
-    @property
-    def slots(self) -> int:
-        """M: the smallest power of two >= 100 x max_backends, 256 to 65,536."""
-        wanted = max(256, 100 * self.max_backends)
-        return 1 << (wanted - 1).bit_length()
 
 
 @dataclass(frozen=True)

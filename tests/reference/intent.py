@@ -26,6 +26,7 @@ FIELDS: dict[Path, str] = {
     ("pools", "on_down"): "on_down_tcp",
     ("pools", "backends", "address"): "addresses",
     ("pools", "health", "type"): "kind",
+    ("pools", "agent", "type"): "kind",
     ("pools", "health", "status"): "statuses",
     ("pools", "health", "flap"): "flap_limit",
     ("pools", "health", "flap", "limit"): "flap_limit",

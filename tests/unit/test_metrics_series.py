@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from controller.core.agentwords import ServerStatus
 from controller.core.fences import FenceStatus
 from controller.core.hello import LinkStatus
 from controller.core.probeplaces import PlaceStatus
@@ -53,12 +54,19 @@ def snapshot() -> Snapshot:
         problem="slow",
         links={"3": LinkStatus("leaf1", 2, True, True, 5)},
     )
-    web = pool(s1=backend(True), s2=backend(False), s3=backend(None, 0), s4=backend(False, 1, "removed"))
+    agent = ServerStatus("50%", 2.0, True, "", 44)
+    web = pool(
+        s1=replace(backend(True), factor=0.5, agent=agent),
+        s2=backend(False),
+        s3=backend(None, 0),
+        s4=backend(False, 1, "removed"),
+    )
     return Snapshot(
         at=1.0,
         term=2,
         revision=3,
         store="",
+        ahead=15,
         intent_errors=("wrong",),
         switches={"edge1": edge, "lb1": lb, "lb2": SwitchStatus(False, False, False, "")},
         strangers=("0x7",),
@@ -164,6 +172,9 @@ def test_each_declared_metric_is_shown_by_a_leader_or_a_standby_and_no_other() -
             "pool=web,protocol=tcp": 26, "pool=web,protocol=tcp,listener=shop/tcp/80": 0,
         }),
         ("evenkeel_backend_up", {"pool=web,backend=s1": 1, "pool=web,backend=s2": 0}),
+        ("evenkeel_backend_agent_connections", {"pool=web,backend=s1": 44}),
+        ("evenkeel_backend_agent_age_seconds", {"pool=web,backend=s1": 2.5}),
+        ("evenkeel_backend_agent_silent", {"pool=web,backend=s1": 1}),
         ("evenkeel_place_counts", {"place=east1,site=east": 1, "place=west1,site=west": 0}),
         ("evenkeel_place_backend_up", {
             "place=east1,site=east,pool=web,backend=s1": 1, "place=east1,site=east,pool=web,backend=s2": 1,

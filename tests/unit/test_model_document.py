@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from controller.spec.access import OPEN, Access
 from controller.spec.agents import Agent, Lease
 from controller.spec.health import HealthCheck, ProbeKind
 from controller.spec.moves import Moves
-from controller.spec.policy import Failback, Failover, OnDown, Then, Zones
+from controller.spec.policy import Amount, Budget, Failback, Failover, OnDown, Then, Zones
+from controller.spec.scheduling import Adaptive, Scheduler
+from controller.spec.serveragent import AgentCheck, AgentKind
 from controller.spec.spread import PoolSpread
 from controller.spec.types import Backend, Guard, Pool, PrefixRate
 from tests.fakes import core
@@ -85,6 +88,24 @@ def backends(draw: st.DrawFn, number: int) -> Backend:
     )
 
 
+AGENTS = st.builds(
+    AgentCheck, st.integers(1, 65535), st.just(AgentKind.HTTP), st.sampled_from(("/", "/n?a=1"))
+)
+ADAPTIVE = st.builds(
+    Adaptive,
+    st.integers(1, 100).map(float),
+    st.integers(0, 100).map(float),
+    SHARES,
+    st.integers(1, 9000).map(float),
+    st.floats(0.01, 1.0),
+    st.floats(1.0, 100.0),
+)
+AMOUNTS = (
+    st.none() | st.builds(Amount, st.integers(0, 10**6).map(float)) | SHARES.map(lambda s: Amount(s, True))
+)
+BUDGETS = st.builds(Budget, AMOUNTS, AMOUNTS, st.none() | SHARES)
+
+
 @st.composite
 def pools(draw: st.DrawFn) -> Pool:
     memory = draw(st.floats(1, 65535))
@@ -97,12 +118,12 @@ def pools(draw: st.DrawFn) -> Pool:
         memory_timeout=memory,
         transition=draw(st.floats(0, memory)),
         spread=draw(st.sampled_from(PoolSpread)),
+        budget=draw(BUDGETS),
     )
     if draw(st.booleans()):
         return replace(pool, failover=Failover(draw(st.sampled_from(Failback))))
-    return replace(
+    pool = replace(
         pool,
-        health=draw(st.none() | st.just(pool.health)),
         on_down_tcp=draw(POLICIES),
         on_down_udp=draw(POLICIES),
         drain_timeout=draw(TIMES.map(lambda s: min(s, 86400.0))),
@@ -110,7 +131,28 @@ def pools(draw: st.DrawFn) -> Pool:
         panic_threshold=draw(SHARES),
         spill_below=draw(SHARES),
         zones=draw(st.sampled_from(Zones)),
+        agent=draw(AGENTS),
+        scheduler=draw(st.sampled_from(Scheduler)),
+        slow_start=draw(st.integers(0, 3600).map(float)),
+        budget=draw(BUDGETS),
     )
+    if pool.scheduler.adapts:
+        return replace(pool, adaptive=draw(ADAPTIVE))
+    return replace(
+        pool, agent=draw(st.none() | st.just(pool.agent)), health=draw(st.none() | st.just(pool.health))
+    )
+
+
+AMOUNTS = (
+    st.none() | st.integers(0, 999_999_999).map(float).map(Amount) | SHARES.map(partial(Amount, share=True))
+)
+BUDGETS = st.builds(Budget, AMOUNTS, AMOUNTS, st.none() | SHARES)
+
+
+def inherited(own: Budget, whole: Budget) -> Budget:
+    """What a pool does not say, the document's says for it."""
+    pairs = ((getattr(own, each.name), getattr(whole, each.name)) for each in fields(Budget))
+    return Budget(*(one if one is not None else other for one, other in pairs))
 
 
 GUARDS = st.builds(
@@ -138,15 +180,22 @@ LISTS = st.sampled_from(
     st.none() | LISTS,
     st.builds(Moves, st.booleans(), st.floats(0, 65535), st.floats(0, 65535)),
     st.booleans(),
+    BUDGETS,
 )
 def test_reading_the_document_of_an_intent_gives_the_intent(
-    pool: Pool, guard: Guard, access: Access, own: Access | None, moves: Moves, empty: bool
+    pool: Pool, guard: Guard, access: Access, own: Access | None, moves: Moves, empty: bool, budget: Budget
 ) -> None:
     vip = GOOD.vips[0]
     first = replace(vip.listeners[0], guard=guard, access=own)
     vip = replace(vip, listeners=(first, *vip.listeners[1:]), access=access)
+    made = (replace(each, budget=inherited(each.budget, budget)) for each in (*GOOD.pools, pool))
     intent = replace(
-        GOOD, pools=(*GOOD.pools, pool), vips=(vip, *GOOD.vips[1:]), moves=moves, allow_empty=empty
+        GOOD,
+        pools=tuple(made),
+        vips=(vip, *GOOD.vips[1:]),
+        moves=moves,
+        allow_empty=empty,
+        budget=budget,
     )
     said = document(intent)
     assert load_plain(said) == intent
@@ -168,6 +217,14 @@ def test_agents_and_their_lease_are_in_the_document() -> None:
         for site in intent.sites
     )
     intent = replace(intent, sites=sites, lease=Lease(authority=2.75, drift=0.002))
+    assert load_plain(document(intent)) == intent
+
+
+def test_budgets_are_in_the_document_once() -> None:
+    budget = Budget(max_unavailable=Amount(0.25, share=True))
+    intent = load_plain({**document(core.loaded("pair")), "budget": {"max_unavailable": "25%"}})
+    assert intent.pools[0].budget == intent.budget == budget
+    assert "budget" not in document(intent)["pools"][0]
     assert load_plain(document(intent)) == intent
 
 

@@ -156,7 +156,7 @@ class Route(_message.Message):
     def __init__(self, to: _Optional[str] = ..., via: _Optional[_Iterable[str]] = ..., mac: _Optional[str] = ...) -> None: ...
 
 class Pool(_message.Message):
-    __slots__ = ("name", "max_backends", "health", "on_down", "drain_timeout", "drain_then", "memory_timeout", "transition", "panic_threshold", "spill_below", "backup", "zones", "failover", "spread", "backends", "budget")
+    __slots__ = ("name", "max_backends", "health", "on_down", "drain_timeout", "drain_then", "memory_timeout", "transition", "panic_threshold", "spill_below", "backup", "zones", "failover", "spread", "backends", "budget", "agent", "slow_start", "scheduler", "adaptive")
     NAME_FIELD_NUMBER: _ClassVar[int]
     MAX_BACKENDS_FIELD_NUMBER: _ClassVar[int]
     HEALTH_FIELD_NUMBER: _ClassVar[int]
@@ -173,6 +173,10 @@ class Pool(_message.Message):
     SPREAD_FIELD_NUMBER: _ClassVar[int]
     BACKENDS_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    SLOW_START_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULER_FIELD_NUMBER: _ClassVar[int]
+    ADAPTIVE_FIELD_NUMBER: _ClassVar[int]
     name: str
     max_backends: int
     health: Health
@@ -189,7 +193,41 @@ class Pool(_message.Message):
     spread: str
     backends: _containers.RepeatedCompositeFieldContainer[Backend]
     budget: Budget
-    def __init__(self, name: _Optional[str] = ..., max_backends: _Optional[int] = ..., health: _Optional[_Union[Health, _Mapping]] = ..., on_down: _Optional[_Union[OnDown, _Mapping]] = ..., drain_timeout: _Optional[str] = ..., drain_then: _Optional[str] = ..., memory_timeout: _Optional[str] = ..., transition: _Optional[str] = ..., panic_threshold: _Optional[str] = ..., spill_below: _Optional[str] = ..., backup: _Optional[str] = ..., zones: _Optional[str] = ..., failover: _Optional[_Union[Failover, _Mapping]] = ..., spread: _Optional[str] = ..., backends: _Optional[_Iterable[_Union[Backend, _Mapping]]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ...) -> None: ...
+    agent: AgentCheck
+    slow_start: str
+    scheduler: str
+    adaptive: Adaptive
+    def __init__(self, name: _Optional[str] = ..., max_backends: _Optional[int] = ..., health: _Optional[_Union[Health, _Mapping]] = ..., on_down: _Optional[_Union[OnDown, _Mapping]] = ..., drain_timeout: _Optional[str] = ..., drain_then: _Optional[str] = ..., memory_timeout: _Optional[str] = ..., transition: _Optional[str] = ..., panic_threshold: _Optional[str] = ..., spill_below: _Optional[str] = ..., backup: _Optional[str] = ..., zones: _Optional[str] = ..., failover: _Optional[_Union[Failover, _Mapping]] = ..., spread: _Optional[str] = ..., backends: _Optional[_Iterable[_Union[Backend, _Mapping]]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., agent: _Optional[_Union[AgentCheck, _Mapping]] = ..., slow_start: _Optional[str] = ..., scheduler: _Optional[str] = ..., adaptive: _Optional[_Union[Adaptive, _Mapping]] = ...) -> None: ...
+
+class Adaptive(_message.Message):
+    __slots__ = ("interval", "smoothing", "dead_band", "lasting", "least", "most")
+    INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    SMOOTHING_FIELD_NUMBER: _ClassVar[int]
+    DEAD_BAND_FIELD_NUMBER: _ClassVar[int]
+    LASTING_FIELD_NUMBER: _ClassVar[int]
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    interval: str
+    smoothing: str
+    dead_band: str
+    lasting: str
+    least: str
+    most: str
+    def __init__(self, interval: _Optional[str] = ..., smoothing: _Optional[str] = ..., dead_band: _Optional[str] = ..., lasting: _Optional[str] = ..., least: _Optional[str] = ..., most: _Optional[str] = ...) -> None: ...
+
+class AgentCheck(_message.Message):
+    __slots__ = ("type", "port", "path", "interval", "timeout")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    type: str
+    port: int
+    path: str
+    interval: str
+    timeout: str
+    def __init__(self, type: _Optional[str] = ..., port: _Optional[int] = ..., path: _Optional[str] = ..., interval: _Optional[str] = ..., timeout: _Optional[str] = ...) -> None: ...
 
 class Health(_message.Message):
     __slots__ = ("type", "port", "interval", "timeout", "rise", "fall", "path", "host", "status", "body", "verify", "send", "expect", "flap", "places")
