@@ -158,6 +158,7 @@ def pool(of: Pool, budget: Budget = UNLIMITED) -> Plain:
         "failover": None,
         "spread": of.spread.value,
         "budget": _budget(of.budget, budget) or None,
+        "labels": dict(of.labels) or None,
     }
     if of.failover is not None:
         for key in (*NOT_BESIDE_FAILOVER, *NO_GROUPS_BESIDE_FAILOVER, *NO_WEIGHTS_BESIDE_FAILOVER):
@@ -228,6 +229,7 @@ def backend(of: Backend) -> Plain:
             "group": of.group,
             "drain": of.drain,
             "zone": of.zone,
+            "labels": dict(of.labels) or None,
         }
     )
 
@@ -240,6 +242,7 @@ def vip(of: Vip) -> Plain:
         "mac": of.mac,
         "owners": list(of.owners),
         "authority": format_duration(of.authority),
+        **({"labels": dict(of.labels)} if of.labels else {}),
         **_given({"access": _access(of.access)}),
         "listeners": [_listener(each) for each in of.listeners],
     }

@@ -6,6 +6,7 @@ from functools import partial
 from ipaddress import IPv4Address
 
 from controller.model import fields as f
+from controller.model.labels import read_labels
 from controller.model.reader import Converter, Place, Record, each, things
 from controller.model.serving import MAX_SLOW_START, check_scheduler, read_adaptive, read_agent_check
 from controller.spec.health import HealthCheck, PlaceRule, ProbeKind
@@ -62,6 +63,7 @@ def read_pool(place: Place, budget: Budget = UNLIMITED) -> Pool | None:
     backup = r.get("backup", f.name, None)
     zones = r.get("zones", f.choice(Zones), Pool.zones)
     spread = r.get("spread", f.choice(PoolSpread), Pool.spread)
+    labels = r.get("labels", read_labels, ())
     own_budget = r.get("budget", partial(read_budget, default=budget), budget)
     failover = r.get("failover", _failover, None)
     if failover is not None:
@@ -92,6 +94,7 @@ def read_pool(place: Place, budget: Budget = UNLIMITED) -> Pool | None:
         failover=failover,
         spread=spread,
         budget=own_budget,
+        labels=labels,
     )
     return r.built(pool)
 
@@ -122,6 +125,7 @@ def read_backend(place: Place) -> Backend | None:
         group=r.get("group", f.whole(0, 65535), Backend.group),
         drain=r.get("drain", f.flag, Backend.drain),
         zone=r.get("zone", f.name, None),
+        labels=r.get("labels", read_labels, ()),
     )
     return r.built(backend) if r.close() else None
 

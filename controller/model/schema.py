@@ -7,9 +7,9 @@ One function per kind of record, in the order of the file::
               fence: [{port, interface}], p4runtime, routes: [{to, via, mac}]
     pools:    name, max_backends, health: {...}, agent: {...}, scheduler, adaptive: {...}, slow_start, on_down,
               drain_timeout, drain_then, memory_timeout, transition, panic_threshold, spill_below, backup, zones,
-              failover: {writer, failback}, spread, budget: {...},
-              backends: [{name, address | addresses, mac, at, weight, group, drain, zone}]
-    vips:     name, address, mac, owners, authority, access: {allow, block},
+              failover: {writer, failback}, spread, budget: {...}, labels,
+              backends: [{name, address | addresses, mac, at, weight, group, drain, zone, labels}]
+    vips:     name, address, mac, owners, authority, labels, access: {allow, block},
               listeners: [{protocol, port, pool, mode, affinity, backend_port, accept_loss,
                            guard: {rate, prefixes}, access: {allow, block}}]
     moves:    preempt, hold, unsynced_wait
@@ -28,6 +28,7 @@ from ipaddress import IPv4Network
 
 from controller.model import fields as f
 from controller.model.backups import with_backups
+from controller.model.labels import read_labels
 from controller.model.pools import MAX_TIMEOUT, NOWHERE, read_budget, read_pool
 from controller.model.reader import Place, Record, each, things
 from controller.model.units import Wrong
@@ -265,6 +266,7 @@ def read_vip(place: Place, sites: list[str]) -> Vip | None:
     if r.has("owners") and not owners and (*place.path, "owners") not in place.source.bad:
         r.fail("owners", "owners is empty", "list at least one site, the preferred one first")
     authority = r.get("authority", f.duration(MIN_AUTHORITY, MAX_TIMEOUT), Vip.authority)
+    labels = r.get("labels", read_labels, ())
     access = r.get("access", read_access, OPEN)
     listener = things(partial(read_listener, vip=name), "listener", "[{protocol: tcp, port: 80, ...}]")
     listeners = r.need(
@@ -272,7 +274,7 @@ def read_vip(place: Place, sites: list[str]) -> Vip | None:
     )
     if not r.close():
         return None
-    return r.built(Vip(name, address, mac, owners, listeners, authority, access))
+    return r.built(Vip(name, address, mac, owners, listeners, authority, labels, access))
 
 
 def read_listener(place: Place, vip: str) -> Listener | None:

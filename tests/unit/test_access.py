@@ -92,7 +92,7 @@ def intent(access: Access, own: Access | None = None, name: str = "shop") -> Int
         Listener(name, Protocol.TCP, 81, "p", Mode.DR, 81),
     )
     return Intent(
-        (), (), (), (Vip(name, ip_address("10.0.0.100"), "02:45:56:00:01:01", (), items, 30.0, access),)
+        (), (), (), (Vip(name, ip_address("10.0.0.100"), "02:45:56:00:01:01", (), items, access=access),)
     )
 
 
