@@ -35,6 +35,8 @@ class Readback:
     """Other people's flows in tables that we use."""
     packets: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     """(listener, backend) -> (packets, bytes), summed over the flows that count for it."""
+    denied: dict[int, int] = field(default_factory=dict)
+    """Listener -> packets that its access list blocked."""
 
 
 class Reader:
@@ -49,6 +51,7 @@ class Reader:
         self._flows: dict[FlowKey, FlowBody] = {}
         self._foreign: set[FlowKey] = set()
         self._packets: dict[tuple[int, int], tuple[int, int]] = {}
+        self._denied: dict[int, int] = {}
         self._owner = placed.place.cookie
         self._rows: dict[tuple[Kind, int], list[Bytes]] = {}
         self._room = MOST_SLOTS
@@ -73,7 +76,7 @@ class Reader:
         found = Target(self._flows, own_groups, own_meters, tables)
         if made is not None:
             found = share(found, made)
-        return Readback(found, frozenset(self._foreign), self._packets)
+        return Readback(found, frozenset(self._foreign), self._packets, self._denied)
 
     def _flow(self, stat: messages.FlowStat) -> None:
         cookie = stat.flow.body.cookie
@@ -87,6 +90,9 @@ class Reader:
             pair = (cookie >> 16 & 0xFFFFFF, cookie & 0xFFFF)
             packets, octets = self._packets.get(pair, (0, 0))
             self._packets[pair] = (packets + stat.packets, octets + stat.bytes)
+        elif cookie >> 40 & 0xFF == Kind.BLOCK:
+            listener = cookie & 0xFFFF
+            self._denied[listener] = self._denied.get(listener, 0) + stat.packets
 
     def _sift(self, body: bytes) -> Iterator[bytes]:
         """Put slot flows aside; yield the others."""

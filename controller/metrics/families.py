@@ -168,11 +168,19 @@ BYTES = _counter(
 )
 GUARD = _counter(
     "guard_dropped_packets",
-    "Open vSwitch: packets that a guard dropped; prefix is empty for the guard of all clients",
+    "Packets that a guard dropped, as of the switch's last read; prefix is empty for the guard of all clients",
     "switch",
     "vip",
     "listener",
     "prefix",
+)
+
+DENIED = _counter(
+    "access_denied_packets",
+    "Packets from sources that a listener's access list blocks, on an lb switch, as of its last read",
+    "switch",
+    "vip",
+    "listener",
 )
 
 _made["Pools and backends"] = []

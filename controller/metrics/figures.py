@@ -42,6 +42,8 @@ class SwitchFigures:
     """(listener, backend) -> packets, bytes, of an lb switch; None: of another one, or it counts nothing."""
     guards: Mapping[tuple[str, str], int]
     """Packets dropped by (listener, prefix)."""
+    denied: Mapping[str, int] = field(default_factory=dict)
+    """Packets that access lists blocked, by listener."""
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,14 @@ def _traffic(text: Text, of: Serving) -> None:
             for (listener, prefix), count in each.guards.items()
         ),
     )
+    text.rows(
+        all_of.DENIED,
+        (
+            (labels(switch=name, vip=vips.get(listener, ""), listener=listener), count)
+            for name, each in of.switches.items()
+            for listener, count in each.denied.items()
+        ),
+    )
 
 
 def _served_by(key: str) -> dict[str, str]:

@@ -49,16 +49,16 @@ def waves(pipeline: Pipeline, encoder: Encoder, changes: Changes) -> Iterator[Wa
 
     Configuration, limits and multicast groups; then, table by table in ORDER, what is new or different, slots before
     ``listener``; then deletions the other way round, multicast groups last. A switch may carry out the updates of one
-    write in any order, so tables do not share one.
+    write in any order, so tables do not share one, nor do entries that block and those that allow.
     """
     yield _singles(_settings(encoder, changes))
     yield _singles(_groups(encoder, changes))
-    yield from _tables(_puts(encoder, changes, late=False))
+    yield from _tables(changes, _puts(encoder, changes, late=False))
     yield _slots(rows for change in changes.slots for rows in slot_puts(pipeline, *change))
-    yield from _tables(_puts(encoder, changes, late=True))
-    yield from _tables(_deletes(encoder, changes, late=True))
+    yield from _tables(changes, _puts(encoder, changes, late=True))
+    yield from _tables(changes, _deletes(encoder, changes, late=True))
     yield _slots(rows for change in changes.slots for rows in slot_deletes(pipeline, *change))
-    yield from _tables(_deletes(encoder, changes, late=False))
+    yield from _tables(changes, _deletes(encoder, changes, late=False))
     yield _singles((encoder.multicast_gone(group), group_name(group)) for group in changes.multicast_gone)
 
 
@@ -86,8 +86,8 @@ def _deletes(encoder: Encoder, changes: Changes, late: bool) -> Iterator[tuple[b
             yield encoder.delete(key), key
 
 
-def _tables(updates: Iterable[tuple[bytes, EntryKey]]) -> Iterator[Wave]:
-    for _, group in groupby(updates, key=lambda item: item[1].table):
+def _tables(changes: Changes, updates: Iterable[tuple[bytes, EntryKey]]) -> Iterator[Wave]:
+    for _, group in groupby(updates, key=lambda item: (item[1].table, item[1] in changes.blocks)):
         yield _singles(group)
 
 

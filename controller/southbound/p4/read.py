@@ -22,7 +22,7 @@ from controller.southbound.p4.wire import SECOND, Layout, entity_of, rate_of, sl
 from controller.spec.slots import Bytes, Slots, SlotTable
 from p4src.slots import Columns, joined
 from p4src.slots import table as slot_table
-from p4src.target import ORDER, Configuration, EntryBody, EntryKey, Found, Match, P4Target, Rate
+from p4src.target import BLOCK, ORDER, Configuration, EntryBody, EntryKey, Found, Match, P4Target, Rate
 
 _SMALLEST = 256
 """Slots of the smallest pool."""
@@ -37,6 +37,9 @@ _WIDEST = 128
 """Bits of a parameter."""
 _ENTITIES = 0x0A
 """Tag of ``ReadResponse.entities``."""
+
+_COUNTED = ("backend", "access", "guard_over")
+"""Tables of which counters are read."""
 
 _Entry = tuple[EntryKey, EntryBody]
 _ENTRIES = frozenset(ORDER) - {"slot"}
@@ -57,7 +60,7 @@ def requests(pipeline: Pipeline, device_id: int) -> tuple[bytes, bytes]:
             entry.is_default_action = True
         if table.metered:
             entry.meter_config.SetInParent()
-        if table.name == "backend":
+        if table.name in _COUNTED:
             entry.counter_data.SetInParent()
     for counter in ("drops", "lost"):
         rest.entities.add().counter_entry.counter_id = pipeline.numbers[counter]
@@ -136,7 +139,8 @@ class Reader:
             pools.tables(),
             collected.multicast,
         )
-        return Found(target, collected.packets, collected.drops, collected.lost)
+        counted = (collected.packets, collected.denied, collected.over, collected.drops, collected.lost)
+        return Found(target, *counted)
 
 
 @dataclass
@@ -151,6 +155,8 @@ class _Collected:
     limits: dict[int, Rate] = field(default_factory=dict)
     multicast: dict[int, tuple[int, ...]] = field(default_factory=dict)
     packets: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    denied: dict[int, int] = field(default_factory=dict)
+    over: dict[int, int] = field(default_factory=dict)
     drops: dict[int, int] = field(default_factory=dict)
     lost: dict[int, int] = field(default_factory=dict)
 
@@ -192,11 +198,18 @@ class _Collected:
         body = _body(self.pipeline, entry)
         self.entries[key] = body
         if entry.HasField("counter_data"):
-            listener, backend = cast(tuple[int, int], key.match)
-            data = entry.counter_data
-            self.packets[listener, backend] = (data.packet_count, data.byte_count)
+            self._count_of(key, body, entry.counter_data)
         else:
             self.seen[item] = (key, body)
+
+    def _count_of(self, key: EntryKey, body: EntryBody, data: p4r.CounterData) -> None:
+        number = cast(int, key.match[0])
+        if key.table == "backend":
+            self.packets[number, cast(int, key.match[1])] = (data.packet_count, data.byte_count)
+        elif key.table == "guard_over":
+            self.over[number] = data.packet_count
+        elif body.action == BLOCK:
+            self.denied[number] = self.denied.get(number, 0) + data.packet_count
 
 
 def _port(replica: p4r.Replica) -> int:
