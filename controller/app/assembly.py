@@ -224,7 +224,7 @@ class App:
         self.servers = Servers(state.told, state.intent, asked_by(journal), journal, clock)
         self.probing.said_down = self.servers.verdicts
         state.told.subscribe(self.probing.told)
-        latencies = self.probing.service.latencies
+        latencies = partial(self.probing.service.latencies, passed=True)
         self.schedulers = Schedulers(state.intent, state.tables, self.servers, latencies, journal, clock.now)
         self.tuning = Tuning(
             pools,

@@ -77,11 +77,7 @@ def show(console: Console, shown: dict[str, Any]) -> None:
     _show_vips(console, shown)
     console.print(*_fences(shown["switches"]), sep="", end="")
     for name, pool in shown["pools"].items():
-        console.print(_pool(name, pool, _packets(shown["listeners"], name)))
-        if pool.get("groups"):
-            console.print(_groups(name, pool["groups"]), soft_wrap=True)
-        if pool["tracked"]:
-            console.print(_settles(name, pool))
+        _show_pool(console, shown, name, pool)
     risk = shown["at_risk"]
     console.print(
         f"pins {shown['pins']}, unsynced {shown['unsynced']}; at risk: "
@@ -89,6 +85,16 @@ def show(console: Console, shown: dict[str, Any]) -> None:
         f"{risk['pins_refused']} pins refused, "
         f"short memory on {', '.join(risk['memory_short']) or 'no switch'}"
     )
+
+
+def _show_pool(console: Console, shown: dict[str, Any], name: str, pool: dict[str, Any]) -> None:
+    """One table of slots."""
+    console.print(_pool(name, pool, _packets(shown["listeners"], name)))
+    for words, rows in ((_groups, pool.get("groups")), (_subsets, pool.get("split"))):
+        if rows:
+            console.print(words(name, rows), soft_wrap=True)
+    if pool["tracked"]:
+        console.print(_settles(name, pool))
 
 
 def _show_vips(console: Console, shown: dict[str, Any]) -> None:
@@ -189,6 +195,7 @@ def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
             health += f"\nagent: {escape(agent_words(ServerStatus(**row['agent'])))}"
         count = str(packets.get(backend, 0))
         where = f" in {row['zone']}" if row.get("zone") else ""
+        where += f" of {row['subset']}" if row.get("subset") else ""
         table.add_row(f"{backend}{where}", weight(row), str(row["slots"]), row["state"], health, count)
     return table
 
@@ -216,6 +223,15 @@ def _groups(name: str, groups: dict[str, Any]) -> str:
         takes = "stands by" if not row["share"] else f"takes {100 * row['share']:.3g}%"
         parts.append(f"group {number} of {row['pool']} {takes} ({lives})")
     return f"{name}: {', '.join(parts)}"
+
+
+def _subsets(name: str, split: dict[str, Any]) -> str:
+    """What each subset of a pool takes."""
+    parts = [
+        f"{subset} takes {100 * row['share']:.3g}% (weight {row['weight']}, {row['living']} of {row['backends']} live)"
+        for subset, row in split.items()
+    ]
+    return f"{name} is split: {', '.join(parts)}"
 
 
 def _packets(listeners: dict[str, Any], pool: str) -> dict[str, int]:

@@ -149,6 +149,7 @@ def _backend(resource: api.Resource, status: Status) -> tuple[str, ...]:
         str(sum(row["slots"] for row in rows)),
         str(packets(status, pool, real.name)["packets"]),
         str(real.group),
+        real.subset,
         real.zone,
         ", ".join(dict.fromkeys(row["reason"] for row in rows if row["reason"])),
         next((f"{row['factor']:.3g}" for row in rows if "factor" in row), ""),
@@ -195,7 +196,7 @@ TABLES: Mapping[Kind, Table] = {
     ),
     Kind.BACKEND: Table(
         ("name", "address", "weight", "state", "health", "for"),
-        ("slots", "packets", "group", "zone", "reason", "factor", "agent", "revision"),
+        ("slots", "packets", "group", "subset", "zone", "reason", "factor", "agent", "revision"),
         _backend,
     ),
     Kind.SWITCH: Table(

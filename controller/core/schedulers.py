@@ -56,7 +56,7 @@ class Schedulers:
         journal: Journal,
         now: Callable[[], float],
     ) -> None:
-        """``latencies``: seconds of the last probe of each backend."""
+        """``latencies``: seconds of the last probe of each backend, if it passed."""
         self._intent, self._tables, self._servers = intent, tables, servers
         self._latencies, self._journal, self._now = latencies, journal, now
         self._known: dict[str, _Known] = {}
@@ -126,7 +126,7 @@ class Schedulers:
             known = heard is not None and heard.connections is not None and not heard.silent
             value = float(heard.connections or 0) if known and heard is not None else None
         else:
-            value = latencies.get(ref)
+            value = latencies.get(ref, average.value)  # a probe that fails is none to go by
         if value is None:
             averages[real.name] = _Average(at=now)
             return

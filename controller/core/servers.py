@@ -9,6 +9,7 @@ Only what a server says counts. That it does not answer changes nothing (``healt
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -28,6 +29,8 @@ from controller.sites.causes import Cause
 from controller.spec.serveragent import NOTHING_TOLD, Told
 from controller.spec.types import Intent
 
+ROUTES = 5.0
+"""Seconds that the first questions wait for switches that lead to the servers."""
 LOOK = 1.0
 """Seconds between looks at who is silent."""
 _LOOK = 0.1
@@ -70,10 +73,12 @@ class Servers:
         intent.subscribe(self._follow)
 
     async def run(self, reachable: Callable[[], bool]) -> None:
-        """Until cancelled. Nothing runs while there is nothing to ask."""
+        """Until cancelled; begins when there is something to ask and servers can be reached, or after ``ROUTES`` s."""
         await self._wanted.wait()
-        while not reachable():
-            await asyncio.sleep(_LOOK)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ROUTES):
+                while not reachable():
+                    await asyncio.sleep(_LOOK)
         try:
             await self._asker.start()
             self._began = self._clock.now()

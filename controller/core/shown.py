@@ -9,7 +9,7 @@ from controller.core.agentwords import ServerStatus
 from controller.core.fences import FenceStatus
 from controller.core.hello import LinkStatus
 from controller.core.probeplaces import PlaceStatus
-from controller.plan.standby import GroupStatus
+from controller.plan.standby import GroupStatus, SubsetStatus
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ class BackendStatus:
     """Its priority group; those of a ``backup`` follow the pool's own."""
     zone: str | None = None
     """Its availability zone; null: it names none."""
+    subset: str | None = None
+    """The part of the pool that it belongs to; null: the pool has no ``split``."""
     seen: Mapping[str, str] | None = None
     """Where agents that probe it differ: by agent, ``up``, or ``down`` and why; null: they agree."""
     factor: float = 1.0
@@ -118,6 +120,8 @@ class PoolStatus:
     """Serving backends whose share of the table rounds to nothing."""
     groups: Mapping[str, GroupStatus] = field(default_factory=dict)
     """Its priority groups, by number, the first one first; empty: it has one, or ``failover``."""
+    split: Mapping[str, SubsetStatus] = field(default_factory=dict)
+    """Its subsets, by name; empty: it has no ``split``."""
     scheduler: str = "weighted"
     """By what backends share new connections."""
     scheduler_waits: str = ""

@@ -40,7 +40,7 @@ from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
 from controller.plan.pool import PoolState
 from controller.plan.progress import Helds
-from controller.plan.standby import group_statuses
+from controller.plan.standby import group_statuses, subset_statuses
 from controller.plan.tuned import AS_CONFIGURED, UNTUNED
 from controller.southbound.driver import Counts
 from controller.spec.types import Listener, Pool, Role
@@ -173,6 +173,7 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
             None if verdict is None else round(of.clock.now() - verdict.since, 1),
             member.backend.group,
             member.backend.zone,
+            member.backend.subset,
             _seen(of, member.origin or pool.name, name),
             round(float(tuned.get(name, AS_CONFIGURED).factor), 4),
             tuned.get(name, AS_CONFIGURED).why,
@@ -195,6 +196,7 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
         pool.behind,
         without,
         group_statuses(pool, rules.get(pool.name), of.state.verdicts.value.get(pool.name, {})),
+        subset_statuses(pool, rules.get(pool.name), of.state.verdicts.value.get(pool.name, {})),
         *_scheduler(of, rules.get(pool.name)),
         *_writer(of, rules.get(pool.name)),
     )

@@ -7,7 +7,7 @@ schedulers, time ─┘
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from controller.core.agentwords import agent_words
@@ -18,7 +18,19 @@ from controller.core.schedulers import Schedulers
 from controller.core.servers import Servers
 from controller.core.state import SaidBy
 from controller.plan.tables import Tables, Verdicts
-from controller.plan.tuned import AS_CONFIGURED, UNIT, UNTUNED, Tuned, Tunings, kept, ramp_due, ramped, said
+from controller.plan.tuned import (
+    AS_CONFIGURED,
+    PERCENT_EVERY,
+    UNIT,
+    UNTUNED,
+    Tuned,
+    Tunings,
+    differs,
+    kept,
+    ramp_due,
+    ramped,
+    said,
+)
 from controller.spec.serveragent import NOTHING_TOLD, Told
 from controller.spec.types import Backend, Intent, Pool
 
@@ -42,6 +54,8 @@ class Tuning:
         self._told, self._servers, self._schedulers = told, servers, schedulers
         self._journal, self._now = journal, now
         self._stepped = now()
+        self._shared: dict[str, float] = {}
+        """By pool: when a share that a server asks for was taken last."""
         for cell in (intent, verdicts, told):
             cell.subscribe(self.step)
 
@@ -69,7 +83,15 @@ class Tuning:
             for pool in self._intent.value.pools
             for each in tuned.get(pool.name, UNTUNED).values()
         )
-        return min((each for each in due if each is not None), default=None)
+        return min((each for each in (*due, *self._waiting()) if each is not None), default=None)
+
+    def _waiting(self) -> Iterator[float]:
+        """When shares that servers ask for, and that wait for the last change, are taken."""
+        tuned = self._tables.value.tuned
+        for pool, rows in self._told.value.items():
+            known = tuned.get(pool, UNTUNED)
+            if any(differs(known.get(name, AS_CONFIGURED), word) for name, word in rows.items()):
+                yield self._shared.get(pool, self._stepped) + PERCENT_EVERY
 
     def words(self, pool: str, backend: str) -> str:
         """What a backend's weight is made of besides that of the intent, and what its agent says; empty: nothing."""
@@ -83,10 +105,14 @@ class Tuning:
     def _tuned(self, pool: Pool, now: float) -> Tunings:
         before: Mapping[str, Tuned] = self._tables.value.tuned.get(pool.name, {})
         told = self._told.value.get(pool.name, {})
+        held = now < self._shared.get(pool.name, float("-inf")) + PERCENT_EVERY
         made = {}
         for real in pool.backends:
             was, word = before.get(real.name, AS_CONFIGURED), told.get(real.name, NOTHING_TOLD)
-            one = ramped(said(was, word), self._takes(pool, real, word), pool.slow_start, now)
+            spoken = said(was, word, held)
+            if spoken.percent != was.percent:
+                self._shared[pool.name] = now
+            one = ramped(spoken, self._takes(pool, real, word), pool.slow_start, now)
             if one.ramp_since is not None and was.ramp_since is None:
                 self._journal.event(
                     "slow_start", pool=pool.name, backend=real.name, seconds=round(pool.slow_start, 3)
@@ -106,4 +132,4 @@ class Tuning:
         """Whether a backend can take connections."""
         verdict = self._verdicts.value.get(pool.name, {}).get(real.name)
         down = verdict is not None and not verdict.up
-        return not (down or real.drain or not real.weight or told.drain or not told.percent)
+        return not (down or real.drain or not pool.weight_of(real) or told.drain or not told.percent)

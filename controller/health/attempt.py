@@ -218,6 +218,11 @@ class LineAttempt(TcpAttempt):
         self.stage = "connecting"
         self.heard = b""
 
+    def open(self) -> None:
+        """Acknowledges at once: a server whose handshake waits for that has not accepted anything yet."""
+        self.hold(socket.SocketType(self.plan.family, _NONBLOCK_STREAM, 0))
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_0)
+
     def ready(self, events: int) -> None:
         """The connection was made, or more has come."""
         if self.stage == "connecting":

@@ -103,12 +103,17 @@ class Judge:
         """Backends that are watched and have no verdict yet."""
         return frozenset(self._members.keys() - self._verdicts.keys())
 
-    def latencies(self) -> dict[BackendRef, float]:
-        """Seconds that the last probe of each backend took, of the slowest of its targets; of those that were asked."""
+    def latencies(self, passed: bool = False) -> dict[BackendRef, float]:
+        """Seconds that the last probe of each backend took, of the slowest of its targets; of those that were asked.
+
+        ``passed``: of those alone that passed; a server that refuses is quick to say so.
+        """
         found: dict[BackendRef, float] = {}
         for item in self._watched.values():
             newest = item.newest
             if newest is None or newest.outcome is Outcome.LOCAL:
+                continue
+            if passed and newest.outcome is not Outcome.PASS:
                 continue
             for member in item.members:
                 found[member] = max(found.get(member, 0.0), newest.finished - newest.started)

@@ -122,9 +122,9 @@ class HealthService:
         """How probing goes: lateness, restarts, losses."""
         return self._prober.stats()
 
-    def latencies(self) -> dict[BackendRef, float]:
-        """Seconds that the last probe of each backend took."""
-        return self._judge.latencies()
+    def latencies(self, passed: bool = False) -> dict[BackendRef, float]:
+        """Seconds that the last probe of each backend took; ``passed``: of those that passed."""
+        return self._judge.latencies(passed)
 
     def _take(self, results: list[ProbeResult]) -> None:
         self._observe(results)

@@ -200,6 +200,7 @@ WATCHED = _gauge(
     "pool_watched_pairs", "(backend, slot) pairs whose connections are reported and pinned", *TABLE
 )
 WEIGHT = _gauge("backend_weight", "Weight by the intent", *TABLE, "backend")
+SPLIT = _gauge("pool_split_share", "Share of slots that a subset of the pool has", *TABLE, "subset")
 FACTOR = _gauge("backend_weight_factor", "By which its weight is multiplied", *TABLE, "backend")
 AGENT_CONNECTIONS = _gauge(
     "backend_agent_connections", "Live connections, as its agent counted them last", "pool", "backend"

@@ -223,6 +223,14 @@ def _pools(text: Text, shown: Snapshot, observed: Observed) -> None:
     text.rows(all_of.PANICKED, ((name, int(pool.panicked)) for name, _, pool in rows))
     text.rows(all_of.SLOTS, ((name, pool.slots) for name, _, pool in rows))
     text.rows(all_of.MOVING, ((name, pool.moving) for name, _, pool in rows))
+    text.rows(
+        all_of.SPLIT,
+        (
+            (f'{name},subset="{escaped(subset)}"', each.share)
+            for name, _, pool in rows
+            for subset, each in pool.split.items()
+        ),
+    )
     text.rows(all_of.TRACKED, ((name, pool.tracked) for name, _, pool in rows))
     text.rows(all_of.MOVED, ((name, observed.moved.get(key, 0)) for name, key, _ in rows))
     text.rows(all_of.WATCHED, ((name, pool.watched) for name, _, pool in rows))

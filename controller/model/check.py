@@ -9,6 +9,7 @@ from controller.model.check_backups import check_backups
 from controller.model.check_capacity import check_capacity
 from controller.model.check_modes import check_modes
 from controller.model.check_names import check_names
+from controller.model.check_split import check_split
 from controller.model.check_switches import check_switches
 from controller.model.check_vips import check_vips
 from controller.model.findings import Findings
@@ -27,6 +28,7 @@ def check_intent(intent: Intent, source: Source) -> None:
     check_switches(found)
     for pool in intent.pools:
         _check_pool(found, pool)
+        check_split(found, pool)
     check_backups(found)
     check_vips(found)
     check_access(found)

@@ -155,6 +155,7 @@ def pool(of: Pool, budget: Budget = UNLIMITED) -> Plain:
         "spill_below": format_share(of.spill_below),
         "backup": of.backup,
         "zones": of.zones.value,
+        "split": [{"name": each.name, "weight": each.weight} for each in of.split],
         "failover": None,
         "spread": of.spread.value,
         "budget": _budget(of.budget, budget) or None,
@@ -228,6 +229,7 @@ def backend(of: Backend) -> Plain:
             "weight": of.weight,
             "group": of.group,
             "drain": of.drain,
+            "subset": of.subset,
             "zone": of.zone,
             "labels": dict(of.labels) or None,
         }

@@ -8,7 +8,13 @@ from ipaddress import IPv4Address
 from controller.model import fields as f
 from controller.model.labels import read_labels
 from controller.model.reader import Converter, Place, Record, each, things
-from controller.model.serving import MAX_SLOW_START, check_scheduler, read_adaptive, read_agent_check
+from controller.model.serving import (
+    MAX_SLOW_START,
+    check_scheduler,
+    read_adaptive,
+    read_agent_check,
+    read_subset,
+)
 from controller.spec.health import HealthCheck, PlaceRule, ProbeKind
 from controller.spec.policy import UNLIMITED, Budget, Failback, Failover, OnDown, Then, Zones
 from controller.spec.scheduling import Scheduler
@@ -36,7 +42,7 @@ PROBE_KEYS: dict[str, tuple[ProbeKind, ...]] = {
 """Which keys of ``health`` mean something to which kinds of probes."""
 NOT_BESIDE_FAILOVER = ("on_down", "drain_timeout", "drain_then", "panic_threshold")
 """Keys of a pool about connections that outlast their backend, which a former writer's do not."""
-NO_GROUPS_BESIDE_FAILOVER = ("spill_below", "backup", "zones")
+NO_GROUPS_BESIDE_FAILOVER = ("spill_below", "backup", "zones", "split")
 """Keys of a pool about which backends serve, which ``failover`` decides."""
 NO_WEIGHTS_BESIDE_FAILOVER = ("agent", "scheduler", "adaptive", "slow_start")
 """Keys of a pool about how many of its connections a backend takes: the one writer takes all."""
@@ -62,6 +68,7 @@ def read_pool(place: Place, budget: Budget = UNLIMITED) -> Pool | None:
     spill_below = r.get("spill_below", f.share, Pool.spill_below)
     backup = r.get("backup", f.name, None)
     zones = r.get("zones", f.choice(Zones), Pool.zones)
+    split = r.get("split", things(read_subset, "subset", "[{name: stable, weight: 90}]"), ())
     spread = r.get("spread", f.choice(PoolSpread), Pool.spread)
     labels = r.get("labels", read_labels, ())
     own_budget = r.get("budget", partial(read_budget, default=budget), budget)
@@ -91,6 +98,7 @@ def read_pool(place: Place, budget: Budget = UNLIMITED) -> Pool | None:
         spill_below=spill_below,
         backup=backup,
         zones=zones,
+        split=split,
         failover=failover,
         spread=spread,
         budget=own_budget,
@@ -124,6 +132,7 @@ def read_backend(place: Place) -> Backend | None:
         weight=r.get("weight", f.whole(0, 65535), Backend.weight),
         group=r.get("group", f.whole(0, 65535), Backend.group),
         drain=r.get("drain", f.flag, Backend.drain),
+        subset=r.get("subset", f.name, None),
         zone=r.get("zone", f.name, None),
         labels=r.get("labels", read_labels, ()),
     )

@@ -111,6 +111,7 @@ class Record:
         """False once a required key is missing or bad: the thing cannot be built."""
         self._entries: dict[str, Entry] = {entry.key.text: entry for entry in place.node.entries}
         self._known: list[str] = []
+        self._refused: set[str] = set()
 
     def has(self, key: str) -> bool:
         """Whether the key is given."""
@@ -161,6 +162,12 @@ class Record:
         entry = self._entries.get(key)
         source.error(entry.key.mark if entry else self.place.node.mark, f"{self.what}: {message}", right)
 
+    def refuse(self, key: str, problem: str, right: str) -> None:
+        """Reports a key that might be expected here and is not offered, if it is given."""
+        self._refused.add(key)
+        if self.has(key):
+            self.fail(key, problem, right)
+
     def name(self, kind: str, converter: Converter[str], example: str) -> str:
         """The required key ``name``, noted: a reference to a thing that is otherwise bad is no error."""
         entry = self._entries.get("name")
@@ -181,7 +188,7 @@ class Record:
     def close(self) -> bool:
         """Reports unknown keys; True if everything required was there."""
         for text, entry in self._entries.items():
-            if text in self._known:
+            if text in self._known or text in self._refused:
                 continue
             near = get_close_matches(text, self._known, n=1, cutoff=0.6)
             right = f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(self._known)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from controller.model import fields as f
 from controller.model.reader import Place, Record
+from controller.spec.pool import Subset
 from controller.spec.scheduling import Adaptive, Scheduler
 from controller.spec.serveragent import AgentCheck, AgentKind
 
@@ -56,3 +57,18 @@ def check_scheduler(r: Record, scheduler: Scheduler, agent: AgentCheck | None, p
     if r.has("adaptive") and not scheduler.adapts:
         right = f"leave adaptive out or set scheduler to {f.either(ADAPTING)}"
         r.fail("adaptive", f'"adaptive" means nothing to the scheduler {scheduler}', right)
+
+
+def read_subset(place: Place) -> Subset | None:
+    """One entry of a pool's ``split``."""
+    r = Record(place, "subset")
+    name = r.name("subset", f.name, "name: canary")
+    weight = r.need("weight", f.whole(0, 65535), "weight: 10", 0)
+    for key in ("clients", "prefix", "prefixes"):
+        r.refuse(
+            key,
+            "clients cannot be sent to a subset by their addresses: the slot of a connection comes from a hash, and a "
+            "switch asks nothing else",
+            f"leave {key} out, and give those clients a listener of another VIP or port, with a pool of its own",
+        )
+    return r.built(Subset(name, weight)) if r.close() else None

@@ -32,24 +32,24 @@ def scaled(
     """Weights in the table of those of a priority group who serve; it takes ``share`` of all. None of them is 0.
 
     As configured, where nothing else has a part in it. ``factors``: of weights, by name, among those who share what
-    a zone takes, or else the group.
+    a zone or a subset takes, or else the group.
     """
-    zones = _zones(group) if pool.zones is Zones.EVEN else {}
+    parts = _partition(pool, group)
     if not serves:
         return {}
     factored = any(real.name in factors for real in serves)
-    if len(zones) < 2 and share == 1 and not factored:
+    if len(parts) < 2 and share == 1 and not factored:
         return {real.name: real.weight for real in serves}
-    if len(zones) < 2:
+    if len(parts) < 2:
         return _parted(serves, share * WHOLE, factors)
-    parts = {zone: (of, weight_of(of)) for zone, of in _zones(serves).items()}
-    fit = {
-        zone: fitness(living, weight_of(zones[zone]), pool.spill_below) for zone, (_, living) in parts.items()
-    }
-    whole = share * WHOLE / sum(fit.values())
+    takes = {}
+    for key, of in _partition(pool, serves).items():
+        living = fitness(weight_of(of), weight_of(parts[key]), pool.spill_below)
+        takes[key] = living * pool.subsets.get(key, 1)
+    scale = share * WHOLE / sum(takes.values())
     out: dict[str, int] = {}
-    for zone, (of, _) in parts.items():
-        out |= _parted(of, whole * fit[zone], factors)
+    for key, of in _partition(pool, serves).items():
+        out |= _parted(of, takes[key] * scale, factors)
     return {real.name: out[real.name] for real in serves}
 
 
@@ -61,8 +61,8 @@ def _parted(of: Sequence[Backend], whole: Fraction, factors: Mapping[str, Fracti
 
 
 def part_of(pool: Pool, real: Backend) -> tuple[int, str]:
-    """Its group, and where zones share evenly its zone: those with whom it shares by weight."""
-    return real.group, _zone(real) if pool.zones is Zones.EVEN else ""
+    """Its group, and the zone or subset within which it shares by weight."""
+    return real.group, _key(pool, real)
 
 
 def weight_of(backends: Iterable[Backend]) -> int:
@@ -96,28 +96,35 @@ def group_weight(pool: Pool, backend: Backend) -> int:
     return weight_of(_serving(pool, backend.group))
 
 
-def zone_shares(pool: Pool, group: int) -> Mapping[str, Fraction]:
-    """The share of new connections of each zone of a priority group, while it serves with all its members."""
+def part_shares(pool: Pool, group: int) -> Mapping[str, Fraction]:
+    """The share of new connections of each zone or subset of a priority group, while it serves with all its members."""
     weights = _weights(pool, group)
     total = sum(weights.values())
     serving = [real for real in pool.backends if real.name in weights]
     return {
-        zone: Fraction(sum(weights[real.name] for real in of), total) for zone, of in _zones(serving).items()
+        part: Fraction(sum(weights[real.name] for real in of), total)
+        for part, of in _partition(pool, serving).items()
     }
 
 
 def _weights(pool: Pool, group: int) -> dict[str, int]:
     """As the table has them while a group serves with all its members that do not drain."""
-    whole = [real for real in pool.backends if real.weight and real.group == group]
+    whole = [real for real in pool.backends if pool.weight_of(real) and real.group == group]
     return scaled(pool, whole, _serving(pool, group), Fraction(1))
 
 
-def _zones(group: Iterable[Backend]) -> dict[str, list[Backend]]:
-    """Those who name no zone are in one, too."""
+def _partition(pool: Pool, group: Iterable[Backend]) -> dict[str, list[Backend]]:
+    """By zone or subset, where these share with each other; a backup's backends are not split."""
     out: dict[str, list[Backend]] = {}
     for real in group:
-        out.setdefault(_zone(real), []).append(real)
+        out.setdefault(_key(pool, real), []).append(real)
     return out
+
+
+def _key(pool: Pool, real: Backend) -> str:
+    if pool.zones is Zones.EVEN:
+        return _zone(real)
+    return (real.subset or "") if pool.split and not real.home else ""
 
 
 def _zone(real: Backend) -> str:
@@ -125,4 +132,4 @@ def _zone(real: Backend) -> str:
 
 
 def _serving(pool: Pool, group: int) -> list[Backend]:
-    return [each for each in pool.backends if each.weight and not each.drain and each.group == group]
+    return [real for real in pool.backends if pool.weight_of(real) and not real.drain and real.group == group]

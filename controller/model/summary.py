@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from controller.model.backups import chain
-from controller.model.shares import group_weight, without_slots, zone_shares
+from controller.model.shares import group_weight, part_shares, without_slots
 from controller.model.units import format_duration
 from controller.spec.health import HealthCheck
 from controller.spec.policy import Zones
@@ -87,12 +87,14 @@ def _takeover_notes(pool: Pool) -> Iterator[str]:
         yield f'pool "{pool.name}" gains no server by its backup "{pool.backup}"'
     if pool.zones is Zones.EVEN:
         yield _zones(pool)
+    if pool.split:
+        yield _split(pool)
 
 
 def _zones(pool: Pool) -> str:
     """What even zones make of weights."""
     first = min((backend.group for backend in _serving(pool)), default=0)
-    found = zone_shares(pool, first)
+    found = part_shares(pool, first)
     if len(found) < 2:
         return f'pool "{pool.name}" has zones: even, but its backends are in one zone: write zone: at each of them'
     shown = ", ".join(
@@ -101,8 +103,16 @@ def _zones(pool: Pool) -> str:
     return f'pool "{pool.name}" shares new connections evenly among zones: {shown}'
 
 
+def _split(pool: Pool) -> str:
+    """What subsets take of the first group."""
+    first = min((backend.group for backend in _serving(pool)), default=0)
+    found = part_shares(pool, first)
+    shown = ", ".join(f"{name} {float(100 * found.get(name, 0)):.3g}%" for name in pool.subsets)
+    return f'pool "{pool.name}" splits new connections: {shown}'
+
+
 def _serving(pool: Pool) -> list[Backend]:
-    return [backend for backend in pool.backends if backend.weight and not backend.drain]
+    return [backend for backend in pool.backends if pool.weight_of(backend) and not backend.drain]
 
 
 def _site_row(intent: Intent, name: str) -> tuple[str, ...]:

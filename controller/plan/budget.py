@@ -116,7 +116,7 @@ def _unavailable(
 
 
 def _out(pool: Pool, down: set[str]) -> set[str]:
-    return {real.name for real in pool.own if real.drain or not real.weight or real.name in down}
+    return {real.name for real in pool.own if real.drain or not pool.weight_of(real) or real.name in down}
 
 
 def _leaving(pool: Pool, tables: Tables, now: float) -> set[str]:

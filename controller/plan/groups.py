@@ -57,7 +57,7 @@ def serving(
 
     ``factors``: of weights, by name; what they take from one backend goes to others of its group and zone.
     """
-    members = [real for real in backends if real.weight > 0]
+    members = [real for real in backends if pool.weight_of(real) > 0]
     taking = {each.group: each.share for each in _shares(members, up, pool.spill_below) if each.share}
     judged = {real.name: up.get(real.name, True) for real in members if not real.drain}
     panicked = bool(judged) and all(_doubtful(group, judged, pool) for group in _grouped(members).values())
@@ -71,7 +71,7 @@ def serving(
 
 def shares(backends: Iterable[Backend], up: Mapping[str, bool], pool: Pool) -> tuple[GroupShare, ...]:
     """The groups that have a weight, the first one first."""
-    return _shares([real for real in backends if real.weight > 0], up, pool.spill_below)
+    return _shares([real for real in backends if pool.weight_of(real) > 0], up, pool.spill_below)
 
 
 def _shares(members: Sequence[Backend], up: Mapping[str, bool], spill_below: float) -> tuple[GroupShare, ...]:

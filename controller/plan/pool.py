@@ -128,7 +128,7 @@ class Origin(NamedTuple):
     def drains(self, backend: Backend) -> bool:
         """Whether new connections leave it, by the intent or its own word."""
         said = self.tuned.get(backend.name)
-        return backend.drain or backend.weight == 0 or (said is not None and said.drains)
+        return backend.drain or self.pool.weight_of(backend) == 0 or (said is not None and said.drains)
 
     def refuses(self, name: str) -> bool:
         """Whether a backend of that name is not the one writer."""

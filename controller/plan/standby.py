@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from controller.plan import groups
 from controller.plan.pool import Health, PoolState
 from controller.spec.types import Pool
@@ -22,6 +24,42 @@ class GroupStatus:
     """Of those that are up and do not drain."""
     share: float
     """Of new connections, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class SubsetStatus:
+    """A part of a pool that is split."""
+
+    weight: int
+    """By the intent."""
+    backends: int
+    """That belong to it."""
+    living: int
+    """Of those, that are up and do not drain."""
+    share: float
+    """Of the pool's slots, 0 to 1."""
+
+
+def subset_statuses(
+    state: PoolState, pool: Pool | None, health: Mapping[str, Health]
+) -> dict[str, SubsetStatus]:
+    """The subsets of a pool that is split, in the order of the file; ``pool``: its rules, None: it only drains."""
+    if pool is None:
+        return {}
+    held = np.bincount(state.now, minlength=1 + max((m.id for m in state.members), default=0))
+    found = {}
+    for each in pool.split:
+        of = [
+            m for m in state.members if m.backend.subset == each.name and not m.removed and not m.backend.home
+        ]
+        living = sum(m.draining_since is None and _up(health, m.backend.name) for m in of)
+        slots = int(sum(held[m.id] for m in of))
+        found[each.name] = SubsetStatus(each.weight, len(of), living, round(slots / len(state.now), 4))
+    return found
+
+
+def _up(health: Mapping[str, Health], name: str) -> bool:
+    return name not in health or health[name].up
 
 
 def group_statuses(

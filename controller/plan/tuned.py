@@ -13,6 +13,10 @@ from types import MappingProxyType
 from controller.spec.serveragent import Told
 
 WHOLE, FULL, UNIT = 100, 1000, 1_000_000
+PERCENT_BAND = 5
+"""Points by which the share that a server asks for has to differ from the one that it has, 0 and 100 aside."""
+PERCENT_EVERY = 10.0
+"""Seconds between two changes of such shares in a pool, none and some aside."""
 STEPS = 9
 """Of slow start, at most, after the first share; they are at least a second apart."""
 
@@ -70,9 +74,17 @@ def kept(tuned: Tunings) -> Tunings:
     return {name: each for name, each in tuned.items() if each != AS_CONFIGURED}
 
 
-def said(before: Tuned, told: Told) -> Tuned:
-    """With what the server says."""
-    return replace(before, percent=told.percent, drain=told.drain)
+def said(before: Tuned, told: Told, held: bool = False) -> Tuned:
+    """With what the server says. ``held``: a share moved so lately that no other one is taken, but for none or some."""
+    waits = held and 0 not in (before.percent, told.percent)
+    percent = before.percent if waits or not differs(before, told) else told.percent
+    return replace(before, percent=percent, drain=told.drain)
+
+
+def differs(before: Tuned, told: Told) -> bool:
+    """Whether a server asks for a share that is worth moving slots for."""
+    ends = told.percent in (0, WHOLE) or before.percent == 0
+    return told.percent != before.percent and (ends or abs(told.percent - before.percent) >= PERCENT_BAND)
 
 
 def ramped(before: Tuned, takes: bool, seconds: float, now: float) -> Tuned:

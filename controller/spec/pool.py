@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from controller.spec.addresses import Address
 from controller.spec.health import HealthCheck
@@ -33,6 +34,8 @@ class Backend:
     """Priority group: the lowest one serves, later ones take what it cannot (``spill_below`` of the pool)."""
     drain: bool = False
     """Whether new connections stop and established ones stay for ``drain_timeout``."""
+    subset: str | None = None
+    """The part of the pool that it belongs to, such as ``canary`` (``split`` of the pool)."""
     zone: str | None = None
     """Availability zone, by any name; backends without one are in one of their own (``zones`` of the pool)."""
     labels: Labels = ()
@@ -43,6 +46,16 @@ class Backend:
     def address(self, version: int) -> Address | None:
         """The address of IP ``version`` (4 or 6), if it has one."""
         return next((a for a in self.addresses if a.version == version), None)
+
+
+@dataclass(frozen=True)
+class Subset:
+    """A part of a pool's backends, and its share of new connections."""
+
+    name: str
+    """Name by which backends say that they belong to it."""
+    weight: int
+    """Share of new connections of a priority group, relative to the other subsets; 0 drains its backends."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +106,10 @@ class Pool:
     zones: Zones = Zones.WEIGHTS
     """How backends of a group share new connections. ``even``: each zone takes the same, as long as ``spill_below`` of
     its weight lives, and below it in proportion; its backends by their weights. ``weights``: all by their weights."""
+    split: tuple[Subset, ...] = ()
+    """Subsets of backends that share new connections by weights of their own, whatever the weights of their backends,
+    which share within them: for canaries and environments. A subset takes its part as long as ``spill_below`` of its
+    weight lives, and below it in proportion. Every backend of the pool belongs to one."""
     failover: Failover | None = None
     """One writer; None: all living backends of a priority group serve."""
     spread: PoolSpread = PoolSpread.HASH
@@ -109,6 +126,15 @@ class Pool:
     def own(self) -> tuple[Backend, ...]:
         """Those of its backends that are no ``backup``'s."""
         return tuple(real for real in self.backends if not real.home)
+
+    @cached_property
+    def subsets(self) -> dict[str, int]:
+        """Weights of subsets by name; empty: the pool is not split."""
+        return {each.name: each.weight for each in self.split}
+
+    def weight_of(self, real: Backend) -> int:
+        """Of a backend: 0 if its subset takes nothing."""
+        return 0 if self.subsets.get(real.subset or "", 1) == 0 and not real.home else real.weight
 
     @property
     def slots(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from ipaddress import ip_address
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -95,8 +96,44 @@ def test_a_share_of_its_weight_is_what_a_server_asks_for(core: Whole) -> None:
     assert found["s2"] == pytest.approx(found["s3"], abs=1)
     assert found["s1"] == pytest.approx(found["s2"] / 2, abs=1)
     assert fate(core, "s1") is Fate.NORMAL
+    core.clock.time += 10.0
     answers(core, "100%", "s1")
     assert max(slots(core).values()) - min(slots(core).values()) <= 1
+
+
+def test_shares_that_change_all_the_time_do_not_move_slots_all_the_time(core: Whole) -> None:
+    moved = []
+    for second in range(60):
+        core.clock.time += 1.0
+        before = slots(core)
+        answers(core, f"{50 + 20 * (second % 3)}%", "s1")
+        due = core.app.tuning.deadline()
+        if due is not None and due <= core.clock.time:
+            core.app.tuning.step()
+        if slots(core) != before:
+            moved.append(core.clock.time)
+    assert 2 <= len(moved) <= 7
+    assert all(later - earlier >= 10.0 for earlier, later in pairwise(moved))
+
+
+def test_a_small_difference_is_none_and_the_last_word_is_taken_in_time(core: Whole) -> None:
+    answers(core, "50%", "s1")
+    before = slots(core)
+    core.clock.time += 20.0
+    answers(core, "53%", "s1")
+    assert slots(core) == before
+    assert core.app.tuning.deadline() is None
+    answers(core, "80%", "s1")
+    answers(core, "60%", "s1")
+    assert core.app.state.tables.value.tuned[POOL]["s1"].percent == 80
+    due = core.app.tuning.deadline()
+    assert due == core.clock.time + 10.0
+    answers(core, "0%", "s1")
+    assert slots(core)["s1"] == 0, "that does not wait"
+    answers(core, "60%", "s1")
+    core.clock.time = due
+    core.app.tuning.step()
+    assert core.app.state.tables.value.tuned[POOL]["s1"].percent == 60
 
 
 @pytest.mark.parametrize("word", ["drain", "maint", "0%"])

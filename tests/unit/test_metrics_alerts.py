@@ -91,6 +91,11 @@ CASES = (
         *_gauge("evenkeel_place_counts", "0x60", "1x60", 'place="east1",site="east"'),
         'place="east1",site="east"',
     ),
+    Case(
+        "EvenkeelAgentSilent",
+        *_gauge("evenkeel_backend_agent_silent", labels='pool="web",backend="s1"'),
+        'pool="web",backend="s1"',
+    ),
     Case("EvenkeelIntentRefused", *_gauge("evenkeel_intent_refused")),
     Case(
         "EvenkeelDefect",

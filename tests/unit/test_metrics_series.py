@@ -27,6 +27,7 @@ from controller.metrics.families import ALL
 from controller.metrics.figures import Figures, ProcessFigures, Serving, Standing, SwitchFacts, SwitchFigures
 from controller.metrics.observations import Observations
 from controller.metrics.series import rendered
+from controller.plan.standby import SubsetStatus
 
 ODD = 'a "b"\\c'
 """A name as no intent has it: text must stay whole whatever names become."""
@@ -70,7 +71,10 @@ def snapshot() -> Snapshot:
         intent_errors=("wrong",),
         switches={"edge1": edge, "lb1": lb, "lb2": SwitchStatus(False, False, False, "")},
         strangers=("0x7",),
-        pools={"web/tcp": web, "shop/tcp/80 web/tcp": pool(s1=backend(True))},
+        pools={
+            "web/tcp": replace(web, split={"canary": SubsetStatus(10, 1, 1, 0.1)}),
+            "shop/tcp/80 web/tcp": pool(s1=backend(True)),
+        },
         vips={
             "shop": VipStatus("east", "east", "home", "home"),
             "api": VipStatus(None, "west", "moves", "moves"),
@@ -175,6 +179,7 @@ def test_each_declared_metric_is_shown_by_a_leader_or_a_standby_and_no_other() -
         ("evenkeel_backend_agent_connections", {"pool=web,backend=s1": 44}),
         ("evenkeel_backend_agent_age_seconds", {"pool=web,backend=s1": 2.5}),
         ("evenkeel_backend_agent_silent", {"pool=web,backend=s1": 1}),
+        ("evenkeel_pool_split_share", {"pool=web,protocol=tcp,subset=canary": 0.1}),
         ("evenkeel_place_counts", {"place=east1,site=east": 1, "place=west1,site=west": 0}),
         ("evenkeel_place_backend_up", {
             "place=east1,site=east,pool=web,backend=s1": 1, "place=east1,site=east,pool=web,backend=s2": 1,

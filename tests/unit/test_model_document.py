@@ -24,6 +24,7 @@ from controller.spec.agents import Agent, Lease
 from controller.spec.health import HealthCheck, ProbeKind
 from controller.spec.moves import Moves
 from controller.spec.policy import Amount, Budget, Failback, Failover, OnDown, Then, Zones
+from controller.spec.pool import Subset
 from controller.spec.scheduling import Adaptive, Scheduler
 from controller.spec.serveragent import AgentCheck, AgentKind
 from controller.spec.spread import PoolSpread
@@ -143,6 +144,12 @@ def pools(draw: st.DrawFn) -> Pool:
         slow_start=draw(st.integers(0, 3600).map(float)),
         budget=draw(BUDGETS),
     )
+    if draw(st.booleans()):
+        reals = tuple(replace(real, subset="a" if n % 2 else "b") for n, real in enumerate(pool.backends))
+        parts = tuple(
+            Subset(name, draw(st.integers(1, 65535))) for name in ("a", "b")[2 - min(2, len(reals)) :]
+        )
+        pool = replace(pool, zones=Zones.WEIGHTS, backends=reals, split=parts)
     if pool.scheduler.adapts:
         return replace(pool, adaptive=draw(ADAPTIVE))
     return replace(

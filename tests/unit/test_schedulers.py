@@ -168,6 +168,25 @@ def test_times_of_probes_are_followed(tmp_path: Path) -> None:
     assert core.app.snapshot().pools[KEY].backends["s1"].measured == pytest.approx(0.08)
 
 
+def test_a_probe_that_fails_is_none_to_go_by(tmp_path: Path) -> None:
+    core = weighed(tmp_path / "intent.yaml", scheduler=Scheduler.RESPONSE_TIME, adaptive=QUICK)
+    known = {(POOL, "s1"): 0.050, (POOL, "s2"): 0.050, (POOL, "s3"): 0.050}
+    core.app.schedulers._latencies = lambda: known
+    core.app.tuning.look()
+    del known[POOL, "s1"]
+    for _ in range(20):
+        core.clock.time += 1.0
+        core.app.tuning.look()
+    assert core.app.schedulers.measured(POOL, "s1") == 0.05
+    assert core.app.state.tables.value.tuned == {}
+
+
+def test_an_explanation_has_what_weights_are_made_of(core: Whole) -> None:
+    counts(core, 10, s1=2000, s2=1000, s3=1000)
+    weight = core.app.explaining._health(POOL, "s1").weight
+    assert "by the scheduler; agent: ready, 2000 connections" in weight
+
+
 def test_zones_that_share_evenly_follow_within_themselves(core: Whole) -> None:
     def zoned(pool: Pool) -> Pool:
         reals = tuple(replace(real, zone="a" if real.name == "s1" else "b") for real in pool.backends)

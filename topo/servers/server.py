@@ -121,7 +121,7 @@ class Echo(Connection):
 
 
 class Http(Connection):
-    """GET and HEAD of /, /healthz and /size/N; keep-alive as the client asks."""
+    """GET and HEAD of /, /healthz, /connections (open ones but this) and /size/N; keep-alive as the client asks."""
 
     service = "http"
 
@@ -174,10 +174,12 @@ class Http(Connection):
                 self._answer(200, b"ok\n", close, only_head)
             else:
                 self._answer(503, b"ill\n", close, only_head)
+        elif path == "/connections":
+            self._answer(200, b"%d\n" % (len(self.server.open) - 1), close, only_head)
         elif size != path and size.isdecimal() and int(size) <= MOST_OCTETS:
             self._answer(200, int(size), close, only_head)
         else:
-            self._answer(404, b"try /, /healthz or /size/N\n", close, only_head)
+            self._answer(404, b"try /, /healthz, /connections or /size/N\n", close, only_head)
 
     def _answer(self, status: int, body: bytes | int, close: bool, only_head: bool = False) -> None:
         length = body if isinstance(body, int) else len(body)
