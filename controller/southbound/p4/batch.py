@@ -32,6 +32,8 @@ class Batch:
 
     def name(self, index: int) -> str:
         """What an update of this batch is about, as people read it."""
+        if not 0 <= index < self.count:
+            return f"update {index}, which was not sent"
         start, piece = self._names[bisect_right(self._names, index, key=lambda item: item[0]) - 1]
         if isinstance(piece, SlotRows):
             return describe(EntryKey("slot", (piece.pool, int(piece.slots[index - start]))))

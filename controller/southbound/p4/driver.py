@@ -180,6 +180,6 @@ class P4Driver(
 def pins_in(have: P4Target) -> Iterator[FoundPin]:
     """The pins among entries."""
     for key, body in have.entries.items():
-        if key.table == "pin":
+        if key.table == "pin" and body.action in ("pinned", "seen"):
             listener, client, port = pin_place(key)
             yield FoundPin(None, listener, client, port, body.params[0], body.action == "pinned")
