@@ -255,13 +255,15 @@ class Happened(_message.Message):
     def __init__(self, at: _Optional[float] = ..., change: _Optional[int] = ..., event: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class BackendHealth(_message.Message):
-    __slots__ = ("backend", "up", "seconds", "reason")
+    __slots__ = ("backend", "up", "seconds", "reason", "weight")
     BACKEND_FIELD_NUMBER: _ClassVar[int]
     UP_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
     backend: str
     up: bool
     seconds: float
     reason: str
-    def __init__(self, backend: _Optional[str] = ..., up: _Optional[bool] = ..., seconds: _Optional[float] = ..., reason: _Optional[str] = ...) -> None: ...
+    weight: str
+    def __init__(self, backend: _Optional[str] = ..., up: _Optional[bool] = ..., seconds: _Optional[float] = ..., reason: _Optional[str] = ..., weight: _Optional[str] = ...) -> None: ...
