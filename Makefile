@@ -16,7 +16,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --retries 5 --timeout 60
 IS_ROOT := $(filter 0,$(shell id -u))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long soak fresh image compose-test bench docs coverage messages wheel p4 shell lint types venv lab-packages test-packages \
+.PHONY: help demo test test-long soak fresh image compose-test bench docs coverage messages baseline wheel p4 shell lint types venv lab-packages test-packages \
   bench-packages root pins clean
 
 help:  ## this list
@@ -87,10 +87,17 @@ wheel: venv  ## the client alone as a wheel, evenkeel-client, in out/
 p4: venv  ## compile the P4 programs again into p4src/build (needs p4c-bm2-ss on PATH)
 	$(BIN)/python -m p4src.compile
 
-lint: venv  ## style and layout
+# What clients were built against. Nothing in it may be taken away or changed; what was added since may.
+BASELINE = controller/api/baseline.binpb
+
+baseline: venv  ## promise the API as it is now: after a release
+	$(BIN)/buf build controller/api/proto --exclude-source-info -o $(BASELINE)
+
+lint: venv  ## style, layout, and that the API has nothing less than before
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/buf lint controller/api/proto
+	$(BIN)/buf breaking controller/api/proto --against $(BASELINE)
 
 types: venv  ## strict type check
 	$(BIN)/mypy

@@ -24,6 +24,8 @@ COOKIE_SHIFT = 48
 OWN_COOKIES = 0xFFFF << COOKIE_SHIFT
 ROLE_REQUEST, SET_ASYNC = 24, 28
 _PRIMARY = 2
+# Of a primary, and of another one: packets by table-miss and by action; ports that come, go and change; flows that end.
+_USUAL_PACKETS, _USUAL_PORTS, _USUAL_FLOWS = (0b11, 0), (0b111, 0b111), (0b1111, 0)
 _METER_FLAGS = 2 | 4 | 8  # packets per second, burst size, statistics
 _BUCKET = struct.Struct("!HHII4x")
 _STATS = struct.Struct("!HBxIIHHHH4xQQQ")
@@ -77,6 +79,11 @@ def role_request(term: int) -> bytes:
 def hear_nothing() -> bytes:
     """Have a switch report nothing on this stream, in whatever role."""
     return message(SET_ASYNC, bytes(24))
+
+
+def hear_usual() -> bytes:
+    """Have a switch report on this stream what it does where nothing was said, to a primary and to others."""
+    return message(SET_ASYNC, struct.pack("!6I", *_USUAL_PACKETS, *_USUAL_PORTS, *_USUAL_FLOWS))
 
 
 def flow_stats_request(table: int, match: Match = _ALL) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from controller.agent.facts import NAMES, Facts, facts_of
 from controller.core.journal import Journal
-from controller.sites.base import Loaded, Space, Store, Stored, StoreError
+from controller.sites.base import Change, Loaded, Space, Store, Stored, StoreError
 
 AGAIN = 0.2
 """Seconds until a watch that ended is begun again."""
@@ -19,8 +19,15 @@ Seen = Callable[[str, int, bytes | None], None]
 class FollowingFacts:
     """The newest facts."""
 
-    def __init__(self, store: Store, journal: Journal, on_facts: Callable[[Facts], None]) -> None:
-        self._store, self._journal, self._on_facts = store, journal, on_facts
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        on_facts: Callable[[Facts], None],
+        on_change: Callable[[Change | Loaded], None] = lambda _: None,
+    ) -> None:
+        """``on_change``: handed all that is stored, and then each batch."""
+        self._store, self._journal, self._on_facts, self._on_change = store, journal, on_facts, on_change
         self._values: dict[str, bytes] = {}
         self.problem = ""
         """Why what is stored cannot be read; empty: it can."""
@@ -32,6 +39,7 @@ class FollowingFacts:
             try:
                 async for change in self._store.watch(since):
                     since = change.revision
+                    self._on_change(change)
                     if isinstance(change, Loaded):
                         self._values = {n: s.data for n, s in change.values.items() if n in NAMES}
                         await self._take()

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from controller.clock import Clock
 from controller.core.journal import Journal
 from controller.core.pauses import Pauses
+from controller.health.following import FollowedTargets
 from controller.health.judge import Verdict
 from controller.health.places import Seen, View
 from controller.health.service import HealthService
 from controller.health.status import HealthStatus
-from controller.health.targets import BackendRef, Target, targets_of
+from controller.health.targets import BackendRef
 from controller.plan.pool import UNCONFIRMED
 from controller.spec.types import Intent
 
@@ -43,9 +44,7 @@ class Watching:
         self._pauses = Pauses(self.doubt, journal, clock, time.process_time)
         made = make or (lambda take, problem: _service(clock, take, problem))
         self._service = made(self._take, self._problem)
-        self._intent: Intent | None = None
-        self._targets: Mapping[Target, frozenset[BackendRef]] = {}
-        self._asked = asyncio.Event()
+        self._followed = FollowedTargets(self._service, self._problem, self._changed)
         self._status: HealthStatus | None = None
         self._view: View | None = View(doubt=STARTING)
         """None: something has changed since it was taken."""
@@ -53,8 +52,7 @@ class Watching:
 
     def follow(self, intent: Intent) -> None:
         """Probe the servers of this intent from now on."""
-        self._intent = intent
-        self._asked.set()
+        self._followed.follow(intent)
 
     def doubt(self) -> None:
         """Nothing was heard for a while: that a server is down is not known before a probe fails again."""
@@ -67,7 +65,7 @@ class Watching:
             try:
                 await self._service.start()
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(self._follow())
+                    group.create_task(self._followed.run())
                     group.create_task(self._look())
                     group.create_task(self._pauses.run())
             except (OSError, ExceptionGroup) as error:
@@ -101,26 +99,9 @@ class Watching:
     @property
     def servers(self) -> int:
         """Backends of pools that are probed."""
-        return len({member for members in self._targets.values() for member in members})
+        return self._followed.servers
 
     # -- how --------------------------------------------------------------------------------------------------
-
-    async def _follow(self) -> None:
-        while True:
-            await self._asked.wait()
-            self._asked.clear()
-            intent = self._intent
-            if intent is None:
-                continue
-            try:
-                targets = await asyncio.to_thread(_prepared, intent)
-            except ValueError as error:
-                self._problem(str(error))
-                continue
-            if targets != self._targets:
-                self._targets = targets
-                self._service.set_targets(targets)
-                self._changed()
 
     async def _look(self) -> None:
         """What no verdict says: probes that cannot be asked, a doubt, a prober that died."""
@@ -167,14 +148,6 @@ def _service(
     clock: Clock, take: Callable[[list[Verdict]], None], problem: Callable[[str], None]
 ) -> HealthService:
     return HealthService(take, now=clock.now, on_problem=problem, patient=True)
-
-
-def _prepared(intent: Intent) -> dict[Target, frozenset[BackendRef]]:
-    """Targets with what of them is slow to compute. Raises ValueError."""
-    targets = targets_of(intent)
-    for target in targets:
-        assert target.probe.key
-    return targets
 
 
 def _first(error: BaseException) -> BaseException:

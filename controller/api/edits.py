@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import grpc
@@ -14,11 +14,10 @@ from controller.api.messages import plain
 from controller.api.names import KINDS, Name
 from controller.api.v1 import service_pb2 as api
 from controller.core.resources import Part, same
-from controller.model.backups import with_backups
 from controller.model.document import Plain, document
 from controller.model.plain import DocumentErrors, load_plain
 from controller.model.sharing import sharing
-from controller.spec.types import Backend, Intent, Pool
+from controller.spec.types import Intent, Pool
 
 Edit = Callable[[Intent], Intent]
 MAX_WEIGHT = 65535
@@ -28,18 +27,16 @@ MOST_CHANGES = 100
 
 def whole(message: Any) -> Edit:
     """The whole document."""
-    said = plain(message)
-    return lambda intent: _loaded(said, intent)
+    return lambda intent: _loaded(plain(message), intent)
 
 
 def put(resource: api.Resource) -> tuple[Name, Edit]:
     """One resource, and its name. Raises Refused."""
     name = name_of(resource)
-    said = plain(getattr(resource, name.kind.field))
 
     def edit(intent: Intent) -> Intent:
         whole = document(intent)
-        _place(whole, name, said)
+        _place(whole, name, plain(getattr(resource, name.kind.field)))
         return _loaded(whole, intent)
 
     return name, edit
@@ -103,58 +100,26 @@ def removed(name: Name) -> Edit:
     return edit
 
 
-def drained(backends: Iterable[Name], drain: bool) -> Edit:
+@dataclass(frozen=True)
+class Values:
+    """An edit that gives backends other values. Nothing else of an intent depends on these, so nothing is checked."""
+
+    by_backend: Mapping[Name, Mapping[str, Any]]
+
+
+def drained(backends: Iterable[Name], drain: bool) -> Values:
     """With backends that drain, or do not."""
-    return _changed({name: {"drain": drain} for name in backends})
+    return Values({name: {"drain": drain} for name in backends})
 
 
-def weighted(weights: Mapping[Name, int]) -> Edit:
+def weighted(weights: Mapping[Name, int]) -> Values:
     """With other weights. Raises Refused for one that cannot be."""
     for index, weight in enumerate(weights.values()):
         if not 0 <= weight <= MAX_WEIGHT:
             raise invalid(
                 f"weights[{index}].weight", f"is {weight}, write a whole number from 0 to {MAX_WEIGHT}"
             )
-    return _changed({name: {"weight": weight} for name, weight in weights.items()})
-
-
-def _changed(values: Mapping[Name, Mapping[str, Any]]) -> Edit:
-    """Backends with other values. Nothing else of an intent depends on these values, so nothing is checked again."""
-    by_pool: dict[str, dict[str, tuple[Name, Mapping[str, Any]]]] = {}
-    for name, changes in values.items():
-        by_pool.setdefault(name.name, {})[name.backend or ""] = (name, changes)
-
-    def edit(intent: Intent) -> Intent:
-        known = {pool.name for pool in intent.pools}
-        for pool in by_pool:
-            if pool not in known:
-                raise missing(f"pools/{pool}")
-        pools = tuple(
-            _edited(pool, by_pool[pool.name]) if pool.name in by_pool else pool for pool in intent.pools
-        )
-        if all(one is other for one, other in zip(pools, intent.pools, strict=True)):
-            return intent
-        return replace(intent, pools=with_backups(pools) if any(p.backup for p in pools) else pools)
-
-    return edit
-
-
-def _edited(pool: Pool, values: Mapping[str, tuple[Name, Mapping[str, Any]]]) -> Pool:
-    own = {real.name for real in pool.own}
-    for backend, (name, _) in values.items():
-        if backend not in own:
-            raise missing(str(name))
-    made = tuple(
-        _with(real, values[real.name][1]) if not real.home and real.name in values else real
-        for real in pool.backends
-    )
-    unchanged = all(one is other for one, other in zip(made, pool.backends, strict=True))
-    return pool if unchanged else replace(pool, backends=made)
-
-
-def _with(real: Backend, values: Mapping[str, Any]) -> Backend:
-    changed = any(getattr(real, key) != value for key, value in values.items())
-    return replace(real, **values) if changed else real
+    return Values({name: {"weight": weight} for name, weight in weights.items()})
 
 
 def _loaded(said: Plain, before: Intent) -> Intent:

@@ -39,10 +39,17 @@ class Reason(StrEnum):
     """The resource has another revision than expected; ``revision`` in the metadata says which. Read it again."""
     INTENT_REFUSED = "INTENT_REFUSED"
     """The intent is well written and cannot take the place of the present one: PreconditionFailure says why."""
+    OVER_BUDGET = "OVER_BUDGET"
+    """The change disturbs more than disruption budgets allow: PreconditionFailure has the numbers. ``override`` with a
+    reason sets them aside."""
     INTENT_FILE_OWNED = "INTENT_FILE_OWNED"
     """The controller was started with an intent file (``file`` in the metadata), which alone changes the intent."""
     ORDER_REFUSED = "ORDER_REFUSED"
     """An order cannot be carried out now: PreconditionFailure says why."""
+    DRILL_FAILED = "DRILL_FAILED"
+    """A drill did not go there or back as it should; the order is withdrawn."""
+    DRILL_LEFT = "DRILL_LEFT"
+    """The order of a drill could not be withdrawn: the VIP stays there until MoveVip without a site."""
     NOT_STORED = "NOT_STORED"
     """Accepted, and not yet durable: the store cannot be written. It takes effect once it can. Ask again with the same
     request id."""

@@ -8,6 +8,7 @@ Of a document, what it changes is known only once it is compared with the intent
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -32,6 +33,10 @@ WHY, WHY_OCTETS = "evenkeel-reason", "evenkeel-reason-bin"
 """Metadata that says why: in ASCII, or in UTF-8."""
 
 
+OVERRIDE = "Override"
+"""What roles call it that budgets are set aside for a change."""
+
+
 class Caller(NamedTuple):
     """One call's origin."""
 
@@ -48,7 +53,9 @@ class Recording:
     def __init__(self, audit: AuditLog | None = None, change: Change | None = None) -> None:
         self._audit, self._change = audit, change
         self._asked: tuple[int, Change] | None = None
-        self.ended = False
+        self._asking: tuple[asyncio.Future[int], Change] | None = None
+        self._ending: tuple[asyncio.Future[int], str] | None = None
+        self._over = False
 
     @property
     def wanted(self) -> bool:
@@ -67,32 +74,65 @@ class Recording:
 
         Said again with other digests, the former record ends and another one begins.
         """
+        self.ask(what, before, after, more)
+        await self.have_asked()
+
+    def ask(
+        self,
+        what: Iterable[str] = (),
+        before: str = "",
+        after: str = "",
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        """Begin with that, where many are recorded together; ``have_asked`` follows."""
         if self._audit is None or self._change is None:
             return
         known = self._change.what or tuple(what)
-        change = replace(self._change, what=known, before=before, after=after, more=more or {})
+        change = replace(
+            self._change, what=known, before=before, after=after, more={**self._change.more, **(more or {})}
+        )
         if self._asked is not None:
             if self._asked[1] == change:
                 return
-            await self.done("tried again without others that were refused")
+            self.end("tried again without others that were refused")
+        self._asking = self._audit.asked(change), change
+
+    async def have_asked(self) -> None:
+        """It is on the disk. Raises Refused."""
+        await self.have_ended()
+        if self._asking is None:
+            return
+        (written, change), self._asking = self._asking, None
         try:
-            self._asked = await self._audit.asked(change), change
+            self._asked = await written, change
         except AuditError as error:
             raise _not_recorded(f"{error}. Nothing was changed") from error
 
     async def done(self, result: str = "done", revision: int | None = None) -> None:
         """How it ended; nothing if it was never about to be made. Raises Refused: it stands as it is."""
+        self.end(result, revision)
+        await self.have_ended()
+
+    def end(self, result: str = "done", revision: int | None = None) -> None:
+        """Begin with that, where many are recorded together; ``have_ended`` follows."""
         if self._audit is None or self._asked is None:
             return
-        (number, _), self._asked, self.ended = self._asked, None, True
+        (number, _), self._asked, self._over = self._asked, None, True
+        self._ending = self._audit.done(number, result, revision), result
+
+    async def have_ended(self) -> None:
+        """It is on the disk. Raises Refused."""
+        if self._ending is None:
+            return
+        (written, result), self._ending = self._ending, None
         try:
-            await self._audit.done(number, result, revision)
+            await written
         except AuditError as error:
             raise _not_recorded(f"{error}. How it ended: {result}") from error
 
     async def refused(self, why: str) -> None:
         """It was refused before it was about to be made; nothing if it was."""
-        if self._audit is None or self._change is None or self.ended:
+        if self._audit is None or self._change is None or self._over:
             return
         if self._asked is not None:
             return
@@ -148,6 +188,8 @@ class Guard:
 
     def authorize(self, caller: Caller, method: str, request: Any, intent: Intent) -> None:
         """Raise Refused for what this peer may not do to what the request names."""
+        if getattr(request, "override", ""):
+            self._check(caller, OVERRIDE, ())
         restricted = bool(self._access.roles().grant(caller.peer).only)
         self._check(caller, method, subjects(method, request, intent, restricted))
 
@@ -172,6 +214,7 @@ class Guard:
             why=caller.why,
             source=caller.address,
             request=getattr(request, "request_id", ""),
+            more={"override": override} if (override := getattr(request, "override", "")) else {},
         )
         return Recording(self._audit, change)
 

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from controller.api import edits, names
+from controller.api.answers import of_preview
 from controller.api.calls import Asked, Once, outcome
-from controller.api.edits import Changes, Edit
+from controller.api.edits import Changes, Edit, Values
 from controller.api.errors import Reason, invalid, precondition
 from controller.api.guarding import Call
 from controller.api.names import NUMBERS, Name
 from controller.api.parts import Parts
-from controller.api.proposals import Proposals, Wanted
+from controller.api.proposals import Proposals
 from controller.api.resources import Reader
 from controller.api.v1 import service_pb2 as api
+from controller.api.wanted import Wanted
+from controller.core.commands import LONGEST_REASON
 
 BACKENDS = 10_000
 """Backends in one request, at most."""
+MOST_ENTRIES = 10_000
+"""Of one switch, listed in a plan."""
 
 
 class IntentService:
@@ -46,34 +52,35 @@ class IntentService:
 
     async def apply(self, request: api.ApplyRequest, call: Call) -> api.ApplyResponse:
         """Make a resource or the whole intent what is given."""
-        target: Name | None = None
-        what = request.WhichOneof("what")
-        if what == "document":
-            edit = edits.whole(request.document)
-        elif what == "resource":
-            target, edit = edits.put(request.resource)
-        else:
-            raise invalid("what", "has neither document nor resource; set one of them")
-        about = () if target is None else (target,)
-        wanted = Wanted(edit, target, _expected(request), about, request.dry_run)
+        target, edit = _edit_of(request)
+        wanted = Wanted(edit, target, _expected(request), () if target is None else (target,))
         return await self._change("Apply", request, call, wanted, api.ApplyResponse)  # type: ignore[no-any-return]
+
+    async def plan(self, request: api.PlanRequest) -> api.PlanResponse:
+        """What that would do."""
+        if request.entries > MOST_ENTRIES:
+            raise invalid("entries", f"is {request.entries}, write 0 to {MOST_ENTRIES:,}")
+        _, edit = _edit_of(request)
+        new = await asyncio.to_thread(edit, self._parts.state.intent.value)
+        made = await self._parts.preview(new, request.entries)
+        return api.PlanResponse(plan=await asyncio.to_thread(of_preview, made))
 
     async def delete(self, request: api.DeleteRequest, call: Call) -> api.DeleteResponse:
         """Take a resource away."""
         target = names.parsed(request.name, "name")
-        wanted = Wanted(edits.removed(target), target, _expected(request), (target,), request.dry_run)
+        wanted = Wanted(edits.removed(target), target, _expected(request), (target,))
         return await self._change("Delete", request, call, wanted, api.DeleteResponse)  # type: ignore[no-any-return]
 
     async def drain(self, request: api.DrainRequest, call: Call) -> api.DrainResponse:
         """Let backends drain."""
         found = _backends(request.backends)
-        wanted = _cheap(edits.drained(found, drain=True), found, request.dry_run)
+        wanted = _of_backends(edits.drained(found, drain=True))
         return await self._change("Drain", request, call, wanted, api.DrainResponse)  # type: ignore[no-any-return]
 
     async def undrain(self, request: api.UndrainRequest, call: Call) -> api.UndrainResponse:
         """Let backends serve."""
         found = _backends(request.backends)
-        wanted = _cheap(edits.drained(found, drain=False), found, request.dry_run)
+        wanted = _of_backends(edits.drained(found, drain=False))
         return await self._change("Undrain", request, call, wanted, api.UndrainResponse)  # type: ignore[no-any-return]
 
     async def set_weights(self, request: api.SetWeightsRequest, call: Call) -> api.SetWeightsResponse:
@@ -81,7 +88,7 @@ class IntentService:
         rows = request.weights
         found = _backends((row.backend for row in rows), "weights[{}].backend")
         weights = {name: row.weight for name, row in zip(found, rows, strict=True)}
-        wanted = _cheap(edits.weighted(weights), found, request.dry_run)
+        wanted = _of_backends(edits.weighted(weights))
         return await self._change("SetWeights", request, call, wanted, api.SetWeightsResponse)  # type: ignore[no-any-return]
 
     async def _change(
@@ -89,6 +96,7 @@ class IntentService:
     ) -> Any:
         self._refuse_if_owned()
         wanted.permit, wanted.recording = call.permit, call.recording
+        wanted.dry_run, wanted.override = request.dry_run, _override(request.override)
 
         async def carry_out(asked: Asked | None) -> Any:
             if asked is not None:
@@ -106,6 +114,16 @@ class IntentService:
             raise error
 
 
+def _edit_of(request: api.ApplyRequest | api.PlanRequest) -> tuple[Name | None, Edit]:
+    """What is to become what is given; None: the whole intent. Raises Refused."""
+    what = request.WhichOneof("what")
+    if what == "document":
+        return None, edits.whole(request.document)
+    if what == "resource":
+        return edits.put(request.resource)
+    raise invalid("what", "has neither document nor resource; set one of them")
+
+
 def _outcome(revision: int, found: Changes) -> api.Outcome:
     return outcome(revision, found.listed, found.total)
 
@@ -114,8 +132,15 @@ def _expected(request: Any) -> int | None:
     return request.expected_revision if request.HasField("expected_revision") else None
 
 
-def _cheap(edit: Edit, about: Iterable[Name], dry_run: bool) -> Wanted:
-    return Wanted(edit, about=tuple(about), dry_run=dry_run, cheap=True)
+def _of_backends(edit: Values) -> Wanted:
+    return Wanted(edit, about=tuple(edit.by_backend))
+
+
+def _override(reason: str) -> str:
+    """Raises Refused for a text that cannot be shown."""
+    if len(reason) > LONGEST_REASON or not reason.isprintable() or reason != reason.strip():
+        raise invalid("override", f"write a reason of 1 to {LONGEST_REASON} printable characters")
+    return reason
 
 
 def _backends(texts: Iterable[str], field: str = "backends[{}]") -> list[Name]:
@@ -124,7 +149,7 @@ def _backends(texts: Iterable[str], field: str = "backends[{}]") -> list[Name]:
     for index, text in enumerate(texts):
         if index == BACKENDS:
             raise invalid(field.partition("[")[0], f"has more than {BACKENDS:,}; divide them among calls")
-        name = names.backend(text, field.format(index))
+        name = names.backend(text, partial(field.format, index))
         if name in found:
             raise invalid(field.format(index), f"names {name} again, after {field.format(found[name])}")
         found[name] = index

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from controller.clock import Clock
 from controller.core.commands import Command
+from controller.core.explaining import Explaining
 from controller.core.intents import Intents
 from controller.core.journal import Journal
+from controller.core.ownership import Ownership
+from controller.core.previews import Previews
 from controller.core.requests import Requests
 from controller.core.resources import Resources
-from controller.core.shown import Snapshot
+from controller.core.shown import Snapshot, VipStatus
+from controller.core.snapshot import vip_statuses
 from controller.core.state import State
+from controller.plan.preview import Preview
 from controller.sites.base import Space
+from controller.spec.types import Intent
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,11 @@ class Parts:
     requests: Requests
     commands: Mapping[str, Command]
     snapshot: Callable[[], Snapshot]
+    vips: Callable[[], Mapping[str, VipStatus]]
+    """Where they are, and why."""
+    preview: Callable[[Intent, int], Awaitable[Preview]]
+    """What a proposal would do; so many entries of each switch are listed."""
+    explaining: Explaining
     log: Space
     """Where all controllers on the store keep what happened."""
     journal: Journal
@@ -52,6 +63,9 @@ class Assembled(Protocol):
     intents: Intents
     resources: Resources
     requests: Requests
+    ownership: Ownership
+    previews: Previews
+    explaining: Explaining
     log: Space
     journal: Journal
     clock: Clock
@@ -79,6 +93,9 @@ def parts_of(app: Assembled) -> Parts:
         app.requests,
         {each.name: each for each in app.commands()},
         app.snapshot,
+        lambda: vip_statuses(app.state.owners.value, app.ownership),
+        app.previews.preview,
+        app.explaining,
         app.log,
         app.journal,
         app.clock,

@@ -19,6 +19,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from controller.api.calls import Once, Rates
+from controller.api.drills import Drills
 from controller.api.errors import HEADER, Reason, Refused
 from controller.api.feeds import EventFeed, ResourceFeed
 from controller.api.guarding import Call, Caller, Guard
@@ -47,7 +48,7 @@ GRACE = 1.0
 CHANGES = frozenset(
     {
         *("Apply", "Delete", "Drain", "Undrain", "SetWeights"),
-        *("MoveVip", "DrainSite", "UndrainSite", "Failback", "Rehash", "ClaimWithoutQuorum"),
+        *("MoveVip", "Drill", "DrainSite", "UndrainSite", "Failback", "Rehash", "ClaimWithoutQuorum"),
     }
 )
 """Methods that change something."""
@@ -78,13 +79,17 @@ class Served:
         operations, statuses = OperationService(parts, once), StatusService(parts)
         self.reads: dict[str, Callable[[Any], Any]] = {
             "Get": intents.get,
+            "Plan": intents.plan,
+            "Explain": statuses.explain,
             "GetDocument": intents.get_document,
             "List": intents.list,
             "Watch": self.watches.watch,
             "Status": statuses.status,
             "Timeline": statuses.timeline,
         }
-        self.changes: dict[str, Callable[[Any, Call], Awaitable[Any]]] = {
+        self.drills = Drills(parts)
+        self.changes: dict[str, Callable[[Any, Call], Any]] = {
+            "Drill": self.drills.drill,
             "Apply": intents.apply,
             "Delete": intents.delete,
             "Drain": intents.drain,
@@ -100,9 +105,12 @@ class Served:
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.proposals.run())
-            group.create_task(self._events.run())
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.proposals.run())
+                group.create_task(self._events.run())
+        finally:
+            await self.drills.end()
 
 
 class ApiServer:
@@ -208,8 +216,8 @@ class ApiServer:
         async def answer(request: Any, context: Any) -> AsyncIterator[Any]:
             try:
                 caller, served = self._admitted(context)
-                self._guard.authorize(caller, path, request, served.parts.state.intent.value)
-                async for each in served.reads[name](request):
+                stream = self._streamed_change if name in CHANGES else self._streamed
+                async for each in stream(name, path, served, caller, request):
                     yield each
             except Refused as error:
                 await _abort(context, error)
@@ -217,6 +225,26 @@ class ApiServer:
                 await _abort(context, self._defect(error, path))
 
         return answer
+
+    async def _streamed(
+        self, name: str, path: str, served: Served, caller: Caller, request: Any
+    ) -> AsyncIterator[Any]:
+        self._guard.authorize(caller, path, request, served.parts.state.intent.value)
+        async for each in served.reads[name](request):
+            yield each
+
+    async def _streamed_change(
+        self, name: str, path: str, served: Served, caller: Caller, request: Any
+    ) -> AsyncIterator[Any]:
+        recording = self._guard.recording(caller, path, request)
+        call = Call(recording, partial(self._guard.permit, caller, path))
+        try:
+            self._guard.authorize(caller, path, request, served.parts.state.intent.value)
+            async for each in served.changes[name](request, call):
+                yield each
+        except Refused as error:
+            await recording.refused(f"{error.reason}: {error}")
+            raise
 
     def _admitted(self, context: Any) -> tuple[Caller, Served]:
         """Who calls, and what carries calls out. Raises Refused."""

@@ -9,13 +9,16 @@ from collections.abc import AsyncIterator
 import grpc
 from google.protobuf.json_format import ParseDict
 
-from controller.api.errors import Reason, Refused, invalid
+from controller.api.answers import of_explanation
+from controller.api.errors import Reason, Refused, invalid, missing
 from controller.api.parts import Parts
 from controller.api.v1 import service_pb2 as api
 from controller.api.watching import event
+from controller.core.explaining import WITHIN, UnknownSwitch
 from controller.sites.base import StoreError
 from controller.sites.eventlog import entries
 from controller.sites.timeline import Wanted, chosen, merged
+from controller.tuples import BadPacket, packet_of
 
 FRESH = 0.2
 """Seconds for which a status is shown again, if nothing was committed meanwhile."""
@@ -41,6 +44,27 @@ class StatusService:
         """Nothing in a snapshot changes once it is taken: it becomes a message beside the event loop."""
         shown = self._parts.snapshot()
         return await asyncio.to_thread(lambda: ParseDict({"status": shown.as_json()}, api.StatusResponse()))
+
+    async def explain(self, request: api.ExplainRequest) -> api.ExplainResponse:
+        """A connection: by the plan, by what switches hold now, and by what has happened."""
+        protocol = request.protocol or "tcp"
+        if protocol not in ("tcp", "udp"):
+            raise invalid("protocol", f'is "{protocol[:100]}", write tcp or udp')
+        flags = request.flags if request.HasField("flags") else None
+        try:
+            packet = packet_of(request.source, request.target, protocol == "udp", flags)
+        except BadPacket as error:
+            raise invalid("source, target, flags", str(error)) from None
+        try:
+            async with asyncio.timeout(WITHIN):
+                explaining = self._parts.explaining
+                made = await explaining.explain(packet, flags is not None, request.switch or None)
+        except UnknownSwitch as error:
+            raise missing(f"switches/{request.switch}", str(error)) from None
+        except TimeoutError:
+            text = f"switches did not answer within {WITHIN:g} s"
+            raise Refused(grpc.StatusCode.DEADLINE_EXCEEDED, Reason.DEADLINE, text) from None
+        return api.ExplainResponse(explanation=of_explanation(made))
 
     async def timeline(self, request: api.TimelineRequest) -> AsyncIterator[api.TimelineResponse]:
         """What happened."""

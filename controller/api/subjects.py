@@ -6,7 +6,7 @@ Nothing in an intent has labels yet, so a scope of the roles file that asks for 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from controller.api import names
@@ -32,7 +32,7 @@ def subjects(method: str, request: Any, intent: Intent, restricted: bool) -> lis
         return [] if request.WhichOneof("what") != "resource" else [of(name_of(request.resource))]
     if call == "Delete":
         return [of(names.parsed(request.name, "name"))]
-    if call == "MoveVip":
+    if call in ("MoveVip", "Drill"):
         return [Resource("vip", vip) for vip in moved(request.vip, intent)]
     if call in ("Failback", "Rehash"):
         return [Resource("pool", request.pool)]
@@ -87,7 +87,7 @@ def digests(intent: Intent, about: Iterable[Name]) -> str:
     """Of some resources as an intent has them, or of the whole intent (no names); empty: none of them is there."""
     wanted = list(about)
     if not wanted:
-        return digest(_octets(document(intent))) if intent.switches or intent.pools else ""
+        return _digest_of_all(intent) if intent.switches or intent.pools else ""
     parts: dict[Name, Any] = {}
     for kind in {name.kind for name in wanted} - {Kind.BACKEND}:
         parts |= {Name(kind, part.name): part for part in getattr(intent, kind.key)}
@@ -95,8 +95,24 @@ def digests(intent: Intent, about: Iterable[Name]) -> str:
     for pool in intent.pools:
         if pool.name in pools:
             parts |= {Name(Kind.BACKEND, pool.name, real.name): real for real in pool.own}
-    found = {str(name): PLAIN[name.kind](parts[name]) for name in wanted if name in parts}
-    return digest(_octets(found)) if found else ""
+    return digests_of({name: parts[name] for name in wanted if name in parts})
+
+
+def digests_of(parts: Mapping[Name, Any]) -> str:
+    """Of resources; empty: there are none."""
+    return (
+        digest(_octets({str(name): PLAIN[name.kind](part) for name, part in parts.items()})) if parts else ""
+    )
+
+
+def _digest_of_all(intent: Intent) -> str:
+    """Part by part: all of it in one text would be made in one call, in which no other thread runs."""
+    rows = (
+        _octets([key, each])
+        for key, value in sorted(document(intent).items())
+        for each in (value if isinstance(value, list) else [value])
+    )
+    return digest(b"\n".join(rows))
 
 
 def _octets(value: object) -> bytes:

@@ -18,6 +18,7 @@ from controller.api.server import ApiServer
 from controller.clock import Clock, SystemClock
 from controller.core.admission import Admission
 from controller.core.agentview import AgentView, agents_refused
+from controller.core.ahead import Ahead, begun
 from controller.core.announce import Announcer
 from controller.core.authority import Authority, endless, leased
 from controller.core.commands import Command, commands
@@ -51,6 +52,7 @@ from controller.core.probeplaces import ProbePlaces
 from controller.core.probing import Probing, probed_by
 from controller.core.requests import Requests
 from controller.core.resources import Resources
+from controller.core.returning import Returning
 from controller.core.rollout import Rollout
 from controller.core.schedulers import Schedulers
 from controller.core.servers import Servers, asked_by
@@ -72,6 +74,7 @@ from controller.plan.duty import pool_slots
 from controller.plan.pins import PinBook
 from controller.plan.young import TOGETHER
 from controller.security.audit import AuditLog
+from controller.sites.aheadfile import AheadFile
 from controller.sites.base import Loaded, Store
 from controller.sites.fence.service import FenceService
 from controller.southbound.driver import AnyDriver
@@ -110,6 +113,16 @@ class Lead(Protocol):
         """Until when no other controller can lead, by the clock."""
         ...
 
+    @property
+    def confirmed(self) -> bool:
+        """An operator has said that no other controller leads, and the store has not answered since."""
+        ...
+
+    @property
+    def alone(self) -> bool:
+        """The store does not answer, this one led last, and one that reaches the store would lead by now."""
+        ...
+
     def claim(self) -> None:
         """Go on without the store. Raises ClaimRefused."""
         ...
@@ -138,12 +151,16 @@ class App:
         lead: Lead | None = None,
         observations: Observations | None = None,
         ovsdb_files: Files | None = None,
+        places: ProbePlaces | None = None,
+        ahead: AheadFile | None = None,
     ) -> None:
         """``file``: owns the intent; None: the store and the API do. ``loaded``: what the store holds.
 
         ``name`` tells it from other controllers of this network namespace, also of those that share the store; empty:
         the store's. ``lead``: its leadership, where controllers share the store. ``observations``: what the
-        process counts. ``ovsdb_files``: for switches whose OVSDB is asked by TLS.
+        process counts. ``ovsdb_files``: for switches whose OVSDB is asked by TLS. ``places``: agents that are heard
+        already; the intent that they go by is to become this controller's. ``ahead``: where is kept what cannot be
+        stored, on a store that controllers share.
 
         Raises StoreError when that cannot be read, IntentRefused when the file cannot be carried out.
         """
@@ -156,7 +173,8 @@ class App:
         self._shown: tuple[Snapshot, float] | None = None
         self._ovsdb_files = ovsdb_files
         pins = PinBook.starting_at(secrets.randbits(PIN_BITS))
-        self.state = state = State(store, loaded, clock, journal, pins)
+        loaded, lacks = begun(ahead, loaded, journal)
+        self.state = state = State(store, loaded, clock, journal, pins, lacks)
         state.observe = observed.commit
         self.targets = targets = Targets(state.committed, pins)
         self.fleet = fleet = Fleet(targets, journal, clock)
@@ -198,7 +216,7 @@ class App:
         self.agents.on_change, self.agents.unsynced = ownership.follow_leases, view.unsynced
         ownership.leased = self.agents.owners
         make = health or partial(probed_by, journal, clock, observed.probed)
-        self.places = ProbePlaces(state.intent, journal, clock)
+        self.places = places or ProbePlaces(state.intent, journal, clock)
         differing = Differing(self.places, journal, clock)
         self.probing = Probing(
             state.verdicts, state.intent, state.tables, make, journal, self.places, differing, clock.now
@@ -235,7 +253,9 @@ class App:
         self.hashing = Hashing(
             state.committed, state.tables, fleet, presence, journal, clock, pools.step, state.commit
         )
-        pools.answers, fleet.settle = self.hashing.verdict, self.hashing.settle
+        pools.answers, pools.answers_now = self.hashing.verdict, self.hashing.verdicts
+        fleet.settle = self.hashing.settle
+        fleet.patience = Returning(state.intent, state.admitted, fleet.__contains__, clock).wait
         self.admission.bars = self.hashing.bars
         self.explaining = Explaining(
             targets, fleet, presence, state.verdicts, store.log.load, clock, self.tuning.words
@@ -296,11 +316,15 @@ class App:
         for cell in (state.tables, state.intent, state.verdicts, state.term, state.owners):
             cell.subscribe(self.timers.wake)
         self.intents.on_change = self.controller.accepted
+        if lead is not None and ahead is not None:
+            going = Ahead(ahead, lead, fleet.is_synced, self._claim_all, journal, clock)
+            state.ahead, self.intents.closed = going, lambda: going.closed
         self._begin(file)
 
     def _begin(self, file: IntentFile | None) -> None:
         """Take what the file says, or go on with what was stored if that is refused and there is something."""
-        if file is None:
+        self.probing.follow()
+        if file is None or self.intents.closed():
             self.intents.adapt()
             self.tuning.step()
             self.pools.step()
@@ -315,6 +339,9 @@ class App:
             self.intents.errors = tuple(str(each) for each in file.errors)
         self.tuning.step()
         self.pools.step()
+
+    def _claim_all(self) -> None:
+        self.controller.on_switches()
 
     def _discover(self) -> None:
         if self.presence.step():
@@ -334,7 +361,7 @@ class App:
 
     async def begin(self) -> None:
         """Store what we start with. Raises StoreError, GuardFailed. Until then no switch may be ours."""
-        await self.state.commit()
+        await self.state.begin()
 
     async def run(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.clock import SystemClock
 from controller.core.authority import leased
-from controller.core.pools import refusal
+from controller.core.judging import refusal
 from controller.core.previews import Present, preview_now
 from controller.core.state import StoredCells
 from controller.model.removal import removes_all

@@ -39,15 +39,21 @@ def carry_out(client: Client, steps: Sequence[Step], dry_run: bool, patience: fl
         return client.apply(resource, expected=expected, dry_run=dry_run)
     end = time.monotonic() + patience
     while True:
-        found = client.get_document()
-        _check(client, steps)
-        for step in steps:
-            _edit(found.document, step)
+        found = edited(client, steps)
         try:
             return client.apply(found.document, expected=found.revision, dry_run=dry_run)
         except ApiError as error:
             if error.reason != "REVISION_MISMATCH" or time.monotonic() > end:
                 raise
+
+
+def edited(client: Client, steps: Sequence[Step]) -> api.GetDocumentResponse:
+    """The intent as it is, with all steps made, and the revision that it was before. Raises ApiError."""
+    found = client.get_document()
+    _check(client, steps)
+    for step in steps:
+        _edit(found.document, step)
+    return found
 
 
 def _check(client: Client, steps: Sequence[Step]) -> None:

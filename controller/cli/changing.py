@@ -46,6 +46,17 @@ class How(NamedTuple):
     """That the resource, or the intent, must have."""
     output: str = "table"
     """``table``, ``json`` or ``name``."""
+    reason: str = ""
+    """Why, for the audit log."""
+    override: bool = False
+    """Disruption budgets are set aside for that reason."""
+
+    def of(self, client: Client) -> Client:
+        """The client that asks so. Raises BadPlace."""
+        reason = self.reason.strip()
+        if self.override and not reason:
+            raise BadPlace("--override: say why with --reason TEXT; the audit log has it")
+        return client.because(reason, self.override) if reason else client
 
 
 def apply(chosen: Chosen, file: Path, how: How) -> int:
@@ -216,7 +227,7 @@ def _change(
     try:
         with opened(chosen) as client:
             try:
-                outcome = change(client)
+                outcome = change(how.of(client))
             except ApiError as error:
                 return failed(error, places_of(client) if error.reason == "INVALID_DOCUMENT" else str)
     except Exception as error:

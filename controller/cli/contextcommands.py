@@ -38,6 +38,7 @@ def _changed(change: Callable[[Contexts], Contexts]) -> None:
     "set",
     epilog=examples(
         "evenkeel context set east --server 10.0.0.1:7450 --ca ca.pem --cert me.pem --key me.key",
+        "evenkeel context set west --server 10.2.0.1:7450 --ca ca.pem --token ~/.config/evenkeel/west.token",
         "evenkeel context set here --socket /var/lib/evenkeel/state.db.api.sock",
     ),
 )
@@ -59,11 +60,17 @@ def set_(
     ] = None,
     cert: Annotated[Path | None, typer.Option(metavar="PEM", help="Our certificate.")] = None,
     key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
+    token: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A file with nothing in it but a token, readable by its owner alone."
+        ),
+    ] = None,
 ) -> None:
-    """Make a context, or replace it. The file holds paths of certificates, not what is in them."""
+    """Make a context, or replace it. The file holds paths of certificates and of a token, not what is in them."""
     from controller.cli.contexts import Context
 
-    files = (None if each is None else each.absolute() for each in (socket, ca, cert, key))
+    files = (None if each is None else each.absolute() for each in (socket, ca, cert, key, token))
     made = Context(tuple(server or ()), *files)
     _changed(lambda known: known.with_one(name, made))
     typer.echo(f"context {name} set; evenkeel context use {name} makes it the current one")
@@ -105,7 +112,7 @@ def list_() -> None:
             "*" if name == known.current else " ",
             name,
             str(each.socket or ", ".join(each.servers)),
-            str(each.cert or ""),
+            str(each.cert or (f"token {each.token}" if each.token else "")),
         )
         for name, each in known.by_name.items()
     ]

@@ -3,6 +3,7 @@
 current: east
 contexts:
   east: {servers: [10.0.0.1:7450, 10.0.1.1:7450], ca: /etc/ek/ca.pem, cert: /etc/ek/me.pem, key: /etc/ek/me.key}
+  west: {servers: [10.2.0.1:7450], ca: /etc/ek/ca.pem, token: /etc/ek/token}
   here: {socket: /var/lib/evenkeel/state.db.api.sock}
 """
 
@@ -17,10 +18,13 @@ from pathlib import Path
 
 from controller.model.errors import ConfigErrors
 from controller.model.yaml_source import Mapping, Scalar, Sequence, Tree, parse
+from controller.security.files import too_open
 
 LONGEST_NAME = 100
 """Characters of a context's name."""
-KEYS = ("servers", "socket", "ca", "cert", "key")
+KEYS = ("servers", "socket", "ca", "cert", "key", "token")
+LONGEST_TOKEN = 200
+"""Characters."""
 _RIGHT = "evenkeel context set writes it"
 
 
@@ -30,17 +34,19 @@ class BadPlace(ValueError):
 
 @dataclass(frozen=True)
 class Context:
-    """How controllers are reached: by a socket of this machine, or by addresses, with certificates or without."""
+    """By what controllers are reached: a socket here, or addresses, with certificates, a token, or neither."""
 
     servers: tuple[str, ...] = ()
     socket: Path | None = None
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
+    token: Path | None = None
+    """A file that holds a token and nothing else: contexts hold no secrets."""
 
     @property
     def tls(self) -> bool:
-        """Whether it has certificates."""
+        """Whether it knows whom to trust."""
         return self.ca is not None
 
     def check(self) -> None:
@@ -48,13 +54,38 @@ class Context:
         if (self.socket is None) == (not self.servers):
             raise BadPlace("give either --server ADDRESS:PORT or --socket PATH")
         files = {"--ca": self.ca, "--cert": self.cert, "--key": self.key}
-        lacking = [option for option, path in files.items() if path is None]
-        if self.socket is not None and len(lacking) < len(files):
-            raise BadPlace("--ca, --cert and --key are for --server; a socket has no certificates")
-        if lacking and len(lacking) < len(files):
-            raise BadPlace(f"{' and '.join(lacking)}: missing; give all of --ca, --cert and --key, or none")
+        given = [option for option, path in files.items() if path is not None]
+        if self.socket is not None and (given or self.token is not None):
+            raise BadPlace(
+                "--ca, --cert, --key and --token are for --server; a socket asks for neither certificate nor token"
+            )
+        if given not in ([], ["--ca", "--cert", "--key"]) and not (
+            given == ["--ca"] and self.token is not None
+        ):
+            lacking = " and ".join(option for option in files if option not in given)
+            raise BadPlace(
+                f"{lacking}: missing; give all of --ca, --cert and --key, --ca with --token, or none"
+            )
         for server in self.servers:
             _check_server(server, self.tls)
+
+    def read_token(self) -> str:
+        """The token; empty: there is none. Raises BadPlace."""
+        if self.token is None:
+            return ""
+        try:
+            if wrong := too_open(self.token):
+                raise BadPlace(wrong)
+            found = self.token.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            raise BadPlace(f"{self.token}: is not there; name a file that holds a token") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadPlace(f"{self.token}: cannot be read: {error}") from None
+        if not found or len(found) > LONGEST_TOKEN or any(each.isspace() for each in found):
+            raise BadPlace(
+                f"{self.token}: holds no token; write the one that evenkeel token printed, and no more"
+            )
+        return found
 
 
 @dataclass(frozen=True)
@@ -207,4 +238,6 @@ def _check_server(server: str, tls: bool) -> None:
     except ValueError:
         near = bare == "localhost"
     if not near and not tls:
-        raise BadPlace(f"--server {server}: is beyond this machine, so give --ca, --cert and --key")
+        raise BadPlace(
+            f"--server {server}: is beyond this machine, so give --ca, and --cert and --key or --token"
+        )

@@ -56,7 +56,7 @@ def explain_by_file(
         return Explain.BAD_INPUT
     said = encode(made)
     assert isinstance(said, dict)
-    return _print(said, output)
+    return shown(said, output)
 
 
 def explain_live(
@@ -81,10 +81,11 @@ def explain_live(
     if answer.get("ok") is not True:
         print(*answer.get("refused", [answer.get("not_stored")]), sep="\n", file=sys.stderr)
         return Explain.BAD_INPUT
-    return _print(answer["explanation"], output)
+    return shown(answer["explanation"], output)
 
 
-def _print(said: Mapping[str, Any], output: Output) -> Explain:
+def shown(said: Mapping[str, Any], output: Output) -> Explain:
+    """Print an explanation. Returns an exit code."""
     print(json.dumps(said, indent=1) if output is Output.JSON else text(said))
     if said["differences"]:
         return Explain.DIFFERENCES

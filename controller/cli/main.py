@@ -15,9 +15,21 @@ import typer
 
 from controller.cli.apioptions import Api, ApiCa, ApiCert, ApiKey, ApiRoles, ApiTokens, Audit
 from controller.cli.contextcommands import COMPLETION_EXAMPLES, VARIABLE, completion, context
-from controller.cli.options import SharedStore, State, StoreCa, StoreCert, StoreKey
+from controller.cli.options import (
+    ContextName,
+    Here,
+    SharedStore,
+    StoreCa,
+    StoreCert,
+    StoreKey,
+    Timeout,
+    chosen,
+    examples,
+    place,
+)
 from controller.cli.ordercommands import orders, sites
 from controller.cli.output import Output
+from controller.cli.place import DEFAULT_STATE, Place
 from controller.cli.registered import Commands
 from controller.cli.security import audit, pki, token
 from controller.cli.verbs import verbs
@@ -93,14 +105,20 @@ def explain(
     switch: Annotated[
         str | None, typer.Option(metavar="NAME", help="One lb switch.", show_default="all that serve the VIP")
     ] = None,
-    state: State = Path("evenkeel.db"),
+    state: Here = None,
+    context: ContextName = None,
     output: Printed = Output.TEXT,
 ) -> None:
     """Say where a connection goes on each lb switch and why, and whether the switches hold what they should."""
     from controller.cli.explain import explain_by_file, explain_live
 
     if file is None:
-        raise typer.Exit(explain_live(state, source, target, udp, flags, switch, output))
+        at = place(state, context)
+        if at.context is not None:
+            from controller.cli.byapi import explain_by_api
+
+            raise typer.Exit(explain_by_api(at, source, target, udp, flags, switch, output))
+        raise typer.Exit(explain_live(at.state, source, target, udp, flags, switch, output))
     if switch is not None:
         raise typer.BadParameter("switches are asked without FILE alone", param_hint="--switch")
     raise typer.Exit(explain_by_file(file, source, target, udp, flags, output))
@@ -125,10 +143,24 @@ def decide(
     raise typer.Exit(explain_by_file(file, source, target, udp, flags, output))
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "evenkeel plan fabric.yaml", "evenkeel plan -f web.yaml", "evenkeel plan fabric.yaml --context east"
+    )
+)
 def plan(
-    file: ConfigFile,
-    state: State = Path("evenkeel.db"),
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="An intent.", show_default="that of --file")
+    ] = None,
+    of_api: Annotated[
+        Path | None,
+        typer.Option(
+            "--file", "-f", metavar="FILE", help="What evenkeel apply -f would take: an intent, or resources."
+        ),
+    ] = None,
+    state: Here = None,
+    context: ContextName = None,
+    timeout: Timeout = "30s",
     offline: Annotated[
         bool, typer.Option("--offline", help="Compare with what is stored; no controller has to run.")
     ] = False,
@@ -145,10 +177,21 @@ def plan(
     from controller.cli.plan import plan as plan_file
     from controller.cli.stores import Where
 
+    if (file is None) == (of_api is None):
+        raise typer.BadParameter("give FILE, or --file", param_hint="FILE")
+    if offline and (of_api is not None or context is not None):
+        raise typer.BadParameter("it is for FILE and --state", param_hint="--offline")
     if store is not None and not offline:
         raise typer.BadParameter("it is read with --offline alone", param_hint="--store")
-    where = Where(state, store, store_ca, store_cert, store_key)
-    raise typer.Exit(plan_file(file, where, offline, entries, output))
+    at = Place(state or DEFAULT_STATE) if offline else place(state, context)
+    wanted = of_api or file
+    assert wanted is not None
+    if of_api is not None or at.context is not None:
+        from controller.cli.byapi import plan_by_api
+
+        raise typer.Exit(plan_by_api(chosen(state, context, timeout), wanted, entries, output))
+    where = Where(at.state, store, store_ca, store_cert, store_key)
+    raise typer.Exit(plan_file(wanted, where, offline, entries, output))
 
 
 @app.command()
@@ -293,40 +336,6 @@ def agent(
     where = Where(state, store, store_ca, store_cert, store_key, name)
     peers = PeerFiles(peer_ca, peer_cert, peer_key, insecure_peers)
     raise typer.Exit(run_agent(where, listen, peers, SwitchTls(switch_cert, switch_key, switch_ca)))
-
-
-@app.command()
-def override(
-    reason: Annotated[str, typer.Argument(metavar="REASON", help="Why, for the journal.")],
-    state: State = Path("evenkeel.db"),
-) -> None:
-    """Accept the controller's intent file as it is now, although a disruption budget refuses this edit."""
-    from controller.cli.override import override as set_aside
-
-    raise typer.Exit(set_aside(state, reason))
-
-
-@app.command()
-def drill(
-    vip: Annotated[str, typer.Argument(metavar="VIP", help="A VIP; all VIPs of its MAC move.")],
-    site: Annotated[str, typer.Argument(metavar="SITE", help="Another one of its owners.")],
-    stay: Annotated[str, typer.Option(metavar="SPAN", help="How long it stays there.")] = "10s",
-    within: Annotated[
-        str, typer.Option(metavar="SPAN", help="How long each of both moves may take.")
-    ] = "60s",
-    state: State = Path("evenkeel.db"),
-    store: SharedStore = None,
-    store_ca: StoreCa = None,
-    store_cert: StoreCert = None,
-    store_key: StoreKey = None,
-) -> None:
-    """Move VIP to SITE, and back after a while, also when interrupted; print its timeline."""
-    from controller.cli.drill import Spans
-    from controller.cli.drill import drill as try_it
-    from controller.cli.stores import Where
-
-    where = Where(state, store, store_ca, store_cert, store_key)
-    raise typer.Exit(try_it(where, vip, site, Spans(stay, within)))
 
 
 app.add_typer(orders)

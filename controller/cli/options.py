@@ -46,6 +46,13 @@ Revision = Annotated[
         show_default="whatever it has",
     ),
 ]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the audit log.")]
+Override = Annotated[
+    bool,
+    typer.Option(
+        "--override", help="Set disruption budgets aside for this change: needs --reason, and an admin."
+    ),
+]
 StoreCa = Annotated[
     Path | None,
     typer.Option("--store-ca", metavar="PEM", help="Who signs the certificates of etcd's members."),

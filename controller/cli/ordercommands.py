@@ -5,7 +5,6 @@ Without a context they go to the controller of --state: orders to its control so
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,10 +20,10 @@ from controller.cli.options import (
     examples,
     place,
 )
+from controller.cli.place import DEFAULT_STATE, Place
 
 orders = typer.Typer(add_completion=False)
 sites = typer.Typer(add_completion=False, no_args_is_help=True)
-DEFAULT_STATE = Path("evenkeel.db")
 
 
 @orders.command()
@@ -130,6 +129,50 @@ def timeline(
     raise typer.Exit(show(where, Asked(since, vip, switch, json_out)))
 
 
+@orders.command()
+def override(
+    reason: Annotated[str, typer.Argument(metavar="REASON", help="Why, for the journal.")],
+    state: State = DEFAULT_STATE,
+) -> None:
+    """Accept the controller's intent file as it is now, although a disruption budget refuses this edit."""
+    from controller.cli.override import override as set_aside
+
+    raise typer.Exit(set_aside(state, reason))
+
+
+@orders.command(
+    epilog=examples("evenkeel drill shop west --stay 30s", "evenkeel drill shop west --context east")
+)
+def drill(
+    vip: Annotated[str, typer.Argument(metavar="VIP", help="A VIP; all VIPs of its MAC move.")],
+    site: Annotated[str, typer.Argument(metavar="SITE", help="Another one of its owners.")],
+    stay: Annotated[str, typer.Option(metavar="SPAN", help="How long it stays there.")] = "10s",
+    within: Annotated[
+        str, typer.Option(metavar="SPAN", help="How long each of both moves may take.")
+    ] = "60s",
+    state: Here = None,
+    context: ContextName = None,
+    store: SharedStore = None,
+    store_ca: StoreCa = None,
+    store_cert: StoreCert = None,
+    store_key: StoreKey = None,
+) -> None:
+    """Move VIP to SITE, and back after a while, also when interrupted; print its timeline."""
+    from controller.cli.drill import Spans
+    from controller.cli.drill import drill as try_it
+    from controller.cli.stores import Where
+
+    if store is not None and context is not None:
+        raise typer.BadParameter("--store and --context exclude each other")
+    at = place(state, context) if store is None else Place(state or DEFAULT_STATE)
+    if at.context is not None:
+        from controller.cli.byapi import drill_by_api
+
+        raise typer.Exit(drill_by_api(at, vip, site, Spans(stay, within)))
+    where = Where(at.state, store, store_ca, store_cert, store_key)
+    raise typer.Exit(try_it(where, vip, site, Spans(stay, within)))
+
+
 @sites.command()
 def drain(
     site: Annotated[str, typer.Argument(metavar="SITE", help="A site.")],
@@ -163,9 +206,8 @@ def claim(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     state: State = DEFAULT_STATE,
 ) -> None:
-    """Answer for all VIPs although the store is out of reach; ends by itself when it answers again."""
+    """Lead, and answer for all VIPs, although the store is out of reach; ends by itself when it answers again."""
     from controller.cli.ordering import claim as order
-    from controller.cli.place import Place
 
     if not without_quorum:
         raise typer.BadParameter("without it there is nothing to claim", param_hint="--without-quorum")

@@ -36,7 +36,12 @@ def plan(file: Path, where: Where, offline: bool, entries: int, output: Output) 
     if isinstance(said, list):
         print(*said, sep="\n", file=sys.stderr)
         return Plan.BAD_INPUT
-    print(json.dumps(said, indent=1) if output is Output.JSON else text(said, str(file)))
+    return shown(said, str(file), output)
+
+
+def shown(said: Mapping[str, Any], name: str, output: Output) -> Plan:
+    """Print a plan. Returns an exit code. ``name``: of what was planned."""
+    print(json.dumps(said, indent=1) if output is Output.JSON else text(said, name))
     return Plan.REFUSED if said["refused"] else Plan.ACCEPTED
 
 

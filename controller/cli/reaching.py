@@ -60,11 +60,10 @@ def client_of(place: Place, timeout: float) -> Iterator[Client]:
             yield client
         return
     assert context is not None
-    tls = None
-    if context.ca is not None and context.cert is not None and context.key is not None:
-        tls = Tls(context.ca, context.cert, context.key)
+    tls = None if context.ca is None else Tls(context.ca, context.cert, context.key)
+    token = context.read_token()
     try:
-        client = Client(context.servers, tls, timeout)
+        client = Client(context.servers, tls, timeout, token)
     except OSError as error:
         raise BadPlace(
             f"{place.shown}: {error.filename}: {error.strerror}; name a readable PEM file"

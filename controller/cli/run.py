@@ -22,12 +22,13 @@ from controller.app.assembly import App, IntentRefused, open_file
 from controller.cli import codes
 from controller.cli.face import ApiOptions, Face
 from controller.cli.listenat import listen_at
-from controller.cli.observing import Asks
+from controller.cli.ready import Ready
 from controller.cli.standby import Ending, Waiting, led
 from controller.cli.stores import Chosen, Where
 from controller.cli.switchtls import NO_TLS, Speaking, SwitchTls
 from controller.clock import Clock, SystemClock
-from controller.core.control import socket_beside
+from controller.core.commands import standby_commands
+from controller.core.control import ControlSocket, socket_beside
 from controller.core.journal import Journal, QueuedSink
 from controller.core.leadership import Deposed, Leadership
 from controller.core.recorder import recorded
@@ -37,11 +38,14 @@ from controller.metrics.observations import Observations
 from controller.metrics.options import NOWHERE, Options
 from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
+from controller.security.credentials import Credentials
 from controller.security.errors import SecurityError
-from controller.sites.base import GuardFailed, Store, StoreError
+from controller.sites.aheadfile import AheadFile
+from controller.sites.base import GuardFailed, Loaded, Store, StoreError
 
 if TYPE_CHECKING:
     from controller.cli.agent import PeerFiles
+    from controller.southbound.openflow.connection import Hub
     from controller.southbound.openflow.listener import Guard
 
 TAKEN_OVER = 5.0
@@ -83,7 +87,7 @@ def run(
         speaking = Speaking(tls, journal)
         place = metrics.place()
         shows = None if place is None else _Shows(f"--metrics {metrics.address}", place, metrics.tls())
-        asks = None if peers is None or not peers.given else Asks(peers.read())
+        asks = None if peers is None or not peers.given else _Asks(peers.read())
         face = api.made(where.state, journal, clock)
         with face.closed_unless_used():
             chosen = Chosen(where)
@@ -95,6 +99,7 @@ def run(
     exposed = Exposed(Observations(), clock, lambda: sink.dropped)
     program = _Program(file, where.state, host, port, clock, journal, exposed, shows, speaking, face, asks)
     try:
+        sys.setswitchinterval(TURN)
         asyncio.run(program.run(chosen))
     except* _CannotListen as errors:
         code = _refuse(str(e) for e in errors.exceptions)
@@ -147,6 +152,19 @@ class _Shows:
     tls: ssl.SSLContext | None
 
 
+TURN = 0.001
+"""Seconds after which a thread that computes lets the event loop go on. Python's own 5 ms are lost each time that the
+loop lets go of the interpreter, as for a write or a large array: many times in one of its steps."""
+
+
+@dataclass(frozen=True)
+class _Asks:
+    """How agents are reached."""
+
+    tls: Credentials | None
+    """None: without certificates."""
+
+
 @dataclass(frozen=True)
 class _Program:
     file: IntentFile | None
@@ -159,7 +177,7 @@ class _Program:
     shows: _Shows | None
     speaking: Speaking
     face: Face
-    asks: Asks | None
+    asks: _Asks | None
 
     async def run(self, chosen: Chosen) -> None:
         """Until a signal comes, on a store that is ours alone, or on one that is shared while we lead."""
@@ -222,25 +240,45 @@ class _Program:
         hold = _Hold(self.speaking.guard())
         hold.listen(self.host, self.port)
 
+        ready = Ready(store, self.journal, self.clock, self.exposed.observations.probed)
+        if self.asks is not None:
+            ready.ask(name, self.asks.tls)
+
         async def serve(ending: Ending) -> None:
-            await self._serve(await self._made(store, lead), ending, TAKEN_OVER, hold)
+            app = await self._made(store, lead, ready)
+            ready.belongs(app)
+            lead.follow(app.state.intent)
+            await self._serve(app, ending, TAKEN_OVER, hold)
 
-        waiting = Waiting(self.file, _status(self.state), self.clock, self.journal)
-        await led(lead, store, waiting, serve)
+        control = ControlSocket(
+            socket_beside(self.state), standby_commands(lead.claim), self.journal, self.face.audit
+        )
+        control.instead = lambda: f"this controller stands by, and {lead.leader or 'none'} leads: ask there"
+        waiting = Waiting(self.file, _status(self.state), self.clock, self.journal, ready.probed, control.run)
+        async with ready.kept():
+            await led(lead, store, waiting, serve)
 
-    async def _made(self, store: Store, lead: Leadership | None = None) -> App:
+    async def _made(
+        self,
+        store: Store,
+        lead: Leadership | None = None,
+        ready: Ready | None = None,
+    ) -> App:
         try:
-            name = str(self.state.resolve())
+            beside = self.state.with_name(f"{self.state.name}.ahead")
             return App(
                 self.file,
                 store,
-                await store.load(),
+                await _loaded(store, lead, ready),
                 self.journal,
                 self.clock,
-                name=name,
+                health=None if ready is None else await ready.handed(),
+                name=str(self.state.resolve()),
                 lead=lead,
                 observations=self.exposed.observations,
                 ovsdb_files=self.speaking.files,
+                places=None if ready is None else ready.places,
+                ahead=None if lead is None else AheadFile(beside, store.name),
             )
         except StoreError as error:
             raise _CannotRead(error) from error
@@ -266,16 +304,14 @@ class _Program:
         app.rollout.allow_push = p4.allow_push
         try:
             await app.begin()
-            openflow.OpenFlowApp.hub = hub
-            if hold is None or not hold.end():
+            if hold is None or not hold.hand_over(hub):
+                openflow.OpenFlowApp.hub = hub
                 serve = partial(openflow.serve, guard=self.speaking.guard())
                 await _listen(serve, self.host, self.port, self.clock, patience)
             app.journal.event("started", listen=f"{self.host}:{self.port}", term=app.terms.now)
-            name = str(self.state) if self.exposed.lead is None else self.exposed.lead.name
-            beside = ending if self.asks is None else self.asks.beside(app, ending, name)
             with self.exposed.serves(app):
                 control = socket_beside(self.state)
-                await app.run(_status(self.state), control, beside, self.face.api, self.face.audit)
+                await app.run(_status(self.state), control, ending, self.face.api, self.face.audit)
         except asyncio.CancelledError:
             app.journal.event("stopped")
         finally:
@@ -300,10 +336,23 @@ class _Hold:
             self._openflow.serve(host, port, guard=self._guard)
             self._listens = True
 
-    def end(self) -> bool:
-        """Have the switches connect again, to the hub that is bound by now; whether they can."""
-        self._hub.close()
+    def hand_over(self, hub: Hub) -> bool:
+        """Switches are this hub's from now on; whether they can connect."""
+        if self._listens:
+            self._openflow.OpenFlowApp.hub = hub
+        self._hub.hand_over(hub)
         return self._listens
+
+
+async def _loaded(store: Store, lead: Leadership | None, ready: Ready | None) -> Loaded:
+    """What is stored, or what was seen of it where an operator has this one lead without. Raises StoreError."""
+    seen = ready.replica.loaded if ready is not None and lead is not None and lead.confirmed else None
+    try:
+        return await store.load()
+    except StoreError:
+        if seen is None:
+            raise
+        return seen
 
 
 def _warm() -> None:

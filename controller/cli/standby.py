@@ -17,9 +17,10 @@ from controller.app.assembly import STATUS_PERIOD
 from controller.clock import Clock
 from controller.core.journal import Journal
 from controller.core.leadership import Leadership
+from controller.core.state import HURRIED
 from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
-from controller.sites.base import Store
+from controller.sites.base import COMMIT, Store, StoreError
 
 Ending = Callable[[], Coroutine[object, None, None]]
 """Waits for the end of leadership, and raises what it ended by."""
@@ -34,6 +35,10 @@ class Waiting:
     status: Path
     clock: Clock
     journal: Journal
+    probed: Callable[[], tuple[int, int]] = lambda: (0, 0)
+    """Servers that are probed meanwhile, and how many of them are down."""
+    control: Callable[[], Coroutine[object, None, None]] | None = None
+    """Takes commands meanwhile; None: none are taken."""
 
 
 async def led(
@@ -46,13 +51,24 @@ async def led(
     holding = asyncio.create_task(lead.run())
     try:
         await _stand_by(lead, holding, waiting)
-        # What the former leader has read is no longer the last batch then: it can store nothing more.
-        await store.commit({})
+        await _succeed(lead, store)
         await serve(lambda: _serving(lead, holding))
     finally:
         holding.cancel()
         await asyncio.wait([holding])
         await lead.release()
+
+
+async def _succeed(lead: Leadership, store: Store) -> None:
+    """What the former leader has read is no longer the last batch: it can store nothing more. Raises StoreError.
+
+    Where an operator has this one lead without the store, the store refuses whoever of both is second.
+    """
+    try:
+        await store.commit({}, within=COMMIT if not lead.confirmed else HURRIED)
+    except StoreError:
+        if not lead.confirmed:
+            raise
 
 
 async def _serving(lead: Leadership, holding: asyncio.Task[None]) -> None:
@@ -64,6 +80,7 @@ async def _serving(lead: Leadership, holding: asyncio.Task[None]) -> None:
 
 async def _stand_by(lead: Leadership, holding: asyncio.Task[None], waiting: Waiting) -> None:
     won = asyncio.create_task(lead.won())
+    control = None if waiting.control is None else asyncio.create_task(waiting.control())
     warming: asyncio.Task[None] | None = None
     try:
         while not won.done():
@@ -79,6 +96,9 @@ async def _stand_by(lead: Leadership, holding: asyncio.Task[None], waiting: Wait
         raise
     finally:
         won.cancel()
+        if control is not None:
+            control.cancel()
+            await asyncio.wait([control])
     await asyncio.to_thread(waiting.status.unlink, missing_ok=True)
 
 
@@ -96,10 +116,13 @@ async def _look(lead: Leadership, waiting: Waiting) -> None:
 
 
 def _shown(lead: Leadership, waiting: Waiting) -> str:
+    servers, down = waiting.probed()
     standby = {
         "name": lead.name,
         "leader": lead.leader,
         "store": lead.problem,
+        "servers": servers,
+        "down": down,
         "intent_errors": [str(each) for each in (waiting.file and waiting.file.errors) or ()],
     }
     return json.dumps({"at": waiting.clock.wall(), "standby": standby}, indent=1)

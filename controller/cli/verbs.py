@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.options import ContextName, DryRun, Here, Revision, Timeout, chosen, examples
+from controller.cli.options import (
+    ContextName,
+    DryRun,
+    Here,
+    Override,
+    Reason,
+    Revision,
+    Timeout,
+    chosen,
+    examples,
+)
 
 TIMEOUT = "10s"
 KINDS = "vips, pools, backends, switches or sites"
@@ -99,6 +109,7 @@ def describe(
     epilog=examples(
         "evenkeel apply -f fabric.yaml --dry-run",
         "evenkeel apply -f web.yaml",
+        'evenkeel apply -f web.yaml --override --reason "CHG-1042: s2 gets new memory"',
         "evenkeel get pools web -o yaml | sed 's/weight: 1/weight: 2/' | evenkeel apply -f -",
     )
 )
@@ -111,6 +122,8 @@ def apply(
     ],
     dry_run: DryRun = False,
     revision: Revision = None,
+    reason: Reason = "",
+    override: Override = False,
     output: MadeOption = Made.TABLE,
     state: Here = None,
     context: ContextName = None,
@@ -123,7 +136,9 @@ def apply(
     from controller.cli.changing import How
     from controller.cli.changing import apply as work
 
-    raise typer.Exit(work(chosen(state, context, timeout), file, How(dry_run, revision, output.value)))
+    raise typer.Exit(
+        work(chosen(state, context, timeout), file, How(dry_run, revision, output.value, reason, override))
+    )
 
 
 @verbs.command(
@@ -134,6 +149,8 @@ def delete(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", show_default=False)] = None,
     dry_run: DryRun = False,
     revision: Revision = None,
+    reason: Reason = "",
+    override: Override = False,
     output: MadeOption = Made.TABLE,
     state: Here = None,
     context: ContextName = None,
@@ -144,7 +161,12 @@ def delete(
     from controller.cli.changing import delete as work
 
     raise typer.Exit(
-        work(chosen(state, context, timeout), kind, names or [], How(dry_run, revision, output.value))
+        work(
+            chosen(state, context, timeout),
+            kind,
+            names or [],
+            How(dry_run, revision, output.value, reason, override),
+        )
     )
 
 
@@ -159,6 +181,8 @@ def drain(
     backends: Backends,
     pool: Pool = "",
     dry_run: DryRun = False,
+    reason: Reason = "",
+    override: Override = False,
     output: MadeOption = Made.TABLE,
     state: Here = None,
     context: ContextName = None,
@@ -168,7 +192,14 @@ def drain(
     from controller.cli.changing import How
     from controller.cli.changing import drain as work
 
-    raise typer.Exit(work(chosen(state, context, timeout), backends, pool, How(dry_run, None, output.value)))
+    raise typer.Exit(
+        work(
+            chosen(state, context, timeout),
+            backends,
+            pool,
+            How(dry_run, None, output.value, reason, override),
+        )
+    )
 
 
 @verbs.command(epilog=examples("evenkeel undrain web/s1"))
@@ -176,6 +207,8 @@ def undrain(
     backends: Backends,
     pool: Pool = "",
     dry_run: DryRun = False,
+    reason: Reason = "",
+    override: Override = False,
     output: MadeOption = Made.TABLE,
     state: Here = None,
     context: ContextName = None,
@@ -185,7 +218,7 @@ def undrain(
     from controller.cli.changing import How
     from controller.cli.changing import drain as work
 
-    how = How(dry_run, None, output.value)
+    how = How(dry_run, None, output.value, reason, override)
     raise typer.Exit(work(chosen(state, context, timeout), backends, pool, how, undrain=True))
 
 
@@ -199,6 +232,8 @@ def weight(
     ],
     pool: Pool = "",
     dry_run: DryRun = False,
+    reason: Reason = "",
+    override: Override = False,
     output: MadeOption = Made.TABLE,
     state: Here = None,
     context: ContextName = None,
@@ -208,7 +243,11 @@ def weight(
     from controller.cli.changing import How
     from controller.cli.changing import weight as work
 
-    raise typer.Exit(work(chosen(state, context, timeout), weights, pool, How(dry_run, None, output.value)))
+    raise typer.Exit(
+        work(
+            chosen(state, context, timeout), weights, pool, How(dry_run, None, output.value, reason, override)
+        )
+    )
 
 
 @verbs.command(epilog=examples("EDITOR=nano evenkeel edit pools web"))

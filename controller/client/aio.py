@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from copy import copy
 from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.json_format import MessageToDict
 
+from controller.api.v1 import answers_pb2 as answers
 from controller.api.v1 import resources_pb2 as resources
 from controller.api.v1 import service_pb2 as api
 from controller.client import calls
@@ -42,6 +43,7 @@ class AsyncClient:
         self._timeout, self._at = timeout, 0
         self._channels: dict[int, Any] = {}
         self._metadata = calls.metadata(token)
+        self._override = ""
 
     async def close(self) -> None:
         """End all calls."""
@@ -50,9 +52,16 @@ class AsyncClient:
         for target in self._targets:
             target.close()
 
-    def because(self, reason: str) -> AsyncClient:
-        """The same client, on the same connections, whose changes the audit log has with this reason."""
+    def because(self, reason: str, override: bool = False) -> AsyncClient:
+        """The same client, on the same connections, whose changes the audit log has with this reason.
+
+        ``override``: and disruption budgets are set aside for them, which takes an admin. Raises ValueError if there is
+        no reason to.
+        """
+        if override and not reason:
+            raise ValueError("budgets are set aside for a reason: give one")
         other = copy(self)
+        other._override = reason if override else ""
         other._metadata = calls.metadata(reason=reason, known=self._metadata)
         return other
 
@@ -92,6 +101,12 @@ class AsyncClient:
     ) -> api.Outcome:
         """Make a resource, or the whole intent, what is given. ``expected``: the revision that it must have."""
         return (await self.call(calls.apply(what, expected, dry_run, request_id), timeout)).outcome
+
+    async def plan(
+        self, what: resources.Document | api.Resource, entries: int = 0, timeout: float | None = None
+    ) -> answers.Preview:
+        """What applying it would do. ``entries``: so many of each switch's are listed."""
+        return (await self.call(calls.plan(what, entries), timeout)).plan
 
     async def delete(
         self,
@@ -134,6 +149,17 @@ class AsyncClient:
         """Own a VIP at a site; without one: where the intent has it."""
         return await self.call(calls.move_vip(vip, site, request_id), timeout)
 
+    async def drill(
+        self, vip: str, site: str, stay: float = 10.0, within: float = 60.0
+    ) -> AsyncGenerator[api.DrillResponse]:
+        """Own a VIP at a site for a while, and then where it was, stage by stage; also if this is not read to the end.
+
+        ``stay``, ``within``: seconds that it stays there, and that each of both moves may take.
+        """
+        call = calls.drill(vip, site, stay, within)
+        async for each in self._stream(call, stay + 2 * within + self._timeout):
+            yield each
+
     async def drain_site(
         self, site: str, *, request_id: str = "", timeout: float | None = None
     ) -> api.Outcome:
@@ -172,6 +198,19 @@ class AsyncClient:
         answer = await self.call(calls.status(), timeout)
         return dict(MessageToDict(answer.status))
 
+    async def explain(
+        self,
+        source: str,
+        target: str,
+        *,
+        udp: bool = False,
+        flags: str | None = None,
+        switch: str = "",
+        timeout: float | None = None,
+    ) -> answers.Explanation:
+        """Where a connection goes from ADDRESS:PORT to ADDRESS:PORT, on one lb switch or on all, and why."""
+        return (await self.call(calls.explain(source, target, udp, flags, switch), timeout)).explanation
+
     async def timeline(self, since: float = 0.0, vip: str = "", switch: str = "") -> AsyncIterator[api.Event]:
         """What happened, in order. ``since``: Unix seconds."""
         async for each in self._stream(calls.timeline(since, vip, switch), self._timeout):
@@ -206,6 +245,8 @@ class AsyncClient:
 
     async def call(self, call: Call[A], timeout: float | None = None) -> A:
         """Carry a call out."""
+        if self._override:
+            calls.set_aside(call.request, self._override)
         end = time.monotonic() + (self._timeout if timeout is None else timeout)
         while True:
             left = end - time.monotonic()

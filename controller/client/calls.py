@@ -58,6 +58,12 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
+def set_aside(request: Any, override: str) -> None:
+    """Have budgets set aside for a change, with a reason; nothing if the request is none of the intent."""
+    if "override" in request.DESCRIPTOR.fields_by_name:
+        request.override = override
+
+
 def get(name: str) -> Call[api.GetResponse]:
     """One resource."""
     return Call("Get", api.GetRequest(name=name), api.GetResponse)
@@ -84,6 +90,16 @@ def apply(
     else:
         request.document.CopyFrom(what)
     return Call("Apply", request, api.ApplyResponse)
+
+
+def plan(what: resources.Document | api.Resource, entries: int) -> Call[api.PlanResponse]:
+    """What applying it would do."""
+    request = api.PlanRequest(entries=entries)
+    if isinstance(what, api.Resource):
+        request.resource.CopyFrom(what)
+    else:
+        request.document.CopyFrom(what)
+    return Call("Plan", request, api.PlanResponse)
 
 
 def delete(name: str, expected: int | None, dry_run: bool, request_id: str) -> Call[api.DeleteResponse]:
@@ -119,6 +135,12 @@ def move_vip(vip: str, site: str, request_id: str) -> Call[api.MoveVipResponse]:
     return Call("MoveVip", request, api.MoveVipResponse)
 
 
+def drill(vip: str, site: str, stay: float, within: float) -> Call[api.DrillResponse]:
+    """Own a VIP at a site for a while."""
+    request = api.DrillRequest(vip=vip, site=site, stay=stay, within=within)
+    return Call("Drill", request, api.DrillResponse)
+
+
 def drain_site(site: str, request_id: str) -> Call[api.DrainSiteResponse]:
     """Own nothing at a site."""
     request = api.DrainSiteRequest(request_id=request_id or new_id(), site=site)
@@ -152,6 +174,14 @@ def claim_without_quorum() -> Call[api.ClaimWithoutQuorumResponse]:
 def status() -> Call[api.StatusResponse]:
     """What is."""
     return Call("Status", api.StatusRequest(), api.StatusResponse)
+
+
+def explain(source: str, target: str, udp: bool, flags: str | None, switch: str) -> Call[api.ExplainResponse]:
+    """Where a connection goes."""
+    request = api.ExplainRequest(
+        source=source, target=target, protocol="udp" if udp else "tcp", flags=flags, switch=switch
+    )
+    return Call("Explain", request, api.ExplainResponse)
 
 
 def timeline(since: float, vip: str, switch: str) -> Call[api.TimelineResponse]:

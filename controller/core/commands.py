@@ -296,6 +296,27 @@ def commands(
     )
 
 
+def standby_commands(lead: Callable[[], None]) -> tuple[Command, ...]:
+    """Commands of a controller that stands by. ``lead``: without the store; raises ClaimRefused."""
+
+    async def claim(given: Arguments) -> Result:
+        _one_of(given["confirmed"], ("yes",), "claim", "confirmed")
+        try:
+            lead()
+        except ClaimRefused as error:
+            raise CommandRefused(str(error)) from error
+        return {}
+
+    return (
+        Command(
+            "claim",
+            "Lead although the store is out of reach.",
+            (Parameter("confirmed", "yes: no other controller of this store leads, or can"),),
+            claim,
+        ),
+    )
+
+
 def agent_commands(force: Callable[[], None]) -> tuple[Command, ...]:
     """Commands of an agent. ``force``: own what its site may own, although the store cannot say who does."""
 

@@ -22,7 +22,7 @@ import pwd
 import socket
 import stat
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from controller.core.commands import Command, CommandRefused, NotStored, Result
@@ -66,6 +66,8 @@ class ControlSocket:
     ) -> None:
         self._path = path
         self._audit = audit
+        self.instead: Callable[[], str] = str
+        """Why there are no other commands now; empty: there never are. Set by the one who assembles."""
         self._commands = {each.name: each for each in commands}
         self._journal = journal
         self._clients: set[asyncio.Task[None]] = set()
@@ -150,6 +152,8 @@ class ControlSocket:
             raise CommandRefused('a line is no JSON object with "command": NAME')
         name = request.pop("command")
         command = self._commands.get(name)
+        if command is None and (why := self.instead()):
+            raise CommandRefused(why)
         if command is None:
             raise CommandRefused(f'there is no command "{name}"; there are: {", ".join(self._commands)}')
         return name, command, request

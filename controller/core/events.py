@@ -77,13 +77,33 @@ PROGRAM: Mapping[str, Event] = {
         line=Line("the timeline can be written again[, {lost} events are missing]", Cause.STORE),
     ),
     "store_failed": Event(
-        "The store cannot be written. Nothing changes on switches until it can; tried again every 0.5 s.",
+        "The store cannot be written. Tables do not change until it can, or until `ahead`; tried again every 0.5 s.",
         (ERROR,),
         line=Line("the store cannot be written: {error}", Cause.STORE),
     ),
     "store_recovered": Event(
         "The store can be written again, and all that has changed meanwhile is stored.",
         line=Line("the store can be written again", Cause.STORE),
+    ),
+    "ahead": Event(
+        "What has changed is carried out although it cannot be stored. It is kept beside the state file until it is.",
+        (Field("values", int, "Stored values that differ from what the store has."),),
+        line=Line("goes on without the store, {values} values ahead of it", Cause.STORE),
+    ),
+    "ahead_barred": Event(
+        "The store cannot be written, and this controller may not go on without it. It goes on as soon as it may.",
+        (WHY,),
+        line=Line("does not go on without the store: {why}", Cause.STORE),
+    ),
+    "ahead_taken": Event(
+        "This controller had carried out what it could not store when it ended; it begins from there.",
+        (Field("values", int, "Stored values that differ from what the store has."),),
+        line=Line("takes {values} values from beside its state file", Cause.STORE),
+    ),
+    "ahead_dropped": Event(
+        "This controller had carried out what it could not store when it ended, and another one has led since.",
+        (Field("values", int, "Stored values that were ahead of the store."), WHY),
+        line=Line("drops {values} values from beside its state file: {why}", Cause.STORE),
     ),
     "store_taken": Event(
         "Another controller has written to the same store. This one ends, with code 4; switches keep what they hold.",

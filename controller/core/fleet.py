@@ -8,15 +8,11 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from controller.clock import Clock
 from controller.core.audits import AuditTurns
 from controller.core.journal import Journal
-from controller.core.switchtask import SwitchTask
+from controller.core.switchtask import SwitchTask, at_once
 from controller.core.targets import Targets
 from controller.core.watcher import Watcher
 from controller.southbound.driver import AnyDriver, Packet
 from controller.spec.types import Role, Switch
-
-
-async def _at_once(_: SwitchTask) -> None:
-    """Nothing is waited for."""
 
 
 def _unfenced(_: Switch, __: float) -> None:
@@ -34,8 +30,10 @@ class Fleet:
         self._running: dict[int, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._turns = AuditTurns()
-        self.settle: Callable[[SwitchTask], Awaitable[None]] = _at_once
+        self.settle: Callable[[SwitchTask], Awaitable[None]] = at_once
         """What a switch that took its first plan waits for before it counts as synced; set by the one who assembles."""
+        self.patience: Callable[[SwitchTask], Awaitable[None]] = at_once
+        """What is waited for before the first plan of one that holds something; set by the one who assembles."""
         self.claim: Callable[[Switch, float], None] = _unfenced
         """Told until when a switch's fence may be claimed; set by the one who assembles."""
         self._until: Mapping[int, float] = {}
@@ -90,7 +88,7 @@ class Fleet:
         task = SwitchTask(
             driver, self._targets, watcher, self._journal, self._clock, self._turns, self.settle
         )
-        task.claim = self.claim
+        task.claim, task.patience = self.claim, self.patience
         task.renew(self._until)
         self._tasks[number] = task
         self._start(number)

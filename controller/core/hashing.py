@@ -137,12 +137,21 @@ class Hashing:
 
     def verdict(self, names: frozenset[str]) -> bool | None:
         """Whether those of these switches that are here hash as we do; None: not known yet."""
-        here = [task for task in self._fleet if task.switch.name in names]
-        asked = [task.hashes for task in here if task.hashes is not None]
+        return self.verdicts()(names)
+
+    def verdicts(self) -> spreads.Answers:
+        """The same as it is now, which may be asked in any thread."""
+        here = [(task.switch.name, task.hashes, task.since) for task in self._fleet]
         late = self._clock.now() - DECISION
-        if not asked or any(task.hashes is None and task.since > late for task in here):
-            return None
-        return all(asked)
+
+        def verdict(names: frozenset[str]) -> bool | None:
+            found = [(hashes, since) for name, hashes, since in here if name in names]
+            asked = [hashes for hashes, _ in found if hashes is not None]
+            if not asked or any(hashes is None and since > late for hashes, since in found):
+                return None
+            return all(asked)
+
+        return verdict
 
     def bars(self, number: int) -> str:
         """Why edges may not use a switch; empty: they may."""

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from controller.core.cells import Cell
 from controller.core.journal import Journal
-from controller.core.pools import Pools, refusal
+from controller.core.judging import Basis, refusal
+from controller.core.pools import Pools
 from controller.model.errors import ConfigErrors
 from controller.model.load import digest_of, load_text
 from controller.model.reload import IntentFile
@@ -24,6 +25,30 @@ DIFFERS = "is not the intent in the store, which stays in force; to propose the 
 """Said of the file of a controller that begins to lead."""
 POLL = 0.3
 """Seconds between looks at the intent file."""
+
+
+BESIDE = 3
+"""Times that a proposal is judged beside the event loop."""
+
+
+class Considered(NamedTuple):
+    """What became of a proposal, or would."""
+
+    refused: list[str]
+    """Why it is refused in any case; empty: it is not."""
+    over: list[str]
+    """Which budgets it breaks, with the numbers: it is refused for that too, unless they are set aside."""
+
+    @property
+    def why(self) -> list[str]:
+        """Why it is refused if budgets count."""
+        return self.refused or self.over
+
+
+class _Judged(NamedTuple):
+    considered: Considered
+    tables: Tables | None
+    """Those that it leads to."""
 
 
 class Change(NamedTuple):
@@ -64,6 +89,8 @@ class Intents:
         self._refusals = tuple(refusals)
         self.on_change: Callable[[Change], None] = lambda _: None
         """Called after a proposal was accepted, before it is committed."""
+        self.closed: Callable[[], str] = str
+        """Why nothing is taken now, whatever it says; empty: it is. Set by the one who assembles."""
         self.errors: tuple[str, ...] = ()
         """Why the last proposal was refused; empty: it was not."""
 
@@ -87,23 +114,27 @@ class Intents:
         if self._adapted(now) != now:
             self.propose(now)
 
-    def refusal(self, new: Intent) -> list[str]:
-        """Why ``new`` would be refused now; empty: it would be accepted."""
-        why, over, _ = self._judged(self._adapted(new))
-        return why or over
+    async def refusal(self, new: Intent) -> Considered:
+        """What would become of ``new`` if it were proposed now. Found in a thread."""
+        new = self._adapted(new)
+        return (await asyncio.to_thread(self._judged, new, self._pools.basis(new))).considered
 
-    def _judged(self, new: Intent) -> tuple[list[str], list[str], Tables | None]:
-        """Why it is refused, what budgets say of it, and the tables that it leads to."""
-        old = self._intent.value
+    def _judged(self, new: Intent, basis: Basis) -> _Judged:
+        """In any thread, as far as the basis is frozen."""
+        if shut := self.closed():
+            return _Judged(Considered([shut], []), None)
+        now = self._pools.now
         try:
-            why = [each for rule in self._refusals for each in rule(old, new)] + self._pools.refusal(new)
+            why = [each for rule in self._refusals for each in rule(basis.intent, new)]
+            why += basis.refusal(new, now())
             if why:
-                return why, [], None
-            tables = self._pools.would_be(new)
-            return [], self._pools.over_budget(new, tables), tables
+                return _Judged(Considered(why, []), None)
+            tables = basis.tables_with(new, now)
+            return _Judged(Considered([], basis.over_budget(new, tables, now())), tables)
         except Exception as error:  # whatever an intent raises, the last good one stays
             self._journal.failure(error, part="intent")
-            return [f"it cannot be planned ({type(error).__name__}: {error})"], [], None
+            why = [f"it cannot be planned ({type(error).__name__}: {error})"]
+            return _Judged(Considered(why, []), None)
 
     def reasons(self, old: Intent, new: Intent, tables: Tables, now: float) -> list[str]:
         """Why ``new`` would be refused in place of ``old``, which has these tables. Pure."""
@@ -119,23 +150,43 @@ class Intents:
         ``override``: why budgets are set aside, if they are. ``digest``: of the text that says so
         (``model.load.digest_of``), for the journal; None: there is none.
         """
-        old, new = self._intent.value, self._adapted(new)
-        why, over, tables = self._judged(new)
-        why = why or ([] if override else over)
+        new = self._adapted(new)
+        judged = self._concluded(new, self._judged(new, self._pools.basis()), override, digest)
+        return judged.refused if override else judged.why
+
+    async def consider(self, new: Intent, override: str = "") -> Considered:
+        """The same, and the tables are made in a thread: that of a large intent takes a second. Nothing else proposes
+        meanwhile. What changes meanwhile, such as health, has it judged again; the last time it holds up the loop.
+        """
+        new = self._adapted(new)
+        for _ in range(BESIDE):
+            basis = self._pools.basis(new)
+            judged = await asyncio.to_thread(self._judged, new, basis)
+            if basis.is_that_of(self._pools.basis()):
+                return self._concluded(new, judged, override)
+        return self._concluded(new, self._judged(new, self._pools.basis()), override)
+
+    def _concluded(
+        self, new: Intent, judged: _Judged, override: str = "", digest: str | None = None
+    ) -> Considered:
+        """Refused, or taken."""
+        considered, tables = judged
+        over = considered.over
+        why = considered.refused if override else considered.why
         if why or tables is None:
             self.errors = tuple(why)
             self._journal.event("intent_refused", errors=why, digest=digest)
-            return why
+            return considered
         if over:
             self._journal.event("override", reason=override, broken=over)
-        change = Change(old, new)
+        change = Change(self._intent.value, new)
         self._journal.event("intent_accepted", pools=len(new.pools), vips=len(new.vips), digest=digest)
         self._intent.set(new)
         self._pools.take(tables)
         self._intent.wake()
         self.errors = ()
         self.on_change(change)
-        return []
+        return considered
 
 
 async def propose_again(file: IntentFile | None, intents: Intents, override: str) -> list[str]:
@@ -155,6 +206,9 @@ async def follow_file(file: IntentFile, intents: Intents, journal: Journal, relo
                 await reload.wait()
         except TimeoutError:
             pass
+        if intents.closed():  # the edit waits in the file
+            await asyncio.sleep(POLL)
+            continue
         asked = reload.is_set()
         reload.clear()
         try:

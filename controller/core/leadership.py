@@ -10,12 +10,14 @@ import secrets
 from contextlib import suppress
 
 from controller.clock import Clock
+from controller.core.cells import Readable
 from controller.core.journal import Journal
 from controller.sites import leading
 from controller.sites.base import Change, Guard, GuardFailed, Loaded, Space, Stored, StoreError
 from controller.sites.causes import Cause
-from controller.sites.leading import KEY, TIMES, Leader, Look, Put
+from controller.sites.leading import KEY, TIMES, TIMES_BESIDE_AGENTS, Leader, Look, Put
 from controller.spec.leasetimes import LeaseTimes
+from controller.spec.types import Intent
 
 LONGEST = 0.5
 """Seconds slept at most: clocks may have been suspended."""
@@ -23,6 +25,8 @@ PUT = 1.0
 """Seconds for a put, at most. A longer one would keep the next one from being tried."""
 RELEASE = 2.0
 """Seconds for the release at a clean stop, at most; without it, the next controller waits."""
+SETTLED = 3.0
+"""Seconds after the end of leadership in which another controller leads, starts, and claims switches."""
 AGAIN = 0.5
 """Seconds until a watch that ended is begun again."""
 
@@ -42,7 +46,8 @@ class Leadership:
         self, registers: Space, name: str, clock: Clock, journal: Journal, times: LeaseTimes = TIMES
     ) -> None:
         """``name``: what others call this controller."""
-        self._registers, self._clock, self._journal, self._times = registers, clock, journal, times
+        self._registers, self._clock, self._journal = registers, clock, journal
+        self._times = self._usual = times
         self._view = leading.born(name, secrets.token_hex(8))
         journal.known = lambda: 0 if self._view.seen is None else self._view.seen.revision
         self._news = asyncio.Event()
@@ -66,22 +71,51 @@ class Leadership:
     @property
     def until(self) -> float:
         """Until when no other controller can lead, by the clock; in the past: another one may, or does."""
-        if not self._view.holds or self._view.lost is not None:
+        if not (self._view.holds or self._confirmed) or self._view.lost is not None:
             return float("-inf")
         longest = self._clock.now() + self._times.authority
         return longest if self._confirmed else min(self._view.until, longest)
 
-    def claim(self) -> None:
-        """Go on without the store: an operator confirms that no other controller can lead. Raises ClaimRefused.
+    @property
+    def alone(self) -> bool:
+        """The store does not answer, this one led last, and one that reaches the store would lead by now."""
+        if not self.problem or self._view.lost is not None:
+            return False
+        settled = self._view.holds and self._clock.now() >= self._view.until + SETTLED
+        return self._confirmed or settled
 
-        It ends by itself once the store answers.
+    @property
+    def confirmed(self) -> bool:
+        """An operator has said so, and the store has not answered since."""
+        return self._confirmed
+
+    def claim(self) -> None:
+        """Lead without the store: an operator confirms that no other controller can. Raises ClaimRefused.
+
+        It ends by itself once the store answers: then this one leads by it, unless another one does.
         """
         if leading.leads(self._view, self._clock.now()):
             raise ClaimRefused("the store answers, and this controller leads: there is nothing to claim")
-        if not self._view.holds or self._view.lost is not None:
-            raise ClaimRefused("another controller was the last one that led")
+        if self._view.lost is not None:
+            raise ClaimRefused(f"{self._view.lost.name} leads in the place of this controller")
+        if not self._view.holds:
+            if not self.problem:
+                raise ClaimRefused(
+                    f"the store answers, and {self.leader or 'no controller'} leads by it: there is nothing to claim"
+                )
+            self._view = leading.forced(self._view)
         self._confirmed = True
+        self._news.set()
         self._journal.event("claimed_without_store", why=self.problem)
+
+    def follow(self, intent: Readable[Intent]) -> None:
+        """Renew as the intent that is carried out asks for."""
+
+        def look() -> None:
+            self._times = TIMES_BESIDE_AGENTS if intent.value.by_agents else self._usual
+
+        intent.subscribe(look)
+        look()
 
     @property
     def leader(self) -> str | None:
@@ -203,6 +237,8 @@ class Leadership:
         if leads and self._confirmed:
             self._confirmed = False
             self._journal.event("claim_ended")
+        if self._confirmed:
+            self._won.set()
         if leads and not self._leads:
             self._journal.event("leads", self._cause(), change, controller=view.name, after=self._after)
             self._after = None

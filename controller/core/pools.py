@@ -13,14 +13,11 @@ from typing import NamedTuple
 from controller.clock import Clock
 from controller.core.cells import Cell, Readable
 from controller.core.journal import Journal
+from controller.core.judging import Basis, decided, frozen
 from controller.core.state import Links, Names
 from controller.plan import progress as rules
 from controller.plan import spreads, writer
-from controller.plan.accept import accept
-from controller.plan.budget import over_budget
-from controller.plan.edits import breaking
 from controller.plan.p4needs import grouped
-from controller.plan.places import shortages
 from controller.plan.pool import PoolState
 from controller.plan.preview import retabled
 from controller.plan.progress import Helds
@@ -35,8 +32,6 @@ from controller.spec.types import Intent
 
 LOOK = 1.0
 """Seconds between looks at what switches have of slots that are tracked."""
-LATE = 0.1
-"""Seconds that a decision may take; one that took longer, as the first that builds a table does, is made again."""
 
 
 class RehashPlan(NamedTuple):
@@ -72,6 +67,8 @@ class Pools:
         """``helds``: what lb switches have of a state's slots, by its key."""
         self.answers: spreads.Answers = spreads.unlike
         """Whether datapaths hash as we do; set by the one who assembles."""
+        self.answers_now: Callable[[], spreads.Answers] = lambda: self.answers
+        """The same as it is now, for a thread; set by the one who assembles."""
         self.check: Callable[[], None] = lambda: None
         """Called before time decides anything; set by the one who assembles."""
         self._tables = tables
@@ -91,24 +88,25 @@ class Pools:
         for cell in (absent, dead_links):
             cell.subscribe(self._regroup)
 
-    def refusal(self, intent: Intent) -> list[str]:
-        """Why an intent cannot be carried out now, though it is well written; empty: it can."""
-        return refusal(self._intent.value, intent, self._tables.value, self._clock.now())
-
-    def would_be(self, intent: Intent) -> Tables:
-        """The tables if this intent were accepted now. Raises whatever an intent that cannot be planned raises."""
-        tables, old, basis = self._tables.value, self._intent.value, self._group_basis
-        try:
-            return self._decided(
-                lambda now: self._advanced(accept(tables, old, intent, now), intent, now, whole=True)
+    def basis(self, frozen_for: Intent | None = None) -> Basis:
+        """What the tables of a proposal are made from. ``frozen_for``: a proposal that is judged in a thread."""
+        intent, tables, helds, answers = self._intent.value, self._tables.value, self._helds, self.answers
+        if frozen_for is not None:
+            known = {pool.name: pool for pool in intent.pools}
+            same = {pool.name for pool in frozen_for.pools if known.get(pool.name) is pool}
+            changes = (
+                key
+                for key, state in tables.pools.items()
+                if state.tracking.tracks or state.rehash is not None or state.name not in same
             )
-        finally:
-            self._group_basis = basis  # the tables may never be taken: groups of the next ones are made again
+            helds, answers = frozen(helds, changes), self.answers_now()
+        return Basis(
+            intent, tables, self._verdicts.value, self._absent.value, self._dead_links.value, helds, answers
+        )
 
-    def over_budget(self, intent: Intent, tables: Tables) -> list[str]:
-        """Why an intent with these tables is more than budgets allow now; empty: it is not."""
-        old, before = self._intent.value, self._tables.value
-        return over_budget(old, intent, before, tables, self._verdicts.value, self._clock.now())
+    def now(self) -> float:
+        """Seconds of the clock; in any thread."""
+        return self._clock.now()
 
     def take(self, tables: Tables) -> None:
         """Take the tables of an intent that is accepted in the same breath."""
@@ -200,17 +198,13 @@ class Pools:
             self.step(Cause.SWITCHES)
 
     def _decided(self, decide: Callable[[float], Tables]) -> Tables:
-        """What is decided now. Windows begin when their tables are there, not when building them began."""
-        began = self._clock.now()
-        tables = decide(began)
-        ended = self._clock.now()
-        if ended - began <= LATE:
-            return tables
-        self._group_basis = ()
-        return decide(ended)
+        return decided(decide, self._clock.now, self._forget_groups)
 
-    def _advanced(self, tables: Tables, intent: Intent, now: float, whole: bool = False) -> Tables:
-        made = rules.advance(tables, intent, self._verdicts.value, now, self._helds, self.answers, whole)
+    def _forget_groups(self) -> None:
+        self._group_basis = ()
+
+    def _advanced(self, tables: Tables, intent: Intent, now: float) -> Tables:
+        made = rules.advance(tables, intent, self._verdicts.value, now, self._helds, self.answers)
         return self._with_groups(made, intent, now)
 
     def _with_groups(self, tables: Tables, intent: Intent, now: float) -> Tables:
@@ -316,8 +310,3 @@ class Pools:
 
     def _intent_slots(self, pool: str) -> int | None:
         return next((p.slots for p in self._intent.value.pools if p.name == pool), None)
-
-
-def refusal(old: Intent, new: Intent, tables: Tables, now: float) -> list[str]:
-    """Why ``new`` cannot be carried out in place of ``old``, which has these tables; empty: it can."""
-    return breaking(old, new, tables) + shortages(new, tables.ids, now)

@@ -16,6 +16,7 @@ from itertools import islice
 from controller.clock import Clock
 from controller.core.fleet import Fleet
 from controller.core.intents import Intents
+from controller.core.judging import frozen
 from controller.core.placing import Placing
 from controller.core.pools import Pools
 from controller.core.state import Names, State
@@ -38,7 +39,6 @@ from controller.plan.preview import (
 )
 from controller.plan.progress import Helds, advance
 from controller.plan.tables import Tables, Verdicts, served
-from controller.plan.tracking import Held
 from controller.sites.groups import MacGroup, mac_groups
 from controller.southbound.driver import Counts as CountsPackets
 from controller.southbound.openflow.preview import OpenFlowPreview
@@ -247,13 +247,6 @@ def _change(
     )
 
 
-def frozen(helds: Helds, tables: Tables) -> Helds:
-    """What lb switches have of each state now, also of states that there are not yet."""
-    known: dict[str, Held] = {key: helds(key) for key in tables.pools}
-    other = helds("")
-    return lambda key: known.get(key, other)
-
-
 def counted(fleet: Fleet) -> tuple[Counts, frozenset[int]]:
     """Packets by listener and backend, of all lb switches; and the ids of the switches that are connected."""
     total: Counter[tuple[int, int]] = Counter()
@@ -287,7 +280,7 @@ def present_of(
         state.secret,
         state.revision,
         clock.now(),
-        frozen(helds, tables),
+        frozen(helds, tables.pools),
         answers,
         packets,
         connected,
@@ -306,7 +299,7 @@ def previews_of(
 ) -> Previews:
     """The previews of a running controller."""
     return Previews(
-        lambda: present_of(state, clock, pins, helds, pools.answers, *counted(fleet)),
+        lambda: present_of(state, clock, pins, helds, pools.answers_now(), *counted(fleet)),
         lambda group, owner: placing.decide(group, owner).site,
         intents.reasons,
         intents.adapted,

@@ -69,6 +69,8 @@ class ProbePlaces:
         self._sites: dict[str | None, frozenset[str]] = {}
         self.on_change: Callable[[frozenset[BackendRef] | None], None] = lambda _: None
         """Called when a place says something else of these servers (None: of any); set by the one who assembles."""
+        self.quiet = False
+        """Nothing is said of places: another controller leads."""
         self.on_forget: Callable[[], None] = lambda: None
         """Called when all has to be heard from the beginning; set by the one who dials."""
         self._follow()
@@ -205,7 +207,7 @@ class ProbePlaces:
     def _say(self, name: str, place: _Place) -> bool:
         """Say that a place counts, or why it does not, if that is new; one that has just begun is waited for."""
         why = self._why(place)
-        if why == place.why or (why == SILENT and not self.settled):
+        if self.quiet or why == place.why or (why == SILENT and not self.settled):
             return False
         if bool(why) != bool(place.why) or place.why is None:
             if why:

@@ -192,8 +192,8 @@ class Probing:
         """Own probes."""
         if self._places.used:
             self._combine({(v.pool, v.backend) for v in verdicts})
-            return
-        self._keep()
+        else:
+            self._keep()
 
     def _heard(self, changed: frozenset[BackendRef] | None) -> None:
         if self._places.used:
@@ -201,7 +201,7 @@ class Probing:
             self._combine(changed)
 
     def _keep(self) -> None:
-        """All verdicts, after servers came or went."""
+        """All verdicts, after servers came or went, or are found to be otherwise."""
         if self._places.used:
             self._combine(None)
             return

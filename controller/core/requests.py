@@ -21,8 +21,8 @@ MOST = 100_000
 """Requests that are known; beyond that the oldest are forgotten."""
 SPAN = 1.0
 """Seconds of requests in one value."""
-FULL = 1000
-"""Requests in one value, at most: it stays far below what a store takes."""
+FULL = 250
+"""Requests in one value, at most: each commit writes the last one again, with what came since."""
 
 
 @dataclass

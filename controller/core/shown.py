@@ -202,6 +202,8 @@ class Snapshot:
     """Of the last commit: the change id of events."""
     store: str
     """Why the store cannot be written; empty: it can."""
+    ahead: int
+    """Stored values that are carried out already and are not stored yet; 0: what is stored is all there is."""
     intent_errors: tuple[str, ...]
     """Why the last proposal was refused; the one before it is in force."""
     switches: Mapping[str, SwitchStatus]

@@ -87,11 +87,12 @@ def snapshot(of: Sources) -> Snapshot:
         term=of.state.term.value,
         revision=of.state.revision,
         store=of.state.problem,
+        ahead=0 if of.state.ahead is None else of.state.ahead.values,
         intent_errors=of.intents.errors,
         switches=_switches(of, world),
         strangers=tuple(sorted(of.strangers())),
         pools={key: _pool(of, key, pool, rules) for key, pool in world.pools.items()},
-        vips=_vips(of),
+        vips=vip_statuses(of.state.owners.value, of.ownership),
         drained_sites=tuple(sorted(of.state.orders.value.drained)),
         sites=_sites(of),
         listeners=_listeners(of, world),
@@ -225,11 +226,11 @@ def _rehash(of: Sources, key: str, pool: PoolState) -> tuple[str, float | None]:
     return found.why, None if found.seconds is None else round(found.seconds, 1)
 
 
-def _vips(of: Sources) -> dict[str, VipStatus]:
-    owners = of.state.owners.value
+def vip_statuses(owners: Mapping[str, str], ownership: Ownership) -> dict[str, VipStatus]:
+    """Where VIPs are, and why."""
     return {
         vip: VipStatus(owners.get(vip), decision.site, decision.text, decision.cause.value)
-        for vip, decision in of.ownership.decisions().items()
+        for vip, decision in ownership.decisions().items()
     }
 
 

@@ -13,9 +13,10 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from controller.clock import Clock, Reading, shift
+from controller.core.ahead import Ahead, Asked
 from controller.core.cells import Cell, Readable
 from controller.core.journal import Journal
 from controller.plan import history
@@ -37,6 +38,8 @@ FORMAT = 2
 """Of what is stored; another one is refused."""
 RETRY = 0.5
 """Seconds until a commit that failed is tried again."""
+HURRIED = 1.0
+"""Seconds for a commit while nobody waits for the store."""
 _POOL, _VERDICTS = "pool/", "verdicts/"
 _RESOURCE, _REQUEST = "resource/", "request/"
 _ALWAYS = frozenset({"clock"})
@@ -52,11 +55,30 @@ SaidBy = Mapping[str, Mapping[str, Told]]
 """Pool -> backend -> what it has said of itself; nothing of those that are missing."""
 
 
+class _Last(NamedTuple):
+    """What was true when something was stored last, and stays so until something is."""
+
+    owners: Mapping[str, str]
+    term: int
+    absent: Names
+
+
 class State:
     """The cells, and what of them is stored."""
 
-    def __init__(self, store: Store, loaded: Loaded, clock: Clock, journal: Journal, pins: PinBook) -> None:
-        """``loaded``: what the store holds. Raises StoreError when that cannot be read."""
+    def __init__(
+        self,
+        store: Store,
+        loaded: Loaded,
+        clock: Clock,
+        journal: Journal,
+        pins: PinBook,
+        lacks: frozenset[str] = frozenset(),
+    ) -> None:
+        """``loaded``: what the store holds; but for what it ``lacks``, by name, which is to be stored first.
+
+        Raises StoreError when that cannot be read.
+        """
         self._store = store
         self._clock = clock
         self._journal = journal
@@ -94,6 +116,12 @@ class State:
         self._committed: Cell[PlanInput | None] = Cell("committed", None)
         self._kept = found.kept({name: value for name, (value, _) in self._parts().items()})
         """What is stored, by name, as the objects that it was made from."""
+        self._kept |= dict.fromkeys(lacks, _UNKNOWN)
+        self._last = _Last(self.owners.value, self.term.value, self.absent.value)
+        self.ahead: Ahead | None = None
+        """Decides what is carried out before it can be stored; set by the one who assembles. None: nothing is."""
+        self._gone_ahead: dict[str, object] = {}
+        """What was, by name, since the last commit."""
         self._dirty = asyncio.Event()
         self._busy = asyncio.Lock()
         self.problem = ""
@@ -132,9 +160,24 @@ class State:
                 if not self.problem:
                     self._journal.event("store_failed", error=str(error))
                 self.problem = str(error)
+                await self._go_ahead()
                 await asyncio.sleep(RETRY)
             except GuardFailed as error:
                 self._journal.event("store_taken", error=str(error))
+                raise
+
+    async def begin(self) -> None:
+        """The first commit; without the store where an operator says so. Raises StoreError, GuardFailed."""
+        try:
+            await self.commit()
+        except StoreError as error:
+            if self.ahead is None or not self.ahead.confirmed:
+                raise
+            self.problem = str(error)
+            self._journal.event("store_failed", error=self.problem)
+            self._last = self._last._replace(term=self.term.value)
+            await self._go_ahead()
+            if self._committed.value is None:
                 raise
 
     async def commit(self) -> int:
@@ -146,12 +189,13 @@ class State:
         async with self._busy:
             self._dirty.clear()
             mark = self._journal.keeper.mark()
-            parts, world, intent = self._parts(), self._world(), self.intent.value
-            batch = self._batch(parts)
+            parts, world, intent = self._parts(), self._world(self.owners.value), self.intent.value
+            last = _Last(self.owners.value, self.term.value, self.absent.value)
+            batch = await self._made(parts)
             if batch:
                 self._revision = await self._write(batch)
                 self._note_written(batch)
-                self.stored = intent
+                self.stored, self._last = intent, last
                 self._kept = {name: value for name, (value, _) in parts.items()}
             self._journal.keeper.stored(mark, self._revision)
             if self.problem:
@@ -159,13 +203,45 @@ class State:
                 self._journal.event("store_recovered")
             if batch or self._committed.value is None:
                 self._committed.put(replace(world, revision=self._revision))
+            if self.ahead is not None and (batch or self._gone_ahead):
+                self._gone_ahead = {}
+                await self.ahead.stored()
             return self._revision
+
+    async def _go_ahead(self) -> None:
+        """Let plans see what cannot be stored, where that may be. It is tried again with the next commit."""
+        async with self._busy:
+            edited, outdone = self.intent.value is not self.stored, self.term.value != self._last.term
+            asked = Asked(self.stored, edited, outdone, self._last.absent)
+            if self.ahead is None or not self.ahead.may(asked):
+                return
+            goes, confirmed = self.ahead.goes, self.ahead.confirmed
+            parts = {name: part for name, part in self._parts().items() if goes(name)}
+            found = {name: value for name, (value, _) in parts.items()}
+            if self._gone_ahead and _same(self._gone_ahead, found):
+                return
+            owners = self.owners.value if confirmed else self._last.owners
+            world, batch = self._world(owners), self._batch(parts)
+            batch = {name: data for name, data in batch.items() if goes(name)}
+            if not batch.keys() - _ALWAYS:
+                return
+            try:
+                await self.ahead.save(self._revision, batch)
+            except StoreError as error:
+                self.problem = str(error)
+                return
+            self._gone_ahead = found
+            self._committed.put(replace(world, revision=self._revision))
 
     async def _write(self, batch: Batch) -> int:
         """The batch's revision. It is written after what we have written or read, and after nothing else."""
         began = self._clock.now()
         try:
-            revision = await self._store.commit(batch, Guard(head=self._revision))
+            guard = Guard(head=self._revision)
+            if self.ahead is not None and self.ahead.hurried:
+                revision = await self._store.commit(batch, guard, HURRIED)
+            else:
+                revision = await self._store.commit(batch, guard)
         except (StoreError, GuardFailed, asyncio.CancelledError):
             # It may have been written after all: its outcome is unknown, or the task that asked for it has ended. So
             # what it says is no longer known to be stored.
@@ -198,13 +274,13 @@ class State:
             self.term,
         )
 
-    def _world(self) -> PlanInput:
+    def _world(self, owners: Mapping[str, str]) -> PlanInput:
         return world_of(
             self.intent.value,
             self.tables.value,
             self._pins,
             self.admitted.value,
-            self.owners.value,
+            owners,
             self.absent.value,
             self.dead_links.value,
         )
@@ -243,6 +319,12 @@ class State:
             out[_VERDICTS + pool] = (verdicts, partial(_told, verdicts))
         return out
 
+    async def _made(self, parts: Mapping[str, tuple[object, Callable[[], bytes]]]) -> dict[str, bytes | None]:
+        """The batch; in a thread if much of it is to become bytes: nothing of a value changes."""
+        if _alike(self._kept.get("intent"), parts["intent"][0]):
+            return self._batch(parts)
+        return await asyncio.to_thread(self._batch, parts)
+
     def _batch(self, parts: Mapping[str, tuple[object, Callable[[], bytes]]]) -> dict[str, bytes | None]:
         """What differs from what is stored."""
         batch: dict[str, bytes | None] = {
@@ -259,6 +341,10 @@ class State:
 
 def _unobserved(_: float) -> None:
     """Nothing is counted."""
+
+
+def _same(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    return one.keys() == other.keys() and all(_alike(value, other[name]) for name, value in one.items())
 
 
 def _alike(one: object, other: object) -> bool:

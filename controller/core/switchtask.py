@@ -90,6 +90,8 @@ class SwitchTask:
         """What it may answer for behind its fence, if it has one."""
         self.fence_unwatched = ""
         """Why BFD could not be set at its fence; empty: it was, or is not ours to set."""
+        self.patience: Callable[[SwitchTask], Awaitable[None]] = at_once
+        """What is waited for before the first plan of one that holds something; set by the one who assembles."""
         self.claim: Callable[[Switch, float], None] = _no_fence
         """Told until when its fence may be claimed; set by the one who assembles."""
         self._targets = targets
@@ -237,6 +239,8 @@ class SwitchTask:
         want = await self._targets.in_turn(self._target)
         if self.driver.lost_all(have, want.target):
             self._watcher.stale(self.switch)
+        else:
+            await self.patience(self)
 
     async def _converge(self) -> None:
         await self._take_plan()
@@ -404,6 +408,10 @@ class SwitchTask:
         while self.fence_unwatched and self._fence is fence:
             await asyncio.sleep(WATCH_AGAIN)
             self.fence_unwatched = await fence.watch_fence()
+
+
+async def at_once(_: SwitchTask) -> None:
+    """Nothing is waited for."""
 
 
 def _no_fence(_: Switch, __: float) -> None:

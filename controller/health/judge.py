@@ -76,16 +76,24 @@ class Judge:
         self._unasked: dict[str, Unasked] = {}
 
     def seed(self, verdicts: Iterable[Verdict]) -> None:
-        """Begin with what was believed before.
+        """Go on from what was believed before, except of servers that were found to be otherwise here.
 
         That a server is down is not ``confirmed`` before one of our probes fails: it may have come back meanwhile.
         """
         for v in verdicts:
-            self._verdicts[v.pool, v.backend] = v if v.up else replace(v, confirmed=math.inf)
+            own = self._verdicts.get((v.pool, v.backend))
+            if own is None:
+                self._verdicts[v.pool, v.backend] = _unconfirmed(v)
+            elif own.up is v.up:
+                self._verdicts[v.pool, v.backend] = replace(v, confirmed=own.confirmed)
 
     def forget_failures(self) -> None:
         """Time has passed in which nothing was heard: servers that were down may have come back meanwhile."""
-        self.seed(list(self._verdicts.values()))
+        self._verdicts = {ref: _unconfirmed(v) for ref, v in self._verdicts.items()}
+
+    def decides(self) -> None:
+        """From now on it is not one of several: of a server that nothing is known of, the first result decides."""
+        self._patient = False
 
     def verdicts(self) -> dict[BackendRef, Verdict]:
         """All present verdicts; a backend that is watched but missing here has had no result yet."""
@@ -237,6 +245,10 @@ class Judge:
             self._verdicts[member] = verdict
             changed.append(verdict)
         return changed
+
+
+def _unconfirmed(verdict: Verdict) -> Verdict:
+    return verdict if verdict.up else replace(verdict, confirmed=math.inf)
 
 
 def _in_order(item: Unasked) -> tuple[int, int, int, str]:

@@ -86,7 +86,9 @@ class Prober:
         self._pid: int | None = None
 
     async def start(self) -> None:
-        """Start the process; returns when it runs. Raises ``OSError`` if it cannot be started."""
+        """Start the process, unless that was done; returns when it runs. Raises ``OSError`` if it cannot be started."""
+        if self._task is not None and not self._task.done():
+            return
         running: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._keep_running(running), name="health-prober")
         await running

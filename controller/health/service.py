@@ -68,18 +68,25 @@ class HealthService:
         self._doubted = False
 
     def seed(self, verdicts: Iterable[Verdict]) -> None:
-        """Begin with persisted verdicts, so that a restarted controller changes nothing.
+        """Go on from persisted verdicts, so that a restarted controller changes nothing.
 
-        Call before the first ``set_targets``; no verdict is reported for what is seeded.
+        What it has found itself stays. No verdict is reported for what is seeded.
         """
         self._judge.seed(verdicts)
+
+    def decides(self) -> None:
+        """It is ``patient`` no longer."""
+        self._judge.decides()
 
     def forget_failures(self) -> None:
         """Time has passed in which nothing was heard: what is down is so for sure when a probe fails again."""
         self._judge.forget_failures()
 
     async def start(self) -> None:
-        """Start probing; targets may be set before or after. Raises ``OSError`` without a prober process."""
+        """Start probing, unless it goes on; targets may be set before or after.
+
+        Raises ``OSError`` without a prober process.
+        """
         await self._prober.start()
 
     async def stop(self) -> None:

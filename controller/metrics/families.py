@@ -102,6 +102,7 @@ BEGAN = _gauge("process_start_time_seconds", "Unix time at which the process beg
 
 _made["Store"] = []
 STORE = _gauge("store_up", "1: what has changed could be stored, or a controller that stands by is answered")
+AHEAD = _gauge("store_ahead", "Stored values that are carried out and cannot be stored yet")
 REVISION = _gauge("store_revision", "Revision of the last commit: the `change` of events")
 COMMIT = _histogram("store_commit_seconds", "Time until the store acknowledged a commit")
 

@@ -70,6 +70,7 @@ def _state(text: Text, of: Serving) -> None:
     shown = of.snapshot
     text.value(all_of.TERM, shown.term)
     text.value(all_of.REVISION, shown.revision)
+    text.value(all_of.AHEAD, shown.ahead)
     text.value(all_of.INTENT, int(bool(shown.intent_errors)))
     text.value(all_of.SHOWN, round(of.age, 3))
     text.value(all_of.PINS, shown.pins)

@@ -53,9 +53,27 @@ def document(intent: Intent) -> Plain:
         "moves": moves(intent.moves),
         "allow_empty": intent.allow_empty,
     }
-    if said := _budget(intent.budget):
-        whole["budget"] = said
-    return whole | ({"lease": _lease(intent.lease)} if intent.by_agents else {})
+    return (
+        whole
+        | ({"lease": _lease(intent.lease)} if intent.by_agents else {})
+        | ({"budget": budget} if (budget := _budget(intent.budget)) else {})
+    )
+
+
+def _budget(of: Budget, known: Budget = UNLIMITED) -> Plain:
+    """What it limits otherwise than ``known``, which holds where nothing is said."""
+    said = {
+        "max_slots_moved_per_minute": _amount(of.max_slots_moved_per_minute),
+        "max_unavailable": _amount(of.max_unavailable),
+        "max_tracked_share": None if of.max_tracked_share is None else format_share(of.max_tracked_share),
+    }
+    return _given({key: text for key, text in said.items() if getattr(of, key) != getattr(known, key)})
+
+
+def _amount(of: Amount | None) -> str | None:
+    if of is None:
+        return None
+    return format_share(of.number) if of.share else f"{of.number:.0f}"
 
 
 def _lease(of: Lease) -> Plain:
@@ -117,8 +135,8 @@ def _route(of: Route) -> Plain:
     return _given({"to": str(of.to), "via": list(of.via), "mac": of.mac})
 
 
-def pool(of: Pool, inherited: Budget = UNLIMITED) -> Plain:
-    """One entry of ``pools``. ``inherited``: the budget that need not be said."""
+def pool(of: Pool, budget: Budget = UNLIMITED) -> Plain:
+    """One entry of ``pools``. ``budget``: the document's, which need not be said again."""
     whole = {
         "name": of.name,
         "max_backends": of.max_backends,
@@ -139,7 +157,7 @@ def pool(of: Pool, inherited: Budget = UNLIMITED) -> Plain:
         "split": [{"name": each.name, "weight": each.weight} for each in of.split],
         "failover": None,
         "spread": of.spread.value,
-        "budget": _budget(of.budget, inherited),
+        "budget": _budget(of.budget, budget) or None,
     }
     if of.failover is not None:
         for key in (*NOT_BESIDE_FAILOVER, *NO_GROUPS_BESIDE_FAILOVER, *NO_WEIGHTS_BESIDE_FAILOVER):
@@ -171,22 +189,6 @@ def _health(of: HealthCheck) -> Plain:
         "places": of.places.value,
     }
     return _given({key: value for key, value in whole.items() if of.kind in PROBE_KEYS.get(key, (of.kind,))})
-
-
-def _budget(of: Budget, inherited: Budget = UNLIMITED) -> Plain:
-    share = of.max_tracked_share
-    whole = {
-        "max_slots_moved_per_minute": _amount(of.max_slots_moved_per_minute),
-        "max_unavailable": _amount(of.max_unavailable),
-        "max_tracked_share": None if share is None else format_share(share),
-    }
-    return _given({key: value for key, value in whole.items() if getattr(of, key) != getattr(inherited, key)})
-
-
-def _amount(of: Amount | None) -> str | None:
-    if of is None:
-        return None
-    return format_share(of.number) if of.share else str(int(of.number))
 
 
 def _agent(of: AgentCheck) -> Plain:

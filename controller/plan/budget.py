@@ -22,7 +22,10 @@ from controller.plan.tuned import UNTUNED
 from controller.spec.policy import Amount, Budget
 from controller.spec.types import Intent, Pool
 
-_RIGHT = 'do it in smaller steps, or set the budget aside with: evenkeel override "REASON"'
+_RIGHT = (
+    "do it in smaller steps, or set the budget aside: evenkeel apply --override --reason REASON, or, where a file owns "
+    'the intent, evenkeel override "REASON"'
+)
 
 
 def over_budget(

@@ -66,16 +66,16 @@ class AuditLog:
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         self._thread.start()
 
-    async def asked(self, change: Change) -> int:
-        """Record what is about to be done; its number. Raises AuditError: then it must not be done."""
-        return await self._write(_Job(Step.ASKED, change.fields()))
+    def asked(self, change: Change) -> asyncio.Future[int]:
+        """Record what is about to be done; its number, in time. Fails with AuditError: then it must not be done."""
+        return self._write(_Job(Step.ASKED, change.fields()))
 
-    async def done(self, number: int, result: str, revision: int | None = None) -> None:
+    def done(self, number: int, result: str, revision: int | None = None) -> asyncio.Future[int]:
         """Record how the change of record ``number`` ended: ``done``, or why not. Once for each, whatever happened.
 
-        Raises AuditError: it stands as it is, and its end could not be recorded.
+        Fails with AuditError: it stands as it is, and its end could not be recorded.
         """
-        await self._write(_Job(Step.DONE, ended(number, result, revision), ends=True))
+        return self._write(_Job(Step.DONE, ended(number, result, revision), ends=True))
 
     async def refused(self, change: Change, why: str) -> None:
         """Record what was refused. Beyond a rate these are counted, and the next one says how many.
@@ -100,16 +100,14 @@ class AuditLog:
             self._jobs.put(None, timeout=within)
             self._thread.join(within)
 
-    async def _write(self, job: _Job) -> int:
+    def _write(self, job: _Job) -> asyncio.Future[int]:
+        """A caller that goes away takes nothing back: what is recorded may have been done."""
         try:
             self._jobs.put_nowait(job)
         except queue.Full:
-            raise AuditError(
-                f"audit log {self._file.path}: {WAITING} records wait for the disk; try again later"
-            ) from None
-        return (
-            await job.result
-        )  # a caller that goes away takes nothing back: what is recorded may have been done
+            text = f"audit log {self._file.path}: {WAITING} records wait for the disk; try again later"
+            job.result.set_exception(AuditError(text))
+        return job.result
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -30,6 +30,9 @@ KEY = "leader"
 """Name of the register."""
 TIMES = LeaseTimes(renew=0.5, authority=3.0, margin=0.05, fence=0.0)
 """A leader outlasts an election of etcd at its default of 1 s, and a loop that is busy for two seconds."""
+TIMES_BESIDE_AGENTS = LeaseTimes(renew=0.3, authority=1.5, margin=0.05, fence=0.0)
+"""Where agents answer for all VIPs nothing ends with the leader's authority, and one that is replaced too early costs a
+takeover; one that has died holds up verdicts for as long as this lasts."""
 STARTING = 5.0
 """Times its usual authority that a leader has before it serves: to read and build all of a large fabric keeps it from
 renewing, and two that start must not depose each other for that."""
@@ -110,6 +113,8 @@ class View(NamedTuple):
     led: bool = False
     lost: Leader | None = None
     """Who leads in the place of this one, that has led."""
+    forced: bool = False
+    """An operator has said that no other one leads: nothing is waited for."""
 
     @property
     def leader(self) -> Leader | None:
@@ -164,6 +169,11 @@ def blind(view: View, now: float) -> View:
     return view._replace(seen=view.seen._replace(stamp=max(view.seen.stamp, now)))
 
 
+def forced(view: View) -> View:
+    """It leads by an operator's word. It ends, as any other one, when another life's record is seen after this."""
+    return view._replace(forced=True, led=True)
+
+
 def serves(view: View) -> View:
     """The start of a controller is over: from now on it is replaced sooner."""
     return view._replace(serving=True)
@@ -203,7 +213,7 @@ def poll(view: View, times: LeaseTimes, now: float) -> tuple[View, Look | Put | 
 def due(view: View, times: LeaseTimes) -> float:
     """When ``poll`` is to be called next; in the past: now."""
     usual = view.tried + times.renew
-    if view.seen is None or view.claimed or view.holds:
+    if view.seen is None or view.claimed or view.holds or view.forced:
         return usual
     return min(usual, _over(view.seen, times))
 
@@ -214,7 +224,9 @@ def released(view: View) -> int | None:
 
 
 def _may_put(view: View, times: LeaseTimes, now: float) -> bool:
-    return view.seen is not None and (view.holds or now >= _over(view.seen, times))
+    if view.seen is None:
+        return False
+    return view.holds or view.forced or now >= _over(view.seen, times)
 
 
 def _over(seen: Seen, times: LeaseTimes) -> float:

@@ -25,6 +25,7 @@ from controller.api.guarding import Guard
 from controller.api.listening import Where
 from controller.api.server import ApiServer
 from controller.app.assembly import App
+from controller.cli.run import TURN
 from controller.client import AsyncClient
 from controller.clock import SystemClock
 from controller.core.journal import Journal
@@ -90,6 +91,7 @@ class _Bench:
 
 def run() -> dict[str, object]:
     """Two minutes."""
+    sys.setswitchinterval(TURN)  # as "evenkeel run" does
     with tempfile.TemporaryDirectory(prefix="evenkeel-api-") as name:
         return asyncio.run(_measured(Path(name)))
 

@@ -26,6 +26,20 @@ BY_FUZZER = [m for m in MUTATIONS if not m.rows]
 BLIND = (modes.ROWS[0].name, "everyone-serves-dr-v4-tcp", "pool-grows-dr-v4-tcp", "pinned-many-dr-v4-tcp")
 """Rows in which servers are chosen, kept and changed."""
 
+QUICK = frozenset(
+    {
+        "slots never tracked",
+        "pins ignored",
+        "settled slots remembered",
+        "age not told",
+        "class not asked for",
+        "hops not counted",
+        "transport's checksum not adjusted",
+        "resetting is moving",
+    }
+)
+"""One of each part of the pipeline."""
+
 
 @pytest.fixture
 def switch(request: pytest.FixtureRequest) -> Iterator[Embedded]:
@@ -34,18 +48,24 @@ def switch(request: pytest.FixtureRequest) -> Iterator[Embedded]:
     made.close()
 
 
-def _with(mutations: list[P4Mutation]) -> pytest.MarkDecorator:
-    ids = [mutation.name for mutation in mutations]
-    return pytest.mark.parametrize(
-        ("switch", "mutation"), [(m, m) for m in mutations], ids=ids, indirect=["switch"]
-    )
+def _with(mutations: list[P4Mutation], quick: frozenset[str] | None = None) -> pytest.MarkDecorator:
+    """``quick``: those that ``make test`` plays; None: all."""
+    rows = [
+        pytest.param(m, m, id=m.name, marks=() if quick is None or m.name in quick else pytest.mark.long)
+        for m in mutations
+    ]
+    return pytest.mark.parametrize(("switch", "mutation"), rows, indirect=["switch"])
 
 
-@_with(BY_ROWS)
+@_with(BY_ROWS, QUICK)
 def test_rows_notice(switch: Embedded, mutation: P4Mutation) -> None:
     for name in mutation.rows:
         with pytest.raises(AssertionError, match=f"embedded, step .* of {name}: "):
             ROWS[name].play(switch)
+
+
+def test_the_quick_ones_are_there() -> None:
+    assert {mutation.name for mutation in BY_ROWS} >= QUICK
 
 
 @_with([OPENED_IS_FOUND])
@@ -54,6 +74,7 @@ def test_a_life_by_the_rule_notices(switch: Embedded, mutation: P4Mutation) -> N
         play(switch, range(MOST_LIVES))
 
 
+@pytest.mark.long
 @_with(BY_FUZZER)
 def test_only_the_fuzzer_notices(switch: Embedded, mutation: P4Mutation) -> None:
     for name in BLIND:

@@ -66,11 +66,15 @@ DAMAGES: dict[str, Damage] = {
 }
 
 
+QUICK = ("nothing is tracked", "what is found is as good as opened")
+"""``make test`` plays these."""
 OF_FLOWS = ("what is found is as good as opened", "former owners' connections are not told of")
 """Open vSwitch has flows for these; a P4 switch sees as much in the cell itself."""
 
 
-@pytest.mark.parametrize("name", DAMAGES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.long) for name in DAMAGES]
+)
 def test_a_damaged_switch_is_caught(switch: Tracker, name: str) -> None:
     if _beside(switch):
         pytest.skip("what is damaged is the same wherever slots come from")

@@ -15,6 +15,7 @@ from controller.core.switchtask import SwitchTask
 from controller.model.load import load_text
 from controller.model.reload import IntentFile
 from controller.plan.duty import PlanInput
+from controller.sites.aheadfile import AheadFile
 from controller.southbound.driver import Driver, Leases, Packet, Ports
 from controller.spec.types import Intent, Switch
 from tests.fakes.stores import MemoryStore
@@ -97,6 +98,18 @@ def intent_file(path: Path, name: str = "pair", kind: model.SwitchKind | None = 
     return file
 
 
+class Leads:
+    """Leadership that does not end."""
+
+    name = "one"
+    until = float("inf")
+    alone = confirmed = False
+    """The store is out of reach for good; an operator says so."""
+
+    def claim(self) -> None:
+        """Nothing has to be."""
+
+
 class Whole(NamedTuple):
     """A controller without switches, all that it says, and its surroundings."""
 
@@ -118,10 +131,11 @@ def whole(
     *,
     begun: bool = True,
     lead: Lead | None = None,
+    ahead: AheadFile | None = None,
 ) -> Whole:
     """A controller; ``begun``: its first commit is over."""
     said, store, clock = Said(), store or MemoryStore(), clock or SetClock()
-    app = App(file, store, store.loaded(), Journal(said, clock.wall), clock, lead=lead)
+    app = App(file, store, store.loaded(), Journal(said, clock.wall), clock, lead=lead, ahead=ahead)
     if begun:
         asyncio.run(app.begin())
     return Whole(app, said, store, clock)

@@ -33,6 +33,8 @@ class MemorySpace:
         self.stored = {name: Stored(data, self.revision) for name, data in (values or {}).items()}
         self.fails: str | Exception = ""
         """Why nothing can be written; empty: it can."""
+        self.unread = ""
+        """Why nothing can be read; empty: it can."""
         self.batches: list[dict[str, bytes | None]] = []
         """What was written."""
         self.asked = 0
@@ -49,6 +51,8 @@ class MemorySpace:
 
     async def load(self) -> Loaded:
         """All values."""
+        if self.unread:
+            raise StoreError(self.unread)
         return self.loaded()
 
     async def commit(self, batch: Batch, guard: Guard = ANY, within: float = COMMIT) -> int:

@@ -124,6 +124,11 @@ class Balanced:
         """Its status file; empty if there is none yet."""
         return self._controller.status()
 
+    def serves(self) -> bool:
+        """Whether it runs, and does not stand by."""
+        status = self.status()
+        return self._controller.runs and bool(status) and "standby" not in status
+
     def wait_status(
         self, holds: Callable[[dict[str, Any]], object], what: str, timeout: float = 15.0
     ) -> dict[str, Any]:

@@ -93,9 +93,8 @@ def _problems(made: list[Connection]) -> set[str]:
     return {one.problem for one in made}
 
 
-@pytest.mark.parametrize(
-    ("without", "unharmed"), [("", True), pytest.param("generations", False, marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("without", "unharmed"), [("", True), ("generations", False)])
 def test_memory_is_carried_from_generation_to_generation(trio: Lab, without: str, unharmed: bool) -> None:
     """That of datagrams, which are remembered whatever their slot."""
     balanced = Unprotected(trio, without) if without else Balanced(trio)
@@ -121,6 +120,7 @@ def _next_generation(balanced: Balanced) -> None:
         balanced.wait_event("converged", 2 * GENERATION, switch=switch)
 
 
+@pytest.mark.long
 def test_a_connection_on_a_moved_slot_is_pinned_on_every_lb_switch_until_it_falls_silent(
     served: Balanced, long: LongConnections
 ) -> None:
@@ -233,7 +233,9 @@ def test_connections_of_a_server_that_stays_down_are_moved_or_reset(
     _check_ended(served, long, "s2", then, _down(served, "s2", unhealthy=True))
 
 
-@pytest.mark.parametrize("then", ["move", pytest.param("reset", marks=pytest.mark.long), "keep"])
+@pytest.mark.parametrize(
+    "then", ["reset", *(pytest.param(then, marks=pytest.mark.long) for then in ("move", "keep"))]
+)
 def test_connections_of_a_drained_server_are_moved_reset_or_kept_after_the_drain_timeout(
     served: Balanced, long: LongConnections, then: str
 ) -> None:
@@ -262,7 +264,10 @@ def _check_ended(
             long.speak()
             return _problems(mine) == {"reset"}
 
-        eventually(ended, "its connections end")
+        try:
+            eventually(ended, "its connections end")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {[one for one in mine if one.problem != 'reset']}") from error
         assert _broken(long, dead=server) == []
         if then == "reset":
             served.wait_status(

@@ -138,6 +138,7 @@ def test_a_controller_that_was_away_for_two_generations_forgets_nobody_who_spoke
 # -- 2: state that was dropped whole where something should drain ----------------------------------------------
 
 
+@pytest.mark.long
 def test_a_listener_that_is_given_another_pool_keeps_its_connections_and_serves_their_ports(
     served: Stepped, long: LongConnections
 ) -> None:
@@ -156,6 +157,7 @@ def test_a_listener_that_is_given_another_pool_keeps_its_connections_and_serves_
     _all_well(long)
 
 
+@pytest.mark.long
 def test_connections_outlast_a_vip_that_is_away_for_a_moment(served: Stepped, long: LongConnections) -> None:
     """FAULTS 2.2: it came back with other numbers and zones, which a fullnat connection needs for its answers."""
     long.open(20, ["fullnat", "dr"], idle_of_three=1)
@@ -191,6 +193,7 @@ def test_a_file_that_is_written_line_by_line_is_taken_whole(served: Stepped, lon
     assert "listener_drains" not in said
 
 
+@pytest.mark.long
 def test_another_affinity_is_refused_with_its_price_until_the_price_is_accepted(
     served: Stepped, long: LongConnections
 ) -> None:
@@ -289,6 +292,7 @@ def test_a_controller_that_was_cut_off_resets_no_connection_of_a_living_server(
     _all_well(long)
 
 
+@pytest.mark.long
 def test_a_dead_server_that_is_removed_gets_no_client_back(served: Stepped, long: LongConnections) -> None:
     """FAULTS 3.3: its verdict went with it, so its connections drained: they were sent to where nobody answers."""
     long.open(20, ["dr"], idle_of_three=3)

@@ -121,6 +121,7 @@ def test_a_controller_that_comes_back_before_its_deadline_leaves_no_gap(balanced
     assert gap < BOUND or any(packet.state is not BfdState.UP for packet in said)
 
 
+@pytest.mark.long
 def test_another_controller_whose_session_is_up_takes_over_at_once(balanced: Balanced) -> None:
     """It claims nothing before, and answers end with its claim."""
     with Second(balanced.lab) as second:

@@ -84,6 +84,7 @@ def test_a_datagram_in_the_small_fragments_of_a_narrow_path_is_answered_by_such(
         assert max(len(each.frame) for each in frames) <= _NARROW + 14
 
 
+@pytest.mark.long
 def test_a_switch_that_drops_small_fragments_is_named(balanced_pair: Balanced) -> None:
     lab = balanced_pair.lab
     try:

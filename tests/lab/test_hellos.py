@@ -101,6 +101,7 @@ def test_a_controller_that_restarts_declares_no_cable_dead_and_changes_nothing(w
     assert said(whole, "link_down", "converged", "repaired", "withdrawn") == []
 
 
+@pytest.mark.long
 def test_a_cable_that_was_cut_is_not_used_when_the_controller_restarts(whole: Balanced) -> None:
     whole.lab.fail("edge1-lb1")
     failures(whole.lab)

@@ -17,6 +17,7 @@ MEMORY = 15.0
 MODES = ("dr", "nat", "tun")
 
 
+@pytest.mark.long
 def test_connections_outlive_another_spread_and_an_lb_switch(make_lab: MakeLab) -> None:
     balanced = Balanced(make_lab(TRIO))
     tune(balanced.lab, pool("web", transition="3s", memory_timeout=f"{MEMORY:g}s"))

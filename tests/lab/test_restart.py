@@ -84,6 +84,7 @@ def test_a_killed_and_restarted_controller_changes_nothing_and_traffic_goes_on(
     assert long.broken() == []
 
 
+@pytest.mark.long
 def test_a_restart_in_the_middle_of_a_transition_changes_nothing_and_the_window_ends_in_time(
     served: Balanced, long: LongConnections
 ) -> None:

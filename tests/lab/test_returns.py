@@ -72,6 +72,7 @@ def test_a_returned_lb_switch_is_used_only_once_it_is_synced_and_no_connection_i
     assert long.broken() == []
 
 
+@pytest.mark.long
 def test_an_lb_switch_that_restarts_without_a_controller_gets_no_traffic_before_one_admits_it(
     served: Balanced, long: LongConnections
 ) -> None:

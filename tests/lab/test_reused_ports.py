@@ -80,6 +80,7 @@ def _open(lab: Lab, long: LongConnections, port: int) -> Connection:
     return made
 
 
+@pytest.mark.long
 def test_the_pin_of_a_reused_port_stays_while_its_connection_speaks(served: Balanced) -> None:
     lab = served.lab
     with LongConnections(lab) as long:

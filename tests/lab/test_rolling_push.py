@@ -90,8 +90,8 @@ class Newcomers:
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._ended = threading.Event()
-        self.problems: list[str] = []
-        """What became of each; empty: it was answered."""
+        self.problems: list[tuple[str, str]] = []
+        """Mode of each, and what became of it; empty: it was answered."""
         self._thread = threading.Thread(target=self._run)
 
     def __enter__(self) -> Newcomers:
@@ -105,7 +105,7 @@ class Newcomers:
     def _run(self) -> None:
         while not self._ended.wait(0.05):
             with LongConnections(self._lab, "c2") as fresh:
-                self.problems += [one.problem for one in fresh.open(1, MODES)]
+                self.problems += [(one.mode, one.problem) for one in fresh.open(1, MODES)]
 
 
 @dataclass
@@ -118,7 +118,8 @@ class Rolled:
     """Connections that were exceptions when it began."""
     broken: list[tuple[str, str]]
     """Of those that were open before: mode and problem."""
-    fresh: list[str]
+    fresh: list[tuple[str, str]]
+    """Of those that were opened meanwhile."""
     after: list[dict[str, Any]] = field(default_factory=list)
     """What was said at the next start of the new version."""
 
@@ -221,7 +222,7 @@ def test_no_connection_breaks_those_that_are_exceptions_among_them(rolled: Rolle
 
 def test_whoever_comes_meanwhile_is_served(rolled: Rolled) -> None:
     assert len(rolled.fresh) > len(SWITCHES) * len(MODES)
-    assert set(rolled.fresh) == {""}
+    assert [each for each in rolled.fresh if each[1]] == []
 
 
 def test_nothing_is_pushed_at_the_next_start(rolled: Rolled) -> None:

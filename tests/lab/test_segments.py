@@ -84,6 +84,7 @@ def test_caches_of_hosts_and_bridges_are_put_right_at_once_and_again_and_again(u
             eventually(lambda: forwards(lab, "c2"), "the bridge has learnt it again", _AGAIN)
 
 
+@pytest.mark.long
 def test_hosts_on_two_ports_of_one_edge_find_each_other_without_a_router(up: Up) -> None:
     lab = up(model.load("pair"))
     hosts = {name: lab.fabric.hosts[name] for name in ("c1", "r1")}

@@ -60,6 +60,7 @@ def test_traffic_goes_around_a_cable_that_is_cut_and_takes_it_again_once_it_is_w
         assert long.broken() == []
 
 
+@pytest.mark.long
 def test_a_cable_that_is_cut_while_no_controller_runs_is_left_out_once_one_does(whole: Balanced) -> None:
     whole.kill_controller()
     whole.lab.fail(CABLE)

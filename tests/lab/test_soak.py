@@ -92,6 +92,7 @@ sys.exit(soak.soak(minutes=5.0, switch="embedded", only="pause"))
 """
 
 
+@pytest.mark.long
 def test_a_soak_that_is_told_to_end_leaves_nothing(soak_lab: str, tmp_path: Path) -> None:
     """In the middle of its steps, with the controller or a switch stopped."""
     before = interfaces()

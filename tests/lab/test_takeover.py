@@ -17,7 +17,7 @@ from controller.cli import codes
 from controller.sites.leading import TIMES
 from tests.fakes.etcd import Cluster, needs_etcd
 from tests.lab.balanced import Balanced
-from tests.lab.conftest import MakeLab
+from tests.lab.conftest import MakeLab, eventually
 from tests.lab.long_connections import LongConnections
 from tests.lab.test_audit import held
 from tests.lab.tuned import TRIO, pool, tune
@@ -40,6 +40,8 @@ class Two(NamedTuple):
     long: LongConnections
     store: str
     """Where both keep what outlives them."""
+    cluster: Cluster
+    """That store."""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def two(make_lab: MakeLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         long = stack.enter_context(LongConnections(lab))
         long.open(10)
         long.talk()
-        yield Two(east, west, long, store[1])
+        yield Two(east, west, long, store[1], cluster)
 
 
 def stand_by(balanced: Balanced, leader: str) -> None:
@@ -185,6 +187,15 @@ def test_a_leader_that_was_stopped_and_replaced_ends_and_harms_nothing(two: Two)
     assert two.long.broken() == []
 
 
+def standing(two: Two) -> tuple[Balanced, Balanced]:
+    """Who leads, and who stands by: started again if the test before has ended it."""
+    names = {id(two.east): "east", id(two.west): "west"}
+    leads, other = (two.east, two.west) if two.east.serves() else (two.west, two.east)
+    if "standby" not in other.status():
+        stand_by(other, names[id(leads)])
+    return leads, other
+
+
 def both_controllers(lab: Lab, switch: str, addresses: list[str]) -> None:
     """Let a switch connect to two controllers, without a moment in which it has none."""
     command: list[str] = []
@@ -193,3 +204,71 @@ def both_controllers(lab: Lab, switch: str, addresses: list[str]) -> None:
         command += [f"--id={name}", "create", "controller", f'target="tcp:{address}"']
         command += ["connection_mode=out-of-band", "max_backoff=1000", "inactivity_probe=5000", "--"]
     lab.vsctl(switch, *command, "set", "bridge", BRIDGE, f"controller={','.join(names)}")
+
+
+@pytest.mark.long
+def test_an_operator_has_the_standby_lead_when_leader_and_majority_of_etcd_are_gone(two: Two) -> None:
+    """Half of what there was has died at once: nothing can say that the other half may go on, but an operator."""
+    leads, other = standing(two)
+    dead = two.cluster.members[1:]
+    other.mark()
+    leads.kill_controller()
+    for member in dead:
+        member.kill()
+    leads.lab.fail("s2")
+    try:
+        other.wait_status(lambda status: status["standby"]["store"], "it notices that the store is silent")
+        other.wait_status(lambda status: status["standby"]["down"] == 1, "it finds s2 down")
+        assert other.command("move", "shop") == codes.Asked.REFUSED
+        assert other.command("site", "claim", "--without-quorum", "--yes") == codes.Asked.DONE
+        other.wait_event("claimed_without_store", BUSY)
+        other.wait_event("ahead", 2 * BUSY)
+        for switch in leads.lab.switches:
+            other.wait_event("synced", 2 * BUSY, switch=switch)
+        eventually(lambda: all(one.server != "s2" for one in two.long.open(8)), "new connections leave s2")
+        with leads.lab.namespace(CONTROLLER):
+            for member in dead:
+                member.start()
+        other.wait_event("leads", 2 * BUSY)
+        other.wait_event("store_recovered", 2 * BUSY)
+        other.wait_status(lambda status: not status["ahead"], "all of it is stored")
+    finally:
+        other.mark()
+        leads.lab.heal("s2")
+    other.wait_event("verdict", 2 * BUSY, backend="s2", up=True)
+    two.long.speak()
+    assert [one for one in two.long.broken(dead=["s2"]) if one.server] == []
+
+
+@pytest.mark.long
+def test_without_a_majority_of_etcd_a_dead_server_is_taken_out_all_the_same(two: Two) -> None:
+    """By the one that led; what it did is stored when etcd answers, and the other one goes on standing by."""
+    leads, other = standing(two)
+    for each in (leads, other):
+        each.mark()
+    revision = leads.status()["revision"]
+    for member in two.cluster.members[1:]:
+        member.kill()
+    leads.wait_event("leadership_lapsed", BUSY)
+    leads.lab.fail("s3")
+    try:
+        leads.wait_event("ahead", 2 * BUSY)
+        eventually(lambda: all(one.server != "s3" for one in two.long.open(8)), "new connections leave s3")
+        assert {one.server for one in two.long.open(8)} <= {"s1", "s2", "s4"}
+        shown = leads.wait_status(lambda status: status["ahead"], "it says how much the store lacks")
+        assert shown["store"]
+        assert shown["revision"] == revision
+        with leads.lab.namespace(CONTROLLER):
+            for member in two.cluster.members[1:]:
+                member.start()
+        leads.wait_event("store_recovered", 2 * BUSY)
+        shown = leads.wait_status(lambda status: not status["ahead"] and not status["store"], "it is stored")
+        assert shown["revision"] > revision
+        names = {event["event"] for event in other.since_mark()}
+        assert not names & {"leads", "started"}
+    finally:
+        leads.mark()
+        leads.lab.heal("s3")
+    leads.wait_event("verdict", 2 * BUSY, backend="s3", up=True)
+    two.long.speak()
+    assert [one for one in two.long.broken(dead=["s2", "s3"]) if one.server] == []

@@ -35,6 +35,7 @@ def _tracked(status: dict[str, Any]) -> int:
     return int(status["pools"]["web/tcp"]["tracked"])
 
 
+@pytest.mark.long
 def test_connections_of_slots_that_moved_outlive_the_switch_that_found_them(served: Balanced) -> None:
     with LongConnections(served.lab) as long:
         long.open(24, MODES)

@@ -22,16 +22,16 @@ from controller.agent.watching import Watching
 from controller.core.cells import Cell
 from controller.health.judge import Verdict
 from controller.health.places import Seen, View
-from controller.health.prober import ProberStats
 from controller.health.result import Outcome, ProbeResult
 from controller.health.service import HealthService
-from controller.health.targets import BackendRef, Probe
+from controller.health.targets import BackendRef
 from controller.security.certificates import Role, Subject
 from controller.security.credentials import Credentials, Paths
 from controller.security.pki import Pki
 from controller.spec.agents import Agent
 from controller.spec.types import Intent, Site
 from tests.fakes.core import SetClock, journal, loaded, until
+from tests.fakes.probes import Asked
 from tests.fakes.process import free_port
 
 REFS = st.tuples(st.sampled_from(["web", "api"]), st.sampled_from([f"s{n}" for n in range(6)]))
@@ -249,32 +249,6 @@ def test_one_that_poses_as_an_agent_is_not_believed(pki: Pki) -> None:
 
 
 # -- what an agent sees -----------------------------------------------------------------------------------------
-
-
-class Asked:
-    """In the place of the prober: a test answers."""
-
-    def __init__(self, deliver: Callable[[list[ProbeResult]], None], problem: Callable[[str], None]) -> None:
-        self.deliver, self.problem = deliver, problem
-        self.probes: list[Probe] = []
-        self.pid: int | None = 1
-        self.time = 0.0
-
-    async def start(self) -> None:
-        """Nothing runs."""
-
-    async def stop(self) -> None:
-        """Nothing runs."""
-
-    def set_probes(self, probes: object) -> None:
-        self.probes = sorted(probes, key=lambda probe: probe.key)  # type: ignore[call-overload]
-
-    def stats(self) -> ProberStats:
-        return ProberStats(0, 0.0, 0.0, 0, 0, 0, 0.0, self.pid)
-
-    def answer(self, outcome: Outcome, *probes: Probe) -> None:
-        self.time += 1
-        self.deliver([ProbeResult(each, outcome, outcome.name, self.time, self.time) for each in probes])
 
 
 class Probes:

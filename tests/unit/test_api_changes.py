@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,11 @@ import pytest
 from controller.api.v1 import resources_pb2 as resources
 from controller.api.v1 import service_pb2 as api
 from controller.client import ApiError
+from controller.core.intents import BESIDE
+from controller.core.judging import Basis
 from controller.model.load import load_text
 from controller.plan.ids import Space
+from controller.plan.pool import Health
 from controller.spec.types import Intent
 from tests.fakes import core
 from tests.fakes.api import message, played, served
@@ -348,5 +352,55 @@ def test_what_a_dry_run_planned_is_planned_again_when_it_is_meant(tmp_path: Path
             found, wanted = (face.app.state.tables.value.ids for face in (tried, plain))
             assert found.ids(Space.GROUP) == wanted.ids(Space.GROUP)
             assert wanted.ids(Space.GROUP)
+
+    played(play)
+
+
+def test_tables_are_made_beside_the_event_loop_and_again_when_health_changes_meanwhile(
+    tmp_path: Path,
+) -> None:
+    async def play() -> None:
+        async with served(tmp_path, intent=PAIR) as face:
+            app, loop, rounds = face.app, asyncio.get_running_loop(), []
+            down = {"web": {"s1": Health(False, 0.0, "refused")}}
+            judged = app.intents._judged
+
+            def slow(new: Intent, basis: Basis) -> object:
+                rounds.append(basis.verdicts)
+                if len(rounds) == 1:  # the loop goes on: else this would wait forever
+                    done = threading.Event()
+                    loop.call_soon_threadsafe(app.state.verdicts.put, down)
+                    loop.call_soon_threadsafe(done.set)
+                    assert done.wait(30.0)
+                return judged(new, basis)
+
+            app.intents._judged = slow  # type: ignore[method-assign, assignment]
+            await face.client.set_weights({S2: 3})
+            assert rounds[1:] == [down], "judged once more, by what is known now"
+            assert weight(app.state.stored, "s2") == 3
+
+    played(play)
+
+
+def test_a_proposal_that_cannot_be_judged_in_peace_is_judged_in_the_loop(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with served(tmp_path, intent=PAIR) as face:
+            app, loop, threads = face.app, asyncio.get_running_loop(), []
+            judged, here = app.intents._judged, threading.get_ident()
+
+            def disturbed(new: Intent, basis: Basis) -> object:
+                threads.append(threading.get_ident() == here)
+                if not threads[-1]:
+                    done, reason = threading.Event(), f"probe {len(threads)}"
+                    verdicts = {"web": {"s1": Health(True, 0.0, reason)}}
+                    loop.call_soon_threadsafe(app.state.verdicts.put, verdicts)
+                    loop.call_soon_threadsafe(done.set)
+                    assert done.wait(30.0)
+                return judged(new, basis)
+
+            app.intents._judged = disturbed  # type: ignore[method-assign, assignment]
+            await face.client.set_weights({S2: 3})
+            assert threads == [False] * BESIDE + [True]
+            assert weight(app.state.stored, "s2") == 3
 
     played(play)

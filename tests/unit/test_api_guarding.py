@@ -4,35 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
-from controller.api.guarding import Guard
-from controller.api.listening import Where
 from controller.api.v1 import service_pb2 as api
 from controller.cli.face import ApiOptions
 from controller.client import ApiError, AsyncClient, Tls
 from controller.clock import SystemClock
 from controller.core.journal import Journal
 from controller.security import auditfile
-from controller.security.access import access
-from controller.security.audit import AuditLog
-from controller.security.auditverify import verify
 from controller.security.certificates import Role
-from controller.security.credentials import Credentials, Paths
 from controller.security.errors import CredentialsError, SecurityError
 from controller.security.rolesfile import add_token
 from tests.fakes import core
-from tests.fakes.api import Face, message, played, served
+from tests.fakes.api import message, played, served
 from tests.fakes.certificates import Authority
 from tests.fakes.core import Said
+from tests.fakes.guarded import fabric
 
 PAIR = core.loaded("pair")
 S1, S2 = "pools/web/backends/s1", "pools/web/backends/s2"
@@ -51,41 +42,6 @@ async def refused(call: Any) -> ApiError:
     with pytest.raises(ApiError) as caught:
         await call
     return caught.value
-
-
-@dataclass
-class Fabric:
-    """A controller beyond this machine's reach but for those with certificates, and what it has recorded."""
-
-    face: Face
-    authority: Authority
-    log: Path
-
-    def client(self, name: str, role: Role) -> AsyncClient:
-        shown = self.authority.sign(name, role=role)
-        return AsyncClient(f"127.0.0.1:{self.face.server.port}", Tls(shown.ca, shown.cert, shown.key))
-
-    def records(self) -> list[dict[str, Any]]:
-        verify(self.log)
-        return [json.loads(text) for text in self.log.read_text().splitlines()][1:]
-
-
-@asynccontextmanager
-async def fabric(folder: Path, roles: str | None = None) -> AsyncIterator[Fabric]:
-    authority = Authority(folder / "pki")
-    own = authority.sign("api", "127.0.0.1", role=Role.SERVER)
-    where = Where(folder / "api.sock", "127.0.0.1:0", Credentials(Paths(own.cert, own.key, own.ca)))
-    path = None
-    if roles is not None:
-        path = folder / "roles.yaml"
-        path.write_text(roles)
-    audit = AuditLog(folder / "audit.log", SystemClock())
-    guard = Guard(access(path, None, lambda why: None), audit)
-    try:
-        async with served(folder, guard=guard, where=where, intent=PAIR) as face:
-            yield Fabric(face, authority, folder / "audit.log")
-    finally:
-        audit.close()
 
 
 def test_without_a_roles_file_a_certificate_has_the_role_that_it_was_issued_for(tmp_path: Path) -> None:

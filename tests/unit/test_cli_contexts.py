@@ -92,6 +92,9 @@ def test_a_wrong_file_is_named_with_its_line(file: Path, text: str, place: str, 
         (Context(socket=Path("/x"), ca=Path("/ca")), "are for --server"),
         (Context(("10.0.0.1:7450",), ca=Path("/ca")), "--cert and --key: missing"),
         (Context(("10.0.0.1:7450",)), "beyond this machine"),
+        (Context(("10.0.0.1:7450",), token=Path("/t")), "beyond this machine"),
+        (Context(("10.0.0.1:7450",), ca=Path("/ca"), cert=Path("/c"), token=Path("/t")), "--key: missing"),
+        (Context(socket=Path("/x"), token=Path("/t")), "asks for neither certificate nor token"),
         (Context(("127.0.0.1",)), "write ADDRESS:PORT"),
         (Context(("127.0.0.1:0",)), "write ADDRESS:PORT"),
         (Context(("fd00::1:7450",)), "write ADDRESS:PORT"),
@@ -100,6 +103,29 @@ def test_a_wrong_file_is_named_with_its_line(file: Path, text: str, place: str, 
 def test_a_context_that_cannot_work_is_refused(context: Context, problem: str) -> None:
     with pytest.raises(BadPlace, match=problem):
         context.check()
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "problem"),
+    [
+        (None, 0o600, "is not there; name a file that holds a token"),
+        ("ek_x", 0o644, "others can read or write it"),
+        ("", 0o600, "holds no token"),
+        ("ek_x\nek_y", 0o600, "holds no token"),
+        ("x" * 201, 0o600, "holds no token"),
+    ],
+)
+def test_a_file_that_holds_no_token_is_named(
+    tmp_path: Path, text: str | None, mode: int, problem: str
+) -> None:
+    path = tmp_path / "token"
+    if text is not None:
+        path.write_text(text)
+        path.chmod(mode)
+    with pytest.raises(BadPlace, match=problem) as caught:
+        Context(("127.0.0.1:7450",), token=path).read_token()
+    assert str(path) in str(caught.value)
+    assert "ek_x" not in str(caught.value)
 
 
 @pytest.mark.parametrize("server", ["127.0.0.1:7450", "[::1]:7450", "localhost:7450"])

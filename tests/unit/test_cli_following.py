@@ -53,7 +53,8 @@ class Watching:
 
     def __init__(self, running: Running, *arguments: str) -> None:
         self.process = subprocess.Popen(
-            command(running, "watch", *arguments),
+            # Whatever runs the tests may ignore SIGINT.
+            ["env", "--default-signal=INT", *command(running, "watch", *arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

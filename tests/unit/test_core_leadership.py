@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from controller.clock import SystemClock
+from controller.core.cells import Cell
 from controller.core.journal import Journal
 from controller.core.leadership import ClaimRefused, Deposed, Leadership
 from controller.sites.base import ABSENT, Guard, StoreError
-from controller.sites.leading import KEY, Leader
+from controller.sites.leading import KEY, TIMES, TIMES_BESIDE_AGENTS, Leader
+from controller.spec.agents import Agent
 from controller.spec.leasetimes import LeaseTimes
+from controller.spec.types import Intent, Site
 from tests.fakes.core import Said
 from tests.fakes.stores import MemoryStore
 
@@ -30,6 +34,11 @@ class Rig:
         self.registers = MemoryStore().registers
         self.said = Said()
         self.lead = Leadership(self.registers, "west", SystemClock(), Journal(self.said), QUICK)
+
+    @property
+    def held(self) -> Leader:
+        """What the register says."""
+        return Leader.decode(self.registers.values[KEY])
 
     async def put(self, data: bytes | None) -> None:
         """Another program writes the register."""
@@ -104,6 +113,25 @@ def test_a_standby_takes_over_from_one_that_is_silent_and_names_it() -> None:
         async with it.running():
             await it.lead.won()
             assert (await it.event("leads"))["after"] == "east"
+
+    play(body)
+
+
+def test_it_renews_sooner_and_for_less_while_agents_answer_for_vips() -> None:
+    """Nothing but verdicts waits for its end then."""
+    assert TIMES_BESIDE_AGENTS.authority < TIMES.authority
+
+    async def body(it: Rig) -> None:
+        intent = Cell("intent", Intent((), (), (), ()))
+        it.lead.follow(intent)
+        async with it.running():
+            await it.lead.won()
+            it.lead.serves()
+            agents = (Agent("east1", ("192.0.2.1:1",)),)
+            intent.put(replace(intent.value, sites=(Site("east", agents=agents),)))
+            await until(lambda: it.held.authority == TIMES_BESIDE_AGENTS.authority)
+            intent.put(replace(intent.value, sites=()))
+            await until(lambda: it.held.authority == QUICK.authority)
 
     play(body)
 
@@ -206,12 +234,55 @@ def test_a_watch_that_ends_is_begun_again(monkeypatch: pytest.MonkeyPatch) -> No
     play(body)
 
 
+def test_a_standby_leads_by_an_operators_word_while_the_store_is_silent_and_by_the_store_after_that() -> None:
+    async def body(it: Rig) -> None:
+        await it.put(EAST.encode())
+        async with it.running():
+            await it.event("standby")
+            with pytest.raises(ClaimRefused, match="the store answers, and east leads by it"):
+                it.lead.claim()
+            it.registers.fails = it.registers.unread = "gone"
+            await until(lambda: it.lead.problem)
+            assert not it.lead.alone
+            it.lead.claim()
+            await it.lead.won()
+            assert it.lead.alone
+            assert it.lead.until > SystemClock().now()
+            it.registers.fails = it.registers.unread = ""
+            await it.event("leads")
+            assert it.held.name == "west", "east's 3,600 s were not waited for"
+            await it.event("claim_ended")
+
+    play(body)
+
+
+def test_it_ends_if_the_operator_was_wrong_and_another_one_leads() -> None:
+    async def body(it: Rig) -> None:
+        await it.put(EAST.encode())
+        async with it.running() as task:
+            await it.event("standby")
+            it.registers.fails = it.registers.unread = "gone"
+            await until(lambda: it.lead.problem)
+            it.lead.claim()
+            it.registers.fails = it.registers.unread = ""
+            while not task.done():
+                with suppress(Exception):  # its own put was first
+                    await it.put(EAST._replace(seq=2).encode())
+                await asyncio.sleep(0.005)
+            with pytest.raises(ExceptionGroup):
+                task.result()
+        assert it.lead.until == float("-inf")
+        assert it.held == EAST._replace(seq=2)
+
+    play(body)
+
+
 def test_its_deadline_is_that_of_its_lease_until_the_store_is_lost_and_by_an_operators_word_after_that() -> (
     None
 ):
     async def body(it: Rig) -> None:
         assert it.lead.until == float("-inf"), "it does not lead yet"
-        with pytest.raises(ClaimRefused, match="another controller"):
+        with pytest.raises(ClaimRefused, match="no controller leads by it"):
             it.lead.claim()
         async with it.running():
             await it.lead.won()

@@ -18,7 +18,7 @@ from controller.health.places import Seen, View
 from controller.plan.pool import UNCONFIRMED, Health
 from controller.spec.agents import Agent
 from controller.spec.health import PlaceRule
-from tests.fakes.core import SetClock, Whole, intent_file, whole
+from tests.fakes.core import Leads, SetClock, Whole, intent_file, whole
 
 EAST, WEST = ("east1", "east2"), ("west1", "west2")
 ALL = (*EAST, *WEST)
@@ -95,16 +95,6 @@ class Bench:
     @property
     def down(self) -> set[str]:
         return {name for name, up in self.up.items() if not up}
-
-
-class Leads:
-    """Leadership that does not end."""
-
-    name = "one"
-    until = math.inf
-
-    def claim(self) -> None:
-        """Nothing has to be."""
 
 
 @pytest.fixture

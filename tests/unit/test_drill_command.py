@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from controller.cli import codes
 from controller.cli import drill as module
 from controller.cli.asking import NoAnswer
-from controller.cli.drill import Drill, Failed, Interrupted, Spans, drill
+from controller.cli.drill import Spans, drill
 from controller.cli.stores import Where
+from controller.clock import SystemClock
+from controller.core import drilling
+from controller.core.drilling import Answer, Drill, Failed, Interrupted, Shown, Stage
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOOK", 0.001)
+    monkeypatch.setattr(drilling, "LOOK", 0.001)
     monkeypatch.setattr(module, "CURRENT", 0.01)
 
 
@@ -49,13 +53,31 @@ class Fabric:
         return {"vips": {"shop": row, "shop6": row, "api": row}}
 
     def drill(self, site: str = "west", vip: str = "shop") -> Drill:
-        return Drill(vip, site, self.command, self.status)
+        return drill_of(self.command, self.status, site, vip)
+
+
+def drill_of(
+    command: Callable[[Mapping[str, str]], Mapping[str, Any]],
+    status: Callable[[], Mapping[str, Any]],
+    site: str = "west",
+    vip: str = "shop",
+) -> Drill:
+    """A drill whose answers are as JSON gives them."""
+    return Drill(
+        vip,
+        site,
+        lambda request: cast(Answer, command(request)),
+        lambda: cast(Shown, status()),
+        SystemClock().now,
+    )
 
 
 def test_a_vip_moves_there_and_back() -> None:
     it = Fabric()
-    made = it.drill()
+    made, stages = it.drill(), list[Stage]()
+    made.on_stage = stages.append
     made.run(stay=0.01, within=5.0)
+    assert stages == list(Stage)
     assert it.asked == ["west", None]
     assert (it.owner, made.vips, made.former, made.left) == ("east", ("shop", "shop6"), "east", False)
 
@@ -164,7 +186,7 @@ def test_a_controller_that_goes_away_in_the_middle_leaves_the_order() -> None:
             raise NoAnswer("gone")
         return it.command(request)
 
-    made = Drill("shop", "west", gone, it.status)
+    made = drill_of(gone, it.status)
     with pytest.raises(NoAnswer):
         made.run(0.0, 5.0)
     assert made.left
@@ -184,7 +206,7 @@ def test_the_first_signal_interrupts_and_the_next_one_does_not_cut_off_the_way_b
             signal.raise_signal(number)
             said.append("withdrawn")
 
-    with pytest.raises(Interrupted), module._interruptible():
+    with pytest.raises(Interrupted), module.interruptible():
         interrupted()
     assert said == ["withdrawn"]
     assert signal.getsignal(number) is former

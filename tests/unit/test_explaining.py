@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +10,22 @@ from random import Random
 
 import pytest
 
+from controller.api.answers import explanation
+from controller.api.listening import Where
+from controller.api.parts import parts_of
+from controller.api.server import ApiServer
+from controller.client import AsyncClient, Tls
 from controller.core.explaining import UnknownSwitch
 from controller.explain import Explanation, listener_of, pin_key
+from controller.security.certificates import Role
+from controller.security.credentials import Credentials, Paths
+from controller.spec.codec import encode
 from controller.spec.policy import Amount, Budget
 from controller.spec.slots import SlotTable
 from controller.spec.types import Intent, Protocol
 from controller.tuples import packet_of
 from tests.edits.generator import beginning
+from tests.fakes.certificates import Authority
 from tests.fakes.core import Whole, intent_file, play, until, whole
 from tests.fakes.targets import Held, HeldFlows, connect, converged, unasked
 
@@ -129,6 +139,35 @@ def test_a_pin_outranks_the_slot_and_is_looked_for_on_every_switch(tmp_path: Pat
             assert new.backend == now, "a SYN retracts the pin"
             assert "pin" in {row.what for row in switch.checked or ()}
         assert isinstance(drivers["lb3"], HeldFlows) == (kind == "ovs")
+
+    run(tmp_path, kind, story)
+
+
+@pytest.mark.parametrize("kind", ["ovs", "embedded"])
+def test_over_the_network_it_is_the_same_with_what_switches_hold_now(tmp_path: Path, kind: str) -> None:
+    async def story(core: Whole, drivers: dict[str, Held]) -> None:
+        authority = Authority(tmp_path / "pki")
+        own, eve = (
+            authority.sign("api", "127.0.0.1", role=Role.SERVER),
+            authority.sign("eve", role=Role.VIEWER),
+        )
+        where = Where(tmp_path / "api.sock", "127.0.0.1:0", Credentials(Paths(own.cert, own.key, own.ca)))
+        server = ApiServer(where, core.app.journal, core.app.clock)
+        await server.start()
+        serving = asyncio.create_task(server.serve(parts_of(core.app)))
+        try:
+            async with AsyncClient(f"127.0.0.1:{server.port}", Tls(eve.ca, eve.cert, eve.key)) as client:
+                made = explanation(await client.explain(CLIENT, VIP))
+                assert made == encode(await explained(core))
+                rows = [row for switch in made["switches"] for row in switch["checked"]]
+                assert {row["state"] for row in rows} == {"as planned"}
+                drivers["lb2"].holds = replace(drivers["lb2"].holds, slots={})
+                (difference,) = (await client.explain(CLIENT, VIP)).differences
+                assert difference.startswith("switch lb2: slot missing: ")
+        finally:
+            serving.cancel()
+            await asyncio.wait([serving])
+            await server.stop()
 
     run(tmp_path, kind, story)
 

@@ -69,6 +69,17 @@ def test_a_server_that_is_remembered_as_down_is_confirmed_by_the_first_failure_o
     assert (bench.up[S2], bench.judge.verdicts()[S2].confirmed) == (False, -math.inf), "judged by our own"
 
 
+def test_what_it_has_found_itself_outlasts_what_was_believed_elsewhere() -> None:
+    """It watched while another one judged; of what both agree on, since when is known better there."""
+    bench = Bench(only(A, S1) | only(B, S2))
+    assert bench.hear((A, True), (B, False)) == [("s1", True), ("s2", False)]
+    bench.judge.seed([Verdict(*S1, False, 1.0, "refused"), Verdict(*S2, False, 2.0, "refused")])
+    assert bench.up == {S1: True, S2: False}
+    assert bench.judge.verdicts()[S2] == Verdict(*S2, False, 2.0, "refused"), "confirmed: it failed here too"
+    bench.judge.forget_failures()
+    assert bench.judge.verdicts()[S2].confirmed == math.inf
+
+
 def test_cold_start_has_no_verdict_until_the_first_result_decides() -> None:
     bench = Bench(only(A, S1) | only(B, S2))
     assert bench.first == []

@@ -79,11 +79,11 @@ FLOORS = (
         tuple(
             f"controller.core.{name}"
             for name in (
-                "agentevents", "agentview", "agentwords", "cells", "differing", "directory", "events", "eventtypes",
-                "eventwords", "fitting", "intents", "journal", "liveness", "ownership", "pauses", "pinning", "placing",
-                "pools", "presence", "probeplaces", "probing", "questions", "recorder", "requests", "resources",
-                "roll", "schedulers", "servers", "state", "switchevents", "targets", "terms", "tuning", "twins",
-                "weightevents",
+                "agentevents", "agentview", "agentwords", "ahead", "cells", "differing", "directory", "events",
+                "eventtypes", "eventwords", "fitting", "intents", "journal", "judging", "liveness",
+                "ownership", "pauses", "pinning", "placing", "pools", "presence", "probeplaces", "probing",
+                "questions", "recorder", "requests", "resources", "roll", "schedulers", "servers", "state",
+                "switchevents", "targets", "terms", "tuning", "twins", "weightevents",
             )
         ),
         (*SOUTHBOUND, "clock", "sites", "p4src", "plan of P4", "places"),
@@ -95,6 +95,7 @@ FLOORS = (
             "controller.core.deadlines",
             "controller.core.fleet",
             "controller.core.holding",
+            "controller.core.returning",
             "controller.core.switchtask",
             "controller.core.timers",
             "controller.core.watcher",
@@ -124,7 +125,7 @@ FLOORS = (
     ),
     Floor("messages", ("controller.api.v1",), ()),
     Floor("client", ("controller.client",), ("messages",)),
-    Floor("api", ("controller.api",), (*RULES, "security", "core", "messages")),
+    Floor("api", ("controller.api",), (*RULES, "security", "core", "decision", "messages")),
     Floor(
         "app",
         ("controller.app",),

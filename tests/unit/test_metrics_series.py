@@ -67,6 +67,7 @@ def snapshot() -> Snapshot:
         term=2,
         revision=3,
         store="",
+        ahead=15,
         intent_errors=("wrong",),
         switches={"edge1": edge, "lb1": lb, "lb2": SwitchStatus(False, False, False, "")},
         strangers=("0x7",),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,7 @@ def pools(draw: st.DrawFn) -> Pool:
         memory_timeout=memory,
         transition=draw(st.floats(0, memory)),
         spread=draw(st.sampled_from(PoolSpread)),
+        budget=draw(BUDGETS),
     )
     if draw(st.booleans()):
         return replace(pool, failover=Failover(draw(st.sampled_from(Failback))))
@@ -147,6 +149,18 @@ def pools(draw: st.DrawFn) -> Pool:
     )
 
 
+AMOUNTS = (
+    st.none() | st.integers(0, 999_999_999).map(float).map(Amount) | SHARES.map(partial(Amount, share=True))
+)
+BUDGETS = st.builds(Budget, AMOUNTS, AMOUNTS, st.none() | SHARES)
+
+
+def inherited(own: Budget, whole: Budget) -> Budget:
+    """What a pool does not say, the document's says for it."""
+    pairs = ((getattr(own, each.name), getattr(whole, each.name)) for each in fields(Budget))
+    return Budget(*(one if one is not None else other for one, other in pairs))
+
+
 GUARDS = st.builds(
     Guard,
     st.none() | st.integers(1, 2**32 - 1),
@@ -158,15 +172,25 @@ GUARDS = st.builds(
 
 @settings(max_examples=60, deadline=None)
 @given(
-    pools(), GUARDS, st.builds(Moves, st.booleans(), st.floats(0, 65535), st.floats(0, 65535)), st.booleans()
+    pools(),
+    GUARDS,
+    st.builds(Moves, st.booleans(), st.floats(0, 65535), st.floats(0, 65535)),
+    st.booleans(),
+    BUDGETS,
 )
 def test_reading_the_document_of_an_intent_gives_the_intent(
-    pool: Pool, guard: Guard, moves: Moves, empty: bool
+    pool: Pool, guard: Guard, moves: Moves, empty: bool, budget: Budget
 ) -> None:
     vip = GOOD.vips[0]
     vip = replace(vip, listeners=(replace(vip.listeners[0], guard=guard), *vip.listeners[1:]))
+    made = (replace(each, budget=inherited(each.budget, budget)) for each in (*GOOD.pools, pool))
     intent = replace(
-        GOOD, pools=(*GOOD.pools, pool), vips=(vip, *GOOD.vips[1:]), moves=moves, allow_empty=empty
+        GOOD,
+        pools=tuple(made),
+        vips=(vip, *GOOD.vips[1:]),
+        moves=moves,
+        allow_empty=empty,
+        budget=budget,
     )
     said = document(intent)
     assert load_plain(said) == intent

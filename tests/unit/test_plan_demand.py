@@ -37,7 +37,7 @@ from controller.spec.types import (
     Vip,
 )
 from flows.tables import MOST_GUARDS, MOST_VIPS
-from tests.fakes.core import intent_file, play, text, until, whole
+from tests.fakes.core import Leads, intent_file, play, text, until, whole
 from tests.fakes.stores import MemoryStore
 
 NOW = 1000.0
@@ -196,16 +196,6 @@ def test_a_change_that_needs_too_many_leaves_all_as_it_was(
     assert "ids for backends: 1 new ones are needed and 0 are free" in str(refused["errors"])
 
 
-class Lead:
-    """Leadership that lasts."""
-
-    name = "one"
-    until = float("inf")
-
-    def claim(self) -> None:
-        """There is nothing to claim."""
-
-
 def test_the_stored_intent_stays_in_force_where_the_file_of_a_new_leader_differs(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,16 +204,16 @@ def test_the_stored_intent_stays_in_force_where_the_file_of_a_new_leader_differs
     watched = IntentFile(file, quiet=0.05)
     watched.poll()
     store = MemoryStore()
-    first = whole(watched, store, lead=Lead())
+    first = whole(watched, store, lead=Leads())
     assert "intent_accepted" in first.said.names(), "nothing was stored"
     file.write_text(file.read_text().replace("s3", "s9"))
     other = IntentFile(file)
     other.poll()
-    again = whole(other, store, lead=Lead())
+    again = whole(other, store, lead=Leads())
     assert again.app.state.intent.value == first.app.state.intent.value
     (kept,) = again.said.of("intent_kept")
     assert again.app.intents.errors == (f"{file}: {kept['why']}",)
-    assert whole(watched, store, lead=Lead()).said.of("intent_kept") == [], "it is the same"
+    assert whole(watched, store, lead=Leads()).said.of("intent_kept") == [], "it is the same"
     app = again.app
 
     async def body() -> None:
@@ -241,7 +231,7 @@ def test_an_intent_that_was_stored_by_a_controller_alone_is_kept_as_a_leader_can
     store = MemoryStore()
     alone = whole(intent_file(tmp_path / "old.yaml", "two-site-small"), store).app.state.intent.value
     assert {vip.authority for vip in alone.vips} == {Vip.authority}
-    led = whole(intent_file(tmp_path / "new.yaml", "pair"), store, lead=Lead())
+    led = whole(intent_file(tmp_path / "new.yaml", "pair"), store, lead=Leads())
     assert led.said.of("intent_kept")
     assert led.app.state.intent.value == leased(alone) != alone
 

@@ -112,6 +112,11 @@ class Controller:
         self._process = None
         return code
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def check(self) -> None:
         """Raises ``DemoError`` if it ended by itself."""
         if self._process is not None and self._process.poll() is not None:

@@ -1,3 +1,4 @@
+from controller.api.v1 import answers_pb2 as _answers_pb2
 from controller.api.v1 import resources_pb2 as _resources_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
@@ -123,18 +124,20 @@ class ListResponse(_message.Message):
     def __init__(self, resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class ApplyRequest(_message.Message):
-    __slots__ = ("request_id", "document", "resource", "expected_revision", "dry_run")
+    __slots__ = ("request_id", "document", "resource", "expected_revision", "dry_run", "override")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_REVISION_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     document: _resources_pb2.Document
     resource: Resource
     expected_revision: int
     dry_run: bool
-    def __init__(self, request_id: _Optional[str] = ..., document: _Optional[_Union[_resources_pb2.Document, _Mapping]] = ..., resource: _Optional[_Union[Resource, _Mapping]] = ..., expected_revision: _Optional[int] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    override: str
+    def __init__(self, request_id: _Optional[str] = ..., document: _Optional[_Union[_resources_pb2.Document, _Mapping]] = ..., resource: _Optional[_Union[Resource, _Mapping]] = ..., expected_revision: _Optional[int] = ..., dry_run: _Optional[bool] = ..., override: _Optional[str] = ...) -> None: ...
 
 class ApplyResponse(_message.Message):
     __slots__ = ("outcome",)
@@ -142,17 +145,35 @@ class ApplyResponse(_message.Message):
     outcome: Outcome
     def __init__(self, outcome: _Optional[_Union[Outcome, _Mapping]] = ...) -> None: ...
 
+class PlanRequest(_message.Message):
+    __slots__ = ("document", "resource", "entries")
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    document: _resources_pb2.Document
+    resource: Resource
+    entries: int
+    def __init__(self, document: _Optional[_Union[_resources_pb2.Document, _Mapping]] = ..., resource: _Optional[_Union[Resource, _Mapping]] = ..., entries: _Optional[int] = ...) -> None: ...
+
+class PlanResponse(_message.Message):
+    __slots__ = ("plan",)
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    plan: _answers_pb2.Preview
+    def __init__(self, plan: _Optional[_Union[_answers_pb2.Preview, _Mapping]] = ...) -> None: ...
+
 class DeleteRequest(_message.Message):
-    __slots__ = ("request_id", "name", "expected_revision", "dry_run")
+    __slots__ = ("request_id", "name", "expected_revision", "dry_run", "override")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_REVISION_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     name: str
     expected_revision: int
     dry_run: bool
-    def __init__(self, request_id: _Optional[str] = ..., name: _Optional[str] = ..., expected_revision: _Optional[int] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    override: str
+    def __init__(self, request_id: _Optional[str] = ..., name: _Optional[str] = ..., expected_revision: _Optional[int] = ..., dry_run: _Optional[bool] = ..., override: _Optional[str] = ...) -> None: ...
 
 class DeleteResponse(_message.Message):
     __slots__ = ("outcome",)
@@ -161,14 +182,16 @@ class DeleteResponse(_message.Message):
     def __init__(self, outcome: _Optional[_Union[Outcome, _Mapping]] = ...) -> None: ...
 
 class DrainRequest(_message.Message):
-    __slots__ = ("request_id", "backends", "dry_run")
+    __slots__ = ("request_id", "backends", "dry_run", "override")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     BACKENDS_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     backends: _containers.RepeatedScalarFieldContainer[str]
     dry_run: bool
-    def __init__(self, request_id: _Optional[str] = ..., backends: _Optional[_Iterable[str]] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    override: str
+    def __init__(self, request_id: _Optional[str] = ..., backends: _Optional[_Iterable[str]] = ..., dry_run: _Optional[bool] = ..., override: _Optional[str] = ...) -> None: ...
 
 class DrainResponse(_message.Message):
     __slots__ = ("outcome",)
@@ -177,14 +200,16 @@ class DrainResponse(_message.Message):
     def __init__(self, outcome: _Optional[_Union[Outcome, _Mapping]] = ...) -> None: ...
 
 class UndrainRequest(_message.Message):
-    __slots__ = ("request_id", "backends", "dry_run")
+    __slots__ = ("request_id", "backends", "dry_run", "override")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     BACKENDS_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     backends: _containers.RepeatedScalarFieldContainer[str]
     dry_run: bool
-    def __init__(self, request_id: _Optional[str] = ..., backends: _Optional[_Iterable[str]] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    override: str
+    def __init__(self, request_id: _Optional[str] = ..., backends: _Optional[_Iterable[str]] = ..., dry_run: _Optional[bool] = ..., override: _Optional[str] = ...) -> None: ...
 
 class UndrainResponse(_message.Message):
     __slots__ = ("outcome",)
@@ -201,14 +226,16 @@ class Weight(_message.Message):
     def __init__(self, backend: _Optional[str] = ..., weight: _Optional[int] = ...) -> None: ...
 
 class SetWeightsRequest(_message.Message):
-    __slots__ = ("request_id", "weights", "dry_run")
+    __slots__ = ("request_id", "weights", "dry_run", "override")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     weights: _containers.RepeatedCompositeFieldContainer[Weight]
     dry_run: bool
-    def __init__(self, request_id: _Optional[str] = ..., weights: _Optional[_Iterable[_Union[Weight, _Mapping]]] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    override: str
+    def __init__(self, request_id: _Optional[str] = ..., weights: _Optional[_Iterable[_Union[Weight, _Mapping]]] = ..., dry_run: _Optional[bool] = ..., override: _Optional[str] = ...) -> None: ...
 
 class SetWeightsResponse(_message.Message):
     __slots__ = ("outcome",)
@@ -326,6 +353,40 @@ class UndrainSiteResponse(_message.Message):
     outcome: Outcome
     def __init__(self, outcome: _Optional[_Union[Outcome, _Mapping]] = ...) -> None: ...
 
+class DrillRequest(_message.Message):
+    __slots__ = ("vip", "site", "stay", "within")
+    VIP_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    STAY_FIELD_NUMBER: _ClassVar[int]
+    WITHIN_FIELD_NUMBER: _ClassVar[int]
+    vip: str
+    site: str
+    stay: float
+    within: float
+    def __init__(self, vip: _Optional[str] = ..., site: _Optional[str] = ..., stay: _Optional[float] = ..., within: _Optional[float] = ...) -> None: ...
+
+class DrillResponse(_message.Message):
+    __slots__ = ("stage", "vips", "former")
+    class Stage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STAGE_UNSPECIFIED: _ClassVar[DrillResponse.Stage]
+        STAGE_ORDERED: _ClassVar[DrillResponse.Stage]
+        STAGE_THERE: _ClassVar[DrillResponse.Stage]
+        STAGE_WITHDRAWN: _ClassVar[DrillResponse.Stage]
+        STAGE_BACK: _ClassVar[DrillResponse.Stage]
+    STAGE_UNSPECIFIED: DrillResponse.Stage
+    STAGE_ORDERED: DrillResponse.Stage
+    STAGE_THERE: DrillResponse.Stage
+    STAGE_WITHDRAWN: DrillResponse.Stage
+    STAGE_BACK: DrillResponse.Stage
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    VIPS_FIELD_NUMBER: _ClassVar[int]
+    FORMER_FIELD_NUMBER: _ClassVar[int]
+    stage: DrillResponse.Stage
+    vips: _containers.RepeatedScalarFieldContainer[str]
+    former: str
+    def __init__(self, stage: _Optional[_Union[DrillResponse.Stage, str]] = ..., vips: _Optional[_Iterable[str]] = ..., former: _Optional[str] = ...) -> None: ...
+
 class FailbackRequest(_message.Message):
     __slots__ = ("request_id", "pool", "backend")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
@@ -411,6 +472,26 @@ class StatusResponse(_message.Message):
     STATUS_FIELD_NUMBER: _ClassVar[int]
     status: _struct_pb2.Struct
     def __init__(self, status: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+
+class ExplainRequest(_message.Message):
+    __slots__ = ("source", "target", "protocol", "flags", "switch")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    FLAGS_FIELD_NUMBER: _ClassVar[int]
+    SWITCH_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    target: str
+    protocol: str
+    flags: str
+    switch: str
+    def __init__(self, source: _Optional[str] = ..., target: _Optional[str] = ..., protocol: _Optional[str] = ..., flags: _Optional[str] = ..., switch: _Optional[str] = ...) -> None: ...
+
+class ExplainResponse(_message.Message):
+    __slots__ = ("explanation",)
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    explanation: _answers_pb2.Explanation
+    def __init__(self, explanation: _Optional[_Union[_answers_pb2.Explanation, _Mapping]] = ...) -> None: ...
 
 class TimelineRequest(_message.Message):
     __slots__ = ("since", "vip", "switch")

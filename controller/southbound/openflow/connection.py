@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import struct
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -41,11 +42,16 @@ from flows.tables import Cookie
 
 UNACKNOWLEDGED = 3.0
 """Seconds after which the kernel gives a stream up whose other side acknowledges nothing; we write all the time."""
+PROVES = 1.5
+"""Seconds in which a switch that connected long ago acknowledges what it is sent. Where there is no way to it any more
+the kernel does not even count its attempts."""
 STRANGERS = 64
 """Switches that are not ours whose streams are kept, in case the intent names them."""
 TWINS = 4
 """Streams of one datapath id that are kept: two switches may have it, and a stream may be there that has died."""
 _IDLE_TIMEOUT = 0
+_TCP_INFO = struct.Struct("24xI28xI")
+"""Of Linux's ``tcp_info``: ``tcpi_unacked``, and ``tcpi_last_ack_recv`` in milliseconds."""
 
 
 class Hub:
@@ -86,6 +92,11 @@ class Hub:
         if datapath.xid >> 24 == hook.OWN_XID:
             datapath.xid = 0
         self._loop.call_soon_threadsafe(self._greet, datapath)
+
+    def adopt(self, datapath: Any) -> None:
+        """Take a switch over that connected long ago (event loop): it is let go if it acknowledges nothing now."""
+        self.up(datapath)
+        self._loop.call_later(PROVES, _let_go_unless_heard, datapath.socket)
 
     def down(self, datapath: Any) -> None:
         """A switch's stream ended (os-ken's thread)."""
@@ -169,32 +180,56 @@ class Hub:
 class StandbyHub:
     """Holds the streams of switches while another controller leads; nothing is read or written there.
 
-    An Open vSwitch that finds no controller at an address waits up to 8 s before it tries again. One whose stream ends
-    is back within a second. All but ``close`` are called by os-ken's threads.
+    When this one leads, they are there: an Open vSwitch that finds no controller at an address waits up to 8 s before
+    it tries again, and one whose stream ends for a second. All but ``hand_over`` are called by os-ken's threads.
     """
 
     def __init__(self) -> None:
-        self._held: set[Any] = set()
+        self._held: dict[Any, None] = {}
+        """The oldest first."""
         self._changing = threading.Lock()
+        self._next: Hub | None = None
 
     def up(self, datapath: Any) -> None:
         """A switch finished its handshake: it has nothing to report here."""
-        datapath.send(messages.hear_nothing())
         with self._changing:
-            self._held.add(datapath)
+            if self._next is not None:
+                self._next.up(datapath)
+                return
+            datapath.send(messages.hear_nothing())
+            self._held[datapath] = None
 
     def down(self, datapath: Any) -> None:
         """A switch's stream ended."""
         with self._changing:
-            self._held.discard(datapath)
+            if self._next is not None:
+                self._next.down(datapath)
+            self._held.pop(datapath, None)
 
-    def close(self) -> None:
-        """End all streams: the switches dial again, and find the hub that is bound by then."""
+    def hand_over(self, hub: Hub) -> None:
+        """The streams are that hub's from now on. What is still reported here goes there, in order.
+
+        Of one switch the newest counts: older ones have died, and it is not known here yet.
+        """
         with self._changing:
-            held, self._held = self._held, set()
-        for datapath in held:
-            with contextlib.suppress(OSError):
-                datapath.socket.shutdown(socket.SHUT_RDWR)
+            self._next = hub
+            held, self._held = self._held, {}
+            newest = {datapath.id: datapath for datapath in held}
+            for datapath in held:
+                if newest[datapath.id] is datapath:
+                    datapath.send(messages.hear_usual())
+                    hub.adopt(datapath)
+                else:
+                    with contextlib.suppress(OSError):
+                        datapath.socket.shutdown(socket.SHUT_RDWR)
+
+
+def _let_go_unless_heard(stream: Any) -> None:
+    with contextlib.suppress(OSError):  # it has ended meanwhile
+        found = stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        unacknowledged, heard = _TCP_INFO.unpack(found)
+        if unacknowledged and heard > 1000 * PROVES / 2:
+            stream.shutdown(socket.SHUT_RDWR)
 
 
 def address_of(datapath: Any) -> str:

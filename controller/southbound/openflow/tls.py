@@ -107,9 +107,11 @@ class TlsStream:
         """Of the socket below."""
         self._stream.setsockopt(level, option, value)
 
-    def getsockopt(self, level: int, option: int) -> int:
+    def getsockopt(self, level: int, option: int, size: int = 0) -> int | bytes:
         """Of the socket below."""
-        return self._stream.getsockopt(level, option)
+        return (
+            self._stream.getsockopt(level, option, size) if size else self._stream.getsockopt(level, option)
+        )
 
     def settimeout(self, seconds: float | None) -> None:
         """How long one wait for the network may take."""
