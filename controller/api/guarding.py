@@ -3,7 +3,7 @@
     identify ─► authorize: role, and resources that the request names ─► Recording: asked ─► carried out ─► done
                                                                      └► refused
 
-Of a document, what it changes is known only once it is compared with the intent: ``permit`` judges that.
+What a document or a resource changes is known only once it is compared with the intent: ``permit`` judges that.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import grpc
 
 from controller.api.errors import Reason, Refused
-from controller.api.subjects import named, resource, subjects
+from controller.api.subjects import as_in, named, subjects
 from controller.api.v1 import service_pb2 as api
 from controller.security.access import Access, access
 from controller.security.audit import AuditLog
@@ -145,12 +145,16 @@ class Recording:
 NOT_RECORDED = Recording()
 
 
+Permit = Callable[[Iterable[str], Intent, Intent], None]
+"""Raises Refused if resources of these names may not be changed from one intent to another one."""
+
+
 class Call(NamedTuple):
     """What who carries a change out needs to know of the call."""
 
     recording: Recording
-    permit: Callable[[Iterable[str]], None]
-    """Raises Refused if resources of these names may not be changed; in any thread."""
+    permit: Permit
+    """In any thread."""
 
 
 class Guard:
@@ -193,9 +197,16 @@ class Guard:
         restricted = bool(self._access.roles().grant(caller.peer).only)
         self._check(caller, method, subjects(method, request, intent, restricted))
 
-    def permit(self, caller: Caller, method: str, names: Iterable[str]) -> None:
-        """The same for resources by name, which a document changes. May be called in any thread."""
-        self._check(caller, method, [resource(name) for name in names])
+    def permit(
+        self, caller: Caller, method: str, names: Iterable[str], before: Intent, after: Intent
+    ) -> None:
+        """The same for resources by name, which a change makes of one intent another one. May be called in any thread.
+
+        They have to be permitted as they are and as they would be: a label takes nothing over, and gives nothing away.
+        """
+        restricted = bool(self._access.roles().grant(caller.peer).only)
+        intents = (before, after) if restricted else ()
+        self._check(caller, method, [each for name in names for each in as_in(name, *intents)])
 
     def _check(self, caller: Caller, method: str, resources: Iterable[Resource]) -> None:
         why = self._access.roles().why_not(caller.peer, method, resources)

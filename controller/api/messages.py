@@ -42,7 +42,10 @@ def fill(message: M, said: Mapping[str, object]) -> M:
         field = message.DESCRIPTOR.fields_by_name[name]
         if isinstance(value, Mapping):
             if _is_map(field):
-                getattr(message, name).update({int(key): each for key, each in value.items()})
+                numbered = _key_of(field).cpp_type != FieldDescriptor.CPPTYPE_STRING
+                getattr(message, name).update(
+                    {int(key) if numbered else key: each for key, each in value.items()}
+                )
             else:
                 getattr(message, name).SetInParent()
                 fill(getattr(message, name), value)
@@ -59,6 +62,12 @@ def _extend(target: object, field: FieldDescriptor, values: Iterable[object]) ->
             target.append(each)  # type: ignore[attr-defined]
         else:
             fill(target.add(), each)  # type: ignore[attr-defined, arg-type]
+
+
+def _key_of(field: FieldDescriptor) -> FieldDescriptor:
+    kind = field.message_type
+    assert kind is not None
+    return kind.fields_by_name["key"]
 
 
 def _is_map(field: FieldDescriptor) -> bool:

@@ -18,7 +18,9 @@ from controller.api.v1 import service_pb2 as api
 from controller.core.resources import Resources
 from controller.core.state import State
 from controller.model import document as plain
-from controller.spec.types import Intent
+from controller.model.labels import Selector, selector
+from controller.model.units import Wrong
+from controller.spec.types import Backend, Intent, Labels, Pool, Vip
 
 PAGE, MOST = 100, 1000
 """Resources in a page: usually, and at most."""
@@ -33,6 +35,15 @@ PLAIN: dict[Kind, Callable[[Any], plain.Plain]] = {
     Kind.VIP: plain.vip,
 }
 """What a resource says, by its kind."""
+
+
+LABELLED = frozenset({Kind.POOL, Kind.BACKEND, Kind.VIP})
+"""Kinds that have labels."""
+
+
+def labels_of(part: object) -> Labels:
+    """Of a part of an intent; sites and switches have none."""
+    return part.labels if isinstance(part, Pool | Backend | Vip) else ()
 
 
 class Known(NamedTuple):
@@ -101,12 +112,16 @@ class Reader:
     def page(self, kind: Kind, asked: api.ListRequest) -> api.ListResponse:
         """Resources of a kind in order of their names. Raises Refused."""
         conditions = list(_conditions(asked.filter, kind))
+        labels = _selector(asked.label_selector, kind)
         size = _page_size(asked.page_size)
-        mark = hashlib.sha256(f"{kind.number} {asked.filter}".encode()).hexdigest()[:12]
+        what = f"{kind.number} {asked.filter}\0{asked.label_selector}"
+        mark = hashlib.sha256(what.encode()).hexdigest()[:12]
         after = _after(asked.page_token, mark)
         answer = api.ListResponse(revision=self.revision)
         for name, part in sorted(self.parts(self._state.stored, kind), key=lambda each: str(each[0])):
-            if str(name) <= after or not all(c.holds(str(name), PLAIN[kind](part)) for c in conditions):
+            if str(name) <= after or not labels.fits(labels_of(part)):
+                continue
+            if not all(c.holds(str(name), PLAIN[kind](part)) for c in conditions):
                 continue
             if len(answer.resources) == size:
                 answer.next_page_token = _token(mark, answer.resources[-1].name)
@@ -158,6 +173,16 @@ def _conditions(text: str, kind: Kind) -> Iterator[_Condition]:
         yield _Condition(field, value.strip(), equal)
 
 
+def _selector(text: str, kind: Kind) -> Selector:
+    """Raises Refused."""
+    if text.strip() and kind not in LABELLED:
+        raise invalid("label_selector", f"a {kind.field} has no labels; vips, pools and backends have")
+    try:
+        return selector(text)
+    except Wrong as wrong:
+        raise invalid("label_selector", f"{wrong.problem}; {wrong.right}") from None
+
+
 def _check_field(field: str, kind: Kind) -> None:
     """Raises Refused for a field that no such resource can have."""
     found = api.Resource.DESCRIPTOR.fields_by_name[kind.field].message_type
@@ -191,4 +216,6 @@ def _after(token: str, mark: str) -> str:
             return last
     except (ValueError, TypeError):
         pass
-    raise invalid("page_token", "is not one that was given for this kind and filter; begin without one")
+    raise invalid(
+        "page_token", "is not one that was given for this kind, filter and selector; begin without one"
+    )

@@ -1,41 +1,57 @@
 """What a request is about: resources as roles know them, and digests of what it changes. Pure.
 
-Nothing in an intent has labels yet, so a scope of the roles file that asks for labels covers nothing.
+To roles a backend has the labels of its pool, and its own before them.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from controller.api import names
-from controller.api.edits import name_of
+from controller.api.edits import find, name_of
 from controller.api.errors import Refused
 from controller.api.names import Kind, Name
-from controller.api.resources import PLAIN
+from controller.api.resources import LABELLED, PLAIN, labels_of
+from controller.api.v1 import service_pb2 as api
 from controller.model.document import document
 from controller.security.auditrecord import digest
 from controller.security.roles import Resource
-from controller.sites.groups import find, mac_groups
+from controller.sites.groups import find as find_group
+from controller.sites.groups import mac_groups
 from controller.spec.types import Intent
 
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
 _OF_BACKENDS = frozenset({"Drain", "Undrain", "SetWeights"})
 
 
 def subjects(method: str, request: Any, intent: Intent, restricted: bool) -> list[Resource]:
-    """The resources that a request names. ``restricted``: also where all of them are backends. Raises Refused."""
+    """The resources that a request names, as they are. Raises Refused.
+
+    ``restricted``: with their labels, also where all of them are backends. What they become is judged once it is known
+    (``permit``).
+    """
     call = method.rpartition("/")[2]
     if call in _OF_BACKENDS:
-        return [resource(name) for name in backends(call, request)] if restricted else []
+        return (
+            [found for name in backends(call, request) for found in as_in(name, intent)] if restricted else []
+        )
     if call == "Apply":
-        return [] if request.WhichOneof("what") != "resource" else [of(name_of(request.resource))]
+        if request.WhichOneof("what") != "resource":
+            return []
+        name = name_of(request.resource)
+        if restricted and find(intent, name) is None:  # it is new, and comes with its labels
+            return [of(name, _new_labels(request.resource, name, intent))]
+        return as_in(str(name), intent) if restricted else [of(name)]
     if call == "Delete":
-        return [of(names.parsed(request.name, "name"))]
+        name = names.parsed(request.name, "name")
+        return as_in(request.name, intent) if restricted else [of(name)]
     if call in ("MoveVip", "Drill"):
-        return [Resource("vip", vip) for vip in moved(request.vip, intent)]
+        return [found for vip in moved(request.vip, intent) for found in as_in(f"vips/{vip}", intent)]
     if call in ("Failback", "Rehash"):
-        return [Resource("pool", request.pool)]
+        return as_in(f"pools/{request.pool}", intent)
     return []
 
 
@@ -65,22 +81,46 @@ def backends(call: str, request: Any) -> list[str]:
 def moved(vip: str, intent: Intent) -> tuple[str, ...]:
     """All VIPs that move with one; that one alone if it is not known."""
     try:
-        return find(mac_groups(intent), vip).vips
+        return find_group(mac_groups(intent), vip).vips
     except ValueError:
         return (vip,)
 
 
-def of(name: Name) -> Resource:
+def of(name: Name, labels: Mapping[str, str] = NO_LABELS) -> Resource:
     """A resource as roles know it."""
-    return Resource(name.kind.field, name.name if name.backend is None else f"{name.name}/{name.backend}")
+    own = name.name if name.backend is None else f"{name.name}/{name.backend}"
+    return Resource(name.kind.field, own, labels)
 
 
-def resource(text: str) -> Resource:
-    """The same by the name of a resource; what is none is an admin's."""
+def as_in(text: str, *intents: Intent) -> list[Resource]:
+    """A resource by its name as intents have it, one after the other; what is none is an admin's.
+
+    What none of them has is there without labels.
+    """
     try:
-        return of(names.parsed(text, "name"))
+        name = names.parsed(text, "name")
     except Refused:
-        return Resource("document", text)
+        return [Resource("document", text)]
+    found = [
+        of(name, labels) for labels in (_labels(intent, name) for intent in intents) if labels is not None
+    ]
+    return found or [of(name)]
+
+
+def _new_labels(resource: api.Resource, name: Name, intent: Intent) -> dict[str, str]:
+    """Of a resource that a request adds."""
+    own = dict(getattr(resource, name.kind.field).labels) if name.kind in LABELLED else {}
+    pool = None if name.backend is None else find(intent, Name(Kind.POOL, name.name))
+    return {**dict(labels_of(pool)), **own}
+
+
+def _labels(intent: Intent, name: Name) -> dict[str, str] | None:
+    """None: it is not there."""
+    part = find(intent, name)
+    if part is None or name.backend is None:
+        return None if part is None else dict(labels_of(part))
+    pool = find(intent, Name(Kind.POOL, name.name))
+    return dict((*labels_of(pool), *labels_of(part)))
 
 
 def digests(intent: Intent, about: Iterable[Name]) -> str:

@@ -12,7 +12,7 @@ import grpc
 from controller.api.drafts import Draft
 from controller.api.edits import Changes, Edit, Values, changed
 from controller.api.errors import Reason, Refused
-from controller.api.guarding import NOT_RECORDED, Recording
+from controller.api.guarding import NOT_RECORDED, Permit, Recording
 from controller.api.names import Name
 from controller.api.subjects import digests, digests_of
 from controller.core.journal import Journal
@@ -42,9 +42,8 @@ class Wanted:
     """Why budgets are set aside for it; empty: they count."""
     accepted: Callable[[Changes], tuple[str, str, bytes] | None] = lambda _: None
     """What to keep of the request with the commit: id, fingerprint, answer."""
-    permit: Callable[[Iterable[str]], None] = lambda _: None
-    """Raises Refused if resources of these names may not be changed; asked for changes of the whole intent, in a
-    thread."""
+    permit: Permit = lambda *_: None
+    """Asked of all that reads a document, in a thread."""
     recording: Recording = NOT_RECORDED
     done: asyncio.Future[Done] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -136,8 +135,7 @@ class _Trial:
 
     def _whole(self, wanted: Wanted, edit: Edit) -> Good:
         before, after, found = self.draft.whole(edit)
-        if not wanted.about:
-            wanted.permit(name for name, _ in changed(before, after))
+        wanted.permit(_concerned(wanted.about, before, after), before, after)
         recorded = wanted.recording.wanted
         one, other = (digests(each, wanted.about) if recorded else "" for each in (before, after))
         if found.total:
@@ -160,6 +158,16 @@ class _Trial:
                 resource=name,
                 metadata={"revision": str(actual)},
             )
+
+
+def _concerned(about: Iterable[Name], before: Intent, after: Intent) -> list[str]:
+    """Names of what an edit changes: of a resource, it itself and what is below it; of a document, all."""
+    found = [name for name, _ in changed(before, after)]
+    own = [str(name) for name in about]
+    if not own:
+        return found
+    below = tuple(f"{name}/" for name in own)
+    return own + [name for name in found if name.startswith(below)]
 
 
 def defect(error: BaseException) -> Refused:

@@ -28,6 +28,13 @@ class Shape(NamedTuple):
     """``table``, ``wide``, ``json``, ``yaml`` or ``name``."""
     where: str = ""
     """A filter of the API."""
+    labels: str = ""
+    """A selector of labels."""
+
+    @property
+    def chooses(self) -> bool:
+        """Among all of a kind."""
+        return bool(self.where or self.labels)
 
 
 def get(chosen: Chosen, kind: str, names: Sequence[str], shape: Shape) -> int:
@@ -36,8 +43,8 @@ def get(chosen: Chosen, kind: str, names: Sequence[str], shape: Shape) -> int:
         if kind == INTENT:
             return _intent(chosen, names, shape)
         wanted = asked(kind, list(names))
-        if shape.where and any(each.names for each in wanted):
-            raise BadPlace("--filter chooses among all of a kind: give no names with it")
+        if shape.chooses and any(each.names for each in wanted):
+            raise BadPlace("--filter and --selector choose among all of a kind: give no names with them")
         with opened(chosen) as client:
             _show(client, wanted, shape)
     except Exception as error:
@@ -46,7 +53,7 @@ def get(chosen: Chosen, kind: str, names: Sequence[str], shape: Shape) -> int:
 
 
 def _show(client: Client, wanted: Sequence[Asked], shape: Shape) -> None:
-    found = [(each.kind, read(client, each, shape.where)) for each in wanted]
+    found = [(each.kind, read(client, each, shape.where, shape.labels)) for each in wanted]
     if shape.output in ("table", "wide"):
         _tables(client, found, shape.output == "wide")
         return
@@ -62,11 +69,11 @@ def _show(client: Client, wanted: Sequence[Asked], shape: Shape) -> None:
         print("---\n".join(yaml_of(each) for each in rows), end="")
 
 
-def read(client: Client, wanted: Asked, where: str = "") -> list[api.Resource]:
+def read(client: Client, wanted: Asked, where: str = "", labels: str = "") -> list[api.Resource]:
     """Resources by name, or all of a kind. Raises ApiError."""
     if wanted.names:
         return [client.get(each) for each in wanted.names]
-    return list(client.list(cast(api.Kind, wanted.kind.number), where, PAGE))
+    return list(client.list(cast(api.Kind, wanted.kind.number), where, PAGE, labels))
 
 
 def _tables(client: Client, found: Sequence[tuple[Kind, Sequence[api.Resource]]], wide: bool) -> None:
@@ -79,7 +86,7 @@ def _tables(client: Client, found: Sequence[tuple[Kind, Sequence[api.Resource]]]
 
 
 def _intent(chosen: Chosen, names: Sequence[str], shape: Shape) -> int:
-    if names or shape.where or shape.output not in ("json", "yaml"):
+    if names or shape.chooses or shape.output not in ("json", "yaml"):
         raise BadPlace(
             "evenkeel get intent prints the whole intent: write -o yaml or -o json, and nothing else"
         )

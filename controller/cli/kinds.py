@@ -79,14 +79,17 @@ def value(resource: api.Resource) -> Any:
 
 
 def said(message: Any) -> dict[str, Any]:
-    """A message as plain values; keys that are numbers, as ports have, are numbers."""
+    """A message as plain values; keys that are numbers, as ports have, are numbers; labels are texts."""
     found: dict[str, Any] = _numbered(plain(message))
     return found
 
 
 def _numbered(value: Any) -> Any:
     if isinstance(value, dict):
-        return {int(k) if k.isdecimal() else k: _numbered(each) for k, each in value.items()}
+        return {
+            int(k) if k.isdecimal() else k: each if k == "labels" else _numbered(each)
+            for k, each in value.items()
+        }
     return [_numbered(each) for each in value] if isinstance(value, list) else value
 
 

@@ -226,7 +226,8 @@ class _Reader:
         kind = field.message_type
         if kind is not None and kind.GetOptions().map_entry:
             if isinstance(tree, Mapping):
-                self._map(getattr(message, field.name), tree)
+                numbered = kind.fields_by_name["key"].cpp_type != FieldDescriptor.CPPTYPE_STRING
+                self._map(getattr(message, field.name), tree, numbered)
             else:
                 self._fail(tree, f"{field.name} is {tree}", "write a mapping")
         elif field.is_repeated:
@@ -254,10 +255,12 @@ class _Reader:
         else:
             self._fail(item, f"an item of {field.name} is {item}", "write a mapping")
 
-    def _map(self, target: Any, tree: Mapping) -> None:
+    def _map(self, target: Any, tree: Mapping, numbered: bool) -> None:
         for key, value in tree.entries:
             if not isinstance(value, Scalar) or value.value is None:
                 self._fail(value, f"{key.text} is {value}", "write one word")
+            elif not numbered:
+                target[key.text] = value.text
             elif isinstance(key.value, bool) or not isinstance(key.value, int) or not 0 <= key.value < 2**32:
                 self._fail(key, f'"{key.text}" is no whole number', "write one, such as 1")
             else:

@@ -62,6 +62,7 @@ verbs = typer.Typer(add_completion=False)
     epilog=examples(
         "evenkeel get pools",
         "evenkeel get backends -o wide --filter 'zone=a,drain=false'",
+        "evenkeel get pools -l 'team=web,env notin (test, stage)'",
         "evenkeel get pools/web vips/shop -o yaml > shop.yaml",
         "evenkeel get intent -o yaml",
     )
@@ -80,6 +81,15 @@ def get(
             help="Conditions that all hold; != and * too, as docs/api.md says.",
         ),
     ] = "",
+    labels: Annotated[
+        str,
+        typer.Option(
+            "--selector",
+            "-l",
+            metavar="KEY=VALUE,...",
+            help="Labels: =, !=, in (...), notin (...), KEY, !KEY; all hold.",
+        ),
+    ] = "",
     state: Here = None,
     context: ContextName = None,
     timeout: Timeout = TIMEOUT,
@@ -88,7 +98,9 @@ def get(
     from controller.cli.getting import Shape
     from controller.cli.getting import get as work
 
-    raise typer.Exit(work(chosen(state, context, timeout), kind, names or [], Shape(output.value, where)))
+    raise typer.Exit(
+        work(chosen(state, context, timeout), kind, names or [], Shape(output.value, where, labels))
+    )
 
 
 @verbs.command(epilog=examples("evenkeel describe pools web", "evenkeel describe backends web/s1"))

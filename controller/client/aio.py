@@ -79,11 +79,16 @@ class AsyncClient:
         """The whole intent, and its revision."""
         return await self.call(calls.get_document(), timeout)
 
-    async def list(self, kind: api.Kind, where: str = "", page_size: int = 0) -> AsyncIterator[api.Resource]:
-        """Resources of a kind that fit a filter, such as ``site=east,kind=ovs``, page by page."""
+    async def list(
+        self, kind: api.Kind, where: str = "", page_size: int = 0, labels: str = ""
+    ) -> AsyncIterator[api.Resource]:
+        """Resources of a kind that fit a filter, such as ``site=east,kind=ovs``, page by page.
+
+        ``labels``: and a selector, such as ``team=web,env in (test, stage)``.
+        """
         token = ""
         while True:
-            page = await self.call(calls.list_page(kind, where, page_size, token))
+            page = await self.call(calls.list_page(kind, where, page_size, token, labels))
             for each in page.resources:
                 yield each
             token = page.next_page_token

@@ -74,9 +74,11 @@ def get_document() -> Call[api.GetDocumentResponse]:
     return Call("GetDocument", api.GetDocumentRequest(), api.GetDocumentResponse)
 
 
-def list_page(kind: api.Kind, where: str, size: int, token: str) -> Call[api.ListResponse]:
+def list_page(kind: api.Kind, where: str, size: int, token: str, labels: str = "") -> Call[api.ListResponse]:
     """One page of resources."""
-    request = api.ListRequest(kind=kind, filter=where, page_size=size, page_token=token)
+    request = api.ListRequest(
+        kind=kind, filter=where, page_size=size, page_token=token, label_selector=labels
+    )
     return Call("List", request, api.ListResponse)
 
 

@@ -81,11 +81,16 @@ class Client:
         """The whole intent, and its revision."""
         return self.call(calls.get_document(), timeout)
 
-    def list(self, kind: api.Kind, where: str = "", page_size: int = 0) -> Iterator[api.Resource]:
-        """Resources of a kind that fit a filter, such as ``site=east,kind=ovs``, page by page."""
+    def list(
+        self, kind: api.Kind, where: str = "", page_size: int = 0, labels: str = ""
+    ) -> Iterator[api.Resource]:
+        """Resources of a kind that fit a filter, such as ``site=east,kind=ovs``, page by page.
+
+        ``labels``: and a selector, such as ``team=web,env in (test, stage)``.
+        """
         token = ""
         while True:
-            page = self.call(calls.list_page(kind, where, page_size, token))
+            page = self.call(calls.list_page(kind, where, page_size, token, labels))
             yield from page.resources
             token = page.next_page_token
             if not token:

@@ -158,6 +158,7 @@ def pool(of: Pool, budget: Budget = UNLIMITED) -> Plain:
         "failover": None,
         "spread": of.spread.value,
         "budget": _budget(of.budget, budget) or None,
+        "labels": dict(of.labels) or None,
     }
     if of.failover is not None:
         for key in (*NOT_BESIDE_FAILOVER, *NO_GROUPS_BESIDE_FAILOVER, *NO_WEIGHTS_BESIDE_FAILOVER):
@@ -229,6 +230,7 @@ def backend(of: Backend) -> Plain:
             "drain": of.drain,
             "subset": of.subset,
             "zone": of.zone,
+            "labels": dict(of.labels) or None,
         }
     )
 
@@ -241,6 +243,7 @@ def vip(of: Vip) -> Plain:
         "mac": of.mac,
         "owners": list(of.owners),
         "authority": format_duration(of.authority),
+        **({"labels": dict(of.labels)} if of.labels else {}),
         "listeners": [_listener(each) for each in of.listeners],
     }
 

@@ -6,6 +6,7 @@ from functools import partial
 from ipaddress import IPv4Address
 
 from controller.model import fields as f
+from controller.model.labels import read_labels
 from controller.model.reader import Converter, Place, Record, each, things
 from controller.model.serving import (
     MAX_SLOW_START,
@@ -69,6 +70,7 @@ def read_pool(place: Place, budget: Budget = UNLIMITED) -> Pool | None:
     zones = r.get("zones", f.choice(Zones), Pool.zones)
     split = r.get("split", things(read_subset, "subset", "[{name: stable, weight: 90}]"), ())
     spread = r.get("spread", f.choice(PoolSpread), Pool.spread)
+    labels = r.get("labels", read_labels, ())
     own_budget = r.get("budget", partial(read_budget, default=budget), budget)
     failover = r.get("failover", _failover, None)
     if failover is not None:
@@ -100,6 +102,7 @@ def read_pool(place: Place, budget: Budget = UNLIMITED) -> Pool | None:
         failover=failover,
         spread=spread,
         budget=own_budget,
+        labels=labels,
     )
     return r.built(pool)
 
@@ -131,6 +134,7 @@ def read_backend(place: Place) -> Backend | None:
         drain=r.get("drain", f.flag, Backend.drain),
         subset=r.get("subset", f.name, None),
         zone=r.get("zone", f.name, None),
+        labels=r.get("labels", read_labels, ()),
     )
     return r.built(backend) if r.close() else None
 

@@ -7,9 +7,9 @@ One function per kind of record, in the order of the file::
               fence: [{port, interface}], p4runtime, routes: [{to, via, mac}]
     pools:    name, max_backends, health: {...}, agent: {...}, scheduler, adaptive: {...}, slow_start, on_down,
               drain_timeout, drain_then, memory_timeout, transition, panic_threshold, spill_below, backup, zones,
-              split: [{name, weight}], failover: {writer, failback}, spread, budget: {...},
-              backends: [{name, address | addresses, mac, at, weight, group, drain, subset, zone}]
-    vips:     name, address, mac, owners, authority,
+              split: [{name, weight}], failover: {writer, failback}, spread, budget: {...}, labels,
+              backends: [{name, address | addresses, mac, at, weight, group, drain, subset, zone, labels}]
+    vips:     name, address, mac, owners, authority, labels,
               listeners: [{protocol, port, pool, mode, affinity, backend_port, accept_loss,
                            guard: {rate, prefixes}}]
     moves:    preempt, hold, unsynced_wait
@@ -28,6 +28,7 @@ from ipaddress import IPv4Network
 
 from controller.model import fields as f
 from controller.model.backups import with_backups
+from controller.model.labels import read_labels
 from controller.model.pools import MAX_TIMEOUT, NOWHERE, read_budget, read_pool
 from controller.model.reader import Place, Record, each, things
 from controller.model.units import Wrong
@@ -263,13 +264,14 @@ def read_vip(place: Place, sites: list[str]) -> Vip | None:
     if r.has("owners") and not owners and (*place.path, "owners") not in place.source.bad:
         r.fail("owners", "owners is empty", "list at least one site, the preferred one first")
     authority = r.get("authority", f.duration(MIN_AUTHORITY, MAX_TIMEOUT), Vip.authority)
+    labels = r.get("labels", read_labels, ())
     listener = things(partial(read_listener, vip=name), "listener", "[{protocol: tcp, port: 80, ...}]")
     listeners = r.need(
         "listeners", listener, "listeners: [{protocol: tcp, port: 80, pool: web, mode: dr}]", _NO_LISTENERS
     )
     if not r.close():
         return None
-    return r.built(Vip(name, address, mac, owners, listeners, authority))
+    return r.built(Vip(name, address, mac, owners, listeners, authority, labels))
 
 
 def read_listener(place: Place, vip: str) -> Listener | None:

@@ -157,6 +157,8 @@ def cut(text: str, most: int) -> str:
 
 
 def _size(text: str) -> int:
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return len(text)
     return len(_json(text).encode()) - 2
 
 

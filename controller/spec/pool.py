@@ -12,6 +12,9 @@ from controller.spec.scheduling import USUALLY, Adaptive, Scheduler
 from controller.spec.serveragent import AgentCheck
 from controller.spec.spread import PoolSpread
 
+Labels = tuple[tuple[str, str], ...]
+"""Keys and values, in order of the keys."""
+
 
 @dataclass(frozen=True)
 class Backend:
@@ -35,6 +38,8 @@ class Backend:
     """The part of the pool that it belongs to, such as ``canary`` (``split`` of the pool)."""
     zone: str | None = None
     """Availability zone, by any name; backends without one are in one of their own (``zones`` of the pool)."""
+    labels: Labels = ()
+    """Keys and values by which resources are found and roles are given; they change nothing else."""
     home: str = ""
     """The pool that names it, if it is here as a member of the pool's ``backup``; empty: this pool does."""
 
@@ -114,6 +119,8 @@ class Pool:
     ``evenkeel rehash``."""
     budget: Budget = UNLIMITED
     """How much of it may be disturbed at once; what it leaves out is as in the ``budget`` of the file."""
+    labels: Labels = ()
+    """Keys and values by which resources are found and roles are given; they change nothing else."""
 
     @property
     def own(self) -> tuple[Backend, ...]:

@@ -23,6 +23,7 @@ from controller.spec.leasetimes import LeaseTimes
 from controller.spec.moves import USUAL, Moves
 from controller.spec.policy import UNLIMITED, Budget
 from controller.spec.pool import Backend as Backend
+from controller.spec.pool import Labels as Labels
 from controller.spec.pool import Pool as Pool
 
 
@@ -253,6 +254,8 @@ class Vip:
     """What is served at the address."""
     authority: float = 30.0
     """How long a switch answers ARP and ND without renewal by the controller, which renews after a third of it."""
+    labels: Labels = ()
+    """Keys and values by which resources are found and roles are given; they change nothing else."""
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,11 @@ def checks(draw: st.DrawFn) -> HealthCheck:
     return check
 
 
+LABELS = st.dictionaries(
+    st.sampled_from(("team", "null", "1", "example.com/on")), st.sampled_from(("", "true", "1.50", "a_b"))
+).map(lambda found: tuple(sorted(found.items())))
+
+
 @st.composite
 def backends(draw: st.DrawFn, number: int) -> Backend:
     addresses: tuple[Any, ...] = (IPv4Address(f"10.9.0.{number}"),)
@@ -85,6 +90,7 @@ def backends(draw: st.DrawFn, number: int) -> Backend:
         group=draw(st.integers(0, 65535)),
         drain=draw(st.booleans()),
         zone=draw(st.none() | st.sampled_from(("null", "z1"))),
+        labels=draw(LABELS),
     )
 
 
@@ -119,6 +125,7 @@ def pools(draw: st.DrawFn) -> Pool:
         transition=draw(st.floats(0, memory)),
         spread=draw(st.sampled_from(PoolSpread)),
         budget=draw(BUDGETS),
+        labels=draw(LABELS),
     )
     if draw(st.booleans()):
         return replace(pool, failover=Failover(draw(st.sampled_from(Failback))))

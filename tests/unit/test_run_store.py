@@ -84,14 +84,9 @@ def test_of_two_controllers_on_one_prefix_one_leads_and_the_other_takes_over(
             waits = two.wait_event("standby")
             assert (waits["controller"], waits["leader"]) == ("west", "east")
             shown = two.wait(lambda: two.status().get("standby"), "a status")
-            assert shown == {
-                "name": "west",
-                "leader": "east",
-                "store": "",
-                "servers": shown["servers"],
-                "down": 0,
-                "intent_errors": [],
-            }
+            told = {"name": "west", "leader": "east", "store": "", "intent_errors": []}
+            assert isinstance(shown, dict)
+            assert told.items() <= shown.items()
             assert status(two.state, json_out=False) == codes.Status.STANDS_BY
             assert asked(shows, "/readyz") == "stands by: east leads\n"
             metrics_of_two = asked(shows, "/metrics").splitlines()

@@ -156,7 +156,14 @@ class Route(_message.Message):
     def __init__(self, to: _Optional[str] = ..., via: _Optional[_Iterable[str]] = ..., mac: _Optional[str] = ...) -> None: ...
 
 class Pool(_message.Message):
-    __slots__ = ("name", "max_backends", "health", "on_down", "drain_timeout", "drain_then", "memory_timeout", "transition", "panic_threshold", "spill_below", "backup", "zones", "failover", "spread", "backends", "budget", "agent", "slow_start", "scheduler", "adaptive", "split")
+    __slots__ = ("name", "max_backends", "health", "on_down", "drain_timeout", "drain_then", "memory_timeout", "transition", "panic_threshold", "spill_below", "backup", "zones", "failover", "spread", "backends", "budget", "agent", "slow_start", "scheduler", "adaptive", "split", "labels")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     MAX_BACKENDS_FIELD_NUMBER: _ClassVar[int]
     HEALTH_FIELD_NUMBER: _ClassVar[int]
@@ -178,6 +185,7 @@ class Pool(_message.Message):
     SCHEDULER_FIELD_NUMBER: _ClassVar[int]
     ADAPTIVE_FIELD_NUMBER: _ClassVar[int]
     SPLIT_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     name: str
     max_backends: int
     health: Health
@@ -199,7 +207,8 @@ class Pool(_message.Message):
     scheduler: str
     adaptive: Adaptive
     split: _containers.RepeatedCompositeFieldContainer[Subset]
-    def __init__(self, name: _Optional[str] = ..., max_backends: _Optional[int] = ..., health: _Optional[_Union[Health, _Mapping]] = ..., on_down: _Optional[_Union[OnDown, _Mapping]] = ..., drain_timeout: _Optional[str] = ..., drain_then: _Optional[str] = ..., memory_timeout: _Optional[str] = ..., transition: _Optional[str] = ..., panic_threshold: _Optional[str] = ..., spill_below: _Optional[str] = ..., backup: _Optional[str] = ..., zones: _Optional[str] = ..., failover: _Optional[_Union[Failover, _Mapping]] = ..., spread: _Optional[str] = ..., backends: _Optional[_Iterable[_Union[Backend, _Mapping]]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., agent: _Optional[_Union[AgentCheck, _Mapping]] = ..., slow_start: _Optional[str] = ..., scheduler: _Optional[str] = ..., adaptive: _Optional[_Union[Adaptive, _Mapping]] = ..., split: _Optional[_Iterable[_Union[Subset, _Mapping]]] = ...) -> None: ...
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, name: _Optional[str] = ..., max_backends: _Optional[int] = ..., health: _Optional[_Union[Health, _Mapping]] = ..., on_down: _Optional[_Union[OnDown, _Mapping]] = ..., drain_timeout: _Optional[str] = ..., drain_then: _Optional[str] = ..., memory_timeout: _Optional[str] = ..., transition: _Optional[str] = ..., panic_threshold: _Optional[str] = ..., spill_below: _Optional[str] = ..., backup: _Optional[str] = ..., zones: _Optional[str] = ..., failover: _Optional[_Union[Failover, _Mapping]] = ..., spread: _Optional[str] = ..., backends: _Optional[_Iterable[_Union[Backend, _Mapping]]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., agent: _Optional[_Union[AgentCheck, _Mapping]] = ..., slow_start: _Optional[str] = ..., scheduler: _Optional[str] = ..., adaptive: _Optional[_Union[Adaptive, _Mapping]] = ..., split: _Optional[_Iterable[_Union[Subset, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Subset(_message.Message):
     __slots__ = ("name", "weight")
@@ -310,7 +319,14 @@ class Failover(_message.Message):
     def __init__(self, writer: _Optional[str] = ..., failback: _Optional[str] = ...) -> None: ...
 
 class Backend(_message.Message):
-    __slots__ = ("name", "address", "addresses", "mac", "at", "weight", "group", "drain", "zone", "subset")
+    __slots__ = ("name", "address", "addresses", "mac", "at", "weight", "group", "drain", "zone", "labels", "subset")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     ADDRESSES_FIELD_NUMBER: _ClassVar[int]
@@ -320,6 +336,7 @@ class Backend(_message.Message):
     GROUP_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     ZONE_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     SUBSET_FIELD_NUMBER: _ClassVar[int]
     name: str
     address: str
@@ -330,24 +347,34 @@ class Backend(_message.Message):
     group: int
     drain: bool
     zone: str
+    labels: _containers.ScalarMap[str, str]
     subset: str
-    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., mac: _Optional[str] = ..., at: _Optional[str] = ..., weight: _Optional[int] = ..., group: _Optional[int] = ..., drain: _Optional[bool] = ..., zone: _Optional[str] = ..., subset: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., mac: _Optional[str] = ..., at: _Optional[str] = ..., weight: _Optional[int] = ..., group: _Optional[int] = ..., drain: _Optional[bool] = ..., zone: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., subset: _Optional[str] = ...) -> None: ...
 
 class Vip(_message.Message):
-    __slots__ = ("name", "address", "mac", "owners", "authority", "listeners")
+    __slots__ = ("name", "address", "mac", "owners", "authority", "listeners", "labels")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     MAC_FIELD_NUMBER: _ClassVar[int]
     OWNERS_FIELD_NUMBER: _ClassVar[int]
     AUTHORITY_FIELD_NUMBER: _ClassVar[int]
     LISTENERS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     name: str
     address: str
     mac: str
     owners: _containers.RepeatedScalarFieldContainer[str]
     authority: str
     listeners: _containers.RepeatedCompositeFieldContainer[Listener]
-    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., mac: _Optional[str] = ..., owners: _Optional[_Iterable[str]] = ..., authority: _Optional[str] = ..., listeners: _Optional[_Iterable[_Union[Listener, _Mapping]]] = ...) -> None: ...
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., mac: _Optional[str] = ..., owners: _Optional[_Iterable[str]] = ..., authority: _Optional[str] = ..., listeners: _Optional[_Iterable[_Union[Listener, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Listener(_message.Message):
     __slots__ = ("protocol", "port", "pool", "mode", "affinity", "backend_port", "accept_loss", "guard")

@@ -102,16 +102,18 @@ class GetDocumentResponse(_message.Message):
     def __init__(self, document: _Optional[_Union[_resources_pb2.Document, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class ListRequest(_message.Message):
-    __slots__ = ("kind", "filter", "page_size", "page_token")
+    __slots__ = ("kind", "filter", "page_size", "page_token", "label_selector")
     KIND_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LABEL_SELECTOR_FIELD_NUMBER: _ClassVar[int]
     kind: Kind
     filter: str
     page_size: int
     page_token: str
-    def __init__(self, kind: _Optional[_Union[Kind, str]] = ..., filter: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    label_selector: str
+    def __init__(self, kind: _Optional[_Union[Kind, str]] = ..., filter: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., label_selector: _Optional[str] = ...) -> None: ...
 
 class ListResponse(_message.Message):
     __slots__ = ("resources", "next_page_token", "revision")
