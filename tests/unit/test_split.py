@@ -62,6 +62,23 @@ def test_one_edit_promotes_a_canary_and_one_takes_it_back() -> None:
     assert {life.fate(f"s{n}", 20.0) for n in range(3)} == {Fate.NORMAL}
 
 
+def test_labels_say_what_belongs_to_a_subset_and_a_name_says_it_before_them() -> None:
+    v2 = (("track", "canary"), ("version", "v2"))
+    parts = (
+        Subset("canary", 1, (("track", "canary"),)), Subset("v2", 1, (("version", "v2"),)), Subset("stable", 2),
+    )  # fmt: skip
+    reals = (
+        backend("c0", labels=v2), backend("b0", labels=v2[1:]), backend("s0", labels=v2, subset="stable"),
+        backend("s1", subset="stable", labels=(("version", "v1"),)),
+    )  # fmt: skip
+    made = pool(backends=reals, split=parts)
+    assert [made.subset_of(real) for real in reals] == ["canary", "v2", "stable", "stable"]
+    assert made.subset_of(backend("n0", labels=(("track", "x"),))) is None
+    assert made.subset_of(backend("n0", labels=v2, home="spare")) is None
+    found = slots(Life(made))
+    assert [of(found, letter) for letter in "cbs"] == pytest.approx([0.25, 0.25, 0.5], abs=NEVER_HELD / SLOTS)
+
+
 def test_a_small_step_moves_few_slots() -> None:
     life = Life(split(90, 10))
     before = life.state
