@@ -14,7 +14,8 @@ from controller.model.load import load_text
 from controller.model.shares import part_shares, scaled
 from controller.model.summary import notes
 from controller.plan.groups import serving
-from controller.plan.pool import Health
+from controller.plan.history import dump, load
+from controller.plan.pool import Health, step
 from controller.spec.pool import Subset
 from controller.spec.switch import Fate
 from controller.spec.types import Pool
@@ -144,3 +145,13 @@ def test_check_says_what_subsets_take_and_status_shows_it(tmp_path: Path) -> Non
         "stable": (0.75, 2), "canary": (0.25, 1),
     }  # fmt: skip
     assert shown.backends["s1"].subset == "canary"
+
+
+def test_a_controller_that_starts_finds_backends_as_they_were() -> None:
+    reals = (backend("c0", labels=(("track", "canary"),)), backend("s0", subset="stable"))
+    life = Life(
+        pool(backends=reals, split=(Subset("canary", 1, (("track", "canary"),)), Subset("stable", 1)))
+    )
+    read = load(dump(life.state))
+    assert read.members == life.state.members
+    assert step(read, life.pool, {}, life.ids, 1.0).members is read.members
