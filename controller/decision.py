@@ -1,9 +1,10 @@
 """The oracle: which backend a packet gets on an lb switch, and why, as the pipeline in ``flows`` decides it.
 
-    pin ──────────────────────────────► fate ─► slot ─► commit
-     └► settled slot ─► its backend      ▲
-     └► tracked slot, or a listener      │
-        that remembers all ─► memory ────┘─none──► slot (SYN: now; else base, or during a transition the former one)
+    access ─► pin ──────────────────────────────► fate ─► slot ─► commit
+     └► none   └► settled slot ─► its backend      ▲
+               └► tracked slot, or a listener      │
+                  that remembers all ─► memory ────┘─none──► slot (SYN: now; else base, or during a transition the
+                                                                  former one)
 
 A pin outranks memory and both outrank the slot; what the named backend's fate makes of that is judged after
 them. Guards are left out: a packet that a meter drops is not decided. The rule of tracked slots: ``plan/slotrule.py``.
@@ -44,6 +45,8 @@ class DecidedBy(StrEnum):
     SETTLED = "settled slot"
     """It has not moved for ``memory_timeout``: nothing is looked up or remembered."""
     NO_LISTENER = "no listener"
+    BLOCKED = "access list"
+    """Its source is one that the listener does not serve: dropped."""
     NO_BACKEND = "no backend"
     """The slot is empty: dropped."""
     RESET = "reset"
@@ -101,7 +104,8 @@ def decide(packet: Packet, state: LbState) -> Decision:
         to = _endpoint(packet.destination, packet.destination_port)
         return Decision(None, DecidedBy.NO_LISTENER, reasons=(f"listener: none for {packet.protocol} {to}",))
     made = _Deciding(packet, listener, state)
-    return replace(made.decide(), reasons=tuple(made.reasons))
+    decision = made.decide() if made.served() else Decision(None, DecidedBy.BLOCKED)
+    return replace(decision, reasons=tuple(made.reasons))
 
 
 def after(packet: Packet, state: LbState, decision: Decision) -> LbState:
@@ -147,6 +151,18 @@ class _Deciding:
         self._slot = Slotting.of(listener, self._pool.slots, state.hash_name).slot(packet.source, port)
         self._class = SETTLED if listener.remembers else self._pool.class_of(self._slot)
         self.reasons = [f"listener: id {listener.id}, pool id {listener.pool}, mode {listener.mode}"]
+
+    def served(self) -> bool:
+        """Whether the listener's access list lets the packet pass."""
+        access, source = self._listener.access, self._packet.source
+        rule = access.rule_of(source)
+        if rule is not None:
+            self.reasons.append(
+                f"access: {rule.prefix} is {'allowed' if rule.allows else 'blocked; dropped'}"
+            )
+        elif access:
+            self.reasons.append(f"access: no prefix names {source}, so it is served")
+        return rule is None or rule.allows
 
     def decide(self) -> Decision:
         recalled = self._pin()

@@ -18,6 +18,10 @@ ONF = 0x4F4E4600
 ERICSSON = 0x1000
 
 
+class Malformed(ValueError):
+    """What a switch sent is no OpenFlow: a length does not fit, or something is cut off."""
+
+
 @dataclass(frozen=True)
 class Field:
     """One matchable, perhaps settable field of ``size`` bytes."""

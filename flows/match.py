@@ -6,7 +6,7 @@ import struct
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from flows.fields import FIELDS, as_int, field_of
+from flows.fields import FIELDS, Malformed, as_int, field_of
 
 Value = int | str | IPv4Address | IPv6Address | IPv4Network | IPv6Network | tuple[int, int]
 Item = tuple[str, int, int | None]
@@ -67,14 +67,16 @@ def _order(item: Item) -> tuple[int, str]:
 def unpack_match(data: bytes, offset: int) -> tuple[Match, int]:
     """Parse an ``ofp_match`` at ``offset``; returns it and the offset behind its padding.
 
-    Raises KeyError when it holds a field that no flow of ours uses.
+    Raises KeyError when it holds a field that no flow of ours uses, Malformed.
     """
-    _, length = struct.unpack_from("!HH", data, offset)
-    at, end = offset + 4, offset + length
+    at, end = match_ends(data, offset)
     items: list[Item] = []
     while at < end:
         field, masked = field_of(data[at : at + 8])
+        tail = field.size * (2 if masked else 1)
         at += len(field.header)
+        if at + tail > end:
+            raise Malformed(f"field {field.name} of a match is cut off")
         value = int.from_bytes(data[at : at + field.size], "big")
         at += field.size
         mask: int | None = None
@@ -82,4 +84,12 @@ def unpack_match(data: bytes, offset: int) -> tuple[Match, int]:
             mask = int.from_bytes(data[at : at + field.size], "big")
             at += field.size
         items.append((field.name, value, None if mask == field.all_ones else mask))
-    return Match(items), offset + length + (-length % 8)
+    return Match(items), end + (offset - end) % 8
+
+
+def match_ends(data: bytes, offset: int) -> tuple[int, int]:
+    """Where the fields of the ``ofp_match`` at ``offset`` begin and end. Raises Malformed."""
+    length = int.from_bytes(data[offset + 2 : offset + 4], "big")
+    if length < 4 or offset + length > len(data):
+        raise Malformed(f"a match says that it has {length} octets, of {max(len(data) - offset, 0)}")
+    return offset + 4, offset + length

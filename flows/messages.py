@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from flows.entries import ANY, Bucket, Flow, FlowBody, FlowKey, Group, Meter
+from flows.fields import Malformed
 from flows.match import Match, unpack_match
 
 VERSION = 4
@@ -30,6 +31,9 @@ _METER_FLAGS = 2 | 4 | 8  # packets per second, burst size, statistics
 _BUCKET = struct.Struct("!HHII4x")
 _STATS = struct.Struct("!HBxIIHHHH4xQQQ")
 _HEADER = struct.Struct("!BBHI")
+LEAST_STATS = _STATS.size + 8
+"""Octets of the shortest entry of flow statistics: with an empty match, and no instructions."""
+_LEAST_GROUP, _LEAST_METER, _LEAST_METER_STATS = 8, 8, 40
 
 
 def message(kind: int, body: bytes) -> bytes:
@@ -107,10 +111,30 @@ def ports_request() -> bytes:
     return _multipart(STATS_PORT_DESC, b"")
 
 
+def entry_length(body: bytes, at: int, least: int, place: int = 0) -> int:
+    """The length that an entry says it has, ``place`` octets behind its begin: it is there whole. Raises Malformed.
+
+    A length of 0 would be read without end.
+    """
+    length = int.from_bytes(body[at + place : at + place + 2], "big")
+    if length < least or at + length > len(body):
+        raise Malformed(
+            f"an entry says that it has {length} octets, of {len(body) - at}; the least is {least}"
+        )
+    return length
+
+
+def _ports(body: bytes) -> range:
+    """Where ports begin. Raises Malformed."""
+    if len(body) % _PORT_SIZE:
+        raise Malformed(f"ports take {len(body)} octets, which is no multiple of {_PORT_SIZE}")
+    return range(0, len(body), _PORT_SIZE)
+
+
 def parse_live_ports(body: bytes) -> set[int]:
-    """Numbers of the ports that are live (on Open vSwitch: link up, and BFD up where it runs)."""
+    """Numbers of the ports that are live (on Open vSwitch: link up, and BFD up where it runs). Raises Malformed."""
     live = set()
-    for at in range(0, len(body), _PORT_SIZE):
+    for at in _ports(body):
         (number,) = struct.unpack_from("!I", body, at)
         (state,) = struct.unpack_from("!I", body, at + 36)
         if state & _PORT_LIVE:
@@ -119,9 +143,9 @@ def parse_live_ports(body: bytes) -> set[int]:
 
 
 def parse_port_names(body: bytes) -> dict[int, str]:
-    """Names of ports by number; they have at most 15 octets."""
+    """Names of ports by number; they have at most 15 octets. Raises Malformed."""
     names = {}
-    for at in range(0, len(body), _PORT_SIZE):
+    for at in _ports(body):
         number, name = struct.unpack_from("!I12x16s", body, at)
         names[number] = name.rstrip(b"\0").decode(errors="replace")
     return names
@@ -153,11 +177,12 @@ class FlowStat(NamedTuple):
 def parse_flow_stats(body: bytes) -> Iterator[FlowStat]:
     """The entries of a flow statistics reply (multipart header stripped).
 
-    A flow that matches a field unknown to us is foreign by definition and is left out.
+    A flow that matches a field unknown to us is foreign by definition and is left out. Raises Malformed.
     """
     at = 0
     while at < len(body):
-        length, table, seconds, _, priority, idle, hard, flags, cookie, packets, octets = _STATS.unpack_from(
+        length = entry_length(body, at, LEAST_STATS)
+        _, table, seconds, _, priority, idle, hard, flags, cookie, packets, octets = _STATS.unpack_from(
             body, at
         )
         try:
@@ -165,16 +190,19 @@ def parse_flow_stats(body: bytes) -> Iterator[FlowStat]:
         except KeyError:
             at += length
             continue
+        if start > at + length:
+            raise Malformed("the match of a flow is longer than its entry")
         what = FlowBody(body[start : at + length], cookie, idle, hard, bool(flags & 1))
         yield FlowStat(Flow(FlowKey(table, priority, match), what), packets, octets, seconds)
         at += length
 
 
 def parse_groups(body: bytes) -> Iterator[Group]:
-    """The entries of a group description reply."""
+    """The entries of a group description reply. Raises Malformed."""
     at = 0
     while at < len(body):
-        length, kind, number = struct.unpack_from("!HBxI", body, at)
+        length = entry_length(body, at, _LEAST_GROUP)
+        _, kind, number = struct.unpack_from("!HBxI", body, at)
         yield Group(number, tuple(_buckets(body[at + 8 : at + length])), kind)
         at += length
 
@@ -182,26 +210,29 @@ def parse_groups(body: bytes) -> Iterator[Group]:
 def _buckets(body: bytes) -> Iterator[Bucket]:
     at = 0
     while at < len(body):
-        length, weight, port, group = _BUCKET.unpack_from(body, at)
+        length = entry_length(body, at, _BUCKET.size)
+        _, weight, port, group = _BUCKET.unpack_from(body, at)
         yield Bucket(port, body[at + _BUCKET.size : at + length], weight, group)
         at += length
 
 
 def parse_meters(body: bytes) -> Iterator[Meter]:
-    """The entries of a meter configuration reply (first band only: ours have one)."""
+    """The entries of a meter configuration reply (first band only: ours have one). Raises Malformed."""
     at = 0
     while at < len(body):
-        length, _, number = struct.unpack_from("!HHI", body, at)
+        length = entry_length(body, at, _LEAST_METER)
+        _, _, number = struct.unpack_from("!HHI", body, at)
         rate, burst = struct.unpack_from("!II", body, at + 12) if length >= 24 else (0, 0)
         yield Meter(number, rate, burst)
         at += length
 
 
 def parse_meter_drops(body: bytes) -> Iterator[tuple[int, int]]:
-    """(meter id, packets dropped) of a meter statistics reply."""
+    """(meter id, packets dropped) of a meter statistics reply. Raises Malformed."""
     at = 0
     while at < len(body):
-        number, length = struct.unpack_from("!IH", body, at)
+        length = entry_length(body, at, _LEAST_METER_STATS, 4)
+        (number,) = struct.unpack_from("!I", body, at)
         dropped = struct.unpack_from("!Q", body, at + 40)[0] if length >= 56 else 0
         yield number, dropped
         at += length

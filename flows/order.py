@@ -2,13 +2,13 @@
 
     MAKE    meters, groups
     STAGES  what is new or different behind the entry; among it that a backend gives its connections away
-    SHIELD  transitions and watches; that a backend gives its connections away no longer
+    SHIELD  transitions and watches; that a backend gives its connections away no longer; what access lists block
     SLOTS   slots
     CLAIM   what claims packets, but no SYN, and says which pool serves them
     SYN     what claims SYNs
     LEAVE   packets that are no longer claimed
     REST    whatever else is deleted, transitions that are over
-    FORGET  which backends of a pool keep their connections, of those that no longer do
+    FORGET  which backends of a pool keep their connections, of those that no longer do; what access lists allowed
     UNMAKE  meters, groups
 
 A barrier stands between the steps. Within one there is no order, and a switch may be left after any part of it, for as
@@ -23,6 +23,8 @@ was given, and so does every established one, unless its backend gives it away.
   the next one keeps, but not the reverse: the packets that follow go over before the SYNs do.
 - What is under way with the former number, and what the switch's cache still sends by it, is kept or dropped, but never
   decided again: who keeps what is forgotten when no slot of that number is left.
+- An access list allows before it blocks, and blocks until it no longer does: no source is shut out that both versions
+  of the list serve, and none served that both shut out.
 """
 
 from __future__ import annotations
@@ -60,6 +62,8 @@ def of_put(placed: Placed, key: FlowKey, body: FlowBody) -> Step:
     """When a flow that is new or different is written."""
     if key.table == placed.entry:
         return Step.SYN if key.priority == placed.priority(Priority.SYN) else Step.CLAIM
+    if _kind(body) == Kind.BLOCK:
+        return Step.SHIELD
     return Step.CLAIM if _claims(body) else Step.STAGES
 
 
@@ -68,7 +72,7 @@ def of_deletion(placed: Placed, key: FlowKey, body: FlowBody, want: Container[Fl
     if key.table == placed.entry or _claims(body):
         return Step.LEAVE
     if key.table != placed.table(Stage.FATE):
-        return Step.REST
+        return Step.FORGET if _kind(body) == Kind.ALLOW else Step.REST
     if key.priority == KEEPS:
         return Step.FORGET
     # Of a backend that leaves the pool altogether nothing is wanted: it keeps none until its pool is over.
@@ -78,7 +82,11 @@ def of_deletion(placed: Placed, key: FlowKey, body: FlowBody, want: Container[Fl
 
 def _claims(body: FlowBody) -> bool:
     """Whether a flow says which pool serves a listener."""
-    return body.cookie >> 40 & 0xFF == Kind.LISTENER
+    return _kind(body) == Kind.LISTENER
+
+
+def _kind(body: FlowBody) -> int:
+    return body.cookie >> 40 & 0xFF
 
 
 def _kept(key: FlowKey) -> FlowKey:

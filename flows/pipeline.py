@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
+from controller.spec.access import OPEN
 from controller.spec.slots import SlotTable
 from controller.spec.spread import Spread
 from controller.spec.switch import (
@@ -29,6 +30,7 @@ from flows.entries import Flow, FlowBody, FlowKey, Group, Meter, Target
 from flows.parts import Part, Parts
 from flows.spec import Here
 from flows.stages import (
+    access,
     answers,
     backend,
     choose,
@@ -244,7 +246,7 @@ def _timeless(vip: VipSpec) -> VipSpec:
 
 def _lasting(item: ListenerSpec) -> ListenerSpec:
     """A listener without what changes with time: for flows that name no zone of memory, and no limit."""
-    return replace(item, vip=replace(item.vip, generation=0, authority=0), guards=())
+    return replace(item, vip=replace(item.vip, generation=0, authority=0), guards=(), access=OPEN)
 
 
 def _lb(here: Here, duty: SwitchSpec, reach: Mapping[int, tuple[BackendSpec, ...]]) -> Iterator[Part]:
@@ -253,6 +255,7 @@ def _lb(here: Here, duty: SwitchSpec, reach: Mapping[int, tuple[BackendSpec, ...
         yield _part(_vip, here.anywhere, replace(vip, authority=0), name=vip.id)
     for item in duty.listeners:
         yield _part(_listener, here if item.local else here.anywhere, item, name=item.id)
+        yield _part(access.flows, here.anywhere, replace(_lasting(item), access=item.access), name=item.id)
         yield _part(_backends, here.anywhere, _lasting(item), reach[item.pool], name=item.id)
     for pool in duty.pools.values():
         yield from _pool(here, pool, reach[pool.id])
@@ -279,6 +282,7 @@ def _fenced(here: Here, vip: VipSpec) -> list[Flow]:
 
 def _static(here: Here) -> list[Flow]:
     return [
+        *access.static(here),
         *guard.static(here),
         *slotted.static(here),
         *pin.static(here),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -13,13 +12,16 @@ from controller.spec.slots import Bytes, Pairs, Slots, SlotTable
 from flows import messages, slots
 from flows.diff import share
 from flows.entries import FlowBody, FlowKey, Target
-from flows.fields import field_of
+from flows.fields import Malformed, field_of
+from flows.match import match_ends
 from flows.tables import MOST_GROUPS, Kind, Placed, Stage
 
 _COLUMNS = (Kind.SLOT, Kind.TRANSITION, Kind.TRACKED, Kind.BASE, Kind.HOME)
 _PAIRS = (Kind.EXCEPTION, Kind.YOUNG, Kind.FORMER, Kind.AGED)
 _BULK = (*_COLUMNS, *_PAIRS)
 _COOKIE_AT = 24
+MOST_SLOTS = 1 << 24
+"""Of all pools that are not known: one flow of a slot with a high number makes a whole table."""
 _FEW = 16
 """Entries looked at together at first; each time that all are alike, so many times more."""
 
@@ -33,6 +35,8 @@ class Readback:
     """Other people's flows in tables that we use."""
     packets: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     """(listener, backend) -> (packets, bytes), summed over the flows that count for it."""
+    denied: dict[int, int] = field(default_factory=dict)
+    """Listener -> packets that its access list blocked."""
 
 
 class Reader:
@@ -47,8 +51,10 @@ class Reader:
         self._flows: dict[FlowKey, FlowBody] = {}
         self._foreign: set[FlowKey] = set()
         self._packets: dict[tuple[int, int], tuple[int, int]] = {}
+        self._denied: dict[int, int] = {}
         self._owner = placed.place.cookie
         self._rows: dict[tuple[Kind, int], list[Bytes]] = {}
+        self._room = MOST_SLOTS
 
     def table(self, number: int, body: bytes) -> None:
         """Take in the flow statistics of one table."""
@@ -58,7 +64,7 @@ class Reader:
             self._flow(stat)
 
     def result(self, groups: bytes, meters: bytes, made: Target | None = None) -> Readback:
-        """Everything taken in, with groups and meters; what is as in ``made`` is shared with it."""
+        """Everything taken in, with groups and meters; what is as in ``made`` is shared with it. Raises Malformed."""
         tables = {pool: self._slot_table(pool) for pool in sorted({pool for _, pool in self._rows})}
         place = self._placed.place
         own_groups = {
@@ -70,7 +76,7 @@ class Reader:
         found = Target(self._flows, own_groups, own_meters, tables)
         if made is not None:
             found = share(found, made)
-        return Readback(found, frozenset(self._foreign), self._packets)
+        return Readback(found, frozenset(self._foreign), self._packets, self._denied)
 
     def _flow(self, stat: messages.FlowStat) -> None:
         cookie = stat.flow.body.cookie
@@ -84,6 +90,9 @@ class Reader:
             pair = (cookie >> 16 & 0xFFFFFF, cookie & 0xFFFF)
             packets, octets = self._packets.get(pair, (0, 0))
             self._packets[pair] = (packets + stat.packets, octets + stat.bytes)
+        elif cookie >> 40 & 0xFF == Kind.BLOCK:
+            listener = cookie & 0xFFFF
+            self._denied[listener] = self._denied.get(listener, 0) + stat.packets
 
     def _sift(self, body: bytes) -> Iterator[bytes]:
         """Put slot flows aside; yield the others."""
@@ -115,6 +124,10 @@ class Reader:
             found[kind] = which[regular], backends[regular]
         highest = max((int(which.max()) + 1 for which, _ in found.values() if which.size), default=256)
         size = max(self._sizes.get(pool, 256), 1 << (highest - 1).bit_length())
+        if pool not in self._sizes:
+            self._room -= size
+            if self._room < 0:
+                raise Malformed(f"it has pools that nobody gave it, of more than {MOST_SLOTS:,} slots")
         now, before, class_, base, home = (_column(size, *found[kind]) for kind in _COLUMNS)
         watched, young, former, aged = (_pairs(*found[kind]) for kind in _PAIRS)
         return SlotTable(now, before, watched, young, class_, base, home, former, aged)
@@ -132,7 +145,7 @@ def _pairs(slots_: npt.NDArray[np.uint16], backends: npt.NDArray[np.uint16]) -> 
 
 def _alike(body: bytes, at: int) -> Bytes:
     """The entries from ``at`` on that are as long as the first of them, one a row: tables are long and of few kinds."""
-    (length,) = struct.unpack_from("!H", body, at)
+    length = messages.entry_length(body, at, messages.LEAST_STATS)
     most, count = (len(body) - at) // length, _FEW
     while True:
         count = min(count, most)
@@ -146,12 +159,16 @@ def _alike(body: bytes, at: int) -> Bytes:
 
 
 def known_fields(data: bytes, offset: int) -> tuple[dict[str, int], int]:
-    """The fields of an ``ofp_match`` that we know, by name, and the offset behind it; others are skipped."""
-    _, length = struct.unpack_from("!HH", data, offset)
-    at, end = offset + 4, offset + length
+    """The fields of an ``ofp_match`` that we know, by name, and the offset behind it; others are skipped.
+
+    Raises Malformed.
+    """
+    at, end = match_ends(data, offset)
     out: dict[str, int] = {}
     while at < end:
-        size = data[at + 3]
+        size = data[at + 3] if at + 4 <= end else 0
+        if at + 4 + size > end:
+            raise Malformed("a field of a match is cut off")
         try:
             what, _ = field_of(data[at : at + 8])
             start = at + len(what.header)
@@ -159,4 +176,4 @@ def known_fields(data: bytes, offset: int) -> tuple[dict[str, int], int]:
         except KeyError:
             pass
         at += 4 + size
-    return out, offset + length + (-length % 8)
+    return out, end + (offset - end) % 8

@@ -3,6 +3,8 @@
     entry ─ prefix ─ guard ─ pin ─ pinned ─ memory ─ recall_* ─ unknown ─ hash ─ spread ─ slot ─ commit ────┐
       │               │       │  └───────────────┴─ fate ──────┴────────────────────────────────────────────┤
       ├───────────────┴─ (the datapath hashes) ─ slotted ─ pin                                              │
+      │                       unknown ─ unknown_prefix ─ unknown (of listeners with rates of prefixes)      │
+      ├─ access ─ served ─ prefix, pin ... (of listeners with an access list; fragments: fate, unknown)     │
       │                                                                                 backend ─ nexthop ◄─┘
       ├─ fragment_* ─ fragment ─ fate, or as new: hash ─ gathered ─ unknown ─ hash ... commit (with all the others)
       ├─ icmp_* ─ icmp_out ─ backend
@@ -57,7 +59,12 @@ class Stage(IntEnum):
     ANSWER_FRAGMENT_PORT = 29
     ADVERT = 30
     SLOTTED = 31
-    """Last, so that others kept their numbers when it came; it resubmits to ``PIN``."""
+    """Behind all others of its time, which so kept their numbers; it resubmits to ``PIN``."""
+    ACCESS = 32
+    SERVED = 33
+    """These came later still; it resubmits to where packets go without an access list."""
+    UNKNOWN_PREFIX = 34
+    """And this; it resubmits to ``UNKNOWN``."""
 
 
 COUNT = len(Stage)
@@ -86,8 +93,10 @@ FLAG_RETRACTED, FLAG_GATHERED, FLAG_RELEASED, FLAG_TRIAL = 16, 32, 64, 128
 """RELEASED stands with FORGET, which has the decision replace what was remembered: the connection's backend gave it
 away, so it is none of those that the slot's former backend still has."""
 FLAG_REMEMBER, FLAG_AHEAD, FLAG_DECIDED, FLAG_AGE, FLAG_OLD = 256, 512, 1024, 2048, 4096
+FLAG_BLOCKED, FLAG_METERED = 8192, 16384
 """REMEMBER: whatever the slot. AHEAD: while the slot is looked up before memory; DECIDED: it was. AGE: while it is
-looked up whether what is remembered is OLD."""
+looked up whether what is remembered is OLD. BLOCKED: by the listener's access list. METERED: by the
+rate of its source's prefix."""
 
 CLASS, FOUND, PERIOD = (16, 3), (19, 1), (20, 3)
 """Lowest bit and number of bits in TRACK and ct_label; the listener's number stands below."""
@@ -151,6 +160,8 @@ class Kind(IntEnum):
     HOME = 22
     HASH = 23
     FRAGMENT_UNKNOWN = 24
+    BLOCK = 25
+    ALLOW = 26
 
 
 @dataclass(frozen=True)
@@ -196,6 +207,8 @@ MOST_METERS = 10_000
 """Meter ids that are ours, from ``placement.meters_from`` on."""
 MOST_GUARDS = MOST_METERS - Meters.GUARDS - 1
 """Highest number of a guard; they count from 1."""
+MOST_ACCESS = 16_384
+"""Prefixes of access lists, of all listeners together."""
 REPORT_RATE, RESET_RATE, ICMP_RATE, YOUNG_RATE = 500, 200, 100, 100
 """Packets per second that may reach the controller for each reason.
 

@@ -10,7 +10,7 @@ import numpy as np
 from controller.spec.shards import Shards, differing
 from controller.spec.slots import SlotTable
 from p4src.slots import words
-from p4src.target import ORDER, Changes, EntryBody, EntryKey, P4Target
+from p4src.target import BLOCK, ORDER, Changes, EntryBody, EntryKey, P4Target
 
 SAID = 5
 """Entries named in words; more are only counted."""
@@ -18,7 +18,7 @@ SAID = 5
 
 def diff(have: P4Target, want: P4Target) -> Changes:
     """The least to write."""
-    put, gone = _entries(have.entries, want.entries)
+    put, gone, blocks = _entries(have.entries, want.entries)
     configuration = want.configuration if want.configuration != have.configuration else None
     limits = {index: rate for index, rate in want.limits.items() if have.limits.get(index) != rate}
     multicast, multicast_gone = _multicast(have, want)
@@ -37,6 +37,7 @@ def diff(have: P4Target, want: P4Target) -> Changes:
         tuple(put),
         tuple(slots),
         tuple(gone),
+        blocks,
         configuration,
         limits,
         multicast,
@@ -59,7 +60,7 @@ def share(found: P4Target, made: P4Target) -> P4Target:
 
     Takes a time in proportion to the size; what is compared with it later, and shares with ``made``, is compared fast.
     """
-    put, gone = _entries(made.entries, found.entries)
+    put, gone, _ = _entries(made.entries, found.entries)
     slots = {pool: _share_table(table, made.slots.get(pool)) for pool, table in found.slots.items()}
     slots |= {
         pool: table
@@ -82,17 +83,23 @@ def _share_table(found: SlotTable, made: SlotTable | None) -> SlotTable:
 _Entries = Mapping[EntryKey, EntryBody]
 
 
-def _entries(have: _Entries, want: _Entries) -> tuple[list[tuple[EntryKey, EntryBody, bool]], list[EntryKey]]:
-    """What to put, and what has to go; each in its order."""
+def _entries(
+    have: _Entries, want: _Entries
+) -> tuple[list[tuple[EntryKey, EntryBody, bool]], list[EntryKey], frozenset[EntryKey]]:
+    """What to put, and what has to go, each in its order; which of them block."""
     rank = {name: n for n, name in enumerate(ORDER)}
     put: list[tuple[EntryKey, EntryBody, bool]] = []
     gone: list[EntryKey] = []
+    blocks: set[EntryKey] = set()
     for old, new in differing(have, want):
         put += [(key, body, key not in old) for key, body in new.items() if old.get(key) != body]
-        gone += [key for key in old if key not in new]
-    put.sort(key=lambda item: rank[item[0].table])
-    gone.sort(key=lambda key: -rank[key.table])
-    return put, gone
+        left = [key for key in old if key not in new]
+        blocks.update(key for key in left if old[key].action == BLOCK)
+        gone += left
+    blocks.update(key for key, body, _ in put if body.action == BLOCK)
+    put.sort(key=lambda item: (rank[item[0].table], item[0] in blocks))
+    gone.sort(key=lambda key: (-rank[key.table], key not in blocks))
+    return put, gone, frozenset(blocks)
 
 
 def _same_arrays(old: SlotTable, new: SlotTable) -> bool:

@@ -48,3 +48,4 @@ class Drop(IntEnum):
     ERROR = 10
     NO_AUTHORITY = 11
     HELLO = 12
+    ACCESS = 13

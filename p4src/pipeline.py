@@ -13,7 +13,7 @@ from controller.spec.switch import BackendSpec, Fate, HeldPin, ListenerSpec, Pin
 from controller.spec.types import Address, Mode, Network, Role
 from p4src.numbers import address, change, mac, prefix, ticks
 from p4src.spec import BUCKETS, UPLINKS, Group, P4Needs
-from p4src.target import Configuration, EntryBody, EntryKey, P4Target, Rate
+from p4src.target import BLOCK, Configuration, EntryBody, EntryKey, P4Target, Rate
 
 Entry = tuple[EntryKey, EntryBody]
 
@@ -87,6 +87,8 @@ def of_pools(duty: SwitchSpec, needs: P4Needs) -> dict[EntryKey, EntryBody]:
 def _lb(duty: SwitchSpec, needs: P4Needs) -> Iterator[Entry]:
     yield from claims(duty, 0)
     yield from local_addresses(duty)
+    for item in duty.listeners:
+        yield from access(item)
     yield from _serving(duty, needs)
     yield from pins(duty)
 
@@ -158,15 +160,22 @@ def _owners(duty: SwitchSpec) -> dict[int, int]:
     }
 
 
+def access(item: ListenerSpec) -> Iterator[Entry]:
+    """``access``: sources that a listener serves, and those that it does not."""
+    for network, allows in item.access.rules:
+        yield EntryKey("access", (item.id, prefix(network))), EntryBody("allow" if allows else BLOCK)
+
+
 def guards(item: ListenerSpec) -> Iterator[Entry]:
-    """``guard_source`` and ``guard_listener``: rates of new connections."""
+    """``guard_source`` and ``guard_listener``: rates of new connections; ``guard_over`` counts what exceeds them."""
     for guard in item.guards:
-        body = Rate(guard.rate, guard.rate)
+        body, params = Rate(guard.rate, guard.rate), (guard.number,)
         if guard.prefix is None:
-            yield EntryKey("guard_listener", (item.id,)), EntryBody("limit_listener", meter=body)
+            yield EntryKey("guard_listener", (item.id,)), EntryBody("limit_listener", params, meter=body)
         else:
             key = EntryKey("guard_source", (item.id, prefix(guard.prefix)))
-            yield key, EntryBody("limit_source", meter=body)
+            yield key, EntryBody("limit_source", params, meter=body)
+        yield EntryKey("guard_over", (guard.number,)), EntryBody("over")
 
 
 def backend(duty: SwitchSpec, needs: P4Needs, item: ListenerSpec, real: BackendSpec) -> Iterator[Entry]:

@@ -12,6 +12,10 @@ Match = int | tuple[int, int]
 """Exact: the value; lpm: (value, prefix length)."""
 
 
+BLOCK = "block"
+"""The action of entries of ``access`` that drop."""
+
+
 class EntryKey(NamedTuple):
     """What makes an entry the same entry."""
 
@@ -74,6 +78,10 @@ class Found(NamedTuple):
     target: P4Target
     packets: Mapping[tuple[int, int], tuple[int, int]]
     """(listener, backend) -> packets, bytes."""
+    denied: Mapping[int, int]
+    """Listener -> packets that its access list blocked."""
+    over: Mapping[int, int]
+    """Guard -> packets over its rate."""
     drops: Mapping[int, int]
     """Packets by DROP_* (``shared/ids.p4``)."""
     lost: Mapping[int, int]
@@ -93,6 +101,8 @@ class Changes:
     slots: tuple[tuple[int, SlotTable | None, SlotTable | None], ...] = ()
     """(pool, what the switch has, what it should have); None: nothing."""
     gone: tuple[EntryKey, ...] = ()
+    blocks: frozenset[EntryKey] = frozenset()
+    """Entries that drop what others of their table allow: put after those, and deleted before them."""
     configuration: Configuration | None = None
     """None: as it is."""
     limits: Mapping[int, Rate] = field(default_factory=dict)
@@ -122,10 +132,13 @@ ORDER = (
     "local_address",
     "backend",
     "fate",
+    "access",
+    "guard_over",
     "guard_source",
     "guard_listener",
     "pin",
     "listener",
     "vip",
 )
-"""Tables in the order in which new entries are written; slots come before ``listener``."""
+"""Tables in the order in which new entries are written; slots come before ``listener``. Of ``access``: what allows,
+then what blocks."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -12,17 +11,19 @@ from pathlib import Path
 
 from controller.agent.edges import Edges
 from controller.agent.facts import Facts
+from controller.agent.figures import AgentFigures, Itself, taken
 from controller.agent.following import FollowingFacts, FollowingRegisters
 from controller.agent.observing import observed
 from controller.agent.owning import Act, Known, Owning, Surroundings
 from controller.agent.peering import Hears, Peering
 from controller.agent.peerwire import Word
-from controller.agent.shown import shown
+from controller.agent.shown import shown, written
 from controller.agent.sitestates import SiteStates, Speaker, surveyed
 from controller.agent.watching import Watching
 from controller.clock import Clock
 from controller.core.agentview import UNSYNCED
 from controller.core.journal import Journal
+from controller.metrics.histogram import Histogram
 from controller.security.credentials import Credentials
 from controller.sites.base import Guard, GuardFailed, Store, Stored, StoreError
 from controller.sites.causes import Cause, Note
@@ -33,8 +34,6 @@ from controller.sites.heartbeats import Beat, Heartbeats
 from controller.sites.leasestate import Announce, Ask, Me, Put, Record, Reply, Silence, Speak
 from controller.spec.types import Role
 
-STATUS_PERIOD = 1.0
-"""Seconds between writes of ``status.json``."""
 SHORTEST = 0.002
 """Seconds slept at least between two steps: what comes together is taken together."""
 PUTS = 64
@@ -63,12 +62,14 @@ class Agent:
         self._unsynced: Mapping[str, int] = {}
         self._ready = False
         self._store_problem = ""
+        self._renewals = Histogram()
         self._leader = ""
         self._news = asyncio.Event()
         self._puts: set[asyncio.Task[None]] = set()
         self._asks: set[asyncio.Task[None]] = set()
         self._records: tuple[Mapping[str, Known], int] | None = None
         self._watching = Watching(journal, clock)
+        self._facts_source = FollowingFacts(store, journal, self._follow)
         hears = Hears()
         hears.beat, hears.ask = self._heard, self._asked
         hears.observe = lambda: observed(self._watching)
@@ -79,18 +80,16 @@ class Agent:
 
     async def run(self, status: Path | None, beside: Callable[[], Awaitable[None]] | None = None) -> None:
         """Until cancelled."""
-        facts = FollowingFacts(self._store, self._journal, self._follow)
         registers = FollowingRegisters(self._store.registers, self._register, self._registers)
-        self._facts_source = facts
         async with asyncio.TaskGroup() as group:
-            group.create_task(facts.run())
+            group.create_task(self._facts_source.run())
             group.create_task(registers.run())
             group.create_task(self._peering.run())
             group.create_task(self.edges.run())
             group.create_task(self._decide())
             group.create_task(self._watching.run())
             if status is not None:
-                group.create_task(self._show(status))
+                group.create_task(written(status, self.shown, self._journal))
             if beside is not None:
                 group.create_task(_of(beside()))
 
@@ -282,7 +281,7 @@ class Agent:
         task.add_done_callback(among.discard)
 
     async def _put(self, key: str, put: Put) -> None:
-        within = self._owning.times.authority
+        within, began = self._owning.times.authority, self._clock.now()
         try:
             guard = Guard(keys={key: put.compare})
             revision = await self._store.registers.commit({key: put.record.encode()}, guard, within)
@@ -301,6 +300,7 @@ class Agent:
             return
         else:
             self._store_problem = ""
+            self._renewals.observe(self._clock.now() - began)
             acts = self._owning.observed(key, revision, put.record, self._clock.now())
         self._act(acts)
         self._news.set()
@@ -363,14 +363,12 @@ class Agent:
             self._journal.event("path_heard", agent=agent, path=path)
         self._silent_paths = silent
 
-    async def _show(self, path: Path) -> None:
-        while True:
-            try:
-                text = json.dumps(self.shown(), indent=1)
-                await asyncio.to_thread(_replace, path, text)
-            except Exception as error:  # what is shown must not end what is shown
-                self._journal.failure(error, file=str(path))
-            await asyncio.sleep(STATUS_PERIOD)
+    def figures(self) -> AgentFigures:
+        """The same as figures."""
+        now = self._clock.now()
+        acts, problem = self._leader == self._name, self._store_problem or self._facts_source.problem
+        itself = Itself(self._name, self._site, acts, self._ready, problem, self._renewals.taken())
+        return taken(itself, self._owning, self._beats, self.edges, self._watching, now)
 
     def shown(self) -> dict[str, object]:
         """What there is to show."""
@@ -392,9 +390,3 @@ class Agent:
 
 async def _of(work: Awaitable[None]) -> None:
     await work
-
-
-def _replace(path: Path, text: str) -> None:
-    fresh = path.with_suffix(".new")
-    fresh.write_text(text)
-    os.replace(fresh, path)

@@ -20,6 +20,8 @@ TOGETHER = 0.05
 """Seconds that changes wait for others."""
 PART = 100
 """Servers in one message, at most."""
+MOST = 100_000
+"""Servers of which one agent speaks, at most."""
 REASON = 200
 """Characters of a reason, at most: a message must not get too long."""
 
@@ -31,6 +33,7 @@ async def observed(watching: Watching) -> AsyncGenerator[wire.ObservedMessage, N
         news.clear()
         said = watching.view
         for part in _whole(said):
+            watching.sent += 1
             yield part
         while True:
             with suppress(TimeoutError):
@@ -40,6 +43,7 @@ async def observed(watching: Watching) -> AsyncGenerator[wire.ObservedMessage, N
             news.clear()
             now = watching.view
             for part in _changes(said, now):
+                watching.sent += 1
                 yield part
             said = now
     finally:
@@ -57,16 +61,21 @@ class Observed:
         self._changed: set[BackendRef] = set()
 
     def take(self, message: wire.ObservedMessage) -> tuple[View, frozenset[BackendRef] | None] | None:
-        """The view after a message and the servers that it changed (None: all); None: more belongs to it."""
+        """The view after a message and the servers that it changed (None: all); None: more belongs to it.
+
+        Raises ValueError where there are more servers than an intent has.
+        """
         if message.begins:
             self._verdicts, self._whole, self._changed = {}, False, set()
         for each in message.changes:
             ref = each.pool, each.backend
             self._changed.add(ref)
+            if len(self._changed) > MOST or len(self._verdicts) > MOST:
+                raise ValueError(f"it speaks of more than {MOST:,} servers")
             if each.verdict == wire.UNKNOWN:
                 self._verdicts.pop(ref, None)
             else:
-                self._verdicts[ref] = Seen(each.verdict == wire.UP, each.reason)
+                self._verdicts[ref] = Seen(each.verdict == wire.UP, each.reason[:REASON])
         if not message.ends:
             return None
         changed = None if not self._whole or self.view.doubt != message.doubt else frozenset(self._changed)

@@ -223,6 +223,9 @@ class Peering:
     async def _hear(self, beats: AsyncIterator[wire.BeatMessage], context: Any) -> wire.Nothing:
         async for message in beats:
             await self._check(message.agent, context)
+            if message.path not in self._own:
+                why = f"{message.path[:100]!r} is none of the addresses of {self._name}"
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, why)
             self._hears.beat(read_beat(message), message.path)
         return wire.Nothing()
 

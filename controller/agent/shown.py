@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from controller.agent.edges import Edges
 from controller.agent.owning import Owning
 from controller.agent.watching import Watching
+from controller.core.journal import Journal
 from controller.sites import lease
 from controller.sites.heartbeats import Heartbeats
 from controller.sites.placement import SiteState
+
+STATUS_PERIOD = 1.0
+"""Seconds between writes of ``status.json``."""
 
 
 def shown(
@@ -118,3 +126,20 @@ def _edges(edges: Edges) -> dict[str, object]:
         }
         for edge in edges
     }
+
+
+async def written(path: Path, take: Callable[[], dict[str, object]], journal: Journal) -> None:
+    """``status.json``, again and again, until cancelled."""
+    while True:
+        try:
+            text = json.dumps(take(), indent=1)
+            await asyncio.to_thread(_replace, path, text)
+        except Exception as error:  # what is shown must not end what is shown
+            journal.failure(error, file=str(path))
+        await asyncio.sleep(STATUS_PERIOD)
+
+
+def _replace(path: Path, text: str) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text)
+    os.replace(fresh, path)

@@ -49,6 +49,8 @@ class Watching:
         self._view: View | None = View(doubt=STARTING)
         """None: something has changed since it was taken."""
         self._waiting: set[asyncio.Event] = set()
+        self.sent = 0
+        """Messages with which controllers were told."""
 
     def follow(self, intent: Intent) -> None:
         """Probe the servers of this intent from now on."""

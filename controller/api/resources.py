@@ -214,7 +214,7 @@ def _after(token: str, mark: str) -> str:
         found, last = json.loads(base64.urlsafe_b64decode(token.encode()))
         if found == mark and isinstance(last, str):
             return last
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         pass
     raise invalid(
         "page_token", "is not one that was given for this kind, filter and selector; begin without one"

@@ -15,6 +15,7 @@ import typer
 
 from controller.cli.apioptions import Api, ApiCa, ApiCert, ApiKey, ApiRoles, ApiTokens, Audit
 from controller.cli.contextcommands import COMPLETION_EXAMPLES, VARIABLE, completion, context
+from controller.cli.metricsoptions import Metrics, MetricsCa, MetricsCert, MetricsInsecure, MetricsKey
 from controller.cli.options import (
     ContextName,
     Here,
@@ -241,25 +242,11 @@ def run(
     switch_cert: SwitchCert = None,
     switch_key: SwitchKey = None,
     switch_ca: SwitchCa = None,
-    metrics: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS:PORT",
-            help="Where /metrics, /healthz and /readyz are shown. Beyond loopback it needs TLS, or --metrics-insecure.",
-            show_default="nowhere",
-        ),
-    ] = None,
-    metrics_cert: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="Certificate with which they are shown by TLS.")
-    ] = None,
-    metrics_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")] = None,
-    metrics_ca: Annotated[
-        Path | None,
-        typer.Option(metavar="PEM", help="Who signs the certificates that readers of metrics must have."),
-    ] = None,
-    metrics_insecure: Annotated[
-        bool, typer.Option("--metrics-insecure", help="Show them without TLS beyond loopback too.")
-    ] = False,
+    metrics: Metrics = None,
+    metrics_cert: MetricsCert = None,
+    metrics_key: MetricsKey = None,
+    metrics_ca: MetricsCa = None,
+    metrics_insecure: MetricsInsecure = False,
     peer_ca: PeerCa = None,
     peer_cert: Annotated[
         Path | None,
@@ -326,16 +313,25 @@ def agent(
     switch_cert: SwitchCert = None,
     switch_key: SwitchKey = None,
     switch_ca: SwitchCa = None,
+    audit_file: Audit = None,
+    metrics: Metrics = None,
+    metrics_cert: MetricsCert = None,
+    metrics_key: MetricsKey = None,
+    metrics_ca: MetricsCa = None,
+    metrics_insecure: MetricsInsecure = False,
 ) -> None:
     """Own VIPs for a site by leases, and let its edges answer for them; until SIGTERM or SIGINT."""
     from controller.cli.agent import PeerFiles
     from controller.cli.agent import agent as run_agent
     from controller.cli.stores import Where
     from controller.cli.switchtls import SwitchTls
+    from controller.metrics.options import Options
 
     where = Where(state, store, store_ca, store_cert, store_key, name)
     peers = PeerFiles(peer_ca, peer_cert, peer_key, insecure_peers)
-    raise typer.Exit(run_agent(where, listen, peers, SwitchTls(switch_cert, switch_key, switch_ca)))
+    switches = SwitchTls(switch_cert, switch_key, switch_ca)
+    shown = Options(metrics, metrics_cert, metrics_key, metrics_ca, metrics_insecure)
+    raise typer.Exit(run_agent(where, listen, peers, switches, shown, audit_file))
 
 
 app.add_typer(orders)

@@ -38,6 +38,8 @@ STEP = 0.05
 """Seconds between looks, and between hellos of a port where something may have changed."""
 EVERY = 6
 """Steps between hellos of all other ports: each costs the controller a write and a read of gRPC."""
+MISWIRED = 256
+"""Pairs of ports that are said to be miswired: a switch may name any port."""
 _KEPT = 20.0
 """Seconds for which a hello may be on its way."""
 
@@ -167,7 +169,8 @@ class Hellos:
     def _wrong(self, here: End, there: End) -> None:
         """Once for each pair of ports that the intent does not connect; a hello that came twice is none of them."""
         self.counts["miswired"] += 1
-        if self._judge.peer(there) != here and (here, there) not in self._miswired:
+        known = (here, there) in self._miswired or len(self._miswired) >= MISWIRED
+        if self._judge.peer(there) != here and not known:
             self._miswired.add((here, there))
             self._journal.event(
                 "link_miswired",

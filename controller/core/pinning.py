@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from controller.core.cells import Readable
+from controller.plan.credible import Credible, credible, may_be
 from controller.plan.duty import PlanInput, kept_backends, memory_times
 from controller.plan.ids import Space
 from controller.plan.pins import LIMIT, PinBook, PinKey
@@ -29,6 +30,10 @@ class Pinning:
         self._adopted: set[str] = set()
         """Switches whose pins were taken over since we started."""
         self._kept: Mapping[int, frozenset[int]] = {}
+        self._credible: tuple[PlanInput | None, Mapping[int, Credible]] = None, {}
+        """Of which world, and what may be said there."""
+        self.incredible = 0
+        """Reports of connections that cannot be."""
         self._idle: Mapping[int, float] = {}
         """Seconds without a packet after which a pin ends, by listener."""
         self.heard_since: Callable[[], Mapping[str, float]] = dict
@@ -65,6 +70,9 @@ class Pinning:
 
     def exception(self, switch: str, key: PinKey, protocol: Protocol, backend: int) -> None:
         """A switch saw a connection whose slot names another backend, or that it has no room to remember."""
+        if not self._believes(key, backend):
+            self.incredible += 1
+            return
         self._changed(self._book.report(switch, key, protocol, backend))
 
     def found(self, switch: str, key: PinKey, protocol: Protocol, backend: int) -> None:
@@ -78,6 +86,9 @@ class Pinning:
 
     def young(self, switch: str, key: PinKey, protocol: Protocol, backend: int, now: float) -> None:
         """A switch saw a connection that is where its moving slot will be, and not where it was."""
+        if not self._believes(key, backend):
+            self.incredible += 1
+            return
         if len(self._book.pins) >= LIMIT // 2 or not self._young.wants_pin(key, now):
             return
         if self._book.report(switch, key, protocol, backend):
@@ -138,8 +149,8 @@ class Pinning:
         changed = False
         for pin in pins:
             item = listeners.get(names.get(pin.listener, ""))
-            if item is not None:
-                key = PinKey(pin.listener, pin.source, pin.port)
+            key = PinKey(pin.listener, pin.source, pin.port)
+            if item is not None and self._believes(key, pin.backend):
                 reporter = switch if pin.timed else None
                 changed |= self._book.adopt(pin.id, key, item.protocol, pin.backend, reporter)
         self._changed(changed)
@@ -158,6 +169,15 @@ class Pinning:
         self._changed(self._book.rename(names))
 
     # -- another plan -----------------------------------------------------------------------------------------
+
+    def _believes(self, key: PinKey, backend: int) -> bool:
+        """Whether a switch may speak of such a connection."""
+        world = self._committed.value
+        if world is None:
+            return False
+        if self._credible[0] is not world:
+            self._credible = world, credible(world)
+        return may_be(self._credible[1], key, backend)
 
     def _follow(self) -> None:
         """Pins end of listeners that are no more, and of backends that give that listener's connections away."""

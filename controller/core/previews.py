@@ -38,6 +38,7 @@ from controller.plan.preview import (
     vip_moves,
 )
 from controller.plan.progress import Helds, advance
+from controller.plan.shutout import shut_out
 from controller.plan.tables import Tables, Verdicts, served
 from controller.sites.groups import MacGroup, mac_groups
 from controller.southbound.driver import Counts as CountsPackets
@@ -191,7 +192,11 @@ def preview(
     after = present.proposed(new, tables, owners)
     pools = pool_changes(new, present.tables, tables, present.now, present.pins.counts(), present.packets)
     vips = tuple(vip_moves(present.intent, new, present.owners, owners))
-    losses = (*_broken(present, new), *local_losses(present.intent, new, vips))
+    losses = (
+        *_broken(present, new),
+        *local_losses(present.intent, new, vips),
+        *shut_out(present.intent, new),
+    )
     switches = tuple(_switches(present, after, entries))
     return Preview(present.revision, refused, hitless(pools, losses), losses, pools, vips, switches)
 

@@ -228,6 +228,8 @@ class Snapshot:
     """What would be lost if the worst happened now."""
     guard: Mapping[str, int]
     """Packets dropped by each guard, ``listener`` or ``listener prefix``."""
+    denied: Mapping[str, int]
+    """Packets that access lists blocked, by listener, as of the last read; listeners without a list are left out."""
     reports: Mapping[str, int]
     """What switches reported, by kind."""
     hellos: Mapping[str, int]

@@ -100,6 +100,7 @@ def snapshot(of: Sources) -> Snapshot:
         unsynced=of.pinning.unsynced(of.fleet.unsynced_version(Role.LB)),
         at_risk=AtRisk(moving, tracked, of.pinning.refused, short),
         guard=_guard(of, world),
+        denied=_denied(of, world),
         reports=dict(reports),
         hellos=dict(of.hellos.counts),
         probes_pending=of.probing.pending(),
@@ -308,6 +309,15 @@ def _guard(of: Sources, world: PlanInput) -> dict[str, int]:
             number = world.ids.id(Space.METER, name)
             out[shown] = sum(driver.guard_drops(number) for driver in counters)
     return out
+
+
+def _denied(of: Sources, world: PlanInput) -> dict[str, int]:
+    counters = [task.driver for task in of.fleet if isinstance(task.driver, Counts)]
+    listed = [item for vip in world.intent.vips for item in vip.listeners if vip.access_of(item)]
+    numbers = {item.name: world.ids.id(Space.LISTENER, item.name) for item in listed}
+    return {
+        name: sum(driver.denied.get(number, 0) for driver in counters) for name, number in numbers.items()
+    }
 
 
 def _guards(item: Listener) -> list[tuple[str, str]]:

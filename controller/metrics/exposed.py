@@ -12,6 +12,7 @@ from controller.clock import Clock
 from controller.metrics.figures import Figures, Standing
 from controller.metrics.observations import Observations
 from controller.metrics.process import process_figures
+from controller.metrics.series import rendered
 from controller.metrics.taking import serving
 
 
@@ -47,7 +48,7 @@ class Exposed:
         self._clock = clock
         self._dropped = dropped
         self._app: App | None = None
-        self._version = _version()
+        self._version = program_version()
 
     @contextmanager
     def serves(self, app: App) -> Iterator[None]:
@@ -69,6 +70,11 @@ class Exposed:
             shown,
             self._dropped(),
         )
+
+    @staticmethod
+    def text(figures: Figures, plain: bool) -> bytes:
+        """All metrics as text; may be called in a thread."""
+        return rendered(figures, plain)
 
     def standing(self) -> Standing:
         """What this controller is among others, and whether it is ready."""
@@ -98,7 +104,8 @@ class Exposed:
         return Standing(True, why == "leads", why, not problem, "" if lead is None else lead.name, "", left)
 
 
-def _version() -> str:
+def program_version() -> str:
+    """Of what runs."""
     try:
         return version("evenkeel")
     except PackageNotFoundError:  # a checkout that was not installed

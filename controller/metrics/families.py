@@ -168,11 +168,19 @@ BYTES = _counter(
 )
 GUARD = _counter(
     "guard_dropped_packets",
-    "Open vSwitch: packets that a guard dropped; prefix is empty for the guard of all clients",
+    "Packets that a guard dropped, as of the switch's last read; prefix is empty for the guard of all clients",
     "switch",
     "vip",
     "listener",
     "prefix",
+)
+
+DENIED = _counter(
+    "access_denied_packets",
+    "Packets from sources that a listener's access list blocks, on an lb switch, as of its last read",
+    "switch",
+    "vip",
+    "listener",
 )
 
 _made["Pools and backends"] = []
@@ -194,11 +202,11 @@ WATCHED = _gauge(
 WEIGHT = _gauge("backend_weight", "Weight by the intent", *TABLE, "backend")
 SPLIT = _gauge("pool_split_share", "Share of slots that a subset of the pool has", *TABLE, "subset")
 FACTOR = _gauge("backend_weight_factor", "By which its weight is multiplied", *TABLE, "backend")
-AGENT_CONNECTIONS = _gauge(
+SERVER_CONNECTIONS = _gauge(
     "backend_agent_connections", "Live connections, as its agent counted them last", "pool", "backend"
 )
-AGENT_AGE = _gauge("backend_agent_age_seconds", "Time since its agent answered", "pool", "backend")
-AGENT_SILENT = _gauge(
+SERVER_AGE = _gauge("backend_agent_age_seconds", "Time since its agent answered", "pool", "backend")
+SERVER_SILENT = _gauge(
     "backend_agent_silent", "1: its agent has not answered for three intervals", "pool", "backend"
 )
 BACKEND_SLOTS = _gauge("backend_slots", "Slots that name it", *TABLE, "backend")
@@ -243,6 +251,37 @@ PLACE_DIFFERS = _gauge(
 )
 PROBLEMS = _gauge("probe_problems", "Reasons for which verdicts stand still; `evenkeel status` names them")
 
+_made["Agents"] = []
+AGENT = _info("agent", "This program is an agent, of this site", "agent", "site")
+AGENT_READY = _gauge("agent_ready", "1: it has had all that it needs to act for its site", "site")
+AGENT_ACTS = _gauge("agent_acts", "1: of the site's agents it is the one that acts", "site")
+GROUP_LEFT = _gauge(
+    "agent_authority_remaining_seconds",
+    "Authority that the agent has left for a group of VIPs without another renewal",
+    "mac",
+)
+GROUP_ROLE = _gauge(
+    "agent_group_role",
+    "1: what the agent is to a group: `holds` its lease; `behind`: another agent of its site holds it; `away`: another "
+    "site does; `none` does",
+    "mac",
+    "role",
+)
+GROUP_EPOCH = _gauge("agent_group_epoch", "Grows with each change of a group's owner", "mac")
+RENEWALS = _histogram("agent_lease_renew_seconds", "Time until the store acknowledged a lease")
+PATH = _gauge("agent_path_up", "1: another agent is heard on this address of ours", "agent", "path")
+EDGE = _gauge("agent_edge_connected", "1: an edge of the site is connected to the agent", "switch")
+EDGE_ANSWERS = _gauge("agent_edge_answers", "VIPs for which the edge may answer", "switch")
+EDGE_PROBLEM = _gauge("agent_edge_problem", "1: `evenkeel status` says what is wrong with it", "switch")
+AGENT_FENCE_UP = _gauge("agent_fence_up", "1: BFD has its neighbour at this fence", "switch", "interface")
+AGENT_FENCE = _gauge("agent_fence_claimed", "1: the agent claims its authority there", "switch", "interface")
+OBSERVED = _gauge("agent_servers", "Servers that the agent probes")
+OBSERVED_PENDING = _gauge("agent_servers_pending", "Servers of which the agent knows nothing yet")
+OBSERVERS = _gauge("agent_observers", "Controllers that are told what the agent sees of servers")
+OBSERVATIONS = _counter("agent_observations_sent", "Messages with which controllers were told of servers")
+
 GROUPS: dict[str, tuple[Family, ...]] = {title: tuple(rows) for title, rows in _made.items()}
 """All families, by heading of the reference."""
 ALL = tuple(family for rows in GROUPS.values() for family in rows)
+OF_AGENTS = GROUPS["Agents"]
+"""What agents alone show."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from controller.agent.figures import AgentFigures
 from controller.core.shown import Snapshot
 from controller.health.places import Seen
 from controller.health.prober import ProberStats
@@ -41,6 +42,8 @@ class SwitchFigures:
     """(listener, backend) -> packets, bytes, of an lb switch; None: of another one, or it counts nothing."""
     guards: Mapping[tuple[str, str], int]
     """Packets dropped by (listener, prefix)."""
+    denied: Mapping[str, int] = field(default_factory=dict)
+    """Packets that access lists blocked, by listener."""
 
 
 @dataclass(frozen=True)
@@ -106,5 +109,17 @@ class Figures:
     process: ProcessFigures
     serving: Serving | None
     """None: it stands by, or starts."""
+    dropped: int
+    """Events that the journal's reader was too slow for."""
+
+
+@dataclass(frozen=True)
+class AgentShown:
+    """All that an agent shows."""
+
+    version: str
+    agent: AgentFigures
+    observed: Observed
+    process: ProcessFigures
     dropped: int
     """Events that the journal's reader was too slow for."""

@@ -187,6 +187,14 @@ def _traffic(text: Text, of: Serving) -> None:
             for (listener, prefix), count in each.guards.items()
         ),
     )
+    text.rows(
+        all_of.DENIED,
+        (
+            (labels(switch=name, vip=vips.get(listener, ""), listener=listener), count)
+            for name, each in of.switches.items()
+            for listener, count in each.denied.items()
+        ),
+    )
 
 
 def _served_by(key: str) -> dict[str, str]:
@@ -276,13 +284,13 @@ def _agents(text: Text, of: Serving) -> None:
     }
     rows = [(labels(pool=pool, backend=name), each) for (pool, name), each in found.items()]
     text.rows(
-        all_of.AGENT_CONNECTIONS,
+        all_of.SERVER_CONNECTIONS,
         ((row, each.connections) for row, each in rows if each.connections is not None),
     )
     text.rows(
-        all_of.AGENT_AGE, ((row, round(each.age + of.age, 3)) for row, each in rows if each.age is not None)
+        all_of.SERVER_AGE, ((row, round(each.age + of.age, 3)) for row, each in rows if each.age is not None)
     )
-    text.rows(all_of.AGENT_SILENT, ((row, int(each.silent)) for row, each in rows))
+    text.rows(all_of.SERVER_SILENT, ((row, int(each.silent)) for row, each in rows))
 
 
 def _verdicts(shown: Snapshot) -> Iterable[Row]:

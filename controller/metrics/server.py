@@ -12,13 +12,12 @@ import gzip
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from aiohttp import web
 
 from controller.core.journal import Journal
-from controller.metrics.exposed import Exposed
-from controller.metrics.series import rendered
+from controller.metrics.figures import Standing
 from controller.metrics.text import OPEN, PLAIN
 
 CONNECTIONS = 64
@@ -37,10 +36,26 @@ class _Form(NamedTuple):
     zipped: bool
 
 
+class Shows(Protocol):
+    """What is shown of a program. Figures are what only it understands."""
+
+    def figures(self) -> Any:
+        """Everything, as it is now; called in the event loop."""
+        ...
+
+    def text(self, figures: Any, plain: bool) -> bytes:
+        """As metrics; called in a thread."""
+        ...
+
+    def standing(self) -> Standing:
+        """Whether it is ready."""
+        ...
+
+
 class MetricsServer:
     """Answers requests."""
 
-    def __init__(self, exposed: Exposed, journal: Journal) -> None:
+    def __init__(self, exposed: Shows, journal: Journal) -> None:
         self._exposed = exposed
         self._journal = journal
         self._server = web.Server(self._handle, access_log=None, keepalive_timeout=120.0)
@@ -112,7 +127,7 @@ class MetricsServer:
     async def _make(self, form: _Form) -> bytes:
         async with self._turn:
             figures = self._exposed.figures()
-            text = await asyncio.to_thread(rendered, figures, form.plain)
+            text = await asyncio.to_thread(self._exposed.text, figures, form.plain)
             return await asyncio.to_thread(gzip.compress, text, _COMPRESS) if form.zipped else text
 
 
@@ -122,7 +137,7 @@ def _said(text: str, status: int = 200, headers: dict[str, str] | None = None) -
 
 @asynccontextmanager
 async def served(
-    exposed: Exposed, journal: Journal, place: tuple[str, int], tls: ssl.SSLContext | None = None
+    exposed: Shows, journal: Journal, place: tuple[str, int], tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[int]:
     """Answer there; the port. Raises OSError where nothing can listen."""
     server = MetricsServer(exposed, journal)

@@ -12,7 +12,6 @@ from controller.plan.demand import meter_name
 from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
 from controller.southbound.driver import Counts
-from controller.spec.kinds import Protocol
 from controller.spec.types import Listener, Role
 
 
@@ -26,11 +25,12 @@ def serving(app: App) -> Serving | None:
     service = app.probing.service
     intent = world.intent
     guarded = [item for item in intent.listeners() if item.guard.rate is not None or item.guard.prefixes]
+    listed = [item.name for vip in intent.vips for item in vip.listeners if vip.access_of(item)]
     app.observations.keep(shown.switches.keys(), shown.pools.keys())
     return Serving(
         snapshot=shown,
         age=now - at,
-        switches={task.switch.name: _switch(task, world, guarded) for task in app.fleet},
+        switches={task.switch.name: _switch(task, world, guarded, listed) for task in app.fleet},
         facts={
             each.name: SwitchFacts(each.site, each.kind, ",".join(sorted(each.roles)), Role.LB in each.roles)
             for each in intent.switches
@@ -55,17 +55,17 @@ def _authority(app: App, world: PlanInput, now: float) -> dict[str, float]:
     return {vip.name: max(0.0, app.authority.granted(vip.name) - now) for vip in world.intent.vips}
 
 
-def _switch(task: SwitchTask, world: PlanInput, guarded: list[Listener]) -> SwitchFigures:
+def _switch(task: SwitchTask, world: PlanInput, guarded: list[Listener], listed: list[str]) -> SwitchFigures:
     driver = task.driver
-    meters_count = task.switch.of_kind.protocol is Protocol.OPENFLOW
     if Role.LB not in task.switch.roles or not isinstance(driver, Counts):
         return SwitchFigures(driver.unreported, None, {})
     guards = {
         (item.name, prefix): driver.guard_drops(world.ids.id(Space.METER, name))
-        for item in (guarded if meters_count else ())
+        for item in guarded
         for prefix, name in _meters(item)
     }
-    return SwitchFigures(driver.unreported, driver.packets, guards)
+    denied = {name: driver.denied.get(world.ids.id(Space.LISTENER, name), 0) for name in listed}
+    return SwitchFigures(driver.unreported, driver.packets, guards, denied)
 
 
 def _meters(item: Listener) -> list[tuple[str, str]]:

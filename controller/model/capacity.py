@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.types import Intent, Listener, Mode, Role, Switch, Vip
-from flows.tables import MOST_GUARDS, MOST_VIPS
+from flows.tables import MOST_ACCESS, MOST_GUARDS, MOST_VIPS
 from p4src.sizes import MOST_VIPS as MOST_P4_VIPS
 from p4src.sizes import TABLES
 
@@ -26,6 +26,7 @@ _FEWER_BACKENDS = (
 )
 _FEWER_SLOTS = "lower max_backends of pools that have room to spare, or share one pool among listeners"
 _FEWER_GUARDS = "guard fewer prefixes, or shorter ones that hold several"
+_FEWER_RULES = "name fewer prefixes, or shorter ones that hold several"
 _FEWER_LISTENERS = "give some listeners to other switches"
 _FEWER_ROUTES = "route prefixes that hold several of them"
 
@@ -35,7 +36,7 @@ class Need(NamedTuple):
 
     switch: str
     table: str
-    """Name of the P4 table, or ``meters`` or ``VIPs`` of Open vSwitch."""
+    """Name of the P4 table, or ``meters``, ``VIPs`` or ``access`` of Open vSwitch."""
     need: int
     """Entries."""
     size: int
@@ -93,6 +94,10 @@ class _Reckoning:
         """Guards of single prefixes."""
         return sum(len(item.guard.prefixes) for item in self.listeners)
 
+    def rules(self) -> int:
+        """Prefixes of access lists."""
+        return sum(len(vip.access_of(item)) for vip in self.vips for item in vip.listeners)
+
     def locals(self) -> int:
         """Local addresses of fullnat."""
         return _LOCAL * len({self._version[item.vip] for item in self.listeners if item.mode is Mode.FULLNAT})
@@ -134,6 +139,7 @@ def _openflow(of: _Reckoning) -> Iterator[Need]:
         items = of.intent.listeners()
         guards = sum((item.guard.rate is not None) + len(item.guard.prefixes) for item in items)
         yield Need(of.switch.name, "meters", guards, MOST_GUARDS, _FEWER_GUARDS)
+        yield Need(of.switch.name, "access", of.rules(), MOST_ACCESS, _FEWER_RULES)
 
 
 def _p4(of: _Reckoning) -> Iterator[Need]:
@@ -162,8 +168,11 @@ def _balancing(of: _Reckoning) -> Iterator[tuple[str, int, str]]:
     yield "vip", len(of.vips) + of.locals(), _FEWER_VIPS
     yield "local_address", of.locals(), _FEWER_VIPS
     yield "listener", len(of.listeners), _FEWER_LISTENERS
-    yield "guard_listener", sum(item.guard.rate is not None for item in of.listeners), _FEWER_GUARDS
+    rates = sum(item.guard.rate is not None for item in of.listeners)
+    yield "guard_listener", rates, _FEWER_GUARDS
     yield "guard_source", of.guards(), _FEWER_GUARDS
+    yield "guard_over", rates + of.guards(), _FEWER_GUARDS
+    yield "access", of.rules(), _FEWER_RULES
     yield "backend", of.backends(), _FEWER_BACKENDS
     yield "answer_local", of.backends(Mode.FULLNAT), _FEWER_BACKENDS
     yield "fate", of.fates(), _FEWER_BACKENDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from controller.model.check_access import check_access
 from controller.model.check_addresses import check_addresses
 from controller.model.check_agents import check_agents
 from controller.model.check_backups import check_backups
@@ -30,6 +31,7 @@ def check_intent(intent: Intent, source: Source) -> None:
         check_split(found, pool)
     check_backups(found)
     check_vips(found)
+    check_access(found)
     check_agents(found)
     check_addresses(found)
     check_modes(found)

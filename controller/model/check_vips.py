@@ -106,15 +106,6 @@ def _check_failover(found: Findings, listener: Listener) -> None:
 
 
 def _check_guard(found: Findings, vip: Vip, listener: Listener) -> None:
-    if listener.guard.prefixes and listener.protocol is Protocol.UDP:
-        found.add(
-            listener,
-            (("guard", "prefixes"),),
-            f"listener {listener.name} has guard prefixes, which meter bare SYNs and so do nothing for udp",
-            "leave prefixes out and use rate, which meters every datagram that would begin a connection",
-            unless=[(listener, "protocol")],
-        )
-        return
     prefixes = set()
     for rule in listener.guard.prefixes:
         what = f"guard prefix {rule.prefix} of listener {listener.name}"

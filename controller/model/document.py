@@ -27,6 +27,7 @@ from controller.spec.pool import Subset
 from controller.spec.scheduling import Adaptive
 from controller.spec.serveragent import AgentCheck, AgentKind
 from controller.spec.types import (
+    Access,
     Backend,
     Guard,
     Intent,
@@ -249,6 +250,7 @@ def vip(of: Vip) -> Plain:
         "owners": list(of.owners),
         "authority": format_duration(of.authority),
         **({"labels": dict(of.labels)} if of.labels else {}),
+        **_given({"access": _access(of.access)}),
         "listeners": [_listener(each) for each in of.listeners],
     }
 
@@ -265,8 +267,13 @@ def _listener(of: Listener) -> Plain:
             "backend_port": of.backend_port,
             "accept_loss": of.accept_loss,
             "guard": None if guard == Guard() else _guard(guard),
+            "access": None if of.access is None else _access(of.access),
         }
     )
+
+
+def _access(of: Access) -> Plain:
+    return _given({"allow": _texts(of.allow), "block": _texts(of.block)})
 
 
 def _guard(of: Guard) -> Plain:

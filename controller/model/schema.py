@@ -9,9 +9,9 @@ One function per kind of record, in the order of the file::
               drain_timeout, drain_then, memory_timeout, transition, panic_threshold, spill_below, backup, zones,
               split: [{name, weight, labels}], failover: {writer, failback}, spread, budget: {...}, labels,
               backends: [{name, address | addresses, mac, at, weight, group, drain, subset, zone, labels}]
-    vips:     name, address, mac, owners, authority, labels,
+    vips:     name, address, mac, owners, authority, labels, access: {allow, block},
               listeners: [{protocol, port, pool, mode, affinity, backend_port, accept_loss,
-                           guard: {rate, prefixes}}]
+                           guard: {rate, prefixes}, access: {allow, block}}]
     moves:    preempt, hold, unsynced_wait
     lease:    renew, authority, drift, margin
     budget:   max_slots_moved_per_minute, max_unavailable, max_tracked_share
@@ -33,10 +33,12 @@ from controller.model.pools import MAX_TIMEOUT, NOWHERE, read_budget, read_pool
 from controller.model.reader import Place, Record, each, things
 from controller.model.units import Wrong
 from controller.model.yaml_source import Mapping, Scalar
+from controller.spec.access import OPEN
 from controller.spec.agents import Agent, Lease
 from controller.spec.kinds import KINDS
 from controller.spec.moves import Moves
 from controller.spec.types import (
+    Access,
     Affinity,
     FenceEnd,
     Guard,
@@ -265,13 +267,14 @@ def read_vip(place: Place, sites: list[str]) -> Vip | None:
         r.fail("owners", "owners is empty", "list at least one site, the preferred one first")
     authority = r.get("authority", f.duration(MIN_AUTHORITY, MAX_TIMEOUT), Vip.authority)
     labels = r.get("labels", read_labels, ())
+    access = r.get("access", read_access, OPEN)
     listener = things(partial(read_listener, vip=name), "listener", "[{protocol: tcp, port: 80, ...}]")
     listeners = r.need(
         "listeners", listener, "listeners: [{protocol: tcp, port: 80, pool: web, mode: dr}]", _NO_LISTENERS
     )
     if not r.close():
         return None
-    return r.built(Vip(name, address, mac, owners, listeners, authority, labels))
+    return r.built(Vip(name, address, mac, owners, listeners, authority, labels, access))
 
 
 def read_listener(place: Place, vip: str) -> Listener | None:
@@ -287,9 +290,22 @@ def read_listener(place: Place, vip: str) -> Listener | None:
     accept_loss = r.get("accept_loss", f.flag, Listener.accept_loss)
     backend_port = r.get("backend_port", _PORT, port)
     guard = r.get("guard", read_guard, Guard())
+    access = r.get("access", read_access, None)
     if not r.close():
         return None
-    return r.built(Listener(vip, protocol, port, pool, mode, backend_port, affinity, guard, accept_loss))
+    made = Listener(vip, protocol, port, pool, mode, backend_port, affinity, guard, accept_loss, access)
+    return r.built(made)
+
+
+def read_access(place: Place) -> Access:
+    """The ``access`` key of a VIP or of a listener."""
+    r, before = Record(place, "access"), len(place.source.errors)
+    prefixes = each(f.network, _NO_PREFIXES)
+    access = Access(r.get("allow", prefixes, ()), r.get("block", prefixes, ()))
+    r.close()
+    if not access and len(place.source.errors) == before:
+        raise Wrong("names no prefix", "list some: block: [192.0.2.0/24], or leave access out")
+    return r.built(access)
 
 
 def read_guard(place: Place) -> Guard:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import Node
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.scanner import RoundTripScanner
@@ -24,6 +25,9 @@ MAX_VALUES = 1_000_000
 """Values that a file may stand for, each as often as an alias repeats it."""
 _TAG = "tag:yaml.org,2002:"
 
+
+# An anchor may be given again, and means the later place from there on: that is no matter for a warning.
+warnings.filterwarnings("ignore", category=ReusedAnchorWarning)
 
 _TOO_LARGE = f"is larger than {MAX_BYTES >> 20} MiB"
 _SHALLOW = "close what is open: an intent needs no more than 8"

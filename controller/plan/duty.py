@@ -35,6 +35,7 @@ from controller.spec.switch import (
     VipSpec,
 )
 from controller.spec.types import (
+    Access,
     Address,
     Affinity,
     Backend,
@@ -214,9 +215,9 @@ def listener_specs(
 
     Without those of which it is not known how they are spread: it is when the first lb switch has been asked.
     """
-    listeners = [item for vip in vips_of(world, switch) for item in vip.listeners if _known(world, item)]
-    specs = [_listener(world, switch, vips[item.vip], item) for item in listeners]
-    return specs, list(dict.fromkeys(world.state_key(item) for item in listeners))
+    served = [(vip, item) for vip in vips_of(world, switch) for item in vip.listeners if _known(world, item)]
+    specs = [_listener(world, switch, vips[item.vip], item, vip.access_of(item)) for vip, item in served]
+    return specs, list(dict.fromkeys(world.state_key(item) for _, item in served))
 
 
 def _known(world: PlanInput, item: Listener) -> bool:
@@ -241,7 +242,7 @@ def _vip(world: PlanInput, switch: Switch, vip: Vip) -> VipSpec:
     return VipSpec(number, vip.address, vip.mac, int(vip.authority) if mine else 0, turn)
 
 
-def _listener(world: PlanInput, switch: Switch, vip: VipSpec, item: Listener) -> ListenerSpec:
+def _listener(world: PlanInput, switch: Switch, vip: VipSpec, item: Listener, access: Access) -> ListenerSpec:
     guards = []
     if item.guard.rate is not None:
         guards.append(GuardSpec(_meter(world, meter_name(item)), item.guard.rate))
@@ -264,6 +265,7 @@ def _listener(world: PlanInput, switch: Switch, vip: VipSpec, item: Listener) ->
         local_address(world, switch, item, vip.address.version) if item.mode is Mode.FULLNAT else None,
         spread,
         0 if spread is Spread.OWN else len(world.state_of(item).now),
+        access,
     )
 
 

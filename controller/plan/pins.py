@@ -16,6 +16,10 @@ from controller.spec.types import Address, Protocol
 
 LIMIT = 100_000
 """Pins at most; connections beyond are at risk and counted."""
+MOST_NUMBER = (1 << 32) - 1
+"""A pin's number stands in a register of a switch."""
+_TAKEN_OVER = 1 << 31
+"""Numbers above are not taken over from a switch, so that there are others behind them."""
 LOG = 65_536
 """Changes that are known one by one."""
 
@@ -77,8 +81,7 @@ class PinBook:
             self.refused += 1
             return False
         # Another backend: another connection by now. Switches may hide the former one's pin, which they know by its id.
-        self._last += 1
-        self._put(Pin(self._last, key, protocol, backend, switch))
+        self._put(Pin(self._next(), key, protocol, backend, switch))
         return True
 
     def seen(self, switch: str, number: int) -> bool:
@@ -120,17 +123,18 @@ class PinBook:
     ) -> bool:
         """Take over a pin found on a switch (after a restart of the controller).
 
-        ``number`` None: the switch keeps none. ``reporter``: the switch, if its entry has the idle timer.
+        ``number`` None: the switch keeps none; one that it cannot have from us counts for none. ``reporter``: the
+        switch, if its entry has the idle timer.
         """
         known = self.pins.get(key)
-        if number is None:
-            number = known.id if known is not None else self._last + 1
+        if number is None or not 0 < number < _TAKEN_OVER:
+            number = known.id if known is not None else self._next()
         self._last = max(self._last, number)
         if known is not None and (known.reporter is not None or reporter is None):
             return False
         if self._by_id.get(number, key) != key:
             # Given to another connection since: the switch's entry will be rewritten under a number of its own.
-            number = self._last = self._last + 1
+            number = self._next()
         self._put(Pin(number, key, protocol, backend, reporter))
         return True
 
@@ -211,6 +215,13 @@ class PinBook:
         if version <= 0:
             return len(self.pins)
         return sum(pin.version > version for pin in self.pins.values())
+
+    def _next(self) -> int:
+        """A number that no pin has."""
+        self._last = self._last % MOST_NUMBER + 1
+        while self._last in self._by_id:
+            self._last = self._last % MOST_NUMBER + 1
+        return self._last
 
     def _put(self, pin: Pin) -> None:
         known = self.pins.get(pin.key)

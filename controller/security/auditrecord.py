@@ -128,7 +128,7 @@ def read(text: bytes) -> Record:
     try:
         found = json.loads(text)
         record = Record(found["seq"], Step(found["step"]), found["prev"], own)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise Broken("is no record: a key is missing or wrong") from None
     if not isinstance(record.seq, int) or not isinstance(record.prev, str):
         raise Broken("is no record: a key is missing or wrong")

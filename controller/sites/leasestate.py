@@ -55,7 +55,7 @@ class Record(NamedTuple):
         try:
             found = json.loads(data)
             record = Record(**{**found, "heirs": tuple(found["heirs"])})
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ValueError(f"{key}: is no lease of ours: {error}; {_REMEDY}") from error
         for name, kind in _KINDS.items():
             value = getattr(record, name)

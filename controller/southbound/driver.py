@@ -204,6 +204,8 @@ class Counts(ABC):
 
     packets: Mapping[tuple[int, int], tuple[int, int]]
     """(listener, backend) -> packets, bytes."""
+    denied: Mapping[int, int]
+    """Listener -> packets that its access list blocked."""
     drops: Mapping[str, int]
     """Packets dropped, by reason."""
 

@@ -14,7 +14,7 @@ class PrefixRate:
     prefix: Network
     """Source addresses; the longest matching prefix counts."""
     rate: int
-    """Bare SYNs per second on each lb switch, with a burst of one second."""
+    """Packets per second on each lb switch that open connections, with a burst of one second."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Guard:
     """Packets per second on each lb switch, with a burst of one second: bare SYNs, and packets that neither a pin nor
     the memory knows. None: unmetered."""
     prefixes: tuple[PrefixRate, ...] = ()
-    """Rates by source prefix; not for UDP."""
+    """Rates by source prefix, of the same packets."""
 
 
 UNGUARDED = Guard()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from controller.spec.access import OPEN, Access
 from controller.spec.slots import SlotTable
 from controller.spec.spread import Spread
 from controller.spec.types import Address, Mode, Network, Protocol, Switch
@@ -91,6 +92,8 @@ class ListenerSpec:
     """Of its connections over slots; ``OWN`` where it remembers all."""
     slots: int = 0
     """Of its pool, where ``spread`` is another than ``OWN``."""
+    access: Access = OPEN
+    """Sources that it serves."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
+from controller.spec.access import OPEN
+from controller.spec.access import Access as Access
 from controller.spec.addresses import Address as Address
 from controller.spec.addresses import Network as Network
 from controller.spec.addresses import Subnet as Subnet
@@ -89,7 +91,7 @@ class OpenFlowPlacement:
     entry_table: int = 0
     """Table in which VIP traffic is claimed."""
     tables_from: int = 10
-    """First of our own tables, which are consecutive (32 of them)."""
+    """First of our own tables, which are consecutive (35 of them)."""
     next_table: int | None = None
     """Table in which rewritten packets continue. None: they go through ``entry_table`` again, to flows below ours."""
     priority: int = 30000
@@ -231,6 +233,8 @@ class Listener:
     """Limits on new connections."""
     accept_loss: bool = False
     """Edits of this listener may break its established connections."""
+    access: Access | None = None
+    """Sources that it serves; without it those of its VIP."""
 
     @property
     def name(self) -> str:
@@ -256,6 +260,12 @@ class Vip:
     """How long a switch answers ARP and ND without renewal by the controller, which renews after a third of it."""
     labels: Labels = ()
     """Keys and values by which resources are found and roles are given; they change nothing else."""
+    access: Access = OPEN
+    """Sources that those of its listeners serve that have no list of their own."""
+
+    def access_of(self, listener: Listener) -> Access:
+        """Sources that one of its listeners serves."""
+        return self.access if listener.access is None else listener.access
 
 
 @dataclass(frozen=True)

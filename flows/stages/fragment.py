@@ -130,10 +130,16 @@ def listener(here: Here, item: ListenerSpec) -> list[Flow]:
     )
     known, gathered = placed.table(Stage.FRAGMENT), placed.table(Stage.GATHERED)
     unknown = regs(here, item, FLAG_GATHERED)
+    fate, decide = (Stage.ACCESS, Stage.ACCESS) if item.access else (Stage.FATE, Stage.UNKNOWN)
     return [
-        flow(known, 30, remembered, regs(here, item, 0), cookie=cookie, goto=placed.table(Stage.FATE)),
-        flow(gathered, 20, first, unknown, cookie=cookie, goto=placed.table(Stage.UNKNOWN)),
+        flow(known, 30, remembered, regs(here, item, 0), cookie=cookie, goto=placed.table(fate)),
+        flow(gathered, 20, first, unknown, cookie=cookie, goto=placed.table(decide)),
     ]
+
+
+def call_off(here: Here) -> Clone:
+    """End the wait of a first fragment's later ones, which then reach no backend."""
+    return _wait(here, ZONE_NEW)
 
 
 def _gather(here: Here, ip: Match) -> list[Flow]:

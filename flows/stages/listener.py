@@ -1,6 +1,7 @@
 """`listener`: claim VIP traffic on an lb switch and say which pool, zones and flags it has.
 
 SYN ─► prefix     other packets ─► pin, or see slotted.py     fragments ─► see fragment.py     other ports ─► dropped
+all of a listener with an access list ─► see access.py
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
     whole_packets = packets(listener).plus(**{dst_field(listener): listener.port, "ip_frag": 0})
     loaded = _hide_ports(listener) + slotted.claimed(listener)
     claimed, goto = regs(here, listener, 0) + loaded, None
-    if listener.spread is Spread.DATAPATH:
+    if listener.access:
+        goto = placed.table(Stage.ACCESS)
+    elif listener.spread is Spread.DATAPATH:
         claimed += slotted.hashes(placed)
     else:
         goto = placed.table(Stage.PIN)
@@ -46,7 +49,7 @@ def flows(here: Here, listener: ListenerSpec) -> list[Flow]:
     if listener.protocol == "tcp":
         syn = whole_packets.plus(tcp_flags=(TCP_SYN, TCP_SYN | TCP_ACK))
         claimed = regs(here, listener, FLAG_SYN) + loaded
-        first = placed.table(Stage.PREFIX)
+        first = placed.table(Stage.ACCESS if listener.access else Stage.PREFIX)
         out.append(entry.claim(placed, Priority.SYN, syn, claimed, cookie=cookie, goto=first))
     return out
 

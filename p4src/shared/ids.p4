@@ -52,6 +52,7 @@ const bit<32> DROP_RESET = 9;          // reported, to be reset
 const bit<32> DROP_ERROR = 10;         // an ICMP error about an unknown connection
 const bit<32> DROP_NO_AUTHORITY = 11;  // a question about a VIP that this site may not answer
 const bit<32> DROP_HELLO = 12;         // a hello where no neighbour is
+const bit<32> DROP_ACCESS = 13;        // from a source that the listener's access list blocks
 
 const bit<2> FRAGMENT_NO = 0;
 const bit<2> FRAGMENT_FIRST = 1;

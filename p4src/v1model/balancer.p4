@@ -1,9 +1,9 @@
 // Evenkeel on v1model: a layer-4 load balancer as one pipeline, whatever role a switch has. Tables say which.
 //
 //   classify ─ fragments ─ self ─ vip ─ respond ─┬─ edge: listener ─────────────────────────── spread ─ nexthop
-//                                                ├─ lb: listener ─ slot ─ pin ─ memory ─ guard ─ choose ─ remember
-//                                                │               │ └─ settled ─────── guard ─┐      │
-//                                                │               └───────────────────────────┴─ peer (fullnat) ─ backend
+//                                                ├─ lb: listener ─ access ─ slot ─ pin ─ memory ─ guard ─ choose ─ remember
+//                                                │                        │ └─ settled ─────── guard ─┐      │
+//                                                │                        └───────────────────────────┴─ peer (fullnat) ─ backend
 //                                                ├─ other unicast: answer_local, answer ─ route ─ nexthop, or flood
 //                                                └─ the rest: flood
 //
@@ -34,6 +34,7 @@ counter(DROPS, CounterType.packets) drops;
 #include "vip.p4"
 #include "respond.p4"
 #include "listener.p4"
+#include "access.p4"
 #include "pin.p4"
 #include "memory.p4"
 #include "guard.p4"
@@ -127,6 +128,7 @@ control Incoming(inout headers_t hdr, inout local_t local, inout standard_metada
     Vip() vip;
     Respond() respond;
     Listener() listener;
+    Access() access;
     Spread() spread;
     Balance() balance;
     AnswerLocal() answer_local;
@@ -201,8 +203,11 @@ control Incoming(inout headers_t hdr, inout local_t local, inout standard_metada
                 }
                 local.done = 1;
             } else {
-                spread.apply(local);
-                balance.apply(hdr, local, std, tell, punt, drop);
+                access.apply(local, drop);
+                if (local.done == 0) {
+                    spread.apply(local);
+                    balance.apply(hdr, local, std, tell, punt, drop);
+                }
             }
         } else if (local.done == 0 && hdr.ethernet.dst[40:40] == 0) {
             if (local.is_ip == 1) {

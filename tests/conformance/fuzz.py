@@ -20,7 +20,18 @@ from tests.conformance.oracle import Oracle
 from tests.conformance.plant import Plant
 from tests.conformance.says import Log, new_mark
 from tests.conformance.scenario import SERVERS
-from tests.conformance.script import Amnesia, Backends, Packets, Pins, Repool, Script, Time, Verdict, scripts
+from tests.conformance.script import (
+    Amnesia,
+    Backends,
+    Packets,
+    Pins,
+    Relist,
+    Repool,
+    Script,
+    Time,
+    Verdict,
+    scripts,
+)
 from tests.conformance.target import Can, Heard, Reason, Report, Target, Wire
 from tests.conformance.targets import TARGETS
 
@@ -57,7 +68,7 @@ class Duel:
             else:
                 self._change(event)
 
-    def _change(self, event: Verdict | Backends | Repool | Time | Pins | Amnesia) -> None:
+    def _change(self, event: Verdict | Backends | Repool | Relist | Time | Pins | Amnesia) -> None:
         seconds = 0.0
         match event:
             case Verdict():
@@ -66,6 +77,8 @@ class Duel:
                 self.plant.change_backends(event.pool, event.backends)
             case Repool():
                 self.plant.change(self.plant.setup.with_service_in(event.number, event.pool))
+            case Relist():
+                self.plant.change(self.plant.setup.with_access(event.number, event.access))
             case Time():
                 seconds = event.seconds
             case Pins():

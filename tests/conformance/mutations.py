@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from controller.lbstate import LbPool, LbState
+from controller.spec.access import OPEN
 from controller.spec.slots import SlotTable
 from controller.spec.switch import Fate
 from flows.entries import FlowBody, FlowKey, flow
 from flows.entries import Target as Flows
-from flows.tables import Placed, Stage
+from flows.tables import Kind, Placed, Stage
 from tests.conformance.scenario import switch_of
 
 _PLACED = Placed(switch_of("ovs").placement)
@@ -93,6 +94,32 @@ def _no_fates(state: LbState) -> LbState:
     return replace(state, pools=pools)
 
 
+def _opened(made: Flows) -> Flows:
+    """Access lists name nothing."""
+    table = _PLACED.table(Stage.ACCESS)
+    flows = {k: b for k, b in made.flows.items() if k.table != table or not k.priority}
+    return replace(made, flows=flows, entry=None)
+
+
+def _unlisted(state: LbState) -> LbState:
+    return replace(state, listeners=tuple(replace(each, access=OPEN) for each in state.listeners))
+
+
+def _short(made: Flows) -> Flows:
+    """Access lists allow nothing that they block."""
+
+    def allows(key: FlowKey, body: FlowBody) -> bool:
+        return key.table == _PLACED.table(Stage.ACCESS) and body.cookie >> 40 & 0xFF == Kind.ALLOW
+
+    flows = {key: body for key, body in made.flows.items() if not allows(key, body)}
+    return replace(made, flows=flows, entry=None)
+
+
+def _blocks_alone(state: LbState) -> LbState:
+    lists = (replace(each, access=replace(each.access, allow=())) for each in state.listeners)
+    return replace(state, listeners=tuple(lists))
+
+
 MUTATIONS = (
     _tables(_swapped)._replace(name="slots swapped"),
     _tables(_settled)._replace(name="transition ignored"),
@@ -101,4 +128,6 @@ MUTATIONS = (
     _tables(_baseless)._replace(name="base ignored"),
     Mutation("memory skipped", _forgetful, lambda state: replace(state, memory={})),
     Mutation("fates ignored", _fateless, _no_fates),
+    Mutation("access lists ignored", _opened, _unlisted),
+    Mutation("nothing allowed", _short, _blocks_alone),
 )

@@ -69,6 +69,8 @@ class Oracle:
             if packet is None:
                 continue
             decision = self.decide(packet)
+            if decision.by is DecidedBy.BLOCKED:
+                continue
             heard.reports += self._reports(packet, decision)
             if decision.backend is not None:
                 heard.frames.append(Wire(self._names[decision.backend], wire.frame))
@@ -79,7 +81,7 @@ class Oracle:
         """What becomes of a packet, after which memory has changed."""
         decision = decide(packet, self.state)
         new, listener = after(packet, self.state, decision), listener_of(packet, self.state)
-        if listener is not None:
+        if listener is not None and decision.by is not DecidedBy.BLOCKED:
             key = connection_key(packet, listener)
             memory = self._ageing.decided(packet, key, decision, self.state.memory, new.memory)
             new = replace(new, memory=memory)

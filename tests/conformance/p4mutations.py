@@ -183,6 +183,30 @@ def _digest(left: Callable[[dict[str, Any]], Any]) -> Damage:
     return damage
 
 
+def _actions(program: Program, become: str, of: str) -> int:
+    """Entries of one action of ``access`` do what those of another one do."""
+    found = {
+        each["name"].rpartition(".")[2]: each for each in program["actions"] if ".access." in each["name"]
+    }
+    found[become]["primitives"] = copy.deepcopy(found[of]["primitives"])
+    return 1
+
+
+def _errors_listed(program: Program) -> int:
+    """ICMP errors are looked up as the packets that they quote."""
+    ingress = next(each for each in program["pipelines"] if each["name"] == "ingress")
+    found = [
+        node
+        for each in ingress["conditionals"]
+        if each["true_next"] is not None and each["true_next"].endswith(".access.access")
+        for node in _nodes(each["expression"])
+        if node.get("op") == "==" and _name(node["left"]) == "is_error"
+    ]
+    for node in found:
+        node["left"] = copy.deepcopy(node["right"])
+    return len(found)
+
+
 def _no_sum(program: Program) -> int:
     """The header's checksum stays that of the packet that came in."""
     before = len(program["checksums"])
@@ -265,6 +289,17 @@ MUTATIONS = (
         ("tracked-connections-of-their-own",),
     ),
     P4Mutation("exceptions not told", _set("tell", 0, only=1), ("ages-dr-v4-tcp", "slot-moves-dr-v4-udp")),
+    P4Mutation(
+        "blocked is allowed",
+        lambda program: _actions(program, "block", "allow"),
+        ("blocked-dr-v4-tcp", "longest-prefix-v6", "all-but-one-v4"),
+    ),
+    P4Mutation(
+        "allowed is blocked",
+        lambda program: _actions(program, "allow", "block"),
+        ("longest-prefix-v4", "all-but-one-v6"),
+    ),
+    P4Mutation("errors looked up in access lists", _errors_listed, ("error-past-a-list-v4",)),
     P4Mutation("affinity forgotten", _keep("port_key", constants=True), ("affinity-dr-v4-tcp-sticky",)),
     P4Mutation("header's checksum not written", _no_sum, ("delivered-nat-v4-tcp",)),
     P4Mutation("transport's checksum not adjusted", _no_adjusting, ("delivered-nat-v6-udp",)),

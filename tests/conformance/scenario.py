@@ -14,8 +14,10 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import product
 
+from controller.spec.access import OPEN
 from controller.spec.policy import OnDown, Then
 from controller.spec.types import (
+    Access,
     Address,
     Affinity,
     Backend,
@@ -100,6 +102,7 @@ class Service:
     protocol: Protocol = Protocol.TCP
     sticky: bool = False
     guard: Guard = UNGUARDED
+    access: Access = OPEN
     pool: str = "web"
     number: int = 0
     """Tells services apart that are alike otherwise."""
@@ -178,6 +181,7 @@ class Setup:
                 each.backend_port,
                 Affinity.SOURCE if each.sticky else Affinity.CONNECTION,
                 each.guard,
+                access=each.access or None,
             )
             for each in self.services
             if each.version == version
@@ -192,6 +196,11 @@ class Setup:
         """The same with the service of that number in another pool."""
         moved = (replace(each, pool=pool) if each.number == number else each for each in self.services)
         return replace(self, services=tuple(moved))
+
+    def with_access(self, number: int, access: Access) -> Setup:
+        """The same with another access list of the service of that number."""
+        listed = (replace(each, access=access) if each.number == number else each for each in self.services)
+        return replace(self, services=tuple(listed))
 
 
 def web(*backends: str | Backend, **policies: object) -> Setup:

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from ipaddress import ip_network
 
 from hypothesis import strategies as st
 
+from controller.spec.access import OPEN
 from controller.spec.policy import OnDown, Then
-from controller.spec.types import Backend, Mode, Pool, Protocol
+from controller.spec.types import Access, Backend, Mode, Pool, Protocol
 from tests.conformance.says import Connection, FromClient
 from tests.conformance.scenario import CLIENTS, SERVERS, Service, Setup, pool, server
 
 _POOLS = ("web", "other")
 _PORTS = 6
 _CLIENTS = tuple(name for name in CLIENTS if name != "prober")
+
+
+def _lists(everyone: str, front: str, version: int) -> tuple[Access, ...]:
+    """Lists that are empty, block one, block all but one, and that nest."""
+    all_, near = ip_network(everyone), ip_network(front)
+    c1, far = (ip_network(CLIENTS[name].addresses[version]) for name in ("c1", "far"))
+    return (
+        OPEN,
+        Access((), (c1,)),
+        Access((far,), (all_,)),
+        Access((near,), (all_, c1)),
+        Access((c1,), (near,)),
+    )
+
+
+_LISTS = {4: _lists("0.0.0.0/0", "10.0.0.0/24", 4), 6: _lists("::/0", "fd00::/64", 6)}
 
 
 @dataclass(frozen=True)
@@ -49,6 +67,15 @@ class Repool:
 
 
 @dataclass(frozen=True)
+class Relist:
+    """A listener is given an access list."""
+
+    number: int
+    """Of its service."""
+    access: Access
+
+
+@dataclass(frozen=True)
 class Time:
     """Time passes for the plan."""
 
@@ -65,7 +92,7 @@ class Amnesia:
     """The switch forgets its connections."""
 
 
-Event = Packets | Verdict | Backends | Repool | Time | Pins | Amnesia
+Event = Packets | Verdict | Backends | Repool | Relist | Time | Pins | Amnesia
 
 
 @dataclass(frozen=True)
@@ -102,6 +129,7 @@ def _scripts(draw: st.DrawFn, turning: bool, affine: bool) -> Script:
             st.builds(Verdict, st.sampled_from(SERVERS), st.booleans()),
             st.builds(Backends, st.sampled_from(_POOLS), _backends()),
             *repooled,
+            st.sampled_from(services).flatmap(_relists),
             st.builds(Time, st.sampled_from(seconds)),
             st.builds(Pins),
             st.builds(Amnesia),
@@ -124,9 +152,18 @@ def _services(affine: bool) -> st.SearchStrategy[Service]:
         pool=st.sampled_from(_POOLS),
         number=st.integers(0, 5),
     )
-    return drawn.map(
+    settled = drawn.map(
         lambda each: replace(each, sticky=each.sticky and (affine or each.mode is not Mode.FULLNAT))
     )
+    return settled.flatmap(
+        lambda each: st.sampled_from((OPEN, OPEN, OPEN, *_LISTS[each.version])).map(
+            lambda access: replace(each, access=access)
+        )
+    )
+
+
+def _relists(service: Service) -> st.SearchStrategy[Relist]:
+    return st.builds(Relist, st.just(service.number), st.sampled_from(_LISTS[service.version]))
 
 
 def _backends() -> st.SearchStrategy[tuple[Backend, ...]]:

@@ -12,11 +12,20 @@ from tests.conformance.life import MOST as MOST_LIVES
 from tests.conformance.life import play
 from tests.conformance.p4mutations import MUTATIONS, OPENED_IS_FOUND, P4Mutation, damaged
 from tests.conformance.row import Row
-from tests.conformance.rows import changes, choice, deaths, errors, memory, modes, tracking
+from tests.conformance.rows import access, changes, choice, deaths, errors, memory, modes, tracking
 
 ROWS: dict[str, Row] = {
     row.name: row
-    for rows in (modes.ROWS, choice.ROWS, memory.ROWS, changes.ROWS, deaths.ROWS, errors.ROWS, tracking.ROWS)
+    for rows in (
+        access.ROWS,
+        modes.ROWS,
+        choice.ROWS,
+        memory.ROWS,
+        changes.ROWS,
+        deaths.ROWS,
+        errors.ROWS,
+        tracking.ROWS,
+    )
     for row in rows
 }
 MOST = 300

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from itertools import count, product
 
 import numpy as np
 
 from controller.plan.ecmp import ecmp
+from controller.spec.access import Access
 from controller.spec.slots import SlotTable
 from controller.spec.switch import (
     BackendSpec,
@@ -36,6 +38,10 @@ VIPS = (
 )
 _LOCAL = {4: ip_address("10.3.0.1"), 6: ip_address("fd00:3::1")}
 _SOURCES = {4: ip_network("192.0.2.0/24"), 6: ip_network("2001:db8::/48")}
+_LISTS = {
+    4: Access((ip_network("10.0.0.0/24"),), (ip_network("0.0.0.0/0"), ip_network("10.0.0.7/32"))),
+    6: Access((ip_network("fd00::/64"),), (ip_network("::/0"), ip_network("fd00::7/128"))),
+}
 POOL = 1
 
 
@@ -57,7 +63,10 @@ def _listeners() -> Iterator[ListenerSpec]:
         local = _LOCAL[version] if mode is Mode.FULLNAT else None
         guards = (GuardSpec(2 * n, 100), GuardSpec(2 * n + 1, 10, _SOURCES[version]))
         remembers = sticky or protocol is Protocol.UDP or mode is Mode.TUN
-        yield ListenerSpec(n, vip, protocol, 1000 + n, 2000 + n, POOL, mode, sticky, guards, remembers, local)
+        made = ListenerSpec(
+            n, vip, protocol, 1000 + n, 2000 + n, POOL, mode, sticky, guards, remembers, local
+        )
+        yield replace(made, access=_LISTS[version]) if n % 2 else made
 
 
 def backends(number: int = 5) -> tuple[BackendSpec, ...]:

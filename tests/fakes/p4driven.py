@@ -15,7 +15,7 @@ from controller.southbound.p4.events import Connected, Event
 from controller.southbound.p4.pipeline import Pipeline, balancer
 from controller.southbound.p4.session import P4Session
 from controller.spec.slots import SlotTable
-from p4src.target import Configuration, EntryBody, EntryKey, P4Target, Rate
+from p4src.target import BLOCK, Configuration, EntryBody, EntryKey, P4Target, Rate
 from tests.fakes.p4switches import DEVICE, Startable
 
 SECONDS = 20.0
@@ -84,9 +84,14 @@ def entries() -> dict[EntryKey, EntryBody]:
         key("backend", (1, 1)): body("dr", (MAC, 1)),
         key("backend", (1, 300)): body("fullnat6", (MAC, 1, BIG, 8080, 99, 1 << 96)),
         key("fate", (1, 2)): body("drain"),
-        key("guard_source", (1, (MAPPED | 0x0A000000, 104))): body("limit_source", meter=Rate(1000, 50)),
-        key("guard_source", (1, (0, 0))): body("limit_source", meter=Rate(249, 7)),
-        key("guard_listener", (1,)): body("limit_listener", meter=Rate(526_737_857, 100)),
+        key("guard_source", (1, (MAPPED | 0x0A000000, 104))): body(
+            "limit_source", (1,), meter=Rate(1000, 50)
+        ),
+        key("guard_source", (1, (0, 0))): body("limit_source", (2,), meter=Rate(249, 7)),
+        key("guard_listener", (1,)): body("limit_listener", (3,), meter=Rate(526_737_857, 100)),
+        key("guard_over", (3,)): body("over"),
+        key("access", (1, (MAPPED | 0x0A000000, 104))): body("allow"),
+        key("access", (1, (0, 0))): body(BLOCK),
         key("pin", (1, CLIENT, 1000)): body("pinned", (1,), idle=300),
         key("pin", (300, CLIENT6, 0)): body("seen", (2,)),
         key("listener", (VIP, 6, 80)): body("serve", (1, 1, 1, 255, 0, 0, 900, 1, 115)),

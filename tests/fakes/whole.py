@@ -9,6 +9,7 @@ from controller.spec.types import Mode, Role
 from flows.entries import Flow, Group, Meter, Target
 from flows.spec import Here
 from flows.stages import (
+    access,
     answers,
     backend,
     choose,
@@ -61,13 +62,14 @@ def _flows(here: Here, duty: SwitchSpec) -> Iterator[Flow]:
 
 
 def _lb(here: Here, duty: SwitchSpec) -> Iterator[Flow]:
-    for static in (guard, slotted, pin, memory, choose, fate, icmp, fragment):
+    for static in (access, guard, slotted, pin, memory, choose, fate, icmp, fragment):
         yield from static.static(here)
     yield backend.too_big(here)
     for vip in duty.vips:
         yield from (*icmp.claim(here, vip), *fragment.claim(here, vip), listener.rest(here, vip))
     for item in duty.listeners:
         yield from (*listener.flows(here, item), *fragment.listener(here, item), *guard.flows(here, item))
+        yield from access.flows(here, item)
         yield icmp.deliver(here, item)
         yield from (*answers.local(here, item), *backend.fragment_source(here, item))
         for real in duty.pools[item.pool].backends:

@@ -30,7 +30,7 @@ from p4src.target import Changes, P4Target
 from tests.conformance.p4marks import tell_at_once
 from tests.conformance.packets import ETHER, UDP, Ip, ethernet
 from tests.conftest import why_not_root
-from tests.p4.box import Frame, Idle, Punt, Said, Told
+from tests.p4.box import Counted, Frame, Idle, Punt, Said, Told
 from tests.p4.scene import CLIENT_MAC, CLIENTS, PORTS, SWITCH_MAC, probe_mac
 from topo import netns, state
 from topo.p4switch.links import PacketLink
@@ -126,6 +126,11 @@ class Bmv2Box:
         """See ``Box``."""
         found = self._call(self._session.read()).drops
         return {drop: found.get(drop, 0) for drop in Drop}
+
+    def counted(self) -> Counted:
+        """See ``Box``."""
+        found = self._call(self._session.read())
+        return Counted(found.denied, found.over)
 
     def sleep(self, seconds: float) -> None:
         """See ``Box``."""

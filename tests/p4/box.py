@@ -41,6 +41,15 @@ class Idle(NamedTuple):
     port: int
 
 
+class Counted(NamedTuple):
+    """What was dropped, apart."""
+
+    denied: Mapping[int, int]
+    """By listener."""
+    over: Mapping[int, int]
+    """By guard."""
+
+
 Told = Said | Punt | Idle
 
 
@@ -67,6 +76,10 @@ class Box(Protocol):
 
     def drops(self) -> Mapping[Drop, int]:
         """Packets dropped since the beginning, by reason."""
+        ...
+
+    def counted(self) -> Counted:
+        """Packets that access lists and guards dropped since the beginning."""
         ...
 
     def sleep(self, seconds: float) -> None:

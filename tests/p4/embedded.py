@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from ipaddress import IPv6Address
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -15,9 +15,9 @@ from p4src.compile import outputs
 from p4src.diff import diff
 from p4src.ids import Drop, Op, Reason
 from p4src.slots import words
-from p4src.target import Changes, EntryBody, EntryKey, P4Target, Rate
+from p4src.target import BLOCK, Changes, EntryBody, EntryKey, P4Target, Rate
 from tests.fakes.p4slots import slot_body
-from tests.p4.box import Frame, Idle, Punt, Said, Told
+from tests.p4.box import Counted, Frame, Idle, Punt, Said, Told
 from topo.p4switch.engine import Engine
 from topo.p4switch.program import load_program
 from topo.p4switch.program.model import ActionCall, Program
@@ -91,6 +91,21 @@ class EmbeddedBox:
         """See ``Box``."""
         counted = self.switch.counters["drops"]
         return {drop: counted.get(drop)[0] for drop in Drop}
+
+    def counted(self) -> Counted:
+        """See ``Box``."""
+        denied: dict[int, int] = {}
+        for key, body in self.held.entries.items():
+            if key.table == "access" and body.action == BLOCK:
+                number = cast(int, key.match[0])
+                denied[number] = denied.get(number, 0) + self._hits(key)
+        over = {
+            cast(int, key.match[0]): self._hits(key) for key in self.held.entries if key.table == "guard_over"
+        }
+        return Counted(denied, over)
+
+    def _hits(self, key: EntryKey) -> int:
+        return next(entry.packets for entry in self._tables[key.table].entries() if entry.key == key.match)
 
     def sleep(self, seconds: float) -> None:
         """See ``Box``."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from controller import maglev
 from controller.plan.tracking import EVERYTHING, Tracking, advance, move, slot_table
+from controller.spec.access import OPEN, Access
 from controller.spec.slots import SlotTable
 from controller.spec.switch import (
     BackendSpec,
@@ -57,6 +58,7 @@ class Service:
     protocol: Protocol = Protocol.TCP
     sticky: bool = False
     guards: tuple[GuardSpec, ...] = ()
+    access: Access = OPEN
     pool: int = POOL
     remembers: bool = True
     """All connections; else those of tracked slots."""
@@ -89,6 +91,7 @@ class Service:
             self.sticky,
             self.guards,
             self.remembers,
+            access=self.access,
         )
 
 

@@ -134,8 +134,12 @@ FLOORS = (
             "P4Runtime", "observations", "api",
         ),
     ),
-    Floor("agent", ("controller.agent",), (*RULES, "security", "flows", "OpenFlow", "p4src", "P4Runtime")),
-    Floor("metrics", ("controller.metrics",), (*RULES, "fleet", "core", "app", "observations")),
+    Floor(
+        "agent",
+        ("controller.agent",),
+        (*RULES, "security", "flows", "OpenFlow", "p4src", "P4Runtime", "observations"),
+    ),
+    Floor("metrics", ("controller.metrics",), (*RULES, "fleet", "core", "app", "agent", "observations")),
     Floor(
         "cli",
         ("controller.cli", "controller.__main__"),

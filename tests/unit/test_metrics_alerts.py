@@ -56,6 +56,8 @@ _OWNED = 'evenkeel_vip_owner{vip="shop",site="%s"}'
 _LEFT = 'evenkeel_vip_authority_remaining_seconds{vip="shop"}'
 _DOWN, _ALL = (f'evenkeel_pool_backends{end}{{pool="web",protocol="tcp"}}' for end in ("_down", ""))
 _SYNCED, _ADMITTED = (f'evenkeel_switch_{what}{{switch="lb1"}}' for what in ("synced", "admitted"))
+_AGENT_LEFT = 'evenkeel_agent_authority_remaining_seconds{mac="02:45:56:00:01:01"}'
+_AGENT_HOLDS = 'evenkeel_agent_group_role{mac="02:45:56:00:01:01",role="holds"}'
 CASES = (
     Case("EvenkeelNoLeader", *_gauge("evenkeel_leader", "0x60", "1x60")),
     Case(
@@ -92,9 +94,45 @@ CASES = (
         'place="east1",site="east"',
     ),
     Case(
-        "EvenkeelAgentSilent",
+        "EvenkeelServerSilent",
         *_gauge("evenkeel_backend_agent_silent", labels='pool="web",backend="s1"'),
         'pool="web",backend="s1"',
+    ),
+    Case(
+        "EvenkeelAgentNoneActs",
+        *_gauge("evenkeel_agent_acts", "0x60", "1x60", 'site="east"'),
+        'site="east"',
+    ),
+    Case(
+        "EvenkeelAgentNotReady",
+        *_gauge("evenkeel_agent_ready", "0x60", "1x60", 'site="east"'),
+        'site="east"',
+    ),
+    Case(
+        "EvenkeelAgentAuthorityLow",
+        {_AGENT_LEFT: "0.1x60", _AGENT_HOLDS: "1x60"},
+        {_AGENT_LEFT: "0x60", _AGENT_HOLDS: "0x60"},
+        'mac="02:45:56:00:01:01"',
+    ),
+    Case(
+        "EvenkeelAgentRenewSlow",
+        _slow("evenkeel_agent_lease_renew_seconds_bucket"),
+        _fast("evenkeel_agent_lease_renew_seconds_bucket"),
+    ),
+    Case(
+        "EvenkeelAgentPathDown",
+        *_gauge("evenkeel_agent_path_up", "0x60", "1x60", 'agent="west-a",path="192.0.2.1:7654"'),
+        'agent="west-a",path="192.0.2.1:7654"',
+    ),
+    Case(
+        "EvenkeelAgentEdgeAway",
+        *_gauge("evenkeel_agent_edge_connected", "0x60", "1x60", 'switch="edge1"'),
+        'switch="edge1"',
+    ),
+    Case(
+        "EvenkeelAgentFenceDown",
+        *_gauge("evenkeel_agent_fence_up", "0x60", "1x60", 'switch="edge1",interface="f0"'),
+        'switch="edge1",interface="f0"',
     ),
     Case("EvenkeelIntentRefused", *_gauge("evenkeel_intent_refused")),
     Case(

@@ -23,7 +23,7 @@ from controller.core.shown import (
 )
 from controller.health.places import Seen
 from controller.health.prober import ProberStats
-from controller.metrics.families import ALL
+from controller.metrics.families import ALL, OF_AGENTS
 from controller.metrics.figures import Figures, ProcessFigures, Serving, Standing, SwitchFacts, SwitchFigures
 from controller.metrics.observations import Observations
 from controller.metrics.series import rendered
@@ -90,6 +90,7 @@ def snapshot() -> Snapshot:
         unsynced=13,
         at_risk=AtRisk({}, {}, 14, ("lb1",)),
         guard={},
+        denied={},
         reports={"exception": 15},
         hellos={"sent": 16},
         places={
@@ -109,7 +110,10 @@ def serving() -> Serving:
         switches={
             "edge1": SwitchFigures(0, None, {}),
             "lb1": SwitchFigures(
-                18, {(1, 7): (19, 20), (1, 99): (1, 1), (98, 7): (1, 1)}, {("shop/tcp/80", "10.0.0.0/8"): 21}
+                18,
+                {(1, 7): (19, 20), (1, 99): (1, 1), (98, 7): (1, 1)},
+                {("shop/tcp/80", "10.0.0.0/8"): 21},
+                {"shop/tcp/80": 28},
             ),
         },
         facts={
@@ -154,7 +158,8 @@ def test_each_declared_metric_is_shown_by_a_leader_or_a_standby_and_no_other() -
         figures(), serving=None, standing=Standing(False, True, "stands by", True, "west", "east", 0.0)
     )
     leads, stands_by = shown(figures()), shown(waits)
-    assert leads.keys() | stands_by.keys() == {name for family in ALL for name in family.samples}
+    declared = {name for family in ALL for name in family.samples if family not in OF_AGENTS}
+    assert leads.keys() | stands_by.keys() == declared
     assert stands_by["evenkeel_leader"] == {"": 0}
     assert stands_by["evenkeel_standby_info"] == {"controller=west,leader=east": 1}
 
@@ -165,6 +170,7 @@ def test_each_declared_metric_is_shown_by_a_leader_or_a_standby_and_no_other() -
         ("evenkeel_backend_packets_total", {f"switch=lb1,vip=shop,listener=shop/tcp/80,backend={ODD}": 19}),
         ("evenkeel_backend_bytes_total", {f"switch=lb1,vip=shop,listener=shop/tcp/80,backend={ODD}": 20}),
         ("evenkeel_guard_dropped_packets_total", {"switch=lb1,vip=shop,listener=shop/tcp/80,prefix=10.0.0.0/8": 21}),
+        ("evenkeel_access_denied_packets_total", {"switch=lb1,vip=shop,listener=shop/tcp/80": 28}),
         ("evenkeel_pool_backends", {"pool=web,protocol=tcp": 2, "pool=web,protocol=tcp,listener=shop/tcp/80": 1}),
         ("evenkeel_pool_backends_down", {"pool=web,protocol=tcp": 1, "pool=web,protocol=tcp,listener=shop/tcp/80": 0}),
         ("evenkeel_pool_slots_moved_total", {

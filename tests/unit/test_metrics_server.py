@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from controller.metrics import server
+from controller.metrics import exposed, server
 from controller.metrics.exposed import Exposed
 from controller.metrics.observations import Observations
 from controller.metrics.options import NOWHERE, Options
@@ -154,7 +154,7 @@ def test_all_who_ask_while_a_text_is_made_get_it(monkeypatch: pytest.MonkeyPatch
         waiting.append(form)
         return share(self, form)
 
-    monkeypatch.setattr(server, "rendered", rendered)
+    monkeypatch.setattr(exposed, "rendered", rendered)
     monkeypatch.setattr(server.MetricsServer, "_made", shared)
 
     async def story(shown: Shown, port: int, client: aiohttp.ClientSession) -> None:
@@ -175,7 +175,7 @@ def test_all_who_ask_while_a_text_is_made_get_it(monkeypatch: pytest.MonkeyPatch
 
 def test_a_slow_reader_loses_its_connection_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "WITHIN", 1.0)
-    monkeypatch.setattr(server, "rendered", lambda figures, plain: bytes(1 << 26))
+    monkeypatch.setattr(exposed, "rendered", lambda figures, plain: bytes(1 << 26))
 
     async def story(shown: Shown, port: int, client: aiohttp.ClientSession) -> None:
         with socket.socket() as slow:

@@ -24,6 +24,7 @@ from controller.plan.pins import PinBook
 from controller.plan.pool import Health
 from controller.plan.tables import Tables
 from controller.spec.types import (
+    Access,
     Affinity,
     Backend,
     Guard,
@@ -221,6 +222,14 @@ def one_each(count: int) -> tuple[Vip, ...]:
 PREFIXES = tuple(PrefixRate(ip_network((0x0A000000 + (n << 8), 24)), 5) for n in range(4097))
 
 
+def listed(count: int, prefixes: int) -> tuple[Vip, ...]:
+    """A VIP with so many listeners and a list that holds for all of them."""
+    block = tuple(ip_network((0x0A000000 + (n << 8), 24)) for n in range(prefixes))
+    (vip,) = one_each(count)
+    items = tuple(replace(item, pool="p") for item in vip.listeners)
+    return (replace(vip, listeners=items, access=Access((), block)),)
+
+
 @pytest.mark.parametrize(
     ("intent", "tables"),
     [
@@ -229,6 +238,9 @@ PREFIXES = tuple(PrefixRate(ip_network((0x0A000000 + (n << 8), 24)), 5) for n in
         (base(vips=listeners(8193)), {"listener"}),
         (base(vips=listeners(1, guard=Guard(None, PREFIXES[:4096]))), set()),
         (base(vips=listeners(1, guard=Guard(None, PREFIXES))), {"guard_source"}),
+        (base(vips=listed(4, 4096)), set()),
+        (base(vips=listed(5, 3277)), {"access"}),
+        (base(kind="ovs", vips=listed(5, 3277)), {"access"}),
         (base(vips=one_each(40), pools=pools(40, 400)), set()),
         (base(vips=one_each(50), pools=pools(50, 400)), {"fate", "backend"}),
         (base(vips=one_each(16), pools=pools(16, 1, 655)), set()),

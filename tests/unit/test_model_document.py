@@ -19,6 +19,7 @@ from controller.model.load import load_intent, load_text
 from controller.model.plain import DocumentErrors, load_plain
 from controller.model.sharing import sharing
 from controller.model.units import parse_octets, parse_share
+from controller.spec.access import OPEN, Access
 from controller.spec.agents import Agent, Lease
 from controller.spec.health import HealthCheck, ProbeKind
 from controller.spec.moves import Moves
@@ -178,19 +179,30 @@ GUARDS = st.builds(
 )
 
 
+LISTS = st.sampled_from(
+    (
+        Access((), (ip_network("192.0.2.0/24"), ip_network("198.51.100.7/32"))),
+        Access((ip_network("10.0.0.0/8"),), (ip_network("0.0.0.0/0"),)),
+    )
+)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     pools(),
     GUARDS,
+    st.just(OPEN) | LISTS,
+    st.none() | LISTS,
     st.builds(Moves, st.booleans(), st.floats(0, 65535), st.floats(0, 65535)),
     st.booleans(),
     BUDGETS,
 )
 def test_reading_the_document_of_an_intent_gives_the_intent(
-    pool: Pool, guard: Guard, moves: Moves, empty: bool, budget: Budget
+    pool: Pool, guard: Guard, access: Access, own: Access | None, moves: Moves, empty: bool, budget: Budget
 ) -> None:
     vip = GOOD.vips[0]
-    vip = replace(vip, listeners=(replace(vip.listeners[0], guard=guard), *vip.listeners[1:]))
+    first = replace(vip.listeners[0], guard=guard, access=own)
+    vip = replace(vip, listeners=(first, *vip.listeners[1:]), access=access)
     made = (replace(each, budget=inherited(each.budget, budget)) for each in (*GOOD.pools, pool))
     intent = replace(
         GOOD,

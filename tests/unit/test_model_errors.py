@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 
 from controller.model.errors import ConfigErrors
 from controller.model.load import load_text
+from controller.spec.access import MOST_RULES
 from flows.tables import BACKEND_ZONES, COUNT, MOST_VIPS, ZONES_PER_VIP, ZoneBase
 from tests.unit.spoil import DATA, spoil
 
@@ -97,6 +98,18 @@ def test_more_vips_than_conntrack_zones_have_room_for_are_refused_at_the_first_t
 def test_the_last_vip_has_zones_below_those_of_backends() -> None:
     assert ZONES_PER_VIP * MOST_VIPS + ZONES_PER_VIP <= ZoneBase.BACKENDS
     assert ZoneBase.BACKENDS + BACKEND_ZONES <= ZoneBase.FRAGMENTS
+
+
+def test_an_access_list_of_more_prefixes_than_the_bound_is_refused() -> None:
+    def listed(count: int) -> str:
+        prefixes = ", ".join(f"10.{n >> 8}.{n & 255}.0/24" for n in range(count))
+        return BASE.replace("    authority: 30s", f"    authority: 30s\n    access: {{block: [{prefixes}]}}")
+
+    load_text(listed(MOST_RULES), "fabric.yaml")
+    with pytest.raises(ConfigErrors) as raised:
+        load_text(listed(MOST_RULES + 1), "fabric.yaml")
+    messages = [error.message for error in raised.value]
+    assert f'access of vip "shop" names {MOST_RULES + 1} prefixes, more than {MOST_RULES}' in messages
 
 
 ALLOWED: dict[str, dict[str, str]] = YAML(typ="safe").load(DATA / "model_allowed.yaml")

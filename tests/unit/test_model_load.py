@@ -14,6 +14,7 @@ from controller.model.summary import summarise
 from controller.spec.health import HealthCheck, ProbeKind
 from controller.spec.policy import Failback, Failover, OnDown, Then
 from controller.spec.types import (
+    Access,
     Affinity,
     Backend,
     Guard,
@@ -126,10 +127,19 @@ GOOD = Intent(
                     Affinity.SOURCE,
                     Guard(1000, (PrefixRate(ip_network("192.0.2.0/24"), 50),)),
                 ),
-                Listener("shop", Protocol.TCP, 81, "web", Mode.NAT, 8081),
+                Listener(
+                    "shop",
+                    Protocol.TCP,
+                    81,
+                    "web",
+                    Mode.NAT,
+                    8081,
+                    access=Access((ip_network("10.0.0.0/8"),), (ip_network("0.0.0.0/0"),)),
+                ),
                 Listener("shop", Protocol.TCP, 82, "web", Mode.TUN, 82),
             ),
             authority=20.0,
+            access=Access((ip_network("198.51.100.128/25"),), (ip_network("198.51.100.0/24"),)),
         ),
         Vip(
             name="shop6",

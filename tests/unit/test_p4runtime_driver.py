@@ -59,7 +59,7 @@ def changed(have: P4Target) -> P4Target:
     """Another target of the same size."""
     kept = dict(list(have.entries.items())[::2])
     guard = EntryKey("guard_source", (1, (0, 0)))
-    kept[guard] = EntryBody("limit_source", meter=Rate(251, 8))
+    kept[guard] = EntryBody("limit_source", (2,), meter=Rate(251, 8))
     kept[EntryKey("pin", (1, 1 << 127, 65535))] = EntryBody("pinned", (16383,), idle=1)
     kept[EntryKey("backend", (1, 1))] = EntryBody("nat4", (MAC, 2, 0xFFFFFFFF, 80, 1))
     old = have.slots[1]
@@ -159,7 +159,7 @@ def test_meters_of_any_rate_are_read_back_as_written(switch: Startable) -> None:
             rates = [Rate(rate, 1 + rate // 3) for rate in (*range(2, 600), 978, 1001, 128_597, 264_204_100)]
             want = P4Target(
                 {
-                    EntryKey("guard_listener", (number,)): EntryBody("limit_listener", meter=rate)
+                    EntryKey("guard_listener", (number,)): EntryBody("limit_listener", (number,), meter=rate)
                     for number, rate in enumerate(rates, 1)
                 }
             )

@@ -15,8 +15,9 @@ from controller.southbound.p4 import packets as p4packets
 from controller.southbound.p4 import session as p4session
 from controller.southbound.p4.channel import P4Channel, Stream
 from controller.southbound.p4.events import Event, PinEnded, Refused, Report
+from controller.southbound.p4.incoming import address
 from controller.southbound.p4.pipeline import balancer
-from controller.southbound.p4.session import P4Session, address
+from controller.southbound.p4.session import P4Session
 from p4src.ids import Op, Reason
 
 PIPELINE = balancer()

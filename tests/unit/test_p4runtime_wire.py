@@ -115,6 +115,8 @@ def test_changes_go_in_order_and_tables_do_not_share_a_write() -> None:
     tables = [{name.partition("(")[0] for name in batch} for batch in names[2:]]
     assert all(len(one) == 1 for one in tables)
     order = [*ORDER[: ORDER.index("listener")], "slot", *ORDER[ORDER.index("listener") :]]
+    # What blocks waits for what allows.
+    order.insert(order.index("access"), "access")
     assert [one.pop() for one in tables] == order
     gone = diff(target(), P4Target())
     deleted = [batch.name(0).partition("(")[0] for batch in all_batches(gone)]

@@ -64,6 +64,8 @@ def test_no_number_means_two_things() -> None:
         ("vip", "VIPS"),
         ("listener", "LISTENERS"),
         ("pin", "PINS"),
+        ("access", "ACCESS"),
+        ("guard_over", "ALL_GUARDS"),
         ("guard_source", "GUARDS"),
         ("guard_listener", "LISTENERS"),
         ("slot", "SLOTS"),

@@ -168,7 +168,7 @@ def kind_of(message: bytes) -> str:
     kind, fate = Kind(entry.cookie >> 40 & 0xFF), key.table == PLACED.table(Stage.FATE)
     if command == DELETE_STRICT:
         claim = key.table == PLACED.entry or kind is Kind.LISTENER
-        keeps = fate and key.priority == KEEPS
+        keeps = (fate and key.priority == KEEPS) or kind is Kind.ALLOW
         return "claims gone" if claim else "forgotten" if keeps else "gone"
     if kind in (
         Kind.TRANSITION,
@@ -179,6 +179,7 @@ def kind_of(message: bytes) -> str:
         Kind.HOME,
         Kind.FORMER,
         Kind.AGED,
+        Kind.BLOCK,
     ):
         return "shield"
     if kind is Kind.LISTENER or key.table == PLACED.entry:

@@ -58,7 +58,7 @@ class TraceServer:
         try:
             asked = json.loads(line)
             port, frame = int(asked["port"]), bytes.fromhex(asked["frame"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             return {"error": f"not a question, it should be port and frame: {error}"}
         engine = self._plane.engine
         if engine is None:

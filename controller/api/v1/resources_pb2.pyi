@@ -361,7 +361,7 @@ class Backend(_message.Message):
     def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., mac: _Optional[str] = ..., at: _Optional[str] = ..., weight: _Optional[int] = ..., group: _Optional[int] = ..., drain: _Optional[bool] = ..., zone: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., subset: _Optional[str] = ...) -> None: ...
 
 class Vip(_message.Message):
-    __slots__ = ("name", "address", "mac", "owners", "authority", "listeners", "labels")
+    __slots__ = ("name", "address", "mac", "owners", "authority", "listeners", "labels", "access")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -376,6 +376,7 @@ class Vip(_message.Message):
     AUTHORITY_FIELD_NUMBER: _ClassVar[int]
     LISTENERS_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    ACCESS_FIELD_NUMBER: _ClassVar[int]
     name: str
     address: str
     mac: str
@@ -383,10 +384,11 @@ class Vip(_message.Message):
     authority: str
     listeners: _containers.RepeatedCompositeFieldContainer[Listener]
     labels: _containers.ScalarMap[str, str]
-    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., mac: _Optional[str] = ..., owners: _Optional[_Iterable[str]] = ..., authority: _Optional[str] = ..., listeners: _Optional[_Iterable[_Union[Listener, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    access: Access
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., mac: _Optional[str] = ..., owners: _Optional[_Iterable[str]] = ..., authority: _Optional[str] = ..., listeners: _Optional[_Iterable[_Union[Listener, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., access: _Optional[_Union[Access, _Mapping]] = ...) -> None: ...
 
 class Listener(_message.Message):
-    __slots__ = ("protocol", "port", "pool", "mode", "affinity", "backend_port", "accept_loss", "guard")
+    __slots__ = ("protocol", "port", "pool", "mode", "affinity", "backend_port", "accept_loss", "guard", "access")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     PORT_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
@@ -395,6 +397,7 @@ class Listener(_message.Message):
     BACKEND_PORT_FIELD_NUMBER: _ClassVar[int]
     ACCEPT_LOSS_FIELD_NUMBER: _ClassVar[int]
     GUARD_FIELD_NUMBER: _ClassVar[int]
+    ACCESS_FIELD_NUMBER: _ClassVar[int]
     protocol: str
     port: int
     pool: str
@@ -403,7 +406,16 @@ class Listener(_message.Message):
     backend_port: int
     accept_loss: bool
     guard: Guard
-    def __init__(self, protocol: _Optional[str] = ..., port: _Optional[int] = ..., pool: _Optional[str] = ..., mode: _Optional[str] = ..., affinity: _Optional[str] = ..., backend_port: _Optional[int] = ..., accept_loss: _Optional[bool] = ..., guard: _Optional[_Union[Guard, _Mapping]] = ...) -> None: ...
+    access: Access
+    def __init__(self, protocol: _Optional[str] = ..., port: _Optional[int] = ..., pool: _Optional[str] = ..., mode: _Optional[str] = ..., affinity: _Optional[str] = ..., backend_port: _Optional[int] = ..., accept_loss: _Optional[bool] = ..., guard: _Optional[_Union[Guard, _Mapping]] = ..., access: _Optional[_Union[Access, _Mapping]] = ...) -> None: ...
+
+class Access(_message.Message):
+    __slots__ = ("allow", "block")
+    ALLOW_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_FIELD_NUMBER: _ClassVar[int]
+    allow: _containers.RepeatedScalarFieldContainer[str]
+    block: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, allow: _Optional[_Iterable[str]] = ..., block: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Guard(_message.Message):
     __slots__ = ("rate", "prefixes")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import struct
 import threading
@@ -36,6 +37,7 @@ from controller.southbound.openflow.listener import Guard, Listener, listen
 from controller.southbound.openflow.session import Session
 from controller.southbound.openflow.tls import TlsStream
 from flows import messages
+from flows.fields import Malformed
 from flows.messages import COOKIE_SHIFT
 from flows.readback import known_fields
 from flows.tables import Cookie
@@ -52,6 +54,8 @@ TWINS = 4
 _IDLE_TIMEOUT = 0
 _TCP_INFO = struct.Struct("24xI28xI")
 """Of Linux's ``tcp_info``: ``tcpi_unacked``, and ``tcpi_last_ack_recv`` in milliseconds."""
+_MATCH_AT = 24
+"""In a packet-in."""
 
 
 class Hub:
@@ -170,10 +174,12 @@ class Hub:
         cookie = Cookie.parse(value)
         if not session.alive or cookie is None:
             return
+        if len(message) < _MATCH_AT:
+            raise Malformed(f"a report has {len(message)} octets")
         if kind == hook.FLOW_REMOVED:
             self._on_event(FlowEnded(session, cookie, idle=message[18] == _IDLE_TIMEOUT))
             return
-        fields, end = known_fields(message, 24)
+        fields, end = known_fields(message, _MATCH_AT)
         self._on_event(PacketIn(session, cookie, fields, message[end + 2 :]))
 
 
@@ -293,6 +299,10 @@ def serve(host: str, port: int, apps: tuple[str, ...] = (), guard: Guard | None 
     listening = listen(host, port)
     cfg.CONF(args=[], project="os_ken", default_config_files=[])
     cfg.CONF.set_override("ofp_tcp_listen_port", port)
+    if not apps:
+        hook.alone()
+        # What ends a stream is reported by the listener, once for each reason; os-ken would write it each time.
+        logging.getLogger("os_ken").setLevel(logging.CRITICAL)
     controller.StreamServer = _Elsewhere
     manager = AppManager.get_instance()
     manager.load_apps([__name__, *apps])

@@ -64,6 +64,7 @@ class OpenFlowDriver(
         super().__init__(switch)
         self._files = files
         self.packets = {}
+        self.denied = {}
         self.drops = {}
         self._session = session
         self._pool_slots = pool_slots
@@ -100,6 +101,7 @@ class OpenFlowDriver(
         found = await self._session.read(self.placed, self._pool_slots(), made, agents)
         self._foreign = found.foreign
         self.packets = found.packets
+        self.denied = found.denied
         return found.target
 
     def plan(self, world: PlanInput) -> Target:

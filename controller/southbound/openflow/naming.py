@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import struct
-
 from flows import messages
 from flows.diff import describe
 from flows.entries import FlowKey
+from flows.fields import Malformed
 from flows.match import unpack_match
 from flows.messages import FLOW_MOD, GROUP_MOD, METER_MOD
 
@@ -25,7 +24,7 @@ def describe_message(message: bytes) -> str:
         return f"{_NAMES.get(kind, f'message {kind}')} {number}"
     try:
         match, _ = unpack_match(message, 48)
-    except (KeyError, struct.error):
+    except (KeyError, Malformed):
         return "flow (truncated)"
     return f"flow {describe(FlowKey(message[24], int.from_bytes(message[30:32], 'big'), match))}"
 

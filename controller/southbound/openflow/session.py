@@ -23,10 +23,12 @@ from controller.southbound.aside import aside
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, TooLate, WriteRefused
 from controller.southbound.openflow.hook import ERROR, OWN_XID
 from controller.southbound.openflow.naming import describe_message, error_name
+from controller.southbound.openflow.pieces import message_at, shares
 from controller.spec.slots import Bytes
 from flows import messages
 from flows.diff import Changes, Phase
 from flows.entries import Target
+from flows.fields import Malformed
 from flows.match import Match
 from flows.messages import MULTIPART_REPLY, FlowStat
 from flows.readback import Readback, Reader
@@ -54,6 +56,10 @@ LONGEST_ANSWER = 1 << 28
 """Octets of an answer: a million flows. A switch that sends more is not what it should be."""
 UNHANDLED = 256
 """Messages of one switch that wait for the event loop; its stream is not read while there are more."""
+_ERROR_DATA, _PART_DATA = 12, 16
+"""Where the contents of an error and of a part of an answer begin."""
+_EACH = 100
+"""Octets that a part of an answer takes here besides its own."""
 _ROLE_REFUSED = 11
 """OFPET_ROLE_REQUEST_FAILED."""
 
@@ -133,34 +139,43 @@ class Session:
         Raises SwitchError when the stream ends or a deadline passes.
         """
         reader, long = Reader(placed, pool_slots, of_agents), False
-        for table in placed.tables:
-            parts = await self._parts(messages.flow_stats_request(table))
-            if sum(map(len, parts)) <= _SHORT:
-                reader.table(table, b"".join(parts))
-            else:
-                await aside(lambda number, of: reader.table(number, b"".join(of)), table, parts)
-                long = True
-        groups = await self._ask(messages.group_desc_request())
-        meters = await self._ask(messages.meter_config_request())
-        if long:
-            return await aside(reader.result, groups, meters, made)
-        return reader.result(groups, meters, made)
+        with self._understood():
+            for table in placed.tables:
+                parts = await self._parts(messages.flow_stats_request(table))
+                if sum(map(len, parts)) <= _SHORT:
+                    reader.table(table, b"".join(parts))
+                else:
+                    await aside(lambda number, of: reader.table(number, b"".join(of)), table, parts)
+                    long = True
+            groups = await self._ask(messages.group_desc_request())
+            meters = await self._ask(messages.meter_config_request())
+            if long:
+                return await aside(reader.result, groups, meters, made)
+            return reader.result(groups, meters, made)
 
     async def flows(self, table: int, match: Match) -> list[FlowStat]:
         """Flows of one table that match at least this. Raises SwitchError."""
-        return list(messages.parse_flow_stats(await self._ask(messages.flow_stats_request(table, match))))
+        answer = await self._ask(messages.flow_stats_request(table, match))
+        with self._understood():
+            return list(messages.parse_flow_stats(answer))
 
     async def live_ports(self) -> set[int]:
         """Numbers of the ports that are up and, where BFD runs, whose neighbour is alive."""
-        return messages.parse_live_ports(await self._ask(messages.ports_request()))
+        answer = await self._ask(messages.ports_request())
+        with self._understood():
+            return messages.parse_live_ports(answer)
 
     async def port_names(self) -> dict[int, str]:
         """Names of all ports by number."""
-        return messages.parse_port_names(await self._ask(messages.ports_request()))
+        answer = await self._ask(messages.ports_request())
+        with self._understood():
+            return messages.parse_port_names(answer)
 
     async def meter_drops(self) -> dict[int, int]:
         """Packets dropped by each meter."""
-        return dict(messages.parse_meter_drops(await self._ask(messages.meter_stats_request())))
+        answer = await self._ask(messages.meter_stats_request())
+        with self._understood():
+            return dict(messages.parse_meter_drops(answer))
 
     async def write(self, changes: Changes, name: str) -> None:
         """Carry out the phases in order, a barrier behind each.
@@ -211,7 +226,11 @@ class Session:
 
     def _handed(self, work: Callable[..., None], *arguments: Any) -> None:
         self._room.release()
-        work(*arguments)
+        try:
+            work(*arguments)
+        except Malformed as error:
+            self._on_refused(f"its stream: {error}")
+            self.abort()
 
     def abort(self) -> None:
         """Cut a stream that does not answer; the switch will connect again."""
@@ -247,6 +266,14 @@ class Session:
             self._phase = None
         return errors
 
+    @contextlib.contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Raises SwitchError for an answer that is no OpenFlow."""
+        try:
+            yield
+        except Malformed as error:
+            raise SwitchError(f"switch {self}: malformed answer: {error}") from None
+
     async def _ask(self, request: bytes) -> bytes:
         return b"".join(await self._parts(request))
 
@@ -264,7 +291,7 @@ class Session:
         try:
             async with asyncio.timeout(DEADLINE) as limit:
                 waiting = self._waiting[number] = _Request(self._loop.create_future(), limit)
-                for n, share in enumerate(_shares([*pieces, self._stamp(request, number)], pace.share)):
+                for n, share in enumerate(shares([*pieces, self._stamp(request, number)], pace.share)):
                     if n and pace.gap:
                         await asyncio.sleep(pace.gap)
                     await self._send(share, holds)
@@ -297,8 +324,10 @@ class Session:
         if request is None or request.future.done():
             return
         if kind == MULTIPART_REPLY:
-            request.parts.append(message[16:])
-            request.size += len(message)
+            if len(message) < _PART_DATA:
+                raise Malformed(f"a part of an answer has {len(message)} octets")
+            request.parts.append(message[_PART_DATA:])
+            request.size += len(message) + _EACH
             if request.size > LONGEST_ANSWER:
                 request.future.set_exception(SwitchError(f"switch {self} answers without end"))
                 self.abort()
@@ -309,6 +338,8 @@ class Session:
         request.future.set_result(request.parts)
 
     def _error(self, xid: int, message: bytes) -> None:
+        if len(message) < _ERROR_DATA:
+            raise Malformed(f"an error has {len(message)} octets")
         kind, code = struct.unpack_from("!HH", message, 8)
         if kind == _ROLE_REFUSED and self._obey:
             self.alive = False  # the claim is sent first, so nothing was written yet, and now nothing is
@@ -323,11 +354,11 @@ class Session:
             return
         if self._phase is not None:
             first, sent, errors = self._phase
-            found = _message_at(sent, (xid - self._own(first)) % _XIDS)
+            found = message_at(sent, (xid - self._own(first)) % _XIDS)
             if found is not None:
                 errors.append(f"{error_name(kind, code)} for {describe_message(found)}")
                 return
-        self._on_refused(f"{error_name(kind, code)} for {describe_message(message[12:])}")
+        self._on_refused(f"{error_name(kind, code)} for {describe_message(message[_ERROR_DATA:])}")
 
     def _next(self) -> int:
         return self._own(next(self._xid))
@@ -349,33 +380,3 @@ class Session:
         numbers = (np.arange(first, first + len(rows)) % _XIDS + (OWN_XID << 24)).astype(">u4")
         rows[:, 4:8] = numbers.view(np.uint8).reshape(-1, 4)
         return np.ascontiguousarray(rows)
-
-
-def _shares(pieces: Iterable[bytes | Bytes], most: int) -> Iterator[list[bytes | Bytes]]:
-    """The pieces in shares of some ``most`` bytes; no message is divided, since others may go out in between."""
-    share: list[bytes | Bytes] = []
-    size = 0
-    for piece in pieces:
-        step = max(len(piece) if isinstance(piece, bytes) else -(-most // piece.shape[1]), 1)
-        for at in range(0, len(piece), step):
-            part = piece[at : at + step]
-            share.append(part)
-            size += len(part) if isinstance(part, bytes) else part.size
-            if size >= most:
-                yield share
-                share, size = [], 0
-    if share:
-        yield share
-
-
-def _message_at(sent: list[bytes | Bytes], index: int) -> bytes | None:
-    for item in sent:
-        if isinstance(item, bytes):
-            if index == 0:
-                return item
-            index -= 1
-        elif index < len(item):
-            return bytes(item[index])
-        else:
-            index -= len(item)
-    return None

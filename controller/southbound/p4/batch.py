@@ -32,6 +32,8 @@ class Batch:
 
     def name(self, index: int) -> str:
         """What an update of this batch is about, as people read it."""
+        if not 0 <= index < self.count:
+            return f"update {index}, which was not sent"
         start, piece = self._names[bisect_right(self._names, index, key=lambda item: item[0]) - 1]
         if isinstance(piece, SlotRows):
             return describe(EntryKey("slot", (piece.pool, int(piece.slots[index - start]))))
@@ -47,16 +49,16 @@ def waves(pipeline: Pipeline, encoder: Encoder, changes: Changes) -> Iterator[Wa
 
     Configuration, limits and multicast groups; then, table by table in ORDER, what is new or different, slots before
     ``listener``; then deletions the other way round, multicast groups last. A switch may carry out the updates of one
-    write in any order, so tables do not share one.
+    write in any order, so tables do not share one, nor do entries that block and those that allow.
     """
     yield _singles(_settings(encoder, changes))
     yield _singles(_groups(encoder, changes))
-    yield from _tables(_puts(encoder, changes, late=False))
+    yield from _tables(changes, _puts(encoder, changes, late=False))
     yield _slots(rows for change in changes.slots for rows in slot_puts(pipeline, *change))
-    yield from _tables(_puts(encoder, changes, late=True))
-    yield from _tables(_deletes(encoder, changes, late=True))
+    yield from _tables(changes, _puts(encoder, changes, late=True))
+    yield from _tables(changes, _deletes(encoder, changes, late=True))
     yield _slots(rows for change in changes.slots for rows in slot_deletes(pipeline, *change))
-    yield from _tables(_deletes(encoder, changes, late=False))
+    yield from _tables(changes, _deletes(encoder, changes, late=False))
     yield _singles((encoder.multicast_gone(group), group_name(group)) for group in changes.multicast_gone)
 
 
@@ -84,8 +86,8 @@ def _deletes(encoder: Encoder, changes: Changes, late: bool) -> Iterator[tuple[b
             yield encoder.delete(key), key
 
 
-def _tables(updates: Iterable[tuple[bytes, EntryKey]]) -> Iterator[Wave]:
-    for _, group in groupby(updates, key=lambda item: item[1].table):
+def _tables(changes: Changes, updates: Iterable[tuple[bytes, EntryKey]]) -> Iterator[Wave]:
+    for _, group in groupby(updates, key=lambda item: (item[1].table, item[1] in changes.blocks)):
         yield _singles(group)
 
 

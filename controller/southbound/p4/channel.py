@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 import grpc
 from finsy.p4client import P4RpcStatus
 from finsy.proto import p4r, rpc_code
+from google.protobuf.message import DecodeError
 
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout
 
@@ -23,8 +24,12 @@ UNACKNOWLEDGED = 3.0
 """Seconds after which the kernel gives a connection up whose other side acknowledges nothing."""
 _STATUS = 4 << 20
 """Bytes: each refused update of a write has its own error in the call's trailing metadata."""
+LONGEST_ANSWER = 1 << 28
+"""Bytes of an answer, and of a message: more than a million entries. Who sends more is not what it should be."""
+_EACH = 100
+"""Bytes that a message takes here besides its own."""
 _OPTIONS = (
-    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_receive_message_length", LONGEST_ANSWER),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_metadata_size", _STATUS),
     ("grpc.absolute_max_metadata_size", _STATUS),
@@ -129,7 +134,14 @@ class P4Channel:
         try:
             await _cancellable(self._name, self._write(request, timeout=DEADLINE))
         except grpc.aio.AioRpcError as error:
-            details = P4RpcStatus.from_rpc_error(error).details
+            try:
+                details = P4RpcStatus.from_rpc_error(error).details
+            except (
+                ValueError,
+                DecodeError,
+                AssertionError,
+            ):  # what it says of its errors is none of the standard's
+                details = {}
             if not details:
                 raise translated(self._name, "write", error) from None
             return {
@@ -143,7 +155,13 @@ class P4Channel:
         self._open()
 
         async def collect() -> list[bytes]:
-            return [part async for part in self._read(request, timeout=DEADLINE)]
+            parts, size = [], 0
+            async for part in self._read(request, timeout=DEADLINE):
+                parts.append(part)
+                size += len(part) + _EACH
+                if size > LONGEST_ANSWER:
+                    raise SwitchError(f"switch {self._name} answers without end")
+            return parts
 
         return await _settle(self._name, "read", collect())
 

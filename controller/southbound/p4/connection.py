@@ -46,6 +46,8 @@ BEAT_DEADLINE = 2.0
 _MISSED, _MISSED_BUSY = 2, 4
 """Heartbeats in a row without an answer that end a connection; and while the switch has a write or read of ours to do,
 which has a deadline of its own. One alone may be a machine that is short of time."""
+MOST_TERM = 1 << 40
+"""Terms are seconds of wall time, and grow by one. To outdo one beyond would leave none that a switch could take."""
 HELLO = 3.0
 """Seconds that connecting and the first answer may take."""
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
@@ -237,10 +239,14 @@ class Connection:
         if update.status.code not in (rpc_code.ALREADY_EXISTS, rpc_code.NOT_FOUND):
             what = f"{code_name(update.status.code)} {update.status.message}"
             raise SwitchError(f"switch {self.name} refused (arbitration): {what}")
+        highest = update.election_id.high
+        if highest >= MOST_TERM:
+            raise SwitchError(
+                f"switch {self.name} says that it has seen the term {highest}, which no controller has: restart it"
+            )
         self._lose()
         self._problem = ""
         without = update.status.code == rpc_code.NOT_FOUND
-        highest = update.election_id.high
         self._on_event(Backup(self.name, None if without else highest, highest))
 
     async def _activate(self, channel: P4Channel, stream: Stream, allowed: bool = False) -> None:

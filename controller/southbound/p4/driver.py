@@ -55,7 +55,10 @@ class P4Driver(
         """``live``: numbers of the ports that can be used, as far as hellos tell."""
         super().__init__(switch)
         self.packets = {}
+        self.denied = {}
         self.drops = {}
+        self._over: Mapping[int, int] = {}
+        """Packets by guard."""
         self._session = session
         self._secret = secret
         self._live = live
@@ -80,6 +83,8 @@ class P4Driver(
         """
         found = await self._session.read()
         self.packets = found.packets
+        self.denied = found.denied
+        self._over = found.over
         self.drops = {drop.name.lower(): found.drops.get(drop, 0) for drop in Drop}
         self.unreported = self._session.missed + sum(found.lost.get(reason, 0) for reason in _AWAITED)
         made = self._plan.made
@@ -168,13 +173,13 @@ class P4Driver(
         await self._session.packet_out(packet.frame, op=packet.op, port=packet.port)
 
     def guard_drops(self, number: int) -> int:
-        """v1model's meters do not count: all guards' drops are in ``drops``."""
-        return 0
+        """Packets over the rate of one guard."""
+        return self._over.get(number, 0)
 
 
 def pins_in(have: P4Target) -> Iterator[FoundPin]:
     """The pins among entries."""
     for key, body in have.entries.items():
-        if key.table == "pin":
+        if key.table == "pin" and body.action in ("pinned", "seen"):
             listener, client, port = pin_place(key)
             yield FoundPin(None, listener, client, port, body.params[0], body.action == "pinned")

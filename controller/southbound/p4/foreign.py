@@ -32,10 +32,10 @@ async def pins_of(
     only = p4r.ForwardingPipelineConfig()
     only.p4info.tables.extend(t for t in running.p4info.tables if t.preamble.alias == _PIN)
     only.p4info.actions.extend(running.p4info.actions)
-    theirs = p4pipeline.of(only)
     request = p4r.ReadRequest(device_id=device_id)
-    request.entities.add().table_entry.table_id = theirs.tables[_PIN].id
     try:
+        theirs = p4pipeline.of(only)
+        request.entities.add().table_entry.table_id = theirs.tables[_PIN].id
         answers = await channel.read(request.SerializeToString())
         return P4Target(dict(_entry(theirs, entity.table_entry) for entity in _entities(answers)))
     except (SwitchGone, SwitchTimeout):

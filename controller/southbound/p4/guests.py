@@ -97,7 +97,10 @@ class _Member(Guest):
     async def claim(self) -> None:
         """With an id above all that the switch has seen."""
         self._heard.clear()
-        await self._stream.send(_arbitration(self.id, ((self._highest >> 32) + 1 << 32) | self._mark))
+        next_id = ((self._highest >> 32) + 1 << 32) | self._mark
+        if next_id >> 128:
+            raise SwitchError(f"switch {self.name} says that it has seen the greatest election id")
+        await self._stream.send(_arbitration(self.id, next_id))
         try:
             async with asyncio.timeout(HELLO):
                 await self._heard.wait()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from finsy.proto import p4r
 
-from controller.southbound.errors import SwitchGone, SwitchTimeout
+from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout
 from controller.southbound.p4.channel import Stream
 from controller.southbound.p4.wire import canonical
 from p4src.ids import Op, Reason
@@ -20,6 +20,8 @@ PATIENCE = 1.0
 _ASKED = 3
 """Times that the clock is asked: a packet may be lost or limited."""
 _MICRO = 1_000_000
+_LONGEST = 8
+"""Octets of one number."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,9 @@ class Packets:
         raise SwitchTimeout(f"switch {self.name} did not tell its clock, asked {_ASKED} times")
 
     def values(self, packet: p4r.PacketIn) -> Mapping[str, int]:
-        """Metadata of a packet-in by name."""
+        """Metadata of a packet-in by name. Raises SwitchError."""
+        if any(len(m.value) > _LONGEST for m in packet.metadata):
+            raise SwitchError(f"switch {self.name} sent a packet whose metadata does not fit")
         return {self._into.get(m.metadata_id, ""): int.from_bytes(m.value, "big") for m in packet.metadata}
 
     def is_clock(self, packet: p4r.PacketIn, values: Mapping[str, int]) -> bool:

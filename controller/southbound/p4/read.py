@@ -22,16 +22,28 @@ from controller.southbound.p4.wire import SECOND, Layout, entity_of, rate_of, sl
 from controller.spec.slots import Bytes, Slots, SlotTable
 from p4src.slots import Columns, joined
 from p4src.slots import table as slot_table
-from p4src.target import Configuration, EntryBody, EntryKey, Found, Match, P4Target, Rate
+from p4src.target import BLOCK, ORDER, Configuration, EntryBody, EntryKey, Found, Match, P4Target, Rate
 
 _SMALLEST = 256
 """Slots of the smallest pool."""
 _NUMBERS = 6
 """In a slot's entry: pool, slot, and the parameters of ``tracked``."""
+_LONGEST_LENGTH = 5
+"""Bytes."""
+MOST_SLOTS = 1 << 24
+"""Of all pools: one entry of a slot with a high number makes a whole table."""
+_LONGEST_VALUE = 64
+_WIDEST = 128
+"""Bits of a parameter."""
 _ENTITIES = 0x0A
 """Tag of ``ReadResponse.entities``."""
 
+_COUNTED = ("backend", "access", "guard_over")
+"""Tables of which counters are read."""
+
 _Entry = tuple[EntryKey, EntryBody]
+_ENTRIES = frozenset(ORDER) - {"slot"}
+"""Tables whose entries are read one by one."""
 
 
 def requests(pipeline: Pipeline, device_id: int) -> tuple[bytes, bytes]:
@@ -48,7 +60,7 @@ def requests(pipeline: Pipeline, device_id: int) -> tuple[bytes, bytes]:
             entry.is_default_action = True
         if table.metered:
             entry.meter_config.SetInParent()
-        if table.name == "backend":
+        if table.name in _COUNTED:
             entry.counter_data.SetInParent()
     for counter in ("drops", "lost"):
         rest.entities.add().counter_entry.counter_id = pipeline.numbers[counter]
@@ -78,24 +90,28 @@ def entries_in(pipeline: Pipeline, answers: Iterable[bytes]) -> dict[EntryKey, E
 
 
 def split(body: bytes) -> Iterator[bytes]:
-    """The entities of a ``ReadResponse``. Raises ValueError for anything else in it."""
+    """The entities of a ``ReadResponse``. Raises ValueError for anything else in it, and where it is cut off."""
     at, end = 0, len(body)
     while at < end:
         if body[at] != _ENTITIES:
             raise ValueError(f"read response: tag {body[at]:#x} at byte {at}, expected an entity")
-        length = body[at + 1]
-        at += 2
-        if length & 0x80:
-            length, shift = length & 0x7F, 7
-            while True:
-                octet = body[at]
-                at += 1
-                length |= (octet & 0x7F) << shift
-                shift += 7
-                if not octet & 0x80:
-                    break
+        length, at = _length(body, at + 1)
+        if at + length > end:
+            raise ValueError(f"read response: an entity of {length} bytes, of which {end - at} are there")
         yield body[at : at + length]
         at += length
+
+
+def _length(body: bytes, at: int) -> tuple[int, int]:
+    """The length at a place, and where it ends. Raises IndexError, ValueError."""
+    length = shift = 0
+    for octet in body[at : at + _LONGEST_LENGTH]:
+        at += 1
+        length |= (octet & 0x7F) << shift
+        shift += 7
+        if not octet & 0x80:
+            return length, at
+    raise ValueError(f"read response: a length at byte {at} has no end")
 
 
 @dataclass
@@ -123,7 +139,8 @@ class Reader:
             pools.tables(),
             collected.multicast,
         )
-        return Found(target, collected.packets, collected.drops, collected.lost)
+        counted = (collected.packets, collected.denied, collected.over, collected.drops, collected.lost)
+        return Found(target, *counted)
 
 
 @dataclass
@@ -138,6 +155,8 @@ class _Collected:
     limits: dict[int, Rate] = field(default_factory=dict)
     multicast: dict[int, tuple[int, ...]] = field(default_factory=dict)
     packets: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    denied: dict[int, int] = field(default_factory=dict)
+    over: dict[int, int] = field(default_factory=dict)
     drops: dict[int, int] = field(default_factory=dict)
     lost: dict[int, int] = field(default_factory=dict)
 
@@ -173,15 +192,24 @@ class _Collected:
         if entry.is_default_action:
             self.configuration = _configuration(self.pipeline, entry)
             return
+        if table.name not in _ENTRIES:
+            raise ValueError(f"an entry of table {table.name}, which was not asked for")
         key = EntryKey(table.name, _match(table, entry))
         body = _body(self.pipeline, entry)
         self.entries[key] = body
         if entry.HasField("counter_data"):
-            listener, backend = cast(tuple[int, int], key.match)
-            data = entry.counter_data
-            self.packets[listener, backend] = (data.packet_count, data.byte_count)
+            self._count_of(key, body, entry.counter_data)
         else:
             self.seen[item] = (key, body)
+
+    def _count_of(self, key: EntryKey, body: EntryBody, data: p4r.CounterData) -> None:
+        number = cast(int, key.match[0])
+        if key.table == "backend":
+            self.packets[number, cast(int, key.match[1])] = (data.packet_count, data.byte_count)
+        elif key.table == "guard_over":
+            self.over[number] = data.packet_count
+        elif body.action == BLOCK:
+            self.denied[number] = self.denied.get(number, 0) + data.packet_count
 
 
 def _port(replica: p4r.Replica) -> int:
@@ -202,21 +230,32 @@ def _match(table: Table, entry: p4r.TableEntry) -> tuple[Match, ...]:
     for want in table.fields:
         match = given.get(want.id)
         if not want.lpm:
-            out.append(int.from_bytes(given[want.id].exact.value, "big"))
+            out.append(_fitting(given[want.id].exact.value, want.width))
         elif match is None:
             out.append((0, 0))
+        elif not 0 <= match.lpm.prefix_len <= want.width:
+            raise ValueError(f"a prefix of {match.lpm.prefix_len} bits, of {want.width}")
         else:
-            out.append((int.from_bytes(match.lpm.value, "big"), match.lpm.prefix_len))
+            out.append((_fitting(match.lpm.value, want.width), match.lpm.prefix_len))
     return tuple(out)
+
+
+def _fitting(value: bytes, width: int) -> int:
+    """A number. Raises ValueError for one of more bits than there is room for."""
+    number = int.from_bytes(value[:_LONGEST_VALUE], "big")
+    if len(value) >= _LONGEST_VALUE or number >> width:
+        raise ValueError(f"a number of {len(value)} bytes, where there is room for {width} bits")
+    return number
 
 
 def _body(pipeline: Pipeline, entry: p4r.TableEntry) -> EntryBody:
     action = entry.action.action
-    name = next(
-        (a.name for a in pipeline.actions.values() if a.id == action.action_id), str(action.action_id)
-    )
-    values = {param.param_id: int.from_bytes(param.value, "big") for param in action.params}
+    known = pipeline.actions_by_id.get(action.action_id)
+    name = str(action.action_id) if known is None else known.name
+    values = {param.param_id: _fitting(param.value, _WIDEST) for param in action.params}
     params = tuple(values[number] for number in sorted(values))
+    if known is not None and len(params) != len(known.params):
+        raise ValueError(f"action {name} has {len(params)} parameters, expected {len(known.params)}")
     meter = rate_of(entry.meter_config) if entry.HasField("meter_config") else None
     return EntryBody(name, params, round(entry.idle_timeout_ns / SECOND), meter)
 
@@ -267,11 +306,15 @@ class _Slots:
             return {}
         pools, slots, *said = (np.concatenate(column) for column in zip(*self._found, strict=True))
         entries = joined(Columns(*said))
-        out = {}
+        out, room = {}, MOST_SLOTS
         for pool in map(int, np.unique(pools)):
             own = pools == pool
             highest = int(slots[own].max()) + 1
-            found = np.zeros(max(_SMALLEST, 1 << (highest - 1).bit_length()), np.uint64)
+            size = max(_SMALLEST, 1 << (highest - 1).bit_length())
+            room -= size
+            if room < 0:
+                raise ValueError(f"slots of pools with more than {MOST_SLOTS:,} slots")
+            found = np.zeros(size, np.uint64)
             found[slots[own]] = entries[own]
             out[pool] = slot_table(found)
         return out
@@ -312,6 +355,8 @@ class _Slots:
         if key is None or key.table != "slot":
             return
         values = (*key.match, *body.params, *[0] * _NUMBERS)[:_NUMBERS]
+        if max(value for value in values if isinstance(value, int)) >> 16:
+            raise ValueError(f"a slot says {values}")
         self._found.append(tuple(np.array([value], np.uint16) for value in values))
 
 

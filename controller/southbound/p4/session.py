@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from ipaddress import IPv4Address, IPv6Address
 
 from finsy.proto import p4r
 from google.protobuf.message import DecodeError
 
 from controller.southbound.aside import aside
 from controller.southbound.errors import SwitchError, SwitchGone, WriteRefused
+from controller.southbound.p4 import incoming
 from controller.southbound.p4 import read as p4read
 from controller.southbound.p4.batch import Batch, Wave, waves
 from controller.southbound.p4.channel import P4Channel, Stream, code_name
+from controller.southbound.p4.incoming import address
 from controller.southbound.p4.packets import Packets
 from controller.southbound.p4.pipeline import Pipeline
 from controller.southbound.p4.reports import PinEnded, Punted, Refused, Report, SessionEvent
 from controller.southbound.p4.wire import Encoder
 from controller.spec.types import Address
 from p4src.ids import Op
-from p4src.numbers import MAPPED
 from p4src.target import Changes, EntryBody, EntryKey, Found
 
 IN_FLIGHT = 2
@@ -163,11 +163,8 @@ class P4Session:
         last, self._lists = self._lists, digests.list_id
         if last is not None and digests.list_id > last + 1:
             self.missed += digests.list_id - last - 1
-        for entry in digests.data:
-            values = [int.from_bytes(member.bitstring, "big") for member in entry.struct.members]
-            if len(values) == 5:
-                reason, listener, client, port, backend = values
-                self._on_event(Report(self, reason, listener, address(client), port, backend))
+        for each in incoming.reports(self.name, digests):
+            self._on_event(Report(self, *each))
         message = p4r.StreamMessageRequest()
         message.digest_ack.digest_id = digests.digest_id
         message.digest_ack.list_id = digests.list_id
@@ -176,15 +173,11 @@ class P4Session:
     def _packet(self, packet: p4r.PacketIn) -> None:
         values = self._packets.values(packet)
         if not self._packets.is_clock(packet, values):
-            reason, port, listener, backend = (
-                values.get(name, 0) for name in ("reason", "port", "listener", "backend")
-            )
-            self._on_event(Punted(self, reason, port, listener, backend, packet.payload))
+            self._on_event(Punted(self, *incoming.punted(self.name, values), packet.payload))
 
     def _idle(self, notice: p4r.IdleTimeoutNotification) -> None:
-        for entry in notice.table_entry:
-            key = p4read.entry_key(self._pipeline, entry)
-            if key is not None and key.table == "pin":
+        for key in incoming.idle(self.name, self._pipeline, notice):
+            if key.table == "pin":
                 self._on_event(PinEnded(self, *pin_place(key)))
 
     # -- inside -------------------------------------------------------------------------------------------------
@@ -218,8 +211,3 @@ def pin_place(key: EntryKey) -> tuple[int, Address, int]:
     """Listener, client and the client's port of an entry of table ``pin``."""
     listener, client, port = (value for value in key.match if isinstance(value, int))
     return listener, address(client), port
-
-
-def address(number: int) -> Address:
-    """An address as the pipeline carries it: IPv4 as ::ffff:a.b.c.d."""
-    return IPv4Address(number & 0xFFFFFFFF) if number >> 32 == MAPPED >> 32 else IPv6Address(number)

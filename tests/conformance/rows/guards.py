@@ -9,7 +9,7 @@ from controller.spec.types import Guard, PrefixRate, Protocol
 from tests.conformance.expect import Between, Same, To
 from tests.conformance.row import In, Row, Until
 from tests.conformance.says import Connection, connections, opening
-from tests.conformance.scenario import DR, EVERY_MODE, Service, Setup, pool
+from tests.conformance.scenario import DR, DR_UDP, EVERY_MODE, Service, Setup, pool
 from tests.conformance.target import Can
 
 _NEEDS = frozenset({Can.GUARDS})
@@ -57,11 +57,12 @@ def _established(service: Service) -> Row:
     )
 
 
-def _prefix(version: int) -> Row:
-    own = replace(_FAR, prefixes=tuple(row for row in _FAR.prefixes if row.prefix.version == version))
-    guarded = Service(DR.mode, version, guard=own)
+def _prefix(service: Service, rate: int | None = None) -> Row:
+    own = tuple(row for row in _FAR.prefixes if row.prefix.version == service.version)
+    guarded = replace(service, guard=Guard(rate, own))
+    named = "" if rate is None else "-and-all"
     return Row(
-        f"flood-of-a-prefix-v{version}",
+        f"flood-of-a-prefix{named}-{service}",
         "A rate for one prefix holds back that prefix, and no other.",
         _setup(guarded),
         (
@@ -92,7 +93,8 @@ def _other_listener() -> Row:
 ROWS = (
     *map(_flood, EVERY_MODE),
     *map(_established, EVERY_MODE),
-    *map(_prefix, (4, 6)),
+    *map(_prefix, EVERY_MODE),
+    *(_prefix(service, 10_000) for service in (DR, DR_UDP)),
     _other_listener(),
     Row(
         "unguarded",

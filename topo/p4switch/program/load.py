@@ -28,6 +28,8 @@ from topo.p4switch.program.tables import PipelineReader
 from topo.p4switch.program.types import Types
 
 FORMAT_MAJOR = 2
+MOST_CELLS = 1 << 24
+"""Of all counters, meters and registers: each is a number in memory from the beginning."""
 
 
 def load_program(source: str | bytes | dict[str, Any]) -> Program:
@@ -35,7 +37,7 @@ def load_program(source: str | bytes | dict[str, Any]) -> Program:
     if not isinstance(source, dict):
         try:
             source = json.loads(source)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ProgramError(f"not a JSON document: {error}") from error
     if not isinstance(source, dict) or "pipelines" not in source:
         raise ProgramError("not a bmv2 JSON: it has no 'pipelines'; compile with p4c-bm2-ss --arch v1model")
@@ -43,7 +45,16 @@ def load_program(source: str | bytes | dict[str, Any]) -> Program:
     version = (source.get("__meta__") or {}).get("version")
     if version is not None and version[0] != FORMAT_MAJOR:
         raise ProgramError(f"bmv2 JSON format {version[0]}.{version[1]}: this switch reads format 2")
-    return _Loader(root).program()
+    try:
+        program = _Loader(root).program()
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        raise ProgramError(f"not as a compiler makes it: {error!r}") from error
+    cells = sum(
+        item.size for kind in (program.counters, program.meters, program.registers) for item in kind.values()
+    )
+    if cells > MOST_CELLS:
+        raise ProgramError(f"its arrays have {cells:,} cells; this switch has room for {MOST_CELLS:,}")
+    return program
 
 
 class _Loader:

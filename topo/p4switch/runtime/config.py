@@ -99,11 +99,16 @@ class Configs:
             switch = self._plane.load(program_of(config.p4_device_config))
         except P4SwitchError as error:
             raise invalid(f"the program cannot be run: {error}") from error
+        except Exception as error:  # it names what it does not have, as no compiler's does
+            raise invalid(f"the program cannot be run: {error!r}") from error
         try:
             return Pipeline(held, switch)
         except P4Error:
             switch.detach()
             raise
+        except Exception as error:
+            switch.detach()
+            raise invalid(f"the P4Info cannot be used: {error!r}") from error
 
     def _run(self, pipeline: Pipeline) -> None:
         self._on_run(pipeline)
