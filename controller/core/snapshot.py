@@ -38,7 +38,7 @@ from controller.plan import rehash, tracking, writer
 from controller.plan.demand import meter_name
 from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
-from controller.plan.pool import PoolState
+from controller.plan.pool import PoolMember, PoolState
 from controller.plan.progress import Helds
 from controller.plan.standby import group_statuses, subset_statuses
 from controller.plan.tuned import AS_CONFIGURED, UNTUNED
@@ -173,7 +173,7 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
             None if verdict is None else round(of.clock.now() - verdict.since, 1),
             member.backend.group,
             member.backend.zone,
-            member.backend.subset,
+            _subset(rules.get(pool.name), member),
             _seen(of, member.origin or pool.name, name),
             round(float(tuned.get(name, AS_CONFIGURED).factor), 4),
             tuned.get(name, AS_CONFIGURED).why,
@@ -200,6 +200,10 @@ def _pool(of: Sources, key: str, pool: PoolState, rules: Mapping[str, Pool]) -> 
         *_scheduler(of, rules.get(pool.name)),
         *_writer(of, rules.get(pool.name)),
     )
+
+
+def _subset(pool: Pool | None, member: PoolMember) -> str | None:
+    return None if pool is None or member.removed else pool.subset_of(member.backend)
 
 
 def _rounded(value: float | None) -> float | None:

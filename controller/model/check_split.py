@@ -17,7 +17,7 @@ def check_split(found: Findings, pool: Pool) -> None:
                 f'backend "{real.name}" of pool "{pool.name}" has the subset "{real.subset}", and the pool no split',
                 "add split: with a weight for each subset, or leave subset out",
             )
-        elif pool.split and real.subset not in pool.subsets:
+        elif pool.split and pool.subset_of(real) not in pool.subsets:
             _unknown(found, pool, real)
     if not pool.split:
         return
@@ -28,20 +28,24 @@ def check_split(found: Findings, pool: Pool) -> None:
             f'pool "{pool.name}" has a split and zones: even, and each says how new connections are shared',
             "leave one of them out",
         )
-    used = {real.subset for real in pool.own}
+    used = {pool.subset_of(real) for real in pool.own}
     for each in pool.split:
         if each.weight and each.name not in used:
             found.add(
                 each,
                 ("weight", "name"),
                 f'subset "{each.name}" of pool "{pool.name}" has a weight and no backend, so others take its part',
-                f"write subset: {each.name} at a backend, or set its weight to 0",
+                f"write subset: {each.name} or its labels at a backend, or set its weight to 0",
             )
 
 
 def _unknown(found: Findings, pool: Pool, real: Backend) -> None:
     names = ", ".join(pool.subsets)
-    has = f'the subset "{real.subset}", which its split does not name' if real.subset else "no subset"
+    has = (
+        f'the subset "{real.subset}", which its split does not name'
+        if real.subset
+        else "no subset, and not the labels of one"
+    )
     found.add(
         real,
         ("subset", "name"),

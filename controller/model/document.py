@@ -23,6 +23,7 @@ from controller.spec.health import HealthCheck
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.moves import Moves
 from controller.spec.policy import UNLIMITED, Amount, Budget, OnDown
+from controller.spec.pool import Subset
 from controller.spec.scheduling import Adaptive
 from controller.spec.serveragent import AgentCheck, AgentKind
 from controller.spec.types import (
@@ -155,7 +156,7 @@ def pool(of: Pool, budget: Budget = UNLIMITED) -> Plain:
         "spill_below": format_share(of.spill_below),
         "backup": of.backup,
         "zones": of.zones.value,
-        "split": [{"name": each.name, "weight": each.weight} for each in of.split],
+        "split": [_subset(each) for each in of.split],
         "failover": None,
         "spread": of.spread.value,
         "budget": _budget(of.budget, budget) or None,
@@ -203,6 +204,10 @@ def _agent(of: AgentCheck) -> Plain:
             "timeout": format_duration(of.timeout),
         }
     )
+
+
+def _subset(of: Subset) -> Plain:
+    return _given({"name": of.name, "weight": of.weight, "labels": dict(of.labels)})
 
 
 def _adaptive(of: Adaptive) -> Plain:

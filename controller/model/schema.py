@@ -7,7 +7,7 @@ One function per kind of record, in the order of the file::
               fence: [{port, interface}], p4runtime, routes: [{to, via, mac}]
     pools:    name, max_backends, health: {...}, agent: {...}, scheduler, adaptive: {...}, slow_start, on_down,
               drain_timeout, drain_then, memory_timeout, transition, panic_threshold, spill_below, backup, zones,
-              split: [{name, weight}], failover: {writer, failback}, spread, budget: {...}, labels,
+              split: [{name, weight, labels}], failover: {writer, failback}, spread, budget: {...}, labels,
               backends: [{name, address | addresses, mac, at, weight, group, drain, subset, zone, labels}]
     vips:     name, address, mac, owners, authority, labels, access: {allow, block},
               listeners: [{protocol, port, pool, mode, affinity, backend_port, accept_loss,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controller.model import fields as f
+from controller.model.labels import read_labels
 from controller.model.reader import Place, Record
 from controller.spec.pool import Subset
 from controller.spec.scheduling import Adaptive, Scheduler
@@ -64,6 +65,7 @@ def read_subset(place: Place) -> Subset | None:
     r = Record(place, "subset")
     name = r.name("subset", f.name, "name: canary")
     weight = r.need("weight", f.whole(0, 65535), "weight: 10", 0)
+    labels = r.get("labels", read_labels, ())
     for key in ("clients", "prefix", "prefixes"):
         r.refuse(
             key,
@@ -71,4 +73,4 @@ def read_subset(place: Place) -> Subset | None:
             "switch asks nothing else",
             f"leave {key} out, and give those clients a listener of another VIP or port, with a pool of its own",
         )
-    return r.built(Subset(name, weight)) if r.close() else None
+    return r.built(Subset(name, weight, labels)) if r.close() else None

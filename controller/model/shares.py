@@ -124,7 +124,7 @@ def _partition(pool: Pool, group: Iterable[Backend]) -> dict[str, list[Backend]]
 def _key(pool: Pool, real: Backend) -> str:
     if pool.zones is Zones.EVEN:
         return _zone(real)
-    return (real.subset or "") if pool.split and not real.home else ""
+    return pool.subset_of(real) or ""
 
 
 def _zone(real: Backend) -> str:

@@ -178,4 +178,5 @@ def _member(member: PoolMember) -> dict[str, Any]:
 def _load_member(data: dict[str, Any]) -> PoolMember:
     backend = data.pop("backend")
     backend["addresses"] = tuple(ip_address(a) for a in backend["addresses"])
+    backend["labels"] = tuple((key, value) for key, value in backend.get("labels", ()))
     return PoolMember(Backend(**backend), **data)

@@ -49,9 +49,7 @@ def subset_statuses(
     held = np.bincount(state.now, minlength=1 + max((m.id for m in state.members), default=0))
     found = {}
     for each in pool.split:
-        of = [
-            m for m in state.members if m.backend.subset == each.name and not m.removed and not m.backend.home
-        ]
+        of = [m for m in state.members if not m.removed and pool.subset_of(m.backend) == each.name]
         living = sum(m.draining_since is None and _up(health, m.backend.name) for m in of)
         slots = int(sum(held[m.id] for m in of))
         found[each.name] = SubsetStatus(each.weight, len(of), living, round(slots / len(state.now), 4))

@@ -35,7 +35,7 @@ class Backend:
     drain: bool = False
     """Whether new connections stop and established ones stay for ``drain_timeout``."""
     subset: str | None = None
-    """The part of the pool that it belongs to, such as ``canary`` (``split`` of the pool)."""
+    """The part of the pool that it belongs to, such as ``canary`` (``split`` of the pool), whatever its labels."""
     zone: str | None = None
     """Availability zone, by any name; backends without one are in one of their own (``zones`` of the pool)."""
     labels: Labels = ()
@@ -56,6 +56,8 @@ class Subset:
     """Name by which backends say that they belong to it."""
     weight: int
     """Share of new connections of a priority group, relative to the other subsets; 0 drains its backends."""
+    labels: Labels = ()
+    """Backends with all of these labels belong to it that name no ``subset`` and fit no subset before it."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,16 @@ class Pool:
 
     def weight_of(self, real: Backend) -> int:
         """Of a backend: 0 if its subset takes nothing."""
-        return 0 if self.subsets.get(real.subset or "", 1) == 0 and not real.home else real.weight
+        return 0 if self.subsets.get(self.subset_of(real) or "", 1) == 0 else real.weight
+
+    def subset_of(self, real: Backend) -> str | None:
+        """The subset that a backend belongs to; None: to none, as those of a ``backup``."""
+        if not self.split or real.home:
+            return None
+        if real.subset is not None:
+            return real.subset
+        had = set(real.labels)
+        return next((each.name for each in self.split if each.labels and had.issuperset(each.labels)), None)
 
     @property
     def slots(self) -> int:

@@ -146,8 +146,9 @@ def pools(draw: st.DrawFn) -> Pool:
     )
     if draw(st.booleans()):
         reals = tuple(replace(real, subset="a" if n % 2 else "b") for n, real in enumerate(pool.backends))
+        labels = draw(st.sampled_from(((), (("track", "1"),))))
         parts = tuple(
-            Subset(name, draw(st.integers(1, 65535))) for name in ("a", "b")[2 - min(2, len(reals)) :]
+            Subset(name, draw(st.integers(1, 65535)), labels) for name in ("a", "b")[2 - min(2, len(reals)) :]
         )
         pool = replace(pool, zones=Zones.WEIGHTS, backends=reals, split=parts)
     if pool.scheduler.adapts:

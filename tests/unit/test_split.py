@@ -14,7 +14,8 @@ from controller.model.load import load_text
 from controller.model.shares import part_shares, scaled
 from controller.model.summary import notes
 from controller.plan.groups import serving
-from controller.plan.pool import Health
+from controller.plan.history import dump, load
+from controller.plan.pool import Health, step
 from controller.spec.pool import Subset
 from controller.spec.switch import Fate
 from controller.spec.types import Pool
@@ -60,6 +61,23 @@ def test_one_edit_promotes_a_canary_and_one_takes_it_back() -> None:
     life.go(20.0, split(90, 10))
     assert (life.state.now == before).all()
     assert {life.fate(f"s{n}", 20.0) for n in range(3)} == {Fate.NORMAL}
+
+
+def test_labels_say_what_belongs_to_a_subset_and_a_name_says_it_before_them() -> None:
+    v2 = (("track", "canary"), ("version", "v2"))
+    parts = (
+        Subset("canary", 1, (("track", "canary"),)), Subset("v2", 1, (("version", "v2"),)), Subset("stable", 2),
+    )  # fmt: skip
+    reals = (
+        backend("c0", labels=v2), backend("b0", labels=v2[1:]), backend("s0", labels=v2, subset="stable"),
+        backend("s1", subset="stable", labels=(("version", "v1"),)),
+    )  # fmt: skip
+    made = pool(backends=reals, split=parts)
+    assert [made.subset_of(real) for real in reals] == ["canary", "v2", "stable", "stable"]
+    assert made.subset_of(backend("n0", labels=(("track", "x"),))) is None
+    assert made.subset_of(backend("n0", labels=v2, home="spare")) is None
+    found = slots(Life(made))
+    assert [of(found, letter) for letter in "cbs"] == pytest.approx([0.25, 0.25, 0.5], abs=NEVER_HELD / SLOTS)
 
 
 def test_a_small_step_moves_few_slots() -> None:
@@ -127,3 +145,13 @@ def test_check_says_what_subsets_take_and_status_shows_it(tmp_path: Path) -> Non
         "stable": (0.75, 2), "canary": (0.25, 1),
     }  # fmt: skip
     assert shown.backends["s1"].subset == "canary"
+
+
+def test_a_controller_that_starts_finds_backends_as_they_were() -> None:
+    reals = (backend("c0", labels=(("track", "canary"),)), backend("s0", subset="stable"))
+    life = Life(
+        pool(backends=reals, split=(Subset("canary", 1, (("track", "canary"),)), Subset("stable", 1)))
+    )
+    read = load(dump(life.state))
+    assert read.members == life.state.members
+    assert step(read, life.pool, {}, life.ids, 1.0).members is read.members
