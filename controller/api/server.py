@@ -39,7 +39,7 @@ LONGEST = 30.0
 """Seconds that a call may take which has no deadline of its own."""
 MESSAGE = 16 << 20
 """Octets of a message, at most."""
-STREAMS = 256
+STREAMS = 1024
 """Calls at a time on one connection."""
 CALLS = 4096
 """Calls at a time."""
