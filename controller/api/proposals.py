@@ -1,7 +1,7 @@
 """Changes of the intent by calls: many of them become one proposal, and each is answered once that is durable.
 
-    calls ─► queue ─► every TICK their edits, one after the other ─► records of them ─► a proposal, judged in a thread
-          ─► a commit ─► records of its end ─► answers, while the next one is made
+    calls ─► queue ─► every TICK their edits, one after the other ─► records of them, tables in a thread ─► taken
+          ─► a commit, while the next ones are tried ─► records of its end, while the next commit is made ─► answers
 
 An edit that cannot be carried out is refused alone. If the proposal as a whole is refused, its halves are proposed, so
 that one bad edit does not refuse others.
@@ -40,6 +40,14 @@ SMALL = 1024
 """Backends that are given values in the event loop, at most; more are, and documents are read, in a thread."""
 
 
+class _NotRecorded(Exception):
+    """The audit log does not take some changes."""
+
+    def __init__(self, wanted: set[Wanted]) -> None:
+        super().__init__(f"{len(wanted)} changes")
+        self.wanted = wanted
+
+
 class Proposals:
     """Takes changes."""
 
@@ -52,6 +60,7 @@ class Proposals:
         self._news = asyncio.Event()
         self._computed = 0.0
         """Seconds of the present proposal that the processor was needed for."""
+        self._committing: asyncio.Task[None] | None = None
         self._answering: asyncio.Task[None] | None = None
         self.proposed = 0
         """Proposals so far."""
@@ -79,6 +88,9 @@ class Proposals:
         finally:
             while self._queue:
                 self._queue.popleft().refuse(_ending())
+            if self._committing is not None:
+                self._committing.cancel()
+            await self._committed()
             await self._answered()
 
     async def _gathered(self) -> list[Wanted]:
@@ -108,8 +120,6 @@ class Proposals:
         except asyncio.CancelledError:
             await self._refuse(waiting, _ending())
             raise
-        except GuardFailed:  # this controller ends
-            await self._refuse(waiting, _ending())
         except Exception as error:  # a defect in one call must not end what serves the others
             self._journal.failure(error, part="api")
             await self._refuse(waiting, defect(error))
@@ -140,15 +150,19 @@ class Proposals:
         if together[0].dry_run:
             await self._answer_dry(made)
             return
-        if without := await self._not_recorded(made.good):
-            await self._propose([each.wanted for each in made.good if each.wanted not in without])
+        self._record(made.good)
+        found, override = Considered([], []), together[0].override
+        try:
+            if made.intent is before:
+                await self._recorded(made.good)
+            else:
+                found = await self._proposed(made, override)
+        except _NotRecorded as error:  # the others are proposed without them
+            await self._propose([each.wanted for each in made.good if each.wanted not in error.wanted])
             return
-        found = Considered([], [])
-        if made.intent is not before:
-            found = await self._proposed(made.intent, together[0].override)
-            if why := _why_not(found, together[0].override):
-                await self._divide(made, why)
-                return
+        if why := _why_not(found, override):
+            await self._divide(made, why)
+            return
         kept = [each.wanted.accepted(each.changes) for each in made.good]
         rows = [row for row in kept if row is not None]
         if rows:
@@ -164,24 +178,30 @@ class Proposals:
             return tried(*args)
         return await asyncio.to_thread(tried, *args)
 
-    async def _not_recorded(self, good: list[Good]) -> set[Wanted]:
-        """Have it recorded that they are about to be made. Those for which that fails are refused."""
-        recorded = [each for each in good if each.wanted.recording.wanted]
-        for wanted, found, before, after in recorded:
+    @staticmethod
+    def _record(good: list[Good]) -> None:
+        """Begin to have it recorded that they are about to be made; ``_recorded`` follows."""
+        for wanted, found, before, after in good:
             wanted.recording.ask((name for name, _ in found.listed), before, after)
+
+    @staticmethod
+    async def _recorded(good: list[Good]) -> None:
+        """It is on the disk. Raises _NotRecorded for those for which that fails, which are refused."""
         without = set()
-        for wanted, _, _, _ in recorded:
+        for wanted, _, _, _ in good:
             try:
                 await wanted.recording.have_asked()
             except Refused as error:
                 wanted.refuse(error)
                 without.add(wanted)
-        return without
+        if without:
+            raise _NotRecorded(without)
 
-    async def _proposed(self, intent: Intent, override: str) -> Considered:
+    async def _proposed(self, made: Tried, override: str) -> Considered:
+        """Taken, if it is accepted, once all records are on the disk. Raises _NotRecorded."""
         self.proposed += 1
         with self._computing():
-            return await self._intents.consider(intent, override)
+            return await self._intents.consider(made.intent, override, lambda: self._recorded(made.good))
 
     async def _divide(self, made: Tried, error: Refused) -> None:
         """One of the edits is why the whole is refused."""
@@ -202,16 +222,34 @@ class Proposals:
                 wanted.answer(Done(self._state.revision, found))
 
     async def _commit(self, made: Tried, over: list[str]) -> None:
-        """``over``: which budgets were set aside."""
+        """Have it stored and answered, after those before it. ``over``: which budgets were set aside."""
+        await self._committed()
+        self._committing = asyncio.create_task(self._store(made, over))
+
+    async def _committed(self) -> None:
+        """The commit of the proposal before is over."""
+        if self._committing is not None:
+            await asyncio.wait([self._committing])
+
+    async def _store(self, made: Tried, over: list[str]) -> None:
+        together = [each.wanted for each in made.good]
         try:
             revision = await self._state.commit()
         except StoreError as error:
-            await self._refuse([each.wanted for each in made.good], not_stored(error))
-            return
-        for wanted, _, _, _ in made.good:
-            wanted.recording.end(f"done, and over budget: {'; '.join(over)}" if over else "done", revision)
-        await self._answered()
-        self._answering = asyncio.create_task(self._answer(made.good, revision))
+            await self._refuse(together, not_stored(error))
+        except GuardFailed:  # this controller ends
+            await self._refuse(together, _ending())
+        except asyncio.CancelledError:
+            await self._refuse(together, _ending())
+            raise
+        except Exception as error:  # a defect in one call must not end what serves the others
+            self._journal.failure(error, part="api")
+            await self._refuse(together, defect(error))
+        else:
+            for each in together:
+                each.recording.end(f"done, and over budget: {'; '.join(over)}" if over else "done", revision)
+            await self._answered()
+            self._answering = asyncio.create_task(self._answer(made.good, revision))
 
     async def _answered(self) -> None:
         """The answers of the proposal before were given: two wait for their records at a time, at most."""

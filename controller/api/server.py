@@ -39,7 +39,7 @@ LONGEST = 30.0
 """Seconds that a call may take which has no deadline of its own."""
 MESSAGE = 16 << 20
 """Octets of a message, at most."""
-STREAMS = 256
+STREAMS = 1024
 """Calls at a time on one connection."""
 CALLS = 4096
 """Calls at a time."""
@@ -56,6 +56,9 @@ _SERVICES = api.DESCRIPTOR.services_by_name
 _OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE),
     ("grpc.max_concurrent_streams", STREAMS),
+    # Beyond a thousand that wait for the event loop gRPC cancels calls at random, unless it is told otherwise.
+    ("grpc.server.max_pending_requests", CALLS),
+    ("grpc.server.max_pending_requests_hard_limit", 2 * CALLS),
     ("grpc.http.overload_protection", 0),
     ("grpc.so_reuseport", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),

@@ -6,7 +6,7 @@ The file is one proposer; others propose in the same way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
 from controller.core.cells import Cell
@@ -154,14 +154,20 @@ class Intents:
         judged = self._concluded(new, self._judged(new, self._pools.basis()), override, digest)
         return judged.refused if override else judged.why
 
-    async def consider(self, new: Intent, override: str = "") -> Considered:
+    async def consider(
+        self, new: Intent, override: str = "", ready: Callable[[], Awaitable[None]] | None = None
+    ) -> Considered:
         """The same, and the tables are made in a thread: that of a large intent takes a second. Nothing else proposes
         meanwhile. What changes meanwhile, such as health, has it judged again; the last time it holds up the loop.
+
+        ``ready``: is over before it is taken, or raises, and it is not.
         """
         new = self._adapted(new)
         for _ in range(BESIDE):
             basis = self._pools.basis(new)
             judged = await asyncio.to_thread(self._judged, new, basis)
+            if ready is not None:
+                await ready()
             if basis.is_that_of(self._pools.basis()):
                 return self._concluded(new, judged, override)
         return self._concluded(new, self._judged(new, self._pools.basis()), override)

@@ -13,7 +13,7 @@ import resource
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -145,22 +145,21 @@ async def _served(folder: Path) -> AsyncIterator[_Bench]:
     store = SqliteStore(folder / "state.db")
     audit = AuditLog(folder / "audit.log", clock)
     server = ApiServer(Where(folder / "api.sock"), journal, clock, Guard(audit=audit))
-    async with recorded(store.log, "here", clock, journal), _echoing(folder / "echo.sock"):
-        app = App(None, store, store.read(), journal, clock, Silent)
-        await app.begin()
-        await server.start()
-        running = asyncio.create_task(app.run(api=server))
-        try:
-            async with AsyncClient(f"unix:{folder}/api.sock") as client:
-                await client.apply(message(load_text(_intent(), "bench")))
-            yield _Bench(server, folder / "api.sock", folder / "echo.sock")
-        finally:
-            running.cancel()
-            with suppress(asyncio.CancelledError):
-                await running
-            await server.stop()
-            audit.close()
-            store.close()
+    with closing(store), closing(audit):
+        async with recorded(store.log, "here", clock, journal), _echoing(folder / "echo.sock"):
+            app = App(None, store, store.read(), journal, clock, Silent)
+            await app.begin()
+            await server.start()
+            running = asyncio.create_task(app.run(api=server))
+            try:
+                async with AsyncClient(f"unix:{folder}/api.sock") as client:
+                    await client.apply(message(load_text(_intent(), "bench")))
+                yield _Bench(server, folder / "api.sock", folder / "echo.sock")
+            finally:
+                running.cancel()
+                with suppress(asyncio.CancelledError):
+                    await running
+                await server.stop()
 
 
 @asynccontextmanager
