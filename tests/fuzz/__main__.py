@@ -18,7 +18,8 @@ from tests.fuzz.targets import TARGETS, target
 def main() -> int:
     """0: nothing happened."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("target", choices=sorted(TARGETS))
+    parser.add_argument("target", choices=sorted(TARGETS), nargs="?")
+    parser.add_argument("--list", action="store_true", help="print all targets, and end")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--inputs", type=int, default=1_000_000)
     parser.add_argument("--minutes", type=float, default=20.0, help="of processor time")
@@ -27,6 +28,9 @@ def main() -> int:
     )
     parser.add_argument("--play", type=Path, help="feed this one input, and nothing else")
     options = parser.parse_args()
+    if options.list or options.target is None:
+        print(*sorted(TARGETS), sep="\n")
+        return 0
     logging.disable(logging.CRITICAL)
     what = target(options.target)
     if options.play is not None:

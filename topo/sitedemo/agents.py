@@ -15,6 +15,8 @@ from topo.plan import AGENT_PORT
 
 PREFIX = "/demo"
 """Of the fabric's keys in the store."""
+_PLAIN = ("--listen-insecure", "--insecure-peers")
+"""The control network is the lab's own."""
 FRESH = 5.0
 """Seconds for which a status counts."""
 
@@ -32,7 +34,7 @@ class Agent(actors.Controller):
         """Its command line. The control network is the lab's own: agents show no certificates there."""
         store = f"etcd://{self._endpoints}{self._prefix}"
         argv = [sys.executable, "-m", "controller", "agent", "--name", self.node, "--store", store]
-        return [*argv, "--state", str(self.state), "--listen", self._listen, "--insecure-peers"]
+        return [*argv, "--state", str(self.state), "--listen", self._listen, *_PLAIN]
 
     @property
     def running(self) -> bool:
