@@ -1,13 +1,14 @@
 """``python -m tests.fuzz TARGET [--seed N] [--inputs N] [--minutes M]``: hostile inputs until one does harm.
 
-Ends after so many inputs, or so many minutes of processor time, whichever comes first; 1 if anything failed, hung or
-grew: then the inputs are in the folder that is named, to be played again with --play.
+Ends after so many inputs, so many minutes of processor time, or a SIGTERM, whichever comes first; 1 if anything failed,
+hung or grew: then the inputs are in the folder that is named, to be played again with --play.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -38,8 +39,10 @@ def main() -> int:
         print(what.feed(options.play.read_bytes()))
         what.end()
         return 0
-    result = Run(what, options.seed, options.inputs, 60 * options.minutes, _progress).go()
-    return _report(result, options.out / options.target)
+    run = Run(what, options.seed, options.inputs, 60 * options.minutes, _progress)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: run.end())
+    return _report(run.go(), options.out / options.target)
 
 
 def _progress(result: Result) -> None:

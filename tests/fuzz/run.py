@@ -86,7 +86,12 @@ class Run:
         self._chance = Random(self.seed)
         self._reached = Reached(self.target.modules)
         self._pool: list[bytes] = []
+        self._ended = False
         self.result = Result(self.target.name, self.seed)
+
+    def end(self) -> None:
+        """After the input that is fed now."""
+        self._ended = True
 
     def go(self) -> Result:
         """All of them."""
@@ -99,7 +104,7 @@ class Run:
                 for data in [*self.target.seeds(), *corpus(self.target.name).values()]:
                     self._pool.append(data)
                     self._feed(data, timer, memory, traced=True)
-                while result.inputs < self.inputs and len(result.faults) < FAULTS:
+                while result.inputs < self.inputs and len(result.faults) < FAULTS and not self._ended:
                     if time.process_time() - began > self.seconds or time.monotonic() > late:
                         break
                     base, other = self._chance.choice(self._pool), self._chance.choice(self._pool)
