@@ -21,6 +21,8 @@ from tests.fuzz.watch import Growth, Hang, Memory, limited
 
 POOL = 4000
 """Inputs that others are made from, at most."""
+OUTCOMES = 5000
+"""Different outcomes that are told apart, at most."""
 TRACED = 64
 """One input of so many is traced."""
 SLOWER = 8
@@ -138,8 +140,8 @@ class Run:
             self._fault(data, error)
             self.target.begin()
             return
-        new = outcome not in result.outcomes
-        result.outcomes[outcome] += 1
+        new = outcome not in result.outcomes and len(result.outcomes) < OUTCOMES
+        result.outcomes[outcome if new or outcome in result.outcomes else "others"] += 1
         if (new or len(self._reached) > lines) and len(self._pool) < POOL:
             self._pool.append(data)
 
