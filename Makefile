@@ -16,7 +16,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --retries 5 --timeout 60
 IS_ROOT := $(filter 0,$(shell id -u))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long soak fresh image compose-test bench docs coverage messages baseline wheel p4 shell lint types venv lab-packages test-packages \
+.PHONY: help demo test test-long soak fresh image compose-test bench docs fuzz coverage messages baseline wheel p4 shell lint types venv lab-packages test-packages \
   bench-packages root pins clean
 
 help:  ## this list
@@ -71,6 +71,16 @@ bench: root venv lab-packages bench-packages  ## measure everything (root)
 
 docs: venv  ## generate docs/reference again from the code
 	$(BIN)/python -m tests.reference
+
+SEED = 1
+INPUTS = 1000000
+MINUTES = 20
+
+# One target: make fuzz TARGET=frames SEED=2. They end after INPUTS, or MINUTES of processor time.
+fuzz: venv  ## hostile inputs for everything that takes any: TARGET, SEED, INPUTS, MINUTES (docs/fuzzing.md)
+	@failed=; for target in $(or $(TARGET),$$($(BIN)/python -m tests.fuzz --list)); do \
+	  $(BIN)/python -m tests.fuzz $$target --seed $(SEED) --inputs $(INPUTS) --minutes $(MINUTES) || failed="$$failed $$target"; \
+	done; test -z "$$failed" || { echo "fuzz: did harm:$$failed" >&2; exit 1; }
 
 coverage: venv  ## branches of the pure modules that unit tests reach; fails below the floor of 95 %
 	mkdir -p out

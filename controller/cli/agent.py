@@ -16,7 +16,7 @@ from pathlib import Path
 
 from controller.agent.agent import Agent
 from controller.cli import codes
-from controller.cli.listenat import listen_at
+from controller.cli.listenat import listen_at, unprotected
 from controller.cli.stores import Chosen, Where
 from controller.cli.switchtls import NO_TLS, Speaking, SwitchTls
 from controller.clock import Clock, SystemClock
@@ -91,6 +91,8 @@ class _Program:
     speaking: Speaking
     audit: AuditLog | None
     shown: Shown | None
+    unprotected: bool
+    """Whether switches need no certificate where others than this machine reach us."""
     dropped: Callable[[], int]
     """Events that the journal's reader was too slow for."""
 
@@ -109,7 +111,7 @@ def agent(
     try:
         if where.url is None:
             raise ValueError("agents share a store in etcd: give --store etcd://HOST:PORT,.../PREFIX")
-        host, port = listen_at(listen, 6654)
+        host, port = listen_at(listen, 6654, switches)
         place = metrics.place()
         shown = None if place is None else Shown(f"--metrics {metrics.address}", place, metrics.tls())
         tls = files.read()
@@ -122,7 +124,7 @@ def agent(
         return codes.Run.CANNOT_START
     program = _Program(
         chosen, where.state.resolve(), (host, port), tls, clock, journal, speaking, audit, shown,
-        lambda: sink.dropped,
+        unprotected(host, switches), lambda: sink.dropped,
     )  # fmt: skip
     code = codes.Run.STOPPED
     try:
@@ -184,6 +186,8 @@ async def _run(of: _Program) -> None:
             async with _metrics(of, made):
                 connection.serve(*of.listen, guard=of.speaking.guard())
                 listen = f"{of.listen[0]}:{of.listen[1]}"
+                if of.unprotected:
+                    journal.event("listen_unprotected", listen=listen)
                 journal.event("agent_started", agent=of.chosen.name, listen=listen)
                 _come_first()
                 commands = agent_commands(made.force)

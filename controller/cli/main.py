@@ -56,6 +56,10 @@ ConfigFile = Annotated[
 PeerCa = Annotated[Path | None, typer.Option(metavar="PEM", help="Who signs the certificates of agents.")]
 PeerKey = Annotated[Path | None, typer.Option(metavar="PEM", help="Its private key.")]
 
+ListenInsecure = Annotated[
+    bool,
+    typer.Option("--listen-insecure", help="Let switches connect without TLS beyond loopback too."),
+]
 SwitchCert = Annotated[
     Path | None,
     typer.Option(
@@ -242,6 +246,7 @@ def run(
     switch_cert: SwitchCert = None,
     switch_key: SwitchKey = None,
     switch_ca: SwitchCa = None,
+    listen_insecure: ListenInsecure = False,
     metrics: Metrics = None,
     metrics_cert: MetricsCert = None,
     metrics_key: MetricsKey = None,
@@ -274,7 +279,7 @@ def run(
 
     where = Where(state, store, store_ca, store_cert, store_key, name)
     shown = Options(metrics, metrics_cert, metrics_key, metrics_ca, metrics_insecure)
-    tls = SwitchTls(switch_cert, switch_key, switch_ca)
+    tls = SwitchTls(switch_cert, switch_key, switch_ca, listen_insecure)
     face = ApiOptions(api, api_cert, api_key, api_ca, api_roles, api_tokens, audit_file)
     peers = PeerFiles(peer_ca, peer_cert, peer_key, insecure_peers)
     raise typer.Exit(run_controller(config, where, listen, shown, tls, face, peers))
@@ -313,6 +318,7 @@ def agent(
     switch_cert: SwitchCert = None,
     switch_key: SwitchKey = None,
     switch_ca: SwitchCa = None,
+    listen_insecure: ListenInsecure = False,
     audit_file: Audit = None,
     metrics: Metrics = None,
     metrics_cert: MetricsCert = None,
@@ -329,7 +335,7 @@ def agent(
 
     where = Where(state, store, store_ca, store_cert, store_key, name)
     peers = PeerFiles(peer_ca, peer_cert, peer_key, insecure_peers)
-    switches = SwitchTls(switch_cert, switch_key, switch_ca)
+    switches = SwitchTls(switch_cert, switch_key, switch_ca, listen_insecure)
     shown = Options(metrics, metrics_cert, metrics_key, metrics_ca, metrics_insecure)
     raise typer.Exit(run_agent(where, listen, peers, switches, shown, audit_file))
 

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from controller.api.listening import ListenError
 from controller.app.assembly import App, IntentRefused, open_file
 from controller.cli import codes
 from controller.cli.face import ApiOptions, Face
-from controller.cli.listenat import listen_at
+from controller.cli.listenat import listen_at, unprotected
 from controller.cli.ready import Ready
 from controller.cli.standby import Ending, Waiting, led
 from controller.cli.stores import Chosen, Where
@@ -82,7 +81,7 @@ def run(
     sink = QueuedSink(sys.stdout, wall=clock.wall)
     try:
         file = None if config is None else open_file(config)
-        host, port = listen_at(listen, 6653)
+        host, port = listen_at(listen, 6653, tls)
         journal = Journal(sink, clock.wall)
         speaking = Speaking(tls, journal)
         place = metrics.place()
@@ -97,7 +96,9 @@ def run(
         return _refuse([str(error)])
     code = codes.Run.STOPPED
     exposed = Exposed(Observations(), clock, lambda: sink.dropped)
-    program = _Program(file, where.state, host, port, clock, journal, exposed, shows, speaking, face, asks)
+    program = _Program(
+        file, where.state, host, port, clock, journal, exposed, shows, speaking, face, asks, unprotected(host, tls)
+    )  # fmt: skip
     try:
         sys.setswitchinterval(TURN)
         asyncio.run(program.run(chosen))
@@ -178,6 +179,8 @@ class _Program:
     speaking: Speaking
     face: Face
     asks: _Asks | None
+    unprotected: bool
+    """Whether switches need no certificate where others than this machine reach us."""
 
     async def run(self, chosen: Chosen) -> None:
         """Until a signal comes, on a store that is ours alone, or on one that is shared while we lead."""
@@ -189,7 +192,7 @@ class _Program:
             loop.add_signal_handler(number, task.cancel)
         loop.add_signal_handler(signal.SIGHUP, lambda: None)  # who does not serve yet reads the file anyway
         self.journal.observe = self.exposed.observations.event
-        if self.speaking.credentials is None and not _is_loopback(self.host):
+        if self.unprotected:
             self.journal.event("listen_unprotected", listen=f"{self.host}:{self.port}")
         try:
             async with (
@@ -381,10 +384,3 @@ async def _listen(
             if error.errno != errno.EADDRINUSE or clock.now() > end:
                 raise _CannotListen(f"--listen {host}:{port}: {error}") from error
         await asyncio.sleep(_LOOK)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

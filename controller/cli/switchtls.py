@@ -30,6 +30,8 @@ class SwitchTls:
     cert: Path | None = None
     key: Path | None = None
     ca: Path | None = None
+    insecure: bool = False
+    """Allow an address for switches that others can reach without TLS."""
 
 
 NO_TLS = SwitchTls()

@@ -86,7 +86,7 @@ class Rig:
     def controller(self, intent: Path | None = None, module: str = "controller") -> Journal:
         """Start ``evenkeel run`` with an intent (None: the lab's); its store is in ``folder``."""
         argv = [sys.executable, "-m", module, "run", str(intent or self.lab.intent_path)]
-        argv += ["--state", str(self.folder / "evenkeel.db"), "--listen", LISTEN]
+        argv += ["--state", str(self.folder / "evenkeel.db"), "--listen", LISTEN, "--listen-insecure"]
         errors = (self.folder / "controller.log").open("wb")
         self._stack.callback(errors.close)
         process = self.start("ctl", argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True)

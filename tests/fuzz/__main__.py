@@ -1,13 +1,14 @@
 """``python -m tests.fuzz TARGET [--seed N] [--inputs N] [--minutes M]``: hostile inputs until one does harm.
 
-Ends after so many inputs, or so many minutes of processor time, whichever comes first; 1 if anything failed, hung or
-grew: then the inputs are in the folder that is named, to be played again with --play.
+Ends after so many inputs, so many minutes of processor time, or a SIGTERM, whichever comes first; 1 if anything failed,
+hung or grew: then the inputs are in the folder that is named, to be played again with --play.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from tests.fuzz.targets import TARGETS, target
 def main() -> int:
     """0: nothing happened."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("target", choices=sorted(TARGETS))
+    parser.add_argument("target", choices=sorted(TARGETS), nargs="?")
+    parser.add_argument("--list", action="store_true", help="print all targets, and end")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--inputs", type=int, default=1_000_000)
     parser.add_argument("--minutes", type=float, default=20.0, help="of processor time")
@@ -27,6 +29,9 @@ def main() -> int:
     )
     parser.add_argument("--play", type=Path, help="feed this one input, and nothing else")
     options = parser.parse_args()
+    if options.list or options.target is None:
+        print(*sorted(TARGETS), sep="\n")
+        return 0
     logging.disable(logging.CRITICAL)
     what = target(options.target)
     if options.play is not None:
@@ -34,8 +39,10 @@ def main() -> int:
         print(what.feed(options.play.read_bytes()))
         what.end()
         return 0
-    result = Run(what, options.seed, options.inputs, 60 * options.minutes, _progress).go()
-    return _report(result, options.out / options.target)
+    run = Run(what, options.seed, options.inputs, 60 * options.minutes, _progress)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: run.end())
+    return _report(run.go(), options.out / options.target)
 
 
 def _progress(result: Result) -> None:

@@ -21,6 +21,8 @@ from tests.fuzz.watch import Growth, Hang, Memory, limited
 
 POOL = 4000
 """Inputs that others are made from, at most."""
+OUTCOMES = 5000
+"""Different outcomes that are told apart, at most."""
 TRACED = 64
 """One input of so many is traced."""
 SLOWER = 8
@@ -86,7 +88,12 @@ class Run:
         self._chance = Random(self.seed)
         self._reached = Reached(self.target.modules)
         self._pool: list[bytes] = []
+        self._ended = False
         self.result = Result(self.target.name, self.seed)
+
+    def end(self) -> None:
+        """After the input that is fed now."""
+        self._ended = True
 
     def go(self) -> Result:
         """All of them."""
@@ -99,7 +106,7 @@ class Run:
                 for data in [*self.target.seeds(), *corpus(self.target.name).values()]:
                     self._pool.append(data)
                     self._feed(data, timer, memory, traced=True)
-                while result.inputs < self.inputs and len(result.faults) < FAULTS:
+                while result.inputs < self.inputs and len(result.faults) < FAULTS and not self._ended:
                     if time.process_time() - began > self.seconds or time.monotonic() > late:
                         break
                     base, other = self._chance.choice(self._pool), self._chance.choice(self._pool)
@@ -133,8 +140,8 @@ class Run:
             self._fault(data, error)
             self.target.begin()
             return
-        new = outcome not in result.outcomes
-        result.outcomes[outcome] += 1
+        new = outcome not in result.outcomes and len(result.outcomes) < OUTCOMES
+        result.outcomes[outcome if new or outcome in result.outcomes else "others"] += 1
         if (new or len(self._reached) > lines) and len(self._pool) < POOL:
             self._pool.append(data)
 

@@ -52,9 +52,9 @@ class Scrape:
         return sum(each.value for each in self.of(name, **labels))
 
 
-def ask(lab: Lab, path: str = "/metrics") -> tuple[int, str]:
+def ask(lab: Lab, path: str = "/metrics", port: int = PORT) -> tuple[int, str]:
     """Status and text of an answer."""
-    request = urllib.request.Request(f"http://127.0.0.1:{PORT}{path}", headers={"Accept": ACCEPT})
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Accept": ACCEPT})
     with lab.namespace(CONTROLLER):
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
@@ -63,9 +63,9 @@ def ask(lab: Lab, path: str = "/metrics") -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
-def scrape(lab: Lab) -> Scrape:
+def scrape(lab: Lab, port: int = PORT) -> Scrape:
     """The metrics now."""
-    status, text = ask(lab)
+    status, text = ask(lab, port=port)
     assert status == 200, text
     return Scrape(text)
 

@@ -9,15 +9,20 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from controller.cli.asking import ask as order
+from controller.core.control import socket_beside
+from controller.security.auditrecord import Step
+from controller.security.auditverify import verify
 from tests.fakes.etcd import needs_etcd
 from tests.lab.balanced import Balanced
 from tests.lab.conftest import eventually, why_not
 from tests.lab.long_connections import LongConnections
+from tests.lab.scrape import ask, scrape
 from tests.lab.test_two_sites import all_admitted, hears, owners
 from tests.lab.tuned import tune
 from topo import process, state
 from topo.lab import Lab
-from topo.sitedemo.agents import Agents
+from topo.sitedemo.agents import METRICS_PORT, Agents
 from topo.wire.judge import Findings
 from topo.wire.record import Recorder
 
@@ -248,3 +253,22 @@ def test_what_an_agent_shows_names_owners_paths_and_fences(served: Served) -> No
     assert (edge["connected"], edge["answers"], edge["takes_authority"]) == (True, 2, True)
     fenced = bool(served.balanced.lab.fabric.switches["edgee"].fences)
     assert edge["fence"] == ({"f0-edgee": {"up": True, "claim": True}} if fenced else None)
+
+
+def test_its_metrics_say_the_same_and_its_audit_log_has_what_was_asked_of_it(served: Served) -> None:
+    lab, ctl = served.balanced.lab, served.agents.all["ctl"]
+    eventually(lambda: ctl.fresh().get("agent", {}).get("acts"), "it acts for its site", WITHIN)
+    now = scrape(lab, METRICS_PORT)
+    assert now.value("evenkeel_agent_acts", site="east") == 1
+    shop, api = "02:45:56:00:01:01", "02:45:56:00:01:02"
+    assert now.value("evenkeel_agent_group_role", mac=shop, role="holds") == 1
+    assert now.value("evenkeel_agent_group_role", mac=api, role="away") == 1
+    assert 0 < now.value("evenkeel_agent_authority_remaining_seconds", mac=shop) <= 1.5
+    assert now.value("evenkeel_agent_edge_answers", switch="edgee") == 2
+    assert now.value("evenkeel_agent_path_up", agent="ctl3", path="10.9.0.2:7654") == 1
+    assert now.value("evenkeel_agent_lease_renew_seconds_count") > 10
+    assert now.value("evenkeel_agent_observations_sent_total") > 0
+    assert ask(lab, "/readyz", METRICS_PORT) == (200, "acts for east\n")
+    answer = order(socket_beside(ctl.state), {"command": "claim", "confirmed": "no"})
+    assert not answer["ok"]
+    assert verify(ctl.audit).last.step in (Step.DONE, Step.REFUSED)

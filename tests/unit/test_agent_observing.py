@@ -47,6 +47,7 @@ class Seeing:
 
     def __init__(self, view: View) -> None:
         self.view = view
+        self.sent = 0
         self.news: list[asyncio.Event] = []
 
     def listen(self) -> asyncio.Event:

@@ -197,10 +197,18 @@ def test_a_controller_as_it_is_run_over_the_network(tmp_path: Path) -> None:
     own = authority.sign("ctl1", "127.0.0.1", role=Role.CONTROLLER)
     log, address = tmp_path / "audit.log", f"127.0.0.1:{free_port()}"
     options = ["--api", address, "--api-cert", str(own.cert), "--api-key", str(own.key)]
-    options += ["--api-ca", str(own.ca), "--audit", str(log), "--listen", f"0.0.0.0:{free_port()}"]
+    options += [
+        "--api-ca",
+        str(own.ca),
+        "--audit",
+        str(log),
+        "--listen",
+        f"0.0.0.0:{free_port()}",
+        "--listen-insecure",
+    ]
     with Running(tmp_path / "run", None, options=options) as process:
         said = process.wait_event("listen_unprotected")
-        assert said["listen"] == options[-1]
+        assert said["listen"] == options[-2]
         process.wait_event("started")
         shown = {role: authority.sign(role.value, role=role) for role in (Role.OPERATOR, Role.VIEWER)}
         tls = {role: Tls(each.ca, each.cert, each.key) for role, each in shown.items()}
@@ -218,3 +226,19 @@ def test_a_controller_as_it_is_run_over_the_network(tmp_path: Path) -> None:
     assert [row["step"] for row in rows] == steps
     assert (rows[3]["why"], rows[4]["revision"]) == ("slow", done.revision)
     assert rows[6]["source"] == "control socket"
+
+
+@pytest.mark.parametrize("program", [["run"], ["agent", "--name", "a", "--store", "etcd://127.0.0.1:1/x"]])
+def test_switches_are_not_let_in_from_elsewhere_without_tls_unless_that_is_allowed(
+    tmp_path: Path, program: list[str]
+) -> None:
+    argv = [sys.executable, "-m", "controller", *program, "--state", str(tmp_path / "x.db")]
+    done = subprocess.run(
+        [*argv, "--listen", "0.0.0.0:6653", "--insecure-peers"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == codes.Run.CANNOT_START
+    assert "could pose as a switch without TLS" in done.stderr
+    assert "--listen-insecure" in done.stderr

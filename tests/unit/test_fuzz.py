@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import struct
+import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from tests.fuzz.target import Target
 from tests.fuzz.targets import TARGETS, target
 from tests.fuzz.watch import Growth, Hang, limited
 
+ROOT = Path(__file__).resolve().parents[2]
 FEW = {"intent": 120, "api": 150, "plane": 200, "p4read": 300, "ofstream": 120, "openflow": 800, "audit": 400}
 """Inputs of those that cost most; 2,000 of all others."""
 
@@ -94,3 +97,15 @@ def test_the_same_seed_makes_the_same_inputs() -> None:
     first, second = (Run(target("frames"), seed=5, inputs=500, seconds=60.0).go() for _ in range(2))
     assert first.outcomes == second.outcomes
     assert first.outcomes != Run(target("frames"), seed=6, inputs=500, seconds=60.0).go().outcomes
+
+
+def test_the_command_says_how_far_it_got_and_plays_one_input_again(tmp_path: Path) -> None:
+    def run(*options: str) -> str:
+        argv = [sys.executable, "-m", "tests.fuzz", *options, "--out", str(tmp_path)]
+        return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=120, cwd=ROOT).stdout
+
+    assert run("--list").split() == sorted(TARGETS)
+    assert run("tokens", "--inputs", "300").startswith("tokens: 300 inputs from seed 1 in ")
+    kept = tmp_path / "input"
+    kept.write_bytes(b"# nothing\n")
+    assert run("tokens", "--play", str(kept)) == "read: None\n"

@@ -13,8 +13,8 @@ import pytest
 from os_ken import cfg
 
 from controller.southbound.errors import SwitchError
-from controller.southbound.openflow import connection, session
-from controller.southbound.openflow.events import Connected, Disconnected, PacketIn
+from controller.southbound.openflow import connection, hook, session
+from controller.southbound.openflow.events import Connected, Disconnected, PacketIn, Refused
 from controller.spec.types import OpenFlowPlacement
 from flows.tables import Kind, Placed
 from tests.fakes.control import PATIENCE, Control, control
@@ -217,3 +217,40 @@ def test_nonsense_ends_its_own_stream_and_holds_nothing_up(
     finally:
         for link in links:
             link.close()
+
+
+def test_a_hello_that_has_no_end_ends_its_own_stream() -> None:
+    """os-ken would read it for ever."""
+    endless = struct.pack("!BBHI", 4, 0, 16, 1) + struct.pack("!HHI", 1, 0, 0x10)
+    with socket.create_connection(("127.0.0.1", control().port), PATIENCE) as link:
+        link.sendall(endless)
+        while link.recv(4096):
+            pass
+
+
+@pytest.mark.parametrize("entry", [bytes(64), b"\0\x40" + bytes(30)], ids=["of length 0", "cut off"])
+def test_an_answer_that_is_no_openflow_is_an_error_of_that_switch(
+    plugged: Callable[..., FakeSwitch], entry: bytes
+) -> None:
+    class Odd(FakeSwitch):
+        def _multipart(self, message: bytes, xid: int) -> None:
+            (kind,) = struct.unpack_from("!H", message, 8)
+            body = struct.pack("!HH4x", kind, 0) + (entry if kind == STATS_FLOW else b"")
+            self._reply(18, MULTIPART_REPLY, xid, body)
+
+    server, number = control(), 0x600E00 + len(entry)
+    server.expect(number)
+    plugged(number, Odd)
+    with pytest.raises(SwitchError, match="malformed answer: an entry says"):
+        server.run(server.session(number).read(PLACED, {}))
+    server.forget(number)
+
+
+def test_an_error_that_is_cut_off_ends_the_stream(plugged: Callable[..., FakeSwitch]) -> None:
+    server, number = control(), 0x600D08
+    server.expect(number)
+    switch = plugged(number)
+    server.event(number, Connected)
+    switch._send(1, hook.OWN_XID << 24, b"")
+    assert "an error has 8 octets" in server.event(number, Refused).what
+    server.event(number, Disconnected)

@@ -83,8 +83,8 @@ class Controller:
         listen = lab.listen if isinstance(lab, SimLab) else f"{own}:{OPENFLOW_PORT}"
         state = str(self.state)
         intent = str(self._lab.intent_path)
-        argv = [sys.executable, "-m", "controller", "run", intent, "--state", state, "--listen", listen]
-        return [*argv, *self.options]
+        argv = [sys.executable, "-m", "controller", "run", intent, "--state", state]
+        return [*argv, "--listen", listen, "--listen-insecure", *self.options]
 
     def start(self) -> None:
         """Start it; what it prints is appended to its log."""

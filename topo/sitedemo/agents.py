@@ -15,6 +15,10 @@ from topo.plan import AGENT_PORT
 
 PREFIX = "/demo"
 """Of the fabric's keys in the store."""
+_PLAIN = ("--listen-insecure", "--insecure-peers")
+"""The control network is the lab's own."""
+METRICS_PORT = 9470
+"""In its namespace."""
 FRESH = 5.0
 """Seconds for which a status counts."""
 
@@ -32,7 +36,13 @@ class Agent(actors.Controller):
         """Its command line. The control network is the lab's own: agents show no certificates there."""
         store = f"etcd://{self._endpoints}{self._prefix}"
         argv = [sys.executable, "-m", "controller", "agent", "--name", self.node, "--store", store]
-        return [*argv, "--state", str(self.state), "--listen", self._listen, "--insecure-peers"]
+        argv += ["--state", str(self.state), "--listen", self._listen, *_PLAIN]
+        return [*argv, "--metrics", f"127.0.0.1:{METRICS_PORT}", "--audit", str(self.audit)]
+
+    @property
+    def audit(self) -> Path:
+        """What operators have asked of it."""
+        return self.state.with_name("audit.log")
 
     @property
     def running(self) -> bool:
