@@ -6,7 +6,7 @@ from controller.clock import SystemClock
 from controller.core.authority import leased
 from controller.core.judging import refusal
 from controller.core.previews import Present, preview_now
-from controller.core.state import StoredCells
+from controller.core.storedcells import StoredCells
 from controller.model.removal import removes_all
 from controller.plan import spreads
 from controller.plan.pins import PinBook

@@ -22,7 +22,7 @@ from controller.core.cells import Cell, Readable
 from controller.core.fleet import Fleet
 from controller.core.journal import Journal
 from controller.core.liveness import SLACK, HelloJudge
-from controller.core.state import Links
+from controller.core.storedcells import Links
 from controller.core.switchtask import SwitchTask
 from controller.frames.hello import Hello, hello_frame, key_of, read_hello
 from controller.plan.paths import End, cables

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from controller.clock import Clock
 from controller.core.cells import Readable
 from controller.core.fleet import Fleet
-from controller.core.state import Names
+from controller.core.storedcells import Names
 from controller.core.switchtask import SwitchTask
 from controller.plan.duty import PlanInput
 from controller.plan.pins import PinBook

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from controller.core.state import Links, Names
+from controller.core.storedcells import Links, Names
 from controller.plan import progress, spreads
 from controller.plan.accept import accept
 from controller.plan.budget import over_budget

@@ -14,7 +14,7 @@ from controller.clock import Clock
 from controller.core.cells import Cell, Readable
 from controller.core.journal import Journal
 from controller.core.judging import Basis, decided, frozen
-from controller.core.state import Links, Names
+from controller.core.storedcells import Links, Names
 from controller.plan import progress as rules
 from controller.plan import spreads, writer
 from controller.plan.p4needs import grouped

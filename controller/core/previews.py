@@ -19,7 +19,8 @@ from controller.core.intents import Intents
 from controller.core.judging import frozen
 from controller.core.placing import Placing
 from controller.core.pools import Pools
-from controller.core.state import Names, State
+from controller.core.state import State
+from controller.core.storedcells import Names
 from controller.plan import spreads
 from controller.plan.accept import accept, switch_renames
 from controller.plan.budget import over_budget

@@ -17,7 +17,7 @@ from controller.clock import Clock
 from controller.core.agentwords import ServerStatus, words
 from controller.core.cells import Cell, Readable
 from controller.core.journal import Journal
-from controller.core.state import SaidBy
+from controller.core.storedcells import SaidBy
 from controller.health.asking import kind_of, patience, questions
 from controller.health.prober import Prober
 from controller.health.reply import BadReply, Reply, read, told

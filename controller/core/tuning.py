@@ -16,7 +16,7 @@ from controller.core.journal import Journal
 from controller.core.pools import Pools
 from controller.core.schedulers import Schedulers
 from controller.core.servers import Servers
-from controller.core.state import SaidBy
+from controller.core.storedcells import SaidBy
 from controller.plan.tables import Tables, Verdicts
 from controller.plan.tuned import (
     AS_CONFIGURED,

@@ -13,7 +13,7 @@ from controller.core.fleet import Fleet
 from controller.core.pinning import Pinning
 from controller.core.presence import Presence
 from controller.core.rollout import Rollout
-from controller.core.state import Names
+from controller.core.storedcells import Names
 from controller.core.switchtask import SwitchTask
 from controller.core.targets import Targets
 from controller.plan.duty import PlanInput, world_of

@@ -15,7 +15,7 @@ from controller.core.admission import LINKS, Admission
 from controller.core.cells import Cell
 from controller.core.fleet import Fleet
 from controller.core.presence import DISCOVERY_WAIT, Presence
-from controller.core.state import Names
+from controller.core.storedcells import Names
 from controller.core.switchtask import SwitchTask
 from controller.core.targets import Targets
 from controller.plan.duty import PlanInput

@@ -12,6 +12,7 @@ from controller.core import state as committing
 from controller.core.ahead import CLOSED, EDITED, OUTDONE, Ahead, begun
 from controller.core.journal import Journal
 from controller.core.state import State
+from controller.core.storedcells import StoredCells
 from controller.plan.pool import Health
 from controller.plan.tables import Tables
 from controller.sites.aheadfile import AheadFile, applied
@@ -298,7 +299,7 @@ def test_a_damaged_file_and_another_store_s_are_refused_by_name(tmp_path: Path) 
 
 def tables(store: MemoryStore) -> Tables:
     """What a controller would read."""
-    return committing.StoredCells(store.name, store.loaded().data(), SetClock()).tables()
+    return StoredCells(store.name, store.loaded().data(), SetClock()).tables()
 
 
 def names(pool: object) -> list[str]:

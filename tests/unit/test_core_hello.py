@@ -13,7 +13,7 @@ from controller.clock import SystemClock
 from controller.core.cells import Cell
 from controller.core.fleet import Fleet
 from controller.core.hello import Hellos
-from controller.core.state import Links
+from controller.core.storedcells import Links
 from controller.core.switchtask import SwitchTask
 from controller.core.targets import Targets
 from controller.frames.hello import Hello, hello_frame, key_of, read_hello

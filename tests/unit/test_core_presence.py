@@ -10,7 +10,7 @@ import pytest
 
 from controller.core.cells import Cell
 from controller.core.presence import DISCOVERY_WAIT, REFUSALS, Presence
-from controller.core.state import Names
+from controller.core.storedcells import Names
 from controller.spec.types import Intent, Listener, Mode, Protocol, Role, Site, Switch, Vip
 from tests.fakes.core import SetClock, journal
 

@@ -83,6 +83,7 @@ FLOORS = (
                 "eventtypes", "eventwords", "fitting", "intents", "journal", "judging", "liveness",
                 "ownership", "pauses", "pinning", "placing", "pools", "presence", "probeplaces", "probing",
                 "questions", "recorder", "requests", "resources", "roll", "schedulers", "servers", "state",
+                "storedcells",
                 "switchevents", "targets", "terms", "tuning", "twins", "weightevents",
             )
         ),

@@ -17,7 +17,7 @@ from controller.core.announce import Announcer
 from controller.core.cells import Cell
 from controller.core.fleet import Fleet
 from controller.core.shown import Snapshot
-from controller.core.state import Links
+from controller.core.storedcells import Links
 from controller.core.switchtask import SwitchTask
 from controller.core.targets import Targets
 from controller.plan import accept, p4needs, segments

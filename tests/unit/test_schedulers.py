@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.state import StoredCells
+from controller.core.storedcells import StoredCells
 from controller.health.asking import patience
 from controller.plan.tuned import UNIT
 from controller.spec.policy import Zones
