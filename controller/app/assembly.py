@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import secrets
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from controller import maglev
 from controller.api.parts import parts_of
 from controller.api.server import ApiServer
-from controller.clock import Clock, SystemClock
+from controller.app.beginning import IntentRefused, Lead
+from controller.app.showing import Showing
+from controller.clock import Clock
 from controller.core.admission import Admission
 from controller.core.agentview import AgentView, agents_refused
 from controller.core.ahead import Ahead, begun
@@ -67,7 +66,6 @@ from controller.core.tuning import Tuning
 from controller.health.judge import Verdict
 from controller.health.service import HealthService
 from controller.metrics.observations import Observations
-from controller.model.errors import ConfigErrors
 from controller.model.reload import IntentFile
 from controller.model.removal import removes_all
 from controller.plan.duty import pool_slots
@@ -86,11 +84,6 @@ from controller.southbound.p4.session import P4Session
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.types import Intent, Role, Switch
 
-STATUS_PERIOD = 1.0
-"""Seconds between writes of ``status.json``."""
-STATUS_PAUSE_FACTOR = 20.0
-"""What took long to show is shown again after so many times as long: the loop has other work."""
-
 PIN_BITS = 30
 """Ids of pins begin anywhere below 2 to this: registers of switches hold 32 bits."""
 
@@ -98,41 +91,6 @@ LOOK = 0.1
 """Seconds between looks at whether switches hold what they should."""
 
 MakeHealth = Callable[[Callable[[list[Verdict]], None]], HealthService]
-
-
-class Lead(Protocol):
-    """Leadership among controllers that share a store."""
-
-    @property
-    def name(self) -> str:
-        """Of this controller."""
-        ...
-
-    @property
-    def until(self) -> float:
-        """Until when no other controller can lead, by the clock."""
-        ...
-
-    @property
-    def confirmed(self) -> bool:
-        """An operator has said that no other controller leads, and the store has not answered since."""
-        ...
-
-    @property
-    def alone(self) -> bool:
-        """The store does not answer, this one led last, and one that reaches the store would lead by now."""
-        ...
-
-    def claim(self) -> None:
-        """Go on without the store. Raises ClaimRefused."""
-        ...
-
-
-class IntentRefused(ValueError):
-    """The intent that the controller was started with cannot be carried out: the file and why, a line each."""
-
-    def __init__(self, file: Path, why: list[str]) -> None:
-        super().__init__("\n".join(f"{file}: {each}" for each in why))
 
 
 class App:
@@ -170,7 +128,7 @@ class App:
         self.file, self.log = file, store.log
         self.observations = observed = observations or Observations()
         journal.observe = observed.event
-        self._shown: tuple[Snapshot, float] | None = None
+        self._showing = Showing(lambda: self.snapshot(), journal, clock)
         self._ovsdb_files = ovsdb_files
         pins = PinBook.starting_at(secrets.randbits(PIN_BITS))
         loaded, lacks = begun(ahead, loaded, journal)
@@ -397,7 +355,7 @@ class App:
             group.create_task(self.hellos.run())
             group.create_task(self.prepare())
             if status is not None:
-                group.create_task(self._show(status))
+                group.create_task(self._showing.run(status))
             if control is not None:
                 group.create_task(ControlSocket(control, self.commands(), self.journal, audit).run())
             if api is not None:
@@ -450,7 +408,7 @@ class App:
 
     def shown(self) -> tuple[Snapshot, float]:
         """The last status, and when it was taken, seconds of the clock."""
-        return self._shown or (self.snapshot(), self.clock.now())
+        return self._showing.latest()
 
     def _dropped(self) -> int:
         sink = self.journal.sink
@@ -461,32 +419,3 @@ class App:
         switches = self.state.intent.value.switches
         p4 = (s for s in switches if s.of_kind.protocol is Speaks.P4RUNTIME)
         return all(self.fleet.is_synced(switch.id) for switch in p4)
-
-    async def _show(self, path: Path) -> None:
-        while True:
-            began = self.clock.now()
-            took = 0.0
-            try:
-                shown = self.snapshot()
-                self._shown = shown, began
-                took = self.clock.now() - began
-                await asyncio.to_thread(_replace, path, shown)
-            except Exception as error:  # what is shown must not end what is shown
-                self.journal.failure(error, file=str(path))
-            await asyncio.sleep(max(STATUS_PERIOD, STATUS_PAUSE_FACTOR * took))
-
-
-def open_file(path: Path) -> IntentFile:
-    """Read an intent file for the first time. Raises ConfigErrors."""
-    file = IntentFile(path, SystemClock().now)
-    news = file.poll()
-    if isinstance(news, ConfigErrors):
-        raise news
-    return file
-
-
-def _replace(path: Path, shown: Snapshot) -> None:
-    """Nothing in a snapshot changes once it is taken: it becomes text beside the event loop."""
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(shown.as_json(), indent=1))
-    os.replace(fresh, path)

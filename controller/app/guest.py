@@ -24,7 +24,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from controller.app.assembly import App, open_file
+from controller.app.assembly import App
+from controller.app.beginning import open_file
 from controller.clock import Clock, SystemClock
 from controller.core.control import socket_beside
 from controller.core.journal import Journal, QueuedSink

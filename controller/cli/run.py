@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.api.listening import ListenError
-from controller.app.assembly import App, IntentRefused, open_file
+from controller.app.assembly import App
+from controller.app.beginning import IntentRefused, open_file
 from controller.cli import codes
 from controller.cli.face import ApiOptions, Face
 from controller.cli.listenat import listen_at, unprotected

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller import maglev
-from controller.app.assembly import STATUS_PERIOD
+from controller.app.showing import STATUS_PERIOD
 from controller.clock import Clock
 from controller.core.journal import Journal
 from controller.core.leadership import Leadership

@@ -23,7 +23,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from controller.app.assembly import App, open_file
+from controller.app.assembly import App
+from controller.app.beginning import open_file
 from controller.cli.main import COLLECT
 from controller.clock import SystemClock
 from controller.core.journal import Journal

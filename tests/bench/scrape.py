@@ -22,7 +22,8 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from controller.app.assembly import App, open_file
+from controller.app.assembly import App
+from controller.app.beginning import open_file
 from controller.cli.main import COLLECT
 from controller.clock import SystemClock
 from controller.core.journal import Journal

@@ -21,7 +21,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from controller.app.assembly import App, open_file
+from controller.app.assembly import App
+from controller.app.beginning import open_file
 from controller.clock import SystemClock
 from controller.core.journal import Journal
 from controller.core.state import State

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from controller.app.assembly import App, Lead
+from controller.app.assembly import App
+from controller.app.beginning import Lead
 from controller.core.journal import Journal
 from controller.core.switchtask import SwitchTask
 from controller.model.load import load_text

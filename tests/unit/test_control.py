@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from controller.app.assembly import App, open_file
+from controller.app.assembly import App
+from controller.app.beginning import open_file
 from controller.cli import codes
 from controller.cli.asking import NoAnswer, ask
 from controller.cli.failback import failback

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.app.assembly import open_file
+from controller.app.beginning import open_file
 from controller.cli import codes
 from controller.cli.explain import explain_by_file
 from controller.cli.output import Output

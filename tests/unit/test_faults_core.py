@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 
 from controller.app.assembly import App
 from controller.core.journal import Journal
+from controller.core.judging import Basis
 from controller.health.prober import ProberStats
 from controller.health.result import Outcome, ProbeResult
 from controller.health.service import HealthService
@@ -322,11 +323,11 @@ def test_an_intent_that_makes_planning_fail_is_refused_and_the_last_good_one_sta
 ) -> None:
     """FAULTS 6.3: what check let pass and a later part could not bear ended the controller, again at every start."""
 
-    def bears_no(intent: Intent) -> None:
+    def bears_no(_: Basis, intent: Intent, __: object) -> None:
         raise RuntimeError(f"no more than {len(intent.pools)} pools")
 
     before = core.intent
-    monkeypatch.setattr(core.app.pools, "would_be", bears_no)
+    monkeypatch.setattr(Basis, "tables_with", bears_no)
     (why,) = core.app.intents.propose(replace(core.intent, pools=(core.pool(),)))
     assert "no more than 1 pools" in why
     assert core.intent is before

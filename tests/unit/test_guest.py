@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.app.assembly import App, IntentRefused
+from controller.app.assembly import App
+from controller.app.beginning import IntentRefused
 from controller.app.guest import CONFIG, STATE, Guest
 from controller.plan import ids as ids_module
 from controller.sites.base import StoreError

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from controller.app import assembly
+from controller.app.showing import STATUS_PAUSE_FACTOR, STATUS_PERIOD, Showing
 from controller.core import announce
 from controller.core.announce import Announcer
 from controller.core.cells import Cell
@@ -157,14 +157,14 @@ def test_what_is_shown_becomes_text_beside_the_loop_and_the_rarer_the_longer_it_
 
     async def show() -> None:
         with pytest.raises(asyncio.CancelledError):
-            await core.app._show(path)
+            await Showing(lambda: core.app.snapshot(), core.app.journal, core.clock).run(path)
 
     asyncio.run(show())
-    assert pauses == [assembly.STATUS_PERIOD] * 2
+    assert pauses == [STATUS_PERIOD] * 2
     monkeypatch.setattr(core.app, "snapshot", slow)
     pauses.clear()
     asyncio.run(show())
-    assert pauses == [0.25 * assembly.STATUS_PAUSE_FACTOR] * 2
+    assert pauses == [0.25 * STATUS_PAUSE_FACTOR] * 2
     assert threading.get_ident() not in threads
     assert threads
     assert json.loads(path.read_text()) == {"revision": 1}
