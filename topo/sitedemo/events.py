@@ -124,6 +124,8 @@ LBS_AWAY_MS = 2500.0
 """From the death of a site's lb switches until their streams have ended, and a second of grace is over."""
 TAKEOVER_MS = 4500.0
 """From the end of a leading controller until another one has given all edges authority, less what these have left."""
+READY_MS = 1000.0
+"""What a takeover adds to a verdict: the next controller has probed as well, and leads before it has the verdict."""
 DISCOVERY_MS = 9000.0
 """For so long a controller that has just begun to lead waits for switches that it has not heard of."""
 ASKED = 200.0
@@ -269,7 +271,7 @@ def bounds(event: Event, scale: Scale, verdict_seconds: float) -> Bounds:
     if event == LBS:
         return Bounds(0.0, 0.0, (LBS_AWAY_MS if scale.agents else 0.0) + scale.gone_ms)
     if event == FAR_DIES or (event == NEAR_DIES and scale.agents):
-        late = TAKEOVER_MS if event == NEAR_DIES else 0.0
+        late = READY_MS if event == NEAR_DIES else 0.0
         return Bounds(None, max(verdict + late, scale.gone_ms), scale.gone_ms + ASKED)
     if event == NEAR_DIES:
         late = TAKEOVER_MS + DISCOVERY_MS
