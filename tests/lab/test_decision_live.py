@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from controller.lbstate import ConnectionKey, Generation, LbState, Packet, Remem
 from controller.plan.pins import PinKey
 from controller.southbound.ovsdb import timeouts
 from controller.southbound.ovsdb.client import Ovsdb
+from controller.spec.access import OPEN, Access
 from controller.spec.slots import SlotTable
 from controller.spec.spread import Spread
 from controller.spec.switch import (
@@ -59,6 +60,10 @@ MOST_VIP = 3
 """One more than the number of any VIP."""
 REMEMBERED = 3600
 """Seconds: Open vSwitch forgets after 30 by itself, which a busy machine may need for all scenes."""
+HALF_BLOCKED = {
+    4: Access((ip_network("10.0.0.4/31"),), (ip_network("10.0.0.0/29"),)),
+    6: Access((ip_network("fd00::4/127"),), (ip_network("fd00::/125"),)),
+}
 Fates = dict[int, Fate]
 
 
@@ -80,6 +85,8 @@ class Scene:
     period: int = 0
     spread: Spread = Spread.OWN
     """Of the listeners that remember connections of tracked slots alone."""
+    blocks: bool = False
+    """Whether listeners serve some of the clients only."""
 
     def vips(self) -> list[VipSpec]:
         generation = 2 if self.turned else 1
@@ -103,6 +110,7 @@ class Scene:
                 remembers=port != TRACKED,
                 spread=self.spread if port == TRACKED else Spread.OWN,
                 slots=SLOTS,
+                access=HALF_BLOCKED[vip.address.version] if self.blocks else OPEN,
             )
             for vip in vips
             for port, protocol in PROTOCOLS.items()
@@ -217,7 +225,7 @@ def scenes(chance: random.Random) -> list[Scene]:
     moving = table(chance, moving=0.5, empty=0.1, watched=True)
     follows = tracked(chance, 1, settled=0.0)
     again = replace(follows, now=np.roll(follows.now, 1))
-    return [
+    life = [
         Scene(moving, follows),
         Scene(quiet, follows),
         Scene(moving, again, period=2),
@@ -239,6 +247,7 @@ def scenes(chance: random.Random) -> list[Scene]:
         ),
         Scene(quiet, tracked(chance, MIGRATED), turned=True, period=6),
     ]
+    return [*life, replace(life[-1], blocks=True)]
 
 
 @pytest.fixture
