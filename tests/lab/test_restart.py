@@ -132,16 +132,16 @@ def test_a_bad_intent_leaves_the_last_good_one_in_force_and_a_good_one_is_taken_
     good = path.read_text(encoding="utf-8")
     served.settle()
     served.mark()
-    path.write_text(good.replace("weight: 4", "wieght: 4"), encoding="utf-8")
+    path.write_text(good.replace("mode: ", "mdoe: ", 1), encoding="utf-8")
     refused = served.wait_event("intent_refused")
-    assert "wieght" in refused["errors"][0]
-    assert "weight" in refused["errors"][0]
+    assert "mdoe" in "".join(refused["errors"])
+    assert "mode" in "".join(refused["errors"])
     served.wait_status(lambda status: status["intent_errors"], "the errors are shown")
     assert {one.problem for one in long.open(5)} == {""}
     assert not [event for event in served.since_mark() if event["event"] == "table"]
     path.write_text(good, encoding="utf-8")
     served.wait_event("intent_accepted")
-    served.edit_intent(member("s1", weight=1))
+    served.edit_intent(member("s1", weight=7))
     served.wait_event("table", pool="web/tcp")
     served.wait_status(lambda status: not status["intent_errors"], "no errors are shown")
 
