@@ -292,7 +292,8 @@ def test_a_one_way_connection_is_remembered_far_beyond_conntracks_own_timer(
     time.sleep(max(0.0, opened + OLD - time.monotonic()))
     long.hush()
     assert served.status()["pools"]["vault/tcp"]["revision"] == 1, "their slots must not have moved before"
-    served.edit_intent(weights("vault", s1=6))
+    edited = served.edit_intent(weights("vault", s1=6))
+    eventually(lambda: set(LBS) <= _written_since(served, edited["t"]), "all lb switches know")
     long.speak()
     assert long.broken() == []
     served.wait_status(lambda status: status["pins"], "some of them were on moved slots")
