@@ -298,7 +298,7 @@ def test_a_remembered_connection_of_a_normal_backend_never_moves_whatever_the_ta
     decision = decide(PACKETS[packet], switch)
     assert (decision.backend, decision.by, decision.slot) == (backend, DecidedBy.MEMORY, slot)
     assert (decision.tell is Tell.EXCEPTION) == (
-        packet != SYN and (backend << 16 | slot) in slots.watched.tolist()
+        not PACKETS[packet].syn and (backend << 16 | slot) in slots.watched.tolist()
     )
 
 
