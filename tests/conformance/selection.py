@@ -18,8 +18,8 @@ LIKE_ANOTHER = ("ovs-bits", "ovs-own", "bmv2")
 
 
 UNSTEADY = "settled-port-used-again-"
-"""Rows that Open vSwitch fails about once in twenty times: the packet after a SYN that went past a pin still follows the
-pin. Why is not understood yet. P4 switches play them in every run, Open vSwitch by ``make test-long``."""
+"""Rows that Open vSwitch fails about once in twenty times: the packet after a SYN that went past a pin follows the pin.
+Why is not understood yet. P4 switches play them in every run, Open vSwitch by ``make test-long``."""
 
 
 def once_each(rows: list[Row]) -> set[str]:
