@@ -127,7 +127,7 @@ class Reader:
         if pool not in self._sizes:
             self._room -= size
             if self._room < 0:
-                raise Malformed(f"it has pools that nobody gave it, of more than {MOST_SLOTS:,} slots")
+                raise Malformed(f"it has pools that it was not given, of more than {MOST_SLOTS:,} slots")
         now, before, class_, base, home = (_column(size, *found[kind]) for kind in _COLUMNS)
         watched, young, former, aged = (_pairs(*found[kind]) for kind in _PAIRS)
         return SlotTable(now, before, watched, young, class_, base, home, former, aged)

@@ -46,7 +46,7 @@ class Context:
 
     @property
     def tls(self) -> bool:
-        """Whether it knows whom to trust."""
+        """Whether it knows which authority to trust."""
         return self.ca is not None
 
     def check(self) -> None:

@@ -76,7 +76,7 @@ class Ready:
         self._asking: asyncio.Task[None] | None = None
 
     def ask(self, name: str, tls: Credentials | None) -> None:
-        """Ask agents, to whom this controller is ``name``; ``tls``: None: without certificates."""
+        """Ask agents. ``name``: of this controller, for them; ``tls``: None: without certificates."""
         self._asking = asyncio.create_task(Observers(self.intent, self.places, name, tls).run(), name="ask")
 
     @asynccontextmanager

@@ -62,7 +62,7 @@ async def led(
 async def _succeed(lead: Leadership, store: Store) -> None:
     """What the former leader has read is no longer the last batch: it can store nothing more. Raises StoreError.
 
-    Where an operator has this one lead without the store, the store refuses whoever of both is second.
+    Where an operator has this one lead without the store, the store refuses the second of the two.
     """
     try:
         await store.commit({}, within=COMMIT if not lead.confirmed else HURRIED)

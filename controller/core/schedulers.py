@@ -3,7 +3,7 @@
     connections by agents ─┐
     times of probes ───────┴─► averages ─► decide (pure) ─► factors, which Tuning writes
 
-It is all in memory: a controller that starts measures anew, and goes on from the factors that are stored.
+It is all in memory: a controller that starts measures again, and goes on from the factors that are stored.
 """
 
 from __future__ import annotations

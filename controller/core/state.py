@@ -43,7 +43,7 @@ from controller.spec.types import Intent
 RETRY = 0.5
 """Seconds until a commit that failed is tried again."""
 HURRIED = 1.0
-"""Seconds for a commit while nobody waits for the store."""
+"""Seconds for a commit while the store is not waited for."""
 _UNKNOWN = object()
 """In place of a value that may or may not be what is stored."""
 

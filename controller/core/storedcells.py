@@ -44,7 +44,7 @@ def json_of(value: object) -> bytes:
 
 
 def verdicts_told(verdicts: Mapping[str, Health]) -> bytes:
-    """What a later controller is told: not by whom it was confirmed."""
+    """What a later controller is told: not how it was confirmed."""
     return json_of({name: {"up": v.up, "since": v.since, "reason": v.reason} for name, v in verdicts.items()})
 
 

@@ -15,9 +15,9 @@ FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
 STATUS = (
     "`status.json` and `evenkeel status --json` hold\none JSON object with the keys of [Snapshot](#snapshot).\n\n"
     "A controller that stands by shows `at` and `standby` and nothing else. `standby` holds `name` (its own),\n"
-    "`leader` (whom it waits for), `store` (why the store does not answer; empty: it does), `servers` (how many it\n"
-    "probes meanwhile), `down` (how many of them it finds to be down) and `intent_errors` (what is wrong with its\n"
-    "intent file)."
+    "`leader` (the one that it waits for), `store` (why the store does not answer; empty: it does), `servers` (how\n"
+    "many it probes meanwhile), `down` (how many of them it finds to be down) and `intent_errors` (what is wrong with\n"
+    "its intent file)."
 )
 EVENTS = (
     "`evenkeel run` writes its journal to standard output,\n"

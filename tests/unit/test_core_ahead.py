@@ -1,4 +1,4 @@
-"""A leader whose store is out of reach moves the slots of servers that die, where nobody else can; and nothing else."""
+"""A leader whose store is out of reach moves slots of servers that die, where no other controller can; nothing else."""
 
 from __future__ import annotations
 

@@ -102,5 +102,5 @@ def test_one_high_slot_of_each_pool_makes_no_tables_without_end() -> None:
     reader = Reader(placed, {})
     for number in placed.tables:
         reader.table(number, body)
-    with pytest.raises(Malformed, match="nobody gave it"):
+    with pytest.raises(Malformed, match="it was not given"):
         reader.result(b"", b"")

@@ -41,7 +41,7 @@ _parse, _receive, _send = ofproto_parser.msg, Datapath._recv_loop, Datapath._sen
 
 
 class _Alone:
-    """Whether nobody else in this process is served by os-ken."""
+    """Whether os-ken serves no other application in this process."""
 
     so = False
 

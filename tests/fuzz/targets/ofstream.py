@@ -57,7 +57,7 @@ class OpenFlowStreams(Target):
         self._left: deque[socket.socket] = deque()
 
     def begin(self) -> None:
-        """A listener, with nobody connected."""
+        """A listener, with no connection."""
         if not OpenFlowStreams._port:
             self._loop = asyncio.new_event_loop()
             threading.Thread(target=self._loop.run_forever, daemon=True).start()
