@@ -88,6 +88,7 @@ TOPOLOGY = Topology(
         *(HostSpec(name=name, attach=_SWITCH, subnet="front", number=n) for name, n in NEIGHBOURS.items()),
     ),
 )
+_PURGES = 50
 Mutation = Callable[[Flows], Flows]
 """What a broken pipeline does to the flows; see ``mutations.py``."""
 
@@ -197,7 +198,7 @@ class OpenVSwitch:
             self._turn(vip, world.now - self._now)
         self._now = world.now
         # A switch goes on by what it has cached for a moment.
-        self._appctl("revalidator/purge")
+        self._purge()
         self._answering = Answering(world, self.switch, self._stream)
 
     def _turn(self, vip: VipSpec, passed: float) -> None:
@@ -228,9 +229,17 @@ class OpenVSwitch:
         """See ``Target``."""
         self._stream.empty(self._placed.table(Stage.PIN_RETRACTED))
         self._appctl("dpctl/flush-conntrack")
-        self._appctl("revalidator/purge")
+        self._purge()
         self._zones.clear()
         self._held.next_row()
+
+    def _purge(self) -> None:
+        """Empty the cache. A purge leaves what a revalidator is looking at: it is repeated until nothing is left."""
+        for _ in range(_PURGES):
+            self._appctl("revalidator/purge")
+            if "recirc_id" not in self._appctl("dpctl/dump-flows"):
+                return
+        raise RuntimeError(f"the cache is not empty after {_PURGES} purges")
 
     def close(self) -> None:
         """See ``Target``."""

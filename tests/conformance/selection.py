@@ -17,11 +17,6 @@ LIKE_ANOTHER = ("ovs-bits", "ovs-own", "bmv2")
 """Kinds that run what another kind runs: the flows of ``ovs``, and the P4 program of ``embedded``."""
 
 
-UNSTEADY = "settled-port-used-again-"
-"""Rows that Open vSwitch fails about once in twenty times: the packet after a SYN that went past a pin follows the pin.
-Why is not understood yet. P4 switches play them in every run, Open vSwitch by ``make test-long``."""
-
-
 def once_each(rows: list[Row]) -> set[str]:
     """Names of rows, one for each promise: where it holds for many services, a service for each in turn.
 
@@ -39,6 +34,4 @@ ONCE_EACH = once_each([row for rows in SUBJECTS.values() for row in rows])
 
 def is_long(target: str, row: Row) -> bool:
     """Whether only ``make test-long`` plays it to this kind."""
-    if target.startswith("ovs") and row.name.startswith(UNSTEADY):
-        return True
     return target in LIKE_ANOTHER and row.name not in ONCE_EACH

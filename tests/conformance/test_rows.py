@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from tests.conformance.row import Row
-from tests.conformance.selection import LIKE_ANOTHER, ONCE_EACH, SUBJECTS, UNSTEADY, is_long
+from tests.conformance.selection import LIKE_ANOTHER, ONCE_EACH, SUBJECTS, is_long
 from tests.conformance.target import Target
 from tests.conformance.targets import TARGETS
 
@@ -35,6 +35,5 @@ def test_rows_have_names_and_reasons_of_their_own() -> None:
 def test_every_promise_is_played_to_every_kind_and_every_row_to_each_that_is_not_like_another() -> None:
     rows = [row for each in SUBJECTS.values() for row in each]
     assert {row.why for row in rows if row.name in ONCE_EACH} == {row.why for row in rows}
-    steady = [row for row in rows if not row.name.startswith(UNSTEADY)]
-    whole = {kind.name for kind in TARGETS if not any(is_long(kind.name, row) for row in steady)}
+    whole = {kind.name for kind in TARGETS if not any(is_long(kind.name, row) for row in rows)}
     assert whole == {kind.name for kind in TARGETS} - set(LIKE_ANOTHER) == {"oracle", "ovs", "embedded"}
