@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from controller.agent.edges import Edges
 from controller.agent.owning import Owning
 from controller.agent.watching import Watching
+from controller.core import statusfile
 from controller.core.journal import Journal
 from controller.sites import lease
 from controller.sites.heartbeats import Heartbeats
@@ -133,13 +133,7 @@ async def written(path: Path, take: Callable[[], dict[str, object]], journal: Jo
     while True:
         try:
             text = json.dumps(take(), indent=1)
-            await asyncio.to_thread(_replace, path, text)
+            await asyncio.to_thread(statusfile.write, path, text)
         except Exception as error:  # what is shown must not end what is shown
             journal.failure(error, file=str(path))
         await asyncio.sleep(STATUS_PERIOD)
-
-
-def _replace(path: Path, text: str) -> None:
-    fresh = path.with_suffix(".new")
-    fresh.write_text(text)
-    os.replace(fresh, path)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from controller.clock import Clock
+from controller.core import statusfile
 from controller.core.journal import Journal
 from controller.core.shown import Snapshot
 
@@ -39,14 +39,12 @@ class Showing:
                 shown = self._take()
                 self._latest = shown, began
                 took = self._clock.now() - began
-                await asyncio.to_thread(_replace, path, shown)
+                await asyncio.to_thread(_write, path, shown)
             except Exception as error:  # what is shown must not end what is shown
                 self._journal.failure(error, file=str(path))
             await asyncio.sleep(max(STATUS_PERIOD, STATUS_PAUSE_FACTOR * took))
 
 
-def _replace(path: Path, shown: Snapshot) -> None:
+def _write(path: Path, shown: Snapshot) -> None:
     """Nothing in a snapshot changes once it is taken: it becomes text beside the event loop."""
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(shown.as_json(), indent=1))
-    os.replace(fresh, path)
+    statusfile.write(path, json.dumps(shown.as_json(), indent=1))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from controller import maglev
 from controller.app.showing import STATUS_PERIOD
 from controller.clock import Clock
+from controller.core import statusfile
 from controller.core.journal import Journal
 from controller.core.leadership import Leadership
 from controller.core.state import HURRIED
@@ -110,7 +110,7 @@ async def _look(lead: Leadership, waiting: Waiting) -> None:
         if file is not None and isinstance(news, ConfigErrors):
             waiting.journal.event("intent_refused", errors=[str(each) for each in news], digest=file.digest)
         if lead.leader is not None:
-            await asyncio.to_thread(_replace, waiting.status, _shown(lead, waiting))
+            await asyncio.to_thread(statusfile.write, waiting.status, _shown(lead, waiting))
     except Exception as error:  # neither a file nor a full disk ends the wait
         waiting.journal.failure(error, file=str(waiting.status))
 
@@ -126,9 +126,3 @@ def _shown(lead: Leadership, waiting: Waiting) -> str:
         "intent_errors": [str(each) for each in (waiting.file and waiting.file.errors) or ()],
     }
     return json.dumps({"at": waiting.clock.wall(), "standby": standby}, indent=1)
-
-
-def _replace(path: Path, text: str) -> None:
-    fresh = path.with_suffix(".new")
-    fresh.write_text(text)
-    os.replace(fresh, path)

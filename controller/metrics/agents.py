@@ -11,6 +11,7 @@ from controller.metrics.exposed import program_version
 from controller.metrics.figures import AgentShown, Standing
 from controller.metrics.observations import Observations
 from controller.metrics.process import process_figures
+from controller.metrics.series import of_events, of_process
 from controller.metrics.text import Text, labels
 
 
@@ -56,17 +57,11 @@ class AgentExposed:
 
 
 def _process(text: Text, of: AgentShown) -> None:
-    process, observed = of.process, of.observed
     text.rows(all_of.BUILD, [(labels(version=of.version), 1)])
-    text.histograms(all_of.LAG, [("", observed.lag)])
-    events = {**dict.fromkeys(AGENTS, 0), **observed.events}
-    text.rows(all_of.EVENTS, ((labels(event=name), count) for name, count in sorted(events.items())))
+    text.histograms(all_of.LAG, [("", of.observed.lag)])
+    of_events(text, AGENTS, of.observed.events)
     text.value(all_of.DROPPED, of.dropped)
-    text.value(all_of.CPU, process.cpu)
-    text.value(all_of.MEMORY, process.memory)
-    text.value(all_of.FILES, process.files)
-    text.value(all_of.FILES_MOST, process.files_most)
-    text.value(all_of.BEGAN, process.began)
+    of_process(text, of.process)
     text.value(all_of.STORE, int(not of.agent.itself.problem))
 
 

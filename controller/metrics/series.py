@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from controller.core.events import EVENTS
 from controller.core.shown import PoolStatus, Snapshot
 from controller.health.engine import LATENESS_STEP
 from controller.metrics import families as all_of
-from controller.metrics.figures import Figures, Serving
+from controller.metrics.figures import Figures, ProcessFigures, Serving
 from controller.metrics.histogram import MILLISECONDS, distribution
 from controller.metrics.observations import DRIFT, Observed
 from controller.metrics.text import Row, Text, escaped, labels
@@ -41,7 +41,7 @@ def table_labels(key: str) -> dict[str, str]:
 
 
 def _controller(text: Text, of: Figures) -> None:
-    standing, process = of.standing, of.process
+    standing = of.standing
     text.rows(all_of.BUILD, [(labels(version=of.version), 1)])
     text.value(all_of.LEADER, int(standing.leads))
     text.value(all_of.READY, int(standing.ready))
@@ -50,18 +50,28 @@ def _controller(text: Text, of: Figures) -> None:
         text.rows(all_of.STANDBY, [(labels(controller=standing.name, leader=standing.leader), 1)])
     text.value(all_of.STORE, int(standing.store))
     text.value(all_of.DROPPED, of.dropped)
-    text.value(all_of.CPU, process.cpu)
-    text.value(all_of.MEMORY, process.memory)
-    text.value(all_of.FILES, process.files)
-    text.value(all_of.FILES_MOST, process.files_most)
-    text.value(all_of.BEGAN, process.began)
+    of_process(text, of.process)
+
+
+def of_process(text: Text, of: ProcessFigures) -> None:
+    """What any program shows of its process."""
+    text.value(all_of.CPU, of.cpu)
+    text.value(all_of.MEMORY, of.memory)
+    text.value(all_of.FILES, of.files)
+    text.value(all_of.FILES_MOST, of.files_most)
+    text.value(all_of.BEGAN, of.began)
+
+
+def of_events(text: Text, known: Iterable[str], counts: Mapping[str, int]) -> None:
+    """How often each event was said; those that are ``known`` are there from the start."""
+    events = {**dict.fromkeys(known, 0), **counts}
+    text.rows(all_of.EVENTS, ((labels(event=name), count) for name, count in sorted(events.items())))
 
 
 def _observed(text: Text, of: Observed) -> None:
     text.histograms(all_of.LAG, [("", of.lag)])
     text.histograms(all_of.COMMIT, [("", of.commits)])
-    events = {**dict.fromkeys(EVENTS, 0), **of.events}
-    text.rows(all_of.EVENTS, ((labels(event=name), count) for name, count in sorted(events.items())))
+    of_events(text, EVENTS, of.events)
     text.histograms(all_of.PROBE, ((labels(outcome=name), each) for name, each in of.probes.items()))
     text.value(all_of.UNASKED, of.unasked)
 

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and that nobody but their owner reads where they hold a secret."""
+"""Files that are there whole or not at all, and that their owner alone reads where they hold a secret."""
 
 from __future__ import annotations
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.security.files import SECRET, replace
 from controller.sites.base import ABSENT, Batch, Loaded, Stored, StoreError
 from controller.sites.etcd.layout import Damaged, pack, unpack
 
@@ -41,14 +41,8 @@ class AheadFile:
         packed = pack(batch)
         digest = hashlib.sha256(packed).hexdigest()
         head = json.dumps({"format": FORMAT, "store": self._store, "base": base, "digest": digest})
-        fresh = self._path.with_name(self._path.name + ".new")
         try:
-            with open(fresh, "wb", opener=_private) as file:
-                file.write(head.encode() + b"\n" + packed)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(fresh, self._path)
-            _flush(self._path.parent)
+            replace(self._path, head.encode() + b"\n" + packed, SECRET)
         except OSError as error:
             raise StoreError(f"{self._path}: cannot be written: {error.strerror}") from error
 
@@ -91,15 +85,3 @@ def applied(kept: Kept, loaded: Loaded) -> Loaded:
     after = {name: stored for name, stored in values.items() if name not in kept.batch}
     after |= {name: Stored(data, kept.base) for name, data in kept.batch.items() if data is not None}
     return Loaded(after, loaded.revision)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _flush(folder: Path) -> None:
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(held)
-    finally:
-        os.close(held)

@@ -9,6 +9,8 @@ LONGEST = 1 << 16
 """Octets of an input, at most."""
 _NUMBERS = (0, 1, 2, 3, 4, 7, 8, 15, 16, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 1 << 31)
 _WIDTHS = (1, 2, 4, 8)
+YAML = (b"\n", b": ", b"- ", b"{", b"}", b"[", b"]", b"*a", b"&a ")
+"""Pieces of the YAML that people write."""
 _MOST_CHANGES = 6
 
 

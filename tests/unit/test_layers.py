@@ -65,7 +65,7 @@ FLOORS = (
         ("controller.decision", "controller.lbstate", "controller.explain", "controller.tuples"),
         ("spec", "hashes", "plan"),
     ),
-    Floor("sites", ("controller.sites",), ("spec", "clock", "frames", "plan")),
+    Floor("sites", ("controller.sites",), ("spec", "clock", "frames", "plan", "security")),
     Floor("southbound", ("controller.southbound",), ("spec", "plan")),
     Floor("OVSDB", ("controller.southbound.ovsdb",), ("spec", "southbound")),
     Floor(
@@ -83,7 +83,7 @@ FLOORS = (
                 "eventtypes", "eventwords", "fitting", "intents", "journal", "judging", "liveness",
                 "ownership", "pauses", "pinning", "placing", "pools", "presence", "probeplaces", "probing",
                 "questions", "recorder", "requests", "resources", "roll", "schedulers", "servers", "state",
-                "storedcells",
+                "statusfile", "storedcells",
                 "switchevents", "targets", "terms", "tuning", "twins", "weightevents",
             )
         ),

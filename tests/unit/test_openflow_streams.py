@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -33,8 +34,18 @@ class Datapath:
         return True
 
 
-def test_the_kernel_gives_a_stream_up_that_acknowledges_nothing() -> None:
-    async def body(stream: socket.socket) -> None:
+@pytest.fixture
+def stream() -> Iterator[socket.socket]:
+    """A stream to a listener that takes nothing."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as made,
+    ):
+        yield made
+
+
+def test_the_kernel_gives_a_stream_up_that_acknowledges_nothing(stream: socket.socket) -> None:
+    async def body() -> None:
         heard: list[Event] = []
         datapath = Datapath(stream)
         hub = Hub(asyncio.get_running_loop(), heard.append, {datapath.id: 1}, lambda: 3)
@@ -49,17 +60,15 @@ def test_the_kernel_gives_a_stream_up_that_acknowledges_nothing() -> None:
         finally:
             hub.close()
 
-    with (
-        socket.create_server(("127.0.0.1", 0)) as server,
-        socket.create_connection(server.getsockname()) as stream,
-    ):
-        asyncio.run(body(stream))
+    asyncio.run(body())
 
 
-def test_a_controller_that_stands_by_holds_streams_and_serves_them_when_it_leads() -> None:
+def test_a_controller_that_stands_by_holds_streams_and_serves_them_when_it_leads(
+    stream: socket.socket,
+) -> None:
     """Nothing is reported there before, and what ends or comes meanwhile is not lost."""
 
-    async def body(stream: socket.socket) -> None:
+    async def body() -> None:
         heard: list[Event] = []
         standby = StandbyHub()
         ended, other = socket.socketpair()
@@ -88,11 +97,7 @@ def test_a_controller_that_stands_by_holds_streams_and_serves_them_when_it_leads
         finally:
             hub.close()
 
-    with (
-        socket.create_server(("127.0.0.1", 0)) as server,
-        socket.create_connection(server.getsockname()) as stream,
-    ):
-        asyncio.run(body(stream))
+    asyncio.run(body())
 
 
 class Mute(socket.socket):

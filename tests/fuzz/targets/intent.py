@@ -10,7 +10,7 @@ from controller.model.document import document
 from controller.model.errors import ConfigErrors
 from controller.model.load import load_text
 from controller.model.plain import load_plain
-from tests.fuzz.octets import LONGEST, mutated
+from tests.fuzz.octets import LONGEST, YAML, mutated
 from tests.fuzz.outcomes import shape
 from tests.fuzz.target import Target
 from tests.fuzz.trees import replanted
@@ -30,15 +30,7 @@ class IntentText(Target):
     modules = ("controller/model",)
     seconds: ClassVar[float] = 20.0
     tokens = (
-        b"\n",
-        b": ",
-        b"- ",
-        b"{",
-        b"}",
-        b"[",
-        b"]",
-        b"*a",
-        b"&a ",
+        *YAML,
         b"  ",
         b"|\n",
         b"#",

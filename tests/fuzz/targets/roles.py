@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from controller.model.errors import ConfigErrors
 from controller.security.rolesfile import hashed, read_roles, read_tokens
+from tests.fuzz.octets import YAML
 from tests.fuzz.outcomes import shape
 from tests.fuzz.target import Target
 
@@ -27,15 +28,7 @@ class Roles(Target):
     modules = ("controller/security/rolesfile.py",)
     seconds = 5.0
     tokens = (
-        b"\n",
-        b": ",
-        b"- ",
-        b"{",
-        b"}",
-        b"[",
-        b"]",
-        b"*a",
-        b"&a ",
+        *YAML,
         b"role: ",
         b"only: ",
         b"none",
