@@ -9,6 +9,7 @@ from controller.model.check_backups import check_backups
 from controller.model.check_capacity import check_capacity
 from controller.model.check_modes import check_modes
 from controller.model.check_names import check_names
+from controller.model.check_routes import check_routes
 from controller.model.check_split import check_split
 from controller.model.check_switches import check_switches
 from controller.model.check_vips import check_vips
@@ -33,6 +34,7 @@ def check_intent(intent: Intent, source: Source) -> None:
     check_vips(found)
     check_access(found)
     check_agents(found)
+    check_routes(found)
     check_addresses(found)
     check_modes(found)
     check_capacity(found)

@@ -82,8 +82,8 @@ FLOORS = (
                 "agentevents", "agentview", "agentwords", "ahead", "cells", "differing", "directory", "events",
                 "eventtypes", "eventwords", "fitting", "intents", "journal", "judging", "liveness",
                 "ownership", "pauses", "pinning", "placing", "pools", "presence", "probeplaces", "probing",
-                "questions", "recorder", "requests", "resources", "roll", "schedulers", "servers", "state",
-                "statusfile", "storedcells",
+                "questions", "recorder", "requests", "resources", "roll", "routeevents", "schedulers", "servers",
+                "state", "statusfile", "storedcells",
                 "switchevents", "targets", "terms", "tuning", "twins", "weightevents",
             )
         ),
