@@ -24,6 +24,8 @@ LEAVE = "exit"
 """Leads out of a context."""
 _KEPT = ("address-family ", "interface ")
 """Of those: what cannot be removed as a whole."""
+_USUAL = {"detect-multiplier": 3, "transmit-interval": 300, "receive-interval": 300}
+"""Values of a BFD profile that are not shown."""
 _NOISE = re.compile(r"!|exit\b|exit-\S+$|end$|frr (version|defaults) |hostname |Building |Current ")
 _NEIGHBOR = re.compile(r"neighbor (\S+) ")
 _PASSWORD = re.compile(r"(password )\S+")
@@ -41,7 +43,7 @@ _ONE_VALUED = (
     re.compile(r"(redistribute \S+)"),
     re.compile(r"(timers throttle \S+)"),
     re.compile(r"((?:transmit|receive)-interval|detect-multiplier)\b"),
-    re.compile(r"(ip(?:v6)? ospf6? (?:cost|priority|area|hello-interval|dead-interval|bfd profile))\b"),
+    re.compile(r"(ip(?:v6)? ospf6? (?:cost|priority|hello-interval|dead-interval|bfd profile))\b"),
     re.compile(r"(bgp route-map delay-timer)\b"),
 )
 """Lines of which there is one at a place: a new one takes the other's."""
@@ -61,6 +63,8 @@ class Edit(NamedTuple):
 class Diff:
     """What is missing and what is too much."""
 
+    first: list[Edit] = field(default_factory=list)
+    """Routers that go: a daemon has one at a time."""
     before: list[Edit] = field(default_factory=list)
     """What others refer to, and all else that is added or altered."""
     after: list[Edit] = field(default_factory=list)
@@ -69,7 +73,7 @@ class Diff:
     @property
     def edits(self) -> list[Edit]:
         """In the order in which they are to be sent."""
-        return [*self.before, *self.after]
+        return [*self.first, *self.before, *self.after]
 
 
 Owns = Callable[[tuple[str, ...]], bool]
@@ -127,7 +131,8 @@ def _diff(
         if line.startswith(_KEPT):
             _diff(made, (*path, line), ({}, found[line]), owns, gone)
         else:
-            (made.before if path else made.after).append(Edit(path, negated(line)))
+            place = made.before if path else made.first if line.startswith("router ") else made.after
+            place.append(Edit(path, negated(line)))
     made.before += [Edit(path, f"no neighbor {name}") for name in sorted(leaves)]
     for line, below in wanted.items():
         if line not in found and not (opens(line) and below):
@@ -146,7 +151,10 @@ def opens(line: str) -> bool:
 
 
 def negated(line: str) -> str:
-    """The command that takes a line away."""
+    """The command that takes a line away, or says again what is usual where that is the only way."""
+    word = line.partition(" ")[0]
+    if word in _USUAL:
+        return f"{word} {_USUAL[word]}"
     return line.removeprefix("no ") if line.startswith("no ") else f"no {line}"
 
 
