@@ -52,6 +52,8 @@ def _start(space: str, directory: Path, pids: Path, name: str, daemon: str, text
         pid = process.detach(command, log, directory)
     known = process.remember(pids, f"{name}.{daemon}", pid)
     process.await_ready(known, socket.exists, log, _READY)
+    if daemon == "bfdd":
+        process.favour(pid)  # as switches are: what stalls here looks like a death to neighbours
 
 
 def stop(pids: Path, name: str, daemons: Iterable[str] = DAEMONS) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -246,6 +247,9 @@ def _routed(topology: Topology) -> Iterator[Fault]:
         elif speaker.at in seen:
             yield where, f"{speaker.at} has a speaker already"
         seen.add(speaker.at)
+    for speaker, router in product(topology.routed.speakers, topology.routed.routers):
+        if len(speaker.name) + len(router.name) > 14:
+            yield ("routed",), f"{speaker.name}-{router.name} is to be an interface: choose shorter names"
     taken = {part.name for part in (*topology.switches, *topology.hosts, *topology.store, *topology.sites)}
     taken |= {"eth0", *_RESERVED}
     for name in topology.routed.nodes:

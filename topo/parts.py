@@ -17,14 +17,14 @@ class Part(BaseModel):
 
 
 class RouterSpec(Part):
-    """A router (FRR) with a cable to every lb switch that has a speaker, and one to every client behind routers."""
+    """A router (FRR) with a cable to every lb switch that has a speaker, and one to every client."""
 
     name: Name
     asn: int = Field(default=65001, ge=1, le=2**32 - 1)
 
 
 class SpeakerSpec(Part):
-    """The engine (FRR) of a speaker, beside an lb switch."""
+    """The engine (FRR) of a speaker, beside an lb switch: for each router a cable, and a network with that alone."""
 
     name: Name
     at: Name
@@ -46,6 +46,7 @@ class RoutedSpec(Part):
         return (*(each.name for each in (*self.routers, *self.speakers)), *self.clients)
 
     def at(self, switch: str) -> tuple[str, ...]:
-        """What hangs on a switch."""
+        """Interfaces of a switch: to each router, and as many to its speaker."""
+        routers = [each.name for each in self.routers]
         here = [each.name for each in self.speakers if each.at == switch]
-        return (*(each.name for each in self.routers), *here) if here else ()
+        return (*routers, *(f"{name}-{router}" for name in here for router in routers)) if here else ()

@@ -4,7 +4,7 @@
       /  \\
     r1    r2       FRR; 10.6.N.0/30 to each client
      | \\/ |
-     | /\\ |        10.5.I.0/24: both routers, lb switch I, speaker I (.100)
+     | /\\ |        10.5.IJ.0/24: router J (.1), through lb switch I, to speaker I (.100)
     lb1   lb2 ─ sp1, sp2
 """
 
@@ -19,8 +19,9 @@ from topo.parts import RouterSpec, SpeakerSpec
 from topo.plan import UNDERLAY_TABLE, Fabric, Switch
 from topo.underlay import distances
 
-SPEAKER = 100
-"""Last part of a speaker's addresses."""
+ROUTER, SPEAKER = 1, 100
+"""Last parts of their addresses."""
+_GROUPS = "dl_dst=01:00:00:00:00:00/01:00:00:00:00:00"
 _SEGMENT, _CLIENTS = 600, 300
 """Priorities of flows."""
 _FIRST_GROUP = 0x1AC00
@@ -30,9 +31,10 @@ _TUPLE = "ip_src,ip_dst,ipv6_src,ipv6_dst,tcp_src,tcp_dst,udp_src,udp_dst"
 
 @dataclass(frozen=True)
 class Segment:
-    """One lb switch with its speaker and all routers."""
+    """A router, an lb switch, and the speaker beside that."""
 
     number: int
+    router: RouterSpec
     speaker: SpeakerSpec
 
     def address(self, last: int) -> str:
@@ -40,29 +42,34 @@ class Segment:
         return f"10.5.{self.number}.{last}"
 
     def address6(self, last: int) -> str:
-        """IPv6."""
-        return f"fd00:0:0:5{self.number:02x}::{last:x}"
+        """IPv6, with the same digits."""
+        return f"fd00:0:0:5{self.number:02x}::{last}"
 
     def mac(self, last: int) -> str:
         """Of the interface with that address."""
         return f"02:45:56:05:{self.number:02x}:{last:02x}"
 
+    @property
+    def port(self) -> str:
+        """The switch's interface to the speaker."""
+        return f"{self.speaker.name}-{self.router.name}"
+
 
 def segments(fabric: Fabric) -> tuple[Segment, ...]:
-    """In the order of speakers; none in a lab without routers."""
+    """By speaker and router; none in a lab without routers."""
     of = fabric.topology.routed
-    return () if of is None else tuple(Segment(n, each) for n, each in enumerate(of.speakers, 1))
+    if of is None:
+        return ()
+    rows = [(i, j, s, r) for i, s in enumerate(of.speakers, 1) for j, r in enumerate(of.routers, 1)]
+    return tuple(Segment(10 * i + j, router, speaker) for i, j, speaker, router in rows)
 
 
 def cables(fabric: Fabric) -> Iterator[tuple[str, str, str, str, str]]:
     """(switch, its interface, node, its interface, MAC of that) of all that hangs on lb switches."""
-    of = fabric.topology.routed
-    for segment in segments(fabric):
-        assert of is not None
-        at, speaker = segment.speaker.at, segment.speaker.name
-        for number, router in enumerate(of.routers, 1):
-            yield at, router.name, router.name, at, segment.mac(number)
-        yield at, speaker, speaker, "eth0", segment.mac(SPEAKER)
+    for each in segments(fabric):
+        at, router, speaker = each.speaker.at, each.router.name, each.speaker.name
+        yield at, router, router, at, each.mac(ROUTER)
+        yield at, each.port, speaker, router, each.mac(SPEAKER)
 
 
 def links(fabric: Fabric) -> Iterator[tuple[str, str, int]]:
@@ -82,12 +89,11 @@ def setup(fabric: Fabric, node: str) -> str:
 def _commands(fabric: Fabric, node: str) -> Iterator[str]:
     of = fabric.topology.routed
     assert of is not None
-    routers = [each.name for each in of.routers]
     for segment in segments(fabric):
-        if node in routers:
-            yield from _addressed(segment, segment.speaker.at, routers.index(node) + 1)
+        if node == segment.router.name:
+            yield from _addressed(segment, segment.speaker.at, ROUTER)
         if node == segment.speaker.name:
-            yield from _addressed(segment, "eth0", SPEAKER)
+            yield from _addressed(segment, segment.router.name, SPEAKER)
     for router, client, number in links(fabric):
         own = 1 + of.clients.index(client)
         if node == router:
@@ -122,34 +128,28 @@ def flows(fabric: Fabric, name: str) -> str:
 
 
 def _segment(fabric: Fabric, switch: Switch) -> Iterator[str]:
-    """A bridge between routers and speaker."""
-    of = fabric.topology.routed
-    for segment in segments(fabric):
-        if segment.speaker.at != switch.name or of is None:
-            continue
-        lasts = {each.name: number for number, each in enumerate(of.routers, 1)} | {
-            segment.speaker.name: SPEAKER
-        }
-        ports = {node: switch.port(node) for node in lasts}
-        for node, last in lasts.items():
-            yield _flow(_SEGMENT, f"dl_dst={segment.mac(last)}", f"output:{ports[node]}")
-            others = ",".join(f"output:{port}" for other, port in ports.items() if other != node)
-            groups = "dl_dst=01:00:00:00:00:00/01:00:00:00:00:00"
-            yield _flow(_SEGMENT, f"in_port={ports[node]},{groups}", others)
+    """A bridge between each router and the speaker's end for it."""
+    for each in segments(fabric):
+        if each.speaker.at == switch.name:
+            router, speaker = switch.port(each.router.name), switch.port(each.port)
+            yield _flow(_SEGMENT, f"dl_dst={each.mac(ROUTER)}", f"output:{router}")
+            yield _flow(_SEGMENT, f"dl_dst={each.mac(SPEAKER)}", f"output:{speaker}")
+            for one, other in ((router, speaker), (speaker, router)):
+                yield _flow(_SEGMENT, f"in_port={one},{_GROUPS}", f"output:{other}")
 
 
 def _towards_clients(fabric: Fabric, switch: Switch) -> Iterator[str]:
     """From servers to clients: to any router that has a carrier, by any lb switch that lives."""
     of = fabric.topology.routed
-    here = next((each for each in segments(fabric) if each.speaker.at == switch.name), None)
+    here = [each for each in segments(fabric) if each.speaker.at == switch.name]
     if of is None:
         return
-    if here is not None:
+    if here:
         gateway = fabric.topology.gateway_mac
         buckets = [
-            f"bucket=watch_port:{switch.port(router.name)},actions=set_field:{gateway}->eth_src,"
-            f"set_field:{here.mac(number)}->eth_dst,output:{switch.port(router.name)}"
-            for number, router in enumerate(of.routers, 1)
+            f"bucket=watch_port:{switch.port(each.router.name)},actions=set_field:{gateway}->eth_src,"
+            f"set_field:{each.mac(ROUTER)}->eth_dst,output:{switch.port(each.router.name)}"
+            for each in here
         ]
     else:
         far = {each.speaker.at: distances(fabric, each.speaker.at) for each in segments(fabric)}
@@ -180,8 +180,8 @@ def router_configs(fabric: Fabric, name: str) -> dict[str, str]:
         "zebra": "no zebra nexthop kernel enable\n",
         "bfdd": profile,
         "bgpd": _bgpd(fabric, router, number),
-        "ospfd": _ospfd(fabric, number, "ospf", "ip ospf"),
-        "ospf6d": _ospfd(fabric, number, "ospf6", "ipv6 ospf6"),
+        "ospfd": _ospfd(fabric, name, f"ospf router-id 10.255.0.{number}", "ip ospf"),
+        "ospf6d": _ospfd(fabric, name, f"ospf6 router-id 10.255.0.{number}", "ipv6 ospf6"),
     }
 
 
@@ -194,7 +194,7 @@ def _bgpd(fabric: Fabric, router: RouterSpec, number: int) -> str:
         " bgp bestpath as-path multipath-relax",
     ]
     families: dict[str, list[str]] = {"ipv4": [], "ipv6": []}
-    for segment in segments(fabric):
+    for segment in (each for each in segments(fabric) if each.router == router):
         for family, address in (("ipv4", segment.address(SPEAKER)), ("ipv6", segment.address6(SPEAKER))):
             lines += [
                 f" neighbor {address} remote-as {segment.speaker.asn}",
@@ -214,38 +214,34 @@ def _bgpd(fabric: Fabric, router: RouterSpec, number: int) -> str:
     return "\n".join([*lines, "exit", ""])
 
 
-def _ospfd(fabric: Fabric, number: int, word: str, prefix: str) -> str:
+def _ospfd(fabric: Fabric, router: str, identity: str, prefix: str) -> str:
     lines: list[str] = []
-    for segment in segments(fabric):
-        values = ("area 0.0.0.0", "hello-interval 1", "dead-interval 4", "cost 10", "bfd", "bfd profile lab")
+    timers = ("hello-interval 1", "dead-interval 4", "network point-to-point")
+    for segment in (each for each in segments(fabric) if each.router.name == router):
+        values = ("area 0.0.0.0", *timers, "cost 10", "bfd", "bfd profile lab")
         lines += [f"interface {segment.speaker.at}", *(f" {prefix} {value}" for value in values), "exit"]
-    lines += [f"router {word}", f" {word} router-id 10.255.0.{number}", " timers throttle spf 0 50 500"]
+    lines += [f"router {identity.split()[0]}", f" {identity}", " timers throttle spf 0 50 500"]
     return "\n".join([*lines, " maximum-paths 8", "exit", ""])
 
 
 def intent(fabric: Fabric, sockets: Path) -> dict[str, Any]:
     """The intent's key ``routes``; ``sockets``: a directory of theirs for each node."""
     of = fabric.topology.routed
-    return (
-        {}
-        if of is None
-        else {"routes": {"speakers": [_speaker(fabric, s, sockets) for s in segments(fabric)]}}
-    )
+    return {} if of is None else {"routes": {"speakers": [_speaker(fabric, s, sockets) for s in of.speakers]}}
 
 
-def _speaker(fabric: Fabric, segment: Segment, sockets: Path) -> dict[str, Any]:
-    of = fabric.topology.routed
-    assert of is not None
+def _speaker(fabric: Fabric, speaker: SpeakerSpec, sockets: Path) -> dict[str, Any]:
+    mine = [each for each in segments(fabric) if each.speaker == speaker]
     neighbors = [
-        {"address": address, "as": router.asn}
-        for number, router in enumerate(of.routers, 1)
-        for address in (segment.address(number), segment.address6(number))
+        {"address": address, "as": each.router.asn}
+        for each in mine
+        for address in (each.address(ROUTER), each.address6(ROUTER))
     ]
     return {
-        "name": segment.speaker.name,
-        "switch": segment.speaker.at,
-        "sockets": str(sockets / segment.speaker.name),
-        "router_id": segment.address(SPEAKER),
-        "bgp": {"as": segment.speaker.asn, "neighbors": neighbors},
-        "ospf": {"interfaces": [{"name": "eth0"}]},
+        "name": speaker.name,
+        "switch": speaker.at,
+        "sockets": str(sockets / speaker.name),
+        "router_id": mine[0].address(SPEAKER),
+        "bgp": {"as": speaker.asn, "neighbors": neighbors},
+        "ospf": {"interfaces": [{"name": each.router.name} for each in mine]},
     }

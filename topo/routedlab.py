@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from contextlib import suppress
 from pathlib import Path
 
 from controller.spec.kinds import KINDS, Protocol
 from topo import frr, model, netns, process, routed, wires
-from topo.errors import LabError
+from topo.errors import CommandError, LabError
 from topo.plan import Fabric
 
 
@@ -24,6 +26,9 @@ def check(topology: model.Topology) -> None:
         if KINDS[kind].protocol is Protocol.P4RUNTIME:
             why = "which bridges nothing between routers and a speaker"
             raise LabError(f"{switch.name} is {kind}, {why}: with routers all switches are ovs")
+
+
+_LEARNT = 15.0
 
 
 class RoutedParts:
@@ -68,17 +73,37 @@ class RoutedParts:
         return [partial(self._start, node) for node in self.engines]
 
     def change(self, node: str, mend: bool) -> None:
-        """End an engine, and a router's links with it; or start what does not run, and its links."""
+        """End an engine, and a router's links with it; or start what does not run, and its links.
+
+        A router that returns is used by clients when it has learnt of something, or after ``_LEARNT`` seconds.
+        """
+        clients = [client for router, client, _ in routed.links(self._fabric) if router == node]
+        cables = [switch for switch, _, router, _, _ in routed.cables(self._fabric) if router == node]
         if not mend:
             frr.stop(self._pids, node)
+            self._set_links(node, [*clients, *cables] if node in self._routers else [], up=False)
+            return
+        if self.running(node):
+            return
         if node in self._routers:
-            self._links(node, mend)
-        if mend:
+            self._set_links(node, cables, up=True)
+        with suppress(CommandError):  # what leads to clients cannot be there yet
             self._address(node)
-            for router, client, _ in routed.links(self._fabric):
-                if router == node:
-                    self._address(client)
-            self._start(node)
+        self._start(node)
+        if clients:
+            end = time.monotonic() + _LEARNT
+            while not self._has_learnt(node) and time.monotonic() < end:
+                time.sleep(0.1)
+            self._set_links(node, clients, up=True)
+            for each in (node, *clients):
+                self._address(each)
+
+    def _has_learnt(self, router: str) -> bool:
+        with netns.enter(self._spaces[router]):
+            return any(
+                process.run(["ip", "route", "show", "proto", protocol]).strip()
+                for protocol in ("bgp", "ospf")
+            )
 
     def running(self, node: str) -> bool:
         """Whether all daemons of an engine live."""
@@ -89,10 +114,9 @@ class RoutedParts:
         configs = routed.router_configs(self._fabric, node) if node in self._routers else None
         frr.start(self._spaces[node], self.sockets / node, self._pids, node, configs)
 
-    def _links(self, router: str, up: bool) -> None:
-        for name in wires.links(self._spaces[router]):
-            if name not in ("lo", wires.CONTROL_INTERFACE):
-                wires.set_link(self._spaces[router], name, up)
+    def _set_links(self, router: str, names: Iterable[str], up: bool) -> None:
+        for name in names:
+            wires.set_link(self._spaces[router], name, up)
 
     def _address(self, node: str) -> None:
         with netns.enter(self._spaces[node]):

@@ -2,7 +2,7 @@
 
 routes: {speakers: [{name, switch, sockets, router_id, engine, drain,
                      bgp: {as, neighbors: [{address, as, bfd, password_file, hold}]},
-                     ospf: {interfaces: [{name, cost, bfd}], area, hello, dead}}],
+                     ospf: {interfaces: [{name, cost, network, bfd}], area, hello, dead}}],
          vips: [{name, med, cost, communities}], backups, spread, max_vips, communities, graceful,
          preference: {...}, bfd: {interval, multiplier}, dampening: {flaps, window, hold}}
 """
@@ -26,6 +26,7 @@ from controller.spec.routes import (
     Dampening,
     Engine,
     Neighbor,
+    Network,
     Ospf,
     OspfInterface,
     Preference,
@@ -164,6 +165,7 @@ def _read_interface(place: Place) -> OspfInterface | None:
     interface = OspfInterface(
         r.need("name", f.interface, "name: eth0"),
         r.get("cost", f.whole(1, 65535), OspfInterface.cost),
+        r.get("network", f.choice(Network), OspfInterface.network),
         r.get("bfd", f.flag, OspfInterface.bfd),
     )
     return r.built(interface) if r.close() else None
@@ -281,7 +283,8 @@ def _ospf(of: Ospf) -> dict[str, Any]:
 def _plain(of: RoutedVip | Preference | OspfInterface) -> dict[str, Any]:
     """A record of plain fields, under their names."""
     values = {each.name: getattr(of, each.name) for each in fields(of)}
-    return _given({key: list(v) if isinstance(v, tuple) else v for key, v in values.items()})
+    plain = {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
+    return _given({key: v.value if isinstance(v, Network) else v for key, v in plain.items()})
 
 
 def _given(values: Mapping[str, object]) -> dict[str, Any]:

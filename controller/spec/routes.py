@@ -15,6 +15,16 @@ class Engine(StrEnum):
     """FRR's daemons, configured through their vty sockets."""
 
 
+class Network(StrEnum):
+    """What OSPF takes the network behind an interface for; routers there have to say the same."""
+
+    POINT_TO_POINT = "point-to-point"
+    """A link to one router."""
+    BROADCAST = "broadcast"
+    """A segment with several routers, one of which is the designated one. When that dies the others are without routes
+    for seconds."""
+
+
 class Spread(StrEnum):
     """How VIPs are spread over the speakers of a site."""
 
@@ -58,6 +68,8 @@ class OspfInterface:
     """As ``ip link`` shows it where the engine runs."""
     cost: int = 10
     """Cost of sending out there, which routers do not count for what the speaker announces."""
+    network: Network = Network.POINT_TO_POINT
+    """What is behind it."""
     bfd: bool = True
     """Whether the death of a neighbour is noticed by BFD."""
 

@@ -15,8 +15,8 @@ from controller.exits.routes.frr.engine import Frr, Plan
 from controller.exits.routes.frr.vty import EngineError, Refused, Vty
 from controller.exits.routes.holding import Announcement
 from controller.exits.routes.rules import Attributes
-from controller.spec.routes import Bfd, Bgp, Neighbor, Ospf, OspfInterface, Speaker
-from topo import frr, netns, state
+from controller.spec.routes import Bfd, Bgp, Neighbor, Network, Ospf, OspfInterface, Speaker
+from topo import frr, netns, process, state
 
 pytestmark = pytest.mark.skipif(frr.missing() is not None, reason=frr.missing() or "")
 
@@ -33,7 +33,8 @@ def daemons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pids = tmp_path_factory.mktemp("pids")
         try:
             with netns.enter(space):
-                netns.sysctl("net/ipv6/conf/all/accept_dad", "0")
+                process.run(["ip", "link", "add", "d0", "type", "veth", "peer", "name", "d1"])
+                process.run(["ip", "link", "set", "d0", "up"])
             frr.start(space, directory, pids, "sp1")
             yield directory
         finally:
@@ -53,7 +54,7 @@ def _speaker(secret: str) -> Speaker:
         Neighbor(ip_address("10.5.1.2"), 65010, bfd=False, hold=180),
         Neighbor(ip_address("fd00::5:1"), 65001),
     )
-    ospf = Ospf((OspfInterface("lo"),), ip_address("0.0.0.0"))
+    ospf = Ospf((OspfInterface("d0"),), ip_address("0.0.0.0"))
     return Speaker("sp1", "lb1", "/run", ip_address("10.5.1.100"), bgp=Bgp(65010, neighbors), ospf=ospf)
 
 
@@ -74,7 +75,9 @@ def _all(secret: str) -> list[Plan]:
         full, bfd=Bfd(0.3, 5), costs=(30,), most=20, speaker=replace(speaker, ospf=None), by_ospf={}
     )
     only = replace(full, speaker=replace(speaker, bgp=None), said=(), bfd=Bfd(0.3, 3))
-    hello = Ospf((OspfInterface("lo", 5, bfd=False),), ip_address("0.0.0.1"), hello=10, dead=40)
+    hello = Ospf(
+        (OspfInterface("d0", 5, Network.BROADCAST, bfd=False),), ip_address("0.0.0.1"), hello=10, dead=40
+    )
     nothing = replace(full, speaker=replace(speaker, bgp=None, ospf=None), said=(), by_ospf={})
     return [
         full,

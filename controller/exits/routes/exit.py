@@ -12,7 +12,7 @@ from controller.core.shown import ExitStatus, Scalar
 from controller.exits.base import LOOK, Around, Seen
 from controller.exits.routes.frr.state import Met
 from controller.exits.routes.holding import Held, Holding, Phase
-from controller.exits.routes.rules import wishes
+from controller.exits.routes.rules import in_use, wishes
 from controller.exits.routes.speaker import SpeakerTask
 from controller.spec.types import Intent
 
@@ -66,9 +66,9 @@ class RoutesExit:
         for speaker in seen.intent.routes.speakers:
             if speaker.name not in self._tasks:
                 made = SpeakerTask(speaker, self._around.journal, self._around.clock, self._intent)
-                made.follow(speaker, self._holding.announcements(speaker.name))
                 self._tasks[speaker.name] = made, asyncio.create_task(made.run())
-            self._tasks[speaker.name][0].follow(speaker, self._holding.announcements(speaker.name))
+            task, _ = self._tasks[speaker.name]
+            task.follow(speaker, self._holding.announcements(speaker.name), in_use(seen, speaker))
         named = {speaker.name for speaker in seen.intent.routes.speakers}
         for name in self._tasks.keys() - named:
             task, running = self._tasks.pop(name)

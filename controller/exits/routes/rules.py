@@ -109,6 +109,11 @@ def prefix_of(vip: Vip) -> str:
     return f"{vip.address}/{vip.address.max_prefixlen}"
 
 
+def in_use(seen: Seen, speaker: Speaker) -> bool:
+    """Whether the lb switch that a speaker is beside takes packets."""
+    return speaker.switch in seen.admitted and speaker.switch not in seen.absent
+
+
 def speaks(speaker: Speaker, version: int) -> bool:
     """Whether a speaker tells anyone of addresses of an IP version."""
     neighbors = speaker.bgp.neighbors if speaker.bgp else ()
@@ -151,7 +156,7 @@ def _conditions(seen: Seen, vip: Vip, speaker: Speaker, site: str) -> Iterator[C
     backup = seen.intent.routes.backups
     yield Condition(Name.OWNER, owner == site or backup, owner or "none", on_purpose=fit)
     yield Condition(Name.SITE, fit, why)
-    lb = speaker.switch in seen.admitted and speaker.switch not in seen.absent
+    lb = in_use(seen, speaker)
     yield Condition(Name.LB, lb, f"{speaker.switch} {'in use' if lb else 'not in use'}")
     who = (
         f"site {site} is drained"

@@ -57,21 +57,24 @@ class SpeakerTask:
         self._clock = clock
         self._see = see
         self._wanted: Mapping[str, Announcement] = {}
+        self._in_use = False
         self._engine = Frr(Path(speaker.sockets))
         self._spacing = Spacing(OSPF_APART)
         self._wake = asyncio.Event()
         self._written: Plan | None = None
         """The plan that the engine was known to hold."""
+        self._said: set[str] = set()
+        """Problems that were said, and last."""
         self._retired = False
 
-    def follow(self, speaker: Speaker, wanted: Mapping[str, Announcement]) -> None:
-        """This is to be announced from now on."""
+    def follow(self, speaker: Speaker, wanted: Mapping[str, Announcement], in_use: bool) -> None:
+        """This is to be announced from now on. ``in_use``: whether its lb switch is."""
         if speaker.sockets != self.speaker.sockets:
             self._engine.close()
             self._engine = Frr(Path(speaker.sockets))
             self._written = None
-        if (speaker, wanted) != (self.speaker, self._wanted):
-            self.speaker, self._wanted = speaker, wanted
+        if (speaker, wanted, in_use) != (self.speaker, self._wanted, self._in_use):
+            self.speaker, self._wanted, self._in_use = speaker, wanted, in_use
             self._wake.set()
 
     def retire(self) -> None:
@@ -139,14 +142,17 @@ class SpeakerTask:
             spaced,
             routes.max_vips,
             routes.bfd,
+            self._in_use,
         )
         return plan, again
 
     def _show(self, plan: Plan, outcome: Outcome, restarted: bool) -> None:
         now, was = self.standing, self._written
         problem = "; ".join(outcome.problems)
-        if problem and problem != now.problem:
-            self._journal.event("speaker_problem", speaker=self.speaker.name, why=problem)
+        new = [each for each in outcome.problems if each not in self._said]
+        self._said = set(outcome.problems)
+        if new:
+            self._journal.event("speaker_problem", speaker=self.speaker.name, why="; ".join(new))
         if not problem and now.problem:
             self._journal.event("speaker_recovered", speaker=self.speaker.name)
         if outcome.edits:

@@ -43,7 +43,7 @@ _ONE_VALUED = (
     re.compile(r"(redistribute \S+)"),
     re.compile(r"(timers throttle \S+)"),
     re.compile(r"((?:transmit|receive)-interval|detect-multiplier)\b"),
-    re.compile(r"(ip(?:v6)? ospf6? (?:cost|priority|hello-interval|dead-interval|bfd profile))\b"),
+    re.compile(r"(ip(?:v6)? ospf6? (?:cost|network|priority|hello-interval|dead-interval|bfd profile))\b"),
     re.compile(r"(bgp route-map delay-timer)\b"),
 )
 """Lines of which there is one at a place: a new one takes the other's."""

@@ -37,6 +37,8 @@ class Plan:
     """What OSPF announces, and with which metric."""
     most: int
     bfd: Bfd
+    in_use: bool = True
+    """Whether the speaker's lb switch is."""
 
 
 @dataclass
@@ -154,8 +156,8 @@ def trees(plan: Plan, passwords: Mapping[Neighbor, str]) -> dict[str, Tree]:
     return {
         "staticd": lines.static(plan.by_ospf if speaker.ospf else {}),
         "bgpd": lines.bgp(speaker, plan.prefixes, plan.said, plan.most, passwords),
-        "ospfd": lines.ospf(speaker, 4, plan.costs),
-        "ospf6d": lines.ospf(speaker, 6, plan.costs),
+        "ospfd": lines.ospf(speaker, 4, plan.costs, plan.in_use),
+        "ospf6d": lines.ospf(speaker, 6, plan.costs, plan.in_use),
         "bfdd": lines.bfd(plan.bfd) if speaker.bgp or speaker.ospf else {},
     }
 

@@ -19,7 +19,7 @@ from ipaddress import ip_network
 from controller.exits.routes.frr.config import Tree
 from controller.exits.routes.holding import Announcement
 from controller.exits.routes.rules import Attributes
-from controller.spec.routes import Bfd, Neighbor, Ospf, OspfInterface, Speaker
+from controller.spec.routes import Bfd, Neighbor, Network, Ospf, OspfInterface, Speaker
 
 NAME = "EVENKEEL"
 """Begins all names that we give."""
@@ -166,13 +166,17 @@ def map_of(said: Announcement, asn: int) -> str:
     return f"{NAME}-{sha256(repr(sorted(settings(said, asn))).encode()).hexdigest()[:10]}"
 
 
-def ospf(speaker: Speaker, version: int, costs: Iterable[int]) -> Tree:
-    """Of ospfd (``version`` 4) or ospf6d (6). ``costs``: all metrics that may be said here."""
+def ospf(speaker: Speaker, version: int, costs: Iterable[int], in_use: bool = True) -> Tree:
+    """Of ospfd (``version`` 4) or ospf6d (6). ``costs``: all metrics that may be said here.
+
+    ``in_use``: the lb switch is. A speaker beside one that is not has no neighbours: these remember what it announced,
+    and would send there as soon as it is reached again, before it can take that back.
+    """
     if speaker.ospf is None:
         return {}
     tree: Tree = {
         f"interface {each.name}": _ospf_interface(speaker.ospf, version, each)
-        for each in speaker.ospf.interfaces
+        for each in (speaker.ospf.interfaces if in_use else ())
     }
     word = "ospf" if version == 4 else "ospf6"
     router: Tree = {f"{word} router-id {speaker.router_id}": {}}
@@ -190,9 +194,10 @@ def ospf(speaker: Speaker, version: int, costs: Iterable[int]) -> Tree:
 
 
 def _ospf_interface(of: Ospf, version: int, at: OspfInterface) -> Tree:
-    """A speaker is never a designated router."""
+    """On a segment with several routers a speaker is never the designated one."""
     word = "ip ospf" if version == 4 else "ipv6 ospf6"
-    lines = [f"{word} area {of.area}", f"{word} cost {at.cost}", f"{word} priority 0"]
+    lines = [f"{word} area {of.area}", f"{word} cost {at.cost}"]
+    lines += [f"{word} priority 0" if at.network is Network.BROADCAST else f"{word} network {at.network}"]
     lines += [] if of.hello == _OSPF_USUAL[0] else [f"{word} hello-interval {of.hello}"]
     lines += [] if of.dead == _OSPF_USUAL[1] else [f"{word} dead-interval {of.dead}"]
     lines += [f"{word} bfd", f"{word} bfd profile {PROFILE}"] if at.bfd else []
