@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from controller.spec.kinds import KINDS, Protocol
@@ -75,7 +75,7 @@ class RoutedParts:
     def change(self, node: str, mend: bool) -> None:
         """End an engine, and a router's links with it; or start what does not run, and its links.
 
-        A router that returns is used by clients when it has learnt of something, or after ``_LEARNT`` seconds.
+        A router that returns is used by clients when it has a way to all VIPs, or after ``_LEARNT`` seconds.
         """
         clients = [client for router, client, _ in routed.links(self._fabric) if router == node]
         cables = [switch for switch, _, router, _, _ in routed.cables(self._fabric) if router == node]
@@ -99,11 +99,10 @@ class RoutedParts:
                 self._address(each)
 
     def _has_learnt(self, router: str) -> bool:
+        """Whether it has a way to every VIP."""
         with netns.enter(self._spaces[router]):
-            return any(
-                process.run(["ip", "route", "show", "proto", protocol]).strip()
-                for protocol in ("bgp", "ospf")
-            )
+            asked = (["ip", f"-{vip.version}", "route", "show", str(vip)] for vip in self._fabric.vips)
+            return all(process.run(command).strip() for command in asked)
 
     def running(self, node: str) -> bool:
         """Whether all daemons of an engine live."""

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from controller.exits.routes.frr.config import Edit
+from controller.exits.routes.frr.lines import tag_of
 from controller.exits.routes.frr.vty import Vty
 from tests.lab.balanced import Balanced
 from tests.lab.conftest import MakeLab, eventually
@@ -30,10 +32,20 @@ CONVERGED = 40.0
 """Seconds that OSPF may need until a designated router is found and all is loaded, on a busy machine."""
 
 
-@pytest.fixture(scope="module")
-def routed(make_lab: MakeLab) -> Iterator[Balanced]:
-    """The routed topology with a controller."""
-    with Balanced(make_lab("routed")) as balanced:
+@pytest.fixture(scope="module", params=["bgp", pytest.param("ospf", marks=pytest.mark.long)])
+def routed(request: pytest.FixtureRequest, make_lab: MakeLab) -> Iterator[Balanced]:
+    """The routed topology with a controller. Routers take what they were told by BGP, or there is none."""
+    lab = make_lab("routed")
+    if request.param == "ospf":
+        yaml = YAML()
+        document = yaml.load(lab.intent_path.read_text(encoding="utf-8"))
+        for speaker in document["routes"]["speakers"]:
+            del speaker["bgp"]
+        yaml.dump(document, lab.intent_path)
+    with Balanced(lab) as balanced:
+        for address in (SHOP, SHOP6):
+            leads(lab, BOTH, address=address)
+        eventually(lambda: told_by(lab) == {request.param}, f"told by {request.param}", CONVERGED)
         yield balanced
 
 
@@ -56,47 +68,9 @@ def leads(lab: Lab, to: set[str], routers: tuple[str, ...] = ("r1", "r2"), addre
     eventually(lambda: all(hops(lab, each, address) == to for each in routers), what, CONVERGED)
 
 
-def speaking(document: Any, protocol: str, graceful: str = "5s") -> None:
-    """An edit: all speakers speak only this, and none is drained."""
-    routes = document["routes"]
-    routes["graceful"] = graceful
-    for speaker in routes["speakers"]:
-        speaker.setdefault("bgp" if protocol == "bgp" else "ospf", speaker.get("kept"))
-        speaker.pop("drain", None)
-        speaker.pop("ospf" if protocol == "bgp" else "bgp", None)
-
-
 def change(document: Any, **keys: Any) -> None:
     """An edit: keys of the first speaker."""
     document["routes"]["speakers"][0].update(keys)
-
-
-@pytest.fixture(params=["bgp", "ospf"])
-def served(request: pytest.FixtureRequest, routed: Balanced) -> Balanced:
-    """Both routers send to both lb switches, as one protocol told them."""
-    routed.edit_intent(lambda document: only(routed, document, request.param))
-    for address in (SHOP, SHOP6):
-        leads(routed.lab, BOTH, address=address)
-    eventually(lambda: told_by(routed.lab) == {request.param}, f"told by {request.param}", CONVERGED)
-    return routed
-
-
-def only(routed: Balanced, document: Any, protocol: str) -> None:
-    """Of both protocols that the lab's intent has, keep one."""
-    for speaker, whole in zip(document["routes"]["speakers"], _speakers(routed), strict=True):
-        speaker.clear()
-        speaker.update(
-            {key: value for key, value in whole.items() if key not in {"bgp", "ospf"} - {protocol}}
-        )
-
-
-def _speakers(routed: Balanced) -> list[dict[str, Any]]:
-    """As the lab made them."""
-    from topo import routed as plan
-
-    made = plan.intent(routed.lab.fabric, routed.lab.routed.sockets)["routes"]["speakers"]
-    assert isinstance(made, list)
-    return made
 
 
 def told_by(lab: Lab) -> set[str]:
@@ -105,6 +79,16 @@ def told_by(lab: Lab) -> set[str]:
         lab.exec(r, ["ip", "-j", "route", "show", SHOP], capture_output=True, text=True) for r in ("r1", "r2")
     ]
     return {route["protocol"] for one in shown for route in json.loads(one.stdout or "[]")}
+
+
+def offered(lab: Lab) -> set[str]:
+    """Protocols by which the first router knows the VIP, whatever its kernel was told."""
+
+    async def ask() -> Any:
+        zebra = await Vty.connect(lab.routed.sockets / "r1" / "zebra.vty")
+        return await zebra.json(f"show ip route {SHOP}/32 json")
+
+    return {route["protocol"] for route in asyncio.run(ask()).get(f"{SHOP}/32", ())}
 
 
 def rows(balanced: Balanced) -> dict[str, dict[str, Any]]:
@@ -121,29 +105,45 @@ def shows(balanced: Balanced, state: str) -> None:
     )
 
 
-def test_connections_outlive_maintenance_an_lb_switchs_death_and_a_routers(served: Balanced) -> None:
-    lab = served.lab
+def test_routers_are_told_by_both_protocols_and_status_shows_all_of_it(routed: Balanced) -> None:
+    if told_by(routed.lab) == {"bgp"}:
+        eventually(lambda: offered(routed.lab) == {"bgp", "ospf"}, "both protocols offer the VIP", CONVERGED)
+    shown = rows(routed)
+    assert {slot: shown[slot]["state"] for slot in ("sp1 shop", "sp2 shop", "sp1 shop6")} == {
+        "sp1 shop": "announced",
+        "sp2 shop": "announced",
+        "sp1 shop6": "announced",
+    }
+    routed.wait_status(
+        lambda _: all(row["up"] for key, row in rows(routed).items() if key.startswith(("sp1 ", "sp2 "))),
+        "every neighbour is up",
+        CONVERGED,
+    )
+
+
+def test_connections_outlive_maintenance_an_lb_switchs_death_and_a_routers(routed: Balanced) -> None:
+    lab = routed.lab
     with LongConnections(lab, "c1") as connections:
         connections.open(CONNECTIONS, ["dr"], idle_of_three=1)
         connections.talk()
         # Maintenance: routers are asked to send elsewhere while the way is still there.
-        served.edit_intent(lambda document: change(document, drain=True))
-        leaves = served.wait_event("route_leaves", speaker="sp1", vip="shop")
+        routed.edit_intent(lambda document: change(document, drain=True))
+        leaves = routed.wait_event("route_leaves", speaker="sp1", vip="shop")
         assert (leaves["cause"], leaves["why"]) == ("drained", "service: sp1 is drained")
         leads(lab, {"lb2"})
-        served.wait_event("route_withdrawn", speaker="sp1", vip="shop")
-        shows(served, "withdrawn")
-        served.edit_intent(lambda document: change(document, drain=False))
+        routed.wait_event("route_withdrawn", speaker="sp1", vip="shop")
+        shows(routed, "withdrawn")
+        routed.edit_intent(lambda document: change(document, drain=False))
         leads(lab, BOTH)
         # The controller stands still: what repairs is BFD alone.
-        served.signal_controller(signal.SIGSTOP)
+        routed.signal_controller(signal.SIGSTOP)
         assert connections.broken() == [], "by maintenance"
         lab.fail("lb1")
         leads(lab, {"lb2"})
         connections.speak(connections.idle)
         assert connections.broken() == [], "by an lb switch's death"
-        served.signal_controller(signal.SIGCONT)
-        served.wait_event("route_withdrawn", speaker="sp1", vip="shop", cause="switches")
+        routed.signal_controller(signal.SIGCONT)
+        routed.wait_event("route_withdrawn", speaker="sp1", vip="shop", cause="switches")
         lab.heal("lb1")
         leads(lab, BOTH)
         assert connections.broken() == [], "by its return"
@@ -155,19 +155,19 @@ def test_connections_outlive_maintenance_an_lb_switchs_death_and_a_routers(serve
         connections.hush()
         connections.speak()
         assert connections.broken() == []
-    shows(served, "announced")
+    shows(routed, "announced")
 
 
 @pytest.mark.long
-def test_an_engine_that_is_killed_and_started_again_has_its_announcements_back(served: Balanced) -> None:
-    lab = served.lab
-    served.mark()
+def test_an_engine_that_is_killed_and_started_again_has_its_announcements_back(routed: Balanced) -> None:
+    lab = routed.lab
+    routed.mark()
     lab.fail("sp1")
-    served.wait_event("speaker_problem", speaker="sp1")
+    routed.wait_event("speaker_problem", speaker="sp1")
     leads(lab, {"lb2"})
     lab.heal("sp1")
-    assert served.wait_event("speaker_repaired", speaker="sp1")["cause"] == "empty"
-    served.wait_event("speaker_recovered", speaker="sp1")
+    assert routed.wait_event("speaker_repaired", speaker="sp1")["cause"] == "empty"
+    routed.wait_event("speaker_recovered", speaker="sp1")
     leads(lab, BOTH)
     leads(lab, BOTH, address=SHOP6)
 
@@ -175,19 +175,16 @@ def test_an_engine_that_is_killed_and_started_again_has_its_announcements_back(s
 @pytest.mark.long
 def test_an_operators_damage_is_found_said_and_mended(routed: Balanced) -> None:
     lab = routed.lab
-    routed.edit_intent(lambda document: only(routed, document, "bgp"))
     leads(lab, BOTH)
-    eventually(lambda: told_by(lab) == {"bgp"}, "told by bgp", CONVERGED)
-    family = ("router bgp 65010", "address-family ipv4 unicast")
+    static = f"ip route {SHOP}/32 Null0 tag {tag_of(20)}"
 
     async def harm() -> None:
-        bgpd = await Vty.connect(lab.routed.sockets / "sp1" / "bgpd.vty")
-        assert await bgpd.configure([Edit(family, f"no network {SHOP}/32")]) == []
-        bgpd.close()
+        staticd = await Vty.connect(lab.routed.sockets / "sp1" / "staticd.vty")
+        assert await staticd.configure([Edit((), f"no {static}")]) == []
+        staticd.close()
 
     routed.mark()
     asyncio.run(harm())
-    said = routed.wait_event("speaker_repaired", speaker="sp1", daemon="bgpd")
-    assert (said["cause"], said["count"]) == ("audit", 1)
-    assert f"network {SHOP}/32" in said["edits"][0]
+    said = routed.wait_event("speaker_repaired", speaker="sp1", daemon="staticd")
+    assert (said["cause"], said["count"], said["edits"]) == ("audit", 1, [static])
     leads(lab, BOTH)

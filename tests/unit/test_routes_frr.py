@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.exits.routes.frr import lines, state
@@ -199,6 +199,7 @@ Said = st.lists(
 Bgps = st.builds(Bgp, st.just(65010), st.lists(st.sampled_from(NEIGHBORS), unique=True).map(tuple))
 
 
+@settings(max_examples=40)
 @given(Bgps, Said, Bgps, Said)
 def test_the_edits_make_of_any_announcements_any_other_and_then_there_are_none(
     one: Bgp, said: list[Announcement], two: Bgp, after: list[Announcement]
@@ -213,6 +214,7 @@ def test_the_edits_make_of_any_announcements_any_other_and_then_there_are_none(
     assert parse(_text(made)) == parse(_text(wanted)), "nothing of before is left"
 
 
+@settings(max_examples=40)
 @given(Said, Said)
 def test_no_map_that_is_in_use_is_ever_altered(said: list[Announcement], after: list[Announcement]) -> None:
     """bgpd looks at an altered map only seconds later."""

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.exits.base import Seen
@@ -138,6 +138,7 @@ def test_a_speaker_says_only_what_it_has_neighbours_for() -> None:
     assert {slot.vip for slot in found} == {"even", "odd"}, "no neighbour has an IPv6 address"
 
 
+@settings(max_examples=40)
 @given(
     backups=st.booleans(),
     spread=st.sampled_from(Spread),
@@ -229,6 +230,7 @@ def test_an_altered_preference_is_said_as_another_announcement() -> None:
 Steps = st.lists(st.tuples(st.floats(0.01, 3.0), st.sampled_from(["good", "drained", "lost"])), max_size=30)
 
 
+@settings(max_examples=40)
 @given(Steps, st.integers(1, 4), st.floats(0.0, 5.0))
 def test_nothing_that_is_lost_stays_announced_and_nothing_leaves_for_longer_than_it_may(
     steps: list[tuple[float, str]], flaps: int, graceful: float
@@ -264,6 +266,7 @@ def test_changes_of_one_prefix_are_apart_and_those_of_others_do_not_wait() -> No
     assert spacing.step({"b": 1}, 2.1) == ({"b": 1}, None), "what came and went meanwhile is never said"
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.floats(0.01, 2.0), st.dictionaries(st.sampled_from("abc"), st.integers(1, 3)))))
 def test_spaced_changes_end_with_what_is_wanted(steps: list[tuple[float, dict[str, int]]]) -> None:
     spacing, now = Spacing(1.2), 0.0
