@@ -81,12 +81,15 @@ def links(fabric: Fabric) -> Iterator[tuple[str, str, int]]:
                 yield router.name, client, 16 * number + count
 
 
-def setup(fabric: Fabric, node: str) -> str:
-    """Addresses and routes of a router, a speaker or a client, for ``ip -batch``. May be repeated."""
-    return "\n".join(_commands(fabric, node)) + "\n"
+def setup(fabric: Fabric, node: str, but: str = "") -> str:
+    """Addresses and routes of a router, a speaker or a client, for ``ip -batch``. May be repeated.
+
+    ``but``: a router that clients are not to use.
+    """
+    return "\n".join(_commands(fabric, node, but)) + "\n"
 
 
-def _commands(fabric: Fabric, node: str) -> Iterator[str]:
+def _commands(fabric: Fabric, node: str, but: str) -> Iterator[str]:
     of = fabric.topology.routed
     assert of is not None
     for segment in segments(fabric):
@@ -106,7 +109,9 @@ def _commands(fabric: Fabric, node: str) -> Iterator[str]:
             yield f"address replace fd00:0:0:6{number:02x}::2/64 dev {router} nodad"
     if node in of.clients:
         own = 1 + of.clients.index(node)
-        hops = [(router, number) for router, client, number in links(fabric) if client == node]
+        hops = [
+            (router, number) for router, client, number in links(fabric) if client == node and router != but
+        ]
         yield f"address replace 10.7.0.{own}/32 dev lo"
         yield f"address replace fd00:0:0:7::{own:x}/128 dev lo nodad"
         nexthops = " ".join(f"nexthop via 10.6.{n}.1 dev {r}" for r, n in hops)

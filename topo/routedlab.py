@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from controller.spec.kinds import KINDS, Protocol
 from topo import frr, model, netns, process, routed, wires
-from topo.errors import CommandError, LabError
+from topo.errors import LabError
 from topo.plan import Fabric
 
 
@@ -78,25 +77,23 @@ class RoutedParts:
         A router that returns is used by clients when it has a way to all VIPs, or after ``_LEARNT`` seconds.
         """
         clients = [client for router, client, _ in routed.links(self._fabric) if router == node]
-        cables = [switch for switch, _, router, _, _ in routed.cables(self._fabric) if router == node]
         if not mend:
             frr.stop(self._pids, node)
-            self._set_links(node, [*clients, *cables] if node in self._routers else [], up=False)
-            return
-        if self.running(node):
-            return
-        if node in self._routers:
-            self._set_links(node, cables, up=True)
-        with suppress(CommandError):  # what leads to clients cannot be there yet
+            self._set_links(node, up=False)
+            self._use(clients, node, False)
+        elif not self.running(node):
+            self._set_links(node, up=True)
             self._address(node)
-        self._start(node)
-        if clients:
+            self._start(node)
             end = time.monotonic() + _LEARNT
-            while not self._has_learnt(node) and time.monotonic() < end:
+            while clients and not self._has_learnt(node) and time.monotonic() < end:
                 time.sleep(0.1)
-            self._set_links(node, clients, up=True)
-            for each in (node, *clients):
-                self._address(each)
+            self._use(clients, node, True)
+
+    def _use(self, clients: Iterable[str], router: str, use: bool) -> None:
+        """Whether clients send by a router."""
+        for client in clients:
+            self._address(client, "" if use else router)
 
     def _has_learnt(self, router: str) -> bool:
         """Whether it has a way to every VIP."""
@@ -113,13 +110,15 @@ class RoutedParts:
         configs = routed.router_configs(self._fabric, node) if node in self._routers else None
         frr.start(self._spaces[node], self.sockets / node, self._pids, node, configs)
 
-    def _set_links(self, router: str, names: Iterable[str], up: bool) -> None:
-        for name in names:
-            wires.set_link(self._spaces[router], name, up)
+    def _set_links(self, node: str, up: bool) -> None:
+        """Of a router; what is no router keeps them."""
+        for name in wires.links(self._spaces[node]) if node in self._routers else ():
+            if name not in ("lo", wires.CONTROL_INTERFACE):
+                wires.set_link(self._spaces[node], name, up)
 
-    def _address(self, node: str) -> None:
+    def _address(self, node: str, but: str = "") -> None:
         with netns.enter(self._spaces[node]):
-            process.run(["ip", "-force", "-batch", "-"], stdin=routed.setup(self._fabric, node))
+            process.run(["ip", "-force", "-batch", "-"], stdin=routed.setup(self._fabric, node, but))
 
     def _plain(self, node: str, interface: str) -> None:
         with netns.enter(self._spaces[node]):
