@@ -5,7 +5,7 @@ PYTHON ?= python3
 unexport PYTHONDONTWRITEBYTECODE
 
 LAB_PACKAGES = openvswitch-switch iproute2 iputils-ping ethtool etcd-server openssl
-TEST_PACKAGES = prometheus
+TEST_PACKAGES = prometheus frr
 BENCH_PACKAGES = nginx-light wrk iperf3 haproxy gcc libc6-dev
 
 BIN = .venv/bin

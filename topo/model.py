@@ -250,8 +250,9 @@ def _routed(topology: Topology) -> Iterator[Fault]:
     for speaker, router in product(topology.routed.speakers, topology.routed.routers):
         if len(speaker.name) + len(router.name) > 14:
             yield ("routed",), f"{speaker.name}-{router.name} is to be an interface: choose shorter names"
-    taken = {part.name for part in (*topology.switches, *topology.hosts, *topology.store, *topology.sites)}
-    taken |= {"eth0", *_RESERVED}
+    taken = {"eth0", *_RESERVED}
+    taken |= {each.name for each in topology.switches} | {each.name for each in topology.hosts}
+    taken |= {each.name for each in topology.store} | {each.name for each in topology.sites}
     for name in topology.routed.nodes:
         if name in taken:
             yield ("routed",), f"{name!r} is taken: give routers, speakers and clients names of their own"

@@ -43,7 +43,8 @@ class RoutedSpec(Part):
     @property
     def nodes(self) -> tuple[str, ...]:
         """All that it adds to a lab."""
-        return (*(each.name for each in (*self.routers, *self.speakers)), *self.clients)
+        routers, speakers = (each.name for each in self.routers), (each.name for each in self.speakers)
+        return (*routers, *speakers, *self.clients)
 
     def at(self, switch: str) -> tuple[str, ...]:
         """Interfaces of a switch: to each router, and as many to its speaker."""

@@ -125,6 +125,18 @@ EXIT_PROBLEM = _gauge("exit_problem", "1: `evenkeel status` says what is wrong w
 EXIT_WRITES = _counter("exit_writes", "Times that something was written", "exit")
 EXIT_REPAIRS = _counter("exit_repairs", "Times that what it drives was other than written", "exit")
 
+_made["Routes"] = []
+ROUTE = _gauge("route_announced", "1: routers are told of the VIP by the speaker", "speaker", "vip")
+ROUTE_CONDITION = _gauge(
+    "route_condition", "1: the condition of the announcement is met", "speaker", "vip", "condition"
+)
+ROUTE_NEIGHBOR = _gauge(
+    "route_neighbor_up", "1: the speaker and the router speak", "speaker", "protocol", "neighbor"
+)
+ROUTE_TOLD = _gauge(
+    "route_neighbor_prefixes", "Prefixes that the router was told by BGP", "speaker", "protocol", "neighbor"
+)
+
 _made["Switches"] = []
 SWITCH = _info("switch", "A switch of the intent", "switch", "site", "kind", "roles")
 CONNECTED = _gauge("switch_connected", "1: its control stream is up", "switch")

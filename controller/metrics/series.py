@@ -11,6 +11,7 @@ from controller.metrics import families as all_of
 from controller.metrics.figures import Figures, ProcessFigures, Serving
 from controller.metrics.histogram import MILLISECONDS, distribution
 from controller.metrics.observations import DRIFT, Observed
+from controller.metrics.routes import routes
 from controller.metrics.text import Row, Text, escaped, labels
 
 
@@ -25,6 +26,7 @@ def rendered(figures: Figures, plain: bool = False) -> bytes:
         _state(text, serving)
         _places(text, serving)
         _exits(text, serving)
+        routes(text, shown.exits.get("routes"))
         _switches(text, serving)
         _switch_parts(text, shown)
         _traffic(text, serving)

@@ -34,6 +34,14 @@ ODD = 'a "b"\\c'
 """A name as no intent has it: text must stay whole whatever names become."""
 
 
+ROUTES: dict[str, dict[str, str | int | float | bool | None]] = {
+    "sp1": {"state": "synced"},
+    "sp1 shop": {"up": True, "owner": True, "site": True, "lb": False, "service": True},
+    "sp1 bgp 10.5.1.1": {"up": True, "told": 3},
+    "sp1 bfd 10.5.1.1%eth0": {"up": False},
+}
+
+
 def backend(up: bool | None, weight: int = 1, state: str = "normal") -> BackendStatus:
     return BackendStatus(7, weight, 100, state, up, "", 1.0)
 
@@ -101,7 +109,7 @@ def snapshot() -> Snapshot:
         probes_pending=17,
         probe_problems=("no route",),
         events_dropped=0,
-        exits={"routes": ExitStatus(False, "no engine", 18, 19, {})},
+        exits={"routes": ExitStatus(False, "no engine", 18, 19, ROUTES)},
     )
 
 

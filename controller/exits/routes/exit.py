@@ -13,6 +13,7 @@ from controller.exits.base import LOOK, Around, Seen
 from controller.exits.routes.frr.state import Met
 from controller.exits.routes.holding import Held, Holding, Phase
 from controller.exits.routes.rules import in_use, wishes
+from controller.exits.routes.saying import say
 from controller.exits.routes.speaker import SpeakerTask
 from controller.spec.types import Intent
 
@@ -61,8 +62,7 @@ class RoutesExit:
 
     def _step(self, seen: Seen) -> None:
         for said in self._holding.step(wishes(seen), seen.intent.routes, self._around.clock.now()):
-            fields = {"speaker": said.slot.speaker, "vip": said.slot.vip, **said.fields}
-            self._around.journal.event(said.event, said.cause, **fields)
+            say(self._around.journal, said)
         for speaker in seen.intent.routes.speakers:
             if speaker.name not in self._tasks:
                 made = SpeakerTask(speaker, self._around.journal, self._around.clock, self._intent)

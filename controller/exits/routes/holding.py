@@ -9,7 +9,7 @@ what comes and goes. Pure: takes ``now``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from controller.exits.routes.rules import Attributes, Name, Slot, Wish
@@ -67,9 +67,15 @@ class Said:
     """What is to be said of a step."""
 
     event: str
+    """Its name in the journal."""
     cause: Cause
     slot: Slot
-    fields: Mapping[str, object] = field(default_factory=dict)
+    prefix: str
+    attributes: Attributes
+    why: str
+    seconds: float = 0.0
+    """Until it is withdrawn, or announced again."""
+    flaps: int = 0
 
 
 class Holding:
@@ -107,8 +113,8 @@ class Holding:
             said += _told(slot, old, new, routes.dampening, now)
         for slot in before.keys() - wanted.keys():
             if before[slot].announced:
-                why = {"prefix": before[slot].wish.prefix, "why": "the intent does not name it here"}
-                said.append(Said("route_withdrawn", Cause.INTENT, slot, why))
+                why = "the intent does not name it here"
+                said.append(_said("route_withdrawn", Cause.INTENT, slot, before[slot].wish, why))
         return said
 
 
@@ -135,20 +141,23 @@ def _followed(old: Held, wish: Wish, routes: Routes, now: float) -> Held:
 
 
 def _told(slot: Slot, old: Held, new: Held, of: Dampening, now: float) -> Iterator[Said]:
-    prefix = {"prefix": new.wish.prefix}
-    shown = {"med": new.wish.attributes.med, "cost": new.wish.attributes.cost}
-    changed = old.announced and old.wish.attributes != new.wish.attributes
+    wish, why = new.wish, new.wish.why
+    changed = old.announced and old.wish.attributes != wish.attributes
     if new.phase is Phase.IN and (old.phase is not Phase.IN or changed):
         cause = Cause.INTENT if changed else Cause.TIME if old.phase is Phase.HELD else _cause(old.wish)
-        yield Said("route_announced", cause, slot, {**prefix, **shown, "why": new.wish.why})
+        yield _said("route_announced", cause, slot, wish, why)
     elif new.phase is Phase.LEAVING and old.phase is not Phase.LEAVING:
-        fields = {**prefix, "seconds": round(new.until - now, 3), "why": new.wish.why}
-        yield Said("route_leaves", _cause(new.wish), slot, fields)
+        said = _said("route_leaves", _cause(wish), slot, wish, why)
+        yield replace(said, seconds=round(new.until - now, 3))
     elif new.phase is Phase.OUT and old.announced:
-        yield Said("route_withdrawn", _cause(new.wish), slot, {**prefix, "why": new.wish.why})
+        yield _said("route_withdrawn", _cause(wish), slot, wish, why)
         if new.until > now:
-            fields = {**prefix, "flaps": len(new.losses), "seconds": of.hold}
-            yield Said("route_dampened", Cause.SWITCHES, slot, fields)
+            said = _said("route_dampened", Cause.SWITCHES, slot, wish, why)
+            yield replace(said, seconds=of.hold, flaps=len(new.losses))
+
+
+def _said(event: str, cause: Cause, slot: Slot, wish: Wish, why: str) -> Said:
+    return Said(event, cause, slot, wish.prefix, wish.attributes, why)
 
 
 def _cause(of: Wish) -> Cause:

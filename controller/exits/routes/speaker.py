@@ -181,8 +181,13 @@ class SpeakerTask:
             (now | dict.fromkeys(before.keys() - now.keys(), False)).items()
         ):
             if up != before.get((protocol, neighbor), False):
-                fields = {"speaker": self.speaker.name, "protocol": protocol, "neighbor": neighbor}
-                self._journal.event("speaker_neighbor", **fields, up=up)
+                self._journal.event(
+                    "speaker_neighbor",
+                    speaker=self.speaker.name,
+                    protocol=protocol,
+                    neighbor=neighbor,
+                    up=up,
+                )
         self.standing.met = met
 
 
