@@ -16,7 +16,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from controller.model import fields as f
-from controller.model.reader import Place, Record, each, things
+from controller.model.reader import Place, Record, each, shortened, things
 from controller.model.units import Wrong, format_duration
 from controller.spec.addresses import Address
 from controller.spec.routes import (
@@ -79,6 +79,16 @@ def ipv4(place: Place) -> Address:
     if not isinstance(found, IPv4Address):
         raise Wrong(f"is {found}", "write an IPv4 address such as 10.0.0.1")
     return found
+
+
+def area(place: Place) -> Address:
+    """OSPF area, such as ``0.0.0.0`` or ``7``."""
+    right = "write four numbers such as 0.0.0.7, or one such as 7"
+    text = place.scalar(right).text
+    try:
+        return IPv4Address(int(text) if text.isdecimal() and text.isascii() else text)
+    except ValueError:
+        raise Wrong(f"is {shortened(text)}", right) from None
 
 
 _communities = each(community, 'write a list: ["65000:100"]')
@@ -151,7 +161,7 @@ def _read_ospf(place: Place) -> Ospf:
     )
     ospf = Ospf(
         interfaces,
-        r.get("area", ipv4, _AREA),
+        r.get("area", area, _AREA),
         r.get("hello", f.whole(1, 3600), Ospf.hello),
         r.get("dead", f.whole(2, 65535), Ospf.dead),
     )
