@@ -40,7 +40,7 @@ def up(
     file: Annotated[
         str,
         typer.Argument(
-            help="Topology file, or the name of a shipped one: demo, fabric, pair, single, two-site."
+            help="Topology file, or the name of a shipped one: demo, fabric, pair, routed, single, two-site."
         ),
     ],
     name: Annotated[str | None, typer.Option(help="Default: the topology's own name.")] = None,

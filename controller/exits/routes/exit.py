@@ -124,10 +124,17 @@ def _neighbor_row(of: Met) -> dict[str, Scalar]:
 def _vip_row(held: Held, task: SpeakerTask | None, now: float) -> dict[str, Scalar]:
     """Conditions by their names, and what is missing in words."""
     wish = held.wish
-    row: dict[str, Scalar] = {"state": held.phase.value, "up": held.announced, "prefix": wish.prefix}
+    heard = task is not None and task.is_heard(6 if ":" in wish.prefix else 4)
+    row: dict[str, Scalar] = {
+        "state": held.phase.value,
+        "up": held.announced and heard,
+        "prefix": wish.prefix,
+    }
     row |= {"med": wish.attributes.med, "cost": wish.attributes.cost}
     row |= {condition.name.value: condition.met for condition in wish.conditions}
     why = [] if wish.met else [wish.why]
+    if held.announced and not heard:
+        why.append("no router is heard")
     if held.phase in (Phase.HELD, Phase.LEAVING):
         why.append(f"for {max(held.until - now, 0):.0f} s")
     if task is not None and wish.prefix in task.standing.waits:

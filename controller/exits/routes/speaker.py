@@ -82,6 +82,19 @@ class SpeakerTask:
         self._retired, self._wanted = True, {}
         self._wake.set()
 
+    def is_heard(self, version: int) -> bool:
+        """Whether some router hears what is announced of an IP version."""
+        ospf = "ospf" if version == 4 else "ospf6"
+        versions = {
+            str(n.address): n.address.version
+            for n in (self.speaker.bgp.neighbors if self.speaker.bgp else ())
+        }
+        return any(
+            met.up
+            and (met.protocol == ospf or (met.protocol == "bgp" and versions.get(met.neighbor) == version))
+            for met in self.standing.met
+        )
+
     async def run(self) -> None:
         """Until cancelled, or retired and emptied."""
         try:

@@ -134,7 +134,7 @@ class Frr:
             except EngineError:
                 self._forget(daemon)
                 raise
-        return found
+        return sorted(found)
 
     async def _vty(self, daemon: str) -> Vty:
         vty = self._open.get(daemon)
