@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from statistics import median
 
@@ -104,10 +104,10 @@ async def _protocol(lab: Lab, intent: Intent, protocol: str) -> list[dict[str, o
     ]
 
 
-async def _timed(doing: object, done: Callable[[], bool]) -> float:
+async def _timed(doing: Coroutine[object, object, object], done: Callable[[], bool]) -> float:
     """Seconds from the start of something until something holds, looked at all the time."""
     began = time.monotonic()
-    task = asyncio.ensure_future(doing)  # type: ignore[arg-type]
+    task = asyncio.create_task(doing)
     while not done():
         if time.monotonic() > began + _WITHIN:
             raise RuntimeError(f"not within {_WITHIN:g} s")

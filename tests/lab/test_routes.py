@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,7 +70,8 @@ def leads(lab: Lab, to: set[str], routers: tuple[str, ...] = ("r1", "r2"), addre
 
 
 def change(document: Any, **keys: Any) -> None:
-    """An edit: keys of the first speaker."""
+    """An edit: keys of the first speaker, and less time to leave."""
+    document["routes"]["graceful"] = "2s"
     document["routes"]["speakers"][0].update(keys)
 
 
@@ -173,6 +175,23 @@ def test_an_engine_that_is_killed_and_started_again_has_its_announcements_back(r
 
 
 @pytest.mark.long
+def test_a_controller_that_starts_again_changes_nothing_at_a_speaker(routed: Balanced) -> None:
+    lab = routed.lab
+    leads(lab, BOTH)
+    routed.kill_controller()
+    routed.start_controller()
+    routed.wait_ready()
+    shown = routed.wait_status(
+        lambda status: status["exits"]["routes"]["synced"] and rows(routed)["sp1"]["state"] == "synced",
+        "routes are synced",
+    )
+    assert shown["exits"]["routes"]["writes"] == 0
+    leads(lab, BOTH)
+    said = {event["event"] for event in routed.since_mark()}
+    assert not said & {"route_withdrawn", "route_leaves", "speaker_repaired", "speaker_problem"}
+
+
+@pytest.mark.long
 def test_an_operators_damage_is_found_said_and_mended(routed: Balanced) -> None:
     lab = routed.lab
     leads(lab, BOTH)
@@ -188,3 +207,34 @@ def test_an_operators_damage_is_found_said_and_mended(routed: Balanced) -> None:
     said = routed.wait_event("speaker_repaired", speaker="sp1", daemon="staticd")
     assert (said["cause"], said["count"], said["edits"]) == ("audit", 1, [static])
     leads(lab, BOTH)
+
+
+@pytest.mark.long
+def test_a_neighbour_with_a_password_speaks_only_with_who_has_it(routed: Balanced, tmp_path: Path) -> None:
+    lab, key = routed.lab, tmp_path / "r1.key"
+    if told_by(lab) != {"bgp"}:
+        pytest.skip("only BGP has passwords")
+    key.write_text("correct-horse\n")
+    routed.edit_intent(lambda document: _guard(document, "10.5.11.1", str(key)))
+    leads(lab, {"lb2"}, ("r1",))
+
+    async def tell(line: str) -> None:
+        bgpd = await Vty.connect(lab.routed.sockets / "r1" / "bgpd.vty")
+        assert await bgpd.configure([Edit(("router bgp 65001",), line)]) == []
+        bgpd.close()
+
+    asyncio.run(tell("neighbor 10.5.11.100 password correct-horse"))
+    leads(lab, BOTH, ("r1",))
+    assert "correct-horse" not in routed.last_said(1000)
+    routed.edit_intent(lambda document: _guard(document, "10.5.11.1", None))
+    leads(lab, {"lb2"}, ("r1",))
+    asyncio.run(tell("no neighbor 10.5.11.100 password correct-horse"))
+    leads(lab, BOTH, ("r1",))
+
+
+def _guard(document: Any, address: str, key: str | None) -> None:
+    for speaker in document["routes"]["speakers"]:
+        for neighbor in speaker["bgp"]["neighbors"]:
+            if neighbor["address"] == address:
+                neighbor.pop("password_file", None)
+                neighbor.update({} if key is None else {"password_file": key})

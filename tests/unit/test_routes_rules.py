@@ -15,7 +15,7 @@ from controller.exits.routes.holding import Holding, Phase, Spacing
 from controller.exits.routes.rules import Slot, wishes
 from controller.exits.routes.speaker import possible_costs, possible_prefixes
 from controller.plan.tables import Tables
-from controller.sites.fitness import Condition, Fitness
+from controller.sites.fitness import Condition, Fitness, SiteReport, judge
 from controller.sites.fitness import Name as Needs
 from controller.sites.placement import SiteState
 from controller.spec.routes import (
@@ -283,3 +283,13 @@ def test_spaced_changes_end_with_what_is_wanted(steps: list[tuple[float, dict[st
         before = said
     if steps:
         assert spacing.step(steps[-1][1], now + 1.3) == (steps[-1][1], None)
+
+
+@pytest.mark.parametrize(
+    ("routed", "edges", "met"), [(True, (0, 0), True), (False, (0, 0), False), (True, (0, 1), False)]
+)
+def test_a_site_without_edges_is_fit_if_routers_are_told_of_its_vips(
+    routed: bool, edges: tuple[int, int], met: bool
+) -> None:
+    found = judge(SiteReport(leader="a", edges=edges, lbs=(1, 1), routed=routed), owner=True)
+    assert {each.name: each.met for each in found}[Needs.EDGES] is met
