@@ -230,7 +230,9 @@ class Lab:
 
     def status(self) -> dict[str, Any]:
         """What lives: {"lab", "tso", "nodes": {name: {...}}, "links": {"a-b": up}}."""
-        return labstatus.status(self.path, self.fabric, self.spaces, self.switches, self.wan)
+        found = labstatus.status(self.path, self.fabric, self.spaces, self.switches, self.wan)
+        found["nodes"] |= self.routed.status()
+        return found
 
     def namespace(self, node: str) -> AbstractContextManager[None]:
         """Be in a node's namespace with this thread: sockets and processes made inside belong there."""

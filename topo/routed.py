@@ -107,7 +107,7 @@ def _commands(fabric: Fabric, node: str, but: str) -> Iterator[str]:
         if node == client:
             yield f"address replace 10.6.{number}.2/30 dev {router}"
             yield f"address replace fd00:0:0:6{number:02x}::2/64 dev {router} nodad"
-    if node in of.clients:
+    if node in of.clients and any(router != but for router, client, _ in links(fabric) if client == node):
         own = 1 + of.clients.index(node)
         hops = [
             (router, number) for router, client, number in links(fabric) if client == node and router != but

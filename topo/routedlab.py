@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from controller.spec.kinds import KINDS, Protocol
 from topo import frr, model, netns, process, routed, wires
@@ -105,6 +106,25 @@ class RoutedParts:
         """Whether all daemons of an engine live."""
         found = process.recall(self._pids, node)
         return len(found) == len(frr.DAEMONS) and all(each.alive for each in found)
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """Each node as ``Lab.status`` has it."""
+        of = self._fabric.topology.routed
+        rows: dict[str, dict[str, Any]] = {}
+        for each in routed.segments(self._fabric):
+            ends = (
+                (each.router.name, "router", routed.ROUTER),
+                (each.speaker.name, "speaker", routed.SPEAKER),
+            )
+            for name, kind, last in ends:
+                usual = {"kind": kind, "at": "", "addresses": [], "running": self.running(name)}
+                row = rows.setdefault(name, usual)
+                known = [*row["at"].split(", "), each.speaker.at]
+                row["at"] = ", ".join(dict.fromkeys(filter(None, known)))
+                row["addresses"].append(each.address(last))
+        for number, name in enumerate(() if of is None else of.clients, 1):
+            rows[name] = {"kind": "client", "at": ", ".join(self._routers), "addresses": [f"10.7.0.{number}"]}
+        return rows
 
     def _start(self, node: str) -> None:
         configs = routed.router_configs(self._fabric, node) if node in self._routers else None
