@@ -148,7 +148,7 @@ pins:  ## pin again from pyproject.toml, to the newest versions (needs uv)
 	uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make pins' pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
-	  --custom-compile-command 'make pins' --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	  --custom-compile-command 'make pins' --extra dev --extra otel -c requirements.txt pyproject.toml -o requirements-dev.txt
 	printf 'p4runtime-shell\nprotobuf<3.21\n' | uv pip compile --quiet --universal --upgrade --generate-hashes \
 	  --no-emit-index-url --no-annotate --custom-compile-command 'make pins' --python-version 3.11 - \
 	  -o requirements-shell.txt

@@ -265,6 +265,15 @@ def run(
     insecure_peers: Annotated[
         bool, typer.Option("--insecure-peers", help="Ask agents without certificates.")
     ] = False,
+    traces: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="EVENKEEL_TRACES",
+            help="Send spans of changes there by OTLP over gRPC, such as http://127.0.0.1:4317; needs evenkeel[otel].",
+            show_default="nowhere",
+        ),
+    ] = None,
 ) -> None:
     """Run the controller until SIGTERM or SIGINT; a changed FILE is read again.
 
@@ -282,7 +291,7 @@ def run(
     tls = SwitchTls(switch_cert, switch_key, switch_ca, listen_insecure)
     face = ApiOptions(api, api_cert, api_key, api_ca, api_roles, api_tokens, audit_file)
     peers = PeerFiles(peer_ca, peer_cert, peer_key, insecure_peers)
-    raise typer.Exit(run_controller(config, where, listen, shown, tls, face, peers))
+    raise typer.Exit(run_controller(config, where, listen, shown, tls, face, peers, traces))
 
 
 @app.command()

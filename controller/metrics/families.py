@@ -90,6 +90,12 @@ EVENTS = _counter(
     "events", "Events of the journal since the process began; what has not happened is 0", "event"
 )
 DROPPED = _counter("events_dropped", "Events that the journal's reader was too slow for")
+SPANS = _counter(
+    "trace_spans",
+    "Spans of changes: `made`; of these `sent`, or `failed` to be; the others wait, or found the queue full; only with "
+    "`--traces`",
+    "outcome",
+)
 INTENT = _gauge("intent_refused", "1: the intent file as it is now is not in force")
 SHOWN = _gauge(
     "status_age_seconds", "Age of the status that these figures are from, but for counters of packets"
