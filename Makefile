@@ -5,7 +5,7 @@ PYTHON ?= python3
 unexport PYTHONDONTWRITEBYTECODE
 
 LAB_PACKAGES = openvswitch-switch iproute2 iputils-ping ethtool etcd-server openssl
-TEST_PACKAGES = prometheus
+TEST_PACKAGES = prometheus mandoc
 BENCH_PACKAGES = nginx-light wrk iperf3 haproxy gcc libc6-dev
 
 BIN = .venv/bin
@@ -16,7 +16,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --retries 5 --timeout 60
 IS_ROOT := $(filter 0,$(shell id -u))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long soak fresh image compose-test bench docs fuzz coverage messages baseline wheel p4 shell lint types venv lab-packages test-packages \
+.PHONY: help demo test test-long soak fresh image compose-test bench docs man fuzz coverage messages baseline wheel p4 shell lint types venv lab-packages test-packages \
   bench-packages root pins clean
 
 help:  ## this list
@@ -71,6 +71,9 @@ bench: root venv lab-packages bench-packages  ## measure everything (root)
 
 docs: venv  ## generate docs/reference again from the code
 	$(BIN)/python -m tests.reference
+
+man: venv  ## manual pages of all commands, in out/man
+	$(BIN)/evenkeel man out/man
 
 SEED = 1
 INPUTS = 1000000

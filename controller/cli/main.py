@@ -14,7 +14,14 @@ from typing import Annotated
 import typer
 
 from controller.cli.apioptions import Api, ApiCa, ApiCert, ApiKey, ApiRoles, ApiTokens, Audit
-from controller.cli.contextcommands import COMPLETION_EXAMPLES, VARIABLE, completion, context
+from controller.cli.contextcommands import (
+    COMPLETION_EXAMPLES,
+    MAN_EXAMPLES,
+    VARIABLE,
+    completion,
+    context,
+    man,
+)
 from controller.cli.metricsoptions import Metrics, MetricsCa, MetricsCert, MetricsInsecure, MetricsKey
 from controller.cli.options import (
     ContextName,
@@ -354,6 +361,7 @@ app.add_typer(sites, name="site", help="Take a site out of service for maintenan
 app.add_typer(verbs)
 app.add_typer(context, name="context", help="Name controllers to speak with, here or over the network.")
 app.command(epilog=COMPLETION_EXAMPLES)(completion)
+app.command(epilog=MAN_EXAMPLES)(man)
 app.add_typer(pki, name="pki", help="Make certificates for controllers, switches, etcd and people.")
 
 
