@@ -406,7 +406,7 @@ class App:
                 self.hellos,
                 self.ports,
                 self.intents,
-                lambda: [each.counts for each in self._reports],
+                lambda: [*(each.counts for each in self._reports), {"incredible": self.pinning.incredible}],
                 self.controller.strangers,
                 self._helds,
                 self.clock,

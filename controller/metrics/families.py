@@ -235,7 +235,7 @@ REFUSED = _counter("pins_refused", "Connections that found the book of pins full
 REPORTS = _counter(
     "reports",
     "What switches reported: `exception` a connection on a slot of another backend, `overflow` one that found no room "
-    "to be remembered, and so on",
+    "to be remembered, and so on; `incredible` those that speak of a connection that cannot be, and change nothing",
     "report",
 )
 HELLOS = _counter("hellos", "Hellos between P4 switches", "hello")
