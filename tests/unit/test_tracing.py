@@ -136,14 +136,17 @@ def test_calls_that_share_a_proposal_name_its_span(tmp_path: Path) -> None:
     async def play() -> None:
         async with traced(tmp_path) as it:
             proposals = it.face.server._served.proposals  # type: ignore[union-attr]
-            gate, before = asyncio.Event(), proposals._propose
+            began, gate, before = asyncio.Event(), asyncio.Event(), proposals._propose
 
             async def held(together: Any) -> None:
+                began.set()
                 await gate.wait()
                 await before(together)
 
             proposals._propose = held  # type: ignore[method-assign]
-            calls = [asyncio.create_task(it.call(s1=n)) for n in range(12, 16)]
+            calls = [asyncio.create_task(it.call(s1=12))]
+            await began.wait()
+            calls += [asyncio.create_task(it.call(s1=n)) for n in range(13, 16)]
             await until(lambda: len(proposals._queue) == 3, "three wait for the first")
             gate.set()
             await asyncio.gather(*calls)
