@@ -188,8 +188,8 @@ def exec_(
 Target = Annotated[
     str,
     typer.Argument(
-        help="A switch (lb1), a link (lb1-leaf2), a host (s1), a router or speaker; with several sites: a stretch link, "
-        "a site, or a member of the store."
+        help="A switch (lb1), a link (lb1-leaf2), a host (s1), a router, a speaker; with several sites: a stretch "
+        "link, a site, or a member of the store."
     ),
 ]
 
