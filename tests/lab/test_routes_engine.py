@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_address
@@ -20,6 +21,7 @@ from topo import frr, netns, process, state
 
 pytestmark = pytest.mark.skipif(frr.missing() is not None, reason=frr.missing() or "")
 
+NO_OSPF = Ospf((), ip_address("0.0.0.0"))
 BEST = Attributes(100, 20, 0, 200, ("65000:100", "65010:1"))
 WORSE = Attributes(200, 120, 2, 190, ())
 SHOP, SHOP6 = "10.0.0.100/32", "fd00::100/128"
@@ -34,7 +36,9 @@ def daemons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         try:
             with netns.enter(space):
                 process.run(["ip", "link", "add", "d0", "type", "veth", "peer", "name", "d1"])
-                process.run(["ip", "link", "set", "d0", "up"])
+                for interface in ("d0", "d1"):
+                    process.run(["ip", "link", "set", interface, "up"])
+                process.run(["ip", "address", "add", "10.5.1.100/24", "dev", "d0"])
             frr.start(space, directory, pids, "sp1")
             yield directory
         finally:
@@ -210,3 +214,24 @@ def test_commands_that_are_refused_and_daemons_that_are_not_there_are_said(daemo
             await Vty.connect(daemons / "nowhere.vty")
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize(("hello", "dead"), [(1, 4), (5, 40), (10, 30), (10, 40)])
+def test_hellos_and_deaths_are_timed_as_the_intent_says(
+    daemons: Path, secret: str, hello: int, dead: int
+) -> None:
+    """ospfd derives one from the other where it is not told."""
+    plan = _plan(secret)
+    ospf = replace(plan.speaker.ospf or NO_OSPF, hello=hello, dead=dead)
+
+    async def play() -> tuple[str, str]:
+        engine = Frr(daemons)
+        assert (await engine.apply(replace(plan, speaker=replace(plan.speaker, ospf=ospf)))).problems == []
+        engine.close()
+        ospfd = await Vty.connect(daemons / "ospfd.vty")
+        ospf6d = await Vty.connect(daemons / "ospf6d.vty")
+        return await ospfd.ask("show ip ospf interface d0"), await ospf6d.ask("show ipv6 ospf6 interface d0")
+
+    four, six = asyncio.run(play())
+    assert f"Hello {hello}s, Dead {dead}s" in four
+    assert re.search(rf"Hello {hello}\(.*\), Dead {dead},", six)

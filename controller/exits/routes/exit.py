@@ -89,7 +89,7 @@ class RoutesExit:
 
     def shown(self) -> ExitStatus | None:
         """One row for each speaker, each of its neighbours, and each VIP at it."""
-        if not self._tasks:
+        if not self._tasks and not self._intent().routes.speakers:
             return None
         tasks = {name: task for name, (task, _) in self._tasks.items()}
         items: dict[str, Mapping[str, Scalar]] = {}
@@ -103,7 +103,7 @@ class RoutesExit:
             f"{name}: {task.standing.problem}" for name, task in tasks.items() if task.standing.problem
         ]
         return ExitStatus(
-            all(task.standing.synced for task in tasks.values()),
+            bool(tasks) and all(task.standing.synced for task in tasks.values()),
             "; ".join(problems),
             sum(task.standing.writes for task in tasks.values()),
             sum(task.standing.repairs for task in tasks.values()),

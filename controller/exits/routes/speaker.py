@@ -100,8 +100,9 @@ class SpeakerTask:
         try:
             while True:
                 self._wake.clear()
+                last = self._retired
                 wait = await self._turn()
-                if self._retired:
+                if last:
                     return
                 await self._sleep(wait)
         finally:

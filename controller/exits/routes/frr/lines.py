@@ -199,7 +199,9 @@ def _ospf_interface(of: Ospf, version: int, at: OspfInterface) -> Tree:
     lines = [f"{word} area {of.area}", f"{word} cost {at.cost}"]
     lines += [f"{word} priority 0" if at.network is Network.BROADCAST else f"{word} network {at.network}"]
     lines += [] if of.hello == _OSPF_USUAL[0] else [f"{word} hello-interval {of.hello}"]
-    lines += [] if of.dead == _OSPF_USUAL[1] else [f"{word} dead-interval {of.dead}"]
+    # Of ospfd a dead interval that is not said follows the hello interval.
+    usual = _OSPF_USUAL if version == 4 else (of.hello, _OSPF_USUAL[1])
+    lines += [] if (of.hello, of.dead) == usual else [f"{word} dead-interval {of.dead}"]
     lines += [f"{word} bfd", f"{word} bfd profile {PROFILE}"] if at.bfd else []
     return {line: {} for line in lines}
 
