@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(frr.missing() is not None, reason=f"routers of the lab: {frr.missing()}"),
 ]
 
-SHOP, SHOP6 = "10.0.0.100", "fd00::100"
+SHOP, API, SHOP6 = "10.0.0.100", "10.0.0.101", "fd00::100"
 BOTH = {"lb1", "lb2"}
 CONNECTIONS = 24
 CONVERGED = 40.0
@@ -172,6 +172,23 @@ def test_an_engine_that_is_killed_and_started_again_has_its_announcements_back(r
     routed.wait_event("speaker_recovered", speaker="sp1")
     leads(lab, BOTH)
     leads(lab, BOTH, address=SHOP6)
+
+
+@pytest.mark.long
+def test_odd_and_even_vips_prefer_different_lb_switches_and_use_the_other_when_theirs_is_gone(
+    routed: Balanced,
+) -> None:
+    lab = routed.lab
+    routed.edit_intent(lambda document: document["routes"].update(spread="odd-even"))
+    leads(lab, {"lb1"}, address=SHOP)
+    leads(lab, {"lb2"}, address=API)
+    lab.fail("lb2")
+    leads(lab, {"lb1"}, address=API)
+    lab.heal("lb2")
+    leads(lab, {"lb2"}, address=API)
+    routed.edit_intent(lambda document: document["routes"].update(spread="ecmp"))
+    leads(lab, BOTH)
+    leads(lab, BOTH, address=API)
 
 
 @pytest.mark.long
