@@ -80,7 +80,7 @@ FLOORS = (
             f"controller.core.{name}"
             for name in (
                 "agentevents", "agentview", "agentwords", "ahead", "cells", "differing", "directory", "events",
-                "eventtypes", "eventwords", "fitting", "intents", "journal", "judging", "liveness",
+                "eventtypes", "eventwords", "fitting", "intents", "journal", "judging", "liveness", "nameevents",
                 "ownership", "pauses", "pinning", "placing", "pools", "presence", "probeplaces", "probing",
                 "questions", "recorder", "requests", "resources", "roll", "schedulers", "servers", "state",
                 "statusfile", "storedcells",
