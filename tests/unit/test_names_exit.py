@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -262,11 +262,18 @@ def test_times_that_name_servers_report_are_put_for_all_in_turn() -> None:
 # -- explanations ------------------------------------------------------------------------------------------------
 
 
+def asked(world: World, given: dict[str, str]) -> Mapping[str, object]:
+    (command,) = name_commands(world.exit)
+
+    async def run() -> Mapping[str, object]:
+        return await command.run(command.arguments(given))
+
+    return asyncio.run(run())
+
+
 def test_an_explanation_says_each_policys_candidates_in_and_out() -> None:
     world = World(seen(verdicts={PROBED: {"far": DOWN}}))
-    (command,) = name_commands(world.exit)
-    answer = asyncio.run(command.run(command.arguments({"name": "SHOP.example.net.", "client": EU})))
-    said = answer["explanation"]
+    said = asked(world, {"name": "SHOP.example.net.", "client": EU})["explanation"]
     assert isinstance(said, dict)
     text = "\n".join(lines(said))
     assert f"shop.example.net A, to {EU}, region eu, change 4" in text
@@ -293,9 +300,8 @@ def test_an_explanation_says_each_policys_candidates_in_and_out() -> None:
     ],
 )
 def test_what_cannot_be_explained_is_refused(given: dict[str, str], says: str) -> None:
-    (command,) = name_commands(World(seen()).exit)
     with pytest.raises(CommandRefused, match=says):
-        asyncio.run(command.run(command.arguments(given)))
+        asked(World(seen()), given)
 
 
 def test_an_explanation_of_a_name_that_leads_on() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as some
 
 from controller.exits.names.candidates import Facts, facts
 from controller.exits.names.chain import left, tree, walk
+from controller.exits.names.compiling import compiled
 from controller.exits.names.inputs import State
 from controller.exits.names.policies import NARROWS, NOWHERE, Where
 from controller.spec.names import COUNTS, ORDERS, NoneLive, Policy, Service
@@ -178,7 +179,7 @@ def test_turns_go_on_over_changes_that_leave_the_same_candidates() -> None:
     turns = []
     for port in range(6):
         made = inputs(whole, {"a": state(A, sessions=port)})
-        turns.append(last(naming.choice(naming.compiled(made, kept_by))(asker(EU)).records.values[0]))
+        turns.append(last(naming.choice(compiled(made, kept_by))(asker(EU)).records.values[0]))
     assert turns == [1, 2, 3, 1, 2, 3]
 
 
@@ -217,11 +218,11 @@ def test_what_is_answered_when_none_lives(rule: NoneLive, count: int) -> None:
 def test_a_name_of_which_none_lives_leads_on() -> None:
     dead = {each.name: state(each, up=False) for each in (A, B)}
     whole = zone(service((A, B), Policy.HEALTH, otherwise="next.example.org."))
-    content = naming.compiled(inputs(whole, dead), naming.memory())
+    content = compiled(inputs(whole, dead), naming.memory())
     for kind in ("A", "AAAA"):
         records = naming.choice(content, kind)(asker(US)).records
         assert (records.type, records.values) == ("CNAME", ("next.example.org.",))
-    one = naming.compiled(inputs(whole, {"a": state(A, up=False)}), naming.memory())
+    one = compiled(inputs(whole, {"a": state(A, up=False)}), naming.memory())
     assert naming.choice(one)(asker(US)).records.values == ("198.51.100.2",)
     assert naming.choice(one, "AAAA")(asker(US)).records.values == ()
 
