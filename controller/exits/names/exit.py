@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from controller.core.cells import Cell
 from controller.core.shown import ExitStatus, Scalar
 from controller.exits.base import LOOK, Around, Seen
-from controller.exits.names.answered import Answered, answered, news
+from controller.exits.names.answered import Answered, Answers, news
 from controller.exits.names.explaining import Explained, explained
 from controller.exits.names.gathering import gathered
 from controller.exits.names.inputs import Inputs
@@ -41,6 +41,7 @@ class NamesExit:
         self._reports = Reports(around.clock.now)
         self._reported_at = around.clock.now()
         self._news = asyncio.Event()
+        self._answers = Answers()
         self._answered: dict[str, Answered] = {}
         self._writes = 0
         around.subscribe(self._news.set)
@@ -102,7 +103,7 @@ class NamesExit:
         return Inputs(seen.revision, seen.intent.zones, states, rtts, resolvers)
 
     def _say(self, made: Inputs, seen: Seen) -> None:
-        before, now = self._answered, answered(made)
+        before, now = self._answered, self._answers.of(made)
         self._answered = now
         if self.inputs.value is None:
             return
