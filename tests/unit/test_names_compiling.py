@@ -7,7 +7,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network, ip_address, ip_network
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from controller.exits.names.compiling import Compiler, compiled
@@ -27,6 +27,7 @@ from controller.spec.names import (
     Srv,
     Zone,
 )
+from tests.examples import examples
 from tests.fakes.naming import (
     ELSEWHERE,
     EU,
@@ -157,6 +158,7 @@ PREFIXES = some.builds(
 )
 
 
+@settings(max_examples=examples(40, 1000), deadline=None)
 @given(some.lists(some.tuples(PREFIXES, some.sampled_from("xyz")), max_size=8), some.integers(0, 2**32 - 1))
 def test_the_longest_prefix_counts_and_holds_for_the_whole_scope(
     rows: list[tuple[IPv4Network, str]], number: int
