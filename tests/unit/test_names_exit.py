@@ -263,6 +263,8 @@ def test_times_that_name_servers_report_are_put_for_all_in_turn() -> None:
     assert (world.inputs.rtts, world.inputs.resolvers) == ({"10.1.0.0/24": {"east": 0.02}}, (EU,))
     found = world.exit.explain("shop.example.net", "A", None, None)
     assert found.rtts == {}
+    with pytest.raises(ValueError, match='no site is called "mars"; known: east, far, west'):
+        world.exit.reported(Report("mars", {}))
 
 
 # -- explanations ------------------------------------------------------------------------------------------------
