@@ -200,8 +200,9 @@ def body(question: bytes, of: Trace, dnssec: bool) -> Body:
 
 
 def _written(writer: Writer, parts: tuple[Part, ...], dnssec: bool) -> int:
+    """How many records that were. A set that proves two things is written once."""
     count = 0
-    for part in parts:
+    for part in {(each.owner, each.records.type): each for each in parts}.values():
         count += writer.add(part.records, part.owner, part.ttl)
         if dnssec and part.zone is not None and part.zone.signer is not None:
             count += writer.raw(part.owner, Type.RRSIG, part.ttl, part.zone.signer.of(part.records))
