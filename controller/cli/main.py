@@ -16,6 +16,7 @@ import typer
 from controller.cli.apioptions import Api, ApiCa, ApiCert, ApiKey, ApiRoles, ApiTokens, Audit
 from controller.cli.contextcommands import COMPLETION_EXAMPLES, VARIABLE, completion, context
 from controller.cli.metricsoptions import Metrics, MetricsCa, MetricsCert, MetricsInsecure, MetricsKey
+from controller.cli.namecommands import dns, nameservers
 from controller.cli.options import (
     ContextName,
     Here,
@@ -349,6 +350,8 @@ app.add_typer(pki, name="pki", help="Make certificates for controllers, switches
 
 
 app.command()(token)
+app.add_typer(nameservers)
+app.add_typer(dns, name="dns", help="Keys of the zones that name servers serve.")
 app.add_typer(audit, name="audit", help="Check the record of who changed what.")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from controller.core.agentevents import AGENTS
 from controller.core.eventtypes import ERROR, WHY, Event, Field, Line
+from controller.core.nameserverevents import NAMESERVERS
 from controller.core.switchevents import FENCES, P4, SWITCHES
 from controller.core.weightevents import WEIGHTS
 from controller.sites.causes import Cause
@@ -411,6 +412,7 @@ EVENTS: Mapping[str, Event] = {
     **FENCES,
     **P4,
     **AGENTS,
+    **NAMESERVERS,
     **WEIGHTS,
 }
 """All events by name."""

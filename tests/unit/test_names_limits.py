@@ -18,12 +18,20 @@ from tests.unit.zones import CLIENT, SECRET, WALL, content, question, responder,
 
 EXAMPLES = (
     # RFC 9018, appendix A: secret, client's cookie, server's, address, when it is shown
-    ("e5e973e5a6b2a43f48e7dc849e37bfcf", "2464c4abcf10c957", "010000005cf79f111f8130c3eee29480", "198.51.100.100", 1559731985),
-)  # fmt: skip
+    (
+        "e5e973e5a6b2a43f48e7dc849e37bfcf",
+        "2464c4abcf10c957",
+        "010000005cf79f111f8130c3eee29480",
+        "198.51.100.100",
+        1559731985,
+    ),
+)
 
 
 @pytest.mark.parametrize(("secret", "client", "server", "address", "now"), EXAMPLES)
-def test_cookies_are_those_of_the_standard(secret: str, client: str, server: str, address: str, now: int) -> None:
+def test_cookies_are_those_of_the_standard(
+    secret: str, client: str, server: str, address: str, now: int
+) -> None:
     cookies = Cookies(bytes.fromhex(secret))
     made = cookies.check(bytes.fromhex(client), address, now)
     assert not made.good
@@ -95,7 +103,9 @@ def test_counters_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [["www"], ["text"], [f"n{number}" for number in range(40)]], ids=["balanced", "fixed", "not there"]
+    "names",
+    [["www"], ["text"], [f"n{number}" for number in range(40)]],
+    ids=["balanced", "fixed", "not there"],
 )
 def test_a_flood_gets_few_answers_and_the_rest_ask_over_tcp(names: list[str]) -> None:
     server = responder(tables(content()), Limits(10, 2))

@@ -8,6 +8,10 @@ from pathlib import Path
 import dns.dnssec
 import dns.message
 import dns.name
+import dns.node
+import dns.rdata
+import dns.rdataclass
+import dns.rdataset
 import dns.rdatatype
 import dns.rrset
 import pytest
@@ -20,7 +24,7 @@ from controller.exits.names.serve.tree import bitmap, grow
 from tests.unit.zones import ORIGIN, WALL, Steered, ask, content, question, responder, shown, tables, www
 
 ZONE = dns.name.from_text(ORIGIN)
-Keys = dict[dns.name.Name, dns.rrset.RRset]
+Keys = dict[dns.name.Name, dns.node.Node | dns.rdataset.Rdataset]
 
 
 def signed(folder: Path, count: int = 1) -> Responder:
@@ -35,18 +39,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Responder:
     return signed(tmp_path_factory.mktemp("keys"))
 
 
-def keys(server: Responder) -> Keys:
-    """What the zone says of its own keys, proved by themselves."""
+def published(server: Responder) -> dns.rrset.RRset:
+    """What the zone says of its own keys."""
     answer = ask(server, question("", "DNSKEY", want_dnssec=True)).answer
-    found = next(each for each in answer if each.rdtype == dns.rdatatype.DNSKEY)
-    return {ZONE: found}
+    return next(each for each in answer if each.rdtype == dns.rdatatype.DNSKEY)
 
 
-def proved(server: Responder, sections: list[list[dns.rrset.RRset]], unsigned: set[str] = frozenset()) -> int:  # type: ignore[assignment]
+def proved(
+    server: Responder, sections: list[list[dns.rrset.RRset]], unsigned: frozenset[str] = frozenset()
+) -> int:
     """How many sets have a signature that holds; raises for one that does not. ``unsigned``: TYPE of those without."""
-    known, count = keys(server), 0
+    known: Keys = {ZONE: published(server)}
+    count = 0
     for section in sections:
-        signatures = {(each.name, each.covers): each for each in section if each.rdtype == dns.rdatatype.RRSIG}
+        signatures = {
+            (each.name, each.covers): each for each in section if each.rdtype == dns.rdatatype.RRSIG
+        }
         for records in section:
             kind = dns.rdatatype.to_text(records.rdtype)
             if kind == "RRSIG" or kind in unsigned:
@@ -79,7 +87,7 @@ def test_who_wants_no_proofs_gets_none(server: Responder) -> None:
 
 def _covers(nsec: dns.rrset.RRset, name: dns.name.Name) -> bool:
     after = nsec[0].next
-    return nsec.name < name and (name < after or after == ZONE)
+    return bool(nsec.name < name and (name < after or after == ZONE))
 
 
 @pytest.mark.parametrize("name", ["none", "x.y.none", "zzz", "0", "a.text", "b.a.b.deep"])
@@ -123,9 +131,9 @@ def test_a_balanced_name_without_addresses_now_is_proved_to_have_none(tmp_path: 
 
 def test_a_delegation_is_proved_to_be_signed_or_not(server: Responder) -> None:
     safe = ask(server, question("x.safe", want_dnssec=True))
-    assert proved(server, [safe.authority], {"NS"}) == 1
+    assert proved(server, [safe.authority], frozenset({"NS"})) == 1
     unsafe = ask(server, question("x.sub", want_dnssec=True))
-    assert proved(server, [unsafe.authority], {"NS"}) == 1
+    assert proved(server, [unsafe.authority], frozenset({"NS"})) == 1
     (proof,) = (each for each in unsafe.authority if each.rdtype == dns.rdatatype.NSEC)
     assert proof[0].to_text().split()[1:] == ["NS", "RRSIG", "NSEC"]
     assert not [each for each in unsafe.additional if each.rdtype == dns.rdatatype.RRSIG]
@@ -136,8 +144,10 @@ def test_following_the_proofs_visits_each_name_with_authority_once(server: Respo
     at, seen = ZONE, []
     while True:
         seen.append(at)
-        proof = zone.nsec(at.to_wire())
-        assert proof.owner == at.to_wire()
+        octets = at.to_wire()
+        assert octets is not None
+        proof = zone.nsec(octets)
+        assert proof.owner == octets
         at = dns.name.from_wire(proof.values[0].before, 0)[0]
         if at == ZONE:
             break
@@ -149,23 +159,27 @@ def test_following_the_proofs_visits_each_name_with_authority_once(server: Respo
 
 def test_with_two_keys_all_is_signed_twice_and_each_one_alone_proves_it(tmp_path: Path) -> None:
     server = signed(tmp_path, 2)
-    both = keys(server)[ZONE]
+    both = list(published(server))
     assert len(both) == 2
     answer = ask(server, question("text", "TXT", want_dnssec=True), tcp=True).answer
     records, signatures = answer[0], answer[1]
     assert len(signatures) == 2
     for each in both:
         alone = dns.rrset.from_rdata(ZONE, 300, each)
-        dns.dnssec.validate(records, signatures, {ZONE: alone}, now=WALL)
+        known: Keys = {ZONE: alone}
+        dns.dnssec.validate(records, signatures, known, now=WALL)
 
 
 def test_the_ds_is_the_one_that_dnspython_makes_of_the_key(tmp_path: Path) -> None:
     key = new_key(tmp_path, ORIGIN)
-    (published,) = keys(responder(tables(content(signed=True), (key,))))[ZONE]
-    assert dns.dnssec.key_id(published) == key.tag
-    ds = dns.dnssec.make_ds(ZONE, published, "SHA256")
+    (of_zone,) = published(responder(tables(content(signed=True), (key,))))
+    assert dns.dnssec.key_id(of_zone) == key.tag
+    ds = dns.dnssec.make_ds(ZONE, of_zone, "SHA256")
     assert key.ds == f"{ORIGIN} IN DS {ds.to_text().upper()}"
-    assert key.dnskey.split()[3:] == published.to_text().split()[:3] + ["".join(published.to_text().split()[3:])]
+    assert key.dnskey.split()[3:] == [
+        *of_zone.to_text().split()[:3],
+        "".join(of_zone.to_text().split()[3:]),
+    ]
 
 
 def _grown(signatures: Signatures, key: ZoneKey, now: int, revision: int = 1) -> None:
@@ -206,7 +220,9 @@ def test_signatures_that_are_not_used_any_more_are_forgotten(tmp_path: Path) -> 
 
 def test_types_are_written_as_dnspython_reads_them() -> None:
     types = {1, 6, 46, 47, 65, 257, 4711}
-    read = dns.rdata.from_wire(1, 47, b"\0" + bitmap(types), 0, 1 + len(bitmap(types)))
+    read = dns.rdata.from_wire(
+        dns.rdataclass.IN, dns.rdatatype.NSEC, b"\0" + bitmap(types), 0, 1 + len(bitmap(types))
+    )
     assert read.to_text() == ". A SOA RRSIG NSEC HTTPS CAA TYPE4711"
 
 

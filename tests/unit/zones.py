@@ -91,7 +91,9 @@ def content(signed: bool = False, revision: int = 1, **balanced: Choice) -> Cont
     return Content(revision, {ORIGIN: Zone(ORIGIN, soa, 60, fixed, by_name, signed)})
 
 
-def tables(made: Content, keys: tuple[ZoneKey, ...] = (), before: Tables = NOTHING, now: int = WALL) -> Tables:
+def tables(
+    made: Content, keys: tuple[ZoneKey, ...] = (), before: Tables = NOTHING, now: int = WALL
+) -> Tables:
     """Its tables, all at once."""
     signatures = Signatures()
     signers = {origin: Signer(origin, each, signatures, now) for origin, each in by_zone(keys).items()}
@@ -124,7 +126,9 @@ def question(name: str, kind: str = "A", **options: object) -> dns.message.Messa
     return made
 
 
-def ask(of: Responder, query: dns.message.Message, host: str = CLIENT, tcp: bool = False) -> dns.message.Message:
+def ask(
+    of: Responder, query: dns.message.Message, host: str = CLIENT, tcp: bool = False
+) -> dns.message.Message:
     """The answer, which fits the question; over UDP it is asked twice, and the second answer says the same."""
     octets = query.to_wire()
     if tcp:

@@ -71,11 +71,17 @@ def trace(tables: Tables, name: bytes, kind: int, dnssec: bool) -> Trace:
     for _ in range(CHAIN + 1):
         zone = tables.zone_of(asked, kind)
         if zone is None:
-            return replace(REFUSED, rcode=Rcode.NOERROR, authoritative=True, answer=passed) if passed else REFUSED
+            return (
+                replace(REFUSED, rcode=Rcode.NOERROR, authoritative=True, answer=passed)
+                if passed
+                else REFUSED
+            )
         found = _at(zone, asked, kind, dnssec)
         alias = found.answer[0] if found.answer else None
         if alias is None or alias.records.type != Type.CNAME or kind in _NOT_FOLLOWED:
-            return replace(found, answer=passed + found.answer, authoritative=found.authoritative or bool(passed))
+            return replace(
+                found, answer=passed + found.answer, authoritative=found.authoritative or bool(passed)
+            )
         passed += found.answer
         proof = found.authority
         asked = alias.records.values[0].names[0]
@@ -89,7 +95,7 @@ def _at(zone: ZoneTree, name: bytes, kind: int, dnssec: bool) -> Trace:
     if node is not None:
         if node.cut is not None and not (node.cut is node and kind == Type.DS):
             return _referral(node.cut, dnssec)
-        return _found(node, node, name, kind, dnssec)
+        return _found(node, name, kind, dnssec)
     above = parent(name)
     while above not in zone.nodes:
         above = parent(above)
@@ -100,11 +106,11 @@ def _at(zone: ZoneTree, name: bytes, kind: int, dnssec: bool) -> Trace:
     if wild is None:
         proof = _proof(zone, dnssec, zone_nsecs(zone, name, above) if dnssec and zone.signer else ())
         return Trace(Rcode.NXDOMAIN, authority=(_soa(zone), *proof))
-    return _found(wild, closest, name, kind, dnssec)
+    return _found(wild, name, kind, dnssec)
 
 
-def _found(node: Node, closest: Node, name: bytes, kind: int, dnssec: bool) -> Trace:
-    """At a node, or at the wildcard that stands for a name below ``closest``."""
+def _found(node: Node, name: bytes, kind: int, dnssec: bool) -> Trace:
+    """At a node, or at the wildcard that stands for a name."""
     zone = node.zone
     spans: tuple[Wired, ...] = ()
     if dnssec and zone.signer is not None and node.name != name:
@@ -125,10 +131,10 @@ def _found(node: Node, closest: Node, name: bytes, kind: int, dnssec: bool) -> T
         choice = node.balanced.get(Type.CNAME)
     if choice is not None:
         return Trace(authority=proof, choice=choice, at=node, owner=name)
-    return Trace(authority=(_soa(zone), *_nothing(node, name, dnssec), *proof))
+    return Trace(authority=(_soa(zone), *_nothing(node, dnssec), *proof))
 
 
-def _nothing(node: Node, name: bytes, dnssec: bool, without: int = 0) -> tuple[Part, ...]:
+def _nothing(node: Node, dnssec: bool, without: int = 0) -> tuple[Part, ...]:
     """The proof that a node has no set of a type."""
     zone = node.zone
     if not dnssec or zone.signer is None:
@@ -145,7 +151,7 @@ def _referral(cut: Node, dnssec: bool) -> Trace:
         if safe is not None:
             authority.append(Part(safe, zone, cut.name, safe.ttl))
         else:
-            authority += _nothing(cut, cut.name, dnssec)
+            authority += _nothing(cut, dnssec)
     glue = []
     for value in servers.values:
         node = zone.nodes.get(value.names[0])
@@ -176,7 +182,7 @@ def ended(tables: Tables, at: Trace, kind: int, records: RecordSet, dnssec: bool
     assert at.at is not None
     zone = at.at.zone
     if not records.values:
-        nothing = _nothing(at.at, at.owner, dnssec, without=kind)
+        nothing = _nothing(at.at, dnssec, without=kind)
         return replace(at, choice=None, authority=(_soa(zone), *nothing, *at.authority))
     made = tables.octets(records)
     part = Part(made, zone, at.owner, made.ttl)

@@ -1,6 +1,6 @@
 """Cookies (RFC 7873, RFC 9018): one who shows a cookie of ours is where it says to be. Pure.
 
-    server cookie   1 (version), 0 0 0, when it was made, SipHash-2-4 of all of that, the client's cookie and its address
+    server cookie   1 (version), 0 0 0, when it was made, SipHash-2-4 of these, the client's cookie and its address
 
 All name servers behind one address have the same secret; so have those that are to know each other's cookies.
 """

@@ -147,9 +147,13 @@ def _key(file: Path, zone: str) -> ZoneKey:
     except OSError as error:
         raise KeyProblem(f"{file}: {error.strerror}") from error
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise KeyProblem(f"{file}: no private key that can be read; put back the file that was made") from error
+        raise KeyProblem(
+            f"{file}: no private key that can be read; put back the file that was made"
+        ) from error
     if not isinstance(read, ec.EllipticCurvePrivateKey) or not isinstance(read.curve, ec.SECP256R1):
-        raise KeyProblem(f"{file}: not a key on the curve P-256, which is the kind that zones are signed with")
+        raise KeyProblem(
+            f"{file}: not a key on the curve P-256, which is the kind that zones are signed with"
+        )
     made = ZoneKey(zone, read)
     if made.file != file.name:
         raise KeyProblem(f"{file}: holds the key {made.tag}; call it {made.file}")

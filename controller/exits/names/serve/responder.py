@@ -31,6 +31,8 @@ STREAM = 65_535
 """Octets of an answer over TCP."""
 K = TypeVar("K")
 V = TypeVar("V")
+_Found = tuple[Body, int, object, Trace | None]
+"""A body, its scope, what it is counted as, and its trace if that may be kept."""
 _ERRORS: Final = "errors"
 _EMPTY = Body(Rcode.NOERROR, False)
 _FAILED = Body(Rcode.SERVFAIL, False)
@@ -152,9 +154,10 @@ class Responder:
             self.counters.cookies += checked.good
         if query.version or query.of != wire.IN:
             rcode = Rcode.BADVERS if query.version else Rcode.REFUSED
-            made, scope, kind, known = Body(rcode, False), 0, _ERRORS, None
+            found: _Found = (Body(rcode, False), 0, _ERRORS, None)
         else:
-            made, scope, kind, known = self._made(query, host)
+            found = self._made(query, host)
+        made, scope, kind, known = found
         tail = _tail(query, made, limit, _options(query, scope, checked))
         if data is not None:
             if checked is None or not checked.good:
@@ -168,8 +171,7 @@ class Responder:
             self.counters.truncated += 1
         return query.id.to_bytes(2) + tail
 
-    def _made(self, query: Query, host: str) -> tuple[Body, int, object, Trace | None]:
-        """The body, the scope, what it is counted as, and its trace if that may be kept."""
+    def _made(self, query: Query, host: str) -> _Found:
         asker = self._askers.get(host) or self._asker(host)
         if query.subnet is not None:
             self.counters.subnets += 1
@@ -270,7 +272,9 @@ def _tail(query: Query, made: Body, limit: int, options: bytes) -> bytes:
     opt = b""
     if query.edns:
         extended = made.rcode >> 4 << 24 | (wire.DO if query.dnssec else 0)
-        opt = b"\0\0\x29" + wire.LARGEST.to_bytes(2) + extended.to_bytes(4) + len(options).to_bytes(2) + options
+        opt = (
+            b"\0\0\x29" + wire.LARGEST.to_bytes(2) + extended.to_bytes(4) + len(options).to_bytes(2) + options
+        )
     count, edns = (made.answers, made.authorities), query.edns
     if 12 + len(query.question) + len(made.octets) + len(opt) > limit:
         head = wire.HEADER.pack(0, flags | wire.TC, 1, 0, 0, edns)

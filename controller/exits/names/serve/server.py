@@ -1,8 +1,8 @@
 """A name server: its sockets, and the tables that follow the content.
 
-    content ─┐
-    keys ────┼─► tables, made little by little between questions ─► responder ◄─ UDP, TCP
-    time ────┘   (signatures that will end are made again)
+content ─┐
+keys ────┼─► tables, made little by little between questions ─► responder ◄─ UDP, TCP
+time ────┘   (signatures that will end are made again)
 """
 
 from __future__ import annotations

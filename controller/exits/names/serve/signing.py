@@ -84,9 +84,7 @@ def signature(records: Wired, key: ZoneKey, signer: bytes, since: int, until: in
     names = labels(records.owner)
     count = len(names) - (names[:1] == (b"*",))
     wrap = 1 << 32
-    head = _HEAD.pack(
-        records.type, ALGORITHM, count, records.ttl, until % wrap, since % wrap, key.tag
-    )
+    head = _HEAD.pack(records.type, ALGORITHM, count, records.ttl, until % wrap, since % wrap, key.tag)
     head += signer
     parts = [head]
     for value in records.canonical:

@@ -1,4 +1,4 @@
-"""Questions over TCP (RFC 7766): many on one connection, in order; a bounded number of connections, none idle for long."""
+"""Questions over TCP (RFC 7766): many on one connection, in order; few connections, and none idle for long."""
 
 from __future__ import annotations
 
@@ -111,9 +111,7 @@ class Stream(asyncio.Protocol):
     def eof_received(self) -> bool:
         """It asks nothing more: what it asked is answered."""
         self._half = True
-        if not self._soon and not self._full:
-            return False
-        return True
+        return not (not self._soon and not self._full)
 
     def pause_writing(self) -> None:
         """It does not read what it asked for."""
@@ -148,7 +146,7 @@ class Stream(asyncio.Protocol):
         self._soon = False
         for _ in range(BATCH):
             if self._ended or self._full:
-                return
+                return None
             size = int.from_bytes(self._waiting[:2]) if len(self._waiting) >= 2 else 1 << 16
             if len(self._waiting) < 2 + size:
                 return self._rest()
@@ -158,6 +156,7 @@ class Stream(asyncio.Protocol):
         self._soon = True
         self._transport.pause_reading()
         self._loop.call_soon(self._take)
+        return None
 
     def _rest(self) -> None:
         """All that is whole has been answered."""

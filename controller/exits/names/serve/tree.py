@@ -1,6 +1,6 @@
 """The names of zones as a tree, built from a content in small steps, so that answers go on meanwhile.
 
-    Content ─► grow(): record sets become octets, sets that can be chosen are signed ─► Tables
+Content ─► grow(): record sets become octets, sets that can be chosen are signed ─► Tables
 """
 
 from __future__ import annotations

@@ -145,6 +145,19 @@ def _extended(query: Query, data: bytes, at: int, others: int) -> Query:
         raise Malformed("cut in OPT")
     if others > 1 and b"\0\0\x29" in data[end:]:
         _no_second(data, end, others - 1)
+    subnet, cookie = _options(data, at, end)
+    return query._replace(
+        edns=True,
+        version=(ttl >> 16) & 0xFF,
+        size=max(PLAIN, size),
+        dnssec=bool(ttl & DO),
+        subnet=subnet,
+        cookie=cookie,
+    )
+
+
+def _options(data: bytes, at: int, end: int) -> tuple[Subnet | None, bytes | None]:
+    """The first subnet and the first cookie."""
     subnet = cookie = None
     while at < end:
         if at + 4 > end:
@@ -161,14 +174,7 @@ def _extended(query: Query, data: bytes, at: int, others: int) -> Query:
             if len(value) != 8 and not 16 <= len(value) <= 40:
                 raise Malformed("no cookie has this length")
             cookie = value
-    return query._replace(
-        edns=True,
-        version=(ttl >> 16) & 0xFF,
-        size=max(PLAIN, size),
-        dnssec=bool(ttl & DO),
-        subnet=subnet,
-        cookie=cookie,
-    )
+    return subnet, cookie
 
 
 def _beyond(query: Query, data: bytes, at: int, others: int) -> Query:
