@@ -16,7 +16,8 @@ import typer
 from controller.cli.apioptions import Api, ApiCa, ApiCert, ApiKey, ApiRoles, ApiTokens, Audit
 from controller.cli.contextcommands import COMPLETION_EXAMPLES, VARIABLE, completion, context
 from controller.cli.metricsoptions import Metrics, MetricsCa, MetricsCert, MetricsInsecure, MetricsKey
-from controller.cli.namecommands import dns, nameservers
+from controller.cli.namecommands import EXPLAIN_NAME, explain_name
+from controller.cli.nameservercommands import dns, nameservers
 from controller.cli.options import (
     ContextName,
     Here,
@@ -341,6 +342,7 @@ def agent(
     raise typer.Exit(run_agent(where, listen, peers, switches, shown, audit_file))
 
 
+app.command(name=EXPLAIN_NAME)(explain_name)
 app.add_typer(orders)
 app.add_typer(sites, name="site", help="Take a site out of service for maintenance, and back.")
 app.add_typer(verbs)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from controller.core.agentevents import AGENTS
 from controller.core.eventtypes import ERROR, WHY, Event, Field, Line
+from controller.core.nameevents import NAMES
 from controller.core.nameserverevents import NAMESERVERS
 from controller.core.switchevents import FENCES, P4, SWITCHES
 from controller.core.weightevents import WEIGHTS
@@ -414,5 +415,6 @@ EVENTS: Mapping[str, Event] = {
     **AGENTS,
     **NAMESERVERS,
     **WEIGHTS,
+    **NAMES,
 }
 """All events by name."""

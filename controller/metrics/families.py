@@ -123,6 +123,10 @@ _made["Exits beside the switches"] = []
 EXIT_SYNCED = _gauge("exit_synced", "1: what the exit drives is as the plan says", "exit")
 EXIT_PROBLEM = _gauge("exit_problem", "1: `evenkeel status` says what is wrong with it", "exit")
 EXIT_WRITES = _counter("exit_writes", "Times that something was written", "exit")
+NAME_CANDIDATES = _gauge(
+    "name_candidates", "Addresses that the intent has for a name that is balanced", "name"
+)
+NAME_LIVE = _gauge("name_live", "Of these, those of which nothing says that they do not live", "name")
 EXIT_REPAIRS = _counter("exit_repairs", "Times that what it drives was other than written", "exit")
 
 _made["Switches"] = []

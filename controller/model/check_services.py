@@ -77,6 +77,9 @@ def _check_chain(found: Findings, zone: Zone, service: Service) -> None:
         if policy in chain[:index]:
             message = f"{what} has the policy {policy} twice"
             found.add(service, ("policies",), message, "keep one of the two")
+        elif policy is Policy.HEALTH and index:
+            message = f"{what} has health after {chain[0]}, which may leave none but those that do not live"
+            found.add(service, ("policies",), message, "put health first")
         elif policy in ORDERS and index < len(chain) - 1:
             message = f"{what} has {chain[index + 1]} after {policy}, which puts what is left in an order"
             found.add(service, ("policies",), message, f"put {policy} last, or leave it out")

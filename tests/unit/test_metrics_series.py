@@ -101,7 +101,10 @@ def snapshot() -> Snapshot:
         probes_pending=17,
         probe_problems=("no route",),
         events_dropped=0,
-        exits={"routes": ExitStatus(False, "no engine", 18, 19, {})},
+        exits={
+            "routes": ExitStatus(False, "no engine", 18, 19, {}),
+            "names": ExitStatus(True, "", 20, 0, {"shop.example.net": {"candidates": 31, "live": 30}}),
+        },
     )
 
 

@@ -115,7 +115,9 @@ def test_a_damaged_file_is_said_or_passed_over(tmp_path: Path, damage: bytes) ->
     assert not scene.following.problem
 
 
-def test_alone_it_goes_on_and_after_its_time_it_answers_nothing_until_a_controller_is_heard(tmp_path: Path) -> None:
+def test_alone_it_goes_on_and_after_its_time_it_answers_nothing_until_a_controller_is_heard(
+    tmp_path: Path,
+) -> None:
     async def test() -> None:
         scene = Scene(tmp_path)
         await scene.tell(News(1, b"1"))

@@ -111,7 +111,9 @@ def test_many_questions_on_one_connection_are_answered_in_order() -> None:
         async with serving() as it:
             await it.put()
             reader, writer = await it.open()
-            queries = [question(("www", "text", "big")[at % 3], "TXT" if at % 3 else "A") for at in range(300)]
+            queries = [
+                question(("www", "text", "big")[at % 3], "TXT" if at % 3 else "A") for at in range(300)
+            ]
             writer.write(b"".join(framed(each) for each in queries))
             for each in queries:
                 assert each.is_response(await taken(reader))

@@ -18,15 +18,17 @@ class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KIND_POOL: _ClassVar[Kind]
     KIND_BACKEND: _ClassVar[Kind]
     KIND_VIP: _ClassVar[Kind]
+    KIND_ZONE: _ClassVar[Kind]
 KIND_UNSPECIFIED: Kind
 KIND_SITE: Kind
 KIND_SWITCH: Kind
 KIND_POOL: Kind
 KIND_BACKEND: Kind
 KIND_VIP: Kind
+KIND_ZONE: Kind
 
 class Resource(_message.Message):
-    __slots__ = ("name", "id", "revision", "site", "switch", "pool", "backend", "vip")
+    __slots__ = ("name", "id", "revision", "site", "switch", "pool", "backend", "vip", "zone")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -35,6 +37,7 @@ class Resource(_message.Message):
     POOL_FIELD_NUMBER: _ClassVar[int]
     BACKEND_FIELD_NUMBER: _ClassVar[int]
     VIP_FIELD_NUMBER: _ClassVar[int]
+    ZONE_FIELD_NUMBER: _ClassVar[int]
     name: str
     id: str
     revision: int
@@ -43,7 +46,8 @@ class Resource(_message.Message):
     pool: _resources_pb2.Pool
     backend: _resources_pb2.Backend
     vip: _resources_pb2.Vip
-    def __init__(self, name: _Optional[str] = ..., id: _Optional[str] = ..., revision: _Optional[int] = ..., site: _Optional[_Union[_resources_pb2.Site, _Mapping]] = ..., switch: _Optional[_Union[_resources_pb2.Switch, _Mapping]] = ..., pool: _Optional[_Union[_resources_pb2.Pool, _Mapping]] = ..., backend: _Optional[_Union[_resources_pb2.Backend, _Mapping]] = ..., vip: _Optional[_Union[_resources_pb2.Vip, _Mapping]] = ...) -> None: ...
+    zone: _resources_pb2.Zone
+    def __init__(self, name: _Optional[str] = ..., id: _Optional[str] = ..., revision: _Optional[int] = ..., site: _Optional[_Union[_resources_pb2.Site, _Mapping]] = ..., switch: _Optional[_Union[_resources_pb2.Switch, _Mapping]] = ..., pool: _Optional[_Union[_resources_pb2.Pool, _Mapping]] = ..., backend: _Optional[_Union[_resources_pb2.Backend, _Mapping]] = ..., vip: _Optional[_Union[_resources_pb2.Vip, _Mapping]] = ..., zone: _Optional[_Union[_resources_pb2.Zone, _Mapping]] = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("revision", "changes", "changed", "repeated_request")

@@ -8,7 +8,7 @@ calls the scope: everything in it gets the same region.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, summarize_address_range
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from controller.spec.addresses import Address, Network
 from controller.spec.names import Region
 
 _BITS = {4: 32, 6: 128}
-_MADE = {4: IPv4Address, 6: IPv6Address}
+_MADE: dict[int, Callable[[int], Address]] = {4: IPv4Address, 6: IPv6Address}
 
 
 class Found(NamedTuple):
@@ -57,7 +57,7 @@ def _cut(rows: list[tuple[Network, str]], version: int) -> _Version:
     begins: list[int] = []
     blocks: list[Found] = []
     for first, last, name in _joined(_parts(rows, (1 << _BITS[version]) - 1)):
-        for block in summarize_address_range(_MADE[version](first), _MADE[version](last)):  # type: ignore[type-var]
+        for block in summarize_address_range(_MADE[version](first), _MADE[version](last)):
             begins.append(int(block.network_address))
             blocks.append(Found(name, block.prefixlen))
     return _Version(begins, blocks)

@@ -1,0 +1,69 @@
+"""Which candidates may be answered for each name: what events and status are about. Pure.
+
+Sets are those that any client may get; times and counts of connections are not looked at, since they change often and
+say nothing about who lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from controller.exits.names.candidates import Facts, facts, of_version
+from controller.exits.names.chain import left, tree
+from controller.exits.names.inputs import Inputs
+from controller.exits.names.policies import Where
+from controller.spec.names import COUNTS, Policy, Service, Zone
+
+_PASSING = COUNTS | {Policy.RTT, Policy.ACTIVE_SERVERS}
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One name."""
+
+    name: str
+    candidates: Mapping[str, str]
+    """Why each does not live; empty: it does, or nothing is known against it."""
+    answers: tuple[str, ...]
+    """Those that may be answered, in the order of the intent."""
+
+    @property
+    def live(self) -> int:
+        """How many live."""
+        return sum(not why for why in self.candidates.values())
+
+
+def answered(inputs: Inputs) -> dict[str, Answered]:
+    """All names that are balanced, whole and without the dot at the end."""
+    found = {}
+    for zone in inputs.zones:
+        for service in zone.services:
+            made = _answered(zone, service, facts(inputs, zone, service))
+            found[made.name] = made
+    return found
+
+
+def _answered(zone: Zone, service: Service, now: Facts) -> Answered:
+    calm = replace(service, policies=tuple(each for each in service.policies if each not in _PASSING))
+    regions = ("", *(each.name for each in zone.regions)) if Policy.REGION in service.policies else ("",)
+    possible = {
+        each.name
+        for version in (4, 6)
+        for region in regions
+        for each in left(tree(calm, of_version(now, version), Where(region)))
+    }
+    if service.otherwise is not None and all(each.dead for each in now):
+        possible = set()
+    names = tuple(each.name for each in now if each.name in possible)
+    return Answered(zone.whole(service.name)[:-1], {each.name: each.dead for each in now}, names)
+
+
+def news(before: Answered, after: Answered) -> str:
+    """Why candidates do not live, of those of which that is new."""
+    rows = (
+        f"{name}: {why}"
+        for name, why in after.candidates.items()
+        if why and why != before.candidates.get(name)
+    )
+    return "; ".join(rows)
