@@ -27,7 +27,7 @@ _QUICKLY = 1
 """Level of compression."""
 
 
-class NameService:
+class NameServerService:
     """Serves them."""
 
     def __init__(self, parts: Parts) -> None:

@@ -25,7 +25,7 @@ from controller.api.feeds import EventFeed, ResourceFeed
 from controller.api.guarding import Call, Caller, Guard
 from controller.api.intents import IntentService
 from controller.api.listening import Where, bind
-from controller.api.nameservers import NameService
+from controller.api.nameservers import NameServerService
 from controller.api.operations import OperationService
 from controller.api.parts import Parts
 from controller.api.proposals import Proposals
@@ -81,7 +81,7 @@ class Served:
         self.watches = Watches(reader, ResourceFeed(parts.state, parts.resources), self._events)
         intents = IntentService(parts, self.proposals, once, reader)
         operations, statuses = OperationService(parts, once), StatusService(parts)
-        self.names = NameService(parts)
+        self.names = NameServerService(parts)
         self.reads: dict[str, Callable[[Any], Any]] = {
             "Get": intents.get,
             "Plan": intents.plan,

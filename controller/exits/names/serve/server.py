@@ -155,7 +155,7 @@ class NameServer:
         if folder is None:
             return False
         try:
-            seen = sorted((each.name, each.stat().st_mtime_ns) for each in folder.iterdir())
+            seen = sorted((each.name, each.stat().st_ctime_ns) for each in folder.iterdir())
             if seen == self._seen:
                 return False
             keys = keys_of(folder)
