@@ -113,6 +113,7 @@ class _Program:
     def __init__(self, wanted: Wanted, clock: Clock, journal: Journal, dropped: Callable[[], int]) -> None:
         """Raises BadPlace, ValueError, OSError."""
         self._wanted, self._clock, self._journal, self._dropped = wanted, clock, journal, dropped
+        wanted.data.mkdir(parents=True, exist_ok=True)
         self._place = wanted.chosen.place()
         self._metrics, self._tls = wanted.metrics.place(), wanted.metrics.tls()
         self._memory = Memory(clock.now, site=wanted.site)

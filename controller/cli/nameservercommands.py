@@ -67,7 +67,7 @@ def nameserver(
             min=0,
             help="Answers of one kind in a second to one /24 or /56 by UDP; 0: any number.",
         ),
-    ] = 200,
+    ] = 1000,
     slip: Annotated[
         int,
         typer.Option(

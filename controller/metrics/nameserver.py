@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from controller.core.nameserverevents import NAMESERVERS
 from controller.exits.names.serve.counters import Counters
 from controller.metrics import families as all_of
-from controller.metrics.exposed import program_version
 from controller.metrics.figures import ProcessFigures, Standing
 from controller.metrics.histogram import Distribution
 from controller.metrics.observations import Observations, Observed
-from controller.metrics.process import process_figures
+from controller.metrics.process import process_figures, program_version
 from controller.metrics.series import of_events, of_process
 from controller.metrics.text import Text, labels
 

@@ -30,7 +30,7 @@ class Verdict(Enum):
 class Limits:
     """As an operator has them."""
 
-    rate: int = 200
+    rate: int = 1000
     """Answers of one kind to one prefix in a second; 0: no limit."""
     slip: int = 2
     """Each such one of the others is sent without records; 0: none."""
