@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import dns.message
 import dns.name
@@ -79,10 +80,10 @@ def www(*values: str) -> RecordSet:
     return records("www", "A", *values, ttl=5)
 
 
-def content(signed: bool = False, revision: int = 1, **balanced: Choice) -> Content:
+def content(signed: bool = False, revision: int = 1, **balanced: Any) -> Content:
     """The zone. ``balanced``: choices by ``NAME_TYPE``; without any, ``www`` has two addresses."""
     soa = records("", "SOA", f"ns1.example.net. admin.example.net. {revision} 3600 600 86400 60")
-    choices = balanced or {"www_A": Steered((www("198.51.100.1"), www("198.51.100.2")))}
+    choices: dict[str, Choice] = balanced or {"www_A": Steered((www("198.51.100.1"), www("198.51.100.2")))}
     by_name = {
         (f"{name.rpartition('_')[0]}.{ORIGIN}", name.rpartition("_")[2]): choice
         for name, choice in choices.items()
