@@ -19,7 +19,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
-from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from controller.core.journal import Journal, QueuedSink
 from controller.exits.names.compiling import Compiler
 from controller.exits.names.content import Content
 from controller.exits.names.inputs import Inputs
+from controller.exits.names.measuring import Measuring
 from controller.exits.names.memory import Memory
 from controller.exits.names.serve.cookies import SECRET, Cookies
 from controller.exits.names.serve.following import Following, News
@@ -147,6 +147,7 @@ class _Program:
                     group.create_task(each)
                 if wanted.site:
                     group.create_task(self._report(client))
+                    group.create_task(self._measure())
         except asyncio.CancelledError:
             pass
         finally:
@@ -183,6 +184,21 @@ class _Program:
                 except ApiError as error:
                     if not error.passes:
                         self._following.refused(str(error))
+
+    async def _measure(self) -> None:
+        """Ask resolvers how far they are. What keeps that from being done keeps nothing else."""
+        while True:
+            try:
+                await Measuring(self._memory.rtts, self._following.refused).run(lambda: self._resolvers)
+            except OSError as error:
+                self._following.refused(f"the way to resolvers cannot be measured: {error}")
+            await asyncio.sleep(AGAIN)
+
+    def _content(self, octets: bytes) -> Content:
+        """Called in a thread."""
+        inputs = inputs_of(octets)
+        self._resolvers = inputs.resolvers
+        return self._compiler.compiled(inputs)
 
     def _measured(self, host: str, took: float) -> None:
         self._memory.rtts.note(ip_address(host.partition("%")[0]), took)
@@ -269,7 +285,7 @@ def shown(figures: NameServerFigures, following: Following) -> dict[str, object]
     }
 
 
-def content_of(compiler: Compiler, octets: bytes) -> Content:
+def inputs_of(octets: bytes) -> Inputs:
     """What octets of the API say. Raises ValueError."""
     reader = zlib.decompressobj()
     try:
@@ -278,7 +294,7 @@ def content_of(compiler: Compiler, octets: bytes) -> Content:
         raise ValueError(str(error)) from error
     if not reader.eof:
         raise ValueError(f"more than {LARGEST} octets, or cut")
-    return compiler.compiled(decode(Inputs, json.loads(text)))
+    return decode(Inputs, json.loads(text))
 
 
 def client_of(place: Place) -> AsyncClient:

@@ -63,9 +63,9 @@ def _check_regions(found: Findings, zone: Zone) -> None:
     known = found.names("site") | {c.site for s in zone.services for c in s.candidates if c.site is not None}
     seen: dict[object, str] = {}
     for region in zone.regions:
-        for site in region.sites:
+        for site in region.served_by:
             if site not in known:
-                found.dangling(region, "sites", site, "site", f'region "{region.name}"')
+                found.dangling(region, "served_by", site, "site", f'region "{region.name}"')
         for prefix in region.prefixes:
             other = seen.setdefault(prefix, region.name)
             if other != region.name:

@@ -1,7 +1,7 @@
 """The schema of zones of names: reading them, in the order of the file::
 
     zones: name, ttl, negative_ttl, contact, signed, servers: [{name, addresses, site}],
-           regions: [{name, prefixes, sites}], records: [{name, type, values, ttl}],
+           regions: [{name, prefixes, served_by}], records: [{name, type, values, ttl}],
            delegations: [{name, servers: [...], ttl, ds}], labels,
            services: [{name, ttl, answers, policies, none_live, otherwise, port, health: {...}, threshold,
                        rtt_within, site_weights, https: {alpn, port, hints}, srv: [{name, port, priority}],
@@ -81,7 +81,7 @@ def read_region(place: Place) -> Region | None:
     prefixes = r.need(
         "prefixes", each(f.network, "write a list of prefixes: [192.0.2.0/24]"), "prefixes: [...]"
     )
-    sites = r.get("sites", each(f.name, "write a list of sites: [east]"), ())
+    sites = r.get("served_by", each(f.name, "write a list of sites: [east]"), ())
     return r.built(Region(name, prefixes, sites)) if r.close() else None
 
 

@@ -36,7 +36,7 @@ def _server(of: NameServer) -> Plain:
 
 
 def _region(of: Region) -> Plain:
-    return _given({"name": of.name, "prefixes": _texts(of.prefixes), "sites": list(of.sites)})
+    return _given({"name": of.name, "prefixes": _texts(of.prefixes), "served_by": list(of.served_by)})
 
 
 def _record(of: Record) -> Plain:

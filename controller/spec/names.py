@@ -61,7 +61,7 @@ class Region:
     """Name by which ``regions`` of candidates refer to it."""
     prefixes: tuple[Network, ...]
     """Addresses of its clients; of two regions that hold an address, the longer prefix counts."""
-    sites: tuple[str, ...] = ()
+    served_by: tuple[str, ...] = ()
     """Sites that serve it: their addresses are of this region, whatever their ``regions`` say."""
 
 

@@ -491,14 +491,14 @@ class NameServer(_message.Message):
     def __init__(self, name: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., site: _Optional[str] = ...) -> None: ...
 
 class Region(_message.Message):
-    __slots__ = ("name", "prefixes", "sites")
+    __slots__ = ("name", "prefixes", "served_by")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PREFIXES_FIELD_NUMBER: _ClassVar[int]
-    SITES_FIELD_NUMBER: _ClassVar[int]
+    SERVED_BY_FIELD_NUMBER: _ClassVar[int]
     name: str
     prefixes: _containers.RepeatedScalarFieldContainer[str]
-    sites: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., prefixes: _Optional[_Iterable[str]] = ..., sites: _Optional[_Iterable[str]] = ...) -> None: ...
+    served_by: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., prefixes: _Optional[_Iterable[str]] = ..., served_by: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class NameRecord(_message.Message):
     __slots__ = ("name", "type", "values", "ttl")

@@ -40,7 +40,7 @@ def facts(inputs: Inputs, zone: Zone, service: Service) -> Facts:
     """All candidates of a service, in the order of the intent."""
     by_site: dict[str, set[str]] = {}
     for region in zone.regions:
-        for site in region.sites:
+        for site in region.served_by:
             by_site.setdefault(site, set()).add(region.name)
     return tuple(_facts(inputs, zone, service, by_site))
 
