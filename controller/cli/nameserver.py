@@ -122,9 +122,10 @@ class _Program:
         self._server = NameServer(serving, Cookies(*cookie_secrets(wanted.cookies)), clock, self._measured)
         self._server.on_tables = lambda _: self._changed()
         self._changed_at: float | None = None
-        compiler, kept = Compiler(self._memory), Kept(wanted.data / "content")
+        self._resolvers: tuple[str, ...] = ()
+        self._compiler, kept = Compiler(self._memory), Kept(wanted.data / "content")
         expire = seconds("--expire", wanted.expire)
-        self._following = Following(self._server, partial(content_of, compiler), kept, journal, clock, expire)
+        self._following = Following(self._server, self._content, kept, journal, clock, expire)
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT."""
