@@ -1,8 +1,8 @@
 """Names: processor time of a question at the name server, beside Knot's and gdnsd's, in one run with dnsperf.
 
 Each server has one thread and one zone with a thousand names, of which dnsperf asks one after the other. Ours chooses
-between two addresses by health and weight at each question; gdnsd by its weighted plugin; Knot answers what stands in its
-zone. What is compared is the time that the kernel says the server's process took, its own work in the kernel included.
+between two addresses by health and weight at each question; gdnsd by its weighted plugin; Knot answers what stands in
+its zone. What is compared is the time that the kernel says the server's process took, in the kernel too.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import asyncio
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from random import Random
@@ -42,7 +43,12 @@ LIMIT = 10**9
 WITHIN = 30.0
 _SUBNET = "8:00011800cb0071"
 """203.0.113.0/24, as dnsperf takes it."""
-ASKED = {"plain": (), "EDNS": ("-e",), "client subnet": ("-E", _SUBNET), "signed": ("-D",)}
+ASKED: dict[str, tuple[str, ...]] = {
+    "plain": (),
+    "EDNS": ("-e",),
+    "client subnet": ("-E", _SUBNET),
+    "signed": ("-D",),
+}
 """Options of dnsperf."""
 
 
@@ -54,15 +60,7 @@ def run() -> dict[str, object]:
     with tempfile.TemporaryDirectory(prefix="evenkeel-names-") as name:
         folder = Path(name)
         (folder / "asked").write_text("".join(f"www{number}.example.net A\n" for number in range(NAMES)))
-        rows = []
-        for kind, options in ASKED.items():
-            us = {server: [] for server in SERVERS if kind != "signed" or server != "gdnsd"}  # type: dict[str, list[float]]
-            for _ in range(ROUNDS):
-                for server, found in us.items():
-                    found.append(_measured(folder, server, kind == "signed", options))
-            best = {server: min(found) for server, found in us.items()}
-            rows.append({"asked": kind, **{f"{server}_us": round(took, 1) for server, took in best.items()},
-                         "of_best": round(min(took for name, took in best.items() if name != "ours") / best["ours"], 2)})  # fmt: skip
+        rows = [_row(folder, kind, options) for kind, options in ASKED.items()]
         stall = asyncio.run(_stall(folder))
     return {"names": NAMES, "servers": rows, **stall}
 
@@ -70,9 +68,25 @@ def run() -> dict[str, object]:
 # -- one measurement ----------------------------------------------------------------------------------------------
 
 
+def _row(folder: Path, kind: str, options: tuple[str, ...]) -> dict[str, object]:
+    """The best of some rounds, in which the servers take turns."""
+    signed = kind == "signed"
+    us: dict[str, list[float]] = {server: [] for server in SERVERS if not signed or server != "gdnsd"}
+    for _ in range(ROUNDS):
+        for server, found in us.items():
+            found.append(_measured(folder, server, signed, options))
+    best = {server: min(found) for server, found in us.items()}
+    others = min(took for server, took in best.items() if server != "ours")
+    row: dict[str, object] = {f"{server}_us": round(took, 1) for server, took in best.items()}
+    return {"asked": kind, **row, "rate_of_the_best": round(others / best["ours"], 2)}
+
+
 def _measured(folder: Path, server: str, signed: bool, options: tuple[str, ...]) -> float:
     """Microseconds of processor time a question."""
-    with tempfile.TemporaryDirectory(dir=folder) as own, SERVERS[server](Path(own), signed) as (process, port):
+    with (
+        tempfile.TemporaryDirectory(dir=folder) as own,
+        SERVERS[server](Path(own), signed) as (process, port),
+    ):
         before = _spent(process)
         done = _dnsperf(folder, port, options)
         return 1e6 * (_spent(process) - before) / done
@@ -128,7 +142,14 @@ def _wait(port: int, process: subprocess.Popen[bytes], folder: Path) -> None:
 @contextmanager
 def _ours(folder: Path, signed: bool) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     port = _port()
-    argv = [sys.executable, "-m", "tests.bench.names", str(port), str(folder), "signed" if signed else "plain"]
+    argv = [
+        sys.executable,
+        "-m",
+        "tests.bench.names",
+        str(port),
+        str(folder),
+        "signed" if signed else "plain",
+    ]
     with _running(argv, port, folder) as made:
         yield made
 
@@ -168,7 +189,7 @@ def _gdnsd(folder: Path, _: bool) -> Iterator[tuple[subprocess.Popen[bytes], int
     (folder / "zones").mkdir()
     (folder / "zones" / "example.net").write_text(_zone(lambda number: f"www{number} 5 DYNA weighted!two"))
     (folder / "config").write_text(f"""
-options => {{ listen => 127.0.0.1@{port}, udp_threads => 1, tcp_threads => 1, run_dir => {folder}/run,
+options => {{ listen => 127.0.0.1:{port}, udp_threads => 1, tcp_threads => 1, run_dir => {folder}/run,
               state_dir => {folder}/state, lock_mem => false }}
 service_types => {{ up => {{ plugin => static, state => up }} }}
 plugins => {{ weighted => {{ service_types => up, two => {{ a => [ 198.51.100.1, 3 ], b => [ 198.51.100.2, 1 ] }} }} }}
@@ -179,7 +200,8 @@ plugins => {{ weighted => {{ service_types => up, two => {{ a => [ 198.51.100.1,
         yield made
 
 
-SERVERS: dict[str, Callable[[Path, bool], object]] = {"ours": _ours, "knot": _knot, "gdnsd": _gdnsd}
+Begun = AbstractContextManager[tuple[subprocess.Popen[bytes], int]]
+SERVERS: dict[str, Callable[[Path, bool], Begun]] = {"ours": _ours, "knot": _knot, "gdnsd": _gdnsd}
 
 
 def _zone(row: Callable[[int], str]) -> str:
@@ -192,8 +214,6 @@ def _program(name: str) -> str | None:
 
 
 def _port() -> int:
-    import socket
-
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         found: int = probe.getsockname()[1]
@@ -214,7 +234,9 @@ def inputs(signed: bool, revision: int = 1) -> Inputs:
     servers = (Server("ns1", (ip_address("192.0.2.1"),)),)
     zone = Zone("example.net", servers, signed=signed, services=services)
     states = {
-        state_key(zone, service.name, each.name): State(each.address, up=each.name == "a" or revision % 2 == 1)
+        state_key(zone, service.name, each.name): State(
+            each.address, up=each.name == "a" or revision % 2 == 1
+        )
         for service in services
         for each in candidates
         if each.address is not None
@@ -243,7 +265,9 @@ async def _stall(folder: Path) -> dict[str, object]:
     made = asyncio.Event()
     server.on_tables = lambda _: made.set()
     running = asyncio.create_task(server.run())
-    memory, waits, took = Memory(time.monotonic, Random(1)), [], []  # type: Memory, list[float], list[float]
+    memory = Memory(time.monotonic, Random(1))
+    waits: list[float] = []
+    took: list[float] = []
     for revision in range(1, changes + 1):
         content = compiled(inputs(True, revision), memory)
         made.clear()
