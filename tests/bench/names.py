@@ -191,7 +191,6 @@ def _gdnsd(folder: Path, _: bool) -> Iterator[tuple[subprocess.Popen[bytes], int
     (folder / "config").write_text(f"""
 options => {{ listen => 127.0.0.1:{port}, udp_threads => 1, tcp_threads => 1, run_dir => {folder}/run,
               state_dir => {folder}/state, lock_mem => false }}
-service_types => {{ up => {{ plugin => static, state => up }} }}
 plugins => {{ weighted => {{ service_types => up, two => {{ a => [ 198.51.100.1, 3 ], b => [ 198.51.100.2, 1 ] }} }} }}
 """)
     for each in ("run", "state"):

@@ -19,7 +19,8 @@ import pytest
 from tests.fakes.process import PATIENCE, ROOT
 
 T = TypeVar("T")
-PACKAGES = {"dig": "bind9-dnsutils", "delv": "bind9-dnsutils", "unbound": "unbound", "dnsperf": "dnsperf"}
+DIG, DELV = "dig", "delv"
+PACKAGES = {DIG: "bind9-dnsutils", DELV: "bind9-dnsutils", "unbound": "unbound", "dnsperf": "dnsperf"}
 """Debian packages of the clients."""
 
 
@@ -109,13 +110,13 @@ def shown(folder: Path) -> dict[str, Any]:
 
 def dig(server: str, port: int, *words: str) -> str:
     """What dig prints."""
-    argv = ["dig", f"@{server}", "-p", str(port), "+tries=1", "+time=5", *words]
+    argv = [DIG, f"@{server}", "-p", str(port), "+tries=1", "+time=5", *words]
     return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False).stdout
 
 
 def delv(server: str, port: int, anchor: Path, zone: str, *words: str) -> str:
     """What delv prints, which validates by itself."""
-    argv = ["delv", f"@{server}", "-p", str(port), "-a", str(anchor), f"+root={zone}", *words]
+    argv = [DELV, f"@{server}", "-p", str(port), "-a", str(anchor), f"+root={zone}", *words]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     return done.stdout + done.stderr
 
