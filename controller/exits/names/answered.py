@@ -13,7 +13,7 @@ from controller.exits.names.candidates import Facts, facts, of_version
 from controller.exits.names.chain import left, tree
 from controller.exits.names.inputs import Inputs
 from controller.exits.names.policies import Where
-from controller.spec.names import COUNTS, Policy, Service, Zone
+from controller.spec.names import COUNTS, Policy, Region, Service, Zone
 
 _PASSING = COUNTS | {Policy.RTT, Policy.ACTIVE_SERVERS}
 
@@ -34,14 +34,23 @@ class Answered:
         return sum(not why for why in self.candidates.values())
 
 
-def answered(inputs: Inputs) -> dict[str, Answered]:
-    """All names that are balanced, whole and without the dot at the end."""
-    found = {}
-    for zone in inputs.zones:
-        for service in zone.services:
-            made = _answered(zone, service, facts(inputs, zone, service))
-            found[made.name] = made
-    return found
+class Answers:
+    """Of one state after the other; what is known of a name whose candidates are as they were is not made again."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Service, tuple[Region, ...], Facts, Answered]] = {}
+
+    def of(self, inputs: Inputs) -> dict[str, Answered]:
+        """All names that are balanced, whole and without the dot at the end."""
+        before, self._known = self._known, {}
+        for zone in inputs.zones:
+            for service in zone.services:
+                name, now = zone.whole(service.name)[:-1], facts(inputs, zone, service)
+                old = before.get(name)
+                if old is None or old[:3] != (service, zone.regions, now):
+                    old = service, zone.regions, now, _answered(zone, service, now)
+                self._known[name] = old
+        return {name: known[3] for name, known in self._known.items()}
 
 
 def _answered(zone: Zone, service: Service, now: Facts) -> Answered:

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from controller.core.cells import Cell
 from controller.core.shown import ExitStatus, Scalar
 from controller.exits.base import LOOK, Around, Seen
-from controller.exits.names.answered import Answered, answered, news
+from controller.exits.names.answered import Answered, Answers, news
 from controller.exits.names.explaining import Explained, explained
-from controller.exits.names.gathering import gathered
+from controller.exits.names.gathering import counted, gathered
 from controller.exits.names.inputs import Inputs
 from controller.exits.names.reports import Reports
 from controller.exits.names.rtt import Report
@@ -41,6 +41,11 @@ class NamesExit:
         self._reports = Reports(around.clock.now)
         self._reported_at = around.clock.now()
         self._news = asyncio.Event()
+        self._answers = Answers()
+        self._looked: tuple[object, ...] = ()
+        """What was looked at last."""
+        self._counted: tuple[object, tuple[tuple[str, str], ...]] = (None, ())
+        """An intent, and servers of it whose connections count."""
         self._answered: dict[str, Answered] = {}
         self._writes = 0
         around.subscribe(self._news.set)
@@ -59,9 +64,13 @@ class NamesExit:
         """Take what there is, and put it if it is something else."""
         seen = self._around.see()
         if not seen.intent.zones:
-            self._answered = {}
+            self._answered, self._looked = {}, ()
             self.inputs.put(None)
             return
+        basis, due = self._basis(seen), self._around.clock.now() >= self._reported_at + REPORTS
+        if not due and _unchanged(basis, self._looked):
+            return
+        self._looked = basis
         made = self._made(seen)
         before = self.inputs.value
         if before is not None and _same(before, made):
@@ -92,6 +101,15 @@ class NamesExit:
 
     # -- how --------------------------------------------------------------------------------------------------
 
+    def _basis(self, seen: Seen) -> tuple[object, ...]:
+        """All that inputs are made of but reports: first what is compared by identity, then what is by value."""
+        if self._counted[0] is not seen.intent:
+            self._counted = seen.intent, counted(seen.intent)
+        fit = tuple(seen.is_fit(site.name) for site in seen.intent.sites)
+        counts = tuple(self._around.connections(*ref) for ref in self._counted[1])
+        parts = seen.intent, seen.tables.tuned, seen.tables.writers, seen.verdicts, seen.owners
+        return (*parts, (seen.drained, fit, counts))
+
     def _made(self, seen: Seen) -> Inputs:
         before, now = self.inputs.value, self._around.clock.now()
         rtts, resolvers = (before.rtts, before.resolvers) if before is not None else ({}, ())
@@ -102,7 +120,7 @@ class NamesExit:
         return Inputs(seen.revision, seen.intent.zones, states, rtts, resolvers)
 
     def _say(self, made: Inputs, seen: Seen) -> None:
-        before, now = self._answered, answered(made)
+        before, now = self._answered, self._answers.of(made)
         self._answered = now
         if self.inputs.value is None:
             return
@@ -129,6 +147,14 @@ class NamesExit:
             for key, state in made.states.items()
         )
         return Cause.MOVED if any(moved) else Cause.VERDICT
+
+
+def _unchanged(now: tuple[object, ...], before: tuple[object, ...]) -> bool:
+    if len(now) != len(before):
+        return False
+    return (
+        all(one is other for one, other in zip(now[:-1], before[:-1], strict=True)) and now[-1] == before[-1]
+    )
 
 
 def _same(before: Inputs, now: Inputs) -> bool:

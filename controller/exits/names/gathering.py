@@ -12,8 +12,8 @@ from controller.exits.base import Seen
 from controller.exits.names.inputs import State, state_key
 from controller.plan.members import Health
 from controller.plan.tuned import UNTUNED
-from controller.spec.names import Candidate, Service, probe_key
-from controller.spec.types import Pool, Vip
+from controller.spec.names import COUNTS, Candidate, Service, probe_key
+from controller.spec.types import Intent, Pool, Vip
 
 Connections = Callable[[str, str], int | None]
 """Of a server, by pool and backend; None: not known."""
@@ -22,6 +22,22 @@ Connections = Callable[[str, str], int | None]
 def gathered(seen: Seen, connections: Connections) -> Mapping[str, State]:
     """By ``state_key``: every candidate of every zone."""
     return dict(_Gathering(seen, connections).all())
+
+
+def counted(intent: Intent) -> tuple[tuple[str, str], ...]:
+    """Servers whose connections count: (pool, backend)."""
+    vips = {vip.name: vip for vip in intent.vips}
+    meant = {
+        item.pool: None
+        for zone in intent.zones
+        for service in zone.services
+        if COUNTS & set(service.policies)
+        for each in service.candidates
+        if each.vip is not None
+        for item in vips[each.vip].listeners
+        if service.port in (None, item.port)
+    }
+    return tuple((name, real.name) for name in meant for real in intent.pool(name).backends)
 
 
 class _Gathering:
@@ -54,7 +70,7 @@ class _Gathering:
             why,
             self._word(site, living),
             sum(map(len, living.values())),
-            self._sessions(pools),
+            self._sessions(pools) if COUNTS & set(service.policies) else None,
             self._capacity(pools),
         )
 
