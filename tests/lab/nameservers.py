@@ -19,7 +19,8 @@ import pytest
 from tests.fakes.process import PATIENCE, ROOT
 
 T = TypeVar("T")
-DIG, DELV = "dig", "delv"
+DIG = "dig"
+DELV = "delv"
 PACKAGES = {DIG: "bind9-dnsutils", DELV: "bind9-dnsutils", "unbound": "unbound", "dnsperf": "dnsperf"}
 """Debian packages of the clients."""
 

@@ -86,9 +86,13 @@ class Fabric:
 def keys(folder: Path) -> tuple[str, Path]:
     """Keys by the command: the DS, and a trust anchor for delv."""
     argv = [sys.executable, "-m", "controller", "dns", "keys"]
-    run = lambda *words: subprocess.run(  # noqa: E731
-        [*argv, *words], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
-    ).stdout.splitlines()
+
+    def run(*words: str) -> list[str]:
+        done = subprocess.run(
+            [*argv, *words], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        )
+        return done.stdout.splitlines()
+
     ds = run("new", str(folder / "keys"), ZONE)[-1]
     words = ds.split()
     anchor = folder / "anchor"
@@ -175,7 +179,10 @@ def test_a_resolver_answers_within_three_seconds_when_one_sites_name_servers_die
     servers = [f"{each}@{fabric.port}" for each in (EAST, WEST)]
     port = free_domain_port()
     with unbound(fabric.folder / "unbound", port, ZONE, fabric.ds, servers):
-        asked = lambda name: dig(EAST, port, f"{name}.{ZONE}", "+dnssec")  # noqa: E731
+
+        def asked(name: str) -> str:
+            return dig(EAST, port, f"{name}.{ZONE}", "+dnssec")
+
         awaited(lambda: "198.51.100.1" in asked("s0"), "the resolver answers")
         assert " ad;" in asked("s0").replace(" ad ", " ad; "), "the resolver has validated"
         for number in range(1, 12):

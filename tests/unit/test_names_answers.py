@@ -10,6 +10,8 @@ import dns.message
 import dns.opcode
 import dns.rcode
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from controller.exits.names.content import Asker, Content, RecordSet, Zone
 from controller.exits.names.serve.responder import Responder
@@ -149,6 +151,33 @@ def test_a_clients_subnet_is_what_counts_and_the_answer_says_for_whom_it_is(
     assert asked.address == ip_address(address)
     assert asked.prefix == (prefix or 32)
     assert asked.resolver == ip_address(CLIENT)
+
+
+@given(
+    st.one_of(
+        st.tuples(st.ip_addresses(v=4).map(str), st.integers(0, 32)),
+        st.tuples(st.ip_addresses(v=6).map(str), st.integers(0, 128)),
+    ),
+    st.sampled_from(["www", "alias", "none", "text"]),
+    st.booleans(),
+)
+def test_whether_a_question_came_from_other_subnets_before_changes_nothing(
+    subnet: tuple[str, int], name: str, dnssec: bool
+) -> None:
+    def choice(by: Asker) -> int:
+        return int(by.address) % 2
+
+    query = question(name, want_dnssec=dnssec, use_edns=0, options=[dns.edns.ECSOption(*subnet)]).to_wire()
+    sets = (www("198.51.100.1"), www("198.51.100.2"))
+    fresh, warm = (responder(tables(content(www_A=Steered(sets, choice, scope=24)))) for _ in range(2))
+    for first in ("10.1.2.0/24", "10.1.3.0/24", "10.0.0.1/32", "2001:db8::/48", "2001:db8:1::/56"):
+        address, _, prefix = first.partition("/")
+        option = dns.edns.ECSOption(address, int(prefix))
+        for number in (1, 2):
+            before = question(name, want_dnssec=dnssec, use_edns=0, options=[option])
+            assert warm.datagram(before.to_wire(), f"203.0.113.{number}") is not None
+    assert warm.datagram(query, CLIENT) == fresh.datagram(query, CLIENT)
+    assert warm.datagram(query, CLIENT) == fresh.message(query, CLIENT)
 
 
 def test_an_answer_that_is_the_same_for_all_says_so(server: Responder) -> None:

@@ -45,7 +45,7 @@ class Served:
 
     async def put(self, **balanced: Steered) -> None:
         """Serve a content, and wait until it is."""
-        self.server.put(content(**balanced))
+        self.server.put(content(False, 1, **balanced))
         await asyncio.wait_for(self.made.get(), WITHIN)
 
     async def udp(self, query: dns.message.Message) -> dns.message.Message:
@@ -241,7 +241,7 @@ def test_questions_are_answered_while_large_tables_are_made() -> None:
         async with serving() as it:
             await it.put()
             many = {f"n{number}_A": Steered((www("198.51.100.9"),)) for number in range(3000)}
-            it.server.put(content(www_A=Steered((www("198.51.100.9"),)), **many))
+            it.server.put(content(False, 1, www_A=Steered((www("198.51.100.9"),)), **many))
             before = 0
             while it.made.empty():
                 answer = shown((await it.udp(question("www"))).answer)

@@ -1,7 +1,7 @@
 """From a message to its answer: what is asked again is answered from what was made before.
 
-    octets ─► plan (made once for each distinct question) ─► choice ─► octets of that choice (made once)
-       └─ first time, or with a subnet or cookie: read ─► trace ─► choice ─► body ─► header, question, body, OPT
+    octets ─► plan (made once for each distinct question, whatever its subnet) ─► choice ─► its octets (made once)
+       └─ first time, or with a cookie: read ─► trace ─► choice ─► body ─► header, question, body, OPT
 
 All that was made belongs to tables; with others it is made again. Every cache has a bound.
 """
@@ -34,6 +34,8 @@ V = TypeVar("V")
 _Found = tuple[Body, int, object, Trace | None]
 """A body, its scope, what it is counted as, and its trace if that may be kept."""
 _ERRORS: Final = "errors"
+_SUBNETS: Final = tuple((octets, b"\0\x08\0" + bytes((4 + octets,))) for octets in (3, 7, 4, 6))
+"""How the option begins that a message ends with whose client's subnet has so many octets."""
 _EMPTY = Body(Rcode.NOERROR, False)
 _FAILED = Body(Rcode.SERVFAIL, False)
 
@@ -62,6 +64,7 @@ class Responder:
     ) -> None:
         self.counters, self._limiter, self._cookies, self._wall = counters, limiter, cookies, wall
         self._askers: dict[str, Asker] = {}
+        self._networks: dict[tuple[bytes, str], Asker] = {}
         self._tables = NOTHING
         self._plans: dict[bytes, Plan] = {}
         self._traces: dict[tuple[bytes, int, bool], Trace] = {}
@@ -86,7 +89,7 @@ class Responder:
         plan = self._plans.get(data[2:])
         try:
             if plan is None:
-                return self._first(data, host)
+                return self._subnet(data, host)
             tail = plan.tail
             if tail is None:
                 tail = self._chosen(plan, self._askers.get(host) or self._asker(host))
@@ -111,6 +114,49 @@ class Responder:
             self.counters.failed += 1
             return self._error(data, Rcode.SERVFAIL)
 
+    # -- a question that comes again, from another subnet ------------------------------------------------------
+
+    def _subnet(self, data: bytes, host: str) -> bytes | None:
+        """Of messages that end with a client's subnet, what comes before it is known again."""
+        for octets, head in _SUBNETS:
+            if data[-8 - octets : -4 - octets] == head:
+                break
+        else:
+            return self._first(data, host)
+        said, plan = data[-4 - octets :], self._plans.get(data[2 : -4 - octets])
+        asker = self._networks.get((said, host)) or self._network(said, host)
+        if plan is None or plan.choice is None or asker is None:
+            return self._first(data, host)
+        self.counters.subnets += 1
+        chosen = plan.choice(asker)
+        scope, key = chosen.scope, (chosen.records.ttl, chosen.records.values)
+        tail = plan.ready.get(key)
+        if tail is None:
+            made, again, scope = self._followed(plan.query, plan.trace, asker, chosen, keep=True)
+            tail = self._whole(plan.query, made)[: -4 - octets]
+            if again and len(plan.ready) < READY and tail[0] & 2 == 0:
+                plan.ready[key] = tail
+        verdict = self._limiter.verdict(host, plan.kind)
+        if verdict is not Verdict.SEND:
+            return self._limited(verdict, data, plan.query._replace(subnet=wire.read_subnet(said)), None)
+        self.counters.rcodes[plan.trace.rcode] += 1
+        return b"".join((data[:2], tail, said[:3], bytes((scope,)), said[4:]))
+
+    def _network(self, said: bytes, host: str) -> Asker | None:
+        """Who asks for a subnet; None: it is none."""
+        try:
+            made = self._behind(wire.read_subnet(said), self._askers.get(host) or self._asker(host))
+        except Malformed:
+            return None
+        self._remember(self._networks, ASKERS, (said, host), made)
+        return made
+
+    def _whole(self, query: Query, made: Body) -> bytes:
+        """An answer behind its id, over UDP."""
+        tail = _tail(query, made, min(query.size, wire.LARGEST), _options(query, 0, None))
+        self.counters.truncated += tail[0] >> 1 & 1
+        return tail
+
     # -- a question that comes again ---------------------------------------------------------------------------
 
     def _chosen(self, plan: Plan, asker: Asker) -> bytes:
@@ -122,9 +168,7 @@ class Responder:
         if tail is None:
             query = plan.query
             made, again, _ = self._followed(query, plan.trace, asker, chosen, keep=True)
-            tail = _tail(query, made, min(query.size, wire.LARGEST), b"")
-            if tail[0] & 2:
-                self.counters.truncated += 1
+            tail = self._whole(query, made)
             if again and len(plan.ready) < READY and tail[0] & 2 == 0:
                 plan.ready[key] = tail
         return tail
@@ -164,19 +208,23 @@ class Responder:
                 verdict = self._limiter.verdict(host, kind)
                 if verdict is not Verdict.SEND:
                     return self._limited(verdict, data, query, checked)
-            if known is not None and checked is None and query.subnet is None:
+            if known is not None and checked is None:
                 self._keep(data, query, known, kind, tail)
         self.counters.rcodes[made.rcode] += 1
         if tail[0] & 2:
             self.counters.truncated += 1
         return query.id.to_bytes(2) + tail
 
+    @staticmethod
+    def _behind(subnet: Subnet, asker: Asker) -> Asker:
+        """A client behind a resolver; the resolver itself where it tells nothing."""
+        return Asker(_network(subnet), subnet.prefix, asker.resolver) if subnet.prefix else asker
+
     def _made(self, query: Query, host: str) -> _Found:
         asker = self._askers.get(host) or self._asker(host)
         if query.subnet is not None:
             self.counters.subnets += 1
-            if query.subnet.prefix:
-                asker = Asker(_network(query.subnet), query.subnet.prefix, asker.resolver)
+            asker = self._behind(query.subnet, asker)
         known = self._traces.get((query.name, query.type, query.dnssec))
         if known is not None:
             made, _, scope = self._followed(query, known, asker, None, keep=True)
@@ -227,9 +275,13 @@ class Responder:
 
     def _keep(self, data: bytes, query: Query, found: Trace, kind: object, tail: bytes) -> None:
         plan = Plan(query, found, kind)
-        self._remember(self._plans, PLANS, data[2:], plan)
-        if found.choice is None:
-            plan.tail = tail
+        if query.subnet is None:
+            plan.tail = tail if found.choice is None else None
+            self._remember(self._plans, PLANS, data[2:], plan)
+            return
+        octets = 4 + len(query.subnet.address)
+        if len(data) == 12 + len(query.question) + 11 + 4 + octets:  # it has nothing else
+            self._remember(self._plans, PLANS, data[2:-octets], plan)
 
     # -- answers that are none --------------------------------------------------------------------------------
 

@@ -169,7 +169,7 @@ def _options(data: bytes, at: int, end: int) -> tuple[Subnet | None, bytes | Non
         if at > end:
             raise Malformed("cut in an option")
         if code == ECS and subnet is None:
-            subnet = _subnet(value)
+            subnet = read_subnet(value)
         elif code == COOKIE and cookie is None:
             if len(value) != 8 and not 16 <= len(value) <= 40:
                 raise Malformed("no cookie has this length")
@@ -215,7 +215,8 @@ def _skip(data: bytes, at: int) -> int:
     raise Malformed("cut in a name")
 
 
-def _subnet(value: bytes) -> Subnet:
+def read_subnet(value: bytes) -> Subnet:
+    """A client's subnet, as its option holds it. Raises Malformed."""
     if len(value) < 4:
         raise Malformed("cut in a client's subnet")
     family, prefix, scope = struct.unpack_from("!HBB", value)
