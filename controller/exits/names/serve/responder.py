@@ -67,6 +67,8 @@ class Responder:
         self._networks: dict[tuple[bytes, str], Asker] = {}
         self._tables = NOTHING
         self._plans: dict[bytes, Plan] = {}
+        self._begins: dict[bytes, Plan] = {}
+        """Plans by the octets before a client's subnet."""
         self._traces: dict[tuple[bytes, int, bool], Trace] = {}
         self._bodies: dict[object, Body] = {}
 
@@ -77,7 +79,8 @@ class Responder:
 
     def serve(self, tables: Tables) -> None:
         """From now on these."""
-        self._tables, self._plans, self._traces, self._bodies = tables, {}, {}, {}
+        self._tables, self._plans, self._begins = tables, {}, {}
+        self._traces, self._bodies = {}, {}
 
     def tick(self, now: float) -> None:
         """Time passes: before each batch of datagrams. ``now``: seconds of a clock that does not step."""
@@ -123,7 +126,7 @@ class Responder:
                 break
         else:
             return self._first(data, host)
-        said, plan = data[-4 - octets :], self._plans.get(data[2 : -4 - octets])
+        said, plan = data[-4 - octets :], self._begins.get(data[2 : -4 - octets])
         asker = self._networks.get((said, host)) or self._network(said, host)
         if plan is None or plan.choice is None or asker is None:
             return self._first(data, host)
@@ -281,7 +284,7 @@ class Responder:
             return
         octets = 4 + len(query.subnet.address)
         if len(data) == 12 + len(query.question) + 11 + 4 + octets:  # it has nothing else
-            self._remember(self._plans, PLANS, data[2:-octets], plan)
+            self._remember(self._begins, PLANS, data[2:-octets], plan)
 
     # -- answers that are none --------------------------------------------------------------------------------
 
