@@ -19,6 +19,8 @@ from controller.core.resources import Resources
 from controller.core.shown import Snapshot, VipStatus
 from controller.core.snapshot import vip_statuses
 from controller.core.state import State
+from controller.exits.base import Exits
+from controller.exits.names.exit import NamesExit
 from controller.plan.preview import Preview
 from controller.sites.base import Space
 from controller.spec.types import Intent
@@ -43,6 +45,8 @@ class Parts:
     """Where all controllers on the store keep what happened."""
     journal: Journal
     clock: Clock
+    names: NamesExit
+    """What names are answered by."""
     file: str = ""
     """The intent file that owns the intent; empty: the API does."""
 
@@ -69,6 +73,7 @@ class Assembled(Protocol):
     log: Space
     journal: Journal
     clock: Clock
+    exits: Exits
 
     @property
     def file(self) -> HasPath | None:
@@ -99,5 +104,12 @@ def parts_of(app: Assembled) -> Parts:
         app.log,
         app.journal,
         app.clock,
+        _names(app.exits),
         "" if app.file is None else str(app.file.path),
     )
+
+
+def _names(exits: Exits) -> NamesExit:
+    found = exits.exit("names")
+    assert isinstance(found, NamesExit)
+    return found

@@ -172,6 +172,15 @@ class Audit(IntEnum):
     """A file cannot be read."""
 
 
+class Keys(IntEnum):
+    """``evenkeel dns keys``"""
+
+    DONE = 0
+    """It was done, or printed."""
+    REFUSED = 2
+    """A key cannot be made, read or removed; why was printed."""
+
+
 class Registered(IntEnum):
     """A command that is not installed
 
@@ -195,6 +204,7 @@ COMMANDS: tuple[type[IntEnum], ...] = (
     Drill,
     Pki,
     Audit,
+    Keys,
     Registered,
 )
 """In the order of the reference."""

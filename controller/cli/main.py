@@ -17,6 +17,7 @@ from controller.cli.apioptions import Api, ApiCa, ApiCert, ApiKey, ApiRoles, Api
 from controller.cli.contextcommands import COMPLETION_EXAMPLES, VARIABLE, completion, context
 from controller.cli.metricsoptions import Metrics, MetricsCa, MetricsCert, MetricsInsecure, MetricsKey
 from controller.cli.namecommands import EXPLAIN_NAME, explain_name
+from controller.cli.nameservercommands import dns, nameservers
 from controller.cli.options import (
     ContextName,
     Here,
@@ -351,6 +352,8 @@ app.add_typer(pki, name="pki", help="Make certificates for controllers, switches
 
 
 app.command()(token)
+app.add_typer(nameservers)
+app.add_typer(dns, name="dns", help="Keys of the zones that name servers serve.")
 app.add_typer(audit, name="audit", help="Check the record of who changed what.")
 
 

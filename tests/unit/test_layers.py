@@ -81,8 +81,9 @@ FLOORS = (
             for name in (
                 "agentevents", "agentview", "agentwords", "ahead", "cells", "conflicts", "differing", "directory",
                 "events", "eventtypes", "eventwords", "fitting", "intents", "journal", "judging", "liveness",
-                "nameevents", "ownership", "pauses", "pinning", "placing", "pools", "presence", "probeplaces",
-                "probing", "questions", "recorder", "requests", "resources", "roll", "schedulers", "servers", "state",
+                "nameevents", "nameserverevents",
+                "ownership", "pauses", "pinning", "placing", "pools", "presence", "probeplaces", "probing",
+                "questions", "recorder", "requests", "resources", "roll", "schedulers", "servers", "state",
                 "statusfile", "storedcells",
                 "switchevents", "targets", "telling", "terms", "tuning", "twins", "vipevents", "weightevents",
             )
@@ -125,9 +126,9 @@ FLOORS = (
         ),
     ),
     Floor("messages", ("controller.api.v1",), ()),
-    Floor("exits", ("controller.exits",), (*RULES, "security", "core", "messages")),
+    Floor("exits", ("controller.exits",), (*RULES, "security", "core", "messages", "observations")),
     Floor("client", ("controller.client",), ("messages",)),
-    Floor("api", ("controller.api",), (*RULES, "security", "core", "decision", "messages")),
+    Floor("api", ("controller.api",), (*RULES, "security", "core", "decision", "messages", "exits")),
     Floor(
         "app",
         ("controller.app",),
@@ -141,7 +142,7 @@ FLOORS = (
         ("controller.agent",),
         (*RULES, "security", "flows", "OpenFlow", "p4src", "P4Runtime", "observations"),
     ),
-    Floor("metrics", ("controller.metrics",), (*RULES, "fleet", "core", "app", "agent", "observations")),
+    Floor("metrics", ("controller.metrics",), (*RULES, "fleet", "core", "app", "agent", "observations", "exits")),
     Floor(
         "cli",
         ("controller.cli", "controller.__main__"),
