@@ -1,4 +1,4 @@
-"""Names: answers in a second of one core, and processor time of each, beside Knot's and gdnsd's, in one run with dnsperf.
+"""Names: answers a second of one core, and processor time of each, beside Knot's and gdnsd's, in one run with dnsperf.
 
 Each server has one thread and one zone with a thousand names, of which dnsperf asks one after the other. Ours chooses
 between two addresses by health and weight at each question; gdnsd by its weighted plugin; Knot answers what stands in
