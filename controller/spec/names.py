@@ -240,6 +240,14 @@ def whole(name: str, origin: str) -> str:
     return name if name.endswith(".") else f"{name}.{origin}"
 
 
+_PROBED = "name:"
+
+
 def probe_key(zone: Zone, service: Service) -> str:
     """Under which verdicts on a service's candidates are kept: no pool can be called so."""
-    return f"name:{zone.whole(service.name)[:-1]}"
+    return f"{_PROBED}{zone.whole(service.name)[:-1]}"
+
+
+def is_probe_key(pool: str) -> bool:
+    """Whether verdicts under a key are on candidates, and not on the servers of a pool."""
+    return pool.startswith(_PROBED)

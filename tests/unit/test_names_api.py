@@ -11,8 +11,9 @@ from controller.api.v1 import resources_pb2 as resources
 from controller.api.v1 import service_pb2 as api
 from controller.client import ApiError
 from controller.security.certificates import Role
-from tests.fakes.api import message, played
+from tests.fakes.api import Face, message, played
 from tests.fakes.guarded import PAIR, fabric
+from tests.unit.test_cli_resources import Ek, play, rows
 
 ZONE = "zones/example.net"
 
@@ -51,3 +52,26 @@ def test_a_zone_is_a_resource(tmp_path: Path) -> None:
             assert [each.name for each in document.zones] == ["example.net"]
 
     played(play)
+
+
+ZONE_FILE = """\
+zone:
+  name: example.net
+  servers: [{name: ns1, addresses: [10.0.0.53]}]
+  services: [{name: shop, candidates: [{vip: shop}]}]
+"""
+
+
+def test_commands_show_and_change_zones_as_other_resources(tmp_path: Path) -> None:
+    def test(face: Face, ek: Ek) -> None:
+        file = tmp_path / "zones.yaml"
+        file.write_text(ZONE_FILE)
+        assert "zones/example.net added" in ek("apply", "-f", str(file))
+        shown = rows(ek("get", "zones"))
+        assert shown[0][:2] == ["NAME", "SERVICES"]
+        assert shown[1][:2] == ["example.net", "1"]
+        assert "vip: shop" in ek("get", "zones/example.net", "-o", "yaml")
+        assert "example.net" in ek("describe", "zones/example.net")
+        assert "removes all zones" in ek("delete", "zones/example.net", code=1)
+
+    play(tmp_path, test)

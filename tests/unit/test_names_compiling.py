@@ -7,7 +7,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network, ip_address, ip_network
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from controller.exits.names.compiling import Compiler, compiled
@@ -27,6 +27,7 @@ from controller.spec.names import (
     Srv,
     Zone,
 )
+from tests.examples import examples
 from tests.fakes.naming import (
     ELSEWHERE,
     EU,
@@ -157,6 +158,7 @@ PREFIXES = some.builds(
 )
 
 
+@settings(max_examples=examples(40, 1000), deadline=None)
 @given(some.lists(some.tuples(PREFIXES, some.sampled_from("xyz")), max_size=8), some.integers(0, 2**32 - 1))
 def test_the_longest_prefix_counts_and_holds_for_the_whole_scope(
     rows: list[tuple[IPv4Network, str]], number: int
@@ -255,14 +257,16 @@ def test_what_a_name_server_measures_itself_counts_for_its_site() -> None:
 def test_reports_of_sites_become_one_table_that_ends_too() -> None:
     now = Now()
     reports = Reports(now)
-    reports.take(Report("east", {"10.1.0.0/24": 0.0301}, (EU,)))
+    reports.take(Report("east", {"10.1.0.0/24": 0.03}, (EU,)))
+    reports.take(Report("east", {"10.1.0.0/24": 0.0325}, (EU,)))
     now.seconds += KEPT / 2
     reports.take(Report("west", {"10.1.0.0/24": 0.01}, (US, EU)))
     reports.take(Report("", {"10.9.0.0/24": 0.01}))
-    assert reports.rtts() == {"10.1.0.0/24": {"east": 0.03, "west": 0.01}}
+    assert reports.rtts() == {"10.1.0.0/24": {"east": 0.03, "west": 0.01}}, "a tenth more is the same"
     assert reports.resolvers() == (EU, US)
+    reports.take(Report("west", {"10.1.0.0/24": 0.02}))
     now.seconds += KEPT / 2
-    assert reports.rtts() == {"10.1.0.0/24": {"west": 0.01}}
+    assert reports.rtts() == {"10.1.0.0/24": {"west": 0.02}}
     for wrong in (
         Report("east", {"10.1.0.0/16": 0.1}),
         Report("east", {}, ("x",)),

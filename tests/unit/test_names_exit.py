@@ -7,10 +7,13 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 from typer.testing import CliRunner
 
 from controller.cli.codes import ExplainName
@@ -22,6 +25,7 @@ from controller.exits.base import Around, Seen
 from controller.exits.names.commands import name_commands
 from controller.exits.names.compiling import compiled
 from controller.exits.names.exit import REPORTS, NamesExit
+from controller.exits.names.explaining import explained
 from controller.exits.names.gathering import gathered
 from controller.exits.names.inputs import Inputs, State
 from controller.exits.names.rtt import Report
@@ -32,6 +36,8 @@ from controller.plan.tuned import Tuned
 from controller.sites.fitness import Condition, Fitness, Name
 from controller.sites.placement import SiteState
 from controller.spec.codec import encode
+from controller.spec.names import Policy
+from tests.examples import examples
 from tests.fakes.naming import EU, US, asker, choice, memory
 
 FILE = Path(__file__).parent / "data" / "names.yaml"
@@ -257,6 +263,8 @@ def test_times_that_name_servers_report_are_put_for_all_in_turn() -> None:
     assert (world.inputs.rtts, world.inputs.resolvers) == ({"10.1.0.0/24": {"east": 0.02}}, (EU,))
     found = world.exit.explain("shop.example.net", "A", None, None)
     assert found.rtts == {}
+    with pytest.raises(ValueError, match='no site is called "mars"; known: east, far, west'):
+        world.exit.reported(Report("mars", {}))
 
 
 # -- explanations ------------------------------------------------------------------------------------------------
@@ -340,3 +348,35 @@ def test_what_is_no_name_address_or_controller_has_exit_codes(tmp_path: Path) ->
     )
     nothing = ek("explain", "name", "shop.example.net", "--type", "AAAA", "--file", str(FILE), code=1)
     assert "answer: no address" in nothing
+
+
+@settings(max_examples=examples(40, 1000), deadline=None)
+@given(
+    some.permutations(["region", "active-servers", "preference", "site-weight", "session-threshold"]),
+    some.sampled_from(["weight", "round-robin", "least-selected", ""]),
+    some.sampled_from([EU, US, "192.0.2.7"]),
+    some.sets(some.sampled_from(["shop-east", "shop-west", "far"])),
+)
+def test_what_is_explained_is_what_is_answered(
+    middle: list[str], order: str, client: str, dead: set[str]
+) -> None:
+    zone = INTENT.zones[0]
+    chain = tuple(map(Policy, ["health", *middle, *([order] if order else [])]))
+    service = replace(zone.services[0], policies=chain, answers=1)
+    intent = replace(INTENT, zones=(replace(zone, services=(service,)),))
+    made = Inputs(
+        1, intent.zones, gathered(seen(intent=intent, verdicts={PROBED: dict.fromkeys(dead, DOWN)}), none)
+    )
+    found = explained(made, "shop.example.net", "A", ip_address(client), None)
+    choose = choice(compiled(made, memory()))
+    answered = {choose(asker(client)).records.values[0] for _ in range(60)}
+    if found.otherwise:
+        assert answered == {found.otherwise}
+        return
+    likely = {each.address for each in found.answers if each.first is None or each.first > 0.2}
+    assert likely <= answered <= {each.address for each in found.answers if each.first != 0.0}
+    assert choose(asker(client)).scope == found.scope
+
+
+def none(*_: str) -> None:
+    """No server says how many connections it has."""

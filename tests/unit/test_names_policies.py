@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from controller.exits.names.candidates import Facts, facts
@@ -15,6 +15,7 @@ from controller.exits.names.compiling import compiled
 from controller.exits.names.inputs import State
 from controller.exits.names.policies import NARROWS, NOWHERE, Where
 from controller.spec.names import COUNTS, ORDERS, NoneLive, Policy, Service
+from tests.examples import examples
 from tests.fakes import naming
 from tests.fakes.naming import (
     ELSEWHERE,
@@ -263,6 +264,7 @@ def chains(draw: some.DrawFn) -> tuple[Policy, ...]:
     return (Policy.HEALTH, *chain, *((order,) if order else ()))
 
 
+@settings(max_examples=examples(40, 1000), deadline=None)
 @given(
     chains(),
     some.lists(STATES, min_size=1, max_size=6),
@@ -299,6 +301,7 @@ def _dead(of: State) -> bool:
     return of.up is False or bool(of.word)
 
 
+@settings(max_examples=examples(40, 1000), deadline=None)
 @given(chains(), some.lists(STATES, min_size=1, max_size=6))
 def test_a_chain_only_ever_narrows(chain: tuple[Policy, ...], rows: list[dict[str, object]]) -> None:
     candidates = tuple(candidate(f"c{n}", n, site="east" if n % 2 else "west") for n in range(len(rows)))

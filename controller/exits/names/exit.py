@@ -80,7 +80,14 @@ class NamesExit:
         self.inputs.put(made)
 
     def reported(self, report: Report) -> None:
-        """What a name server has measured. Raises ValueError for what is no report."""
+        """What a name server has measured. Raises ValueError for what is no report, and for one of an unknown site."""
+        intent = self._around.see().intent
+        known = {site.name for site in intent.sites}
+        known |= {c.site or "" for zone in intent.zones for each in zone.services for c in each.candidates}
+        if report.site not in known | {""}:
+            raise ValueError(
+                f'no site is called "{report.site[:100]}"; known: {", ".join(sorted(known - {""}))}'
+            )
         self._reports.take(report)
 
     def explain(self, name: str, kind: str, client: Address | None, resolver: Address | None) -> Explained:

@@ -6,12 +6,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 
-from controller.exits.names.rtt import KEPT, LONGEST, MOST, Key, Report, key_in, text_of
+from controller.exits.names.rtt import KEPT, LONGEST, MOST, MOST_ASKED, Key, Report, key_in, text_of
 
 MOST_RESOLVERS = 256
 """Resolvers that all name servers measure; those that asked last."""
-PLACES = 3
-"""Decimal places of seconds that are sent: less than that is no difference."""
+LEAST, SHARE = 0.001, 0.1
+"""Seconds, and share of what is known: a time that differs by less is the same. All are sent when one is another."""
 
 
 class Reports:
@@ -22,11 +22,13 @@ class Reports:
         self._rows: OrderedDict[Key, dict[str, tuple[float, float]]] = OrderedDict()
         """Prefix -> site -> seconds, and when it was said."""
         self._resolvers: OrderedDict[str, None] = OrderedDict()
-        self.changed = False
-        """Something else is to be sent than when this was last set to False."""
 
     def take(self, report: Report) -> None:
-        """Of one name server. Raises ValueError for what is no prefix, address or time."""
+        """Of one name server. Raises ValueError for what is no prefix, address or time, and for too many of them."""
+        if len(report.rtts) > MOST or len(report.asked) > MOST_ASKED:
+            raise ValueError(
+                f"a report of {report.site} has more than {MOST} times or {MOST_ASKED} resolvers"
+            )
         rows = [(key_in(text), seconds) for text, seconds in report.rtts.items()]
         asked = [str(ip_address(text)) for text in report.asked]
         if not all(0.0 < seconds < LONGEST for _, seconds in rows):
@@ -36,15 +38,14 @@ class Reports:
         for address in asked:
             self._resolvers[address] = None
             self._resolvers.move_to_end(address)
-            self.changed = self.changed or len(self._resolvers) <= MOST_RESOLVERS
             if len(self._resolvers) > MOST_RESOLVERS:
                 self._resolvers.popitem(last=False)
 
     def _note(self, key: Key, site: str, seconds: float) -> None:
         row = self._rows.setdefault(key, {})
         before = row.get(site)
-        if before is None or round(before[0], PLACES) != round(seconds, PLACES):
-            self.changed = True
+        if before is not None and abs(before[0] - seconds) <= max(LEAST, SHARE * before[0]):
+            seconds = before[0]
         row[site] = seconds, self._now()
         self._rows.move_to_end(key)
         if len(self._rows) > MOST:
@@ -55,7 +56,7 @@ class Reports:
         now = self._now()
         found = {}
         for key, row in self._rows.items():
-            fresh = {site: round(s, PLACES) for site, (s, at) in sorted(row.items()) if now < at + KEPT}
+            fresh = {site: round(s, 4) for site, (s, at) in sorted(row.items()) if now < at + KEPT}
             if fresh:
                 found[text_of(key)] = fresh
         return found
