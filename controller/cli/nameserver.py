@@ -41,6 +41,7 @@ from controller.exits.names.serve.kept import Kept
 from controller.exits.names.serve.limiting import Limits
 from controller.exits.names.serve.server import NameServer
 from controller.exits.names.serve.server import Options as Serving
+from controller.exits.names.serve.wire import Rcode
 from controller.metrics import lag
 from controller.metrics.nameserver import NameServerExposed, NameServerFigures
 from controller.metrics.observations import Observations
@@ -281,7 +282,7 @@ def shown(figures: NameServerFigures, following: Following) -> dict[str, object]
         "zones": dict(figures.names),
         "problems": list(figures.problems),
         "queries": counters.udp + counters.tcp,
-        "answers": {each.name: count for each, count in sorted(counters.rcodes.items())},
+        "answers": {Rcode(each).name: count for each, count in sorted(counters.rcodes.items())},
         "limited": counters.dropped + counters.slipped,
     }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from controller.core.nameserverevents import NAMESERVERS
 from controller.exits.names.serve.counters import Counters
+from controller.exits.names.serve.wire import Rcode
 from controller.metrics import families as all_of
 from controller.metrics.figures import ProcessFigures, Standing
 from controller.metrics.histogram import Distribution
@@ -104,7 +105,8 @@ def _counted(text: Text, of: Counters) -> None:
     queries = (("udp", of.udp), ("tcp", of.tcp))
     text.rows(all_of.NAME_QUERIES, ((labels(protocol=name), count) for name, count in queries))
     text.rows(
-        all_of.NAME_ANSWERS, ((labels(rcode=each.name), count) for each, count in sorted(of.rcodes.items()))
+        all_of.NAME_ANSWERS,
+        ((labels(rcode=Rcode(each).name), count) for each, count in sorted(of.rcodes.items())),
     )
     limited = (("drop", of.dropped), ("slip", of.slipped))
     text.rows(all_of.NAME_LIMITED, ((labels(how=how), count) for how, count in limited))

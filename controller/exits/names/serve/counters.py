@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from controller.exits.names.serve.wire import Rcode
-
 
 @dataclass
 class Counters:
     """Since it began. Counted in the event loop."""
 
-    rcodes: Counter[Rcode] = field(default_factory=Counter)
-    """Answers by what they say."""
+    rcodes: Counter[int] = field(default_factory=Counter)
+    """Answers by what they say (``Rcode``; plain numbers are counted in half the time)."""
     udp: int = 0
     """Datagrams that came."""
     tcp: int = 0

@@ -26,6 +26,9 @@ class Verdict(Enum):
     DROP = "drop"
 
 
+_SEND = Verdict.SEND
+
+
 @dataclass(frozen=True)
 class Limits:
     """As an operator has them."""
@@ -44,7 +47,7 @@ class Limiter:
         self._slip = limits.slip
         self._counts: dict[tuple[object, object], int] = {}
         self._ends = 0.0
-        self._prefixes: dict[str, bytes] = {}
+        self._prefixes: dict[str, object] = {}
 
     def tick(self, now: float) -> None:
         """Time passes: call it with each batch of questions."""
@@ -54,22 +57,24 @@ class Limiter:
 
     def verdict(self, host: str, kind: object) -> Verdict:
         """Count one answer."""
-        prefix: object = self._six(host) if ":" in host else host[: host.rfind(".")]
-        key = (prefix, kind)
-        count = self._counts.get(key, 0) + 1
-        if count == 1 and len(self._counts) >= COUNTED:
-            return Verdict.SEND
-        self._counts[key] = count
+        counts, key = self._counts, (self._prefixes.get(host) or self._prefix(host), kind)
+        count = counts.get(key, 0) + 1
+        if count == 1 and len(counts) >= COUNTED:
+            return _SEND
+        counts[key] = count
         if count <= self._rate:
-            return Verdict.SEND
+            return _SEND
         if self._slip and (count - self._rate) % self._slip == 0:
             return Verdict.SLIP
         return Verdict.DROP
 
-    def _six(self, host: str) -> bytes:
-        found = self._prefixes.get(host)
-        if found is None:
-            if len(self._prefixes) >= _PREFIXES:
-                self._prefixes.clear()
-            found = self._prefixes[host] = IPv6Address(host.partition("%")[0]).packed[:V6_OCTETS]
+    def _prefix(self, host: str) -> object:
+        """What addresses of one network have in common."""
+        if len(self._prefixes) >= _PREFIXES:
+            self._prefixes.clear()
+        if ":" in host:
+            found: object = IPv6Address(host.partition("%")[0]).packed[:V6_OCTETS]
+        else:
+            found = host[: host.rfind(".")]
+        self._prefixes[host] = found
         return found

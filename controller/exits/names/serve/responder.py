@@ -36,6 +36,7 @@ _Found = tuple[Body, int, object, Trace | None]
 _ERRORS: Final = "errors"
 _SUBNETS: Final = tuple((octets, b"\0\x08\0" + bytes((4 + octets,))) for octets in (3, 7, 4, 6))
 """How the option begins that a message ends with whose client's subnet has so many octets."""
+_SEND = Verdict.SEND
 _EMPTY = Body(Rcode.NOERROR, False)
 _FAILED = Body(Rcode.SERVFAIL, False)
 
@@ -43,17 +44,16 @@ _FAILED = Body(Rcode.SERVFAIL, False)
 class Plan:
     """How a question is answered that comes again in the same octets."""
 
-    __slots__ = ("choice", "kind", "query", "ready", "short", "tail", "trace")
+    __slots__ = ("choice", "kind", "query", "rcode", "ready", "tail", "trace")
 
     def __init__(self, query: Query, of: Trace, kind: object) -> None:
         self.query, self.trace, self.kind = query, of, kind
         self.choice: Choice | None = of.choice
+        self.rcode = int(of.rcode)
         self.tail: bytes | None = None
         """The answer behind its id; None: it is chosen."""
         self.ready: dict[tuple[int, tuple[str, ...]], bytes] = {}
         """The same by what was chosen: TTL and values."""
-        self.short: bytes | None = None
-        """Without records."""
 
 
 class Responder:
@@ -63,6 +63,7 @@ class Responder:
         self, counters: Counters, limiter: Limiter, cookies: Cookies, wall: Callable[[], float]
     ) -> None:
         self.counters, self._limiter, self._cookies, self._wall = counters, limiter, cookies, wall
+        self._rcodes = counters.rcodes
         self._askers: dict[str, Asker] = {}
         self._networks: dict[tuple[bytes, str], Asker] = {}
         self._tables = NOTHING
@@ -100,8 +101,8 @@ class Responder:
             self.counters.failed += 1
             return self._error(data, Rcode.SERVFAIL)
         verdict = self._limiter.verdict(host, plan.kind)
-        if verdict is Verdict.SEND:
-            self.counters.rcodes[plan.trace.rcode] += 1
+        if verdict is _SEND:
+            self._rcodes[plan.rcode] += 1
             return data[:2] + tail
         return self._limited(verdict, data, plan.query, None)
 
@@ -142,7 +143,7 @@ class Responder:
         verdict = self._limiter.verdict(host, plan.kind)
         if verdict is not Verdict.SEND:
             return self._limited(verdict, data, plan.query._replace(subnet=wire.read_subnet(said)), None)
-        self.counters.rcodes[plan.trace.rcode] += 1
+        self._rcodes[plan.rcode] += 1
         return b"".join((data[:2], tail, said[:3], bytes((scope,)), said[4:]))
 
     def _network(self, said: bytes, host: str) -> Asker | None:
@@ -213,7 +214,7 @@ class Responder:
                     return self._limited(verdict, data, query, checked)
             if known is not None and checked is None:
                 self._keep(data, query, known, kind, tail)
-        self.counters.rcodes[made.rcode] += 1
+        self._rcodes[int(made.rcode)] += 1
         if tail[0] & 2:
             self.counters.truncated += 1
         return query.id.to_bytes(2) + tail
@@ -301,7 +302,7 @@ class Responder:
             return self._error(data, Rcode.FORMERR)
 
     def _error(self, data: bytes, rcode: Rcode) -> bytes:
-        self.counters.rcodes[rcode] += 1
+        self._rcodes[int(rcode)] += 1
         return data[:2] + bytes((0x80 | data[2] & 0x79, rcode)) + bytes(8)
 
     def _limited(
