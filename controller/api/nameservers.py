@@ -87,7 +87,9 @@ class NameServerService:
             made = self._names.explain(request.name, request.type or "A", client, resolver)
         except UnknownName as error:
             raise invalid("name, type", str(error)) from None
-        return ParseDict({"explanation": encode(made)}, api.ExplainNameResponse())
+        answer = api.ExplainNameResponse()
+        ParseDict({"explanation": encode(made)}, answer)
+        return answer
 
     def _wake(self) -> None:
         for wake in self._wakes:
