@@ -202,6 +202,7 @@ def test_a_resolver_answers_within_three_seconds_when_one_sites_name_servers_die
     fabric.both("s1", "198.51.100.1", "198.51.100.2")
 
 
+@pytest.mark.long
 def test_they_go_on_without_the_controller_and_begin_again_without_it(fabric: Fabric) -> None:
     fabric.controller.process.kill()
     fabric.controller.process.wait(PATIENCE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from typing import Any
 
 from controller.exits.names.serve.responder import Responder
 from controller.metrics.histogram import Histogram
@@ -41,31 +42,39 @@ class Datagrams:
             self._socket = None
 
     def _drain(self) -> None:
-        bound = self._socket
-        assert bound is not None
-        receive, send, answer = bound.recvfrom, bound.sendto, self._responder.datagram
+        """Receive, answer, send: one after the other, since each answer that is sent alone wakes the one who waits."""
         began = time.perf_counter()
-        self._responder.tick(began)
-        count = 0
-        while count < BATCH:
+        came = self._received()
+        if not came:
+            return
+        responder = self._responder
+        responder.tick(began)
+        answer = responder.datagram
+        self._send([(out, source) for data, source in came if (out := answer(data, source[0])) is not None])
+        self._seconds.observe((time.perf_counter() - began) / len(came), len(came))
+
+    def _received(self) -> list[tuple[bytes, Any]]:
+        assert self._socket is not None
+        receive, came = self._socket.recvfrom, []
+        for _ in range(BATCH):
             try:
                 data, source = receive(_LARGEST)
             except (BlockingIOError, InterruptedError):
                 break
             except OSError:  # an ICMP error to an earlier answer
-                count += 1
                 continue
-            count += 1
-            if not source[1]:
-                continue
-            out = answer(data, source[0])
-            if out is not None:
-                try:
-                    send(out, source)
-                except OSError:
-                    self._responder.counters.unsent += 1
-        if count:
-            self._seconds.observe((time.perf_counter() - began) / count, count)
+            if source[1]:
+                came.append((data, source))
+        return came
+
+    def _send(self, answers: list[tuple[bytes, Any]]) -> None:
+        assert self._socket is not None
+        send = self._socket.sendto
+        for out, source in answers:
+            try:
+                send(out, source)
+            except OSError:
+                self._responder.counters.unsent += 1
 
 
 def datagram_socket(host: str, port: int, shared: bool) -> socket.socket:
