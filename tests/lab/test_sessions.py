@@ -11,7 +11,6 @@ import pytest
 
 from tests.lab.balanced import Balanced
 from tests.lab.conftest import MakeLab, eventually
-from tests.lab.tuned import pool, tune
 from topo import model
 from topo.lab import Lab
 
@@ -101,12 +100,16 @@ def counted(served: Balanced, count: int, connections: int) -> None:
             abs(seen[name]["live"] - truth[name]) <= seen[name]["error"] for name in SERVERS
         )
 
-    eventually(right, f"figures of {connections} connections are the servers' own: {figures(served)}", READ_WITHIN)
+    eventually(
+        right, f"figures of {connections} connections are the servers' own: {figures(served)}", READ_WITHIN
+    )
     print({name: (kernels(served.lab)[name], each) for name, each in figures(served).items()})
 
 
 @pytest.mark.parametrize("kind", ["ovs", pytest.param("embedded", marks=pytest.mark.long)])
-def test_connections_are_as_many_as_servers_have_though_an_lb_switch_dies(make_lab: MakeLab, kind: str) -> None:
+def test_connections_are_as_many_as_servers_have_though_an_lb_switch_dies(
+    make_lab: MakeLab, kind: str
+) -> None:
     lab = make_lab(model.load("pair").of_kind(kind))
     with Balanced(lab) as served, guests(lab) as these:
         these.come(90)
