@@ -13,6 +13,7 @@ from tests.lab.balanced import Balanced
 from tests.lab.conftest import MakeLab, eventually
 from topo import model
 from topo.lab import Lab
+from topo.model import SwitchKind
 
 pytestmark = pytest.mark.lab
 
@@ -108,7 +109,7 @@ def counted(served: Balanced, count: int, connections: int) -> None:
 
 @pytest.mark.parametrize("kind", ["ovs", pytest.param("embedded", marks=pytest.mark.long)])
 def test_connections_are_as_many_as_servers_have_though_an_lb_switch_dies(
-    make_lab: MakeLab, kind: str
+    make_lab: MakeLab, kind: SwitchKind
 ) -> None:
     lab = make_lab(model.load("pair").of_kind(kind))
     with Balanced(lab) as served, guests(lab) as these:
