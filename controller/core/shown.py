@@ -154,7 +154,9 @@ class CountedStatus:
     """What lb switches counted towards one backend for one listener, together."""
 
     packets: int
+    """From clients."""
     bytes: int
+    """Of these packets."""
     connections: ConnectionsStatus | None = None
     """null: the listener is not TCP's, or no lb switch was read yet."""
 
