@@ -8,7 +8,8 @@
 Settled slots keep no state, so a connection is no more than the difference of two counters. What makes them differ for
 other reasons stays in the sum until the next thing that is known: a SYN that is sent again, a client that vanishes, a
 server's own RST (too many), a FIN with an RST behind it (too few). The drift that servers' own counts show, as a share
-of openings, is what figures may be off by where no server says.
+of openings, is what figures may be off by where no server says; and by as many as have sent nothing but a SYN, as far as
+other packets leave room for that.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class Count:
     live: float = 0.0
     unsure: int = 0
     """Openings since ``live`` was known."""
+    bare: int = 0
+    """Since then: openings less ends, and less other packets, of which a connection that lives has sent one at least."""
     rate: float = 0.0
     """New per second."""
     spoke: float = 0.0
@@ -124,6 +127,7 @@ class Tally:
             count.ended += ended - had_ended
             count.live += opened - had_opened - (ended - had_ended)
             count.unsure += opened - had_opened
+            count.bare += 2 * (opened - had_opened) - (sent - had_sent)
             if before is not None:
                 count.fresh += opened - had_opened
 
@@ -145,7 +149,7 @@ class Tally:
             if count.live < 0 or now >= count.spoke + after:
                 count.live = 0.0
             if now >= count.spoke + after:
-                count.unsure = 0
+                count.unsure = count.bare = 0
 
     def keep(self, switches: Collection[int], pools: Collection[str]) -> None:
         """Forget all others."""
@@ -167,7 +171,7 @@ class Tally:
             part = (
                 max(0.0, each.live) / total if total else each.opened / opened if opened else 1 / len(counts)
             )
-            each.live, each.unsure = said * part, 0
+            each.live, each.unsure, each.bare = said * part, 0, 0
 
     def share(self, pool: str) -> float:
         """Of openings, by which a pool's figures drift: as its own servers show, or else those of all pools."""
@@ -182,11 +186,11 @@ class Tally:
         counts = [self.counts[pair] for pair in pairs if pair in self.counts]
         if not counts:
             return None
-        unsure = sum(each.unsure for each in counts)
+        unsure, bare = (sum(each.unsure for each in counts), sum(max(0, each.bare) for each in counts))
         return Live(
             sum(each.opened for each in counts),
             sum(each.ended for each in counts),
             sum(max(0.0, each.live) for each in counts),
-            self.share(pool) * unsure,
+            self.share(pool) * unsure + bare,
             sum(each.rate for each in counts),
         )

@@ -5,12 +5,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
 from tests.lab.balanced import Balanced
 from tests.lab.conftest import MakeLab, eventually
+from tests.lab.tuned import pool
+from tests.unit import craft
 from topo import model
 from topo.lab import Lab
 from topo.model import SwitchKind
@@ -23,6 +26,7 @@ ECHO = "( sport = :7000 )"
 GAUGE = {"type": "http", "port": 80, "path": "/connections", "interval": "1s", "timeout": "500ms"}
 ANSWER_WITHIN = 10.0
 READ_WITHIN = 30.0
+SYNS = 60
 
 
 class Guests:
@@ -131,3 +135,33 @@ def test_connections_are_as_many_as_servers_have_though_an_lb_switch_dies(
         these.come(30)
         counted(served, 170, 60)
         assert all(each["error"] < 8 for each in figures(served).values()), "which is not much"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["ovs", "embedded"])
+def test_what_a_server_says_takes_back_what_was_counted_wrongly(make_lab: MakeLab, kind: SwitchKind) -> None:
+    lab = make_lab(model.load("pair").of_kind(kind))
+    with Balanced(lab) as served, guests(lab) as these:
+        these.come(30)
+        counted(served, 30, 30)
+        syns_of_no_host(lab, SYNS)
+        eventually(lambda: opened(served) == 30 + SYNS, "SYNs count as openings", READ_WITHIN)
+        assert sum(each["live"] for each in figures(served).values()) == 30 + SYNS
+        served.edit_intent(pool(agent=GAUGE))
+        counted(served, 30 + SYNS, 30)
+        these.come(20)
+        these.go(30)
+        counted(served, 50 + SYNS, 20)
+
+
+def syns_of_no_host(lab: Lab, count: int) -> None:
+    """SYNs whose answers come to nobody, each from a port of its own."""
+    source, vip = ip_address("10.0.0.200"), ip_address(VIP[0])
+    with lab.namespace("c2"):
+        sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    with sender:
+        sender.bind(("eth0", 0))
+        for number in range(count):
+            segment = craft.tcp(source, vip, (20_000 + number, VIP[1]), craft.SYN)
+            packet = craft.packet(source, vip, craft.TCP, segment)
+            sender.send(craft.in_ethernet(packet, lab.fabric.hosts["c2"].mac))

@@ -21,8 +21,8 @@ def taken(
     ended: int = 0,
     packets: int | None = None,
 ) -> None:
-    """A switch was read, and nothing else. ``packets``: unless they are those that open and end."""
-    count = opened + ended if packets is None else packets
+    """A switch was read, and nothing else. ``packets``: unless each connection had three."""
+    count = 3 * opened + ended if packets is None else packets
     tally.take(switch, {pair: (count, 0)}, {pair: (opened, ended)}, now)
     tally.settle(now, lambda _: QUIET)
 
@@ -111,6 +111,16 @@ def test_a_figure_may_be_off_by_a_share_of_what_was_opened_since_it_was_known() 
     taken(tally, 2.0, opened=1100, ended=1000)
     assert live(tally).live == 90.0
     assert live(tally).error == pytest.approx(ASSUMED * 100)
+
+
+def test_openings_of_which_nothing_else_came_may_be_none() -> None:
+    tally = Tally()
+    taken(tally, 0.0, opened=100, ended=60, packets=300)
+    assert live(tally).error == pytest.approx(ASSUMED * 100)
+    taken(tally, 2.0, opened=400, ended=60, packets=600)
+    assert (live(tally).live, live(tally).error) == (340.0, pytest.approx(ASSUMED * 400 + 340 - 140))
+    tally.correct("web", [ONE], 40, learns=False)
+    assert live(tally).error == 0.0
 
 
 def test_what_a_server_says_is_divided_among_listeners_as_they_were_counted() -> None:
