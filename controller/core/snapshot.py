@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from controller.clock import Clock
+from controller.core.conflicts import Conflicts
 from controller.core.fences import Fences
 from controller.core.fitting import Fitting
 from controller.core.fleet import Fleet
@@ -75,6 +76,7 @@ class Sources:
     servers: Servers
     schedulers: Schedulers
     sessions: Sessions
+    conflicts: Conflicts
     exits: Callable[[], Mapping[str, ExitStatus]]
 
 
@@ -114,6 +116,7 @@ def snapshot(of: Sources) -> Snapshot:
         places=of.probing.places(),
         probe_problems=tuple(of.probing.problems()),
         events_dropped=of.dropped(),
+        conflicts=of.conflicts.shown(),
         exits=of.exits(),
     )
 
