@@ -8,8 +8,8 @@
 Settled slots keep no state, so a connection is no more than the difference of two counters. What makes them differ for
 other reasons stays in the sum until the next thing that is known: a SYN that is sent again, a client that vanishes, a
 server's own RST (too many), a FIN with an RST behind it (too few). The drift that servers' own counts show, as a share
-of openings, is what figures may be off by where no server says; and by as many as have sent nothing but a SYN, as far as
-other packets leave room for that.
+of openings, is what figures may be off by where no server says; and by as many as have sent nothing but a SYN, as far
+as other packets leave room for that.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Count:
     unsure: int = 0
     """Openings since ``live`` was known."""
     bare: int = 0
-    """Since then: openings less ends, and less other packets, of which a connection that lives has sent one at least."""
+    """Since then: openings less ends, and less other packets, of which each that lives has sent one at least."""
     rate: float = 0.0
     """New per second."""
     spoke: float = 0.0

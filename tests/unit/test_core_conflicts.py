@@ -127,7 +127,9 @@ def test_a_p4_switch_names_it_in_front_of_an_address() -> None:
 
 
 @pytest.mark.parametrize("kind", ["ovs", "embedded"])
-def test_what_edges_report_is_about_the_vip_with_that_number(tmp_path: Path, kind: Literal["ovs", "embedded"]) -> None:
+def test_what_edges_report_is_about_the_vip_with_that_number(
+    tmp_path: Path, kind: Literal["ovs", "embedded"]
+) -> None:
     core = core_of_pair(tmp_path, kind)
 
     async def body() -> None:
