@@ -8,13 +8,15 @@ Fragments of nat and fullnat: ct(nat destination) ─► nexthop, or fragment_so
 Of TCP, openings (SYN) and ends (FIN, RST) have flows of their own that do the same, so that they are counted apart.
 Flags are looked at here and not where a packet comes in: a register that told them would be frozen at conntrack and at
 the datapath's hash, and each of its values is a cached decision more at every step behind that. Here it is one more for
-each slot, with FINs, and of those that send RSTs another one.
+each slot, with FINs, and of those that send RSTs another one. Where each connection has a decision of its own anyway, it
+would be one more for each connection: there none are counted.
 """
 
 from __future__ import annotations
 
 from functools import partial
 
+from controller.spec.spread import Spread
 from controller.spec.switch import BackendSpec, ListenerSpec
 from controller.spec.types import Address, Protocol
 from flows import zones
@@ -165,7 +167,7 @@ def _by_event(
     """
     counted = partial(_counted, here, listener, backend, actions=actions, goto=goto)
     out = [counted(priority, match)]
-    if listener.protocol is not Protocol.TCP:
+    if listener.protocol is not Protocol.TCP or (listener.spread is Spread.OWN and not listener.remembers):
         return out
     opens = match.plus(**{FLAGS: (FLAG_SYN, FLAG_SYN)})
     others = Match(match | transport(listener)).plus(**{FLAGS: (0, FLAG_SYN)})
