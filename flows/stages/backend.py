@@ -8,8 +8,8 @@ Fragments of nat and fullnat: ct(nat destination) ─► nexthop, or fragment_so
 Of TCP, openings (SYN) and ends (FIN, RST) have flows of their own that do the same, so that they are counted apart.
 Flags are looked at here and not where a packet comes in: a register that told them would be frozen at conntrack and at
 the datapath's hash, and each of its values is a cached decision more at every step behind that. Here it is one more for
-each slot, with FINs, and of those that send RSTs another one. Where each connection has a decision of its own anyway, it
-would be one more for each connection: there none are counted.
+each slot, with FINs, and of those that send RSTs another one. Where each connection has a decision of its own anyway,
+it would be one more for each connection: there none are counted.
 """
 
 from __future__ import annotations

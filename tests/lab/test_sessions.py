@@ -129,12 +129,28 @@ def test_connections_are_as_many_as_servers_have_though_an_lb_switch_dies(
         counted(served, 140, 90)
         these.go(60)
         counted(served, 140, 30)
+        assert all(each["error"] < 8 for each in figures(served).values()), "which is not much"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["ovs", "embedded"])
+def test_an_lb_switch_that_begins_again_adds_to_what_it_had_counted(
+    make_lab: MakeLab, kind: SwitchKind
+) -> None:
+    lab = make_lab(model.load("pair").of_kind(kind))
+    with Balanced(lab) as served, guests(lab) as these:
+        these.come(90)
+        counted(served, 90, 90)
+        lab.fail("lb1")
+        served.wait_event("switch_down", switch="lb1")
+        served.mark()
         lab.heal("lb1")
         served.wait_event("admitted", 60.0, switch="lb1")
         these.speak()
         these.come(30)
-        counted(served, 170, 60)
-        assert all(each["error"] < 8 for each in figures(served).values()), "which is not much"
+        counted(served, 120, 120)
+        these.go(100)
+        counted(served, 120, 20)
 
 
 @pytest.mark.long
