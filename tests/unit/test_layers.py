@@ -84,7 +84,7 @@ FLOORS = (
                 "ownership", "pauses", "pinning", "placing", "pools", "presence", "probeplaces", "probing",
                 "questions", "recorder", "requests", "resources", "roll", "schedulers", "servers", "state",
                 "statusfile", "storedcells",
-                "switchevents", "targets", "terms", "tuning", "twins", "vipevents", "weightevents",
+                "switchevents", "targets", "telling", "terms", "tuning", "twins", "vipevents", "weightevents",
             )
         ),
         (*SOUTHBOUND, "clock", "sites", "p4src", "plan of P4", "places"),
