@@ -66,7 +66,7 @@ from controller.core.terms import Terms
 from controller.core.timers import Rule, Timers
 from controller.core.tuning import Tuning
 from controller.exits.base import Exits
-from controller.exits.registry import EXITS, around
+from controller.exits.registry import EXITS, around, exit_commands
 from controller.health.judge import Verdict
 from controller.health.service import HealthService
 from controller.metrics.observations import Observations
@@ -88,6 +88,7 @@ from controller.southbound.p4.driver import P4Driver
 from controller.southbound.p4.session import P4Session
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.types import Intent, Role, Switch
+from controller.tracing.base import NOT_TRACED, Tracing
 
 PIN_BITS = 30
 """Ids of pins begin anywhere below 2 to this: registers of switches hold 32 bits."""
@@ -116,6 +117,7 @@ class App:
         ovsdb_files: Files | None = None,
         places: ProbePlaces | None = None,
         ahead: AheadFile | None = None,
+        tracing: Tracing = NOT_TRACED,
     ) -> None:
         """``file``: owns the intent; None: the store and the API do. ``loaded``: what the store holds.
 
@@ -123,11 +125,11 @@ class App:
         the store's. ``lead``: its leadership, where controllers share the store. ``observations``: what the
         process counts. ``ovsdb_files``: for switches whose OVSDB is asked by TLS. ``places``: agents that are heard
         already; the intent that they go by is to become this controller's. ``ahead``: where is kept what cannot be
-        stored, on a store that controllers share.
+        stored, on a store that controllers share. ``tracing``: told what becomes of changes.
 
         Raises StoreError when that cannot be read, IntentRefused when the file cannot be carried out.
         """
-        self.clock, self.journal = clock, journal
+        self.clock, self.journal, self.tracing = clock, journal, tracing
         self.reload = asyncio.Event()
         """Set: look at the intent file now."""
         self.file, self.log = file, store.log
@@ -141,6 +143,8 @@ class App:
         state.observe = observed.commit
         self.targets = targets = Targets(state.committed, pins)
         self.fleet = fleet = Fleet(targets, journal, clock)
+        state.tracing = fleet.tracing = tracing
+        tracing.follow(fleet.held)
         self._helds = Holdings(fleet, state.admitted, state.intent, pins, clock).held
         self.pools = pools = Pools(
             state.tables,
@@ -287,7 +291,7 @@ class App:
             cell.subscribe(self.timers.wake)
         self.agents.conflicts = lambda: self.conflicts.counts
         self.conflicts.announce = self.announcer.again
-        self.exits = Exits(EXITS, around(state, self._fitness, journal, clock))
+        self.exits = Exits(EXITS, around(state, self._fitness, journal, clock, self.servers))
         self.intents.on_change = self.controller.accepted
         if lead is not None and ahead is not None:
             going = Ahead(ahead, lead, fleet.is_synced, self._claim_all, journal, clock)
@@ -384,9 +388,10 @@ class App:
         """What it takes."""
         claim = None if self._lead is None else self._lead.claim
         again = partial(propose_again, self.file, self.intents)
-        return commands(
+        own = commands(
             self.pools, self.ordering, self.state.commit, self.previews, again, self.explaining, claim
         )
+        return (*own, *exit_commands(self.exits))
 
     async def prepare(self) -> None:
         """Have tables built soon when that is needed. It takes the processor: switches that wait for us come first."""
@@ -413,7 +418,7 @@ class App:
                 self.hellos,
                 self.ports,
                 self.intents,
-                lambda: [each.counts for each in self._reports],
+                lambda: [*(each.counts for each in self._reports), {"incredible": self.pinning.incredible}],
                 self.controller.strangers,
                 self._helds,
                 self.clock,

@@ -31,6 +31,19 @@ class Explain(IntEnum):
     """A switch does not hold what it should, could not be read, or decides otherwise than another; it was printed."""
 
 
+class ExplainName(IntEnum):
+    """``evenkeel explain name``"""
+
+    ANSWER = 0
+    """Questions for the name are answered with an address, or with a name that leads on."""
+    NO_ANSWER_SET = 1
+    """They are answered without an address."""
+    BAD_INPUT = 2
+    """The file has errors, or the name or an address makes no sense."""
+    NO_ANSWER = 3
+    """No controller runs with this state file, or it gave no answer in time."""
+
+
 class Plan(IntEnum):
     """``evenkeel plan``"""
 
@@ -90,7 +103,7 @@ class Verb(IntEnum):
     """Commands on resources
 
     ``evenkeel get``, ``describe``, ``apply``, ``delete``, ``drain``, ``undrain``, ``weight``, ``edit``, ``watch`` and
-    ``top``. ``evenkeel context`` and ``completion`` end with 0 or 2.
+    ``top``. ``evenkeel context``, ``completion`` and ``man`` end with 0 or 2.
     """
 
     DONE = 0
@@ -159,6 +172,15 @@ class Audit(IntEnum):
     """A file cannot be read."""
 
 
+class Keys(IntEnum):
+    """``evenkeel dns keys``"""
+
+    DONE = 0
+    """It was done, or printed."""
+    REFUSED = 2
+    """A key cannot be made, read or removed; why was printed."""
+
+
 class Registered(IntEnum):
     """A command that is not installed
 
@@ -172,6 +194,7 @@ class Registered(IntEnum):
 COMMANDS: tuple[type[IntEnum], ...] = (
     Check,
     Explain,
+    ExplainName,
     Plan,
     Run,
     Status,
@@ -181,6 +204,7 @@ COMMANDS: tuple[type[IntEnum], ...] = (
     Drill,
     Pki,
     Audit,
+    Keys,
     Registered,
 )
 """In the order of the reference."""

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 from controller.core.agentevents import AGENTS
 from controller.core.eventtypes import ERROR, WHY, Event, Field, Line
+from controller.core.nameevents import NAMES
+from controller.core.nameserverevents import NAMESERVERS
 from controller.core.switchevents import FENCES, P4, SWITCHES
 from controller.core.vipevents import VIPS
 from controller.core.weightevents import WEIGHTS
@@ -192,6 +194,10 @@ SERVICE: Mapping[str, Event] = {
         "The audit log cannot be written: changes are refused until it can be. Written once until then.",
         (Field("why", str, "The reason."),),
     ),
+    "traces_failed": Event(
+        "Spans cannot be sent. Nothing else waits for them. Written once until they can be.", (WHY,)
+    ),
+    "traces_sent": Event("Spans are taken again."),
     "control_failed": Event(
         "The control socket could not be made; the controller goes on without it.",
         (Field("file", str, "The socket."), ERROR),
@@ -378,6 +384,8 @@ EVENTS: Mapping[str, Event] = {
     **FENCES,
     **P4,
     **AGENTS,
+    **NAMESERVERS,
     **WEIGHTS,
+    **NAMES,
 }
 """All events by name."""

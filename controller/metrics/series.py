@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from controller.core.events import EVENTS
-from controller.core.shown import ListenerStatus, PoolStatus, Snapshot
+from controller.core.shown import ListenerStatus, PoolStatus, Scalar, Snapshot
 from controller.health.engine import LATENESS_STEP
 from controller.metrics import families as all_of
 from controller.metrics.figures import Figures, ProcessFigures, Serving
@@ -73,6 +73,7 @@ def _observed(text: Text, of: Observed) -> None:
     text.histograms(all_of.LAG, [("", of.lag)])
     text.histograms(all_of.COMMIT, [("", of.commits)])
     of_events(text, EVENTS, of.events)
+    text.rows(all_of.SPANS, ((labels(outcome=name), count) for name, count in of.spans.items()))
     text.histograms(all_of.PROBE, ((labels(outcome=name), each) for name, each in of.probes.items()))
     text.value(all_of.UNASKED, of.unasked)
 
@@ -131,6 +132,14 @@ def _exits(text: Text, of: Serving) -> None:
     text.rows(all_of.EXIT_PROBLEM, ((name, int(bool(each.problem))) for name, each in named))
     text.rows(all_of.EXIT_WRITES, ((name, each.writes) for name, each in named))
     text.rows(all_of.EXIT_REPAIRS, ((name, each.repairs) for name, each in named))
+    names = of.snapshot.exits.get("names")
+    items = [] if names is None else [(labels(name=name), each) for name, each in names.items.items()]
+    text.rows(all_of.NAME_CANDIDATES, ((name, _number(each["candidates"])) for name, each in items))
+    text.rows(all_of.NAME_LIVE, ((name, _number(each["live"])) for name, each in items))
+
+
+def _number(of: Scalar) -> float:
+    return float(of) if isinstance(of, int | float) else 0.0
 
 
 def _switches(text: Text, of: Serving) -> None:

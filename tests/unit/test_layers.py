@@ -33,10 +33,11 @@ class Floor:
 
 PLAN = ("spec", "hashes", "model", "health", "plan")
 SOUTHBOUND = ("spec", "frames", *PLAN, "southbound")
-RULES = (*SOUTHBOUND, "clock", "sites", "p4src", "rules")
+RULES = (*SOUTHBOUND, "clock", "tracing", "sites", "p4src", "rules")
 FLOORS = (
     Floor("spec", ("controller.spec",), ()),
     Floor("clock", ("controller.clock",), ()),
+    Floor("tracing", ("controller.tracing",), ("spec",)),
     Floor("flows", ("flows",), ("spec",)),
     Floor("p4src", ("p4src",), ("spec",)),
     Floor(
@@ -81,13 +82,14 @@ FLOORS = (
             for name in (
                 "agentevents", "agentview", "agentwords", "ahead", "cells", "conflicts", "differing", "directory",
                 "events", "eventtypes", "eventwords", "fitting", "intents", "journal", "judging", "liveness",
+                "nameevents", "nameserverevents",
                 "ownership", "pauses", "pinning", "placing", "pools", "presence", "probeplaces", "probing",
                 "questions", "recorder", "requests", "resources", "roll", "schedulers", "servers", "state",
                 "statusfile", "storedcells",
                 "switchevents", "targets", "telling", "terms", "tuning", "twins", "vipevents", "weightevents",
             )
         ),
-        (*SOUTHBOUND, "clock", "sites", "p4src", "plan of P4", "places"),
+        (*SOUTHBOUND, "clock", "tracing", "sites", "p4src", "plan of P4", "places"),
     ),
     Floor(
         "fleet",
@@ -125,9 +127,9 @@ FLOORS = (
         ),
     ),
     Floor("messages", ("controller.api.v1",), ()),
-    Floor("exits", ("controller.exits",), (*RULES, "security", "core", "messages")),
+    Floor("exits", ("controller.exits",), (*RULES, "security", "core", "messages", "observations")),
     Floor("client", ("controller.client",), ("messages",)),
-    Floor("api", ("controller.api",), (*RULES, "security", "core", "decision", "messages")),
+    Floor("api", ("controller.api",), (*RULES, "security", "core", "decision", "messages", "exits")),
     Floor(
         "app",
         ("controller.app",),
@@ -141,13 +143,13 @@ FLOORS = (
         ("controller.agent",),
         (*RULES, "security", "flows", "OpenFlow", "p4src", "P4Runtime", "observations"),
     ),
-    Floor("metrics", ("controller.metrics",), (*RULES, "fleet", "core", "app", "agent", "observations")),
+    Floor("metrics", ("controller.metrics",), (*RULES, "fleet", "core", "app", "agent", "observations", "exits")),
     Floor(
         "cli",
         ("controller.cli", "controller.__main__"),
         (
             *RULES, "security", "places", "decision", "OpenFlow", "OVSDB", "P4Runtime", "core", "messages", "client",
-            "api", "app", "agent", "metrics", "observations",
+            "api", "app", "agent", "metrics", "observations", "exits",
         ),
     ),
     Floor("embedded switch", ("topo.p4switch",), ()),

@@ -26,7 +26,7 @@ from controller.core.shown import (
 )
 from controller.health.places import Seen
 from controller.health.prober import ProberStats
-from controller.metrics.families import ALL, OF_AGENTS
+from controller.metrics.families import ALL, OF_AGENTS, OF_NAMESERVERS
 from controller.metrics.figures import Figures, ProcessFigures, Serving, Standing, SwitchFacts, SwitchFigures
 from controller.metrics.observations import Observations
 from controller.metrics.series import rendered
@@ -110,7 +110,10 @@ def snapshot() -> Snapshot:
         probes_pending=17,
         probe_problems=("no route",),
         events_dropped=0,
-        exits={"routes": ExitStatus(False, "no engine", 18, 19, {})},
+        exits={
+            "routes": ExitStatus(False, "no engine", 18, 19, {}),
+            "names": ExitStatus(True, "", 20, 0, {"shop.example.net": {"candidates": 31, "live": 30}}),
+        },
     )
 
 
@@ -150,6 +153,7 @@ def figures() -> Figures:
     seen.event("repaired", {"switch": "lb1", "missing": 25})
     seen.event("table", {"pool": "web/tcp", "moved": 26})
     seen.commit(0.5)
+    seen.spans = lambda: {"made": 29, "sent": 30, "failed": 31}
     standing = Standing(True, True, "leads", True, "east", "", 2.5)
     return Figures("1.2.3", standing, seen.taken(), ProcessFigures(1.5, 2, 3, 4, 5.0), serving(), 27)
 
@@ -169,7 +173,9 @@ def test_each_declared_metric_is_shown_by_a_leader_or_a_standby_and_no_other() -
         figures(), serving=None, standing=Standing(False, True, "stands by", True, "west", "east", 0.0)
     )
     leads, stands_by = shown(figures()), shown(waits)
-    declared = {name for family in ALL for name in family.samples if family not in OF_AGENTS}
+    declared = {
+        name for family in ALL for name in family.samples if family not in (*OF_AGENTS, *OF_NAMESERVERS)
+    }
     assert leads.keys() | stands_by.keys() == declared
     assert stands_by["evenkeel_leader"] == {"": 0}
     assert stands_by["evenkeel_standby_info"] == {"controller=west,leader=east": 1}
@@ -185,6 +191,7 @@ def test_each_declared_metric_is_shown_by_a_leader_or_a_standby_and_no_other() -
         ("evenkeel_backend_connections_live", {f"vip=shop,listener=shop/tcp/80,backend={ODD}": 31.5}),
         ("evenkeel_backend_connections_live_error", {f"vip=shop,listener=shop/tcp/80,backend={ODD}": 32.5}),
         ("evenkeel_guard_dropped_packets_total", {"switch=lb1,vip=shop,listener=shop/tcp/80,prefix=10.0.0.0/8": 21}),
+        ("evenkeel_trace_spans_total", {"outcome=made": 29, "outcome=sent": 30, "outcome=failed": 31}),
         ("evenkeel_access_denied_packets_total", {"switch=lb1,vip=shop,listener=shop/tcp/80": 28}),
         ("evenkeel_pool_backends", {"pool=web,protocol=tcp": 2, "pool=web,protocol=tcp,listener=shop/tcp/80": 1}),
         ("evenkeel_pool_backends_down", {"pool=web,protocol=tcp": 1, "pool=web,protocol=tcp,listener=shop/tcp/80": 0}),
