@@ -21,8 +21,8 @@ class Network(StrEnum):
     POINT_TO_POINT = "point-to-point"
     """A link to one router."""
     BROADCAST = "broadcast"
-    """A segment with several routers, one of which is the designated one. When that dies the others are without routes
-    for seconds."""
+    """A segment with several routers, one of which is the designated one. When that dies, another one
+    takes its place first."""
 
 
 class Spread(StrEnum):
