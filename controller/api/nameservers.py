@@ -9,14 +9,18 @@ import asyncio
 import json
 import zlib
 from collections.abc import AsyncIterator
+from ipaddress import ip_address
 
 import grpc
+from google.protobuf.json_format import ParseDict
 
 from controller.api.errors import Reason, Refused, invalid
 from controller.api.parts import Parts
 from controller.api.v1 import service_pb2 as api
+from controller.exits.names.explaining import UnknownName
 from controller.exits.names.inputs import Inputs
 from controller.exits.names.rtt import Report
+from controller.spec.addresses import Address
 from controller.spec.codec import encode
 
 FOLLOWERS = 256
@@ -76,6 +80,17 @@ class NameServerService:
             raise invalid("seconds, asked", str(error)) from None
         return api.ReportNamesResponse()
 
+    async def explain(self, request: api.ExplainNameRequest) -> api.ExplainNameResponse:
+        """One name, for one asker. Raises Refused."""
+        client, resolver = (_address(getattr(request, each), each) for each in ("client", "resolver"))
+        try:
+            made = self._names.explain(request.name, request.type or "A", client, resolver)
+        except UnknownName as error:
+            raise invalid("name, type", str(error)) from None
+        answer = api.ExplainNameResponse()
+        ParseDict({"explanation": encode(made)}, answer)
+        return answer
+
     def _wake(self) -> None:
         for wake in self._wakes:
             wake.set()
@@ -93,6 +108,14 @@ class NameServerService:
         if self._made is None or self._made[0] is not inputs:
             self._made = (inputs, asyncio.create_task(asyncio.to_thread(octets, inputs)))
         return api.FollowNamesResponse(revision=inputs.revision, inputs=await asyncio.shield(self._made[1]))
+
+
+def _address(text: str, field: str) -> Address | None:
+    """Raises Refused."""
+    try:
+        return ip_address(text) if text else None
+    except ValueError:
+        raise invalid(field, f'is "{text[:100]}", write an address') from None
 
 
 def octets(inputs: Inputs) -> bytes:

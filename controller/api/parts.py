@@ -24,6 +24,7 @@ from controller.exits.names.exit import NamesExit
 from controller.plan.preview import Preview
 from controller.sites.base import Space
 from controller.spec.types import Intent
+from controller.tracing.base import NOT_TRACED, Tracing
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Parts:
     """What names are answered by."""
     file: str = ""
     """The intent file that owns the intent; empty: the API does."""
+    tracing: Tracing = NOT_TRACED
 
 
 class HasPath(Protocol):
@@ -74,6 +76,7 @@ class Assembled(Protocol):
     journal: Journal
     clock: Clock
     exits: Exits
+    tracing: Tracing
 
     @property
     def file(self) -> HasPath | None:
@@ -106,6 +109,7 @@ def parts_of(app: Assembled) -> Parts:
         app.clock,
         _names(app.exits),
         "" if app.file is None else str(app.file.path),
+        app.tracing,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.options import Here, place
+from controller.cli.options import ContextName, Here, place
 from controller.cli.output import Output
 
 EXPLAIN_NAME = "explain-name"
@@ -38,6 +38,7 @@ def explain_name(
         ),
     ] = None,
     state: Here = None,
+    context: ContextName = None,
     output: Annotated[Output, typer.Option("-o", "--output", help="How it is printed.")] = Output.TEXT,
 ) -> None:
     """Say how a name is answered and why: each policy's candidates in and out. Also written: explain name."""
@@ -46,4 +47,9 @@ def explain_name(
     asked = Asked(name, kind, client, resolver)
     if file is not None:
         raise typer.Exit(explain_name_by_file(file, asked, output))
-    raise typer.Exit(explain_name_live(place(state, None).state, asked, output))
+    at = place(state, context)
+    if at.context is not None:
+        from controller.cli.byapi import explain_name_by_api
+
+        raise typer.Exit(explain_name_by_api(at, asked, output))
+    raise typer.Exit(explain_name_live(at.state, asked, output))

@@ -192,6 +192,12 @@ def timeline(since: float, vip: str, switch: str) -> Call[api.TimelineResponse]:
     return Call("Timeline", request, api.TimelineResponse)
 
 
+def explain_name(name: str, kind: str, client: str, resolver: str) -> Call[api.ExplainNameResponse]:
+    """How a name is answered."""
+    request = api.ExplainNameRequest(name=name, type=kind, client=client, resolver=resolver)
+    return Call("ExplainName", request, api.ExplainNameResponse)
+
+
 def follow_names(name: str) -> Call[api.FollowNamesResponse]:
     """What names are answered by."""
     return Call("FollowNames", api.FollowNamesRequest(name=name), api.FollowNamesResponse)

@@ -47,7 +47,7 @@ METHODS: Mapping[str, Level] = MappingProxyType(
         **dict.fromkeys(
             (
                 *("Get", "GetDocument", "List", "Watch", "Status", "Timeline", "Plan", "Explain"),
-                "FollowNames",
+                *("FollowNames", "ExplainName"),
                 *("Check", "ServerReflectionInfo"),
             ),
             Level.VIEWER,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ import pytest
 
 from controller.api.v1 import resources_pb2 as resources
 from controller.api.v1 import service_pb2 as api
+from controller.cli.place import VARIABLE
 from controller.client import ApiError
 from controller.security.certificates import Role
 from tests.fakes.api import Face, message, played
-from tests.fakes.guarded import PAIR, fabric
+from tests.fakes.guarded import PAIR, Fabric, fabric
+from tests.unit.test_cli_elsewhere import context
+from tests.unit.test_cli_elsewhere import ek as elsewhere
 from tests.unit.test_cli_resources import Ek, play, rows
 
 ZONE = "zones/example.net"
@@ -75,3 +79,28 @@ def test_commands_show_and_change_zones_as_other_resources(tmp_path: Path) -> No
         assert "removes all zones" in ek("delete", "zones/example.net", code=1)
 
     play(tmp_path, test)
+
+
+def test_a_name_is_explained_by_a_controller_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+    def test(f: Fabric) -> None:
+        context(f, "away", Role.VIEWER)
+        said = elsewhere("explain", "name", "shop.example.net", "--client", "10.0.0.9")
+        assert "shop.example.net A, to 10.0.0.9, change " in said
+        assert "1. health: 1 in, 1 out" in said
+        assert f"{PAIR.vips[0].address} (" in said
+        assert "balanced names: shop.example.net" in elsewhere("explain", "name", "nix", code=2)
+        assert "write an address" in elsewhere("explain", "name", "nix", "--client", "x", code=2)
+
+    async def play() -> None:
+        async with fabric(tmp_path) as f:
+            async with f.client("root", Role.ADMIN) as client:
+                await client.apply(message(PAIR))
+                await client.apply(zone(PAIR.vips[0].name))
+            await asyncio.to_thread(test, f)
+
+    played(play)

@@ -28,6 +28,7 @@ PACKAGES = {
     "iperf3": "iperf3",
     "iptables": "iptables",
     "knotd": "knot",
+    "mandoc": "mandoc",
     "nc": "netcat-openbsd",
     "nft": "nftables",
     "nginx": "nginx-light",

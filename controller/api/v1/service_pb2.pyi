@@ -559,3 +559,21 @@ class ReportNamesRequest(_message.Message):
 class ReportNamesResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class ExplainNameRequest(_message.Message):
+    __slots__ = ("name", "type", "client", "resolver")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    RESOLVER_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    type: str
+    client: str
+    resolver: str
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., client: _Optional[str] = ..., resolver: _Optional[str] = ...) -> None: ...
+
+class ExplainNameResponse(_message.Message):
+    __slots__ = ("explanation",)
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    explanation: _struct_pb2.Struct
+    def __init__(self, explanation: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
