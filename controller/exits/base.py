@@ -56,7 +56,7 @@ class Seen:
     """How fit each site is; None: the store is of one machine, so nothing judges that."""
 
     def is_fit(self, site: str) -> bool:
-        """Whether a site may serve: in service, and fit where that is judged. One that was not looked at yet counts as fit."""
+        """Whether a site may serve: in service, and fit where that is judged; one not looked at yet counts as fit."""
         if site in self.drained:
             return False
         return self.sites is None or site not in self.sites or self.sites[site].fitness.fit
