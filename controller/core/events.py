@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from controller.core.agentevents import AGENTS
 from controller.core.eventtypes import ERROR, WHY, Event, Field, Line
 from controller.core.switchevents import FENCES, P4, SWITCHES
+from controller.core.tierevents import TIERS
 from controller.core.weightevents import WEIGHTS
 from controller.sites.causes import Cause
 
@@ -412,5 +413,6 @@ EVENTS: Mapping[str, Event] = {
     **P4,
     **AGENTS,
     **WEIGHTS,
+    **TIERS,
 }
 """All events by name."""

@@ -11,6 +11,7 @@ from controller.model.check_modes import check_modes
 from controller.model.check_names import check_names
 from controller.model.check_split import check_split
 from controller.model.check_switches import check_switches
+from controller.model.check_tier import check_tiers
 from controller.model.check_vips import check_vips
 from controller.model.findings import Findings
 from controller.model.reader import Source
@@ -36,6 +37,7 @@ def check_intent(intent: Intent, source: Source) -> None:
     check_addresses(found)
     check_modes(found)
     check_capacity(found)
+    check_tiers(found)
 
 
 def _check_pool(found: Findings, pool: Pool) -> None:

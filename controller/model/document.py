@@ -17,6 +17,7 @@ from controller.model.pools import (
     NOT_BESIDE_FAILOVER,
     PROBE_KEYS,
 )
+from controller.model.tierdocument import tier
 from controller.model.units import format_duration
 from controller.spec.agents import Lease
 from controller.spec.health import HealthCheck
@@ -59,6 +60,7 @@ def document(intent: Intent) -> Plain:
         whole
         | ({"lease": _lease(intent.lease)} if intent.by_agents else {})
         | ({"budget": budget} if (budget := _budget(intent.budget)) else {})
+        | ({"tiers": [tier(each) for each in intent.tiers]} if intent.tiers else {})
     )
 
 

@@ -15,6 +15,7 @@ One function per kind of record, in the order of the file::
     moves:    preempt, hold, unsynced_wait
     lease:    renew, authority, drift, margin
     budget:   max_slots_moved_per_minute, max_unavailable, max_tracked_share
+    tiers:    see ``tier.py``
     allow_empty
 
 ``pools.py`` holds pools and health, ``serving.py`` what moves their weights. Every default is the one of the dataclass
@@ -31,6 +32,7 @@ from controller.model.backups import with_backups
 from controller.model.labels import read_labels
 from controller.model.pools import MAX_TIMEOUT, NOWHERE, read_budget, read_pool
 from controller.model.reader import Place, Record, each, things
+from controller.model.tier import read_tier
 from controller.model.units import Wrong
 from controller.model.yaml_source import Mapping, Scalar
 from controller.spec.access import OPEN
@@ -86,10 +88,11 @@ def read_intent(place: Place) -> Intent | None:
     vips = top.get("vips", vip, ())
     moves = top.get("moves", read_moves, Intent.moves)
     lease = top.get("lease", read_lease, Intent.lease)
+    tiers = top.get("tiers", things(read_tier, "tier", "[{name: web, instances: [...], ...}]"), ())
     allow_empty = top.get("allow_empty", f.flag, Intent.allow_empty)
     if not top.close():
         return None
-    return Intent(sites, switches, pools, vips, moves, lease, allow_empty, budget)
+    return Intent(sites, switches, pools, vips, moves, lease, allow_empty, budget, tiers)
 
 
 def read_moves(place: Place) -> Moves:

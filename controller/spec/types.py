@@ -27,6 +27,7 @@ from controller.spec.policy import UNLIMITED, Budget
 from controller.spec.pool import Backend as Backend
 from controller.spec.pool import Labels as Labels
 from controller.spec.pool import Pool as Pool
+from controller.spec.tier import Tier
 
 
 class Role(StrEnum):
@@ -288,6 +289,8 @@ class Intent:
     """Whether the file may take away all VIPs, listeners, pools or backends that were there before."""
     budget: Budget = UNLIMITED
     """How much of each pool may be disturbed at once, where its own ``budget`` says nothing."""
+    tiers: tuple[Tier, ...] = ()
+    """HAProxy processes behind L4 pools, which the controller configures."""
 
     @property
     def by_agents(self) -> bool:

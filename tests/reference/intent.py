@@ -141,7 +141,8 @@ def _value(path: Path, key: Key) -> str:
         share = first_line(key.converter).startswith("Share")
         return f"`{value:.0%}`" if share else f"`{format_duration(value)}`"
     if isinstance(value, tuple):
-        return "`[" + ", ".join(f"{low}-{high}" for low, high in value) + "]`"
+        words = (each if isinstance(each, str) else "-".join(str(end) for end in each) for each in value)
+        return "`[" + ", ".join(words) + "]`"
     return f"`{value:#x}`" if path in HEXADECIMAL and isinstance(value, int) else f"`{value}`"
 
 

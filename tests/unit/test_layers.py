@@ -84,7 +84,7 @@ FLOORS = (
                 "ownership", "pauses", "pinning", "placing", "pools", "presence", "probeplaces", "probing",
                 "questions", "recorder", "requests", "resources", "roll", "schedulers", "servers", "state",
                 "statusfile", "storedcells",
-                "switchevents", "targets", "terms", "tuning", "twins", "weightevents",
+                "switchevents", "targets", "terms", "tierevents", "tuning", "twins", "weightevents",
             )
         ),
         (*SOUTHBOUND, "clock", "sites", "p4src", "plan of P4", "places"),

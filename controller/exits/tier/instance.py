@@ -1,0 +1,311 @@
+"""One HAProxy: its file is kept, checked before it is used; what runs is read, compared and changed, look by look."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from controller.clock import Clock
+from controller.core.journal import Journal
+from controller.exits.tier import parse
+from controller.exits.tier.diff import Commands, Reload, diff
+from controller.exits.tier.drains import Drains
+from controller.exits.tier.filecheck import CannotCheck, check
+from controller.exits.tier.master import MasterError, MasterSocket
+from controller.exits.tier.parse import BadAnswer, Counted, Has, Processes
+from controller.exits.tier.render import render
+from controller.exits.tier.wanted import Marks, ServerRef, Wanted
+from controller.security.files import PUBLIC, replace
+from controller.spec.tier import Instance, Tier
+from controller.spec.types import Address
+
+RELOAD = 20.0
+"""Seconds for a reload: until the new process says that it was made of the new file."""
+RELOAD_LOOK = 0.05
+MOST_OLD = 16
+"""Former processes that are asked about their sessions."""
+ROUNDS = 3
+"""Times in one look that what was changed is read back and compared again."""
+NAMED = 8
+"""Servers that an event names."""
+RECHECK = 10.0
+"""Seconds after which a file that was refused is checked again: a certificate may be there by then."""
+_DELETED = "Server deleted."
+_DONE = ("", "New server registered.")
+_CHANGED = ("by 'stats socket command'", "no need to change")
+
+
+class Refused(Exception):
+    """What is wanted cannot be; the text says why."""
+
+
+class _Refusal(NamedTuple):
+    digest: str
+    why: str
+    at: float
+
+
+class Plan(NamedTuple):
+    """What the intent says of one HAProxy."""
+
+    tier: Tier
+    instance: Instance
+    addresses: tuple[Address, ...]
+    leaving: bool
+    """Its backend drains at layer 4."""
+
+
+@dataclass
+class Shown:
+    """How it is."""
+
+    problem: str = "not reached yet"
+    writes: int = 0
+    repairs: int = 0
+    reloads: int = 0
+    processes: Processes | None = None
+    """None: it cannot be reached."""
+    counted: Mapping[ServerRef, Counted] = field(default_factory=dict)
+    """Of the present process."""
+    former: Mapping[ServerRef, int] = field(default_factory=dict)
+    """Sessions of former processes."""
+    waits: tuple[ServerRef, ...] = ()
+    """Servers that are no longer wanted and have sessions."""
+
+
+class HaproxyDriver:
+    """Follows a plan. Each ``look`` does what there is to do, and raises Refused or OSError if it cannot."""
+
+    def __init__(self, journal: Journal, clock: Clock, tier: str, name: str) -> None:
+        self._journal, self._clock = journal, clock
+        self._tier, self._name = tier, name
+        self._drains = Drains()
+        self._checked = ""
+        """Digest of the configuration that passed the check last."""
+        self._good: Plan | None = None
+        """The last plan that passed it."""
+        self._refused: _Refusal | None = None
+        self._rendered: tuple[Plan, Marks, Wanted] | None = None
+        self._settled: Wanted | None = None
+        """What the process was found to hold, or made to hold, last."""
+        self._known = False
+        self.shown = Shown()
+
+    async def look(self, plan: Plan) -> None:
+        """Bring the file and the process to what the plan says, or to the last plan that HAProxy does not refuse."""
+        has, unreached = None, None
+        try:
+            has = await self._see(plan.instance.master)
+        except (MasterError, BadAnswer) as error:
+            self.shown.processes, unreached = None, error
+        if has is not None and not self._known:
+            self._known = True
+            self._drains.found(plan.tier, has.servers)
+        wanted, refused = await self._accepted(plan)
+        if unreached is not None:
+            raise unreached
+        if wanted is not None and has is not None:
+            await self._bring(plan.instance.master, wanted, has)
+        self.shown.former = await self._former(plan.instance.master)
+        if refused:
+            raise Refused(refused)
+
+    def deadline(self, plan: Plan) -> float | None:
+        """When something is to be done without a change of the plan."""
+        return self._drains.deadline(plan.tier)
+
+    async def _see(self, master: str) -> Has:
+        socket = await MasterSocket.open(master)
+        try:
+            self.shown.processes = parse.processes(await socket.ask("show proc"))
+            await socket.ask("@1")
+            has = await _has(socket)
+        finally:
+            await socket.close()
+        self.shown.counted = has.counted
+        return has
+
+    def _wanted(self, plan: Plan) -> Wanted:
+        """The same object as before if it is the same."""
+        marks = Marks(plan.leaving, self._drains.follow(plan.tier, self._clock.now()))
+        if self._rendered is None or self._rendered[:2] != (plan, marks):
+            self._rendered = plan, marks, render(plan.tier, plan.addresses, marks)
+        return self._rendered[2]
+
+    async def _accepted(self, plan: Plan) -> tuple[Wanted | None, str]:
+        """What is to be, its file written; and why that is not what the plan says. None: nothing was accepted yet."""
+        refused = ""
+        wanted = self._wanted(plan)
+        if wanted.digest != self._checked:
+            refused = await self._refusal(plan, wanted)
+        if refused and self._good is None:
+            return None, refused
+        if refused and self._good is not None:
+            wanted = self._wanted(self._good._replace(leaving=plan.leaving))
+        else:
+            self._good, self._checked = plan, wanted.digest
+        await self._keep_file(Path(plan.instance.config), wanted)
+        return wanted, refused
+
+    async def _keep_file(self, path: Path, wanted: Wanted) -> None:
+        data = wanted.text.encode()
+        if await asyncio.to_thread(_read_file, path) == data:
+            return
+        await asyncio.to_thread(replace, path, data, PUBLIC)
+        self.shown.writes += 1
+        if self._settled is wanted:
+            self._repaired("its file was another")
+
+    async def _refusal(self, plan: Plan, wanted: Wanted) -> str:
+        """Why HAProxy refuses a configuration; empty: it does not. One that it refused is tried again now and then."""
+        known = self._refused
+        if known is not None and known.digest == wanted.digest and self._clock.now() < known.at + RECHECK:
+            return known.why
+        path = Path(plan.instance.config)
+        trial = path.with_name(f"{path.name}.new")
+        await asyncio.to_thread(replace, trial, wanted.text.encode(), PUBLIC)
+        try:
+            found = await check(plan.tier.program, trial, wanted.lines)
+            why = f"HAProxy refuses the configuration: {'; '.join(found)}" if found else ""
+        except CannotCheck as error:
+            why = str(error)
+        finally:
+            await asyncio.to_thread(trial.unlink, True)
+        self._refused = _Refusal(wanted.digest, why, self._clock.now()) if why else None
+        return why
+
+    async def _bring(self, master: str, wanted: Wanted, has: Has) -> None:
+        """Commands or a reload, until what is read back is what is wanted."""
+        failed = ""
+        for round_number in range(ROUNDS):
+            found = diff(wanted, has)
+            differs = isinstance(found, Reload) or bool(found.lines)
+            if differs and round_number == 0 and self._settled is wanted:
+                self._repaired(found.why if isinstance(found, Reload) else _some(found.about))
+            if isinstance(found, Reload) or failed:
+                why = found.why if isinstance(found, Reload) else failed
+                has, failed = await self._reload(master, wanted, why), ""
+            elif found.lines or (found.last and round_number == 0):
+                has, failed = await self._command(master, found)
+            else:
+                self._settled = wanted
+                self.shown.waits, self.shown.counted = found.waits, has.counted
+                return
+        raise Refused("what was changed is not so when it is read back")
+
+    async def _command(self, master: str, found: Commands) -> tuple[Has, str]:
+        """What the process has then, and what went wrong."""
+        socket = await MasterSocket.open(master)
+        try:
+            await socket.ask("@1")
+            answers = await socket.all([*found.lines, *found.last])
+            has = await _has(socket)
+        finally:
+            await socket.close()
+        answered = list(zip((*found.lines, *found.last), answers, strict=True))
+        gone = [line.split()[2] for line, answer in answered if answer.strip() == _DELETED]
+        about = (*found.about, *(f"{each} is gone" for each in gone))
+        if about:
+            self.shown.writes += 1
+            self._journal.event(
+                "tier_changed",
+                tier=self._tier,
+                instance=self._name,
+                commands=len(answered),
+                what=_some(about),
+            )
+        # A server that still has a connection is not deleted now; that is no failure.
+        failed = [f"{line}: {answer}" for line, answer in answered[: len(found.lines)] if not _worked(answer)]
+        return has, failed[0] if failed else ""
+
+    async def _reload(self, master: str, wanted: Wanted, why: str) -> Has:
+        """Have the file read by a new process. Raises Refused if the old one goes on."""
+        socket = await MasterSocket.open(master)
+        try:
+            before = parse.processes(await socket.ask("show proc"))
+            await socket.tell("reload")
+        finally:
+            await socket.close()
+        began = self._clock.now()
+        while self._clock.now() < began + RELOAD:
+            await asyncio.sleep(RELOAD_LOOK)
+            try:
+                has, now = await self._after(master)
+            except (MasterError, BadAnswer):
+                continue  # the master starts itself again
+            if now.failed > before.failed or (now.reloads > before.reloads and now.failed):
+                raise Refused("HAProxy took the file in a check and not at a reload; its log says why")
+            if now.reloads > before.reloads and has is not None and has.digest == wanted.digest:
+                self.shown.processes = now
+                self.shown.writes += 1
+                self.shown.reloads += 1
+                self._journal.event(
+                    "tier_reloaded",
+                    tier=self._tier,
+                    instance=self._name,
+                    why=why,
+                    seconds=round(self._clock.now() - began, 3),
+                )
+                return has
+        raise Refused(
+            f"no new process within {RELOAD:g} s of a reload; is it started with -W, and with -f its config?"
+        )
+
+    @staticmethod
+    async def _after(master: str) -> tuple[Has | None, Processes]:
+        socket = await MasterSocket.open(master)
+        try:
+            now = parse.processes(await socket.ask("show proc"))
+            if now.worker is None or now.failed:
+                return None, now
+            await socket.ask("@1")
+            return await _has(socket), now
+        finally:
+            await socket.close()
+
+    async def _former(self, master: str) -> dict[ServerRef, int]:
+        """Sessions that former processes still have."""
+        processes = self.shown.processes
+        found: dict[ServerRef, int] = {}
+        for pid in () if processes is None else processes.old[:MOST_OLD]:
+            try:
+                socket = await MasterSocket.open(master)
+                try:
+                    await socket.ask(f"@!{pid}")
+                    rows = parse.counted(await socket.ask("show stat"))
+                finally:
+                    await socket.close()
+            except (MasterError, BadAnswer):
+                continue  # it has just ended
+            for ref, each in rows.items():
+                found[ref] = found.get(ref, 0) + each.sessions
+        return found
+
+    def _repaired(self, what: str) -> None:
+        self.shown.repairs += 1
+        self._journal.event("tier_repaired", tier=self._tier, instance=self._name, what=what)
+
+
+async def _has(socket: MasterSocket) -> Has:
+    """Of the worker that the socket is at."""
+    info, state, stat = await socket.all(["show info", "show servers state", "show stat"])
+    return Has(parse.digest(info), parse.servers(state), parse.counted(stat))
+
+
+def _worked(answer: str) -> bool:
+    return answer.strip() in _DONE or any(each in answer for each in _CHANGED)
+
+
+def _some(about: Sequence[str]) -> str:
+    shown = ", ".join(about[:NAMED])
+    return shown if len(about) <= NAMED else f"{shown} and {len(about) - NAMED} more"
+
+
+def _read_file(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,106 @@
+"""The master socket of one HAProxy: questions and commands to its master and workers, every one with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+
+DEADLINE = 5.0
+"""Seconds for an answer."""
+MOST_OCTETS = 64 << 20
+"""Of one answer."""
+TOGETHER = 100
+"""Commands that are sent before their answers are read."""
+_PROMPT = re.compile(rb"(?:\A|\n)(?:master|\d+)(?:\([a-z]+\))?> ")
+_CHUNK = 1 << 16
+
+
+class MasterError(OSError):
+    """The socket cannot be reached, or says nothing sensible; the text says what."""
+
+
+class MasterSocket:
+    """One connection. While it is at a worker, that cannot end: close it soon."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> None:
+        self._reader, self._writer, self._name = reader, writer, name
+        self._left = b""
+
+    @staticmethod
+    async def open(address: str) -> MasterSocket:
+        """``unix:PATH`` or ``tcp:ADDRESS:PORT``. Raises MasterError."""
+        kind, _, rest = address.partition(":")
+        try:
+            async with asyncio.timeout(DEADLINE):
+                if kind == "unix":
+                    streams = await asyncio.open_unix_connection(rest)
+                else:
+                    host, _, port = rest.rpartition(":")
+                    streams = await asyncio.open_connection(host.strip("[]"), int(port))
+        except OSError as error:  # TimeoutError is one
+            raise MasterError(f"{address}: {_words(error)}") from None
+        made = MasterSocket(*streams, address)
+        try:
+            await made.ask("prompt")
+        except MasterError:
+            await made.close()
+            raise
+        return made
+
+    async def ask(self, command: str) -> str:
+        """The answer to one command. Raises MasterError."""
+        (answer,) = await self.all([command])
+        return answer
+
+    async def all(self, commands: Sequence[str]) -> list[str]:
+        """Answers to commands, in order. Raises MasterError."""
+        answers: list[str] = []
+        for first in range(0, len(commands), TOGETHER):
+            some = commands[first : first + TOGETHER]
+            try:
+                async with asyncio.timeout(DEADLINE):
+                    self._writer.write("".join(f"{each}\n" for each in some).encode())
+                    await self._writer.drain()
+                    answers += [await self._answer() for _ in some]
+            except OSError as error:
+                raise MasterError(f"{self._name}: {some[0]!r} has no answer: {_words(error)}") from None
+        return answers
+
+    async def tell(self, command: str) -> None:
+        """Send a command that is not answered: a reload ends the connection. Raises MasterError."""
+        try:
+            async with asyncio.timeout(DEADLINE):
+                self._writer.write(f"{command}\n".encode())
+                await self._writer.drain()
+                while await self._reader.read(_CHUNK):
+                    pass
+        except ConnectionError:
+            return
+        except OSError as error:
+            raise MasterError(f"{self._name}: {command} has no end: {_words(error)}") from None
+
+    async def close(self) -> None:
+        """End it."""
+        self._writer.close()
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(DEADLINE):
+                await self._writer.wait_closed()
+
+    async def _answer(self) -> str:
+        while (end := _PROMPT.search(self._left)) is None:
+            if len(self._left) > MOST_OCTETS:
+                raise MasterError(f"an answer is longer than {MOST_OCTETS} octets")
+            more = await self._reader.read(_CHUNK)
+            if not more:
+                raise MasterError("it closed the connection")
+            self._left += more
+        answer, self._left = self._left[: end.start()], self._left[end.end() :]
+        return answer.decode(errors="replace").strip("\n")
+
+
+def _words(error: OSError) -> str:
+    if isinstance(error, TimeoutError):
+        return f"none within {DEADLINE:g} s"
+    return error.strerror or str(error) or type(error).__name__

@@ -1,0 +1,162 @@
+"""What HAProxy answers, as data: its processes, what a worker was made of, its servers, its statistics. Pure."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from controller.exits.tier.wanted import ServerRef
+
+FORCED_MAINT, FORCED_DRAIN = 0x01, 0x08
+"""Bits of ``srv_admin_state``."""
+FRONTEND, BACKEND = "FRONTEND", "BACKEND"
+_MASTER = re.compile(r"(\d+)\s+master\s+(\d+)(?:\s+\[failed: (\d+)\])?\s+\S+\s+(\S+)")
+_WORKER = re.compile(r"(\d+)\s+worker\s+\d+")
+_DESCRIPTION = re.compile(r"^description: (?:evenkeel )?(.*)$", re.MULTILINE)
+_CONNECTIONS = re.compile(r"^CurrConns: (\d+)$", re.MULTILINE)
+
+
+class BadAnswer(ValueError):
+    """HAProxy answers with something else than it should; the text says what."""
+
+
+@dataclass(frozen=True)
+class Processes:
+    """A master and its workers."""
+
+    version: str
+    reloads: int
+    failed: int
+    """Reloads in a row that the file did not let happen."""
+    worker: int | None
+    """Process id of the present one."""
+    old: tuple[int, ...]
+    """Those of former ones, which still have connections."""
+
+
+@dataclass(frozen=True)
+class ServerHas:
+    """A server, as a worker has it."""
+
+    address: str
+    port: int
+    weight: int
+    maint: bool
+    drain: bool
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Statistics of a front end, pool or server."""
+
+    sessions: int
+    """Now."""
+    queued: int
+    requests: int
+    """Since the process began; sessions in mode ``tcp``."""
+    errors: int
+    """Of them with status 500 to 599, or connections and answers that failed."""
+    retries: int
+    redispatches: int
+    status: str
+    """As HAProxy has it: ``UP``, ``DOWN``, ``no check``, ``MAINT``, ``DRAIN``, ``OPEN``."""
+    check: str
+    """How the last probe ended."""
+
+
+@dataclass(frozen=True)
+class Has:
+    """One worker."""
+
+    digest: str
+    servers: Mapping[ServerRef, ServerHas]
+    counted: Mapping[ServerRef, Counted]
+
+
+def processes(text: str) -> Processes:
+    """From ``show proc`` of a master. Raises BadAnswer."""
+    master = _MASTER.search(text)
+    if master is None:
+        raise BadAnswer(f"no master answers show proc: {text[:100]!r}")
+    now, _, old = text.partition("# old workers")
+    new = _WORKER.search(now)
+    return Processes(
+        master[4],
+        int(master[2]),
+        int(master[3] or 0),
+        None if new is None else int(new[1]),
+        tuple(int(each) for each in _WORKER.findall(old)),
+    )
+
+
+def digest(text: str) -> str:
+    """From ``show info``: what the worker was made of; empty: it was not made of a file of ours."""
+    found = _DESCRIPTION.search(text)
+    return "" if found is None else found[1]
+
+
+def connections(text: str) -> int:
+    """From ``show info``."""
+    found = _CONNECTIONS.search(text)
+    return 0 if found is None else int(found[1])
+
+
+def servers(text: str) -> dict[ServerRef, ServerHas]:
+    """From ``show servers state``. Raises BadAnswer."""
+    version, _, rest = text.partition("\n")
+    head, _, rows = rest.partition("\n")
+    if version.strip() != "1" or not head.startswith("# "):
+        raise BadAnswer(f"show servers state begins with {text[:60]!r}")
+    names = head[2:].split()
+    found: dict[ServerRef, ServerHas] = {}
+    for row in rows.splitlines():
+        cells = row.split()
+        if len(cells) != len(names):
+            if cells:
+                raise BadAnswer(f"show servers state has the row {row[:100]!r}")
+            continue
+        of = dict(zip(names, cells, strict=True))
+        try:
+            found[of["be_name"], of["srv_name"]] = ServerHas(
+                of["srv_addr"],
+                int(of["srv_port"]),
+                int(of["srv_uweight"]),
+                bool(int(of["srv_admin_state"]) & FORCED_MAINT),
+                bool(int(of["srv_admin_state"]) & FORCED_DRAIN),
+            )
+        except (KeyError, ValueError) as error:
+            raise BadAnswer(f"show servers state has the row {row[:100]!r}: {error}") from None
+    return found
+
+
+def counted(text: str) -> dict[ServerRef, Counted]:
+    """From ``show stat``, by (section, server), ``FRONTEND`` and ``BACKEND`` among them. Raises BadAnswer."""
+    if not text.startswith("# pxname,"):
+        raise BadAnswer(f"show stat begins with {text[:60]!r}")
+    found: dict[ServerRef, Counted] = {}
+    for row in csv.DictReader(_rows(text[2:])):
+        name = row["svname"]
+        tcp = row.get("mode") == "tcp"
+        faults = ("econ", "eresp", *(() if tcp else ("hrsp_5xx",)))
+        found[row["pxname"], name] = Counted(
+            _number(row, "scur"),
+            _number(row, "qcur"),
+            _number(row, "stot" if tcp or name != FRONTEND else "req_tot"),
+            sum(_number(row, each) for each in faults),
+            _number(row, "wretr"),
+            _number(row, "wredis"),
+            row.get("status") or "",
+            " ".join(filter(None, (row.get("check_status"), row.get("last_chk")))),
+        )
+    return found
+
+
+def _rows(text: str) -> Iterable[str]:
+    return (line for line in text.splitlines() if line)
+
+
+def _number(row: Mapping[str, str | None], name: str) -> int:
+    value = row.get(name) or "0"
+    return int(value) if value.isdecimal() else 0

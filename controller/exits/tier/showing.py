@@ -1,0 +1,83 @@
+"""How a HAProxy is, as rows of the status: the process itself, then every server of its pools. Pure.
+
+The keys: ``state``, ``weight`` (as wanted), ``sessions`` (now, with those of processes from before a reload),
+``requests``, ``errors``, ``retries``, ``redispatches`` (all since the present process began), ``note``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from controller.core.shown import Scalar
+from controller.exits.tier.instance import Plan, Shown
+from controller.exits.tier.parse import FRONTEND, Counted
+from controller.exits.tier.wanted import ServerRef
+from controller.spec.tier import Tier
+
+Row = Mapping[str, Scalar]
+_NOTHING = Counted(0, 0, 0, 0, 0, 0, "", "")
+
+
+def items(key: tuple[str, str], plan: Plan, shown: Shown) -> Iterator[tuple[str, Row]]:
+    """``TIER/INSTANCE``, and ``TIER/INSTANCE/POOL/SERVER`` for each of its servers."""
+    name = "/".join(key)
+    yield name, _process(plan, shown)
+    if shown.processes is None:
+        return
+    for pool in plan.tier.pools:
+        for server in pool.servers:
+            ref = (pool.name, server.name)
+            note = "drains" if server.drain else ""
+            yield (
+                f"{name}/{pool.name}/{server.name}",
+                _server(shown, ref, 0 if server.drain else server.weight, note),
+            )
+    for ref in shown.waits:
+        yield f"{name}/{ref[0]}/{ref[1]}", _server(shown, ref, 0, "leaves")
+
+
+def clients(tier: Tier, shown: Shown) -> int:
+    """Connections of clients, those of processes from before a reload among them."""
+    refs = [(frontend.name, FRONTEND) for frontend in tier.frontends]
+    now = sum(shown.counted.get(ref, _NOTHING).sessions for ref in refs)
+    return now + sum(shown.former.get(ref, 0) for ref in refs)
+
+
+def drained(tier: Tier, shown: Shown) -> bool:
+    """Whether no client is left."""
+    return shown.processes is not None and not clients(tier, shown)
+
+
+def _process(plan: Plan, shown: Shown) -> Row:
+    processes, refs = shown.processes, [(each.name, FRONTEND) for each in plan.tier.frontends]
+    if processes is None:
+        return {"state": "not reached", "sessions": None}
+    state = "serves"
+    if plan.leaving:
+        state = "drained" if drained(plan.tier, shown) else "drains"
+    rows = [shown.counted.get(ref, _NOTHING) for ref in refs]
+    old = f", {len(processes.old)} former" if processes.old else ""
+    return {
+        "state": state,
+        "sessions": clients(plan.tier, shown),
+        "requests": sum(each.requests for each in rows),
+        "errors": sum(each.errors for each in rows),
+        "note": f"{processes.version}, reloads {processes.reloads}{old}",
+    }
+
+
+def _server(shown: Shown, ref: ServerRef, weight: int, note: str) -> Row:
+    of = shown.counted.get(ref, _NOTHING)
+    sessions = of.sessions + shown.former.get(ref, 0)
+    if note == "drains" and not sessions:
+        note = "drained"
+    return {
+        "state": of.status or "not there",
+        "weight": weight,
+        "sessions": sessions,
+        "requests": of.requests,
+        "errors": of.errors,
+        "retries": of.retries,
+        "redispatches": of.redispatches,
+        "note": note or of.check,
+    }
