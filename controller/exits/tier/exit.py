@@ -13,7 +13,6 @@ from controller.exits.tier.showing import drained, items
 from controller.spec.types import Intent
 
 LOOK = 1.0
-"""Seconds between looks at a HAProxy of which nothing is known to change."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 """Seconds until a HAProxy with a problem is looked at again, twice as many each time."""
 
@@ -37,8 +36,8 @@ def plans(intent: Intent) -> dict[Key, Plan]:
 class _Task:
     """Keeps one HAProxy as its plan says."""
 
-    def __init__(self, around: Around, key: Key, plan: Plan) -> None:
-        self._around = around
+    def __init__(self, around: Around, key: Key, plan: Plan, look: float) -> None:
+        self._around, self._look_every = around, look
         self.key, self.plan = key, plan
         self.driver = HaproxyDriver(around.journal, around.clock, *key)
         self.wake = asyncio.Event()
@@ -47,13 +46,14 @@ class _Task:
         self._well: bool | None = None
         """None: neither way was said yet."""
         self._drained = False
+        self._done: Plan | None = None
 
     async def run(self) -> None:
         """Until cancelled. No error of a HAProxy ends it."""
         while True:
             self.wake.clear()
             await self._look()
-            wait = LOOK if self._well else self._pause
+            wait = self._look_every if self._well else self._pause
             end = self.driver.deadline(self.plan)
             if end is not None:
                 wait = min(wait, max(0.01, end - self._around.clock.now()))
@@ -66,10 +66,16 @@ class _Task:
         """How it is."""
         return self.driver.shown
 
+    @property
+    def settled(self) -> bool:
+        """Whether it was seen to be what its present plan says."""
+        return self._done is self.plan and not self.shown.problem
+
     async def _look(self) -> None:
         plan = self.plan
         try:
             await self.driver.look(plan)
+            self._done = plan
         except (Refused, OSError, ValueError) as error:
             self._say_problem(str(error) or type(error).__name__)
             return
@@ -94,8 +100,9 @@ class TierExit:
 
     name = "tier"
 
-    def __init__(self, around: Around) -> None:
-        self._around = around
+    def __init__(self, around: Around, look: float = LOOK) -> None:
+        """``look``: seconds between looks at a HAProxy of which nothing is known to change."""
+        self._around, self._look = around, look
         self._tasks: dict[Key, _Task] = {}
         self._changed = asyncio.Event()
         self._seen: Intent | None = None
@@ -121,12 +128,17 @@ class TierExit:
             running.pop(key).cancel()
         self._tasks = {key: task for key, task in self._tasks.items() if key in wanted}
         for key, plan in wanted.items():
-            task = self._tasks.setdefault(key, _Task(self._around, key, plan))
+            task = self._tasks.setdefault(key, _Task(self._around, key, plan, self._look))
             if task.plan != plan:
                 task.plan = plan
                 task.wake.set()
             if key not in running:
                 running[key] = group.create_task(task.run())
+
+    @property
+    def settled(self) -> bool:
+        """Whether all are as the present intent says."""
+        return self._seen is self._around.see().intent and all(task.settled for task in self._tasks.values())
 
     def shown(self) -> ExitStatus | None:
         """How all of them are; None: the intent has no tier."""
@@ -134,7 +146,7 @@ class TierExit:
             return None
         all_of = [task.shown for task in self._tasks.values()]
         return ExitStatus(
-            not any(self._problems()),
+            self.settled,
             "; ".join(self._problems()),
             sum(each.writes for each in all_of),
             sum(each.repairs for each in all_of),

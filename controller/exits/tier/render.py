@@ -124,6 +124,8 @@ def _frontend(of: t.Frontend, addresses: Sequence[Address]) -> Iterator[Line]:
     if of.mode is t.ProxyMode.HTTP:
         close = f"  http-after-response set-header Connection close if {{ nbsrv({DRAIN_SWITCH}) gt 0 }}"
         yield Line(close, at)
+        # Without it a reload ends idle connections, and a request may be on its way on one.
+        yield Line("  option idle-close-on-response", at)
         yield from _forwarded(of, f"{at}: forwarded_for")
     else:
         yield from _inspected(of, at)
