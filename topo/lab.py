@@ -155,7 +155,7 @@ class Lab:
         return lab
 
     def _build(self) -> None:
-        document = intent.dump(intent.intent(self.fabric))
+        document = intent.dump(intent.intent(self.fabric, self.path / hostprograms.TIER))
         self.logs.mkdir(parents=True)
         (self.path / "topology.yaml").write_text(
             intent.dump(self.fabric.topology.model_dump(mode="json", exclude_defaults=True))
@@ -191,7 +191,10 @@ class Lab:
                 raise
 
     def _serve(self, host: Host) -> None:
-        hostprograms.serve(self.fabric, host, self.spaces[host.name], self.path)
+        if host.program == "haproxy":
+            hostprograms.proxy(host, self.spaces[host.name], self.path)
+        else:
+            hostprograms.serve(self.fabric, host, self.spaces[host.name], self.path)
 
     def _decapsulate(self, host: Host) -> None:
         hostprograms.decapsulate(host, self.spaces[host.name], self.path)
@@ -394,8 +397,12 @@ class Lab:
             if not link:
                 raise LabError(f"{host.name} runs no server program; unplug it with --link")
             return
+        if unhealthy and not mend and host.program == "haproxy":
+            raise LabError(f"{host.name} runs a HAProxy, which cannot be made unhealthy; fail its servers")
         if mend and not running:
             self._serve(host)
+        elif host.program == "haproxy" and mend:
+            return
         elif unhealthy:
             for each in running:
                 os.kill(each.pid, signal.SIGUSR2 if mend else signal.SIGUSR1)

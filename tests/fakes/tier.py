@@ -22,6 +22,7 @@ from controller.core.journal import Journal
 from controller.core.shown import ExitStatus
 from controller.exits.base import Around, Seen
 from controller.exits.tier.exit import TierExit
+from controller.exits.tier.master import MasterSocket
 from controller.model.plain import load_plain
 from controller.plan.tables import Tables
 from controller.spec.types import Intent
@@ -190,7 +191,7 @@ class Server:
             source = await _proxied(reader) if self.proxy else ""
             while await self._one(reader, writer, source):
                 pass
-        except (OSError, EOFError):
+        except (OSError, EOFError, asyncio.CancelledError):
             pass
         finally:
             self._open.discard(writer)
@@ -259,10 +260,19 @@ class Rig:
         self.front: list[Plain] = [
             {"name": name, "address": f"10.99.0.{i + 1}"} for i, name in enumerate(self.names)
         ]
-        self.exit = TierExit(
-            Around(self._see, self._wakes.append, Journal(self.events), clock or SystemClock()), LOOK
-        )
+        self._clock = clock or SystemClock()
+        self.exit = self._made()
         self._task: asyncio.Task[None] | None = None
+
+    def _made(self) -> TierExit:
+        return TierExit(Around(self._see, self._wakes.append, Journal(self.events), self._clock), LOOK)
+
+    async def again(self) -> None:
+        """The exit ends, and another one begins."""
+        await self._end_task()
+        self._wakes.clear()
+        self.exit = self._made()
+        self.run()
 
     def _see(self) -> Seen:
         none: frozenset[str] = frozenset()
@@ -338,12 +348,25 @@ class Rig:
 
     async def close(self) -> None:
         """End everything."""
+        await self._end_task()
+        for name in list(self.processes):
+            self.kill(name)
+
+    async def _end_task(self) -> None:
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        for name in list(self.processes):
-            self.kill(name)
+
+
+async def by_hand(made: Rig, command: str) -> None:
+    """What an operator does at the master socket."""
+    socket_of = await MasterSocket.open(made.master())
+    if command == "reload":
+        await socket_of.tell(command)
+    else:
+        await socket_of.ask(command)
+    await socket_of.close()
 
 
 @contextlib.asynccontextmanager

@@ -14,6 +14,7 @@ from tests.fakes.tier import (
     Rig,
     Server,
     ask,
+    by_hand,
     free_port,
     in_loop,
     needs_haproxy,
@@ -145,15 +146,6 @@ async def test_what_others_change_is_put_right(tmp_path: Path) -> None:
         await by_hand(made, "reload")
         await until(lambda: made.said("tier_reloaded"), "a process made of another file is replaced")
         await made.ready()
-
-
-async def by_hand(made: Rig, command: str) -> None:
-    """What an operator does at the master socket."""
-    reader, writer = await asyncio.open_unix_connection(made.master().removeprefix("unix:"))
-    writer.write(f"{command}\n".encode())
-    writer.write_eof()
-    await reader.read()
-    writer.close()
 
 
 @in_loop

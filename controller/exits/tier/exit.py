@@ -9,7 +9,7 @@ from contextlib import suppress
 from controller.core.shown import ExitStatus
 from controller.exits.base import Around
 from controller.exits.tier.instance import HaproxyDriver, Plan, Refused, Shown
-from controller.exits.tier.showing import drained, items
+from controller.exits.tier.showing import drained, is_idle, items
 from controller.spec.types import Intent
 
 LOOK = 1.0
@@ -83,7 +83,8 @@ class _Task:
         if self._well is False:
             self._around.journal.event("tier_recovered", tier=self.key[0], instance=self.key[1])
         self._well, self.shown.problem = True, ""
-        gone = plan.leaving and drained(plan.tier, self.shown)
+        self.shown.idle = self.shown.idle + 1 if plan.leaving and is_idle(plan.tier, self.shown) else 0
+        gone = drained(self.shown)
         if gone and not self._drained:
             self._around.journal.event("tier_drained", tier=self.key[0], instance=self.key[1])
         self._drained = gone

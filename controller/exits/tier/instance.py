@@ -15,7 +15,7 @@ from controller.exits.tier.diff import Commands, Reload, diff
 from controller.exits.tier.drains import Drains
 from controller.exits.tier.filecheck import CannotCheck, check
 from controller.exits.tier.master import MasterError, MasterSocket
-from controller.exits.tier.parse import BadAnswer, Counted, Has, Processes
+from controller.exits.tier.parse import BadAnswer, Counted, Has, Processes, ServerHas
 from controller.exits.tier.render import render
 from controller.exits.tier.wanted import Marks, ServerRef, Wanted
 from controller.security.files import PUBLIC, replace
@@ -70,6 +70,10 @@ class Shown:
     """None: it cannot be reached."""
     counted: Mapping[ServerRef, Counted] = field(default_factory=dict)
     """Of the present process."""
+    servers: Mapping[ServerRef, ServerHas] = field(default_factory=dict)
+    """As the present process has them."""
+    idle: int = 0
+    """Looks in a row in which it drained at layer 4 and had no client."""
     former: Mapping[ServerRef, int] = field(default_factory=dict)
     """Sessions of former processes."""
     waits: tuple[ServerRef, ...] = ()
@@ -125,7 +129,7 @@ class HaproxyDriver:
             has = await _has(socket)
         finally:
             await socket.close()
-        self.shown.counted = has.counted
+        self.shown.counted, self.shown.servers = has.counted, has.servers
         return has
 
     def _wanted(self, plan: Plan) -> Wanted:
@@ -192,7 +196,11 @@ class HaproxyDriver:
                 has, failed = await self._command(master, found)
             else:
                 self._settled = wanted
-                self.shown.waits, self.shown.counted = found.waits, has.counted
+                self.shown.waits, self.shown.counted, self.shown.servers = (
+                    found.waits,
+                    has.counted,
+                    has.servers,
+                )
                 return
         raise Refused("what was changed is not so when it is read back")
 

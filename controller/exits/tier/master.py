@@ -13,6 +13,8 @@ MOST_OCTETS = 64 << 20
 """Of one answer."""
 TOGETHER = 100
 """Commands that are sent before their answers are read."""
+REFUSALS, REFUSED = 10, 0.05
+"""Times that a connection may be refused, and seconds between them."""
 _PROMPT = re.compile(rb"(?:\A|\n)(?:master|\d+)(?:\([a-z]+\))?> ")
 _CHUNK = 1 << 16
 
@@ -31,14 +33,9 @@ class MasterSocket:
     @staticmethod
     async def open(address: str) -> MasterSocket:
         """``unix:PATH`` or ``tcp:ADDRESS:PORT``. Raises MasterError."""
-        kind, _, rest = address.partition(":")
         try:
             async with asyncio.timeout(DEADLINE):
-                if kind == "unix":
-                    streams = await asyncio.open_unix_connection(rest)
-                else:
-                    host, _, port = rest.rpartition(":")
-                    streams = await asyncio.open_connection(host.strip("[]"), int(port))
+                streams = await _connected(address)
         except OSError as error:  # TimeoutError is one
             raise MasterError(f"{address}: {_words(error)}") from None
         made = MasterSocket(*streams, address)
@@ -98,6 +95,21 @@ class MasterSocket:
             self._left += more
         answer, self._left = self._left[: end.start()], self._left[end.end() :]
         return answer.decode(errors="replace").strip("\n")
+
+
+async def _connected(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A master that starts itself again, as it does at a reload, refuses connections for a moment."""
+    kind, _, rest = address.partition(":")
+    host, _, port = rest.rpartition(":")
+    for _ in range(REFUSALS):
+        try:
+            if kind == "unix":
+                return await asyncio.open_unix_connection(rest)
+            return await asyncio.open_connection(host.strip("[]"), int(port))
+        except ConnectionRefusedError as error:
+            refused = error
+            await asyncio.sleep(REFUSED)
+    raise refused
 
 
 def _words(error: OSError) -> str:
