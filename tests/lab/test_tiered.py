@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import threading
 import time
@@ -127,6 +128,10 @@ def state(made: Balanced, name: str, wanted: str) -> None:
     made.wait_status(lambda status: item(status, name).get("state") == wanted, f"{name} {wanted}", WITHIN)
 
 
+def has_note(status: dict[str, Any], name: str, note: str) -> bool:
+    return bool(item(status, name).get("note") == note)
+
+
 def synced(made: Balanced) -> None:
     made.wait_status(lambda status: status["exits"]["tier"]["synced"], "the tier is synced", WITHIN)
 
@@ -168,10 +173,10 @@ def test_the_switches_and_the_tier_are_drained_as_one(tiered: Balanced) -> None:
     )
     with Crowd(tiered.lab) as crowd:
         for name, other in (("h1", "h2"), ("h2", "h1")):
-            tiered.edit_intent(lambda document, name=name: drain(document, name, True))
+            tiered.edit_intent(functools.partial(drain, name=name, value=True))
             state(tiered, f"web/{name}", "drained")
             state(tiered, f"web/{other}", "serves")
-            tiered.edit_intent(lambda document, name=name: drain(document, name, False))
+            tiered.edit_intent(functools.partial(drain, name=name, value=False))
             state(tiered, f"web/{name}", "serves")
             tiered.wait_ready()
 
@@ -181,7 +186,7 @@ def test_the_switches_and_the_tier_are_drained_as_one(tiered: Balanced) -> None:
         tiered.edit_intent(drain_server)
         for name in ("h1", "h2"):
             tiered.wait_status(
-                lambda status, name=name: item(status, f"web/{name}/site/w1").get("note") == "drained",
+                functools.partial(has_note, name=f"web/{name}/site/w1", note="drained"),
                 f"w1 is drained at {name}",
                 WITHIN,
             )

@@ -83,6 +83,23 @@ async def test_what_takes_a_reload_keeps_every_open_connection(tmp_path: Path) -
 
 
 @in_loop
+async def test_a_new_process_knows_which_servers_are_down(tmp_path: Path) -> None:
+    port = free_port()
+    async with servers("s1", "s2") as (s1, s2), rig(tmp_path) as made:
+        await started(made, [front(port)], [pool("web", [s1, s2])])
+        await s1.stop()
+        await until(lambda: made.item("hap1", "web", "s1")["state"] == "DOWN", "s1 is down")
+        made.put([front(port)], [pool("web", [s1, s2])], timeouts={"keep_alive": "7s"})
+        await until(lambda: made.said("tier_reloaded"), "a reload")
+        assert {(await ask(port, method="POST", body=b"x")).server for _ in range(6)} == {"s2"}
+        await until(lambda: made.item("hap1", "web", "s2").get("requests"), "they are counted")
+        assert made.item("hap1", "web", "s1")["requests"] == made.item("hap1", "web", "s1")["errors"] == 0
+        await s1.start()
+        await until(lambda: made.item("hap1", "web", "s1")["state"] == "UP", "s1 is up")
+        assert "s1" not in Path(f"{made.config()}.state").read_text(), "a later start knows nothing"
+
+
+@in_loop
 async def test_a_bad_line_is_refused_with_haproxys_words_at_its_key_and_the_rest_goes_on(
     tmp_path: Path,
 ) -> None:
@@ -166,8 +183,8 @@ async def test_a_draining_server_keeps_its_sessions_and_gets_no_new_ones(tmp_pat
         for each in (s1, s2):
             each.hold.set()
         assert Counter([(await each).server for each in held]) == {"s1": 2, "s2": 2}
-        for each in clients:
-            await each.close()
+        for client in clients:
+            await client.close()
         await until(lambda: made.item("hap1", "web", "s1")["note"] == "drained", "it is empty")
 
 
@@ -176,7 +193,7 @@ async def test_clients_with_a_cookie_come_back_to_a_draining_server_until_its_ti
     tmp_path: Path,
 ) -> None:
     port = free_port()
-    sticky = {"sticky": {"cookie": "SRV"}, "drain_timeout": "1h"}
+    sticky: dict[str, Any] = {"sticky": {"cookie": "SRV"}, "drain_timeout": "1h"}
     async with servers("s1", "s2") as (s1, s2), rig(tmp_path) as made:
         await started(made, [front(port)], [pool("web", [s1, s2], **sticky)])
         first = await ask(port)
@@ -320,7 +337,8 @@ async def test_tcp_pools_pass_octets_and_rdp_cookies_find_their_server(tmp_path:
     port = free_port()
     async with lines("s1") as a, lines("s2") as b, rig(tmp_path) as made:
         them = [Server("s1", port=a), Server("s2", port=b)]
-        tcp = {"mode": "tcp", "health": {"interval": "200ms", "timeout": "200ms"}, "balance": "rdp-cookie"}
+        health = {"interval": "200ms", "timeout": "200ms"}
+        tcp: dict[str, Any] = {"mode": "tcp", "health": health, "balance": "rdp-cookie"}
         await started(made, [front(port, mode="tcp")], [pool("web", them, **tcp)])
 
         async def who(user: str) -> str:

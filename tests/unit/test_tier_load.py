@@ -31,7 +31,7 @@ async def everything(folder: Path, seconds: float, clients: int, seed: int) -> N
         assert load.total > 100
         assert set(load.answers) == {each.name for each in them}
         assert len(made.said("tier_reloaded")) > 4
-        assert len(made.said("tier_changed")) > 4
+        assert len(made.said("tier_changed")) > 1
 
 
 @in_loop

@@ -16,7 +16,7 @@ from controller.exits.tier.drains import Drains
 from controller.exits.tier.filecheck import CannotCheck, check
 from controller.exits.tier.master import MasterError, MasterSocket
 from controller.exits.tier.parse import BadAnswer, Counted, Has, Processes, ServerHas
-from controller.exits.tier.render import render
+from controller.exits.tier.render import STATE, render
 from controller.exits.tier.wanted import Marks, ServerRef, Wanted
 from controller.security.files import PUBLIC, replace
 from controller.spec.tier import Instance, Tier
@@ -29,6 +29,8 @@ MOST_OLD = 16
 """Former processes that are asked about their sessions."""
 ROUNDS = 3
 """Times in one look that what was changed is read back and compared again."""
+NO_STATE = "1\n"
+"""A state of no server."""
 NAMED = 8
 """Servers that an event names."""
 RECHECK = 10.0
@@ -65,7 +67,6 @@ class Shown:
     problem: str = "not reached yet"
     writes: int = 0
     repairs: int = 0
-    reloads: int = 0
     processes: Processes | None = None
     """None: it cannot be reached."""
     counted: Mapping[ServerRef, Counted] = field(default_factory=dict)
@@ -136,7 +137,7 @@ class HaproxyDriver:
         """The same object as before if it is the same."""
         marks = Marks(plan.leaving, self._drains.follow(plan.tier, self._clock.now()))
         if self._rendered is None or self._rendered[:2] != (plan, marks):
-            self._rendered = plan, marks, render(plan.tier, plan.addresses, marks)
+            self._rendered = plan, marks, render(plan.tier, plan.instance, plan.addresses, marks)
         return self._rendered[2]
 
     async def _accepted(self, plan: Plan) -> tuple[Wanted | None, str]:
@@ -158,6 +159,8 @@ class HaproxyDriver:
         data = wanted.text.encode()
         if await asyncio.to_thread(_read_file, path) == data:
             return
+        if not await asyncio.to_thread(Path(f"{path}{STATE}").exists):
+            await self._write_state("")
         await asyncio.to_thread(replace, path, data, PUBLIC)
         self.shown.writes += 1
         if self._settled is wanted:
@@ -234,6 +237,8 @@ class HaproxyDriver:
         socket = await MasterSocket.open(master)
         try:
             before = parse.processes(await socket.ask("show proc"))
+            await self._tell_down(socket, wanted)
+            await socket.ask("@master")
             await socket.tell("reload")
         finally:
             await socket.close()
@@ -249,7 +254,7 @@ class HaproxyDriver:
             if now.reloads > before.reloads and has is not None and has.digest == wanted.digest:
                 self.shown.processes = now
                 self.shown.writes += 1
-                self.shown.reloads += 1
+                await self._write_state("")
                 self._journal.event(
                     "tier_reloaded",
                     tier=self._tier,
@@ -261,6 +266,22 @@ class HaproxyDriver:
         raise Refused(
             f"no new process within {RELOAD:g} s of a reload; is it started with -W, and with -f its config?"
         )
+
+    async def _tell_down(self, socket: MasterSocket, wanted: Wanted) -> None:
+        """Have the next process know which servers are down. Else it would send them requests until it finds out."""
+        still = {
+            (pool, name): (each.address, each.port)
+            for pool, of in wanted.pools.items()
+            for name, each in of.servers.items()
+        }
+        await socket.ask("@1")
+        await self._write_state(parse.known_down(await socket.ask("show servers state"), still))
+
+    async def _write_state(self, text: str) -> None:
+        """What the next process reads. Emptied after a reload: what was down then need not be at a later start."""
+        if self._good is not None:
+            path = Path(f"{self._good.instance.config}{STATE}")
+            await asyncio.to_thread(replace, path, (text or NO_STATE).encode(), PUBLIC)
 
     @staticmethod
     async def _after(master: str) -> tuple[Has | None, Processes]:

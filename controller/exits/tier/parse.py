@@ -11,6 +11,8 @@ from controller.exits.tier.wanted import ServerRef
 
 FORCED_MAINT, FORCED_DRAIN = 0x01, 0x08
 """Bits of ``srv_admin_state``."""
+STATE_COLUMN = 5
+"""Where ``srv_op_state`` stands in a row of ``show servers state``."""
 FRONTEND, BACKEND = "FRONTEND", "BACKEND"
 _MASTER = re.compile(r"(\d+)\s+master\s+(\d+)(?:\s+\[failed: (\d+)\])?\s+\S+\s+(\S+)")
 _WORKER = re.compile(r"(\d+)\s+worker\s+\d+")
@@ -129,6 +131,30 @@ def servers(text: str) -> dict[ServerRef, ServerHas]:
         except (KeyError, ValueError) as error:
             raise BadAnswer(f"show servers state has the row {row[:100]!r}: {error}") from None
     return found
+
+
+STATE_HEAD = 2
+"""Lines before the first server of ``show servers state``."""
+
+
+def known_down(text: str, still: Mapping[ServerRef, tuple[str, int]]) -> str:
+    """What a new process is to know of servers: those that are down, from ``show servers state``.
+
+    ``still``: address and port of those that are wanted. One with others is another server, and what the state says
+    of address and weight would win over the file.
+    """
+    head, rows = text.splitlines()[:STATE_HEAD], text.splitlines()[STATE_HEAD:]
+    found = servers(text)
+    down = []
+    for row in rows:
+        cells = row.split()
+        ref = (cells[1], cells[3]) if len(cells) > STATE_COLUMN else ("", "")
+        had = found.get(ref)
+        if had is None or had.maint or cells[STATE_COLUMN] != "0":
+            continue
+        if still.get(ref) == (had.address, had.port):
+            down.append(row)
+    return "".join(f"{line}\n" for line in (*head, *down))
 
 
 def counted(text: str) -> dict[ServerRef, Counted]:

@@ -25,14 +25,17 @@ from controller.exits.tier.wanted import (
 from controller.spec import tier as t
 from controller.spec.types import Address
 
+STATE = ".state"
+"""After the name of the file: which servers were down before a reload."""
 IDS = 1_000_000
 """Ids of servers are below: HAProxy's consistent hash tells 2^20 apart."""
 _SHOWN = 32
 """Hex digits of the digest that are used."""
 
 
-def render(tier: t.Tier, addresses: Sequence[Address], marks: Marks) -> Wanted:
+def render(tier: t.Tier, instance: t.Instance, addresses: Sequence[Address], marks: Marks) -> Wanted:
     """What a process of the tier should hold. ``addresses``: of the backend that it is."""
+    config = instance.config
     pools = {DRAIN_SWITCH: _drain_switch(marks)} | {
         pool.name: _pool_wanted(pool, marks) for pool in tier.pools
     }
@@ -52,10 +55,10 @@ def render(tier: t.Tier, addresses: Sequence[Address], marks: Marks) -> Wanted:
         sections += [*lines, *servers]
         fixed += [*(line.text for line in lines), *_fixed(pools[name])]
     tail = list(_raw(tier.raw_sections, "raw_sections", ""))
-    whole = list(_global(tier, ""))
+    whole = list(_global(tier, config, ""))
     text = "\n".join([*(line.text for line in (*whole, *tail)), *fixed])
     digest = sha256(text.encode()).hexdigest()[:_SHOWN]
-    return Wanted((*_global(tier, digest), *head, *sections, *tail), digest, pools)
+    return Wanted((*_global(tier, config, digest), *head, *sections, *tail), digest, pools)
 
 
 def server_ids(names: Iterable[str]) -> dict[str, int]:
@@ -71,10 +74,11 @@ def server_ids(names: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def _global(tier: t.Tier, digest: str) -> Iterator[Line]:
+def _global(tier: t.Tier, config: str, digest: str) -> Iterator[Line]:
     yield Line("# Written by Evenkeel, and written again whenever it is changed: change the intent.", "")
     yield Line("global", "")
     yield Line(f"  description evenkeel {digest}", "")
+    yield Line(f"  server-state-file {config}{STATE}", "")
     if tier.hard_stop_after is not None:
         yield Line(f"  hard-stop-after {_ms(tier.hard_stop_after)}", "hard_stop_after")
     yield from _raw(tier.raw_global, "raw_global")
@@ -90,6 +94,7 @@ def _defaults(tier: t.Tier) -> Iterator[Line]:
     yield Line(f"  timeout tunnel {_ms(max(waits.client, waits.server))}", "timeouts: server")
     yield Line(f"  timeout http-request {_ms(waits.http_request)}", "timeouts: http_request")
     yield Line(f"  timeout http-keep-alive {_ms(waits.keep_alive)}", "timeouts: keep_alive")
+    yield Line("  load-server-state-from-file global", "")
     yield from _raw(tier.raw_defaults, "raw_defaults")
 
 
