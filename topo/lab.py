@@ -32,6 +32,9 @@ def _check_kinds(topology: model.Topology) -> None:
     if reason is not None:
         raise LabError(reason)
     p4 = [f"{name} is {kind}" for name, kind in kinds.items() if KINDS[kind].protocol is Protocol.P4RUNTIME]
+    proxies = [host.name for host in topology.hosts if host.program == "haproxy"]
+    if proxies and shutil.which("haproxy") is None:
+        raise LabError(f"{proxies[0]} runs a HAProxy, which is not installed here: apt-get install haproxy")
     if topology.tso and topology.stretch:
         raise LabError("tso is for labs of one site: what is relayed between sites has to be whole packets")
     if topology.tso and p4:

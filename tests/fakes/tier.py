@@ -25,6 +25,7 @@ from controller.exits.tier.exit import TierExit
 from controller.exits.tier.master import MasterSocket
 from controller.model.plain import load_plain
 from controller.plan.tables import Tables
+from controller.spec.tier import Tier
 from controller.spec.types import Intent
 
 needs_haproxy = pytest.mark.skipif(
@@ -253,6 +254,7 @@ class Rig:
 
     def __init__(self, folder: Path, instances: int = 1, clock: Clock | None = None) -> None:
         self.folder, self.names = folder, INSTANCES[:instances]
+        self.masters = {name: f"unix:{folder / name}.sock" for name in self.names}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.events = io.StringIO()
         self._wakes: list[Callable[[], None]] = []
@@ -284,7 +286,12 @@ class Rig:
 
     def master(self, name: str = "hap1") -> str:
         """The master socket of an instance."""
-        return f"unix:{self.folder / name}.sock"
+        return self.masters[name]
+
+    @property
+    def tier(self) -> Tier:
+        """The tier of the present intent."""
+        return self._intent.tiers[0]
 
     def put(self, frontends: list[Plain], pools: list[Plain], **more: Any) -> None:
         """Another intent, with one tier."""
@@ -309,7 +316,7 @@ class Rig:
     def start(self, name: str = "hap1") -> None:
         """Start a HAProxy as a service manager would."""
         log = (self.folder / f"{name}.log").open("ab")
-        socket_path = self.master(name).removeprefix("unix:")
+        socket_path = self.master(name).removeprefix("unix:").removeprefix("tcp:")
         command = ["haproxy", "-W", "-S", socket_path, "-f", str(self.config(name))]
         self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log)
         log.close()

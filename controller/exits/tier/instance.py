@@ -111,7 +111,7 @@ class HaproxyDriver:
             self._drains.found(plan.tier, has.servers)
         wanted, refused = await self._accepted(plan)
         if unreached is not None:
-            raise unreached
+            raise Refused("; ".join(filter(None, (refused, str(unreached)))))
         if wanted is not None and has is not None:
             await self._bring(plan.instance.master, wanted, has)
         self.shown.former = await self._former(plan.instance.master)
