@@ -35,12 +35,15 @@ SERVERS = st.lists(
     max_size=5,
     unique_by=lambda each: each.name,
 ).map(tuple)
-HEALTH = st.none() | st.builds(
-    t.TierHealth,
-    type=st.sampled_from(t.TierProbe),
-    path=st.sampled_from(["/", "/health?x=1#y"]),
-    host=st.sampled_from([None, "shop.example.org"]),
-    port=st.sampled_from([None, 8080]),
+HEALTH = st.one_of(
+    st.none(),
+    st.builds(t.TierHealth, port=st.sampled_from([None, 8080])),
+    st.builds(
+        t.TierHealth,
+        type=st.just(t.TierProbe.HTTP),
+        path=st.sampled_from(["/", "/health?x=1#y"]),
+        host=st.sampled_from([None, "shop.example.org"]),
+    ),
 )
 
 
