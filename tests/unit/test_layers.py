@@ -79,12 +79,12 @@ FLOORS = (
         tuple(
             f"controller.core.{name}"
             for name in (
-                "agentevents", "agentview", "agentwords", "ahead", "cells", "differing", "directory", "events",
-                "eventtypes", "eventwords", "fitting", "intents", "journal", "judging", "liveness",
+                "agentevents", "agentview", "agentwords", "ahead", "cells", "conflicts", "differing", "directory",
+                "events", "eventtypes", "eventwords", "fitting", "intents", "journal", "judging", "liveness",
                 "ownership", "pauses", "pinning", "placing", "pools", "presence", "probeplaces", "probing",
                 "questions", "recorder", "requests", "resources", "roll", "schedulers", "servers", "state",
                 "statusfile", "storedcells",
-                "switchevents", "targets", "terms", "tierevents", "tuning", "twins", "weightevents",
+                "switchevents", "targets", "terms", "tierevents", "tuning", "twins", "vipevents", "weightevents",
             )
         ),
         (*SOUTHBOUND, "clock", "sites", "p4src", "plan of P4", "places"),
