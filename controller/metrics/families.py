@@ -144,7 +144,6 @@ TIER_SESSIONS = _gauge("tier_server_sessions", "Sessions with it now", *_SERVER)
 TIER_ASKED = _counter("tier_server_requests", "Requests that it was sent", *_SERVER)
 TIER_FAILED = _counter("tier_server_errors", "Of them, failed or answered with status 500 to 599", *_SERVER)
 TIER_RETRIES = _counter("tier_server_retries", "Requests that were sent again after it failed", *_SERVER)
-TIER_REDISPATCHED = _counter("tier_server_redispatches", "Of them, to another server", *_SERVER)
 
 _made["Switches"] = []
 SWITCH = _info("switch", "A switch of the intent", "switch", "site", "kind", "roles")

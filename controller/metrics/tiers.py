@@ -20,7 +20,6 @@ _OF_SERVERS = (
     (all_of.TIER_ASKED, "requests"),
     (all_of.TIER_FAILED, "errors"),
     (all_of.TIER_RETRIES, "retries"),
-    (all_of.TIER_REDISPATCHED, "redispatches"),
 )
 _ALIVE = ("UP", "no check", "DRAIN")
 Items = list[tuple[str, Mapping[str, Scalar]]]

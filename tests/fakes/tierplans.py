@@ -133,7 +133,7 @@ class Worker:
     @property
     def has(self) -> Has:
         """As it is read."""
-        counted = {ref: Counted(self.sessions.get(ref, 0), 0, 0, 0, 0, 0, "UP", "") for ref in self.servers}
+        counted = {ref: Counted(self.sessions.get(ref, 0), 0, 0, 0, 0, "UP", "") for ref in self.servers}
         return Has(self.digest, dict(self.servers), counted)
 
     def take(self, line: str) -> None:

@@ -113,7 +113,7 @@ TIER: dict[str, dict[str, str | int | float | bool | None]] = {
     "web/hap2": {"state": "not reached", "sessions": None},
     "web/hap1/site/w1": {
         **{"state": "UP 1/3", "weight": 7, "sessions": 2, "requests": 30},
-        **{"errors": 1, "retries": 4, "redispatches": 5},
+        **{"errors": 1, "retries": 4},
     },
     "web/hap1/site/w2": {"state": "DOWN", "weight": None, "sessions": 0},
 }

@@ -248,7 +248,7 @@ async def test_idempotent_requests_are_sent_again_to_another_server_and_others_a
         assert s1.asked
         posted = [(await ask(port, method="POST", body=b"x")).status for _ in range(10)]
         assert sorted(set(posted)) == [200, 502]
-        await until(lambda: made.item("hap1", "web", "s1")["redispatches"], "it is counted")
+        await until(lambda: made.item("hap1", "web", "s1")["retries"], "it is counted")
         s1.ill = False
         await s1.stop()
         assert {(await ask(port, method="POST", body=b"x")).status for _ in range(10)} == {200}, (

@@ -173,7 +173,10 @@ class HaproxyDriver:
             return known.why
         path = Path(plan.instance.config)
         trial = path.with_name(f"{path.name}.new")
-        await asyncio.to_thread(replace, trial, wanted.text.encode(), PUBLIC)
+        try:
+            await asyncio.to_thread(replace, trial, wanted.text.encode(), PUBLIC)
+        except OSError as error:
+            return f"{path} cannot be written: {error.strerror}"
         try:
             found = await check(plan.tier.program, trial, wanted.lines)
             why = f"HAProxy refuses the configuration: {'; '.join(found)}" if found else ""

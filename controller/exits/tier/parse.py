@@ -61,7 +61,6 @@ class Counted:
     errors: int
     """Of them with status 500 to 599, or connections and answers that failed."""
     retries: int
-    redispatches: int
     status: str
     """As HAProxy has it: ``UP``, ``DOWN``, ``no check``, ``MAINT``, ``DRAIN``, ``OPEN``."""
     check: str
@@ -172,7 +171,6 @@ def counted(text: str) -> dict[ServerRef, Counted]:
             _number(row, "stot" if tcp or name != FRONTEND else "req_tot"),
             sum(_number(row, each) for each in faults),
             _number(row, "wretr"),
-            _number(row, "wredis"),
             row.get("status") or "",
             " ".join(filter(None, (row.get("check_status"), row.get("last_chk")))),
         )

@@ -1,7 +1,7 @@
 """How a HAProxy is, as rows of the status: the process itself, then every server of its pools. Pure.
 
 The keys: ``state``, ``weight``, ``sessions`` (now, with those of processes from before a reload),
-``requests``, ``errors``, ``retries``, ``redispatches`` (all since the present process began), ``note``.
+``requests``, ``errors``, ``retries`` (all since the present process began), ``note``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from controller.spec.tier import Tier
 
 Row = Mapping[str, Scalar]
 IDLE_LOOKS = 3
-_NOTHING = Counted(0, 0, 0, 0, 0, 0, "", "")
+_NOTHING = Counted(0, 0, 0, 0, 0, "", "")
 
 
 def items(key: tuple[str, str], plan: Plan, shown: Shown) -> Iterator[tuple[str, Row]]:
@@ -83,6 +83,5 @@ def _server(shown: Shown, ref: ServerRef, note: str) -> Row:
         "requests": of.requests,
         "errors": of.errors,
         "retries": of.retries,
-        "redispatches": of.redispatches,
         "note": note or of.check,
     }
