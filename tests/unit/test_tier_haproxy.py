@@ -127,7 +127,7 @@ async def test_a_process_that_dies_is_said_and_repaired_when_it_is_back(tmp_path
     async with servers("s1", "s2") as (s1, s2), rig(tmp_path, instances=2) as made:
         made.put([front(port) | {"binds": [{"port": port, "address": "127.0.0.1"}]}], [pool("web", [s1])])
         made.run()
-        await until(made.config("hap2").exists, "the file")
+        await until(lambda: all(made.config(name).exists() for name in made.names), "the files")
         made.start("hap1")
         await until(lambda: made.item("hap1")["state"] == "serves", "one is there")
         assert made.item("hap2")["state"] == "not reached"

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from controller.exits.tier.parse import Has, ServerHas
-from controller.exits.tier.wanted import PoolWanted, ServerRef, ServerWanted, Wanted
+from controller.exits.tier.wanted import (
+    DRAIN_SERVER,
+    DRAIN_SWITCH,
+    PoolWanted,
+    ServerRef,
+    ServerWanted,
+    Wanted,
+)
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,14 @@ def _pool(name: str, pool: PoolWanted, there: Mapping[str, ServerHas]) -> Iterat
             continue
         lines = list(_change(where, wanted, had, pool.weighs))
         if lines:
-            yield lines, f"{where} differs"
+            yield lines, _words(where, lines)
+
+
+def _words(where: str, lines: list[str]) -> str:
+    if where == f"{DRAIN_SWITCH}/{DRAIN_SERVER}":
+        return "clients are asked to go" if lines[-1].endswith("ready") else "clients may stay"
+    before = len(f"set server {where} ")
+    return f"{where}: {', '.join(line[before:] for line in lines)}"
 
 
 def _add(where: str, of: ServerWanted) -> list[str]:

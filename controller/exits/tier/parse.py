@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
 from controller.exits.tier.wanted import ServerRef
 
@@ -13,11 +14,14 @@ FORCED_MAINT, FORCED_DRAIN = 0x01, 0x08
 """Bits of ``srv_admin_state``."""
 STATE_COLUMN = 5
 """Where ``srv_op_state`` stands in a row of ``show servers state``."""
-FRONTEND, BACKEND = "FRONTEND", "BACKEND"
+FRONTEND = "FRONTEND"
+_COLUMNS = (
+    *("pxname", "svname", "mode", "status", "check_status", "last_chk"),
+    *("scur", "qcur", "stot", "req_tot", "econ", "eresp", "hrsp_5xx", "wretr"),
+)
 _MASTER = re.compile(r"(\d+)\s+master\s+(\d+)(?:\s+\[failed: (\d+)\])?\s+\S+\s+(\S+)")
 _WORKER = re.compile(r"(\d+)\s+worker\s+\d+")
 _DESCRIPTION = re.compile(r"^description: (?:evenkeel )?(.*)$", re.MULTILINE)
-_CONNECTIONS = re.compile(r"^CurrConns: (\d+)$", re.MULTILINE)
 
 
 class BadAnswer(ValueError):
@@ -98,12 +102,6 @@ def digest(text: str) -> str:
     return "" if found is None else found[1]
 
 
-def connections(text: str) -> int:
-    """From ``show info``."""
-    found = _CONNECTIONS.search(text)
-    return 0 if found is None else int(found[1])
-
-
 def servers(text: str) -> dict[ServerRef, ServerHas]:
     """From ``show servers state``. Raises BadAnswer."""
     version, _, rest = text.partition("\n")
@@ -160,19 +158,26 @@ def counted(text: str) -> dict[ServerRef, Counted]:
     """From ``show stat``, by (section, server), ``FRONTEND`` and ``BACKEND`` among them. Raises BadAnswer."""
     if not text.startswith("# pxname,"):
         raise BadAnswer(f"show stat begins with {text[:60]!r}")
+    rows = csv.reader(_rows(text[2:]))
+    at = {name: number for number, name in enumerate(next(rows))}
+    if missing := [name for name in _COLUMNS if name not in at]:
+        raise BadAnswer(f"show stat has no {missing[0]}")
+    pick = itemgetter(*(at[name] for name in _COLUMNS))
     found: dict[ServerRef, Counted] = {}
-    for row in csv.DictReader(_rows(text[2:])):
-        name = row["svname"]
-        tcp = row.get("mode") == "tcp"
-        faults = ("econ", "eresp", *(() if tcp else ("hrsp_5xx",)))
-        found[row["pxname"], name] = Counted(
-            _number(row, "scur"),
-            _number(row, "qcur"),
-            _number(row, "stot" if tcp or name != FRONTEND else "req_tot"),
-            sum(_number(row, each) for each in faults),
-            _number(row, "wretr"),
-            row.get("status") or "",
-            " ".join(filter(None, (row.get("check_status"), row.get("last_chk")))),
+    for row in rows:
+        if len(row) < len(at):
+            raise BadAnswer(f"show stat has the row {','.join(row)[:100]!r}")
+        section, name, mode, status, check, last, *numbers = pick(row)
+        scur, qcur, stot, requests, econ, eresp, failed, retries = map(_number, numbers)
+        http = mode != "tcp"
+        found[section, name] = Counted(
+            scur,
+            qcur,
+            requests if http and name == FRONTEND else stot,
+            econ + eresp + (failed if http else 0),
+            retries,
+            status,
+            " ".join(filter(None, (check, last))),
         )
     return found
 
@@ -181,6 +186,5 @@ def _rows(text: str) -> Iterable[str]:
     return (line for line in text.splitlines() if line)
 
 
-def _number(row: Mapping[str, str | None], name: str) -> int:
-    value = row.get(name) or "0"
-    return int(value) if value.isdecimal() else 0
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
