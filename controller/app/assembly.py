@@ -280,6 +280,7 @@ class App:
         )
         for cell in (state.tables, state.intent, state.verdicts, state.term, state.owners):
             cell.subscribe(self.timers.wake)
+        self.agents.conflicts = lambda: self.conflicts.counts
         self.conflicts.announce = self.announcer.again
         self.exits = Exits(EXITS, around(state, self._fitness, journal, clock))
         self.intents.on_change = self.controller.accepted

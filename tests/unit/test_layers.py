@@ -84,7 +84,8 @@ FLOORS = (
                 "ownership", "pauses", "pinning", "placing", "pools", "presence", "probeplaces", "probing",
                 "questions", "recorder", "requests", "resources", "roll", "schedulers", "servers", "state",
                 "statusfile", "storedcells",
-                "switchevents", "targets", "terms", "tierevents", "tuning", "twins", "vipevents", "weightevents",
+                "switchevents", "targets", "telling", "terms", "tierevents", "tuning", "twins", "vipevents",
+                "weightevents",
             )
         ),
         (*SOUTHBOUND, "clock", "sites", "p4src", "plan of P4", "places"),
