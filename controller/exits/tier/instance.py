@@ -123,13 +123,9 @@ class HaproxyDriver:
         return self._drains.deadline(plan.tier)
 
     async def _see(self, master: str) -> Has:
-        socket = await MasterSocket.open(master)
-        try:
-            self.shown.processes = parse.processes(await socket.ask("show proc"))
-            await socket.ask("@1")
-            has = await _has(socket)
-        finally:
-            await socket.close()
+        self.shown.processes, has = await _read(master)
+        if has is None:
+            raise MasterError(f"{master}: the master has no worker")
         self.shown.counted, self.shown.servers = has.counted, has.servers
         return has
 
@@ -216,9 +212,9 @@ class HaproxyDriver:
         try:
             await socket.ask("@1")
             answers = await socket.all([*found.lines, *found.last])
-            has = await _has(socket)
         finally:
             await socket.close()
+        has = await self._see(master)
         answered = list(zip((*found.lines, *found.last), answers, strict=True))
         gone = [line.split()[2] for line, answer in answered if answer.strip() == _DELETED]
         about = (*found.about, *(f"{each} is gone" for each in gone))
@@ -249,7 +245,7 @@ class HaproxyDriver:
         while self._clock.now() < began + RELOAD:
             await asyncio.sleep(RELOAD_LOOK)
             try:
-                has, now = await self._after(master)
+                now, has = await _read(master)
             except (MasterError, BadAnswer):
                 continue  # the master starts itself again
             if now.failed > before.failed or (now.reloads > before.reloads and now.failed):
@@ -286,18 +282,6 @@ class HaproxyDriver:
             path = Path(f"{self._good.instance.config}{STATE}")
             await asyncio.to_thread(replace, path, (text or NO_STATE).encode(), PUBLIC)
 
-    @staticmethod
-    async def _after(master: str) -> tuple[Has | None, Processes]:
-        socket = await MasterSocket.open(master)
-        try:
-            now = parse.processes(await socket.ask("show proc"))
-            if now.worker is None or now.failed:
-                return None, now
-            await socket.ask("@1")
-            return await _has(socket), now
-        finally:
-            await socket.close()
-
     async def _former(self, master: str) -> dict[ServerRef, int]:
         """Sessions that former processes still have."""
         processes = self.shown.processes
@@ -321,10 +305,25 @@ class HaproxyDriver:
         self._journal.event("tier_repaired", tier=self._tier, instance=self._name, what=what)
 
 
-async def _has(socket: MasterSocket) -> Has:
-    """Of the worker that the socket is at."""
-    info, state, stat = await socket.all(["show info", "show servers state", "show stat"])
-    return Has(parse.digest(info), parse.servers(state), parse.counted(stat))
+async def _read(master: str) -> tuple[Processes, Has | None]:
+    """The processes, and what the present one has; None: there is none, or the file did not let it be made."""
+    socket = await MasterSocket.open(master)
+    try:
+        processes = parse.processes(await socket.ask("show proc"))
+        if processes.worker is None:
+            return processes, None
+        await socket.ask("@1")
+        answers = []
+        for question in ("show info", "show servers state", "show stat"):
+            if socket.spent:
+                await socket.close()
+                socket = await MasterSocket.open(master)
+                await socket.ask("@1")
+            answers.append(await socket.ask(question))
+    finally:
+        await socket.close()
+    info, state, stat = answers
+    return processes, Has(parse.digest(info), parse.servers(state), parse.counted(stat))
 
 
 def _worked(answer: str) -> bool:

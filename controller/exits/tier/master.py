@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 
 DEADLINE = 5.0
 """Seconds for an answer."""
+QUIET = 0.3
+"""Seconds of silence after which an answer that has its empty line is whole."""
 MOST_OCTETS = 64 << 20
 """Of one answer."""
-TOGETHER = 100
-"""Commands that are sent before their answers are read."""
 REFUSALS, REFUSED = 10, 0.05
 """Times that a connection may be refused, and seconds between them."""
 _PROMPT = re.compile(rb"(?:\A|\n)(?:master|\d+)(?:\([a-z]+\))?> ")
@@ -29,6 +29,8 @@ class MasterSocket:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> None:
         self._reader, self._writer, self._name = reader, writer, name
         self._left = b""
+        self.spent = False
+        """The last answer was whole, and its prompt did not come: nothing can be asked by this connection any more."""
 
     @staticmethod
     async def open(address: str) -> MasterSocket:
@@ -48,22 +50,22 @@ class MasterSocket:
 
     async def ask(self, command: str) -> str:
         """The answer to one command. Raises MasterError."""
-        (answer,) = await self.all([command])
-        return answer
+        if self.spent:
+            raise MasterError(f"{self._name}: {command!r} is asked of a connection that is spent")
+        try:
+            async with asyncio.timeout(DEADLINE):
+                self._writer.write(f"{command}\n".encode())
+                await self._writer.drain()
+                return await self._answer()
+        except OSError as error:
+            raise MasterError(f"{self._name}: {command!r} has no answer: {_words(error)}") from None
 
-    async def all(self, commands: Sequence[str]) -> list[str]:
-        """Answers to commands, in order. Raises MasterError."""
-        answers: list[str] = []
-        for first in range(0, len(commands), TOGETHER):
-            some = commands[first : first + TOGETHER]
-            try:
-                async with asyncio.timeout(DEADLINE):
-                    self._writer.write("".join(f"{each}\n" for each in some).encode())
-                    await self._writer.drain()
-                    answers += [await self._answer() for _ in some]
-            except OSError as error:
-                raise MasterError(f"{self._name}: {some[0]!r} has no answer: {_words(error)}") from None
-        return answers
+    async def all(self, commands: Iterable[str]) -> list[str]:
+        """Answers to commands, in order. Raises MasterError.
+
+        One after the other: of commands sent together, HAProxy 2.6's master now and then leaves one without its prompt.
+        """
+        return [await self.ask(command) for command in commands]
 
     async def tell(self, command: str) -> None:
         """Send a command that is not answered: a reload ends the connection. Raises MasterError."""
@@ -89,12 +91,29 @@ class MasterSocket:
         while (end := _PROMPT.search(self._left)) is None:
             if len(self._left) > MOST_OCTETS:
                 raise MasterError(f"an answer is longer than {MOST_OCTETS} octets")
-            more = await self._reader.read(_CHUNK)
+            more = await self._more()
+            if more is None:
+                self.spent = True
+                answer, self._left = self._left, b""
+                return answer.decode(errors="replace").strip("\n")
             if not more:
                 raise MasterError("it closed the connection")
             self._left += more
         answer, self._left = self._left[: end.start()], self._left[end.end() :]
         return answer.decode(errors="replace").strip("\n")
+
+    async def _more(self) -> bytes | None:
+        """What is read next; None: an answer has ended with its empty line, and nothing follows.
+
+        HAProxy 2.6's master leaves out a prompt now and then, after long answers.
+        """
+        try:
+            async with asyncio.timeout(QUIET if self._left.endswith(b"\n\n") else DEADLINE):
+                return await self._reader.read(_CHUNK)
+        except TimeoutError:
+            if not self._left.endswith(b"\n\n"):
+                raise
+            return None
 
 
 async def _connected(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
