@@ -35,7 +35,7 @@ def test_a_tier_is_read_and_written_back() -> None:
     assert decode(Intent, encode(intent)) == intent
 
 
-@settings(max_examples=examples(20, 400))
+@settings(max_examples=examples(8, 400))
 @given(tiers())
 def test_any_tier_is_written_and_read_back(tier: t.Tier) -> None:
     intent = replace(load_text(BASE, "tier.yaml"), tiers=(tier,))

@@ -18,7 +18,7 @@ from tests.examples import examples
 from tests.fakes.tierplans import SERVERS, Worker, tiers
 
 LOOKS = 8
-FEW = settings(max_examples=examples(25, 400))
+FEW = settings(max_examples=examples(12, 400))
 
 
 def wanted_of(tier: t.Tier, marks: Marks = Marks()) -> Wanted:  # noqa: B008

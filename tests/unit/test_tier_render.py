@@ -18,7 +18,7 @@ from tests.examples import examples
 from tests.fakes.tier import needs_haproxy
 from tests.fakes.tierplans import tiers
 
-FEW = settings(max_examples=examples(25, 400))
+FEW = settings(max_examples=examples(10, 400))
 OWN = [ip_address("10.9.0.1")]
 
 
@@ -87,7 +87,7 @@ def test_ids_of_servers_are_their_own_and_come_from_their_names(names: set[str])
 
 @needs_haproxy
 @settings(
-    max_examples=examples(12, 300),
+    max_examples=examples(6, 300),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(tiers())
