@@ -2,7 +2,7 @@
 
 ::
 
-    tiers: name, instances: [{name, master, config}], program, status_port, hard_stop_after, raw_global, raw_defaults,
+    tiers: name, instances: [{name, master, config}], status_port, hard_stop_after, raw_global, raw_defaults,
            raw_sections, timeouts: {connect, client, server, http_request, keep_alive},
            frontends: [{name, mode, binds: [{port, address, certificates, accept_proxy}], pool, forwarded_for,
                         max_connections, raw,
@@ -52,7 +52,6 @@ def read_tier(place: Place) -> t.Tier | None:
         instances,
         frontends,
         pools,
-        program=r.get("program", v.program, t.Tier.program),
         status_port=r.get("status_port", PORT, None),
         timeouts=r.get("timeouts", _timeouts, t.TierTimeouts()),
         hard_stop_after=r.get("hard_stop_after", f.duration(0.001, _DAY), None),
@@ -67,7 +66,7 @@ def _instance(place: Place) -> t.Instance | None:
     r = Record(place, "instance")
     name = r.name("instance", f.name, "name: hap1")
     master = r.need("master", v.master, "master: unix:/run/haproxy/master.sock")
-    config = r.need("config", v.file, "config: /etc/haproxy/haproxy.cfg")
+    config = r.need("config", v.config_file, "config: /etc/haproxy/haproxy.cfg")
     return r.built(t.Instance(name, master, config)) if r.close() else None
 
 

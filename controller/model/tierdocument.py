@@ -19,7 +19,6 @@ def tier(of: t.Tier) -> Plain:
             "instances": [
                 {"name": each.name, "master": each.master, "config": each.config} for each in of.instances
             ],
-            "program": of.program,
             "status_port": of.status_port,
             "timeouts": {
                 "connect": format_duration(of.timeouts.connect),

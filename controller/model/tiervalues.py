@@ -43,11 +43,13 @@ def file(place: Place) -> str:
     return found
 
 
-def program(place: Place) -> str:
-    """Name or absolute path of a program."""
-    found = text(place)
-    if re.fullmatch(r"[A-Za-z0-9/._+-]{1,500}", found) is None:
-        raise Wrong(f'is "{shortened(found)}"', "write a name such as haproxy, or an absolute path")
+def config_file(place: Place) -> str:
+    """Absolute path of a file that ends with ``.cfg``."""
+    found = file(place)
+    if not found.endswith(".cfg"):
+        raise Wrong(
+            f'is "{shortened(found)}"', "write a path that ends with .cfg: the file is the controller's"
+        )
     return found
 
 

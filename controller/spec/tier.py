@@ -88,7 +88,8 @@ class Instance:
     """Its master socket (``-S``), through which everything is asked and told: ``unix:/PATH``, or ``tcp:ADDRESS:PORT``
     within a management network, as it knows no passwords."""
     config: str
-    """Absolute path of its configuration file (``-f``), which the controller writes, as this controller sees it."""
+    """Absolute path of its configuration file (``-f``), which the controller writes, as this controller sees it; ends
+    with ``.cfg``. A file that is there already and was not written by a controller is left alone, and that is said."""
 
 
 @dataclass(frozen=True)
@@ -284,8 +285,6 @@ class Tier:
     """What they listen on."""
     pools: tuple[TierPool, ...]
     """Where requests go."""
-    program: str = "haproxy"
-    """The program that checks a file before it is used, on this controller's machine: of the version that runs."""
     status_port: int | None = None
     """Port of each instance where a GET is answered with the number of its clients' connections (503 when no front end
     has a server that is up): for ``health`` of type ``http`` and ``agent`` of type ``http`` of the L4 pool. None: there

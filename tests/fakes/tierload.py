@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from controller.exits.tier.render import HEAD
 from tests.fakes.tier import Client, Plain, Rig, Server, by_hand, pool, until
 
 PAUSE = 0.01
@@ -189,6 +190,7 @@ class Changer:
 
     async def _restart(self) -> None:
         """The exit starts again, and knows nothing."""
+        await until(lambda: self.made.config().read_text().startswith(HEAD), "it has put its file right")
         await self.made.again()
 
 

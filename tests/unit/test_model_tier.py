@@ -173,8 +173,8 @@ ROWS = [
         'config is "hap1.cfg", write an absolute path without blanks, quotes and backslashes',
     ),
     (
-        {"program: /usr/sbin/haproxy": "program: ¦a b"},
-        'program is "a b", write a name such as haproxy, or an absolute path',
+        {"config: /etc/haproxy/hap1.cfg": "config: ¦/etc/cron.d/hap1"},
+        'config is "/etc/cron.d/hap1", write a path that ends with .cfg: the file is the controller\'s',
     ),
     ({'"timeout server 5s"': '¦"a\\nb"'}, 'raw[0] is "a\nb", write one line of at most 2,000 characters'),
     (

@@ -122,6 +122,20 @@ async def test_a_bad_line_is_refused_with_haproxys_words_at_its_key_and_the_rest
 
 
 @in_loop
+async def test_a_file_that_is_no_controllers_is_left_alone(tmp_path: Path) -> None:
+    async with servers("s1") as (s1,), rig(tmp_path) as made:
+        made.config().write_text("# mine\n")
+        made.put([front(free_port())], [pool("web", [s1])])
+        made.run()
+        await until(
+            lambda: made.exit.shown() is not None and "no file of ours" in made.shown.problem, "it is said"
+        )
+        assert made.config().read_text() == "# mine\n"
+        made.config().unlink()
+        await until(made.config().exists, "it is written")
+
+
+@in_loop
 async def test_a_process_that_dies_is_said_and_repaired_when_it_is_back(tmp_path: Path) -> None:
     port = free_port()
     async with servers("s1", "s2") as (s1, s2), rig(tmp_path, instances=2) as made:

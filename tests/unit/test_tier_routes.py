@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from controller.exits.tier import master
+from controller.exits.tier import filecheck, master
 from controller.exits.tier.routing import Request, chosen, matches
 from controller.spec import tier as t
 from tests.fakes.tier import (
@@ -204,10 +204,13 @@ async def test_a_master_socket_is_reached_by_tcp_too(tmp_path: Path) -> None:
 
 @needs_haproxy
 @in_loop
-async def test_without_a_program_to_check_it_no_file_is_used(tmp_path: Path) -> None:
+async def test_without_a_program_to_check_it_no_file_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filecheck, "PROGRAM", "no-such-program")
     async with servers("s1") as (s1,), rig(tmp_path) as made:
         http = {"name": "http", "binds": [{"port": free_port()}], "pool": "web"}
-        made.put([http], [pool("web", [s1])], program="no-such-program")
+        made.put([http], [pool("web", [s1])])
         made.run()
         await until(
             lambda: made.exit.shown() is not None and "cannot be run here" in made.shown.problem, "it is said"

@@ -7,12 +7,11 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Tier(_message.Message):
-    __slots__ = ("name", "instances", "frontends", "pools", "program", "status_port", "timeouts", "hard_stop_after", "raw_global", "raw_defaults", "raw_sections")
+    __slots__ = ("name", "instances", "frontends", "pools", "status_port", "timeouts", "hard_stop_after", "raw_global", "raw_defaults", "raw_sections")
     NAME_FIELD_NUMBER: _ClassVar[int]
     INSTANCES_FIELD_NUMBER: _ClassVar[int]
     FRONTENDS_FIELD_NUMBER: _ClassVar[int]
     POOLS_FIELD_NUMBER: _ClassVar[int]
-    PROGRAM_FIELD_NUMBER: _ClassVar[int]
     STATUS_PORT_FIELD_NUMBER: _ClassVar[int]
     TIMEOUTS_FIELD_NUMBER: _ClassVar[int]
     HARD_STOP_AFTER_FIELD_NUMBER: _ClassVar[int]
@@ -23,14 +22,13 @@ class Tier(_message.Message):
     instances: _containers.RepeatedCompositeFieldContainer[Instance]
     frontends: _containers.RepeatedCompositeFieldContainer[Frontend]
     pools: _containers.RepeatedCompositeFieldContainer[TierPool]
-    program: str
     status_port: int
     timeouts: TierTimeouts
     hard_stop_after: str
     raw_global: _containers.RepeatedScalarFieldContainer[str]
     raw_defaults: _containers.RepeatedScalarFieldContainer[str]
     raw_sections: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., instances: _Optional[_Iterable[_Union[Instance, _Mapping]]] = ..., frontends: _Optional[_Iterable[_Union[Frontend, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[TierPool, _Mapping]]] = ..., program: _Optional[str] = ..., status_port: _Optional[int] = ..., timeouts: _Optional[_Union[TierTimeouts, _Mapping]] = ..., hard_stop_after: _Optional[str] = ..., raw_global: _Optional[_Iterable[str]] = ..., raw_defaults: _Optional[_Iterable[str]] = ..., raw_sections: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., instances: _Optional[_Iterable[_Union[Instance, _Mapping]]] = ..., frontends: _Optional[_Iterable[_Union[Frontend, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[TierPool, _Mapping]]] = ..., status_port: _Optional[int] = ..., timeouts: _Optional[_Union[TierTimeouts, _Mapping]] = ..., hard_stop_after: _Optional[str] = ..., raw_global: _Optional[_Iterable[str]] = ..., raw_defaults: _Optional[_Iterable[str]] = ..., raw_sections: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Instance(_message.Message):
     __slots__ = ("name", "master", "config")

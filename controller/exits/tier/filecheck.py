@@ -10,6 +10,8 @@ from pathlib import Path
 
 from controller.exits.tier.wanted import Line
 
+PROGRAM = "haproxy"
+"""In PATH. The intent does not name it: who may change that is not to choose what this process starts."""
 DEADLINE = 30.0
 """Seconds for a check; certificates are read."""
 MOST = 8
@@ -23,11 +25,11 @@ class CannotCheck(OSError):
     """The program is not there, or does not end; the text says what."""
 
 
-async def check(program: str, path: Path, lines: Sequence[Line]) -> list[str]:
+async def check(path: Path, lines: Sequence[Line]) -> list[str]:
     """What HAProxy has against a file; empty: nothing. ``lines``: those of the file. Raises CannotCheck."""
     try:
         process = await asyncio.create_subprocess_exec(
-            program,
+            PROGRAM,
             "-c",
             "-f",
             str(path),
@@ -37,13 +39,13 @@ async def check(program: str, path: Path, lines: Sequence[Line]) -> list[str]:
         )
     except OSError as error:
         raise CannotCheck(
-            f"{program} cannot be run here: {error.strerror}; a file is used only when it was checked"
+            f"{PROGRAM} cannot be run here: {error.strerror}; a file is used only when it was checked"
         ) from None
     try:
         async with asyncio.timeout(DEADLINE):
             _, said = await process.communicate()
     except TimeoutError:
-        raise CannotCheck(f"{program} -c does not end within {DEADLINE:g} s") from None
+        raise CannotCheck(f"{PROGRAM} -c does not end within {DEADLINE:g} s") from None
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
@@ -52,7 +54,7 @@ async def check(program: str, path: Path, lines: Sequence[Line]) -> list[str]:
     if process.returncode == 0:
         return []
     found = refusals(said.decode(errors="replace"), str(path), lines)
-    return found or [f"{program} -c ends with {process.returncode} and no word"]
+    return found or [f"{PROGRAM} -c ends with {process.returncode} and no word"]
 
 
 def refusals(said: str, path: str, lines: Sequence[Line]) -> list[str]:

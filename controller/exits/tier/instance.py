@@ -16,7 +16,7 @@ from controller.exits.tier.drains import Drains
 from controller.exits.tier.filecheck import CannotCheck, check
 from controller.exits.tier.master import MasterError, MasterSocket
 from controller.exits.tier.parse import BadAnswer, Counted, Has, Processes, ServerHas
-from controller.exits.tier.render import STATE, render
+from controller.exits.tier.render import HEAD, STATE, render
 from controller.exits.tier.wanted import Marks, ServerRef, Wanted
 from controller.security.files import PUBLIC, replace
 from controller.spec.tier import Instance, Tier
@@ -97,6 +97,8 @@ class HaproxyDriver:
         self._settled: Wanted | None = None
         """What the process was found to hold, or made to hold, last."""
         self._known = False
+        self._ours = False
+        """The file was written, or found, as one of ours."""
         self.shown = Shown()
 
     async def look(self, plan: Plan) -> None:
@@ -138,6 +140,9 @@ class HaproxyDriver:
 
     async def _accepted(self, plan: Plan) -> tuple[Wanted | None, str]:
         """What is to be, its file written; and why that is not what the plan says. None: nothing was accepted yet."""
+        path = Path(plan.instance.config)
+        if not self._ours and not await asyncio.to_thread(_may_write, path):
+            return None, f"{path} is there, and no file of ours: move it away, or name another"
         refused = ""
         wanted = self._wanted(plan)
         if wanted.digest != self._checked:
@@ -148,11 +153,12 @@ class HaproxyDriver:
             wanted = self._wanted(self._good._replace(leaving=plan.leaving))
         else:
             self._good, self._checked = plan, wanted.digest
-        await self._keep_file(Path(plan.instance.config), wanted)
+        await self._keep_file(path, wanted)
         return wanted, refused
 
     async def _keep_file(self, path: Path, wanted: Wanted) -> None:
         data = wanted.text.encode()
+        self._ours = True
         if await asyncio.to_thread(_read_file, path) == data:
             return
         if not await asyncio.to_thread(Path(f"{path}{STATE}").exists):
@@ -174,7 +180,7 @@ class HaproxyDriver:
         except OSError as error:
             return f"{path} cannot be written: {error.strerror}"
         try:
-            found = await check(plan.tier.program, trial, wanted.lines)
+            found = await check(trial, wanted.lines)
             why = f"HAProxy refuses the configuration: {'; '.join(found)}" if found else ""
         except CannotCheck as error:
             why = str(error)
@@ -333,6 +339,12 @@ def _worked(answer: str) -> bool:
 def _some(about: Sequence[str]) -> str:
     shown = ", ".join(about[:NAMED])
     return shown if len(about) <= NAMED else f"{shown} and {len(about) - NAMED} more"
+
+
+def _may_write(path: Path) -> bool:
+    """Whether a file is not there, or a controller wrote it."""
+    there = _read_file(path)
+    return there is None or there.startswith(HEAD.encode())
 
 
 def _read_file(path: Path) -> bytes | None:

@@ -27,6 +27,8 @@ from controller.spec.types import Address
 
 STATE = ".state"
 """After the name of the file: which servers were down before a reload."""
+HEAD = "# Written by Evenkeel"
+"""Files of ours begin so."""
 IDS = 1_000_000
 """Ids of servers are below: HAProxy's consistent hash tells 2^20 apart."""
 _SHOWN = 32
@@ -75,7 +77,7 @@ def server_ids(names: Iterable[str]) -> dict[str, int]:
 
 
 def _global(tier: t.Tier, config: str, digest: str) -> Iterator[Line]:
-    yield Line("# Written by Evenkeel, and written again whenever it is changed: change the intent.", "")
+    yield Line(f"{HEAD}, and written again whenever it is changed: change the intent.", "")
     yield Line("global", "")
     yield Line(f"  description evenkeel {digest}", "")
     yield Line(f"  server-state-file {config}{STATE}", "")
