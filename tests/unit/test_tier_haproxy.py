@@ -180,6 +180,20 @@ async def test_what_others_change_is_put_right(tmp_path: Path) -> None:
 
 
 @in_loop
+async def test_a_process_made_of_nothing_is_replaced_at_once(tmp_path: Path) -> None:
+    port = free_port()
+    async with servers("s1") as (s1,), rig(tmp_path) as made:
+        await started(made, [front(port)], [pool("web", [s1])])
+        good = made.config().read_text()
+        made.config().write_text("# nothing, which HAProxy takes: it listens nowhere\n")
+        await by_hand(made, "reload")
+        await until(lambda: made.said("tier_reloaded"), "it is reloaded")
+        await made.ready()
+        assert made.config().read_text() == good
+        assert (await ask(port)).server == "s1"
+
+
+@in_loop
 async def test_a_draining_server_keeps_its_sessions_and_gets_no_new_ones(tmp_path: Path) -> None:
     port = free_port()
     async with servers("s1", "s2") as (s1, s2), rig(tmp_path) as made:

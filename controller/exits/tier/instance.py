@@ -238,7 +238,9 @@ class HaproxyDriver:
         return has, failed[0] if failed else ""
 
     async def _reload(self, master: str, wanted: Wanted, why: str) -> Has:
-        """Have the file read by a new process. Raises Refused if the old one goes on."""
+        """Have the file read by a new process, and what that has. Raises Refused if the old one goes on."""
+        if self._good is not None:
+            await self._keep_file(Path(self._good.instance.config), wanted)
         socket = await MasterSocket.open(master)
         try:
             before = parse.processes(await socket.ask("show proc"))
@@ -256,20 +258,20 @@ class HaproxyDriver:
                 continue  # the master starts itself again
             if now.failed > before.failed or (now.reloads > before.reloads and now.failed):
                 raise Refused("HAProxy took the file in a check and not at a reload; its log says why")
-            if now.reloads > before.reloads and has is not None and has.digest == wanted.digest:
+            if now.reloads > before.reloads and has is not None:
                 self.shown.processes = now
-                self.shown.writes += 1
                 await self._write_state("")
-                self._journal.event(
-                    "tier_reloaded",
-                    tier=self._tier,
-                    instance=self._name,
-                    why=why,
-                    seconds=round(self._clock.now() - began, 3),
-                )
+                if has.digest == wanted.digest:  # else the file was written over meanwhile
+                    self._say_reloaded(why, self._clock.now() - began)
                 return has
         raise Refused(
             f"no new process within {RELOAD:g} s of a reload; is it started with -W, and with -f its config?"
+        )
+
+    def _say_reloaded(self, why: str, seconds: float) -> None:
+        self.shown.writes += 1
+        self._journal.event(
+            "tier_reloaded", tier=self._tier, instance=self._name, why=why, seconds=round(seconds, 3)
         )
 
     async def _tell_down(self, socket: MasterSocket, wanted: Wanted) -> None:
