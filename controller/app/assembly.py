@@ -65,7 +65,7 @@ from controller.core.terms import Terms
 from controller.core.timers import Rule, Timers
 from controller.core.tuning import Tuning
 from controller.exits.base import Exits
-from controller.exits.registry import EXITS, around
+from controller.exits.registry import EXITS, around, exit_commands
 from controller.health.judge import Verdict
 from controller.health.service import HealthService
 from controller.metrics.observations import Observations
@@ -286,7 +286,7 @@ class App:
             cell.subscribe(self.timers.wake)
         self.agents.conflicts = lambda: self.conflicts.counts
         self.conflicts.announce = self.announcer.again
-        self.exits = Exits(EXITS, around(state, self._fitness, journal, clock))
+        self.exits = Exits(EXITS, around(state, self._fitness, journal, clock, self.servers))
         self.intents.on_change = self.controller.accepted
         if lead is not None and ahead is not None:
             going = Ahead(ahead, lead, fleet.is_synced, self._claim_all, journal, clock)
@@ -383,9 +383,10 @@ class App:
         """What it takes."""
         claim = None if self._lead is None else self._lead.claim
         again = partial(propose_again, self.file, self.intents)
-        return commands(
+        own = commands(
             self.pools, self.ordering, self.state.commit, self.previews, again, self.explaining, claim
         )
+        return (*own, *exit_commands(self.exits))
 
     async def prepare(self) -> None:
         """Have tables built soon when that is needed. It takes the processor: switches that wait for us come first."""

@@ -8,6 +8,7 @@ from controller.model.backups import chain
 from controller.model.shares import group_weight, part_shares, without_slots
 from controller.model.units import format_duration
 from controller.spec.health import HealthCheck
+from controller.spec.names import Service, Zone
 from controller.spec.policy import Zones
 from controller.spec.tier import Tier
 from controller.spec.types import Backend, Intent, Listener, Pool, Role, Switch, Vip
@@ -40,6 +41,10 @@ def summarise(intent: Intent, more: Sequence[str] = ()) -> str:
         _table(
             ("TIER", "INSTANCES", "FRONT END", "LISTENS", "POOLS"),
             [row for tier in intent.tiers for row in _tier_rows(tier)],
+        ),
+        _table(
+            ("NAME", "CANDIDATES", "POLICIES", "ANSWERS", "TTL"),
+            [_name_row(zone, each) for zone in intent.zones for each in zone.services],
         ),
         _notes([*notes(intent), *more]),
     ]
@@ -118,6 +123,12 @@ def _split(pool: Pool) -> str:
 
 def _serving(pool: Pool) -> list[Backend]:
     return [backend for backend in pool.backends if pool.weight_of(backend) and not backend.drain]
+
+
+def _name_row(zone: Zone, of: Service) -> tuple[str, ...]:
+    candidates = ", ".join(each.name for each in of.candidates[:3]) + " ..." * (len(of.candidates) > 3)
+    many = "all" if of.answers is None else str(of.answers)
+    return zone.whole(of.name)[:-1], candidates, " > ".join(of.policies), many, f"{of.ttl}s"
 
 
 def _site_row(intent: Intent, name: str) -> tuple[str, ...]:

@@ -31,6 +31,11 @@ FIELDS: dict[Path, str] = {
     ("pools", "health", "flap"): "flap_limit",
     ("pools", "health", "flap", "limit"): "flap_limit",
     ("pools", "health", "flap", "window"): "flap_window",
+    ("zones", "services", "health", "type"): "kind",
+    ("zones", "services", "health", "status"): "statuses",
+    ("zones", "services", "health", "flap"): "flap_limit",
+    ("zones", "services", "health", "flap", "limit"): "flap_limit",
+    ("zones", "services", "health", "flap", "window"): "flap_window",
 }
 """Keys whose field in the dataclass has another name."""
 MEANINGS: dict[Path, str] = {
@@ -47,6 +52,11 @@ DEFAULTS: dict[Path, str] = {
     ("pools", "on_down"): "tcp `{keep_for: 10s, then: move}`, udp `{keep_for: 0s, then: move}`",
     ("pools", "on_down", "keep_for"): "`10s` for TCP, `0s` for UDP",
     ("pools", "on_down", "udp", "keep_for"): "`0s`",
+    ("zones", "services", "health", "port"): "`port` of the service, or the only one of the VIP",
+    ("zones", "services", "health", "send"): "none",
+    ("zones", "services", "health", "flap"): "`{limit: 6, window: 60s}`",
+    ("zones", "services", "candidates", "name"): "the VIP's name, or the address",
+    ("zones", "services", "answers"): "`1`",
     ("vips", "owners"): "all sites, if there is one",
     ("vips", "listeners", "backend_port"): "the value of `port`",
 }
@@ -140,6 +150,8 @@ def _value(path: Path, key: Key) -> str:
     if isinstance(value, float):
         share = first_line(key.converter).startswith("Share")
         return f"`{value:.0%}`" if share else f"`{format_duration(value)}`"
+    if isinstance(value, tuple) and all(isinstance(each, str) for each in value):
+        return f"`[{', '.join(value)}]`"
     if isinstance(value, tuple):
         words = (each if isinstance(each, str) else "-".join(str(end) for end in each) for each in value)
         return "`[" + ", ".join(words) + "]`"

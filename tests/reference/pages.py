@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from controller.core import agentevents, events, switchevents, tierevents, vipevents, weightevents
+from controller.core import (
+    agentevents,
+    events,
+    nameevents,
+    nameserverevents,
+    switchevents,
+    tierevents,
+    vipevents,
+    weightevents,
+)
 from controller.core.shown import Snapshot
 from tests.reference import codes, commands, intent, metrics
 from tests.reference.records import cause_rows, event_page, record_page
@@ -34,6 +43,8 @@ GROUPS = {
     "P4 switches": switchevents.P4,
     "Agents": agentevents.AGENTS,
     "Weights": weightevents.WEIGHTS,
+    "Names": nameevents.NAMES,
+    "Name servers": nameserverevents.NAMESERVERS,
     "Layer-7 tier": tierevents.TIERS,
 }
 
