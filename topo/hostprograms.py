@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
 from topo import netns, process, wires
+from topo.errors import LabError
+from topo.model import Topology
 from topo.plan import Fabric, Host
 
 TIER = "tier"
@@ -37,6 +40,21 @@ def serve(fabric: Fabric, host: Host, space: str, lab: Path) -> None:
     with netns.enter(space):
         process.run([*server(fabric, host, lab / "logs"), f"--pid-file={pidfile}"])
     process.remember(lab / "pids", host.name, int(pidfile.read_text()))
+
+
+def start(fabric: Fabric, host: Host, space: str, lab: Path) -> None:
+    """Start what a server runs."""
+    if host.program == "haproxy":
+        proxy(host, space, lab)
+    else:
+        serve(fabric, host, space, lab)
+
+
+def check(topology: Topology) -> None:
+    """Raise ``LabError`` for a program that is not there."""
+    proxies = [host.name for host in topology.hosts if host.program == "haproxy"]
+    if proxies and shutil.which("haproxy") is None:
+        raise LabError(f"{proxies[0]} runs a HAProxy, which is not installed here: apt-get install haproxy")
 
 
 def haproxy(host: Host, lab: Path) -> list[str]:

@@ -32,9 +32,7 @@ def _check_kinds(topology: model.Topology) -> None:
     if reason is not None:
         raise LabError(reason)
     p4 = [f"{name} is {kind}" for name, kind in kinds.items() if KINDS[kind].protocol is Protocol.P4RUNTIME]
-    proxies = [host.name for host in topology.hosts if host.program == "haproxy"]
-    if proxies and shutil.which("haproxy") is None:
-        raise LabError(f"{proxies[0]} runs a HAProxy, which is not installed here: apt-get install haproxy")
+    hostprograms.check(topology)
     if topology.tso and topology.stretch:
         raise LabError("tso is for labs of one site: what is relayed between sites has to be whole packets")
     if topology.tso and p4:
@@ -194,10 +192,7 @@ class Lab:
                 raise
 
     def _serve(self, host: Host) -> None:
-        if host.program == "haproxy":
-            hostprograms.proxy(host, self.spaces[host.name], self.path)
-        else:
-            hostprograms.serve(self.fabric, host, self.spaces[host.name], self.path)
+        hostprograms.start(self.fabric, host, self.spaces[host.name], self.path)
 
     def _decapsulate(self, host: Host) -> None:
         hostprograms.decapsulate(host, self.spaces[host.name], self.path)

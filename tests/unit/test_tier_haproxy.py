@@ -7,8 +7,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.fakes.tier import (
     Client,
     Rig,
@@ -300,35 +298,6 @@ async def test_the_status_port_counts_clients_for_the_switches_scheduler_and_pro
         assert (await ask(status)).status == 503
         for each in clients:
             await each.close()
-
-
-@pytest.mark.parametrize("kind", ["replace", "append", "none"])
-@in_loop
-async def test_servers_read_the_clients_address(tmp_path: Path, kind: str) -> None:
-    port = free_port()
-    async with servers("s1") as (s1,), rig(tmp_path) as made:
-        await started(made, [front(port, forwarded_for=kind)], [pool("web", [s1])])
-        headers = (await ask(port, headers={"X-Forwarded-For": "192.0.2.9"})).json["headers"]
-        # Of several headers the last is kept by the server here.
-        assert headers["x-forwarded-for"] == ("192.0.2.9" if kind == "none" else "127.0.0.1")
-        assert headers.get("x-forwarded-proto") == (None if kind == "none" else "http")
-
-
-@in_loop
-async def test_the_proxy_protocol_is_read_and_sent(tmp_path: Path) -> None:
-    port = free_port()
-    async with servers("s1", proxy=True) as (s1,), rig(tmp_path) as made:
-        binds = [{"port": port, "accept_proxy": True}]
-        await started(made, [front(port) | {"binds": binds}], [pool("web", [s1], send_proxy="v2")])
-        await until(lambda: made.item("hap1", "web", "s1").get("state") == "UP", "probes send it too")
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(
-            b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 80\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-        )
-        said = await reader.read()
-        writer.close()
-        assert b'"source": "192.0.2.7"' in said
-        assert b'"x-forwarded-for": "192.0.2.7"' in said
 
 
 @in_loop

@@ -19,6 +19,7 @@ from tests.fakes.tier import (
     Answer,
     Client,
     Rig,
+    ask,
     free_port,
     in_loop,
     needs_haproxy,
@@ -129,6 +130,41 @@ def pem(folder: Path, name: str) -> tuple[Path, ssl.SSLContext]:
     both.write_text(cert.read_text() + key.read_text())
     context = ssl.create_default_context(cafile=str(cert))
     return both, context
+
+
+def plain(port: int) -> dict[str, Any]:
+    return {"name": "http", "binds": [{"port": port}], "pool": "web"}
+
+
+@pytest.mark.parametrize("kind", ["replace", "append", "none"])
+@needs_haproxy
+@in_loop
+async def test_servers_read_the_clients_address(tmp_path: Path, kind: str) -> None:
+    port = free_port()
+    async with servers("s1") as (s1,), rig(tmp_path) as made:
+        await started(made, [plain(port) | {"forwarded_for": kind}], [pool("web", [s1])])
+        headers = (await ask(port, headers={"X-Forwarded-For": "192.0.2.9"})).json["headers"]
+        # Of several headers the last is kept by the server here.
+        assert headers["x-forwarded-for"] == ("192.0.2.9" if kind == "none" else "127.0.0.1")
+        assert headers.get("x-forwarded-proto") == (None if kind == "none" else "http")
+
+
+@needs_haproxy
+@in_loop
+async def test_the_proxy_protocol_is_read_and_sent(tmp_path: Path) -> None:
+    port = free_port()
+    async with servers("s1", proxy=True) as (s1,), rig(tmp_path) as made:
+        binds = [{"port": port, "accept_proxy": True}]
+        await started(made, [plain(port) | {"binds": binds}], [pool("web", [s1], send_proxy="v2")])
+        await until(lambda: made.item("hap1", "web", "s1").get("state") == "UP", "probes send it too")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 80\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        )
+        said = await reader.read()
+        writer.close()
+        assert b'"source": "192.0.2.7"' in said
+        assert b'"x-forwarded-for": "192.0.2.7"' in said
 
 
 @needs_haproxy
