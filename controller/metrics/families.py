@@ -202,6 +202,30 @@ PACKETS = _counter(
 BYTES = _counter(
     "backend_bytes", "Bytes that an lb switch sent to a backend", "switch", "vip", "listener", "backend"
 )
+OPENED = _counter(
+    "backend_connections_opened",
+    "TCP connections that lb switches sent to a backend: SYNs, those that came again among them",
+    "vip",
+    "listener",
+    "backend",
+)
+ENDED = _counter(
+    "backend_connections_ended", "FINs and RSTs of clients towards a backend", "vip", "listener", "backend"
+)
+LIVE = _gauge(
+    "backend_connections_live",
+    "TCP connections: as its server said last, and opened less ended since",
+    "vip",
+    "listener",
+    "backend",
+)
+LIVE_ERROR = _gauge(
+    "backend_connections_live_error",
+    "The number of live connections may be off by this",
+    "vip",
+    "listener",
+    "backend",
+)
 GUARD = _counter(
     "guard_dropped_packets",
     "Packets that a guard dropped, as of the switch's last read; prefix is empty for the guard of all clients",

@@ -17,7 +17,9 @@ from controller.model.check_zones import check_zones
 from controller.model.findings import Findings
 from controller.model.reader import Source
 from controller.model.units import format_duration
-from controller.spec.types import Intent, Pool
+from controller.spec.scheduling import Scheduler
+from controller.spec.serveragent import AgentKind
+from controller.spec.types import Intent, Pool, Protocol
 
 
 def check_intent(intent: Intent, source: Source) -> None:
@@ -31,6 +33,7 @@ def check_intent(intent: Intent, source: Source) -> None:
     for pool in intent.pools:
         _check_pool(found, pool)
         check_split(found, pool)
+        _check_counted(found, pool)
     check_backups(found)
     check_vips(found)
     check_access(found)
@@ -40,6 +43,23 @@ def check_intent(intent: Intent, source: Source) -> None:
     check_capacity(found)
     check_zones(found)
     check_tiers(found)
+
+
+def _check_counted(found: Findings, pool: Pool) -> None:
+    """Whether anything counts the connections that weights are to follow."""
+    used = [use for use in found.uses if use.pool is pool]
+    gauge = pool.agent is not None and pool.agent.kind is AgentKind.HTTP
+    if pool.scheduler is not Scheduler.LEAST_CONNECTIONS or gauge or not used:
+        return
+    if all(use.listener.protocol is not Protocol.TCP for use in used):
+        found.add(
+            pool,
+            ("scheduler",),
+            f'pool "{pool.name}" follows live connections, which switches count of TCP alone: no TCP listener '
+            "leads to it",
+            f"add agent: {{type: {AgentKind.HTTP}, port: 8080, path: /connections}}, which asks its servers, "
+            "or leave scheduler out",
+        )
 
 
 def _check_pool(found: Findings, pool: Pool) -> None:
