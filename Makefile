@@ -4,9 +4,9 @@ PYTHON ?= python3
 # Tests start hundreds of Python processes: that each compiles all of its modules again costs more than some tests do.
 unexport PYTHONDONTWRITEBYTECODE
 
-LAB_PACKAGES = openvswitch-switch iproute2 iputils-ping ethtool etcd-server openssl
+LAB_PACKAGES = openvswitch-switch iproute2 iputils-ping ethtool etcd-server openssl haproxy
 TEST_PACKAGES = prometheus mandoc frr bind9-dnsutils unbound
-BENCH_PACKAGES = nginx-light wrk iperf3 haproxy gcc libc6-dev knot gdnsd dnsperf
+BENCH_PACKAGES = nginx-light wrk iperf3 gcc libc6-dev knot gdnsd dnsperf
 
 BIN = .venv/bin
 # The name holds what the environment was made from, so that a change of it is noticed.

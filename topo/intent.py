@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from io import StringIO
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarint import HexInt
 
 from topo.errors import TopologyError
+from topo.hostprograms import tier_files
 from topo.plan import (
     OVSDB_PORT,
     P4RUNTIME_PORT,
@@ -24,8 +26,11 @@ from topo.plan import (
 from topo.routes import routes
 
 
-def intent(fabric: Fabric) -> dict[str, Any]:
-    """Sites and switches as built, services as written with their backends' whereabouts filled in."""
+def intent(fabric: Fabric, tier: Path | None = None) -> dict[str, Any]:
+    """Sites and switches as built, services as written with their backends' whereabouts filled in.
+
+    ``tier``: directory with files and sockets of HAProxy processes.
+    """
     services = fabric.topology.services
     backends = {str(row.get("name")) for pool in services.pools for row in pool.get("backends", ())}
     return {
@@ -33,7 +38,28 @@ def intent(fabric: Fabric) -> dict[str, Any]:
         "switches": [_switch(fabric, switch, backends) for switch in fabric.switches.values()],
         "pools": [_pool(fabric, pool) for pool in services.pools],
         "vips": list(services.vips),
+        **({"tiers": [_tier(fabric, each, tier) for each in services.tiers]} if services.tiers else {}),
     }
+
+
+def _tier(fabric: Fabric, tier: dict[str, Any], folder: Path | None) -> dict[str, Any]:
+    """A tier with where its instances and servers are. What is written wins over what the lab knows."""
+    instances = []
+    for each in tier.get("instances", ()):
+        config, master = tier_files(str(each.get("name")), folder or Path("/run/haproxy"))
+        instances.append({"master": f"unix:{master}", "config": str(config), **each})
+    pools = [
+        {**pool, "servers": [_tier_server(fabric, each) for each in pool.get("servers", ())]}
+        for pool in tier.get("pools", ())
+    ]
+    return {**tier, "instances": instances, "pools": pools}
+
+
+def _tier_server(fabric: Fabric, entry: dict[str, Any]) -> dict[str, Any]:
+    host = fabric.hosts.get(str(entry.get("name")))
+    if host is None or "address" in entry:
+        return entry
+    return {"address": next(str(each.ip) for each in host.addresses if each.version == 4), **entry}
 
 
 def dump(document: dict[str, Any]) -> str:

@@ -34,6 +34,7 @@ def _check_kinds(topology: model.Topology) -> None:
         raise LabError(reason)
     check(topology)
     p4 = [f"{name} is {kind}" for name, kind in kinds.items() if KINDS[kind].protocol is Protocol.P4RUNTIME]
+    hostprograms.check(topology)
     if topology.tso and topology.stretch:
         raise LabError("tso is for labs of one site: what is relayed between sites has to be whole packets")
     if topology.tso and p4:
@@ -158,8 +159,8 @@ class Lab:
         return lab
 
     def _build(self) -> None:
-        made = intent.intent(self.fabric) | routed.intent(self.fabric, self.routed.sockets)
-        document = intent.dump(made)
+        made = intent.intent(self.fabric, self.path / hostprograms.TIER)
+        document = intent.dump(made | routed.intent(self.fabric, self.routed.sockets))
         self.logs.mkdir(parents=True)
         (self.path / "topology.yaml").write_text(
             intent.dump(self.fabric.topology.model_dump(mode="json", exclude_defaults=True))
@@ -197,7 +198,7 @@ class Lab:
                 raise
 
     def _serve(self, host: Host) -> None:
-        hostprograms.serve(self.fabric, host, self.spaces[host.name], self.path)
+        hostprograms.start(self.fabric, host, self.spaces[host.name], self.path)
 
     def _decapsulate(self, host: Host) -> None:
         hostprograms.decapsulate(host, self.spaces[host.name], self.path)
@@ -404,8 +405,12 @@ class Lab:
             if not link:
                 raise LabError(f"{host.name} runs no server program; unplug it with --link")
             return
+        if unhealthy and not mend and host.program == "haproxy":
+            raise LabError(f"{host.name} runs a HAProxy, which cannot be made unhealthy; fail its servers")
         if mend and not running:
             self._serve(host)
+        elif host.program == "haproxy" and mend:
+            return
         elif unhealthy:
             for each in running:
                 os.kill(each.pid, signal.SIGUSR2 if mend else signal.SIGUSR1)

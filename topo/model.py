@@ -78,6 +78,8 @@ class HostSpec(Part):
     subnet: Name
     kind: Literal["client", "server", "probe"] = "client"
     """A server runs the server program and holds every VIP on lo; a probe is the controller's data leg."""
+    program: Literal["server", "haproxy"] = "server"
+    """What a server runs: the server program, or a HAProxy of one of ``services.tiers``."""
     number: int | None = Field(default=None, ge=1, le=199)
     """Last part of its addresses (14: 10.1.0.14 and ::14); default: 11, 12, ... in file order."""
 
@@ -113,6 +115,8 @@ class Services(Part):
     pools: tuple[dict[str, Any], ...] = ()
     """A backend that is a server of the lab needs only its ``name``; the rest is filled in."""
     vips: tuple[dict[str, Any], ...] = ()
+    tiers: tuple[dict[str, Any], ...] = ()
+    """An instance that is a host of the lab needs only its ``name``, a server that is one no ``address``."""
 
 
 class Topology(Part):
@@ -191,6 +195,7 @@ def _faults(topology: Topology) -> Iterator[Fault]:
             yield ("switches", index), f"{switch.name}: say which site it is in, there are {', '.join(sites)}"
         elif switch.site is not None and switch.site not in sites:
             yield ("switches", index, "site"), f"no site {switch.site!r}; there are {', '.join(sites)}"
+    yield from _proxies(topology)
     for index, host in enumerate(topology.hosts):
         if host.attach not in switches:
             yield ("hosts", index, "attach"), f"no switch {host.attach!r}; there are {', '.join(switches)}"
@@ -206,6 +211,17 @@ def _faults(topology: Topology) -> Iterator[Fault]:
     yield from _stretch(topology)
     yield from _store(topology, sites)
     yield from _routed(topology)
+
+
+def _proxies(topology: Topology) -> Iterator[Fault]:
+    """Hosts whose HAProxy would have nothing to do."""
+    instances = {row.get("name") for tier in topology.services.tiers for row in tier.get("instances", ())}
+    for index, host in enumerate(topology.hosts):
+        if host.program == "haproxy" and (host.kind != "server" or host.name not in instances):
+            yield (
+                ("hosts", index, "program"),
+                f"{host.name} is to run a HAProxy: make it a server, and an instance of one of services.tiers",
+            )
 
 
 def _stretch(topology: Topology) -> Iterator[Fault]:

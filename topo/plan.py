@@ -134,6 +134,8 @@ class Host:
     mac: str
     addresses: tuple[Interface, ...]
     gateways: tuple[Address, ...]
+    program: str = "server"
+    """What it runs, if it is a server."""
 
 
 @dataclass(frozen=True)
@@ -327,6 +329,7 @@ def _hosts(topology: Topology) -> dict[str, Host]:
             mac=f"02:45:56:02:{index >> 8:02x}:{index & 0xFF:02x}",
             addresses=tuple(_interface(prefix, number) for prefix in prefixes),
             gateways=tuple(gateway(prefix) for prefix in prefixes),
+            program=spec.program,
         )
     return result
 

@@ -12,7 +12,7 @@ from controller.model.document import Plain
 
 M = TypeVar("M", bound=Message)
 
-ALWAYS = frozenset({"sites", "switches", "backends", "listeners"})
+ALWAYS = frozenset({"sites", "switches", "backends", "listeners", "servers"})
 """Lists that a document needs and that may be empty: a message cannot tell an empty list from none."""
 
 

@@ -31,6 +31,17 @@ class Explain(IntEnum):
     """A switch does not hold what it should, could not be read, or decides otherwise than another; it was printed."""
 
 
+class Tier(IntEnum):
+    """``evenkeel tier``"""
+
+    GOOD = 0
+    """The file was printed, or a front end has a pool with servers for the request."""
+    NO_POOL = 1
+    """No front end has a server for the request."""
+    BAD_INPUT = 2
+    """The intent has errors, there is no such instance, or the request makes no sense."""
+
+
 class ExplainName(IntEnum):
     """``evenkeel explain name``"""
 

@@ -42,6 +42,7 @@ from controller.cli.output import Output
 from controller.cli.place import DEFAULT_STATE, Place
 from controller.cli.registered import Commands
 from controller.cli.security import audit, pki, token
+from controller.cli.tiercommands import tier
 from controller.cli.verbs import verbs
 
 COLLECT = (100_000, 50, 100)
@@ -362,6 +363,7 @@ app.command(name=EXPLAIN_NAME)(explain_name)
 app.add_typer(orders)
 app.add_typer(sites, name="site", help="Take a site out of service for maintenance, and back.")
 app.add_typer(verbs)
+app.add_typer(tier, name="tier", help="What a layer-7 tier is by an intent file.")
 app.add_typer(context, name="context", help="Name controllers to speak with, here or over the network.")
 app.command(epilog=COMPLETION_EXAMPLES)(completion)
 app.command(epilog=MAN_EXAMPLES)(man)

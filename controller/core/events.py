@@ -12,6 +12,7 @@ from controller.core.nameevents import NAMES
 from controller.core.nameserverevents import NAMESERVERS
 from controller.core.routeevents import ROUTES
 from controller.core.switchevents import FENCES, P4, SWITCHES
+from controller.core.tierevents import TIERS
 from controller.core.vipevents import VIPS
 from controller.core.weightevents import WEIGHTS
 from controller.sites.causes import Cause
@@ -389,5 +390,6 @@ EVENTS: Mapping[str, Event] = {
     **WEIGHTS,
     **ROUTES,
     **NAMES,
+    **TIERS,
 }
 """All events by name."""

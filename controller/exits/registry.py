@@ -13,9 +13,10 @@ from controller.exits.base import Around, Exits, Make, Seen
 from controller.exits.names.commands import name_commands
 from controller.exits.names.exit import NamesExit
 from controller.exits.routes.exit import RoutesExit
+from controller.exits.tier.exit import TierExit
 from controller.sites.placement import SiteState
 
-EXITS: tuple[Make, ...] = (NamesExit, RoutesExit)
+EXITS: tuple[Make, ...] = (NamesExit, RoutesExit, TierExit)
 """Makers of all exits. What is costly to import is imported when the intent has something for it."""
 
 

@@ -150,6 +150,21 @@ ROUTE_NEIGHBOR = _gauge(
 ROUTE_TOLD = _gauge(
     "route_neighbor_prefixes", "Prefixes that the router was told by BGP", "speaker", "protocol", "neighbor"
 )
+_made["Layer-7 tier"] = []
+_PROCESS = ("tier", "instance")
+_SERVER = (*_PROCESS, "pool", "server")
+TIER_REACHED = _gauge("tier_reached", "1: the HAProxy can be reached", *_PROCESS)
+TIER_CLIENTS = _gauge(
+    "tier_clients", "Connections of its clients, also to processes from before a reload", *_PROCESS
+)
+TIER_REQUESTS = _counter("tier_requests", "Requests to its present process", *_PROCESS)
+TIER_ERRORS = _counter("tier_errors", "Of them, answered with status 500 to 599", *_PROCESS)
+TIER_UP = _gauge("tier_server_up", "1: the HAProxy takes the server for alive", *_SERVER)
+TIER_WEIGHT = _gauge("tier_server_weight", "Its weight in the process", *_SERVER)
+TIER_SESSIONS = _gauge("tier_server_sessions", "Sessions with it now", *_SERVER)
+TIER_ASKED = _counter("tier_server_requests", "Requests that it was sent", *_SERVER)
+TIER_FAILED = _counter("tier_server_errors", "Of them, failed or answered with status 500 to 599", *_SERVER)
+TIER_RETRIES = _counter("tier_server_retries", "Requests that were sent again after it failed", *_SERVER)
 
 _made["Switches"] = []
 SWITCH = _info("switch", "A switch of the intent", "switch", "site", "kind", "roles")

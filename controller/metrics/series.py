@@ -8,6 +8,7 @@ from controller.core.events import EVENTS
 from controller.core.shown import ListenerStatus, PoolStatus, Scalar, Snapshot
 from controller.health.engine import LATENESS_STEP
 from controller.metrics import families as all_of
+from controller.metrics import tiers
 from controller.metrics.figures import Figures, ProcessFigures, Serving
 from controller.metrics.histogram import MILLISECONDS, distribution
 from controller.metrics.observations import DRIFT, Observed
@@ -27,6 +28,7 @@ def rendered(figures: Figures, plain: bool = False) -> bytes:
         _places(text, serving)
         _exits(text, serving)
         routes(text, shown.exits.get("routes"))
+        tiers.rows(text, shown.exits)
         _switches(text, serving)
         _switch_parts(text, shown)
         _traffic(text, serving)

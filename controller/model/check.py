@@ -12,6 +12,7 @@ from controller.model.check_names import check_names
 from controller.model.check_routes import check_routes
 from controller.model.check_split import check_split
 from controller.model.check_switches import check_switches
+from controller.model.check_tier import check_tiers
 from controller.model.check_vips import check_vips
 from controller.model.check_zones import check_zones
 from controller.model.findings import Findings
@@ -43,6 +44,7 @@ def check_intent(intent: Intent, source: Source) -> None:
     check_modes(found)
     check_capacity(found)
     check_zones(found)
+    check_tiers(found)
 
 
 def _check_counted(found: Findings, pool: Pool) -> None:

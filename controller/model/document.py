@@ -19,6 +19,7 @@ from controller.model.pools import (
     PROBE_KEYS,
 )
 from controller.model.routes import routes
+from controller.model.tierdocument import tier
 from controller.model.units import format_duration
 from controller.spec.agents import Lease
 from controller.spec.health import HealthCheck
@@ -65,6 +66,7 @@ def document(intent: Intent) -> Plain:
         | ({"budget": budget} if (budget := _budget(intent.budget)) else {})
         | ({} if intent.routes == NO_ROUTES else {"routes": routes(intent.routes)})
         | ({"zones": [zone(each) for each in intent.zones]} if intent.zones else {})
+        | ({"tiers": [tier(each) for each in intent.tiers]} if intent.tiers else {})
     )
 
 

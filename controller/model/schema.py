@@ -17,6 +17,7 @@ One function per kind of record, in the order of the file::
     lease:    renew, authority, drift, margin
     budget:   max_slots_moved_per_minute, max_unavailable, max_tracked_share
     routes:   see ``routes.py``
+    tiers:    see ``tier.py``
     allow_empty
 
 ``pools.py`` holds pools and health, ``serving.py`` what moves their weights. Every default is the one of the dataclass
@@ -35,6 +36,7 @@ from controller.model.names import read_zone
 from controller.model.pools import MAX_TIMEOUT, NOWHERE, read_budget, read_pool
 from controller.model.reader import Place, Record, each, things
 from controller.model.routes import read_routes
+from controller.model.tier import read_tier
 from controller.model.units import Wrong
 from controller.model.yaml_source import Mapping, Scalar
 from controller.spec.access import OPEN
@@ -92,10 +94,11 @@ def read_intent(place: Place) -> Intent | None:
     moves = top.get("moves", read_moves, Intent.moves)
     lease = top.get("lease", read_lease, Intent.lease)
     routes = top.get("routes", read_routes, Intent.routes)
+    tiers = top.get("tiers", things(read_tier, "tier", "[{name: web, instances: [...], ...}]"), ())
     allow_empty = top.get("allow_empty", f.flag, Intent.allow_empty)
     if not top.close():
         return None
-    return Intent(sites, switches, pools, vips, moves, lease, allow_empty, budget, zones, routes)
+    return Intent(sites, switches, pools, vips, moves, lease, allow_empty, budget, zones, routes, tiers)
 
 
 def read_moves(place: Place) -> Moves:

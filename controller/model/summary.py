@@ -10,6 +10,7 @@ from controller.model.units import format_duration
 from controller.spec.health import HealthCheck
 from controller.spec.names import Service, Zone
 from controller.spec.policy import Zones
+from controller.spec.tier import Tier
 from controller.spec.types import Backend, Intent, Listener, Pool, Role, Switch, Vip
 
 ROWS = 12
@@ -36,6 +37,10 @@ def summarise(intent: Intent, more: Sequence[str] = ()) -> str:
         _table(
             ("VIP", "ADDRESS", "LISTENERS", "MODE", "POOL", "OWNERS"),
             [row for vip in intent.vips for row in _vip_rows(vip)],
+        ),
+        _table(
+            ("TIER", "INSTANCES", "FRONT END", "LISTENS", "POOLS"),
+            [row for tier in intent.tiers for row in _tier_rows(tier)],
         ),
         _table(
             ("NAME", "CANDIDATES", "POLICIES", "ANSWERS", "TTL"),
@@ -205,6 +210,18 @@ def _vip_rows(vip: Vip) -> list[tuple[str, ...]]:
         by_way.setdefault((listener.mode, listener.pool), []).append(_ports(listener))
     rows = [(_some(ports), *way, owners) for way, ports in by_way.items()] or [("none", "", "", owners)]
     return [(*(head if index == 0 else ("", "")), *row) for index, row in enumerate(rows)]
+
+
+def _tier_rows(tier: Tier) -> list[tuple[str, ...]]:
+    """One row per front end of a tier."""
+    head = (tier.name, _some([each.name for each in tier.instances]))
+    rows: list[tuple[str, ...]] = []
+    for frontend in tier.frontends:
+        listens = [f"{each.port}{' TLS' if each.certificates else ''}" for each in frontend.binds]
+        pools = dict.fromkeys([*(route.pool for route in frontend.routes), *filter(None, [frontend.pool])])
+        name = f"{frontend.name} ({frontend.mode})"
+        rows.append((*(head if not rows else ("", "")), name, ", ".join(listens), _some(list(pools))))
+    return rows
 
 
 def _ports(listener: Listener) -> str:

@@ -29,6 +29,7 @@ from controller.spec.pool import Backend as Backend
 from controller.spec.pool import Labels as Labels
 from controller.spec.pool import Pool as Pool
 from controller.spec.routes import NO_ROUTES, Routes
+from controller.spec.tier import Tier
 
 
 class Role(StrEnum):
@@ -294,6 +295,8 @@ class Intent:
     """Zones of names that are served with authority: their services' addresses follow VIPs and health."""
     routes: Routes = NO_ROUTES
     """How VIPs are announced to routers."""
+    tiers: tuple[Tier, ...] = ()
+    """HAProxy processes behind L4 pools, which the controller configures."""
 
     @property
     def by_agents(self) -> bool:

@@ -155,7 +155,8 @@ def _value(path: Path, key: Key) -> str:
     if isinstance(value, tuple) and all(isinstance(each, str) for each in value):
         return f"`[{', '.join(value)}]`"
     if isinstance(value, tuple):
-        return "`[" + ", ".join(f"{low}-{high}" for low, high in value) + "]`"
+        words = (each if isinstance(each, str) else "-".join(str(end) for end in each) for each in value)
+        return "`[" + ", ".join(words) + "]`"
     return f"`{value:#x}`" if path in HEXADECIMAL and isinstance(value, int) else f"`{value}`"
 
 

@@ -11,6 +11,7 @@ from controller.core import (
     nameserverevents,
     routeevents,
     switchevents,
+    tierevents,
     vipevents,
     weightevents,
 )
@@ -46,6 +47,7 @@ GROUPS = {
     "Routes": routeevents.ROUTES,
     "Names": nameevents.NAMES,
     "Name servers": nameserverevents.NAMESERVERS,
+    "Layer-7 tier": tierevents.TIERS,
 }
 
 

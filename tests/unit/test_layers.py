@@ -86,7 +86,8 @@ FLOORS = (
                 "ownership", "pauses", "pinning", "placing", "pools", "presence", "probeplaces", "probing",
                 "questions", "recorder", "requests", "resources", "roll", "routeevents", "schedulers", "servers",
                 "state", "statusfile", "storedcells",
-                "switchevents", "targets", "telling", "terms", "tuning", "twins", "vipevents", "weightevents",
+                "switchevents", "targets", "telling", "terms", "tierevents", "tuning", "twins", "vipevents",
+                "weightevents",
             )
         ),
         (*SOUTHBOUND, "clock", "tracing", "sites", "p4src", "plan of P4", "places"),

@@ -121,8 +121,20 @@ def snapshot() -> Snapshot:
         exits={
             "routes": ExitStatus(False, "no engine", 18, 19, ROUTES),
             "names": ExitStatus(True, "", 20, 0, {"shop.example.net": {"candidates": 31, "live": 30}}),
+            "tier": ExitStatus(True, "", 1, 2, TIER),
         },
     )
+
+
+TIER: dict[str, dict[str, str | int | float | bool | None]] = {
+    "web/hap1": {"state": "serves", "sessions": 3, "requests": 40, "errors": 1},
+    "web/hap2": {"state": "not reached", "sessions": None},
+    "web/hap1/site/w1": {
+        **{"state": "UP 1/3", "weight": 7, "sessions": 2, "requests": 30},
+        **{"errors": 1, "retries": 4},
+    },
+    "web/hap1/site/w2": {"state": "DOWN", "weight": None, "sessions": 0},
+}
 
 
 def serving() -> Serving:
@@ -229,6 +241,12 @@ def test_each_declared_metric_is_shown_by_a_leader_or_a_standby_and_no_other() -
         ("evenkeel_switch_packets_unsent_total", {"switch=edge1": 2, "switch=lb1": 0}),
         ("evenkeel_probe_lateness_seconds_count", {"": 3}),
         ("evenkeel_lease_remaining_seconds", {"": 2.5}),
+        ("evenkeel_tier_reached", {"tier=web,instance=hap1": 1, "tier=web,instance=hap2": 0}),
+        ("evenkeel_tier_clients", {"tier=web,instance=hap1": 3}),
+        ("evenkeel_tier_server_up", {
+            "tier=web,instance=hap1,pool=site,server=w1": 1, "tier=web,instance=hap1,pool=site,server=w2": 0,
+        }),
+        ("evenkeel_tier_server_weight", {"tier=web,instance=hap1,pool=site,server=w1": 7}),
         ("evenkeel_listener_info", {
             "listener=shop/tcp/80,vip=shop,pool=web,protocol=tcp": 1, "listener=old,pool=web,protocol=tcp": 1,
         }),

@@ -17,9 +17,11 @@ from controller.plan.tables import Retained
 from controller.plan.turns import Turn
 from controller.spec.codec import CodecError, decode, encode
 from controller.spec.health import HealthCheck
+from controller.spec.tier import Tier
 from controller.spec.types import Address, Intent, Vip
 from tests.examples import examples
 from tests.fakes.core import loaded
+from tests.fakes.tierplans import tiers
 
 SLOW = [Slow.too_slow, Slow.data_too_large, Slow.large_base_example]
 """Parts of an intent are large."""
@@ -33,6 +35,7 @@ st.register_type_strategy(
     IPv6Network,
     st.builds(lambda a, n: IPv6Network((a, n), strict=False), st.ip_addresses(v=6), st.integers(0, 128)),
 )
+st.register_type_strategy(Tier, tiers())
 st.register_type_strategy(float, st.floats(allow_nan=False))
 
 

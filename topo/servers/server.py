@@ -156,14 +156,11 @@ class Http(Connection):
             self._answer(400, b"only GET and HEAD\n", close=True)
             return
         method, path, version = words
-        wish = next(
-            (
-                line.partition(":")[2].strip().lower()
-                for line in headers.split("\r\n")
-                if line.lower().startswith("connection:")
-            ),
-            "",
-        )
+        said = {
+            name.lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in headers.split("\r\n"))
+        }
+        wish = said.get("connection", "").lower()
         close = wish == "close" or (version == "HTTP/1.0" and wish != "keep-alive")
         only_head = method == "HEAD"
         size = path.removeprefix("/size/")
@@ -176,10 +173,13 @@ class Http(Connection):
                 self._answer(503, b"ill\n", close, only_head)
         elif path == "/connections":
             self._answer(200, b"%d\n" % (len(self.server.open) - 1), close, only_head)
+        elif path == "/client":
+            source = said.get("x-forwarded-for", "none").encode("latin-1")
+            self._answer(200, self.server.name.encode() + b" " + source + b"\n", close, only_head)
         elif size != path and size.isdecimal() and int(size) <= MOST_OCTETS:
             self._answer(200, int(size), close, only_head)
         else:
-            self._answer(404, b"try /, /healthz, /connections or /size/N\n", close, only_head)
+            self._answer(404, b"try /, /client, /healthz, /connections or /size/N\n", close, only_head)
 
     def _answer(self, status: int, body: bytes | int, close: bool, only_head: bool = False) -> None:
         length = body if isinstance(body, int) else len(body)
