@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -63,6 +63,8 @@ from controller.core.targets import Targets
 from controller.core.terms import Terms
 from controller.core.timers import Rule, Timers
 from controller.core.tuning import Tuning
+from controller.exits.base import Exits
+from controller.exits.registry import EXITS, around
 from controller.health.judge import Verdict
 from controller.health.service import HealthService
 from controller.metrics.observations import Observations
@@ -75,6 +77,7 @@ from controller.security.audit import AuditLog
 from controller.sites.aheadfile import AheadFile
 from controller.sites.base import Loaded, Store
 from controller.sites.fence.service import FenceService
+from controller.sites.placement import SiteState
 from controller.southbound.driver import AnyDriver
 from controller.southbound.openflow.driver import OpenFlowDriver
 from controller.southbound.openflow.session import Session
@@ -273,6 +276,7 @@ class App:
         )
         for cell in (state.tables, state.intent, state.verdicts, state.term, state.owners):
             cell.subscribe(self.timers.wake)
+        self.exits = Exits(EXITS, around(state, self._fitness, journal, clock))
         self.intents.on_change = self.controller.accepted
         if lead is not None and ahead is not None:
             going = Ahead(ahead, lead, fleet.is_synced, self._claim_all, journal, clock)
@@ -297,6 +301,9 @@ class App:
             self.intents.errors = tuple(str(each) for each in file.errors)
         self.tuning.step()
         self.pools.step()
+
+    def _fitness(self) -> Mapping[str, SiteState] | None:
+        return None if self.fitting is None else self.fitting.states
 
     def _claim_all(self) -> None:
         self.controller.on_switches()
@@ -353,6 +360,7 @@ class App:
                 group.create_task(self.agents.run())
             group.create_task(self.rollout.run())
             group.create_task(self.hellos.run())
+            group.create_task(self.exits.run())
             group.create_task(self.prepare())
             if status is not None:
                 group.create_task(self._showing.run(status))
@@ -403,6 +411,7 @@ class App:
                 self.fitting,
                 self.servers,
                 self.schedulers,
+                self.exits.shown,
             )
         )
 

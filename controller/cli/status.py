@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from controller.cli import agentstatus, codes
+from controller.cli import agentstatus, codes, exits
 from controller.cli.tables import measured, weight
 from controller.core.agentwords import ServerStatus, agent_words
 
@@ -78,6 +78,7 @@ def show(console: Console, shown: dict[str, Any]) -> None:
     console.print(*_fences(shown["switches"]), sep="", end="")
     for name, pool in shown["pools"].items():
         _show_pool(console, shown, name, pool)
+    exits.show(console, shown.get("exits", {}))
     risk = shown["at_risk"]
     console.print(
         f"pins {shown['pins']}, unsynced {shown['unsynced']}; at risk: "

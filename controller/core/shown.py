@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from controller.core.agentwords import ServerStatus
 from controller.core.fences import FenceStatus
@@ -190,6 +190,32 @@ class AtRisk:
     """lb switches whose conntrack timeouts could not be set."""
 
 
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class ExitStatus:
+    """One exit of the plan beside the switches, such as names or routes."""
+
+    synced: bool
+    """What it drives is as the plan says."""
+    problem: str
+    """What is wrong with it, in words; empty: nothing is."""
+    writes: int
+    """Times that something was written."""
+    repairs: int
+    """Times that what it drives was found other than written, and repaired."""
+    items: Mapping[str, Mapping[str, Scalar]]
+    """What it drives, by name, and what is to be known of each: the page of the exit names the keys."""
+
+    def with_problem(self, problem: str) -> ExitStatus:
+        """With another problem before its own, and not synced; the same if there is none."""
+        if not problem:
+            return self
+        words = "; ".join(filter(None, (problem, self.problem)))
+        return replace(self, synced=False, problem=words)
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """Everything worth knowing at a glance."""
@@ -242,6 +268,8 @@ class Snapshot:
     """Why some probes cannot be asked: their verdicts stand still."""
     events_dropped: int
     """Events that the log's reader was too slow for."""
+    exits: Mapping[str, ExitStatus] = field(default_factory=dict)
+    """Exits beside the switches that the intent has something for, by name."""
 
     def as_json(self) -> dict[str, object]:
         """Plain values, keys as named here."""

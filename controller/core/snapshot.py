@@ -25,6 +25,7 @@ from controller.core.servers import Servers
 from controller.core.shown import (
     AtRisk,
     BackendStatus,
+    ExitStatus,
     ListenerStatus,
     PoolStatus,
     SiteStatus,
@@ -69,6 +70,7 @@ class Sources:
     fitting: Fitting | None
     servers: Servers
     schedulers: Schedulers
+    exits: Callable[[], Mapping[str, ExitStatus]]
 
 
 def snapshot(of: Sources) -> Snapshot:
@@ -107,6 +109,7 @@ def snapshot(of: Sources) -> Snapshot:
         places=of.probing.places(),
         probe_problems=tuple(of.probing.problems()),
         events_dropped=of.dropped(),
+        exits=of.exits(),
     )
 
 

@@ -119,6 +119,12 @@ CONDITION = _gauge("site_condition", "1: the condition of fitness is met", "site
 SITE_UNSYNCED = _gauge("site_pins_unsynced", "Pins that not every lb switch of the site holds", "site")
 DRAINED = _gauge("site_drained", "1: an operator took the site out of service", "site")
 
+_made["Exits beside the switches"] = []
+EXIT_SYNCED = _gauge("exit_synced", "1: what the exit drives is as the plan says", "exit")
+EXIT_PROBLEM = _gauge("exit_problem", "1: `evenkeel status` says what is wrong with it", "exit")
+EXIT_WRITES = _counter("exit_writes", "Times that something was written", "exit")
+EXIT_REPAIRS = _counter("exit_repairs", "Times that what it drives was other than written", "exit")
+
 _made["Switches"] = []
 SWITCH = _info("switch", "A switch of the intent", "switch", "site", "kind", "roles")
 CONNECTED = _gauge("switch_connected", "1: its control stream is up", "switch")

@@ -24,6 +24,7 @@ def rendered(figures: Figures, plain: bool = False) -> bytes:
         shown = serving.snapshot
         _state(text, serving)
         _places(text, serving)
+        _exits(text, serving)
         _switches(text, serving)
         _switch_parts(text, shown)
         _traffic(text, serving)
@@ -118,6 +119,15 @@ def _places(text: Text, of: Serving) -> None:
     text.rows(all_of.SITE_UNSYNCED, ((name, each.unsynced) for name, each in named))
     drained = of.snapshot.drained_sites
     text.rows(all_of.DRAINED, ((labels(site=name), int(name in drained)) for name in of.sites))
+
+
+def _exits(text: Text, of: Serving) -> None:
+    """What goes beside the switches."""
+    named = [(labels(exit=name), each) for name, each in of.snapshot.exits.items()]
+    text.rows(all_of.EXIT_SYNCED, ((name, int(each.synced)) for name, each in named))
+    text.rows(all_of.EXIT_PROBLEM, ((name, int(bool(each.problem))) for name, each in named))
+    text.rows(all_of.EXIT_WRITES, ((name, each.writes) for name, each in named))
+    text.rows(all_of.EXIT_REPAIRS, ((name, each.repairs) for name, each in named))
 
 
 def _switches(text: Text, of: Serving) -> None:

@@ -125,6 +125,7 @@ FLOORS = (
         ),
     ),
     Floor("messages", ("controller.api.v1",), ()),
+    Floor("exits", ("controller.exits",), (*RULES, "security", "core", "messages")),
     Floor("client", ("controller.client",), ("messages",)),
     Floor("api", ("controller.api",), (*RULES, "security", "core", "decision", "messages")),
     Floor(
@@ -132,7 +133,7 @@ FLOORS = (
         ("controller.app",),
         (
             *RULES, "security", "fleet", "reports of OpenFlow", "reports of P4", "core", "OpenFlow", "OVSDB",
-            "P4Runtime", "observations", "api",
+            "P4Runtime", "observations", "api", "exits",
         ),
     ),
     Floor(

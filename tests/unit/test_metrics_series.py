@@ -14,6 +14,7 @@ from controller.core.probeplaces import PlaceStatus
 from controller.core.shown import (
     AtRisk,
     BackendStatus,
+    ExitStatus,
     ListenerStatus,
     PoolStatus,
     SiteStatus,
@@ -100,6 +101,7 @@ def snapshot() -> Snapshot:
         probes_pending=17,
         probe_problems=("no route",),
         events_dropped=0,
+        exits={"routes": ExitStatus(False, "no engine", 18, 19, {})},
     )
 
 

@@ -1,0 +1,43 @@
+"""All exits there are, and how they see the controller's state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from controller.clock import Clock
+from controller.core.journal import Journal
+from controller.core.state import State
+from controller.exits.base import Around, Make, Seen
+from controller.sites.placement import SiteState
+
+EXITS: tuple[Make, ...] = ()
+"""Makers of all exits. What is costly to import is imported when the intent has something for it."""
+
+
+def around(
+    state: State, sites: Callable[[], Mapping[str, SiteState] | None], journal: Journal, clock: Clock
+) -> Around:
+    """What exits are handed. ``sites``: how fit each is; None where nothing judges that."""
+    cells = (state.intent, state.tables, state.verdicts, state.owners)
+    others = (state.admitted, state.absent, state.orders, state.committed)
+
+    def see() -> Seen:
+        return Seen(
+            state.revision,
+            state.intent.value,
+            state.tables.value,
+            state.verdicts.value,
+            state.owners.value,
+            state.admitted.value,
+            state.absent.value,
+            frozenset(state.orders.value.drained),
+            sites(),
+        )
+
+    def subscribe(wake: Callable[[], None]) -> None:
+        for cell in cells:
+            cell.subscribe(wake)
+        for other in others:
+            other.subscribe(wake)
+
+    return Around(see, subscribe, journal, clock)
