@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from controller.core.agentevents import AGENTS
+from controller.core.discoveryevents import DISCOVERY
 from controller.core.eventtypes import ERROR, WHY, Event, Field, Line
 from controller.core.switchevents import FENCES, P4, SWITCHES
 from controller.core.weightevents import WEIGHTS
@@ -412,5 +413,6 @@ EVENTS: Mapping[str, Event] = {
     **P4,
     **AGENTS,
     **WEIGHTS,
+    **DISCOVERY,
 }
 """All events by name."""

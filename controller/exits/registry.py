@@ -8,9 +8,10 @@ from controller.clock import Clock
 from controller.core.journal import Journal
 from controller.core.state import State
 from controller.exits.base import Around, Make, Seen
+from controller.exits.xds.exit import DiscoveryExit
 from controller.sites.placement import SiteState
 
-EXITS: tuple[Make, ...] = ()
+EXITS: tuple[Make, ...] = (DiscoveryExit,)
 """Makers of all exits. What is costly to import is imported when the intent has something for it."""
 
 

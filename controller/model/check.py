@@ -7,6 +7,7 @@ from controller.model.check_addresses import check_addresses
 from controller.model.check_agents import check_agents
 from controller.model.check_backups import check_backups
 from controller.model.check_capacity import check_capacity
+from controller.model.check_discovery import check_discovery
 from controller.model.check_modes import check_modes
 from controller.model.check_names import check_names
 from controller.model.check_split import check_split
@@ -36,6 +37,7 @@ def check_intent(intent: Intent, source: Source) -> None:
     check_addresses(found)
     check_modes(found)
     check_capacity(found)
+    check_discovery(found)
 
 
 def _check_pool(found: Findings, pool: Pool) -> None:

@@ -11,6 +11,7 @@ from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
+from controller.model.discovery import discovery
 from controller.model.pools import (
     NO_GROUPS_BESIDE_FAILOVER,
     NO_WEIGHTS_BESIDE_FAILOVER,
@@ -59,6 +60,7 @@ def document(intent: Intent) -> Plain:
         whole
         | ({"lease": _lease(intent.lease)} if intent.by_agents else {})
         | ({"budget": budget} if (budget := _budget(intent.budget)) else {})
+        | discovery(intent.discovery)
     )
 
 

@@ -16,6 +16,7 @@ One function per kind of record, in the order of the file::
     lease:    renew, authority, drift, margin
     budget:   max_slots_moved_per_minute, max_unavailable, max_tracked_share
     allow_empty
+    discovery: listen, tls: {cert, key, ca}, insecure, services: [...] (``discovery.py``)
 
 ``pools.py`` holds pools and health, ``serving.py`` what moves their weights. Every default is the one of the dataclass
 in ``types.py``.
@@ -28,6 +29,7 @@ from ipaddress import IPv4Network
 
 from controller.model import fields as f
 from controller.model.backups import with_backups
+from controller.model.discovery import read_discovery
 from controller.model.labels import read_labels
 from controller.model.pools import MAX_TIMEOUT, NOWHERE, read_budget, read_pool
 from controller.model.reader import Place, Record, each, things
@@ -87,9 +89,10 @@ def read_intent(place: Place) -> Intent | None:
     moves = top.get("moves", read_moves, Intent.moves)
     lease = top.get("lease", read_lease, Intent.lease)
     allow_empty = top.get("allow_empty", f.flag, Intent.allow_empty)
+    discovery = top.get("discovery", read_discovery, None)
     if not top.close():
         return None
-    return Intent(sites, switches, pools, vips, moves, lease, allow_empty, budget)
+    return Intent(sites, switches, pools, vips, moves, lease, allow_empty, budget, discovery=discovery)
 
 
 def read_moves(place: Place) -> Moves:

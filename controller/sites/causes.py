@@ -121,6 +121,8 @@ class Cause(StrEnum):
     """A link died or lives again, as hellos or ports say."""
     AUTHORITY = "authority"
     """The controller has authority for a switch, or has not any more."""
+    CLIENT = "client"
+    """What a client of an exit did, such as one of discovery."""
 
 
 class Note(NamedTuple):

@@ -17,6 +17,7 @@ from controller.spec.addresses import Address as Address
 from controller.spec.addresses import Network as Network
 from controller.spec.addresses import Subnet as Subnet
 from controller.spec.agents import USUAL_LEASE, Agent, Lease, times_of
+from controller.spec.discovery import Discovery
 from controller.spec.guard import UNGUARDED
 from controller.spec.guard import Guard as Guard
 from controller.spec.guard import PrefixRate as PrefixRate
@@ -288,11 +289,19 @@ class Intent:
     """Whether the file may take away all VIPs, listeners, pools or backends that were there before."""
     budget: Budget = UNLIMITED
     """How much of each pool may be disturbed at once, where its own ``budget`` says nothing."""
+    discovery: Discovery | None = None
+    """A discovery server (xDS) for gRPC clients without a proxy, and for Envoy. None: none is run."""
 
     @property
     def by_agents(self) -> bool:
         """Whether agents own VIPs, and answer for them."""
         return any(site.agents for site in self.sites)
+
+    @property
+    def discovered(self) -> frozenset[str]:
+        """Names of the pools that discovery leads to."""
+        services = () if self.discovery is None else self.discovery.services
+        return frozenset(name for service in services for name in service.pools)
 
     @property
     def lease_times(self) -> LeaseTimes:

@@ -37,6 +37,7 @@ MEANINGS: dict[Path, str] = {
     ("pools", "failover", "writer"): "How many serve at a time: one.",
     ("pools", "on_down", "tcp"): "The policy for TCP, where it differs from that for UDP.",
     ("pools", "on_down", "udp"): "The policy for UDP, where it differs from that for TCP.",
+    ("discovery", "services", "pool"): "All requests go to this pool: short for one route to it.",
 }
 """Keys that are no field of any dataclass."""
 DEFAULTS: dict[Path, str] = {
@@ -47,6 +48,8 @@ DEFAULTS: dict[Path, str] = {
     ("pools", "on_down"): "tcp `{keep_for: 10s, then: move}`, udp `{keep_for: 0s, then: move}`",
     ("pools", "on_down", "keep_for"): "`10s` for TCP, `0s` for UDP",
     ("pools", "on_down", "udp", "keep_for"): "`0s`",
+    ("discovery", "services", "pool"): "`routes`",
+    ("discovery", "services", "routes"): "`pool`",
     ("vips", "owners"): "all sites, if there is one",
     ("vips", "listeners", "backend_port"): "the value of `port`",
 }

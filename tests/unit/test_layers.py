@@ -79,7 +79,8 @@ FLOORS = (
         tuple(
             f"controller.core.{name}"
             for name in (
-                "agentevents", "agentview", "agentwords", "ahead", "cells", "differing", "directory", "events",
+                "agentevents", "agentview", "agentwords", "ahead", "cells", "differing", "directory", "discoveryevents",
+                "events",
                 "eventtypes", "eventwords", "fitting", "intents", "journal", "judging", "liveness",
                 "ownership", "pauses", "pinning", "placing", "pools", "presence", "probeplaces", "probing",
                 "questions", "recorder", "requests", "resources", "roll", "schedulers", "servers", "state",

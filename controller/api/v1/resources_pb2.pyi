@@ -1,3 +1,4 @@
+from controller.api.v1 import discovery_pb2 as _discovery_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -7,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Document(_message.Message):
-    __slots__ = ("sites", "switches", "pools", "vips", "moves", "allow_empty", "lease", "budget")
+    __slots__ = ("sites", "switches", "pools", "vips", "moves", "allow_empty", "lease", "budget", "discovery")
     SITES_FIELD_NUMBER: _ClassVar[int]
     SWITCHES_FIELD_NUMBER: _ClassVar[int]
     POOLS_FIELD_NUMBER: _ClassVar[int]
@@ -16,6 +17,7 @@ class Document(_message.Message):
     ALLOW_EMPTY_FIELD_NUMBER: _ClassVar[int]
     LEASE_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
+    DISCOVERY_FIELD_NUMBER: _ClassVar[int]
     sites: _containers.RepeatedCompositeFieldContainer[Site]
     switches: _containers.RepeatedCompositeFieldContainer[Switch]
     pools: _containers.RepeatedCompositeFieldContainer[Pool]
@@ -24,7 +26,8 @@ class Document(_message.Message):
     allow_empty: bool
     lease: Lease
     budget: Budget
-    def __init__(self, sites: _Optional[_Iterable[_Union[Site, _Mapping]]] = ..., switches: _Optional[_Iterable[_Union[Switch, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[Pool, _Mapping]]] = ..., vips: _Optional[_Iterable[_Union[Vip, _Mapping]]] = ..., moves: _Optional[_Union[Moves, _Mapping]] = ..., allow_empty: _Optional[bool] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ...) -> None: ...
+    discovery: _discovery_pb2.Discovery
+    def __init__(self, sites: _Optional[_Iterable[_Union[Site, _Mapping]]] = ..., switches: _Optional[_Iterable[_Union[Switch, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[Pool, _Mapping]]] = ..., vips: _Optional[_Iterable[_Union[Vip, _Mapping]]] = ..., moves: _Optional[_Union[Moves, _Mapping]] = ..., allow_empty: _Optional[bool] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., discovery: _Optional[_Union[_discovery_pb2.Discovery, _Mapping]] = ...) -> None: ...
 
 class Budget(_message.Message):
     __slots__ = ("max_slots_moved_per_minute", "max_unavailable", "max_tracked_share")
