@@ -181,16 +181,28 @@ def test_a_client_that_comes_back_with_what_is_now_gets_nothing(kind: Kind) -> N
     other = book("a", "b", revision=99)
     after.ask(asked(kind, *names, version=version), other)
     assert after.due(other, 0.0) is None
+    fewer = WorldSession()
+    fewer.ask(asked(kind, *names[:1], version=version), other)
+    assert fewer.due(other, 0.0) is None, "it has more than it asks for"
+    gone = WorldSession()
+    gone.ask(asked(kind, *names, version=version), A)
+    assert gone.due(A, 0.0) is not None, "it has what is no more"
     changed = book("a", "b", "c", down=("s1",))
     third = WorldSession()
     third.ask(asked(kind, *names[:1], version=version), changed)
-    assert third.due(changed, 0.0) is not None
+    assert (third.due(changed, 0.0) is not None) is (kind is Kind.ENDPOINTS)
 
 
 def test_an_envoy_that_asks_for_all_gets_all_clusters_and_the_listeners_that_it_opens() -> None:
-    session = WorldSession()
+    session, again = WorldSession(), WorldSession()
     session.ask(asked(Kind.CLUSTERS), AB)
-    assert named(due(session, AB)) == ["a/a", "b/b"]
+    first = due(session, AB)
+    assert named(first) == ["a/a", "b/b"]
+    again.ask(asked(Kind.CLUSTERS, version=first.version), AB)
+    assert again.due(AB, 0.0) is None
+    fewer = WorldSession()
+    fewer.ask(asked(Kind.CLUSTERS, version=first.version), A)
+    assert named(due(fewer, A)) == ["a/a"]
     other = WorldSession()
     other.ask(asked(Kind.LISTENERS), AB)
     assert named(due(other, AB)) == ["a@127.0.0.1:9097", "b@127.0.0.1:9098"]

@@ -9,8 +9,9 @@ it is other than that.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple
@@ -29,6 +30,12 @@ ANSWERS = 30.0
 """Seconds in which a client has to answer a response."""
 ABSENT = ""
 """In place of a version: the client knows that there is none of that name."""
+MOST_TAGS = 32
+"""Resources that a version tells apart."""
+NONE = "none"
+"""The version of no resource."""
+_TAG = 8
+_VERSION = re.compile(r"[0-9a-f]{24}(?:\.[0-9a-f]{24}){0,31}")
 HOLD = 5.0
 """Seconds for which routes wait, at most, until a client has asked for the servers of all clusters."""
 
@@ -133,9 +140,9 @@ class Session(ABC):
         return refusal
 
     def _resume(self, asked: Asked, to: Subscription, book: Book) -> None:
-        """The client has a version from an earlier stream: nothing is due if that is the present one."""
+        """The client has a version from an earlier stream: nothing is due if that says what is so now."""
         found = _found(book.rows(asked.kind, self.region), to.wanted(asked.kind, book))
-        if asked.version == version_of(found):
+        if says(asked.version, None if to.wildcard else to.names, found):
             to.version = asked.version
             to.have = {each.name: each.version for each in found}
 
@@ -273,9 +280,32 @@ def _found(rows: Rows, names: Iterable[str]) -> tuple[Resource, ...]:
     return tuple(rows[name] for name in sorted(names) if name in rows)
 
 
-def version_of(resources: Iterable[Resource]) -> str:
-    """Of several resources, in their order: equal for equal ones, whichever controller made them."""
+def version_of(resources: Sequence[Resource]) -> str:
+    """Of several resources, in their order: equal for equal ones, whichever controller made them.
+
+    Of few, it says which they are, so that a client is known to have them that asks for fewer when it comes back.
+    """
+    if len(resources) <= MOST_TAGS:
+        return ".".join(_tag(each.name) + each.version for each in resources) or NONE
     digest = blake2b(digest_size=8)
     for each in resources:
         digest.update(f"{each.name}\0{each.version}\0".encode())
     return digest.hexdigest()
+
+
+def says(version: str, names: Iterable[str] | None, found: Sequence[Resource]) -> bool:
+    """Whether who has a version has all that is ``found`` of the names that are asked for, and no more of them.
+
+    ``names``: None: all are asked for.
+    """
+    if version == version_of(found):
+        return True
+    if not _VERSION.fullmatch(version):
+        return False
+    had = {each[:_TAG]: each[_TAG:] for each in version.split(".")}
+    now = {_tag(each.name): each.version for each in found}
+    return (had if names is None else {tag: had[tag] for tag in map(_tag, names) if tag in had}) == now
+
+
+def _tag(name: str) -> str:
+    return blake2b(name.encode(), digest_size=_TAG // 2).hexdigest()
