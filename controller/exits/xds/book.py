@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, TypeVar, cast
 
 from controller.exits.xds import messages, plan
@@ -138,29 +139,23 @@ class Maker:
     ) -> tuple[dict[Kind, dict[str, Resource]], frozenset[str]]:
         kept = self._memo.kept
         clusters = {
-            name: kept((Kind.CLUSTERS, name), each, lambda each=each: messages.cluster(each))
+            name: kept((Kind.CLUSTERS, name), each, partial(messages.cluster, each))
             for name, each in wanted.items()
         }
         rows = {
-            name: kept((Kind.ROUTES, name), each, lambda each=each: messages.routes(each))
+            name: kept((Kind.ROUTES, name), each, partial(messages.routes, each))
             for name, each in routes.items()
         }
         listeners = {
-            name: kept((Kind.LISTENERS, name), name, lambda each=each: messages.listener(each))
+            name: kept((Kind.LISTENERS, name), name, partial(messages.listener, each))
             for name, each in routes.items()
         }
-        sockets = {
-            made.name: made
+        opened = [
+            kept((Kind.LISTENERS, name, "opened"), each.listen, partial(messages.socket_listener, each))
             for name, each in routes.items()
             if each.listen is not None
-            for made in [
-                kept(
-                    (Kind.LISTENERS, name, "socket"),
-                    each.listen,
-                    lambda each=each: messages.socket_listener(each),
-                )
-            ]
-        }
+        ]
+        sockets = {each.name: each for each in opened}
         common = {Kind.CLUSTERS: clusters, Kind.LISTENERS: listeners | sockets, Kind.ROUTES: rows}
         return common, frozenset(sockets)
 
