@@ -64,7 +64,7 @@ from controller.core.terms import Terms
 from controller.core.timers import Rule, Timers
 from controller.core.tuning import Tuning
 from controller.exits.base import Exits
-from controller.exits.registry import EXITS, around
+from controller.exits.registry import EXITS, around, exit_commands
 from controller.health.judge import Verdict
 from controller.health.service import HealthService
 from controller.metrics.observations import Observations
@@ -373,9 +373,10 @@ class App:
         """What it takes."""
         claim = None if self._lead is None else self._lead.claim
         again = partial(propose_again, self.file, self.intents)
-        return commands(
+        own = commands(
             self.pools, self.ordering, self.state.commit, self.previews, again, self.explaining, claim
         )
+        return (*own, *exit_commands(self.exits))
 
     async def prepare(self) -> None:
         """Have tables built soon when that is needed. It takes the processor: switches that wait for us come first."""

@@ -31,6 +31,19 @@ class Explain(IntEnum):
     """A switch does not hold what it should, could not be read, or decides otherwise than another; it was printed."""
 
 
+class ExplainService(IntEnum):
+    """``evenkeel explain-service``"""
+
+    SERVED = 0
+    """Every cluster that a route leads to has a server that serves."""
+    NOT_SERVED = 1
+    """One has none."""
+    BAD_INPUT = 2
+    """The file has errors, or there is no such service or site."""
+    NO_ANSWER = 3
+    """No controller runs with this state file, or it gave no answer in time."""
+
+
 class Plan(IntEnum):
     """``evenkeel plan``"""
 
@@ -172,6 +185,7 @@ class Registered(IntEnum):
 COMMANDS: tuple[type[IntEnum], ...] = (
     Check,
     Explain,
+    ExplainService,
     Plan,
     Run,
     Status,

@@ -124,6 +124,10 @@ class Exits:
             await asyncio.sleep(run.pause)
             run.pause, run.problem = min(2 * run.pause, LONGEST_PAUSE), ""
 
+    def exit(self, name: str) -> Exit:
+        """The one of that name. Raises KeyError."""
+        return {run.exit.name: run.exit for run in self._runs}[name]
+
     def shown(self) -> Mapping[str, ExitStatus]:
         """How each is that the intent has something for, by name."""
         found: dict[str, ExitStatus] = {}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from controller.clock import Clock
+from controller.core.commands import Command
 from controller.core.journal import Journal
 from controller.core.state import State
-from controller.exits.base import Around, Make, Seen
+from controller.exits.base import Around, Exits, Make, Seen
+from controller.exits.xds.commands import discovery_commands
 from controller.exits.xds.exit import DiscoveryExit
 from controller.sites.placement import SiteState
 
@@ -42,3 +44,10 @@ def around(
             other.subscribe(wake)
 
     return Around(see, subscribe, journal, clock)
+
+
+def exit_commands(exits: Exits) -> tuple[Command, ...]:
+    """What exits take by the control socket."""
+    discovery = exits.exit(DiscoveryExit.name)
+    assert isinstance(discovery, DiscoveryExit)
+    return discovery_commands(discovery)

@@ -8,6 +8,7 @@ from controller.core.events import EVENTS
 from controller.core.shown import PoolStatus, Snapshot
 from controller.health.engine import LATENESS_STEP
 from controller.metrics import families as all_of
+from controller.metrics.discovery import of_discovery
 from controller.metrics.figures import Figures, ProcessFigures, Serving
 from controller.metrics.histogram import MILLISECONDS, distribution
 from controller.metrics.observations import DRIFT, Observed
@@ -128,6 +129,7 @@ def _exits(text: Text, of: Serving) -> None:
     text.rows(all_of.EXIT_PROBLEM, ((name, int(bool(each.problem))) for name, each in named))
     text.rows(all_of.EXIT_WRITES, ((name, each.writes) for name, each in named))
     text.rows(all_of.EXIT_REPAIRS, ((name, each.repairs) for name, each in named))
+    of_discovery(text, of.snapshot.exits.get("discovery"))
 
 
 def _switches(text: Text, of: Serving) -> None:

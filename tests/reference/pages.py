@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from controller.core import agentevents, events, switchevents, weightevents
+from controller.core import agentevents, discoveryevents, events, switchevents, weightevents
 from controller.core.shown import Snapshot
 from tests.reference import codes, commands, intent, metrics
 from tests.reference.records import cause_rows, event_page, record_page
@@ -33,6 +33,7 @@ GROUPS = {
     "P4 switches": switchevents.P4,
     "Agents": agentevents.AGENTS,
     "Weights": weightevents.WEIGHTS,
+    "Discovery": discoveryevents.DISCOVERY,
 }
 
 

@@ -148,7 +148,7 @@ FLOORS = (
         ("controller.cli", "controller.__main__"),
         (
             *RULES, "security", "places", "decision", "OpenFlow", "OVSDB", "P4Runtime", "core", "messages", "client",
-            "api", "app", "agent", "metrics", "observations",
+            "api", "app", "agent", "metrics", "observations", "exits",
         ),
     ),
     Floor("embedded switch", ("topo.p4switch",), ()),

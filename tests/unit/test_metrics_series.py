@@ -101,7 +101,20 @@ def snapshot() -> Snapshot:
         probes_pending=17,
         probe_problems=("no route",),
         events_dropped=0,
-        exits={"routes": ExitStatus(False, "no engine", 18, 19, {})},
+        exits={
+            "routes": ExitStatus(False, "no engine", 18, 19, {}),
+            "discovery": ExitStatus(
+                True,
+                "",
+                20,
+                0,
+                {
+                    "*": {"clients": 3, "refusing": 1, "refusals": 2, "cut": 4},
+                    "shop": {"clients": 3, "clusters": 1, "servers": 5, "parked": 1},
+                    "client c1": {"refused": "routes"},
+                },
+            ),
+        },
     )
 
 
@@ -201,6 +214,8 @@ def test_each_declared_metric_is_shown_by_a_leader_or_a_standby_and_no_other() -
         ("evenkeel_switch_packets_unsent_total", {"switch=edge1": 2, "switch=lb1": 0}),
         ("evenkeel_probe_lateness_seconds_count", {"": 3}),
         ("evenkeel_lease_remaining_seconds", {"": 2.5}),
+        ("evenkeel_discovery_refusals_total", {"": 2}),
+        ("evenkeel_discovery_service_servers_parked", {"service=shop": 1}),
         ("evenkeel_listener_info", {
             "listener=shop/tcp/80,vip=shop,pool=web,protocol=tcp": 1, "listener=old,pool=web,protocol=tcp": 1,
         }),

@@ -19,6 +19,7 @@ from controller.spec.discovery import Discovery
 
 if TYPE_CHECKING:
     from controller.exits.xds.book import Book, Maker
+    from controller.exits.xds.explaining import Explained
     from controller.exits.xds.server import Server, Stream
     from controller.exits.xds.session import Refusal
 
@@ -42,6 +43,8 @@ class DiscoveryExit:
         self._server: Server | None = None
         self._listens: tuple[object, ...] | None = None
         self._problem = ""
+        self._counted: Counter[str] = Counter()
+        """``refusals`` (NACKs), and clients ``cut`` off."""
         self._said: Counter[tuple[str, str]] = Counter()
         """Events by kind and version that is refused."""
         around.subscribe(self._changed.set)
@@ -135,6 +138,7 @@ class DiscoveryExit:
             await server.stop()
 
     def _refused(self, stream: Stream, refusal: Refusal) -> None:
+        self._counted["refusals"] += 1
         said = refusal.kind.word, refusal.version
         self._said = self._said if said in self._said else Counter({said: 0})
         self._said[said] += 1
@@ -150,7 +154,16 @@ class DiscoveryExit:
         )
 
     def _cut(self, stream: Stream) -> None:
+        self._counted["cut"] += 1
         self._journal.event("discovery_cut", client=stream.who.node, address=stream.address, why=stream.cut)
+
+    def explain(self, service: str, region: str) -> Explained:
+        """What clients of a region are told of a service. Raises ValueError: there is none of that name."""
+        if self._server is None:
+            raise ValueError("the intent has no discovery")
+        from controller.exits.xds.explaining import explained
+
+        return explained(self._server.book, service, region)
 
     def shown(self) -> ExitStatus | None:
         """How it is."""
@@ -159,4 +172,4 @@ class DiscoveryExit:
             return None
         from controller.exits.xds.shown import shown
 
-        return shown(server, self._problem)
+        return shown(server, self._problem, self._counted)

@@ -82,7 +82,7 @@ class Server:
         self.responses: Counter[Kind] = Counter()
         self.current: Counter[Kind] = Counter()
         """Clients that came back and had what they should."""
-        self.turned_away = 0
+        self.turned_away = self._open = 0
         self._server: Any = None
 
     async def start(self, address: str, tls: Credentials | None, certificates: bool) -> None:
@@ -119,10 +119,17 @@ class Server:
 
     def _handler(self, protocol: Protocol) -> Callable[[Any, Any], Any]:
         async def serve(requests: AsyncIterator[Any], context: Any) -> None:
-            if len(self.streams) >= STREAMS:
+            if self._open >= STREAMS:
                 self.turned_away += 1
                 text = f"{STREAMS} clients are connected; come back later"
                 await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
+            self._open += 1
+            try:
+                await known(requests, context)
+            finally:
+                self._open -= 1
+
+        async def known(requests: AsyncIterator[Any], context: Any) -> None:
             first = await self._first(requests, context)
             who = client(first)
             stream = Stream(protocol, protocol.session(who.region), who, context.peer() or "")
