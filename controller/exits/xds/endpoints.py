@@ -88,11 +88,15 @@ class Judged(NamedTuple):
 
 def serving(backends: Iterable[Backend], pool: Pool, judged: Judged) -> groups.Serving:
     """Who serves, and by which weights, of backends of a pool."""
-    members = [replace(real, drain=judged.drains(real, pool)) for real in backends]
+    members = [_draining(real, judged.drains(real, pool)) for real in backends]
     if pool.failover is not None:
         able = (real for real in members if real.name == judged.writer and not real.drain)
         return groups.Serving({real.name: 1 for real in able}, panicked=False)
     return groups.serving(members, judged.up, pool, factors(judged.tuned))
+
+
+def _draining(real: Backend, drains: bool) -> Backend:
+    return real if real.drain is drains else replace(real, drain=drains)
 
 
 def localities(
@@ -115,15 +119,16 @@ def localities(
     builder = _Builder(port, judged, sites, now.panicked)
     tiers = [[(real, now.weights[real.name]) for real in members if now.weights.get(real.name)]]
     spare = [real for real in members if not now.weights.get(real.name)]
-    able = [real for real in spare if _could(real, pool, judged)]
+    could = {real.name for real in spare if _could(real, pool, judged)}
+    able = [real for real in spare if real.name in could]
     tiers += [
         [(real, pool.weight_of(real)) for real in able if real.group == group]
         for group in sorted({real.group for real in able})
     ]
     tiers = [tier for tier in tiers if tier]
     out = [each for rank, tier in enumerate(tiers) for each in builder.tier(rank, tier)]
-    idle = [real for real in spare if real not in able]
-    return (*out, *builder.parked(len(tiers), [(real, judged.drains(real, pool)) for real in idle]))
+    idle = [(real, judged.drains(real, pool)) for real in spare if real.name not in could]
+    return (*out, *builder.parked(len(tiers), idle))
 
 
 def _distinct(backends: Iterable[Backend]) -> Iterable[Backend]:

@@ -59,14 +59,14 @@ def _services(book: Book, streams: Iterable[Stream]) -> Iterable[tuple[str, Mapp
             count[2] += sum(len(each.endpoints) for each in row.localities if each.part == PARKED)
     for name, (clusters, servers, parked) in counts.items():
         version = book.common[Kind.ROUTES][name].version
-        row = {
+        shown_of: dict[str, Scalar] = {
             "clients": asked[name],
             "clusters": clusters,
             "servers": servers,
             "parked": parked,
             "version": version,
         }
-        yield name, row
+        yield name, shown_of
 
 
 def _asked(stream: Stream, book: Book) -> set[str]:
