@@ -28,7 +28,7 @@ demo: venv $(if $(IS_ROOT),lab-packages)  ## break fabrics under load and count 
 	$(if $(IS_ROOT),$(BIN)/evenkeel demo --topology two-site-small --short --out out/sites)
 
 test: lint types lab-packages test-packages shell  ## lint, types, unit, conformance and lab tests (lab tests need root)
-	$(BIN)/pytest -m 'not long'
+	$(BIN)/python -m tests.beside -m 'not long'
 
 # Without .venv: what is judged is a system that has none.
 fresh: root  ## demo and test (or ONLY=demo, ONLY=test) on a bare Debian 12, built for it and removed (root, 40 minutes)

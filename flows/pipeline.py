@@ -34,6 +34,7 @@ from flows.stages import (
     answers,
     backend,
     choose,
+    conflict,
     edge,
     fate,
     fragment,
@@ -122,6 +123,9 @@ class Builder:
             groups = edge.groups(here, duty.ecmp, duty.uplinks)
         if duty.responder and duty.switch.fence:
             groups = {**groups, **respond.groups(here.placed, duty.switch.fence)}
+        if duty.responder:
+            heard = conflict.meter(here.placed)
+            meters[heard.id] = heard
         self._parts.follow(self._wanted(here, duty))
         return self._new(groups, meters, slots)
 
@@ -173,6 +177,10 @@ class Builder:
         reach = self._backends(duty.pools)
         if duty.responder:
             yield _part(_advert, here.anywhere, name=0)
+            for vip in duty.vips:
+                yield _part(
+                    conflict.flows, here.anywhere, replace(vip, generation=0, authority=0), name=vip.id
+                )
             respond_ = _fenced if duty.switch.fence else respond.flows
             yield from (_part(respond_, here.anywhere, _timeless(vip), name=vip.id) for vip in duty.vips)
         if Role.LB in roles:

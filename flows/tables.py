@@ -97,6 +97,8 @@ FLAG_BLOCKED, FLAG_METERED = 8192, 16384
 """REMEMBER: whatever the slot. AHEAD: while the slot is looked up before memory; DECIDED: it was. AGE: while it is
 looked up whether what is remembered is OLD. BLOCKED: by the listener's access list. METERED: by the
 rate of its source's prefix."""
+FLAG_HEARD = 65536
+"""Of what is said about a VIP's MAC: it was looked at."""
 
 CLASS, FOUND, PERIOD = (16, 3), (19, 1), (20, 3)
 """Lowest bit and number of bits in TRACK and ct_label; the listener's number stands below."""
@@ -130,6 +132,9 @@ class Priority(IntEnum):
     IMPROPER = 91
     """Before ``RESPOND``, which takes a question from whatever address."""
     PROBE = 92
+    CONFLICT = 94
+    OURS = 95
+    """Before ``CONFLICT``: what is said of a VIP by its own MAC."""
 
 
 class Kind(IntEnum):
@@ -162,6 +167,7 @@ class Kind(IntEnum):
     FRAGMENT_UNKNOWN = 24
     BLOCK = 25
     ALLOW = 26
+    CONFLICT = 29
 
 
 @dataclass(frozen=True)
@@ -187,12 +193,16 @@ class Cookie:
 
 
 class Meters(IntEnum):
-    """Meters that every lb switch has, counted from ``placement.meters_from``; guards follow."""
+    """Meters that every lb switch has, counted from ``placement.meters_from``; guards follow.
+
+    Those that answer for VIPs have ``CONFLICTS``.
+    """
 
     REPORTS = 0
     RESETS = 1
     ICMP = 2
     YOUNG = 3
+    CONFLICTS = 4
     GUARDS = 16
 
 
@@ -209,7 +219,7 @@ MOST_GUARDS = MOST_METERS - Meters.GUARDS - 1
 """Highest number of a guard; they count from 1."""
 MOST_ACCESS = 16_384
 """Prefixes of access lists, of all listeners together."""
-REPORT_RATE, RESET_RATE, ICMP_RATE, YOUNG_RATE = 500, 200, 100, 100
+REPORT_RATE, RESET_RATE, ICMP_RATE, YOUNG_RATE, CONFLICT_RATE = 500, 200, 100, 100, 10
 """Packets per second that may reach the controller for each reason.
 
 Young connections have a meter of their own: where a busy slot moves, their many packets must not keep exceptions from

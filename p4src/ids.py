@@ -19,6 +19,7 @@ class Reason(IntEnum):
     HELLO = 9
     YOUNG = 10
     FOUND = 11
+    CONFLICT = 12
     PROMOTE = 15
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from controller.agent.edges import Edges
 from controller.agent.facts import Facts
 from controller.agent.figures import AgentFigures, Itself, taken
 from controller.agent.following import FollowingFacts, FollowingRegisters
+from controller.agent.hints import Hints
 from controller.agent.observing import observed
 from controller.agent.owning import Act, Known, Owning, Surroundings
 from controller.agent.peering import Hears, Peering
@@ -21,7 +21,6 @@ from controller.agent.shown import shown, written
 from controller.agent.sitestates import SiteStates, Speaker, surveyed
 from controller.agent.watching import Watching
 from controller.clock import Clock
-from controller.core.agentview import UNSYNCED
 from controller.core.journal import Journal
 from controller.metrics.histogram import Histogram
 from controller.security.credentials import Credentials
@@ -59,7 +58,6 @@ class Agent:
         """What each agent said last."""
         self._silent_paths: frozenset[tuple[str, str]] = frozenset()
         self._number = 0
-        self._unsynced: Mapping[str, int] = {}
         self._ready = False
         self._store_problem = ""
         self._renewals = Histogram()
@@ -76,6 +74,7 @@ class Agent:
         self._peering = Peering(name, hears, self._word, journal, tls)
         speaker = FenceService(place, lambda why: journal.event("fence_problem", why=why), clock)
         self.edges = Edges("", speaker, journal, clock, self._news.set)
+        self._hints = Hints(self._announce_again)
         self._speaker = speaker
 
     async def run(self, status: Path | None, beside: Callable[[], Awaitable[None]] | None = None) -> None:
@@ -140,12 +139,11 @@ class Agent:
         }
         self._records = records, revision
         self._act(self._owning.started(records, revision, self._clock.now()))
-        self._take_unsynced(values[UNSYNCED].data if UNSYNCED in values else None)
+        self._hints.found(values)
         self._news.set()
 
     def _register(self, name: str, revision: int, data: bytes | None) -> None:
-        if name == UNSYNCED:
-            self._take_unsynced(data)
+        self._hints.changed(name, data)
         if not name.startswith(PREFIX):
             return
         record = None if data is None else self._decoded(name, data)
@@ -161,9 +159,9 @@ class Agent:
             self._journal.event("lease_damaged", why=str(error))
             return None
 
-    def _take_unsynced(self, data: bytes | None) -> None:
-        with suppress(ValueError, AttributeError):
-            self._unsynced = {} if data is None else {str(k): int(v) for k, v in json.loads(data).items()}
+    def _announce_again(self, vip: str) -> None:
+        self.edges.again(vip)
+        self._news.set()
 
     def _heard(self, word: Word, path: str) -> None:
         now = self._clock.now()
@@ -210,7 +208,7 @@ class Agent:
         sites = [each.name for each in self._facts.intent.sites]
         survey = surveyed(self._site, sites, speakers)
         self._lead(survey.leader)
-        for name in self._sites.look(survey.reports, self._unsynced, now):
+        for name in self._sites.look(survey.reports, self._hints.unsynced, now):
             self._say_site(name)
         self._say_paths(now)
 

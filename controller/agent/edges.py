@@ -194,6 +194,13 @@ class Edges:
                 due[name] = _Due(now + (REPEATS[times] if times < len(REPEATS) else PERIOD), times + 1)
                 await edge.announce(vips[name])
 
+    def again(self, vip: str) -> None:
+        """Announce a VIP at once, where an edge answers for it."""
+        now = self._clock.now()
+        for due in self._due.values():
+            if vip in due:
+                due[vip] = due[vip]._replace(at=now)
+
     def announces_at(self) -> float:
         """When the next announcement is due."""
         return min((each.at for of in self._due.values() for each in of.values()), default=float("inf"))

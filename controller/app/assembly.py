@@ -21,6 +21,7 @@ from controller.core.ahead import Ahead, begun
 from controller.core.announce import Announcer
 from controller.core.authority import Authority, endless, leased
 from controller.core.commands import Command, commands
+from controller.core.conflicts import Conflicts
 from controller.core.conntrack import Conntrack
 from controller.core.control import ControlSocket
 from controller.core.controller import Controller, Parts
@@ -236,6 +237,7 @@ class App:
         self.rollout = Rollout(
             state.committed, state.tables, presence, fleet, pinning, journal, clock, state.commit
         )
+        self.conflicts = Conflicts(state.intent, journal, clock)
         self._reports = (OpenFlowReports(pinning), P4Reports(pinning))
         parts = Parts(
             state,
@@ -254,6 +256,7 @@ class App:
             self.terms,
             *self._reports,
             self.hashing,
+            self.conflicts,
             journal,
             clock,
             self._driver,
@@ -270,12 +273,15 @@ class App:
                 Rule("presence", presence.deadline, self._discover),
                 Rule("terms", self.terms.deadline, self.terms.step),
                 Rule("ownership", ownership.deadline, ownership.step),
+                Rule("conflicts", self.conflicts.deadline, self.conflicts.step),
             ],
             journal,
             clock,
         )
         for cell in (state.tables, state.intent, state.verdicts, state.term, state.owners):
             cell.subscribe(self.timers.wake)
+        self.agents.conflicts = lambda: self.conflicts.counts
+        self.conflicts.announce = self.announcer.again
         self.exits = Exits(EXITS, around(state, self._fitness, journal, clock))
         self.intents.on_change = self.controller.accepted
         if lead is not None and ahead is not None:
@@ -412,6 +418,7 @@ class App:
                 self.fitting,
                 self.servers,
                 self.schedulers,
+                self.conflicts,
                 self.exits.shown,
             )
         )

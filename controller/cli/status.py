@@ -75,6 +75,7 @@ def show(console: Console, shown: dict[str, Any]) -> None:
         switches.add_row(name, _state(row), entries, repairs, row.get("problem", ""))
     console.print(switches)
     _show_vips(console, shown)
+    _show_conflicts(console, shown.get("conflicts", {}))
     console.print(*_fences(shown["switches"]), sep="", end="")
     for name, pool in shown["pools"].items():
         _show_pool(console, shown, name, pool)
@@ -111,6 +112,18 @@ def _show_vips(console: Console, shown: dict[str, Any]) -> None:
     for name, row in rows.items():
         table.add_row(name, row["owner"] or "[yellow]none: it moves[/yellow]", row["belongs"], row["why"])
     console.print(table)
+
+
+def _show_conflicts(console: Console, conflicts: dict[str, Any]) -> None:
+    """Other hosts that say they have a VIP."""
+    for vip, others in conflicts.items():
+        for mac, row in others.items():
+            which = f" (server {escape(row['server'])})" if row["server"] else ""
+            console.print(
+                f"[red]{escape(vip)} is claimed by {mac}{which}:[/red] {row['frames']} frames, heard by "
+                f"{escape(row['switch'])}, the last one {row['age']:.0f} s ago",
+                soft_wrap=True,
+            )
 
 
 def _sites(rows: dict[str, Any]) -> Table:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from controller.core.cells import Readable
 from controller.core.journal import Journal
+from controller.core.telling import CONFLICTS, UNSYNCED, Telling
 from controller.plan.tables import Tables, served
-from controller.sites.base import ABSENT, Guard, GuardFailed, Loaded, Space, StoreError
+from controller.sites.base import Loaded, Space, StoreError
 from controller.sites.groups import PREFIX, mac_groups
 from controller.sites.leasestate import Record
 from controller.spec.types import Intent
 
-UNSYNCED = "unsynced"
-"""Register in which agents find, by site, how many pins and slots are not safe there."""
 PERIOD = 1.0
-"""Seconds between looks at that number."""
+"""Seconds between looks at what agents are told."""
 AGAIN = 0.5
 """Seconds until a watch that ended is begun again."""
-WITHIN = 2.0
-"""Seconds for a put."""
 
 
 class AgentView:
@@ -34,12 +30,20 @@ class AgentView:
         self._registers, self._intent, self._tables, self._journal = registers, intent, tables, journal
         self._sites: dict[str, str] = {}
         """Group's key -> the site that owns it."""
-        self._told: tuple[Mapping[str, int], int] | None = None
-        """What the register holds, and its revision; None: not known."""
+        self._told = (
+            Telling(
+                registers,
+                UNSYNCED,
+                lambda: {site.name: self.unsynced(site.name) for site in intent.value.sites},
+            ),
+            Telling(registers, CONFLICTS, lambda: self.conflicts()),
+        )
         self.on_change: Callable[[], None] = _nothing
         """Called when another site owns something; set by the one who assembles."""
         self.unsynced: Callable[[str], int] = lambda _: 0
         """What is not safe at a site; set by the one who assembles."""
+        self.conflicts: Callable[[], Mapping[str, int]] = dict
+        """Frames of other hosts that say they have a VIP, by VIP; set by the one who assembles."""
 
     def owners(self) -> Mapping[str, str]:
         """Which site owns each VIP; one that none owns is missing."""
@@ -65,10 +69,9 @@ class AgentView:
                     since = change.revision
                     if isinstance(change, Loaded):
                         self._sites = {}
-                        self._take({name: each.data for name, each in change.values.items()})
-                        told = change.values.get(UNSYNCED)
-                        revision = ABSENT if told is None else told.revision
-                        self._told = ({} if told is None else _numbers(told.data)), revision
+                        self._take({name: stored.data for name, stored in change.values.items()})
+                        for each in self._told:
+                            each.found(change.values)
                     else:
                         self._take(change.values)
             await asyncio.sleep(AGAIN)
@@ -89,27 +92,9 @@ class AgentView:
     async def _tell(self) -> None:
         while True:
             await asyncio.sleep(PERIOD)
-            if not self._intent.value.by_agents or self._told is None:
-                continue
-            now = {site.name: self.unsynced(site.name) for site in self._intent.value.sites}
-            known, revision = self._told
-            if now == known:
-                continue
-            batch, guard = {UNSYNCED: json.dumps(now).encode()}, Guard(keys={UNSYNCED: revision})
-            try:
-                self._told = now, await self._registers.commit(batch, guard, WITHIN)
-            except GuardFailed as error:
-                found = error.found.get(UNSYNCED)
-                self._told = {}, ABSENT if found is None else found.revision
-            except StoreError:
-                pass
-
-
-def _numbers(data: bytes) -> Mapping[str, int]:
-    try:
-        return {str(site): int(count) for site, count in json.loads(data).items()}
-    except (ValueError, AttributeError, TypeError):
-        return {}
+            if self._intent.value.by_agents:
+                for each in self._told:
+                    await each.tell()
 
 
 def _nothing() -> None:

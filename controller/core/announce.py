@@ -67,6 +67,14 @@ class Announcer:
         self._due.pop(task.switch.id, None)
         self._say(task)
 
+    def again(self, vip: str) -> None:
+        """Announce a VIP at once, wherever it is answered for: another host said that it has it."""
+        now = self._clock.now()
+        for due in self._due.values():
+            if vip in due:
+                due[vip] = due[vip]._replace(at=now)
+        self._news.set()
+
     async def run(self) -> None:
         """Announce what a switch has begun to answer for, and all of it again and again. Until cancelled."""
         while True:

@@ -12,6 +12,7 @@ from controller.core import trial
 from controller.core.admission import Admission
 from controller.core.announce import Announcer
 from controller.core.authority import Authority
+from controller.core.conflicts import Conflicts
 from controller.core.conntrack import Conntrack
 from controller.core.directory import Directories
 from controller.core.fleet import Fleet
@@ -30,6 +31,7 @@ from controller.core.switchtask import SwitchTask
 from controller.core.targets import Targets
 from controller.core.terms import Terms
 from controller.core.twins import Twins
+from controller.frames.holder import holder, mac_of
 from controller.plan.accept import switch_renames
 from controller.plan.duty import PlanInput
 from controller.southbound.driver import AnyDriver, HoldsPins, Redials
@@ -78,6 +80,7 @@ class Parts:
     openflow_reports: OpenFlowReports
     p4_reports: P4Reports
     hashing: Hashing
+    conflicts: Conflicts
     journal: Journal
     clock: Clock
     driver: Callable[[Switch, object], AnyDriver]
@@ -160,6 +163,8 @@ class Controller:
             p.hellos.heard(event)
             return
         known, here, now = p.directories.now, p.fleet.names(), p.clock.now()
+        if self._conflict(event):
+            return
         if isinstance(event, openflow.PacketIn):
             if event.cookie.kind is Kind.FRAGMENT_SHORT:
                 p.journal.event(
@@ -174,6 +179,19 @@ class Controller:
             sends = p.p4_reports.handle(event, known, here, now)
         for send in sends:
             p.fleet.send(send.switch, send.packet)
+
+    def _conflict(self, event: openflow.PacketIn | p4.Report | p4.Punted | p4.PinEnded) -> bool:
+        """Whether it was about another host that says it has a VIP."""
+        if isinstance(event, openflow.PacketIn) and event.cookie.kind is Kind.CONFLICT:
+            number, mac = event.cookie.id, holder(event.frame)
+        elif isinstance(event, p4.Report) and event.reason == Reason.CONFLICT:
+            number, mac = event.listener, mac_of(event.client)
+        else:
+            return False
+        vip = self._p.directories.now.vip(number)
+        if vip is not None and mac is not None and mac != vip.mac:
+            self._p.conflicts.heard(vip.name, mac, self._name(event.session.id))
+        return True
 
     def _name(self, number: int) -> str:
         switch = self._p.directories.now.switch(number)

@@ -6,7 +6,7 @@ from controller.core.cells import Readable
 from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
 from controller.spec.switch import Fate
-from controller.spec.types import Address, Backend, Listener, Role, Switch
+from controller.spec.types import Address, Backend, Listener, Role, Switch, Vip
 
 
 class Directory:
@@ -24,6 +24,8 @@ class Directory:
             for vip in world.intent.vips
             for item in vip.listeners
         }
+        vips = world.ids.ids(Space.VIP)
+        self._vips = {vips[vip.name]: vip for vip in world.intent.vips if vip.name in vips}
         self._macs = {item.name: vip.mac for vip in world.intent.vips for item in vip.listeners}
 
     def switch(self, number: int) -> Switch | None:
@@ -33,6 +35,10 @@ class Directory:
     def listener(self, number: int) -> Listener | None:
         """By its number on switches."""
         return self._listeners.get(number)
+
+    def vip(self, number: int) -> Vip | None:
+        """By its number on switches."""
+        return self._vips.get(number)
 
     def number(self, listener: Listener) -> int:
         """A listener's number on switches."""

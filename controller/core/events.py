@@ -10,6 +10,7 @@ from controller.core.agentevents import AGENTS
 from controller.core.discoveryevents import DISCOVERY
 from controller.core.eventtypes import ERROR, WHY, Event, Field, Line
 from controller.core.switchevents import FENCES, P4, SWITCHES
+from controller.core.vipevents import VIPS
 from controller.core.weightevents import WEIGHTS
 from controller.sites.causes import Cause
 
@@ -360,41 +361,6 @@ SERVICE: Mapping[str, Event] = {
         (Field("file", str, "The file."), Field("why", str, "What is so, and what to do.")),
         line=Line("the stored intent stays in force, not {file}: {why}", Cause.INTENT),
     ),
-    "site_unfit": Event(
-        "A site cannot serve VIPs: those that it owns move to other sites of their `owners`, if these are fit.",
-        (Field("site", str, "The site."), Field("why", str, "What it lacks.")),
-        line=Line("site {site} cannot serve: {why}", Cause.SWITCHES),
-    ),
-    "site_fit": Event(
-        "A site can serve VIPs again.",
-        (Field("site", str, "The site."),),
-        line=Line("site {site} can serve", Cause.SWITCHES),
-    ),
-    "vip_moves": Event(
-        "A VIP belongs to another site: its former owner's switches are made silent first.",
-        (
-            Field("vip", str, "The VIP."),
-            Field("site", str, "Its new home; empty: no site can have it."),
-            Field("former", str, "The site that owned it."),
-            Field("why", str, "The cause, with the values that decide."),
-        ),
-        line=Line("VIP {vip}: moves from {former}[ to {site}][, {why}]", Cause.HOME, decided=True),
-    ),
-    "vip_moved": Event(
-        "A VIP has a new owner, whose edges begin to answer and announce it.",
-        (
-            Field("vip", str, "The VIP."),
-            Field("site", str, "The owner."),
-            Field("former", str, "The site that owned it before."),
-            Field("unowned_ms", float, "Milliseconds for which no site owned it."),
-        ),
-        line=Line(
-            "VIP {vip}: owned by {site}[, before by {former}], unowned for {unowned_ms} ms",
-            Cause.SILENT,
-            decided=True,
-            adds_up=True,
-        ),
-    ),
     "memory_turned": Event(
         "A VIP's memory on Open vSwitch has a new generation.",
         (
@@ -408,6 +374,7 @@ EVENTS: Mapping[str, Event] = {
     **PROGRAM,
     **LEADING,
     **SERVICE,
+    **VIPS,
     **SWITCHES,
     **FENCES,
     **P4,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from controller.core.agentwords import ServerStatus
+from controller.core.conflicts import ConflictStatus
 from controller.core.fences import FenceStatus
 from controller.core.hello import LinkStatus
 from controller.core.probeplaces import PlaceStatus
@@ -268,6 +269,8 @@ class Snapshot:
     """Why some probes cannot be asked: their verdicts stand still."""
     events_dropped: int
     """Events that the log's reader was too slow for."""
+    conflicts: Mapping[str, Mapping[str, ConflictStatus]] = field(default_factory=dict)
+    """Other hosts that said within a minute that they have a VIP: by VIP and MAC."""
     exits: Mapping[str, ExitStatus] = field(default_factory=dict)
     """Exits beside the switches that the intent has something for, by name."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from controller.clock import Clock
+from controller.core.conflicts import Conflicts
 from controller.core.fences import Fences
 from controller.core.fitting import Fitting
 from controller.core.fleet import Fleet
@@ -70,6 +71,7 @@ class Sources:
     fitting: Fitting | None
     servers: Servers
     schedulers: Schedulers
+    conflicts: Conflicts
     exits: Callable[[], Mapping[str, ExitStatus]]
 
 
@@ -109,6 +111,7 @@ def snapshot(of: Sources) -> Snapshot:
         places=of.probing.places(),
         probe_problems=tuple(of.probing.problems()),
         events_dropped=of.dropped(),
+        conflicts=of.conflicts.shown(),
         exits=of.exits(),
     )
 

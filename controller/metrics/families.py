@@ -114,6 +114,10 @@ AUTHORITY = _gauge(
     "Time for which switches may answer without another renewal; missing where agents own VIPs",
     "vip",
 )
+VIP_CONFLICTS = _gauge("vip_conflicts", "Other hosts that said within a minute that they have the VIP", "vip")
+VIP_CONFLICT_FRAMES = _counter(
+    "vip_conflict_frames", "Frames in which other hosts said so, as edges report them", "vip"
+)
 FIT = _gauge("site_fit", "1: the site can serve; only where controllers share a store", "site")
 CONDITION = _gauge("site_condition", "1: the condition of fitness is met", "site", "condition")
 SITE_UNSYNCED = _gauge("site_pins_unsynced", "Pins that not every lb switch of the site holds", "site")

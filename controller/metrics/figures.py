@@ -81,6 +81,8 @@ class Serving:
     latencies: Mapping[tuple[str, str], float]
     """Seconds of the last probe, by (pool, backend)."""
     prober: ProberStats
+    conflicts: Mapping[str, int] = field(default_factory=dict)
+    """Frames in which other hosts said that they have a VIP, by VIP."""
     views: Mapping[str, Mapping[tuple[str, str], Seen]] = field(default_factory=dict)
     """What agents that count see, by agent and (pool, backend)."""
 

@@ -110,6 +110,9 @@ def _places(text: Text, of: Serving) -> None:
         ((labels(vip=name), int((each.owner or "") != each.belongs)) for name, each in vips.items()),
     )
     text.rows(all_of.AUTHORITY, ((labels(vip=name), round(left, 3)) for name, left in of.authority.items()))
+    others = of.snapshot.conflicts
+    text.rows(all_of.VIP_CONFLICTS, ((labels(vip=name), len(others.get(name, ()))) for name in vips))
+    text.rows(all_of.VIP_CONFLICT_FRAMES, ((labels(vip=name), of.conflicts.get(name, 0)) for name in vips))
     sites = of.snapshot.sites or {}
     named = [(labels(site=name), each) for name, each in sites.items()]
     text.rows(all_of.FIT, ((name, int(each.fit)) for name, each in named))

@@ -47,6 +47,7 @@ def serving(app: App) -> Serving | None:
         authority={} if intent.by_agents else _authority(app, world, now),
         latencies=service.latencies(),
         prober=service.stats(),
+        conflicts=app.conflicts.counts,
         views=app.probing.views(),
     )
 

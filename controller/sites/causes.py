@@ -119,6 +119,8 @@ class Cause(StrEnum):
     """A P4 switch runs another program than it should."""
     CABLE = "cable"
     """A link died or lives again, as hellos or ports say."""
+    CONFLICT = "conflict"
+    """Another host says that it has the VIP."""
     AUTHORITY = "authority"
     """The controller has authority for a switch, or has not any more."""
     CLIENT = "client"

@@ -29,6 +29,7 @@ const bit<8> REASON_CLOCK = 8;         // packet-in: the answer to OP_CLOCK
 const bit<8> REASON_HELLO = 9;         // packet-in: a neighbour's hello
 const bit<8> REASON_YOUNG = 10;        // remembered for the backend of its slot, where one without memory may say another
 const bit<8> REASON_FOUND = 11;        // on a tracked slot, and not opened here: the switch that saw it open knows better
+const bit<8> REASON_CONFLICT = 12;     // another host says that it has a VIP: `listener` is the VIP, `client` begins with its MAC
 const bit<8> REASON_PROMOTE = 15;      // no report: the meter that limits promotions
 
 // What the controller asks for with a packet-out.

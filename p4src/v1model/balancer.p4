@@ -182,7 +182,7 @@ control Incoming(inout headers_t hdr, inout local_t local, inout standard_metada
             }
             local.port_key = local.client_port;
             vip.apply(hdr, local);
-            respond.apply(hdr, local, std, drop);
+            respond.apply(hdr, local, std, tell, drop);
         }
         if (local.done == 0 && local.vip != 0 && local.dst == local.server) {
             // Later fragments whose first did not come by, and protocols without ports.

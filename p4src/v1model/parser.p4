@@ -1,5 +1,6 @@
 // Parser: Ethernet, ARP, IPv4 with options, IPv6 with a fragment header, TCP, UDP, ICMP; inside ICMP errors the
-// quoted IP header and eight bytes; inside neighbour solicitations the target and its option.
+// quoted IP header and eight bytes; inside neighbour solicitations and
+// advertisements the target and its option.
 //
 //   cpu ─► packet_out ─┐
 //   port ──────────────┴► ethernet ─► tag ─┬► arp
@@ -127,7 +128,7 @@ parser PacketParser(packet_in packet, out headers_t hdr, inout local_t local, in
         }
     }
 
-    // Unreachable, too big, time exceeded, parameter problem; neighbour solicitation.
+    // Unreachable, too big, time exceeded, parameter problem; neighbour solicitation and advertisement.
     state parse_icmp6 {
         packet.extract(hdr.icmp);
         transition select(hdr.icmp.type) {
@@ -136,6 +137,7 @@ parser PacketParser(packet_in packet, out headers_t hdr, inout local_t local, in
             3: parse_inner6;
             4: parse_inner6;
             135: parse_nd;
+            136: parse_nd;
             default: accept;
         }
     }

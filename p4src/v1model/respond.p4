@@ -5,14 +5,18 @@
 // A question is what a host would answer: an ARP request about Ethernet and IPv4; a solicitation that RFC 4861 (7.1.1)
 // calls valid, for another may come from another network; a ping.
 //
+//   another MAC for the VIP, in whatever is said of it ─► the controller is told, the frame goes on
+//
 // Authority ends by this switch's own clock. The controller learns that clock with OP_CLOCK before it names a deadline,
 // so a message that is late makes the authority shorter, never longer.
 
-control Respond(inout headers_t hdr, inout local_t local, inout standard_metadata_t std, inout bit<32> drop) {
+control Respond(inout headers_t hdr, inout local_t local, inout standard_metadata_t std, inout bit<8> tell,
+                inout bit<32> drop) {
     register<bit<48>>(VIPS) authority;
     bit<48> deadline;
     bit<1> question;
     bit<1> proper;
+    bit<48> holder;
 
     action back() {
         std.egress_spec = std.ingress_port;
@@ -75,7 +79,7 @@ control Respond(inout headers_t hdr, inout local_t local, inout standard_metadat
     apply {
         question = 0;
         proper = 0;
-        if (hdr.nd.isValid() && hdr.icmp.code == 0 && hdr.ipv6.hops == 255 && hdr.ipv6.length >= 24) {
+        if (hdr.nd.isValid() && hdr.icmp.type == 135 && hdr.icmp.code == 0 && hdr.ipv6.hops == 255 && hdr.ipv6.length >= 24) {
             proper = 1;
             // An option has a length, within the message. Who asks a group says a MAC, to whom the answer then says one;
             // who probes an address has no MAC to be remembered, and asks the address's own group.
@@ -104,6 +108,22 @@ control Respond(inout headers_t hdr, inout local_t local, inout standard_metadat
         } else if (local.responds == 1 && hdr.icmp.isValid() && hdr.icmp.code == 0 && local.fragment == FRAGMENT_NO
                    && ((hdr.ipv4.isValid() && hdr.icmp.type == 8) || (hdr.ipv6.isValid() && hdr.icmp.type == 128))) {
             question = 1;
+        }
+        if (local.responds == 1) {
+            holder = local.vip_mac;
+            if (hdr.arp.isValid() && hdr.arp.spa == local.server[31:0]) {
+                holder = hdr.arp.sha;
+            } else if (hdr.nd.isValid() && hdr.icmp.type == 136) {
+                holder = hdr.ethernet.src;
+                if (hdr.nd_option.isValid() && hdr.nd_option.type == 2) {
+                    holder = hdr.nd_option.mac;
+                }
+            }
+            if (holder != local.vip_mac) {
+                tell = REASON_CONFLICT;
+                local.listener = local.vip;
+                local.client = holder ++ 80w0;
+            }
         }
         if (question == 1) {
             authority.read(deadline, (bit<32>)local.vip & (VIPS - 1));

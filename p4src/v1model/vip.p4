@@ -1,7 +1,8 @@
 // Vip: is this packet for a virtual address, and what does this switch do for it?
 //
-//   ARP target, neighbour solicitation target, destination ─► vip ─┬► claim: edge (uplinks) or lb, with the virtual MAC
-//                                                                  └► local: ARP for a fullnat address of this switch
+//   ARP target (of an answer its sender), neighbour discovery's target, destination
+//       └► vip ─┬► claim: edge (uplinks) or lb, with the virtual MAC
+//               └► local: ARP for a fullnat address of this switch
 
 control Vip(inout headers_t hdr, inout local_t local) {
     // uplinks: ECMP group of an edge, 0 where this switch balances; responds: it is the segment's responder.
@@ -29,6 +30,9 @@ control Vip(inout headers_t hdr, inout local_t local) {
     apply {
         if (hdr.arp.isValid()) {
             local.server = MAPPED ++ hdr.arp.tpa;
+            if (hdr.arp.op == 2) {
+                local.server = MAPPED ++ hdr.arp.spa;
+            }
         } else if (hdr.nd.isValid()) {
             local.server = hdr.nd.target;
         }

@@ -70,6 +70,7 @@ _REASONS = {
     Kind.RESET: Reason.RESET,
     Kind.FRAGMENT_UNKNOWN: Reason.FRAGMENT,
     Kind.TOO_BIG: Reason.TOO_BIG,
+    Kind.CONFLICT: Reason.CONFLICT,
     Kind.ICMP_KNOWN: Reason.ICMP,
     Kind.ICMP_UNKNOWN: Reason.ICMP,
 }

@@ -46,6 +46,7 @@ _REASONS = {
     Said.PIN_STALE: Reason.PIN_STALE,
     Said.RESET: Reason.RESET,
     Said.TOO_BIG: Reason.TOO_BIG,
+    Said.CONFLICT: Reason.CONFLICT,
     Said.ERROR_UNKNOWN: Reason.ICMP,
 }
 _T = TypeVar("_T")
@@ -174,6 +175,8 @@ class P4Controller:
 
     def _report(self, reason: int, listener: int, source: Any, port: int, backend: int) -> Report:
         assert self._world is not None
+        if reason == Said.CONFLICT:
+            return Report(Reason.CONFLICT)
         port = 0 if self._sticky(listener) else port
         pin = self._world.pins.pins.get(PinKey(listener, source, port))
         about_pin = pin is not None and reason in (Said.PIN_SEEN, Said.PIN_STALE)

@@ -255,10 +255,17 @@ def solicitation(
     return ethernet(to, sender, ETHER[6], body[:4] + counted + body[6:])
 
 
-def advertisement(sender: str, target: IPv6Address, asker: tuple[str, Address] | None = None) -> bytes:
-    """A neighbour advertisement: to who asked (MAC, address), or an unsolicited one to all nodes."""
+def advertisement(
+    sender: str, target: IPv6Address, asker: tuple[str, Address] | None = None, named: str | None = None
+) -> bytes:
+    """A neighbour advertisement: to who asked (MAC, address), or an unsolicited one to all nodes.
+
+    ``named``: the MAC that it says; None: its sender's; empty: it says none.
+    """
     to, address = asker or ("33:33:00:00:00:01", ip_address("ff02::1"))
-    rest = bytes((0x60 if asker else 0x20, 0, 0, 0)) + target.packed + b"\x02\x01" + mac(sender)
+    rest = bytes((0x60 if asker else 0x20, 0, 0, 0)) + target.packed
+    if named != "":
+        rest += b"\x02\x01" + mac(named or sender)
     body = icmp(target, address, 136, 0, rest, ttl=255).build()
     return ethernet(to, sender, ETHER[6], body)
 

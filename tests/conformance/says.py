@@ -308,20 +308,24 @@ class Frame:
 
 @dataclass(frozen=True)
 class Announcement:
-    """The other site says that it has the VIP."""
+    """The other site, or another host, says that it has the VIP."""
 
     address: Address
     operation: int = 1
     """ARP's."""
     port: str = STRETCH
+    mac: str = VIRTUAL_MAC
+    """Who says so."""
+    named: str | None = None
+    """Another MAC that an advertisement names; empty: none."""
 
     def wires(self, log: Log, mark: bytes) -> list[Wire]:
         """See ``Say``."""
         if isinstance(self.address, IPv4Address):
-            said = packets.arp(self.operation, VIRTUAL_MAC, self.address, self.address)
+            said = packets.arp(self.operation, self.mac, self.address, self.address)
         else:
             assert isinstance(self.address, IPv6Address)
-            said = packets.advertisement(VIRTUAL_MAC, self.address)
+            said = packets.advertisement(self.mac, self.address, None, self.named)
         return [Wire(self.port, said)]
 
 
@@ -332,16 +336,18 @@ class AnswerFromAfar:
     address: Address
     client: str = "c1"
     port: str = STRETCH
+    mac: str = VIRTUAL_MAC
+    """Who answers."""
 
     def wires(self, log: Log, mark: bytes) -> list[Wire]:
         """See ``Say``."""
         asker = CLIENTS[self.client]
         to = asker.addresses[self.address.version]
         if isinstance(self.address, IPv4Address):
-            said = packets.arp(2, VIRTUAL_MAC, self.address, to, asker.mac)
+            said = packets.arp(2, self.mac, self.address, to, asker.mac)
         else:
             assert isinstance(self.address, IPv6Address)
-            said = packets.advertisement(VIRTUAL_MAC, self.address, (asker.mac, to))
+            said = packets.advertisement(self.mac, self.address, (asker.mac, to))
         return [Wire(self.port, said)]
 
 

@@ -69,6 +69,8 @@ class Reason(StrEnum):
     FRAGMENT = "fragment"
     """The first of a TCP connection that is not remembered."""
     TOO_BIG = "too big"
+    CONFLICT = "conflict"
+    """Another MAC for a VIP."""
     ICMP = "icmp"
 
 

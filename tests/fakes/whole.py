@@ -13,6 +13,7 @@ from flows.stages import (
     answers,
     backend,
     choose,
+    conflict,
     edge,
     fate,
     fragment,
@@ -39,6 +40,8 @@ def target(duty: SwitchSpec) -> Target:
         slots = {number: item.table for number, item in duty.pools.items()}
     elif Role.EDGE in roles:
         groups = dict(edge.groups(here, duty.ecmp, duty.uplinks))
+    if duty.responder:
+        meters = [*meters, conflict.meter(here.placed)]
     flows = {each.key: each.body for each in _flows(here, duty)}
     return Target(flows, groups, {m.id: m for m in meters}, slots)
 
@@ -46,7 +49,7 @@ def target(duty: SwitchSpec) -> Target:
 def _flows(here: Here, duty: SwitchSpec) -> Iterator[Flow]:
     if duty.responder:
         for vip in duty.vips:
-            yield from respond.flows(here, vip)
+            yield from (*respond.flows(here, vip), *conflict.flows(here, vip))
         yield respond.advert(here)
     if Role.LB in duty.switch.roles:
         yield from _lb(here, duty)

@@ -19,8 +19,10 @@ ENDPOINTS = {
     "fullnat": ("10.0.0.102", 7000),
     "tun": ("10.0.0.103", 7000),
     "vault": ("10.0.0.104", 7002),
+    "still dr": ("10.0.0.100", 7002),
+    "still tun": ("10.0.0.103", 7002),
 }
-"""VIP and port per mode, and of the pool "vault" (mode dr), in trio.yaml."""
+"""VIP and port per mode; of the pool "vault" (mode dr), in trio.yaml; of a pool that `tuned.still` adds."""
 MODES = ("dr", "nat", "fullnat", "tun")
 ANSWER_WITHIN = 5.0
 """Seconds: long enough for a few retransmissions, so that only what is lost for good counts as broken."""

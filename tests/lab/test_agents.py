@@ -18,6 +18,7 @@ from tests.lab.balanced import Balanced
 from tests.lab.conftest import eventually, why_not
 from tests.lab.long_connections import LongConnections
 from tests.lab.scrape import ask, scrape
+from tests.lab.stranger import STRANGER, known, take, vip_at
 from tests.lab.test_two_sites import all_admitted, hears, owners
 from tests.lab.tuned import tune
 from topo import process, state
@@ -273,3 +274,17 @@ def test_its_metrics_say_the_same_and_its_audit_log_has_what_was_asked_of_it(ser
     answer = order(socket_beside(ctl.state), {"command": "claim", "confirmed": "no"})
     assert not answer["ok"]
     assert verify(ctl.audit).last.step in (Step.DONE, Step.REFUSED)
+
+
+def test_a_vip_that_another_host_takes_is_announced_again_by_the_agents(served: Served) -> None:
+    balanced = served.balanced
+    mac = vip_at(balanced, SHOP)["mac"]
+    with LongConnections(balanced.lab, "ce") as long:
+        long.open(1, ("dr",))
+        assert known(balanced, "ce", SHOP) == mac
+        balanced.mark()
+        take(balanced, "cw", SHOP)
+        assert balanced.wait_event("vip_conflict", mac=STRANGER)["vip"] == "shop"
+        eventually(lambda: known(balanced, "ce", SHOP) == mac, "ce knows the virtual MAC again")
+        long.speak()
+        assert not long.broken()

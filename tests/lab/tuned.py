@@ -47,6 +47,17 @@ def _pool(document: Any, name: str) -> Any:
     return next(one for one in document["pools"] if one["name"] == name)
 
 
+def still(document: Any) -> None:
+    """Add a pool of the first one's backends that stays as it is, and listeners for it on TCP port 7002, dr and tun."""
+    first = document["pools"][0]
+    kept = {key: value for key, value in first.items() if key not in ("name", "backends")}
+    document["pools"].append({"name": "still", **kept, "backends": [dict(one) for one in first["backends"]]})
+    for vip in document["vips"]:
+        mode = {"10.0.0.100": "dr", "10.0.0.103": "tun"}.get(vip["address"])
+        if mode is not None:
+            vip["listeners"].append({"protocol": "tcp", "port": 7002, "pool": "still", "mode": mode})
+
+
 def add(lab: Lab, name: str, **more: Any) -> Change:
     """Add a server of the lab to the first pool."""
     entry = {"name": name, **backend(lab.fabric.hosts[name]), **more}

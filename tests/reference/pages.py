@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from controller.core import agentevents, discoveryevents, events, switchevents, weightevents
+from controller.core import agentevents, discoveryevents, events, switchevents, vipevents, weightevents
 from controller.core.shown import Snapshot
 from tests.reference import codes, commands, intent, metrics
 from tests.reference.records import cause_rows, event_page, record_page
@@ -28,6 +28,7 @@ GROUPS = {
     "The controller": events.PROGRAM,
     "Several controllers": events.LEADING,
     "Intent, pools and servers": events.SERVICE,
+    "VIPs and sites": vipevents.VIPS,
     "Switches": switchevents.SWITCHES,
     "Fences of edges": switchevents.FENCES,
     "P4 switches": switchevents.P4,

@@ -11,8 +11,9 @@ import pytest
 
 from controller.agent.facts import NAMES, Facts, facts_of
 from controller.agent.following import FollowingFacts
-from controller.core.agentview import UNSYNCED, AgentView, agents_refused
+from controller.core.agentview import AgentView, agents_refused
 from controller.core.cells import Cell
+from controller.core.telling import CONFLICTS, UNSYNCED
 from controller.plan.tables import Tables
 from controller.sites.base import ABSENT, Guard
 from controller.sites.leasestate import Record
@@ -84,6 +85,7 @@ def test_the_leader_shows_who_owns_vips_by_their_leases_and_tells_what_is_not_sa
     changes: list[int] = []
     view.on_change = lambda: changes.append(1)
     view.unsynced = lambda site: {"east": 0, "west": 3}[site]
+    view.conflicts = lambda: {"shop": 7}
     key = f"owner/{intent.vips[0].mac}"
     others = [vip.name for vip in intent.vips if vip.mac == intent.vips[0].mac]
 
@@ -96,9 +98,10 @@ def test_the_leader_shows_who_owns_vips_by_their_leases_and_tells_what_is_not_sa
         assert not view.owners()
         assert changes
         async with asyncio.timeout(20):
-            while UNSYNCED not in (values := (await store.registers.load()).values):
+            while not {UNSYNCED, CONFLICTS} <= (values := (await store.registers.load()).values).keys():
                 await asyncio.sleep(0.02)
         assert json.loads(values[UNSYNCED].data) == {"east": 0, "west": 3}
+        assert json.loads(values[CONFLICTS].data) == {"shop": 7}
 
     play(body, view.run)
 

@@ -79,13 +79,13 @@ FLOORS = (
         tuple(
             f"controller.core.{name}"
             for name in (
-                "agentevents", "agentview", "agentwords", "ahead", "cells", "differing", "directory", "discoveryevents",
-                "events",
-                "eventtypes", "eventwords", "fitting", "intents", "journal", "judging", "liveness",
+                "agentevents", "agentview", "agentwords", "ahead", "cells", "conflicts", "differing", "directory",
+                "discoveryevents",
+                "events", "eventtypes", "eventwords", "fitting", "intents", "journal", "judging", "liveness",
                 "ownership", "pauses", "pinning", "placing", "pools", "presence", "probeplaces", "probing",
                 "questions", "recorder", "requests", "resources", "roll", "schedulers", "servers", "state",
                 "statusfile", "storedcells",
-                "switchevents", "targets", "terms", "tuning", "twins", "weightevents",
+                "switchevents", "targets", "telling", "terms", "tuning", "twins", "vipevents", "weightevents",
             )
         ),
         (*SOUTHBOUND, "clock", "sites", "p4src", "plan of P4", "places"),

@@ -154,6 +154,7 @@ CASES = (
         'vip="shop"',
     ),
     Case("EvenkeelVipAway", *_gauge("evenkeel_vip_away", labels='vip="shop"'), 'vip="shop"'),
+    Case("EvenkeelVipConflict", *_gauge("evenkeel_vip_conflicts", labels='vip="shop"'), 'vip="shop"'),
     Case("EvenkeelSiteUnfit", *_gauge("evenkeel_site_fit", "0x60", "1x60", 'site="west"'), 'site="west"'),
     Case(
         "EvenkeelFenceOpen", *_gauge("evenkeel_switch_fence_open", labels='switch="edge1"'), 'switch="edge1"'

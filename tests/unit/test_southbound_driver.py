@@ -7,6 +7,7 @@ import itertools
 import struct
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -157,7 +158,11 @@ def test_a_full_table_still_takes_other_backends_for_the_slots_it_holds(rig: Rig
             Refusal(12, 4),
             "meter mod failed (out of meters) for meter 1000",
         ),
-        (target(duties.edge_duty()), Refusal(6, 3), "group mod failed (code 3) for group 1163264008"),
+        (
+            replace(target(duties.edge_duty()), meters={}),
+            Refusal(6, 3),
+            "group mod failed (code 3) for group 1163264008",
+        ),
     ],
 )
 def test_refused_groups_and_meters_are_named(rig: Rig, want: Target, refusal: Refusal, says: str) -> None:

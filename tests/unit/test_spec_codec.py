@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import HealthCheck as Slow
@@ -21,7 +22,7 @@ from tests.examples import examples
 from tests.fakes.core import loaded
 
 SLOW = [Slow.too_slow, Slow.data_too_large, Slow.large_base_example]
-"""An intent is large."""
+"""Parts of an intent are large."""
 st.register_type_strategy(IPv4Address, st.ip_addresses(v=4))
 st.register_type_strategy(IPv6Address, st.ip_addresses(v=6))
 st.register_type_strategy(
@@ -39,10 +40,15 @@ def again(value: object) -> object:
     return decode(type(value), json.loads(json.dumps(encode(value))))
 
 
-@settings(max_examples=examples(10, 30), deadline=None, suppress_health_check=SLOW)
-@given(st.from_type(Intent))
-def test_any_intent_is_read_as_it_was_stored(intent: Intent) -> None:
-    assert again(intent) == intent
+@pytest.mark.parametrize("part", [each.name for each in fields(Intent)])
+def test_any_part_of_an_intent_is_read_as_it_was_stored(part: str) -> None:
+    @settings(max_examples=examples(10, 50), deadline=None, suppress_health_check=SLOW)
+    @given(st.from_type(get_type_hints(Intent)[part]))
+    def holds(value: Any) -> None:
+        intent = replace(Intent((), (), (), ()), **{part: value})
+        assert again(intent) == intent
+
+    holds()
 
 
 @pytest.mark.parametrize("kind", [HealthCheck, Turn, Retained, Vip])

@@ -11,7 +11,7 @@ from tests.conformance.packets import Odd, mac
 from tests.conformance.row import In, Row
 from tests.conformance.says import Announcement, Ping, Question, Say
 from tests.conformance.scenario import CLIENTS, SEGMENT, VIPS, web
-from tests.conformance.target import Can
+from tests.conformance.target import Can, Reason
 
 _V4, _V6 = VIPS[4], VIPS[6]
 assert isinstance(_V6, IPv6Address)
@@ -20,9 +20,16 @@ _LINK_LAYER = b"\x01\x01" + _MAC
 _NONCE = b"\x0e\x01" + bytes(range(6))
 
 
-def _odd(name: str, why: str, expect: Expect, *says: Say, more: Can = Can.RESPOND) -> Row:
+def _odd(
+    name: str,
+    why: str,
+    expect: Expect,
+    *says: Say,
+    more: Can = Can.RESPOND,
+    reports: frozenset[Reason] = frozenset(),
+) -> Row:
     needs = frozenset({Can.RESPOND, more})
-    return Row(name, why, web("b1"), tuple(In(say, expect) for say in says), needs=needs)
+    return Row(name, why, web("b1"), tuple(In(say, expect, reports) for say in says), needs=needs)
 
 
 def _nd(**odd: object) -> Question:
@@ -144,6 +151,7 @@ ROWS = (
         "A host that announces the VIP as its own is told whose it is (RFC 5227).",
         Answered(),
         Question(_V4, source=_V4),
+        reports=frozenset({Reason.CONFLICT}),
     ),
     *(
         _odd(
