@@ -206,6 +206,7 @@ class Scene:
     def _bootstrap(self, region: str, delta: bool) -> dict[str, Any]:
         at = {"socket_address": {"address": "127.0.0.1", "port_value": self.port}}
         ads = {"ads": {}, "resource_api_version": "V3"}
+        again = {"retry_back_off": {"base_interval": "0.2s", "max_interval": "1s"}}
         http2 = {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
@@ -218,7 +219,7 @@ class Scene:
                 "ads_config": {
                     "api_type": "DELTA_GRPC" if delta else "GRPC",
                     "transport_api_version": "V3",
-                    "grpc_services": [{"envoy_grpc": {"cluster_name": "evenkeel"}}],
+                    "grpc_services": [{"envoy_grpc": {"cluster_name": "evenkeel", "retry_policy": again}}],
                 },
                 "cds_config": ads,
                 "lds_config": ads,

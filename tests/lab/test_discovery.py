@@ -40,7 +40,7 @@ def test_an_envoy_by_state_of_the_world_is_served_too(tmp_path: Path) -> None:
         eventually(lambda: not envoy.count(1).failures, "Envoy serves", 30.0)
         until({"envoy": envoy}, WEST)
         scene.running.again()
-        eventually(lambda: scene.row("*").get("unchanged") == 4, "it is back and has everything", 60.0)
+        scene.running.wait(lambda: scene.row("*").get("unchanged") == 4, "it is back and has everything")
         assert scene.exit()["writes"] == 0
         until({"envoy": envoy}, WEST)
 
@@ -164,9 +164,7 @@ def test_a_restart_of_the_controller_loses_no_connection_and_sends_nothing(
             lambda: [e["event"] for e in scene.running.events()].count("discovery_serves") > listens,
             "it serves",
         )
-        eventually(
-            lambda: scene.exit().get("writes") is not None and scene.row("shop").get("clients") == 2, "both"
-        )
+        scene.running.wait(lambda: scene.row("*").get("clients") == 2, "both are back")
 
     for name, found in all_calls(clients, restart).items():
         assert not found.failures, f"{name}: {found.failed}"

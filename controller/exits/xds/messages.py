@@ -28,7 +28,8 @@ CONNECT = 5
 _PROTOCOLS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _MANAGER = http_connection_manager_pb2.HttpConnectionManager
 _STATES = {
-    State.UNKNOWN: health_check_pb2.UNKNOWN,
+    # Clients treat both alike: a first verdict that changes nothing for them is no update.
+    State.UNKNOWN: health_check_pb2.HEALTHY,
     State.UP: health_check_pb2.HEALTHY,
     State.DOWN: health_check_pb2.UNHEALTHY,
     State.DRAINING: health_check_pb2.DRAINING,
