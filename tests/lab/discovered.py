@@ -132,7 +132,7 @@ class Scene:
         backends = [
             {"name": name, "address": address, "at": SITES[name[0]]} for name, address in SERVERS.items()
         ]
-        health = {"type": "tcp", "port": PORT, "interval": "200ms", "timeout": "150ms", "rise": 1, "fall": 2}
+        health = {"type": "tcp", "port": PORT, "interval": "500ms", "timeout": "450ms", "rise": 1, "fall": 3}
         document["pools"].append({"name": "rpc", "health": health, "backends": backends})
         service = {"name": "shop", "port": PORT, "pool": "rpc", "listen": f"127.0.0.1:{self.envoy_port}"}
         document["discovery"] = {"listen": f"127.0.0.1:{self.port}", "services": [service]}
