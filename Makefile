@@ -5,7 +5,7 @@ PYTHON ?= python3
 unexport PYTHONDONTWRITEBYTECODE
 
 LAB_PACKAGES = openvswitch-switch iproute2 iputils-ping ethtool etcd-server openssl
-TEST_PACKAGES = prometheus
+TEST_PACKAGES = prometheus mandoc
 BENCH_PACKAGES = nginx-light wrk iperf3 haproxy gcc libc6-dev
 
 BIN = .venv/bin
@@ -16,7 +16,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --retries 5 --timeout 60
 IS_ROOT := $(filter 0,$(shell id -u))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long soak fresh image compose-test bench docs fuzz coverage messages baseline wheel p4 shell lint types venv lab-packages test-packages \
+.PHONY: help demo test test-long soak fresh image compose-test bench docs man fuzz coverage messages baseline wheel p4 shell lint types venv lab-packages test-packages \
   bench-packages root pins clean
 
 help:  ## this list
@@ -71,6 +71,9 @@ bench: root venv lab-packages bench-packages  ## measure everything (root)
 
 docs: venv  ## generate docs/reference again from the code
 	$(BIN)/python -m tests.reference
+
+man: venv  ## manual pages of all commands, in out/man
+	$(BIN)/evenkeel man out/man
 
 SEED = 1
 INPUTS = 1000000
@@ -148,7 +151,7 @@ pins:  ## pin again from pyproject.toml, to the newest versions (needs uv)
 	uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make pins' pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
-	  --custom-compile-command 'make pins' --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	  --custom-compile-command 'make pins' --extra dev --extra otel -c requirements.txt pyproject.toml -o requirements-dev.txt
 	printf 'p4runtime-shell\nprotobuf<3.21\n' | uv pip compile --quiet --universal --upgrade --generate-hashes \
 	  --no-emit-index-url --no-annotate --custom-compile-command 'make pins' --python-version 3.11 - \
 	  -o requirements-shell.txt

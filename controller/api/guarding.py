@@ -26,11 +26,14 @@ from controller.security.credentials import peer_of
 from controller.security.errors import AuditError
 from controller.security.roles import LOCAL, Peer, Resource, by_certificate
 from controller.spec.types import Intent
+from controller.tracing.base import CONTEXT
 
 TOKEN = "authorization"
 """Metadata in which a token travels, behind ``Bearer``."""
 WHY, WHY_OCTETS = "evenkeel-reason", "evenkeel-reason-bin"
 """Metadata that says why: in ASCII, or in UTF-8."""
+NO_TRACE: Mapping[str, str] = {}
+"""Of a call that belongs to none."""
 
 
 OVERRIDE = "Override"
@@ -45,6 +48,8 @@ class Caller(NamedTuple):
     """``unix:`` of this machine's socket, or address and port."""
     why: str
     """The reason that was given."""
+    trace: Mapping[str, str] = NO_TRACE
+    """Which span it belongs to, in its caller's words."""
 
 
 class Recording:
@@ -172,7 +177,8 @@ class Guard:
         address, said = context.peer() or "", dict(context.invocation_metadata() or ())
         octets = said.get(WHY_OCTETS, b"")
         why = octets.decode(errors="replace") if octets else str(said.get(WHY, ""))
-        return Caller(self._peer(context, address, str(said.get(TOKEN, ""))), address, why)
+        trace = {key: str(said.get(key, "")) for key in CONTEXT} if CONTEXT[0] in said else NO_TRACE
+        return Caller(self._peer(context, address, str(said.get(TOKEN, ""))), address, why, trace)
 
     def _peer(self, context: Any, address: str, token: str) -> Peer:
         if token:

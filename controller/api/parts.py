@@ -22,6 +22,7 @@ from controller.core.state import State
 from controller.plan.preview import Preview
 from controller.sites.base import Space
 from controller.spec.types import Intent
+from controller.tracing.base import NOT_TRACED, Tracing
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Parts:
     clock: Clock
     file: str = ""
     """The intent file that owns the intent; empty: the API does."""
+    tracing: Tracing = NOT_TRACED
 
 
 class HasPath(Protocol):
@@ -69,6 +71,7 @@ class Assembled(Protocol):
     log: Space
     journal: Journal
     clock: Clock
+    tracing: Tracing
 
     @property
     def file(self) -> HasPath | None:
@@ -100,4 +103,5 @@ def parts_of(app: Assembled) -> Parts:
         app.journal,
         app.clock,
         "" if app.file is None else str(app.file.path),
+        app.tracing,
     )

@@ -27,6 +27,7 @@ from controller.core.requests import Requests
 from controller.core.state import State
 from controller.sites.base import GuardFailed, StoreError
 from controller.spec.types import Intent
+from controller.tracing.base import NOT_TRACED, TracedProposal, Tracing
 
 TICK = 0.025
 """Seconds from the beginning of a proposal to that of the next one, at least."""
@@ -52,10 +53,19 @@ class Proposals:
     """Takes changes."""
 
     def __init__(
-        self, state: State, intents: Intents, requests: Requests, journal: Journal, clock: Clock
+        self,
+        state: State,
+        intents: Intents,
+        requests: Requests,
+        journal: Journal,
+        clock: Clock,
+        tracing: Tracing = NOT_TRACED,
     ) -> None:
         self._state, self._intents, self._requests = state, intents, requests
         self._journal, self._clock = journal, clock
+        self._tracing = tracing
+        self._trace = TracedProposal()
+        """Of what is carried out now."""
         self._queue: deque[Wanted] = deque()
         self._news = asyncio.Event()
         self._computed = 0.0
@@ -116,7 +126,8 @@ class Proposals:
     async def _carry_out(self, together: list[Wanted]) -> None:
         waiting = [each for each in together if not each.done.done()]
         try:
-            await self._propose(waiting)
+            with self._tracing.proposal([each.traced for each in waiting]) as self._trace:
+                await self._propose(waiting)
         except asyncio.CancelledError:
             await self._refuse(waiting, _ending())
             raise
@@ -143,7 +154,7 @@ class Proposals:
             await self._refuse(together, closed(shut))
             return
         before = self._state.intent.value
-        with self._computing():
+        with self._computing(), self._trace.step("validate"):
             made = await self._tried(before, together)
         for wanted, error in made.refused:
             await self._refuse_one(wanted, error)
@@ -200,8 +211,11 @@ class Proposals:
     async def _proposed(self, made: Tried, override: str) -> Considered:
         """Taken, if it is accepted, once all records are on the disk. Raises _NotRecorded."""
         self.proposed += 1
-        with self._computing():
-            return await self._intents.consider(made.intent, override, lambda: self._recorded(made.good))
+        with self._computing(), self._trace.step("plan"):
+            found = await self._intents.consider(made.intent, override, lambda: self._recorded(made.good))
+        if _why_not(found, override) is None:
+            self._trace.accepted([each.wanted.traced for each in made.good])
+        return found
 
     async def _divide(self, made: Tried, error: Refused) -> None:
         """One of the edits is why the whole is refused."""

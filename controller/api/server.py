@@ -7,8 +7,8 @@ leading:      services of the controller
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -74,7 +74,9 @@ class Served:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         reader = Reader(parts.state, parts.resources)
-        self.proposals = Proposals(parts.state, parts.intents, parts.requests, parts.journal, parts.clock)
+        self.proposals = Proposals(
+            parts.state, parts.intents, parts.requests, parts.journal, parts.clock, parts.tracing
+        )
         self._events = EventFeed(parts.log, parts.journal)
         once = Once(parts.state, parts.requests)
         self.watches = Watches(reader, ResourceFeed(parts.state, parts.resources), self._events)
@@ -206,14 +208,24 @@ class ApiServer:
         return await served.reads[name](request)
 
     async def _changed(self, name: str, path: str, served: Served, caller: Caller, request: Any) -> Any:
+        with self._making(path, served, caller, request) as call:
+            try:
+                self._guard.authorize(caller, path, request, served.parts.state.intent.value)
+                return await served.changes[name](request, call)
+            except Refused as error:
+                await call.recording.refused(f"{error.reason}: {error}")
+                raise
+
+    @contextmanager
+    def _making(self, path: str, served: Served, caller: Caller, request: Any) -> Iterator[Call]:
+        """A change, recorded and traced."""
         recording = self._guard.recording(caller, path, request)
-        permit = partial(self._guard.permit, caller, path)
-        try:
-            self._guard.authorize(caller, path, request, served.parts.state.intent.value)
-            return await served.changes[name](request, Call(recording, permit))
-        except Refused as error:
-            await recording.refused(f"{error.reason}: {error}")
-            raise
+        with served.parts.tracing.call(path, caller.trace) as traced:
+            try:
+                yield Call(recording, partial(self._guard.permit, caller, path))
+            except Refused as error:
+                traced.refused(error.code.value[0], str(error.reason), str(error))
+                raise
 
     def _stream(self, name: str, path: str) -> Callable[[Any, Any], AsyncIterator[Any]]:
         async def answer(request: Any, context: Any) -> AsyncIterator[Any]:
@@ -239,15 +251,14 @@ class ApiServer:
     async def _streamed_change(
         self, name: str, path: str, served: Served, caller: Caller, request: Any
     ) -> AsyncIterator[Any]:
-        recording = self._guard.recording(caller, path, request)
-        call = Call(recording, partial(self._guard.permit, caller, path))
-        try:
-            self._guard.authorize(caller, path, request, served.parts.state.intent.value)
-            async for each in served.changes[name](request, call):
-                yield each
-        except Refused as error:
-            await recording.refused(f"{error.reason}: {error}")
-            raise
+        with self._making(path, served, caller, request) as call:
+            try:
+                self._guard.authorize(caller, path, request, served.parts.state.intent.value)
+                async for each in served.changes[name](request, call):
+                    yield each
+            except Refused as error:
+                await call.recording.refused(f"{error.reason}: {error}")
+                raise
 
     def _admitted(self, context: Any) -> tuple[Caller, Served]:
         """Who calls, and what carries calls out. Raises Refused."""

@@ -17,6 +17,7 @@ from controller.api.names import Name
 from controller.api.subjects import digests, digests_of
 from controller.core.journal import Journal
 from controller.spec.types import Intent
+from controller.tracing.base import CURRENT, TracedCall
 
 
 class Done(NamedTuple):
@@ -45,6 +46,7 @@ class Wanted:
     permit: Permit = lambda *_: None
     """Asked of all that reads a document, in a thread."""
     recording: Recording = NOT_RECORDED
+    traced: TracedCall | None = field(default_factory=CURRENT.get)
     done: asyncio.Future[Done] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property

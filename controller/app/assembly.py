@@ -87,6 +87,7 @@ from controller.southbound.p4.driver import P4Driver
 from controller.southbound.p4.session import P4Session
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.types import Intent, Role, Switch
+from controller.tracing.base import NOT_TRACED, Tracing
 
 PIN_BITS = 30
 """Ids of pins begin anywhere below 2 to this: registers of switches hold 32 bits."""
@@ -115,6 +116,7 @@ class App:
         ovsdb_files: Files | None = None,
         places: ProbePlaces | None = None,
         ahead: AheadFile | None = None,
+        tracing: Tracing = NOT_TRACED,
     ) -> None:
         """``file``: owns the intent; None: the store and the API do. ``loaded``: what the store holds.
 
@@ -122,11 +124,11 @@ class App:
         the store's. ``lead``: its leadership, where controllers share the store. ``observations``: what the
         process counts. ``ovsdb_files``: for switches whose OVSDB is asked by TLS. ``places``: agents that are heard
         already; the intent that they go by is to become this controller's. ``ahead``: where is kept what cannot be
-        stored, on a store that controllers share.
+        stored, on a store that controllers share. ``tracing``: told what becomes of changes.
 
         Raises StoreError when that cannot be read, IntentRefused when the file cannot be carried out.
         """
-        self.clock, self.journal = clock, journal
+        self.clock, self.journal, self.tracing = clock, journal, tracing
         self.reload = asyncio.Event()
         """Set: look at the intent file now."""
         self.file, self.log = file, store.log
@@ -140,6 +142,8 @@ class App:
         state.observe = observed.commit
         self.targets = targets = Targets(state.committed, pins)
         self.fleet = fleet = Fleet(targets, journal, clock)
+        state.tracing = fleet.tracing = tracing
+        tracing.follow(fleet.held)
         self._helds = Holdings(fleet, state.admitted, state.intent, pins, clock).held
         self.pools = pools = Pools(
             state.tables,
@@ -409,7 +413,7 @@ class App:
                 self.hellos,
                 self.ports,
                 self.intents,
-                lambda: [each.counts for each in self._reports],
+                lambda: [*(each.counts for each in self._reports), {"incredible": self.pinning.incredible}],
                 self.controller.strangers,
                 self._helds,
                 self.clock,

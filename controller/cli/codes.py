@@ -103,7 +103,7 @@ class Verb(IntEnum):
     """Commands on resources
 
     ``evenkeel get``, ``describe``, ``apply``, ``delete``, ``drain``, ``undrain``, ``weight``, ``edit``, ``watch`` and
-    ``top``. ``evenkeel context`` and ``completion`` end with 0 or 2.
+    ``top``. ``evenkeel context``, ``completion`` and ``man`` end with 0 or 2.
     """
 
     DONE = 0

@@ -1,4 +1,4 @@
-"""``evenkeel context`` and ``evenkeel completion``: options of each, and what they do."""
+"""``evenkeel context``, ``evenkeel completion`` and ``evenkeel man``: options of each, and what they do."""
 
 from __future__ import annotations
 
@@ -134,6 +134,28 @@ def completion(shell: Annotated[Shell, typer.Argument(help="The shell.")]) -> No
     typer.echo(get_completion_script(prog_name="evenkeel", complete_var=VARIABLE, shell=shell.value))
 
 
+def man(
+    ctx: typer.Context,
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIRECTORY", help="Where they are written; made if it is not there.")
+    ],
+) -> None:
+    """Write a manual page of every command."""
+    from typer.core import TyperGroup
+
+    from controller.cli.manual import write
+
+    whole = ctx.find_root().command
+    assert isinstance(whole, TyperGroup)
+    try:
+        count = write(whole, folder)
+    except OSError as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(Verb.BAD_INPUT) from None
+    typer.echo(f"{count} pages in {folder}")
+
+
+MAN_EXAMPLES = examples("evenkeel man /usr/local/share/man/man1", "evenkeel man ~/.local/share/man/man1")
 COMPLETION_EXAMPLES = examples(
     'eval "$(evenkeel completion bash)"',
     "evenkeel completion zsh > ~/.zfunc/_evenkeel",

@@ -14,7 +14,14 @@ from typing import Annotated
 import typer
 
 from controller.cli.apioptions import Api, ApiCa, ApiCert, ApiKey, ApiRoles, ApiTokens, Audit
-from controller.cli.contextcommands import COMPLETION_EXAMPLES, VARIABLE, completion, context
+from controller.cli.contextcommands import (
+    COMPLETION_EXAMPLES,
+    MAN_EXAMPLES,
+    VARIABLE,
+    completion,
+    context,
+    man,
+)
 from controller.cli.metricsoptions import Metrics, MetricsCa, MetricsCert, MetricsInsecure, MetricsKey
 from controller.cli.options import (
     ContextName,
@@ -266,6 +273,15 @@ def run(
     insecure_peers: Annotated[
         bool, typer.Option("--insecure-peers", help="Ask agents without certificates.")
     ] = False,
+    traces: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="EVENKEEL_TRACES",
+            help="Send spans of changes there by OTLP over gRPC, such as http://127.0.0.1:4317; needs evenkeel[otel].",
+            show_default="nowhere",
+        ),
+    ] = None,
 ) -> None:
     """Run the controller until SIGTERM or SIGINT; a changed FILE is read again.
 
@@ -283,7 +299,7 @@ def run(
     tls = SwitchTls(switch_cert, switch_key, switch_ca, listen_insecure)
     face = ApiOptions(api, api_cert, api_key, api_ca, api_roles, api_tokens, audit_file)
     peers = PeerFiles(peer_ca, peer_cert, peer_key, insecure_peers)
-    raise typer.Exit(run_controller(config, where, listen, shown, tls, face, peers))
+    raise typer.Exit(run_controller(config, where, listen, shown, tls, face, peers, traces))
 
 
 @app.command()
@@ -347,6 +363,7 @@ app.add_typer(sites, name="site", help="Take a site out of service for maintenan
 app.add_typer(verbs)
 app.add_typer(context, name="context", help="Name controllers to speak with, here or over the network.")
 app.command(epilog=COMPLETION_EXAMPLES)(completion)
+app.command(epilog=MAN_EXAMPLES)(man)
 app.add_typer(pki, name="pki", help="Make certificates for controllers, switches, etcd and people.")
 
 

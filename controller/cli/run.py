@@ -26,6 +26,7 @@ from controller.cli.ready import Ready
 from controller.cli.standby import Ending, Waiting, led
 from controller.cli.stores import Chosen, Where
 from controller.cli.switchtls import NO_TLS, Speaking, SwitchTls
+from controller.cli.traces import Traces
 from controller.clock import Clock, SystemClock
 from controller.core.commands import standby_commands
 from controller.core.control import ControlSocket, socket_beside
@@ -72,11 +73,13 @@ def run(
     tls: SwitchTls = NO_TLS,
     api: ApiOptions = _ON_ITS_SOCKET,
     peers: PeerFiles | None = None,
+    traces: str | None = None,
 ) -> int:
     """Run until SIGTERM or SIGINT; SIGHUP: look at the intent file now. Returns an exit code.
 
     ``config``: the file that owns the intent; None: the store and the API do. ``metrics``: where they are shown.
-    ``tls``: towards switches. ``peers``: how agents are reached, to ask what they see of servers.
+    ``tls``: towards switches. ``peers``: how agents are reached, to ask what they see of servers. ``traces``: where
+    spans are sent; None: there are none.
     """
     clock = SystemClock()
     sink = QueuedSink(sys.stdout, wall=clock.wall)
@@ -90,6 +93,7 @@ def run(
         asks = None if peers is None or not peers.given else _Asks(peers.read())
         face = api.made(where.state, journal, clock)
         with face.closed_unless_used():
+            sends = Traces(traces, where.name or str(where.state.resolve()), face.saying)
             chosen = Chosen(where)
     except ConfigErrors as errors:
         return _refuse(str(e) for e in errors)
@@ -97,8 +101,10 @@ def run(
         return _refuse([str(error)])
     code = codes.Run.STOPPED
     exposed = Exposed(Observations(), clock, lambda: sink.dropped)
+    exposed.observations.spans = sends.counts
     program = _Program(
-        file, where.state, host, port, clock, journal, exposed, shows, speaking, face, asks, unprotected(host, tls)
+        file, where.state, host, port, clock, journal, exposed, shows, speaking, face, asks, unprotected(host, tls),
+        sends,
     )  # fmt: skip
     try:
         sys.setswitchinterval(TURN)
@@ -119,6 +125,7 @@ def run(
     finally:
         chosen.close()
         face.close()
+        sends.close()
         sink.close()
     _end(code)
     return code
@@ -182,6 +189,7 @@ class _Program:
     asks: _Asks | None
     unprotected: bool
     """Whether switches need no certificate where others than this machine reach us."""
+    sends: Traces
 
     async def run(self, chosen: Chosen) -> None:
         """Until a signal comes, on a store that is ours alone, or on one that is shared while we lead."""
@@ -283,6 +291,7 @@ class _Program:
                 ovsdb_files=self.speaking.files,
                 places=None if ready is None else ready.places,
                 ahead=None if lead is None else AheadFile(beside, store.name),
+                tracing=self.sends.tracing,
             )
         except StoreError as error:
             raise _CannotRead(error) from error

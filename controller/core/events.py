@@ -193,6 +193,10 @@ SERVICE: Mapping[str, Event] = {
         "The audit log cannot be written: changes are refused until it can be. Written once until then.",
         (Field("why", str, "The reason."),),
     ),
+    "traces_failed": Event(
+        "Spans cannot be sent. Nothing else waits for them. Written once until they can be.", (WHY,)
+    ),
+    "traces_sent": Event("Spans are taken again."),
     "control_failed": Event(
         "The control socket could not be made; the controller goes on without it.",
         (Field("file", str, "The socket."), ERROR),

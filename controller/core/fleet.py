@@ -13,6 +13,7 @@ from controller.core.targets import Targets
 from controller.core.watcher import Watcher
 from controller.southbound.driver import AnyDriver, Packet
 from controller.spec.types import Role, Switch
+from controller.tracing.base import NOT_TRACED, Tracing
 
 
 def _unfenced(_: Switch, __: float) -> None:
@@ -36,6 +37,8 @@ class Fleet:
         """What is waited for before the first plan of one that holds something; set by the one who assembles."""
         self.claim: Callable[[Switch, float], None] = _unfenced
         """Told until when a switch's fence may be claimed; set by the one who assembles."""
+        self.tracing: Tracing = NOT_TRACED
+        """Told which changes switches take; set by the one who assembles."""
         self._until: Mapping[int, float] = {}
 
     async def run(self) -> None:
@@ -76,6 +79,14 @@ class Fleet:
         task = self._tasks.get(number)
         return task is not None and task.synced and not task.leaving
 
+    def held(self) -> Mapping[int, tuple[str, int]]:
+        """Of switches that follow the plan, by id: name, and the change that each holds."""
+        worlds = ((task, task.holding.world) for task in self._tasks.values() if not task.leaving)
+        return {
+            task.switch.id: (task.switch.name, -1 if world is None else world.revision)
+            for task, world in worlds
+        }
+
     def synced(self, role: Role | None = None) -> list[SwitchTask]:
         """Switches that hold their targets, in the order of their names."""
         found = (t for number, t in self._tasks.items() if self.is_synced(number))
@@ -88,7 +99,7 @@ class Fleet:
         task = SwitchTask(
             driver, self._targets, watcher, self._journal, self._clock, self._turns, self.settle
         )
-        task.claim, task.patience = self.claim, self.patience
+        task.claim, task.patience, task.tracing = self.claim, self.patience, self.tracing
         task.renew(self._until)
         self._tasks[number] = task
         self._start(number)
@@ -104,6 +115,7 @@ class Fleet:
         task, running = self._tasks.pop(number, None), self._running.pop(number, None)
         if running is not None:
             running.cancel()
+        self.tracing.gone(number)
         if task is not None and abort:
             task.driver.abort()
 

@@ -258,7 +258,7 @@ class Snapshot:
     denied: Mapping[str, int]
     """Packets that access lists blocked, by listener, as of the last read; listeners without a list are left out."""
     reports: Mapping[str, int]
-    """What switches reported, by kind."""
+    """What switches reported, by kind; ``incredible``: of connections that cannot be, which changes nothing."""
     hellos: Mapping[str, int]
     """Hellos between P4 switches."""
     probes_pending: int

@@ -39,6 +39,7 @@ from controller.plan.tables import Tables, Verdicts
 from controller.sites.base import Batch, Guard, GuardFailed, Loaded, Store, StoreError
 from controller.sites.orders import Orders
 from controller.spec.types import Intent
+from controller.tracing.base import NOT_TRACED, Tracing
 
 RETRY = 0.5
 """Seconds until a commit that failed is tried again."""
@@ -121,6 +122,8 @@ class State:
         """Why the store cannot be written; empty: it can."""
         self.observe: Callable[[float], None] = _unobserved
         """Handed the seconds that each commit took; set by the one who assembles."""
+        self.tracing: Tracing = NOT_TRACED
+        """Told what is stored; set by the one who assembles."""
         for cell in self._cells():
             cell.subscribe(self._dirty.set)
         journal.change = lambda: self._revision
@@ -179,9 +182,10 @@ class State:
         Raises StoreError: then no plan has seen anything, and it is tried again. Raises GuardFailed when another
         controller has written meanwhile: then this one can store nothing more.
         """
+        self.tracing.asks()
         async with self._busy:
             self._dirty.clear()
-            mark = self._journal.keeper.mark()
+            mark, traced = self._journal.keeper.mark(), self.tracing.mark()
             parts, world, intent = self._parts(), self._world(self.owners.value), self.intent.value
             last = _Last(self.owners.value, self.term.value, self.absent.value)
             batch = await self._made(parts)
@@ -194,6 +198,7 @@ class State:
             if self.problem:
                 self.problem = ""
                 self._journal.event("store_recovered")
+            self.tracing.stored(traced, self._revision)
             if batch or self._committed.value is None:
                 self._committed.put(replace(world, revision=self._revision))
             if self.ahead is not None and (batch or self._gone_ahead):

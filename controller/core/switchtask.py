@@ -23,6 +23,7 @@ from controller.southbound.driver import AnyDriver, Delta, Fenced, Leases, Packe
 from controller.southbound.errors import SwitchError, SwitchGone, SwitchTimeout, WriteRefused
 from controller.spec.switch import Timeouts
 from controller.spec.types import FenceEnd, Switch
+from controller.tracing.base import NOT_TRACED, Tracing
 
 AUDIT = 2.0
 """Seconds between audits."""
@@ -94,6 +95,8 @@ class SwitchTask:
         """What is waited for before the first plan of one that holds something; set by the one who assembles."""
         self.claim: Callable[[Switch, float], None] = _no_fence
         """Told until when its fence may be claimed; set by the one who assembles."""
+        self.tracing: Tracing = NOT_TRACED
+        """Told what it takes; set by the one who assembles."""
         self._targets = targets
         self._watcher = watcher
         self._journal = journal
@@ -262,6 +265,7 @@ class SwitchTask:
             await self.driver.apply_leases(self._deadlines.left())
         self._say_conflicts()
         self.pins_version, self.holding.world = want.pins, want.world
+        self.tracing.followed(self.switch.id, want.world.revision)
 
     def _cause(self, want: Planned) -> Cause:
         """Why something is to be written."""
@@ -293,7 +297,9 @@ class SwitchTask:
                 if fence is not None:
                     self.answering.written(fence.answers(want))
                     self._claim()
-                self.have = await self.driver.write(changes, want)
+                counts = (changes.added, changes.modified, changes.deleted)
+                with self.tracing.write(self.switch, change, counts):
+                    self.have = await self.driver.write(changes, want)
                 if fence is not None:
                     self.answering.acknowledged(fence.answers(self.have))
                     self._claim()

@@ -90,6 +90,12 @@ EVENTS = _counter(
     "events", "Events of the journal since the process began; what has not happened is 0", "event"
 )
 DROPPED = _counter("events_dropped", "Events that the journal's reader was too slow for")
+SPANS = _counter(
+    "trace_spans",
+    "Spans of changes: `made`; of these `sent`, or `failed` to be; the others wait, or found the queue full; only with "
+    "`--traces`",
+    "outcome",
+)
 INTENT = _gauge("intent_refused", "1: the intent file as it is now is not in force")
 SHOWN = _gauge(
     "status_age_seconds", "Age of the status that these figures are from, but for counters of packets"
@@ -247,7 +253,7 @@ REFUSED = _counter("pins_refused", "Connections that found the book of pins full
 REPORTS = _counter(
     "reports",
     "What switches reported: `exception` a connection on a slot of another backend, `overflow` one that found no room "
-    "to be remembered, and so on",
+    "to be remembered, and so on; `incredible` those that speak of a connection that cannot be, and change nothing",
     "report",
 )
 HELLOS = _counter("hellos", "Hellos between P4 switches", "hello")

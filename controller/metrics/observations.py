@@ -38,12 +38,16 @@ class Observed(NamedTuple):
     """Entries, by switch and kind of drift."""
     moved: Mapping[str, int]
     """Slots, by key of the pool."""
+    spans: Mapping[str, int]
+    """By what became of them; empty: none are made."""
 
 
 class Observations:
     """Counts. No method raises or blocks."""
 
     def __init__(self) -> None:
+        self.spans: Callable[[], Mapping[str, int]] = dict
+        """Spans that were made; set by the one who makes some."""
         self._events: Counter[str] = Counter()
         self._commits = Histogram()
         self._lag = Histogram()
@@ -100,6 +104,7 @@ class Observations:
             {name: each.taken() for name, each in self._writes.items()},
             dict(self._repaired),
             dict(self._moved),
+            self.spans(),
         )
 
     def _converged(self, fields: Mapping[str, object]) -> None:

@@ -74,6 +74,7 @@ def _observed(text: Text, of: Observed) -> None:
     text.histograms(all_of.LAG, [("", of.lag)])
     text.histograms(all_of.COMMIT, [("", of.commits)])
     of_events(text, EVENTS, of.events)
+    text.rows(all_of.SPANS, ((labels(outcome=name), count) for name, count in of.spans.items()))
     text.histograms(all_of.PROBE, ((labels(outcome=name), each) for name, each in of.probes.items()))
     text.value(all_of.UNASKED, of.unasked)
 

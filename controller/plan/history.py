@@ -21,7 +21,7 @@ from controller import maglev
 from controller.plan.pool import NEVER, PoolMember, PoolState
 from controller.plan.rehash import Rehash
 from controller.plan.tracking import Tracking
-from controller.spec.slots import Pairs
+from controller.spec.slots import Pairs, Slots
 from controller.spec.spread import Spread
 from controller.spec.switch import Fate
 from controller.spec.types import Backend, Protocol
@@ -48,7 +48,7 @@ def dump(state: PoolState) -> bytes:
         "period": [state.tracking.period, _stored(state.tracking.period_since)],
         "fates": {number: fate.value for number, fate in state.fates.items() if fate is not Fate.NORMAL},
     }
-    moving = np.flatnonzero(state.before)
+    moving = _slots(state.before)
     arrays: dict[str, npt.NDArray[Any]] = {
         "head": np.frombuffer(json.dumps(head).encode(), np.uint8),
         "table": np.frombuffer(zlib.compress(state.now.astype(_STORED).tobytes(), 1), np.uint8),
@@ -100,8 +100,7 @@ def load(data: bytes) -> PoolState:
 
 def _tracked(tracking: Tracking) -> dict[str, npt.NDArray[Any]]:
     """What of the slots' tracking outlives the controller: all but what switches have acknowledged since."""
-    slots = np.flatnonzero(tracking.tracked)
-    moved = np.flatnonzero(tracking.class_)
+    slots, moved = _slots(tracking.tracked), _slots(tracking.class_)
     return {
         "class_slots": moved,
         "classes": tracking.class_[moved],
@@ -112,6 +111,11 @@ def _tracked(tracking: Tracking) -> dict[str, npt.NDArray[Any]]:
         "ages": tracking.ages[slots],
         "former": tracking.former,
     }
+
+
+def _slots(values: npt.NDArray[Any]) -> Slots:
+    """Those that have a value; two octets hold a slot's number."""
+    return np.flatnonzero(values).astype(_STORED)
 
 
 def _stored(time: float) -> float | None:

@@ -401,11 +401,16 @@ def _rebuild(
 
 
 def _watch(state: PoolState, pairs: Pairs, until: float) -> tuple[Pairs, Times]:
-    kept = ~np.isin(state.watched, pairs)
-    watched = np.concatenate([state.watched[kept], pairs]).astype(np.uint32)
-    times = np.concatenate([state.watched_until[kept], np.full(len(pairs), until)])
-    order = np.argsort(watched, kind="stable")
-    return watched[order], times[order]
+    """Pairs that were watched or are now, in order: tens of thousands of the former, few of the latter."""
+    pairs = np.sort(pairs)
+    places = np.searchsorted(state.watched, pairs)
+    inside = places < len(state.watched)
+    known = np.zeros(len(pairs), bool)
+    known[inside] = state.watched[places[inside]] == pairs[inside]
+    times = state.watched_until.copy()
+    times[places[known]] = until
+    fresh = ~known
+    return np.insert(state.watched, places[fresh], pairs[fresh]), np.insert(times, places[fresh], until)
 
 
 def _end_windows(state: PoolState, gone: set[int], now: float) -> PoolState:
@@ -419,7 +424,9 @@ def _end_windows(state: PoolState, gone: set[int], now: float) -> PoolState:
         state = replace(state, before=before, until=until)
     if not len(state.watched):
         return state
-    alive = (state.watched_until > now) & ~np.isin(state.watched >> 16, list(gone))
+    alive = state.watched_until > now
+    if gone:
+        alive &= ~np.isin(state.watched >> 16, list(gone))
     if not alive.all():
         state = replace(state, watched=state.watched[alive], watched_until=state.watched_until[alive])
     return state

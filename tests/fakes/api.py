@@ -25,6 +25,7 @@ from controller.health.service import HealthService
 from controller.model.document import document
 from controller.model.reload import IntentFile
 from controller.spec.types import Intent
+from controller.tracing.base import NOT_TRACED, Tracing
 from tests.fakes.core import Said
 from tests.fakes.stores import MemoryStore
 
@@ -72,6 +73,7 @@ async def served(
     intent: Intent | None = None,
     guard: Guard | None = None,
     where: Where | None = None,
+    tracing: Tracing = NOT_TRACED,
 ) -> AsyncIterator[Face]:
     """``file``: owns the intent; ``intent``: is applied at the start."""
     store = store or MemoryStore()
@@ -79,7 +81,7 @@ async def served(
     journal = Journal(said)
     where = where or Where(folder / "api.sock")
     async with recorded(store.log, "here", clock, journal):
-        app = App(file, store, store.loaded(), journal, clock, Silent)
+        app = App(file, store, store.loaded(), journal, clock, Silent, tracing=tracing)
         await app.begin()
         server = ApiServer(where, journal, clock, guard)
         await server.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 from finsy.proto import U128, p4r
@@ -25,6 +26,7 @@ from flows.slots import flows_of
 from flows.tables import Placed
 from tests.conformance.plant import Plant
 from tests.conformance.scenario import DR, switch_of, web
+from tests.fakes.core import intent_file, whole
 
 CLIENT = ip_address("192.0.2.7")
 
@@ -104,3 +106,10 @@ def test_one_high_slot_of_each_pool_makes_no_tables_without_end() -> None:
         reader.table(number, body)
     with pytest.raises(Malformed, match="it was not given"):
         reader.result(b"", b"")
+
+
+def test_how_many_such_reports_came_is_in_the_status(tmp_path: Path) -> None:
+    app = whole(intent_file(tmp_path / "fabric.yaml")).app
+    assert app.snapshot().reports["incredible"] == 0
+    app.pinning.exception("lb1", PinKey(65_000, CLIENT, 1), Protocol.TCP, 1)
+    assert app.snapshot().reports["incredible"] == 1

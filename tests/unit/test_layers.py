@@ -33,10 +33,11 @@ class Floor:
 
 PLAN = ("spec", "hashes", "model", "health", "plan")
 SOUTHBOUND = ("spec", "frames", *PLAN, "southbound")
-RULES = (*SOUTHBOUND, "clock", "sites", "p4src", "rules")
+RULES = (*SOUTHBOUND, "clock", "tracing", "sites", "p4src", "rules")
 FLOORS = (
     Floor("spec", ("controller.spec",), ()),
     Floor("clock", ("controller.clock",), ()),
+    Floor("tracing", ("controller.tracing",), ("spec",)),
     Floor("flows", ("flows",), ("spec",)),
     Floor("p4src", ("p4src",), ("spec",)),
     Floor(
@@ -88,7 +89,7 @@ FLOORS = (
                 "switchevents", "targets", "telling", "terms", "tuning", "twins", "vipevents", "weightevents",
             )
         ),
-        (*SOUTHBOUND, "clock", "sites", "p4src", "plan of P4", "places"),
+        (*SOUTHBOUND, "clock", "tracing", "sites", "p4src", "plan of P4", "places"),
     ),
     Floor(
         "fleet",

@@ -14,7 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from controller.core.events import EVENTS
-from controller.metrics.families import ALL
+from controller.metrics.families import ALL, OF_AGENTS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 RULES = DOCS / "monitoring" / "evenkeel.rules.yaml"
@@ -36,13 +36,14 @@ class Case(NamedTuple):
     """Of the alert that fires, besides the shared ones."""
 
 
-def _slow(name: str) -> dict[str, str]:
+def _slow(name: str, labels: str = "") -> dict[str, str]:
     """Each of four values a minute is between 1 and 2.5 s."""
-    return {f'{name}{{le="1.0"}}': "0x60", f'{name}{{le="2.5"}}': "0+1x60", f'{name}{{le="+Inf"}}': "0+1x60"}
+    values = {"1.0": "0x60", "2.5": "0+1x60", "+Inf": "0+1x60"}
+    return {f'{name}{{{labels}le="{le}"}}': each for le, each in values.items()}
 
 
-def _fast(name: str) -> dict[str, str]:
-    return {f'{name}{{le="0.01"}}': "0+1x60", f'{name}{{le="+Inf"}}': "0+1x60"}
+def _fast(name: str, labels: str = "") -> dict[str, str]:
+    return {f'{name}{{{labels}le="{le}"}}': "0+1x60" for le in ("0.01", "+Inf")}
 
 
 def _gauge(
@@ -185,6 +186,12 @@ CASES = (
     ),
     Case("EvenkeelStranger", *_gauge("evenkeel_switch_strangers")),
     Case(
+        "EvenkeelWritesSlow",
+        _slow("evenkeel_switch_write_seconds_bucket", 'switch="lb1",'),
+        _fast("evenkeel_switch_write_seconds_bucket", 'switch="lb1",'),
+        'switch="lb1"',
+    ),
+    Case(
         "EvenkeelDriftRepaired",
         *_gauge("evenkeel_switch_drift_repaired_total", "0x30 7x30", "7x60", 'switch="lb1",drift="missing"'),
         'switch="lb1"',
@@ -202,6 +209,10 @@ CASES = (
     ),
     Case("EvenkeelProbingStandsStill", *_gauge("evenkeel_probe_problems")),
     Case("EvenkeelPinsUnsynced", *_gauge("evenkeel_pins_unsynced", "2x60", "2 2 0 2 2 0 2 2 0 2x2 0x60")),
+    Case(
+        "EvenkeelReportsIncredible",
+        *_gauge("evenkeel_reports_total", "0x30 900x30", "0x30 7x30", 'report="incredible"'),
+    ),
     Case("EvenkeelPinsRefused", *_gauge("evenkeel_pins_refused_total", "0x50 9x10", "9x60")),
 )
 
@@ -237,6 +248,19 @@ def test_every_metric_that_is_asked_for_exists() -> None:
     assert not unknown
     asked = " ".join(query for _, query in expressions())
     assert set(re.findall(r'event="(\w+)"', asked)) <= EVENTS.keys()
+
+
+def test_every_figure_of_agents_is_in_a_panel_or_an_alert() -> None:
+    asked = " ".join(query for _, query in expressions())
+    elsewhere = {
+        "evenkeel_agent_group_epoch": "counts changes that the lease's holder shows",
+        "evenkeel_agent_edge_problem": "the status has the words",
+        "evenkeel_agent_fence_claimed": "follows the lease",
+        "evenkeel_agent_observers": "how many controllers run",
+        "evenkeel_agent_observations_sent": "a rate without a right value",
+    }
+    named = {family.name for family in OF_AGENTS if family.name in asked}
+    assert {family.name for family in OF_AGENTS} - named == elsewhere.keys()
 
 
 def test_every_label_that_is_asked_for_is_one_of_some_metric() -> None:

@@ -154,6 +154,7 @@ def figures() -> Figures:
     seen.event("repaired", {"switch": "lb1", "missing": 25})
     seen.event("table", {"pool": "web/tcp", "moved": 26})
     seen.commit(0.5)
+    seen.spans = lambda: {"made": 29, "sent": 30, "failed": 31}
     standing = Standing(True, True, "leads", True, "east", "", 2.5)
     return Figures("1.2.3", standing, seen.taken(), ProcessFigures(1.5, 2, 3, 4, 5.0), serving(), 27)
 
@@ -185,6 +186,7 @@ def test_each_declared_metric_is_shown_by_a_leader_or_a_standby_and_no_other() -
         ("evenkeel_backend_packets_total", {f"switch=lb1,vip=shop,listener=shop/tcp/80,backend={ODD}": 19}),
         ("evenkeel_backend_bytes_total", {f"switch=lb1,vip=shop,listener=shop/tcp/80,backend={ODD}": 20}),
         ("evenkeel_guard_dropped_packets_total", {"switch=lb1,vip=shop,listener=shop/tcp/80,prefix=10.0.0.0/8": 21}),
+        ("evenkeel_trace_spans_total", {"outcome=made": 29, "outcome=sent": 30, "outcome=failed": 31}),
         ("evenkeel_access_denied_packets_total", {"switch=lb1,vip=shop,listener=shop/tcp/80": 28}),
         ("evenkeel_pool_backends", {"pool=web,protocol=tcp": 2, "pool=web,protocol=tcp,listener=shop/tcp/80": 1}),
         ("evenkeel_pool_backends_down", {"pool=web,protocol=tcp": 1, "pool=web,protocol=tcp,listener=shop/tcp/80": 0}),

@@ -24,6 +24,7 @@ PACKAGES = {
     "ip": "iproute2",
     "iperf3": "iperf3",
     "iptables": "iptables",
+    "mandoc": "mandoc",
     "nc": "netcat-openbsd",
     "nft": "nftables",
     "nginx": "nginx-light",

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller import maglev
+from controller.plan.pool import PoolState, _watch
 from controller.plan.tracking import MARGIN
 from controller.spec.switch import Fate
 from controller.spec.types import Protocol
@@ -278,3 +279,22 @@ def test_whatever_happens_no_idle_connection_loses_its_backend_while_that_lives(
         held = new.table
         assert (np.diff(held.watched.astype(np.int64)) > 0).all()
         assert not (held.now[held.watched & 0xFFFF] == held.watched >> 16).any()
+
+
+@given(
+    known=st.dictionaries(st.integers(0, 40), st.floats(0, 9), max_size=20),
+    moved=st.sets(st.integers(0, 40), max_size=20),
+)
+def test_pairs_that_move_are_watched_from_now_on_and_others_as_they_were(
+    known: dict[int, float], moved: set[int]
+) -> None:
+    watched = np.array(sorted(known), np.uint32)
+    state = replace(
+        PoolState.new("web", Protocol.TCP, 4),
+        watched=watched,
+        watched_until=np.array([known[pair] for pair in watched.tolist()], float),
+    )
+    pairs, times = _watch(state, np.array(list(moved), np.uint32), 99.0)
+    assert pairs.dtype == np.uint32
+    assert dict(zip(pairs.tolist(), times.tolist(), strict=True)) == known | dict.fromkeys(moved, 99.0)
+    assert pairs.tolist() == sorted(known.keys() | moved)
