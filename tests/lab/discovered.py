@@ -121,6 +121,9 @@ class Scene:
             Running(self.folder, quiet_intent("two-site-small", self._first))
         )
         self.running.wait_event("discovery_serves")
+        # A controller that starts again takes servers that it knows nothing of for down until they pass.
+        for name in SERVERS:
+            self.running.wait_event("verdict", backend=name, up=True)
         return self
 
     def __exit__(
