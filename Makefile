@@ -5,8 +5,8 @@ PYTHON ?= python3
 unexport PYTHONDONTWRITEBYTECODE
 
 LAB_PACKAGES = openvswitch-switch iproute2 iputils-ping ethtool etcd-server openssl
-TEST_PACKAGES = prometheus mandoc
-BENCH_PACKAGES = nginx-light wrk iperf3 haproxy gcc libc6-dev
+TEST_PACKAGES = prometheus mandoc bind9-dnsutils unbound
+BENCH_PACKAGES = nginx-light wrk iperf3 haproxy gcc libc6-dev knot gdnsd dnsperf
 
 BIN = .venv/bin
 # The name holds what the environment was made from, so that a change of it is noticed.

@@ -46,7 +46,7 @@ def name_of(resource: api.Resource) -> Name:
     """What a resource is called. Raises Refused."""
     kind, given = resource.WhichOneof("value"), resource.name
     if kind is None:
-        raise invalid("resource", "has none of site, switch, pool, backend and vip; set one of them")
+        raise invalid("resource", "has none of site, switch, pool, backend, vip and zone; set one of them")
     own: str = getattr(resource, kind).name
     if not own:
         raise invalid(f"resource.{kind}.name", "is empty; write a name")
@@ -66,7 +66,7 @@ def name_of(resource: api.Resource) -> Name:
 
 def _place(whole: Plain, name: Name, said: Plain) -> None:
     """Put a resource in the place of the one of its name, or after all others."""
-    rows: list[Plain] = whole[name.kind.key]
+    rows: list[Plain] = whole.setdefault(name.kind.key, [])
     if name.backend is not None:
         pool = next((each for each in rows if each["name"] == name.name), None)
         if pool is None:
@@ -161,15 +161,17 @@ def changed(before: Intent, after: Intent) -> list[tuple[str, int]]:
     if before is after:
         return []
     found: list[tuple[str, int]] = []
-    for key in ("sites", "switches", "pools", "vips"):
+    for key in ("sites", "switches", "pools", "vips", "zones"):
         was, now = getattr(before, key), getattr(after, key)
         if was is not now:
             found += _of_parts(key, {each.name: each for each in was}, {each.name: each for each in now})
-    if replace(before, sites=(), switches=(), pools=(), vips=()) != replace(
-        after, sites=(), switches=(), pools=(), vips=()
-    ):
+    if _rest(before) != _rest(after):
         found.append(("document", api.Change.ACTION_MODIFIED))
     return found
+
+
+def _rest(of: Intent) -> Intent:
+    return replace(of, sites=(), switches=(), pools=(), vips=(), zones=())
 
 
 def _of_parts(key: str, was: Mapping[str, Part], now: Mapping[str, Part]) -> list[tuple[str, int]]:

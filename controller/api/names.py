@@ -9,7 +9,7 @@ from typing import NamedTuple
 from controller.api.errors import invalid
 from controller.api.v1 import service_pb2 as api
 
-RIGHT = "write sites/NAME, switches/NAME, pools/NAME, pools/NAME/backends/NAME or vips/NAME"
+RIGHT = "write sites/NAME, switches/NAME, pools/NAME, pools/NAME/backends/NAME, vips/NAME or zones/NAME"
 BACKEND = "write pools/NAME/backends/NAME"
 
 
@@ -21,6 +21,7 @@ class Kind(Enum):
     POOL = ("pools", "pool", api.KIND_POOL)
     BACKEND = ("pools", "backend", api.KIND_BACKEND)
     VIP = ("vips", "vip", api.KIND_VIP)
+    ZONE = ("zones", "zone", api.KIND_ZONE)
 
     __hash__ = object.__hash__
     """As fast as it can be: names are keys, ten thousand of them in a request. An enumeration's own is slow."""

@@ -19,6 +19,8 @@ from controller.core.resources import Resources
 from controller.core.shown import Snapshot, VipStatus
 from controller.core.snapshot import vip_statuses
 from controller.core.state import State
+from controller.exits.base import Exits
+from controller.exits.names.exit import NamesExit
 from controller.plan.preview import Preview
 from controller.sites.base import Space
 from controller.spec.types import Intent
@@ -44,6 +46,8 @@ class Parts:
     """Where all controllers on the store keep what happened."""
     journal: Journal
     clock: Clock
+    names: NamesExit
+    """What names are answered by."""
     file: str = ""
     """The intent file that owns the intent; empty: the API does."""
     tracing: Tracing = NOT_TRACED
@@ -71,6 +75,7 @@ class Assembled(Protocol):
     log: Space
     journal: Journal
     clock: Clock
+    exits: Exits
     tracing: Tracing
 
     @property
@@ -102,6 +107,13 @@ def parts_of(app: Assembled) -> Parts:
         app.log,
         app.journal,
         app.clock,
+        _names(app.exits),
         "" if app.file is None else str(app.file.path),
         app.tracing,
     )
+
+
+def _names(exits: Exits) -> NamesExit:
+    found = exits.exit("names")
+    assert isinstance(found, NamesExit)
+    return found

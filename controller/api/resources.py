@@ -20,6 +20,7 @@ from controller.core.state import State
 from controller.model import document as plain
 from controller.model.labels import Selector, selector
 from controller.model.units import Wrong
+from controller.spec.names import Zone
 from controller.spec.types import Backend, Intent, Labels, Pool, Vip
 
 PAGE, MOST = 100, 1000
@@ -33,17 +34,18 @@ PLAIN: dict[Kind, Callable[[Any], plain.Plain]] = {
     Kind.POOL: plain.pool,
     Kind.BACKEND: plain.backend,
     Kind.VIP: plain.vip,
+    Kind.ZONE: plain.zone,
 }
 """What a resource says, by its kind."""
 
 
-LABELLED = frozenset({Kind.POOL, Kind.BACKEND, Kind.VIP})
+LABELLED = frozenset({Kind.POOL, Kind.BACKEND, Kind.VIP, Kind.ZONE})
 """Kinds that have labels."""
 
 
 def labels_of(part: object) -> Labels:
     """Of a part of an intent; sites and switches have none."""
-    return part.labels if isinstance(part, Pool | Backend | Vip) else ()
+    return part.labels if isinstance(part, Pool | Backend | Vip | Zone) else ()
 
 
 class Known(NamedTuple):
@@ -176,7 +178,7 @@ def _conditions(text: str, kind: Kind) -> Iterator[_Condition]:
 def _selector(text: str, kind: Kind) -> Selector:
     """Raises Refused."""
     if text.strip() and kind not in LABELLED:
-        raise invalid("label_selector", f"a {kind.field} has no labels; vips, pools and backends have")
+        raise invalid("label_selector", f"a {kind.field} has no labels; vips, pools, backends and zones have")
     try:
         return selector(text)
     except Wrong as wrong:

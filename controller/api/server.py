@@ -25,6 +25,7 @@ from controller.api.feeds import EventFeed, ResourceFeed
 from controller.api.guarding import Call, Caller, Guard
 from controller.api.intents import IntentService
 from controller.api.listening import Where, bind
+from controller.api.nameservers import NameServerService
 from controller.api.operations import OperationService
 from controller.api.parts import Parts
 from controller.api.proposals import Proposals
@@ -82,6 +83,7 @@ class Served:
         self.watches = Watches(reader, ResourceFeed(parts.state, parts.resources), self._events)
         intents = IntentService(parts, self.proposals, once, reader)
         operations, statuses = OperationService(parts, once), StatusService(parts)
+        self.names = NameServerService(parts)
         self.reads: dict[str, Callable[[Any], Any]] = {
             "Get": intents.get,
             "Plan": intents.plan,
@@ -91,6 +93,9 @@ class Served:
             "Watch": self.watches.watch,
             "Status": statuses.status,
             "Timeline": statuses.timeline,
+            "FollowNames": self.names.follow,
+            "ReportNames": self.names.report,
+            "ExplainName": self.names.explain,
         }
         self.drills = Drills(parts)
         self.changes: dict[str, Callable[[Any, Call], Any]] = {
@@ -167,6 +172,7 @@ class ApiServer:
         finally:
             self._served = None
             served.watches.close()
+            served.names.close()
             await self._say_health(health_pb2.HealthCheckResponse.NOT_SERVING)
 
     async def _say_health(self, status: Any) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from controller.api.answers import explanation, preview
 from controller.api.v1 import service_pb2 as api
-from controller.cli import codes, explain, plan, resourcefiles
+from controller.cli import codes, explain, explainname, plan, resourcefiles
 from controller.cli.batches import Step, edited, places
 from controller.cli.codes import Verb
 from controller.cli.drill import Spans, interruptible, report
+from controller.cli.kinds import whole_numbers
 from controller.cli.output import Output
 from controller.cli.place import Chosen, Place
 from controller.cli.reaching import client_of, failed, opened
@@ -76,6 +77,19 @@ def explain_by_api(
         code = failed(error)
         return codes.Explain.NO_ANSWER if code is Verb.NO_ANSWER else codes.Explain.BAD_INPUT
     return explain.shown(explanation(made), output)
+
+
+def explain_name_by_api(place: Place, asked: explainname.Asked, output: Output) -> codes.ExplainName:
+    """Print how a name is answered. Returns an exit code."""
+    try:
+        with client_of(place, TIMEOUT) as client:
+            made = client.explain_name(
+                asked.name, kind=asked.type, client=asked.client or "", resolver=asked.resolver or ""
+            )
+    except Exception as error:
+        code = failed(error)
+        return codes.ExplainName.NO_ANSWER if code is Verb.NO_ANSWER else codes.ExplainName.BAD_INPUT
+    return explainname.shown(whole_numbers(made), output)
 
 
 def drill_by_api(place: Place, vip: str, site: str, spans: Spans) -> codes.Drill:

@@ -44,6 +44,19 @@ class ExplainService(IntEnum):
     """No controller runs with this state file, or it gave no answer in time."""
 
 
+class ExplainName(IntEnum):
+    """``evenkeel explain name``"""
+
+    ANSWER = 0
+    """Questions for the name are answered with an address, or with a name that leads on."""
+    NO_ANSWER_SET = 1
+    """They are answered without an address."""
+    BAD_INPUT = 2
+    """The file has errors, or the name or an address makes no sense."""
+    NO_ANSWER = 3
+    """No controller runs with this state file, or it gave no answer in time."""
+
+
 class Plan(IntEnum):
     """``evenkeel plan``"""
 
@@ -172,6 +185,15 @@ class Audit(IntEnum):
     """A file cannot be read."""
 
 
+class Keys(IntEnum):
+    """``evenkeel dns keys``"""
+
+    DONE = 0
+    """It was done, or printed."""
+    REFUSED = 2
+    """A key cannot be made, read or removed; why was printed."""
+
+
 class Registered(IntEnum):
     """A command that is not installed
 
@@ -186,6 +208,7 @@ COMMANDS: tuple[type[IntEnum], ...] = (
     Check,
     Explain,
     ExplainService,
+    ExplainName,
     Plan,
     Run,
     Status,
@@ -195,6 +218,7 @@ COMMANDS: tuple[type[IntEnum], ...] = (
     Drill,
     Pki,
     Audit,
+    Keys,
     Registered,
 )
 """In the order of the reference."""

@@ -189,7 +189,26 @@ def _site(resource: api.Resource, status: Status) -> Lines:
     yield from (f"  {each}: {text}" for each, text in row["conditions"].items())
 
 
-_BY_KIND = {Kind.POOL: _pool, Kind.BACKEND: _backend, Kind.VIP: _vip, Kind.SWITCH: _switch, Kind.SITE: _site}
+def _zone(resource: api.Resource, status: Status) -> Lines:
+    names = (status.get("exits") or {}).get("names")
+    items: Mapping[str, Any] = {} if names is None else names["items"]
+    zone = resource.zone.name
+    rows = [
+        (name, row["answers"], f"{row['live']} of {row['candidates']}", row.get("not live") or "")
+        for name, row in items.items()
+        if name == zone or name.endswith(f".{zone}")
+    ]
+    yield from _table("Names", ("name", "answers", "live", "not live"), rows)
+
+
+_BY_KIND = {
+    Kind.POOL: _pool,
+    Kind.BACKEND: _backend,
+    Kind.VIP: _vip,
+    Kind.SWITCH: _switch,
+    Kind.SITE: _site,
+    Kind.ZONE: _zone,
+}
 
 
 def _events(client: Client, resource: api.Resource) -> list[Entry]:

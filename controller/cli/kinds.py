@@ -13,7 +13,7 @@ INTENT = "intent"
 """The whole of it, as a kind."""
 WORDS = {word: kind for kind in Kind for word in (kind.field, f"{kind.field}s", f"{kind.field}es")}
 """Singular and plural of each."""
-PLURALS = ("vips", "pools", "backends", "switches", "sites")
+PLURALS = ("vips", "pools", "backends", "switches", "sites", "zones")
 
 
 class Asked(NamedTuple):

@@ -23,6 +23,8 @@ from controller.cli.contextcommands import (
     man,
 )
 from controller.cli.metricsoptions import Metrics, MetricsCa, MetricsCert, MetricsInsecure, MetricsKey
+from controller.cli.namecommands import EXPLAIN_NAME, explain_name
+from controller.cli.nameservercommands import dns, nameservers
 from controller.cli.options import (
     ContextName,
     Here,
@@ -358,6 +360,7 @@ def agent(
 
 
 app.command(name=EXPLAIN_SERVICE)(explain_service)
+app.command(name=EXPLAIN_NAME)(explain_name)
 app.add_typer(orders)
 app.add_typer(sites, name="site", help="Take a site out of service for maintenance, and back.")
 app.add_typer(verbs)
@@ -368,6 +371,8 @@ app.add_typer(pki, name="pki", help="Make certificates for controllers, switches
 
 
 app.command()(token)
+app.add_typer(nameservers)
+app.add_typer(dns, name="dns", help="Keys of the zones that name servers serve.")
 app.add_typer(audit, name="audit", help="Check the record of who changed what.")
 
 

@@ -7,6 +7,7 @@ module is not installed stays in the list, and says what is missing.
 from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -23,6 +24,12 @@ class Commands(TyperGroup):
     def list_commands(self, ctx: object) -> list[str]:
         """Names of all commands."""
         return [*self.commands, *sorted(_registered().keys() - self.commands.keys())]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """A command with a dash in its name may be written with a blank: ``explain name`` is ``explain-name``."""
+        joined = "-".join(args[:2])
+        written = [joined, *args[2:]] if joined in self.commands else args
+        return super().resolve_command(ctx, written)
 
     def get_command(self, ctx: object, cmd_name: str) -> TyperCommand | TyperGroup | None:
         """The command of that name, imported if need be; None if there is none."""

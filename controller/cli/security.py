@@ -24,6 +24,7 @@ class RoleOption(StrEnum):
     SWITCH = "switch"
     ETCD = "etcd"
     SERVER = "server"
+    NAMESERVER = "nameserver"
 
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The authority's folder.")]
@@ -49,7 +50,7 @@ def issue(
     role: Annotated[
         RoleOption,
         typer.Option(
-            help="viewer, operator and admin ask a controller; server is dialled; the others do both.",
+            help="viewer, operator, admin and nameserver ask a controller; server is dialled; the others do both.",
             case_sensitive=False,
         ),
     ] = RoleOption.VIEWER,

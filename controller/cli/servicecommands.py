@@ -30,7 +30,7 @@ def explain_service(
     state: Here = None,
     output: Annotated[Output, typer.Option("-o", "--output", help="How it is printed.")] = Output.TEXT,
 ) -> None:
-    """Say what clients of discovery (xDS) are told of a service: routes, shares, and servers in their order."""
+    """Say what clients of discovery (xDS) are told of a service, and in which order. Also written: explain service."""
     from controller.cli.explainservice import explain_by_file, explain_live
 
     if file is not None:

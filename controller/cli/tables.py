@@ -187,6 +187,26 @@ def _site(resource: api.Resource, status: Status) -> tuple[str, ...]:
     return site.name, str(owned), fit, drained, subnets, agents, ",".join(site.bypass), str(resource.revision)
 
 
+def _zone(resource: api.Resource, status: Status) -> tuple[str, ...]:
+    zone = resource.zone
+    names = (status.get("exits") or {}).get("names")
+    live = [
+        name
+        for name, row in ({} if names is None else names["items"]).items()
+        if row["live"] and (name == zone.name or name.endswith(f".{zone.name}"))
+    ]
+    return (
+        zone.name,
+        str(len(zone.services)),
+        "" if names is None else str(len(live)),
+        str(len(zone.records)),
+        "yes" if zone.signed else "no",
+        ",".join(each.name for each in zone.servers),
+        ",".join(each.name for each in zone.regions),
+        str(resource.revision),
+    )
+
+
 TABLES: Mapping[Kind, Table] = {
     Kind.VIP: Table(("name", "address", "owner", "listeners"), ("mac", "owners", "revision"), _vip),
     Kind.POOL: Table(
@@ -204,6 +224,9 @@ TABLES: Mapping[Kind, Table] = {
         ("id", "repairs", "problem", "revision"),
         _switch,
     ),
+    Kind.ZONE: Table(
+        ("name", "services", "live", "records", "signed"), ("servers", "regions", "revision"), _zone
+    ),
     Kind.SITE: Table(("name", "vips", "fit", "drained", "subnets"), ("agents", "bypass", "revision"), _site),
 }
 
@@ -219,6 +242,8 @@ def summary(resource: api.Resource) -> str:
         return f"{len(of.backends)} backends, {sum(each.drain for each in of.backends)} drain"
     if kind == "vip":
         return f"{of.address} {', '.join(listener(each) for each in of.listeners)}"
+    if kind == "zone":
+        return f"{len(of.services)} services, {len(of.records)} records"
     if kind == "switch":
         return f"{of.kind} {of.id} {','.join(of.roles)}"
     return ",".join(each.name for each in of.subnets)

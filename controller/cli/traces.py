@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from controller.cli.saying import Saying
-from controller.metrics.exposed import program_version
+from controller.metrics.process import program_version
 from controller.tracing.base import NOT_TRACED, Tracing
 
 if TYPE_CHECKING:

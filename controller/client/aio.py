@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from copy import copy
 from typing import Any, TypeVar
 
@@ -21,6 +22,8 @@ from controller.client.errors import ApiError, of
 from controller.client.sync import PAUSE, TIMEOUT
 
 A = TypeVar("A")
+SILENCE = 6.0
+"""Seconds without a word from a controller that is followed after which another one is."""
 
 
 class AsyncClient:
@@ -248,6 +251,34 @@ class AsyncClient:
                 self._turn(error)
                 await asyncio.sleep(0.0 if slow else error.retry_in or PAUSE)
 
+    async def follow_names(
+        self, name: str, silence: float = SILENCE
+    ) -> AsyncIterator[api.FollowNamesResponse]:
+        """What names are answered by, for good: of another controller when one says nothing for ``silence`` seconds."""
+        while True:
+            stream = self._stream(calls.follow_names(name), None)
+            try:
+                async with aclosing(stream):
+                    while True:
+                        async with asyncio.timeout(silence):
+                            each = await anext(stream)
+                        yield each
+            except (TimeoutError, StopAsyncIteration):
+                self._at = (self._at + 1) % len(self._targets)
+                pause = PAUSE
+            except ApiError as error:
+                if not error.passes:
+                    raise
+                self._turn(error)
+                pause = error.retry_in or PAUSE
+            await asyncio.sleep(pause)
+
+    async def report_names(
+        self, site: str, seconds: Mapping[str, float], asked: Iterable[str], timeout: float | None = None
+    ) -> None:
+        """Say what a name server has measured. ``seconds``: to the resolvers of a prefix."""
+        await self.call(calls.report_names(site, seconds, asked), timeout)
+
     async def call(self, call: Call[A], timeout: float | None = None) -> A:
         """Carry a call out."""
         if self._override:
@@ -272,7 +303,7 @@ class AsyncClient:
             raise of(error) from None
         return answer
 
-    async def _stream(self, call: Call[A], timeout: float | None) -> AsyncIterator[A]:
+    async def _stream(self, call: Call[A], timeout: float | None) -> AsyncGenerator[A]:
         made = self._channel().unary_stream(call.path, _octets, call.answer.FromString)  # type: ignore[attr-defined]
         answers = made(call.request, timeout=timeout, metadata=self._metadata)
         try:

@@ -192,6 +192,25 @@ def timeline(since: float, vip: str, switch: str) -> Call[api.TimelineResponse]:
     return Call("Timeline", request, api.TimelineResponse)
 
 
+def explain_name(name: str, kind: str, client: str, resolver: str) -> Call[api.ExplainNameResponse]:
+    """How a name is answered."""
+    request = api.ExplainNameRequest(name=name, type=kind, client=client, resolver=resolver)
+    return Call("ExplainName", request, api.ExplainNameResponse)
+
+
+def follow_names(name: str) -> Call[api.FollowNamesResponse]:
+    """What names are answered by."""
+    return Call("FollowNames", api.FollowNamesRequest(name=name), api.FollowNamesResponse)
+
+
+def report_names(
+    site: str, seconds: Mapping[str, float], asked: Iterable[str]
+) -> Call[api.ReportNamesResponse]:
+    """What a name server has measured."""
+    request = api.ReportNamesRequest(site=site, seconds=seconds, asked=asked)
+    return Call("ReportNames", request, api.ReportNamesResponse)
+
+
 def watch(
     after: api.Position | None, kinds: Iterable[api.Kind], events: bool, resources: bool
 ) -> Call[api.WatchResponse]:

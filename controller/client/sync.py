@@ -212,6 +212,19 @@ class Client:
         """Where a connection goes from ADDRESS:PORT to ADDRESS:PORT, on one lb switch or on all, and why."""
         return (self.call(calls.explain(source, target, udp, flags, switch), timeout)).explanation
 
+    def explain_name(
+        self,
+        name: str,
+        *,
+        kind: str = "A",
+        client: str = "",
+        resolver: str = "",
+        timeout: float | None = None,
+    ) -> dict[str, Any]:
+        """How questions for a name are answered, and why."""
+        answer = self.call(calls.explain_name(name, kind, client, resolver), timeout)
+        return dict(MessageToDict(answer.explanation))
+
     def timeline(self, since: float = 0.0, vip: str = "", switch: str = "") -> Iterator[api.Event]:
         """What happened, in order. ``since``: Unix seconds."""
         for each in self._stream(calls.timeline(since, vip, switch), self._timeout):

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from controller.core.agentevents import AGENTS
 from controller.core.discoveryevents import DISCOVERY
 from controller.core.eventtypes import ERROR, WHY, Event, Field, Line
+from controller.core.nameevents import NAMES
+from controller.core.nameserverevents import NAMESERVERS
 from controller.core.switchevents import FENCES, P4, SWITCHES
 from controller.core.vipevents import VIPS
 from controller.core.weightevents import WEIGHTS
@@ -383,7 +385,9 @@ EVENTS: Mapping[str, Event] = {
     **FENCES,
     **P4,
     **AGENTS,
+    **NAMESERVERS,
     **WEIGHTS,
     **DISCOVERY,
+    **NAMES,
 }
 """All events by name."""

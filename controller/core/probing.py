@@ -22,11 +22,12 @@ from controller.health.judge import Verdict
 from controller.health.places import Seen
 from controller.health.result import ProbeResult
 from controller.health.service import HealthService
-from controller.health.targets import BackendRef, targets_of
+from controller.health.targets import BackendRef, probed_services, targets_of
 from controller.plan.pool import UNCONFIRMED, Health
 from controller.plan.tables import Tables, Verdicts, probed
 from controller.plan.verdicts import Ballot, merged
 from controller.spec.health import PlaceRule
+from controller.spec.names import probe_key
 from controller.spec.types import Intent
 
 ROUTES = 5.0
@@ -297,7 +298,13 @@ def _doubted(health: Health) -> Health:
 
 def _present(intent: Intent) -> dict[BackendRef, tuple[PlaceRule, str | None]]:
     sites = {switch.name: switch.site for switch in intent.switches}
-    return {
+    homes = {vip.name: vip.owners[0] for vip in intent.vips}
+    candidates = {
+        (probe_key(zone, service), each.name): (check.places, homes.get(each.vip or "", each.site))
+        for zone, service, check in probed_services(intent)
+        for each in service.candidates
+    }
+    return candidates | {
         (pool.name, real.name): (pool.health.places, sites.get(real.at) if real.at is not None else None)
         for pool in intent.pools
         if pool.health is not None

@@ -1,6 +1,6 @@
 """The intent as resources, each with an id that stays and a revision. Owns ``resources``.
 
-    sites/NAME  switches/NAME  pools/NAME  vips/NAME
+    sites/NAME  switches/NAME  pools/NAME  vips/NAME  zones/NAME
 
 What is stored of a resource is written by the commit that changes it, so its revision is that of the value. A VIP keeps
 its id under another name as long as it has its address, a switch as long as it has its datapath or device id.
@@ -15,9 +15,10 @@ from dataclasses import replace
 
 from controller.core.cells import Cell, Readable
 from controller.plan.accept import renames, switch_renames
+from controller.spec.names import Zone
 from controller.spec.types import Intent, Pool, Site, Switch, Vip
 
-Part = Site | Switch | Pool | Vip
+Part = Site | Switch | Pool | Vip | Zone
 
 
 def parts(intent: Intent) -> Iterator[tuple[str, Part]]:
@@ -30,6 +31,8 @@ def parts(intent: Intent) -> Iterator[tuple[str, Part]]:
         yield f"pools/{pool.name}", pool
     for vip in intent.vips:
         yield f"vips/{vip.name}", vip
+    for zone in intent.zones:
+        yield f"zones/{zone.name}", zone
 
 
 def same(one: Part, other: Part) -> bool:

@@ -28,6 +28,12 @@ LOOK = 0.25
 """Seconds between looks at what changes without a call."""
 
 
+def _unknown(pool: str, backend: str) -> int | None:
+    """No server says how many connections it has."""
+    del pool, backend
+    return None
+
+
 @dataclass(frozen=True)
 class Seen:
     """The plan's inputs at one moment. Nothing in it changes."""
@@ -66,6 +72,9 @@ class Around:
     call: exits that go by it look again within ``LOOK``."""
     journal: Journal
     clock: Clock
+    connections: Callable[[str, str], int | None] = _unknown
+    """Live connections of a server, by pool and backend, as it says itself; None: it does not. They change without a
+    call."""
 
 
 class Exit(Protocol):

@@ -7,18 +7,25 @@ from collections.abc import Callable, Mapping
 from controller.clock import Clock
 from controller.core.commands import Command
 from controller.core.journal import Journal
+from controller.core.servers import Servers
 from controller.core.state import State
 from controller.exits.base import Around, Exits, Make, Seen
+from controller.exits.names.commands import name_commands
+from controller.exits.names.exit import NamesExit
 from controller.exits.xds.commands import discovery_commands
 from controller.exits.xds.exit import DiscoveryExit
 from controller.sites.placement import SiteState
 
-EXITS: tuple[Make, ...] = (DiscoveryExit,)
+EXITS: tuple[Make, ...] = (NamesExit, DiscoveryExit)
 """Makers of all exits. What is costly to import is imported when the intent has something for it."""
 
 
 def around(
-    state: State, sites: Callable[[], Mapping[str, SiteState] | None], journal: Journal, clock: Clock
+    state: State,
+    sites: Callable[[], Mapping[str, SiteState] | None],
+    journal: Journal,
+    clock: Clock,
+    servers: Servers,
 ) -> Around:
     """What exits are handed. ``sites``: how fit each is; None where nothing judges that."""
     cells = (state.intent, state.tables, state.verdicts, state.owners)
@@ -43,11 +50,22 @@ def around(
         for other in others:
             other.subscribe(wake)
 
-    return Around(see, subscribe, journal, clock)
+    def connections(pool: str, backend: str) -> int | None:
+        heard = servers.heard((pool, backend))
+        return None if heard is None or heard.silent else heard.connections
+
+    return Around(see, subscribe, journal, clock, connections)
 
 
 def exit_commands(exits: Exits) -> tuple[Command, ...]:
     """What exits take by the control socket."""
     discovery = exits.exit(DiscoveryExit.name)
     assert isinstance(discovery, DiscoveryExit)
-    return discovery_commands(discovery)
+    return (*name_commands(names_exit(exits)), *discovery_commands(discovery))
+
+
+def names_exit(exits: Exits) -> NamesExit:
+    """The exit to names."""
+    found = exits.exit(NamesExit.name)
+    assert isinstance(found, NamesExit)
+    return found

@@ -11,6 +11,7 @@ from controller.health.result import Outcome, ProbeResult
 from controller.health.status import Unasked
 from controller.health.targets import BackendRef, Target, members_of
 from controller.health.vantage import HOLD, Asked, Doubt, Vantage
+from controller.spec.names import is_probe_key
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Verdict:
 class _Watched:
     """A target, its state, and the backends that hang on it."""
 
-    __slots__ = ("members", "newest", "state", "target")
+    __slots__ = ("apart", "members", "newest", "state", "target")
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class _Watched:
     ) -> None:
         self.target = target
         self.members = members
+        self.apart = all(is_probe_key(pool) for pool, _ in members)
         self.state = state
         self.newest = newest
         """The answer that came last."""
@@ -60,6 +62,8 @@ class Judge:
 
     While the vantage point is doubted (``vantage``; for at most ``hold`` seconds), failures of servers that
     are not down count for nothing; a server that still fails when the doubt ends well is counted from then.
+    Candidates of names stand apart: they are asked on the way of clients, so they say nothing of the way to servers,
+    and their failures always count.
     """
 
     def __init__(self, hold: float = HOLD, patient: bool = False) -> None:
@@ -161,15 +165,17 @@ class Judge:
                 self._note_unasked(key, result)
             elif self._unasked:
                 self._unasked.pop(key, None)
-            if self._vantage.hear(result):
+            items = self._by_probe.get(key, ())
+            if not (items and all(item.apart for item in items)) and self._vantage.hear(result):
                 self._forgive()
-            for item in self._by_probe.get(key, ()):
+            for item in items:
                 item.newest = result
                 old = item.state
                 new = damp(old, result, result.finished)
-                if result.outcome is Outcome.FAIL and self._is_held(old, new, result.finished):
+                fails = result.outcome is Outcome.FAIL
+                if fails and not item.apart and self._is_held(old, new, result.finished):
                     continue
-                if result.outcome is Outcome.FAIL and old.up is False:
+                if fails and old.up is False:
                     confirmed += self._confirm(item.members, unix)
                 item.state = new
                 if new is not old and (new.up is not old.up or new.held_since != old.held_since):
@@ -196,7 +202,7 @@ class Judge:
         return [
             Asked(backend, item.newest)
             for item in self._watched.values()
-            if item.state.raw
+            if item.state.raw and not item.apart
             for _, backend in item.members
         ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
@@ -11,6 +11,7 @@ from typing import Any
 from controller.model.probe_values import body_pattern, datagram, http_host, http_path
 from controller.model.units import Wrong
 from controller.spec.health import HealthCheck, ProbeKind
+from controller.spec.names import Candidate, Service, Zone, probe_key
 from controller.spec.types import Address, Intent, Listener, Pool, Protocol
 
 BackendRef = tuple[str, str]
@@ -123,6 +124,9 @@ def targets_of(intent: Intent) -> dict[Target, frozenset[BackendRef]]:
     the backend port of the pool's lowest listener of that family is probed (listeners of the probe's own
     transport first), because one dead server port among several usually means a dead server. Backends that discovery
     alone leads to are probed in their first address, at the port of the service.
+
+    Candidates of names are members under ``probe_key`` and their own names. Their addresses are asked as clients ask
+    them, and those that are translated to them too.
     """
     users: dict[str, dict[int, list[Listener]]] = {}
     for vip in intent.vips:
@@ -135,6 +139,11 @@ def targets_of(intent: Intent) -> dict[Target, frozenset[BackendRef]]:
         for version, listeners in sorted(users.get(pool.name, {}).items()):
             for target, member in _family(pool, pool.health, version, listeners):
                 found.setdefault(target, set()).add(member)
+    for zone, service, check in probed_services(intent):
+        for candidate in service.candidates:
+            ref = probe_key(zone, service), candidate.name
+            for target in _candidate(intent, service, check, candidate):
+                found.setdefault(target, set()).add(ref)
     _add_discovered(found, intent)
     return {target: frozenset(members) for target, members in found.items()}
 
@@ -154,6 +163,27 @@ def _add_discovered(found: dict[Target, set[BackendRef]], intent: Intent) -> Non
             if (ref, address.version) not in asked:
                 target = Target(_probe(pool.health, address, port), _policy(pool.health))
                 found.setdefault(target, set()).add(ref)
+
+
+def probed_services(intent: Intent) -> Iterator[tuple[Zone, Service, HealthCheck]]:
+    """Services whose candidates are probed."""
+    for zone in intent.zones:
+        for service in zone.services:
+            if service.health is not None:
+                yield zone, service, service.health
+
+
+def _candidate(
+    intent: Intent, service: Service, check: HealthCheck, candidate: Candidate
+) -> Iterator[Target]:
+    vip = next((each for each in intent.vips if each.name == candidate.vip), None)
+    own = candidate.address if vip is None else vip.address
+    ports = () if vip is None else vip.listeners
+    port = check.port or service.port or next((each.port for each in ports), 0)
+    policy = Policy(check.rise, check.fall, check.flap_limit, check.flap_window)
+    for address in (own, candidate.public):
+        if address is not None:
+            yield Target(_probe(check, address, 0 if check.kind is ProbeKind.ICMP else port), policy)
 
 
 def members_of(targets: Mapping[Target, frozenset[BackendRef]]) -> dict[BackendRef, frozenset[Target]]:

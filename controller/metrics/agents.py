@@ -7,10 +7,9 @@ from collections.abc import Callable
 from controller.agent.figures import AgentFigures, GroupRole
 from controller.core.agentevents import AGENTS
 from controller.metrics import families as all_of
-from controller.metrics.exposed import program_version
 from controller.metrics.figures import AgentShown, Standing
 from controller.metrics.observations import Observations
-from controller.metrics.process import process_figures
+from controller.metrics.process import process_figures, program_version
 from controller.metrics.series import of_events, of_process
 from controller.metrics.text import Text, labels
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 from controller.app.assembly import App
 from controller.clock import Clock
 from controller.metrics.figures import Figures, Standing
 from controller.metrics.observations import Observations
-from controller.metrics.process import process_figures
+from controller.metrics.process import process_figures, program_version
 from controller.metrics.series import rendered
 from controller.metrics.taking import serving
 
@@ -102,11 +101,3 @@ class Exposed:
         elif left == 0.0:
             why = "leads, but could not renew its leadership: another controller may lead"
         return Standing(True, why == "leads", why, not problem, "" if lead is None else lead.name, "", left)
-
-
-def program_version() -> str:
-    """Of what runs."""
-    try:
-        return version("evenkeel")
-    except PackageNotFoundError:  # a checkout that was not installed
-        return "unknown"

@@ -133,6 +133,10 @@ _made["Exits beside the switches"] = []
 EXIT_SYNCED = _gauge("exit_synced", "1: what the exit drives is as the plan says", "exit")
 EXIT_PROBLEM = _gauge("exit_problem", "1: `evenkeel status` says what is wrong with it", "exit")
 EXIT_WRITES = _counter("exit_writes", "Times that something was written", "exit")
+NAME_CANDIDATES = _gauge(
+    "name_candidates", "Addresses that the intent has for a name that is balanced", "name"
+)
+NAME_LIVE = _gauge("name_live", "Of these, those of which nothing says that they do not live", "name")
 EXIT_REPAIRS = _counter("exit_repairs", "Times that what it drives was other than written", "exit")
 
 _made["Discovery"] = []
@@ -310,8 +314,41 @@ OBSERVED_PENDING = _gauge("agent_servers_pending", "Servers of which the agent k
 OBSERVERS = _gauge("agent_observers", "Controllers that are told what the agent sees of servers")
 OBSERVATIONS = _counter("agent_observations_sent", "Messages with which controllers were told of servers")
 
+_made["Name servers"] = []
+NAME_SERVER = _info("nameserver", "This program is a name server, of this site", "nameserver", "site")
+NAME_HEARD = _gauge("nameserver_heard_age_seconds", "Time since a controller was heard; missing: none was")
+NAME_AGE = _gauge("nameserver_tables_age_seconds", "Time for which what is answered has been the same")
+NAME_EXPIRED = _gauge(
+    "nameserver_expired", "1: nothing is answered, since no controller was heard for too long"
+)
+NAME_NAMES = _gauge("nameserver_names", "Names of a zone", "zone")
+NAME_PROBLEMS = _gauge(
+    "nameserver_problems", "What is wrong with what it should serve; `status.json` names it"
+)
+NAME_QUERIES = _counter("nameserver_queries", "Questions that came", "protocol")
+NAME_ANSWERS = _counter("nameserver_answers", "Answers, by what they say", "rcode")
+NAME_LIMITED = _counter(
+    "nameserver_limited",
+    "Answers that the rate limit held back (`drop`) or sent without records (`slip`)",
+    "how",
+)
+NAME_TRUNCATED = _counter("nameserver_truncated", "Answers that were too large for UDP")
+NAME_IGNORED = _counter("nameserver_ignored", "Messages that were not answered: they asked nothing")
+NAME_UNSENT = _counter("nameserver_unsent", "Answers that the system did not take")
+NAME_FAILED = _counter("nameserver_failed", "Answers that a defect kept from being made")
+NAME_SUBNETS = _counter("nameserver_subnets", "Questions with a client's subnet")
+NAME_COOKIES = _counter("nameserver_cookies", "Questions with a cookie of ours")
+NAME_CONNECTIONS = _gauge("nameserver_connections", "TCP connections")
+NAME_CLOSED = _counter("nameserver_connections_closed", "TCP connections that were closed to make room")
+NAME_SIGNATURES = _counter("nameserver_signatures", "Signatures that were made")
+NAME_SECONDS = _histogram(
+    "nameserver_answer_seconds", "Time that an answer over UDP took, as the mean of its batch"
+)
+
 GROUPS: dict[str, tuple[Family, ...]] = {title: tuple(rows) for title, rows in _made.items()}
 """All families, by heading of the reference."""
 ALL = tuple(family for rows in GROUPS.values() for family in rows)
 OF_AGENTS = GROUPS["Agents"]
 """What agents alone show."""
+OF_NAMESERVERS = GROUPS["Name servers"]
+"""What name servers alone show."""

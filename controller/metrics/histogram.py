@@ -29,10 +29,10 @@ class Histogram:
         self._counts = [0] * (len(bounds) + 1)
         self._total = 0.0
 
-    def observe(self, value: float) -> None:
-        """Count one value."""
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._total += value
+    def observe(self, value: float, times: int = 1) -> None:
+        """Count one value, or the same several times."""
+        self._counts[bisect_left(self._bounds, value)] += times
+        self._total += value * times
 
     def taken(self) -> Distribution:
         """As it is now."""

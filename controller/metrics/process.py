@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from controller.metrics.figures import ProcessFigures
@@ -32,3 +33,11 @@ def _booted() -> float:
         if line.startswith("btime "):
             return float(line.split()[1])
     return 0.0
+
+
+def program_version() -> str:
+    """Of what runs."""
+    try:
+        return version("evenkeel")
+    except PackageNotFoundError:  # a checkout that was not installed
+        return "unknown"

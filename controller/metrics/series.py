@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from controller.core.events import EVENTS
-from controller.core.shown import PoolStatus, Snapshot
+from controller.core.shown import PoolStatus, Scalar, Snapshot
 from controller.health.engine import LATENESS_STEP
 from controller.metrics import families as all_of
 from controller.metrics.discovery import of_discovery
@@ -133,7 +133,15 @@ def _exits(text: Text, of: Serving) -> None:
     text.rows(all_of.EXIT_PROBLEM, ((name, int(bool(each.problem))) for name, each in named))
     text.rows(all_of.EXIT_WRITES, ((name, each.writes) for name, each in named))
     text.rows(all_of.EXIT_REPAIRS, ((name, each.repairs) for name, each in named))
+    names = of.snapshot.exits.get("names")
+    items = [] if names is None else [(labels(name=name), each) for name, each in names.items.items()]
+    text.rows(all_of.NAME_CANDIDATES, ((name, _number(each["candidates"])) for name, each in items))
+    text.rows(all_of.NAME_LIVE, ((name, _number(each["live"])) for name, each in items))
     of_discovery(text, of.snapshot.exits.get("discovery"))
+
+
+def _number(of: Scalar) -> float:
+    return float(of) if isinstance(of, int | float) else 0.0
 
 
 def _switches(text: Text, of: Serving) -> None:

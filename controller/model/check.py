@@ -13,6 +13,7 @@ from controller.model.check_names import check_names
 from controller.model.check_split import check_split
 from controller.model.check_switches import check_switches
 from controller.model.check_vips import check_vips
+from controller.model.check_zones import check_zones
 from controller.model.findings import Findings
 from controller.model.reader import Source
 from controller.model.units import format_duration
@@ -37,6 +38,7 @@ def check_intent(intent: Intent, source: Source) -> None:
     check_addresses(found)
     check_modes(found)
     check_capacity(found)
+    check_zones(found)
     check_discovery(found)
 
 

@@ -11,6 +11,7 @@ from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
+from controller.model import zonedocument
 from controller.model.discovery import discovery
 from controller.model.pools import (
     NO_GROUPS_BESIDE_FAILOVER,
@@ -23,6 +24,7 @@ from controller.spec.agents import Lease
 from controller.spec.health import HealthCheck
 from controller.spec.kinds import Protocol as Speaks
 from controller.spec.moves import Moves
+from controller.spec.names import Zone
 from controller.spec.policy import UNLIMITED, Amount, Budget, OnDown
 from controller.spec.pool import Subset
 from controller.spec.scheduling import Adaptive
@@ -60,6 +62,7 @@ def document(intent: Intent) -> Plain:
         whole
         | ({"lease": _lease(intent.lease)} if intent.by_agents else {})
         | ({"budget": budget} if (budget := _budget(intent.budget)) else {})
+        | ({"zones": [zone(each) for each in intent.zones]} if intent.zones else {})
         | discovery(intent.discovery)
     )
 
@@ -161,6 +164,7 @@ def pool(of: Pool, budget: Budget = UNLIMITED) -> Plain:
         "split": [_subset(each) for each in of.split],
         "failover": None,
         "spread": of.spread.value,
+        "capacity": of.capacity,
         "budget": _budget(of.budget, budget) or None,
         "labels": dict(of.labels) or None,
     }
@@ -281,6 +285,11 @@ def _access(of: Access) -> Plain:
 def _guard(of: Guard) -> Plain:
     prefixes = [{"prefix": str(row.prefix), "rate": row.rate} for row in of.prefixes]
     return _given({"rate": of.rate, "prefixes": prefixes})
+
+
+def zone(of: Zone) -> Plain:
+    """One entry of ``zones``."""
+    return zonedocument.zone(of, _health, format_share)
 
 
 def moves(of: Moves) -> Plain:

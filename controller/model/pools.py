@@ -71,6 +71,7 @@ def read_pool(place: Place, budget: Budget = UNLIMITED) -> Pool | None:
     split = r.get("split", things(read_subset, "subset", "[{name: stable, weight: 90}]"), ())
     spread = r.get("spread", f.choice(PoolSpread), Pool.spread)
     labels = r.get("labels", read_labels, ())
+    capacity = r.get("capacity", f.whole(1, 10**9), None)
     own_budget = r.get("budget", partial(read_budget, default=budget), budget)
     failover = r.get("failover", _failover, None)
     if failover is not None:
@@ -101,6 +102,7 @@ def read_pool(place: Place, budget: Budget = UNLIMITED) -> Pool | None:
         split=split,
         failover=failover,
         spread=spread,
+        capacity=capacity,
         budget=own_budget,
         labels=labels,
     )

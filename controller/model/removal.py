@@ -11,8 +11,9 @@ def removes_all(old: Intent, new: Intent) -> list[str]:
     """Why ``new`` is refused in place of ``old``, one sentence each; empty: it is not.
 
     A file that was cut off, or the wrong file, is often a good intent with nothing in it. Without VIPs no
-    switch answers for them, and their connections end; the same without listeners, pools or backends. With
-    ``allow_empty`` an intent may do so; one that served nothing before may go on serving nothing.
+    switch answers for them, and their connections end; the same without listeners, pools or backends; without zones
+    no name is answered. With ``allow_empty`` an intent may do so; one that served nothing before may go on serving
+    nothing.
     """
     if new.allow_empty:
         return []
@@ -21,6 +22,7 @@ def removes_all(old: Intent, new: Intent) -> list[str]:
         ("listeners", len(old.listeners()), len(new.listeners())),
         ("pools", len(old.pools), len(new.pools)),
         ("backends", _backends(old), _backends(new)),
+        ("zones", len(old.zones), len(new.zones)),
     )
     return [
         f"the new intent removes all {what} ({had}): {_RIGHT}" for what, had, has in kinds if had and not has

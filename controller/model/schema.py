@@ -12,6 +12,7 @@ One function per kind of record, in the order of the file::
     vips:     name, address, mac, owners, authority, labels, access: {allow, block},
               listeners: [{protocol, port, pool, mode, affinity, backend_port, accept_loss,
                            guard: {rate, prefixes}, access: {allow, block}}]
+    zones:    (names.py)
     moves:    preempt, hold, unsynced_wait
     lease:    renew, authority, drift, margin
     budget:   max_slots_moved_per_minute, max_unavailable, max_tracked_share
@@ -31,6 +32,7 @@ from controller.model import fields as f
 from controller.model.backups import with_backups
 from controller.model.discovery import read_discovery
 from controller.model.labels import read_labels
+from controller.model.names import read_zone
 from controller.model.pools import MAX_TIMEOUT, NOWHERE, read_budget, read_pool
 from controller.model.reader import Place, Record, each, things
 from controller.model.units import Wrong
@@ -86,13 +88,14 @@ def read_intent(place: Place) -> Intent | None:
     pools = with_backups(pools, place.source.copied)
     vip = things(partial(read_vip, sites=names), "vip", "[{name: shop, ...}]")
     vips = top.get("vips", vip, ())
+    zones = top.get("zones", things(read_zone, "zone", "[{name: example.net, servers: [...]}]"), ())
     moves = top.get("moves", read_moves, Intent.moves)
     lease = top.get("lease", read_lease, Intent.lease)
     allow_empty = top.get("allow_empty", f.flag, Intent.allow_empty)
     discovery = top.get("discovery", read_discovery, None)
     if not top.close():
         return None
-    return Intent(sites, switches, pools, vips, moves, lease, allow_empty, budget, discovery=discovery)
+    return Intent(sites, switches, pools, vips, moves, lease, allow_empty, budget, zones, discovery)
 
 
 def read_moves(place: Place) -> Moves:

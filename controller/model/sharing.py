@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
+from controller.spec.names import Zone
 from controller.spec.types import Intent, Pool, Site, Switch, Vip
 
-_Part = TypeVar("_Part", Site, Switch, Pool, Vip)
+_Part = TypeVar("_Part", Site, Switch, Pool, Vip, Zone)
 
 
 def sharing(new: Intent, old: Intent | None) -> Intent:
@@ -20,6 +21,7 @@ def sharing(new: Intent, old: Intent | None) -> Intent:
         switches=_shared(new.switches, old.switches),
         pools=_shared(new.pools, old.pools),
         vips=_shared(new.vips, old.vips),
+        zones=_shared(new.zones, old.zones),
     )
 
 

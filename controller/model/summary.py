@@ -8,6 +8,7 @@ from controller.model.backups import chain
 from controller.model.shares import group_weight, part_shares, without_slots
 from controller.model.units import format_duration
 from controller.spec.health import HealthCheck
+from controller.spec.names import Service, Zone
 from controller.spec.policy import Zones
 from controller.spec.types import Backend, Intent, Listener, Pool, Role, Switch, Vip
 
@@ -35,6 +36,10 @@ def summarise(intent: Intent, more: Sequence[str] = ()) -> str:
         _table(
             ("VIP", "ADDRESS", "LISTENERS", "MODE", "POOL", "OWNERS"),
             [row for vip in intent.vips for row in _vip_rows(vip)],
+        ),
+        _table(
+            ("NAME", "CANDIDATES", "POLICIES", "ANSWERS", "TTL"),
+            [_name_row(zone, each) for zone in intent.zones for each in zone.services],
         ),
         _notes([*notes(intent), *more]),
     ]
@@ -113,6 +118,12 @@ def _split(pool: Pool) -> str:
 
 def _serving(pool: Pool) -> list[Backend]:
     return [backend for backend in pool.backends if pool.weight_of(backend) and not backend.drain]
+
+
+def _name_row(zone: Zone, of: Service) -> tuple[str, ...]:
+    candidates = ", ".join(each.name for each in of.candidates[:3]) + " ..." * (len(of.candidates) > 3)
+    many = "all" if of.answers is None else str(of.answers)
+    return zone.whole(of.name)[:-1], candidates, " > ".join(of.policies), many, f"{of.ttl}s"
 
 
 def _site_row(intent: Intent, name: str) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ class Role(StrEnum):
     SWITCH = "switch"
     ETCD = "etcd"
     SERVER = "server"
+    NAMESERVER = "nameserver"
 
 
 DIALS = frozenset(Role) - {Role.SERVER}

@@ -40,11 +40,14 @@ class Origin(StrEnum):
     """It opened a Unix socket, whose mode lets the controller's own user alone."""
 
 
+MEASURED = "ReportNames"
+"""What name servers may call besides reading."""
 METHODS: Mapping[str, Level] = MappingProxyType(
     {
         **dict.fromkeys(
             (
                 *("Get", "GetDocument", "List", "Watch", "Status", "Timeline", "Plan", "Explain"),
+                *("FollowNames", "ExplainName"),
                 *("Check", "ServerReflectionInfo"),
             ),
             Level.VIEWER,
@@ -53,6 +56,7 @@ METHODS: Mapping[str, Level] = MappingProxyType(
             (
                 *("Apply", "Delete", "Drain", "Undrain", "SetWeights"),
                 *("MoveVip", "Failback", "Rehash", "Drill"),
+                MEASURED,
             ),
             Level.OPERATOR,
         ),
@@ -160,6 +164,8 @@ class Roles:
         grant, changed = self.grant(peer), tuple(resources)
         if grant.level is Level.NONE:
             return f"{peer} has no role; an admin gives it one in the roles file"
+        if method == MEASURED and peer.issued is Role.NAMESERVER:
+            return None
         needed = _needed(method, changed)
         if grant.level < needed.level:
             return f"{peer} is {_a(grant.level)}, and {needed.what} is for {_a(needed.level)}"
@@ -197,4 +203,5 @@ _ISSUED: Mapping[Role | None, Level] = {
     Role.VIEWER: Level.VIEWER,
     Role.OPERATOR: Level.OPERATOR,
     Role.ADMIN: Level.ADMIN,
+    Role.NAMESERVER: Level.VIEWER,
 }

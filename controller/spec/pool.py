@@ -119,6 +119,9 @@ class Pool:
     where all lb switches are Open vSwitch and hash alike, else from the hash of their kind. ``bits``: from bits of the
     client's port and address, for lb switches that are Open vSwitch. A pool in use keeps what it has until
     ``evenkeel rehash``."""
+    capacity: int | None = None
+    """Connections that its servers can take together; names are balanced by it (``session-threshold`` and
+    ``available-sessions`` of ``zones.services``). It limits nothing by itself."""
     budget: Budget = UNLIMITED
     """How much of it may be disturbed at once; what it leaves out is as in the ``budget`` of the file."""
     labels: Labels = ()

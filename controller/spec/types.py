@@ -24,6 +24,7 @@ from controller.spec.guard import PrefixRate as PrefixRate
 from controller.spec.kinds import KINDS, Kind
 from controller.spec.leasetimes import LeaseTimes
 from controller.spec.moves import USUAL, Moves
+from controller.spec.names import Zone
 from controller.spec.policy import UNLIMITED, Budget
 from controller.spec.pool import Backend as Backend
 from controller.spec.pool import Labels as Labels
@@ -289,6 +290,8 @@ class Intent:
     """Whether the file may take away all VIPs, listeners, pools or backends that were there before."""
     budget: Budget = UNLIMITED
     """How much of each pool may be disturbed at once, where its own ``budget`` says nothing."""
+    zones: tuple[Zone, ...] = ()
+    """Zones of names that are served with authority: their services' addresses follow VIPs and health."""
     discovery: Discovery | None = None
     """A discovery server (xDS) for gRPC clients without a proxy, and for Envoy. None: none is run."""
 

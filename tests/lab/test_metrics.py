@@ -71,7 +71,13 @@ def test_what_is_shown_is_declared_and_most_of_what_is_declared_is_shown(served:
     shared = {all_of.LEASE, all_of.STANDBY, all_of.FIT, all_of.CONDITION, all_of.SITE_UNSYNCED}
     seldom = {all_of.GUARD, all_of.DENIED, all_of.FENCE, all_of.FENCE_OPEN, all_of.REPORTS}
     of_p4 = {all_of.SWITCH_DROPS, all_of.LINK}
-    of_agents = {all_of.PLACE_COUNTS, all_of.PLACE_UP, all_of.PLACE_DIFFERS, *all_of.OF_AGENTS}
+    of_agents = {
+        all_of.PLACE_COUNTS,
+        all_of.PLACE_UP,
+        all_of.PLACE_DIFFERS,
+        *all_of.OF_AGENTS,
+        *all_of.OF_NAMESERVERS,
+    }
     of_keys = {all_of.SERVER_CONNECTIONS, all_of.SERVER_AGE, all_of.SERVER_SILENT, all_of.SPLIT}
     of_exits = {all_of.EXIT_SYNCED, all_of.EXIT_PROBLEM, all_of.EXIT_WRITES, all_of.EXIT_REPAIRS}
     expected = (

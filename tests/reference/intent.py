@@ -31,6 +31,11 @@ FIELDS: dict[Path, str] = {
     ("pools", "health", "flap"): "flap_limit",
     ("pools", "health", "flap", "limit"): "flap_limit",
     ("pools", "health", "flap", "window"): "flap_window",
+    ("zones", "services", "health", "type"): "kind",
+    ("zones", "services", "health", "status"): "statuses",
+    ("zones", "services", "health", "flap"): "flap_limit",
+    ("zones", "services", "health", "flap", "limit"): "flap_limit",
+    ("zones", "services", "health", "flap", "window"): "flap_window",
 }
 """Keys whose field in the dataclass has another name."""
 MEANINGS: dict[Path, str] = {
@@ -50,6 +55,11 @@ DEFAULTS: dict[Path, str] = {
     ("pools", "on_down", "udp", "keep_for"): "`0s`",
     ("discovery", "services", "pool"): "`routes`",
     ("discovery", "services", "routes"): "`pool`",
+    ("zones", "services", "health", "port"): "`port` of the service, or the only one of the VIP",
+    ("zones", "services", "health", "send"): "none",
+    ("zones", "services", "health", "flap"): "`{limit: 6, window: 60s}`",
+    ("zones", "services", "candidates", "name"): "the VIP's name, or the address",
+    ("zones", "services", "answers"): "`1`",
     ("vips", "owners"): "all sites, if there is one",
     ("vips", "listeners", "backend_port"): "the value of `port`",
 }
@@ -143,6 +153,8 @@ def _value(path: Path, key: Key) -> str:
     if isinstance(value, float):
         share = first_line(key.converter).startswith("Share")
         return f"`{value:.0%}`" if share else f"`{format_duration(value)}`"
+    if isinstance(value, tuple) and all(isinstance(each, str) for each in value):
+        return f"`[{', '.join(value)}]`"
     if isinstance(value, tuple):
         return "`[" + ", ".join(f"{low}-{high}" for low, high in value) + "]`"
     return f"`{value:#x}`" if path in HEXADECIMAL and isinstance(value, int) else f"`{value}`"

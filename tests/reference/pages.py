@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from controller.core import agentevents, discoveryevents, events, switchevents, vipevents, weightevents
+from controller.core import (
+    agentevents,
+    discoveryevents,
+    events,
+    nameevents,
+    nameserverevents,
+    switchevents,
+    vipevents,
+    weightevents,
+)
 from controller.core.shown import Snapshot
 from tests.reference import codes, commands, intent, metrics
 from tests.reference.records import cause_rows, event_page, record_page
@@ -35,6 +44,8 @@ GROUPS = {
     "Agents": agentevents.AGENTS,
     "Weights": weightevents.WEIGHTS,
     "Discovery": discoveryevents.DISCOVERY,
+    "Names": nameevents.NAMES,
+    "Name servers": nameserverevents.NAMESERVERS,
 }
 
 

@@ -61,7 +61,7 @@ def test_resources_are_found_by_labels(tmp_path: Path) -> None:
             wrong = await refused(anext(client.list(backends, labels="team>3")))
             assert (wrong.reason, wrong.violations[0][0]) == ("INVALID_ARGUMENT", "label_selector")
             none = await refused(anext(client.list(api.KIND_SITE, labels="team")))
-            assert "a site has no labels; vips, pools and backends have" in none.message
+            assert "a site has no labels; vips, pools, backends and zones have" in none.message
             one = await client.get(S1)
             one.backend.labels["team"] = "a b"
             bad = await refused(client.apply(one))

@@ -168,3 +168,15 @@ def test_servers_without_a_verdict_get_none_while_everything_fails() -> None:
     place.judge.set_targets({of: frozenset([member]) for of, member in place.members.items()}, 0.0)
     place.run(15.0, names(3) | {"late"})
     assert place.judge.pending() == {("new", "late")}
+
+
+def test_candidates_of_names_neither_hide_a_cut_from_servers_nor_are_held_in_one() -> None:
+    candidate = {target(200): ("name:shop.example.net", "east")}
+    answers = Place(servers(4) | candidate)
+    answers.run(5.0, set())
+    answers.run(20.0, names(4))
+    assert answers.down == [], "a candidate that answers says nothing of the way to servers"
+    fails = Place(servers(4) | candidate)
+    fails.run(5.0, set())
+    fails.run(20.0, names(4) | {"east"})
+    assert {name for _, name in fails.down} == {"east"}

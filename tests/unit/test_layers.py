@@ -83,6 +83,7 @@ FLOORS = (
                 "agentevents", "agentview", "agentwords", "ahead", "cells", "conflicts", "differing", "directory",
                 "discoveryevents",
                 "events", "eventtypes", "eventwords", "fitting", "intents", "journal", "judging", "liveness",
+                "nameevents", "nameserverevents",
                 "ownership", "pauses", "pinning", "placing", "pools", "presence", "probeplaces", "probing",
                 "questions", "recorder", "requests", "resources", "roll", "schedulers", "servers", "state",
                 "statusfile", "storedcells",
@@ -127,9 +128,9 @@ FLOORS = (
         ),
     ),
     Floor("messages", ("controller.api.v1",), ()),
-    Floor("exits", ("controller.exits",), (*RULES, "security", "core", "messages")),
+    Floor("exits", ("controller.exits",), (*RULES, "security", "core", "messages", "observations")),
     Floor("client", ("controller.client",), ("messages",)),
-    Floor("api", ("controller.api",), (*RULES, "security", "core", "decision", "messages")),
+    Floor("api", ("controller.api",), (*RULES, "security", "core", "decision", "messages", "exits")),
     Floor(
         "app",
         ("controller.app",),
@@ -143,7 +144,7 @@ FLOORS = (
         ("controller.agent",),
         (*RULES, "security", "flows", "OpenFlow", "p4src", "P4Runtime", "observations"),
     ),
-    Floor("metrics", ("controller.metrics",), (*RULES, "fleet", "core", "app", "agent", "observations")),
+    Floor("metrics", ("controller.metrics",), (*RULES, "fleet", "core", "app", "agent", "observations", "exits")),
     Floor(
         "cli",
         ("controller.cli", "controller.__main__"),

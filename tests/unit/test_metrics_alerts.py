@@ -135,6 +135,8 @@ CASES = (
         *_gauge("evenkeel_agent_fence_up", "0x60", "1x60", 'switch="edge1",interface="f0"'),
         'switch="edge1",interface="f0"',
     ),
+    Case("EvenkeelNameServerAlone", *_gauge("evenkeel_nameserver_heard_age_seconds", "90x60", "1x60")),
+    Case("EvenkeelNameServerProblem", *_gauge("evenkeel_nameserver_problems")),
     Case("EvenkeelIntentRefused", *_gauge("evenkeel_intent_refused")),
     Case(
         "EvenkeelDefect",

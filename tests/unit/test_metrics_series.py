@@ -24,7 +24,7 @@ from controller.core.shown import (
 )
 from controller.health.places import Seen
 from controller.health.prober import ProberStats
-from controller.metrics.families import ALL, OF_AGENTS
+from controller.metrics.families import ALL, OF_AGENTS, OF_NAMESERVERS
 from controller.metrics.figures import Figures, ProcessFigures, Serving, Standing, SwitchFacts, SwitchFigures
 from controller.metrics.observations import Observations
 from controller.metrics.series import rendered
@@ -114,6 +114,7 @@ def snapshot() -> Snapshot:
                     "client c1": {"refused": "routes"},
                 },
             ),
+            "names": ExitStatus(True, "", 20, 0, {"shop.example.net": {"candidates": 31, "live": 30}}),
         },
     )
 
@@ -174,7 +175,9 @@ def test_each_declared_metric_is_shown_by_a_leader_or_a_standby_and_no_other() -
         figures(), serving=None, standing=Standing(False, True, "stands by", True, "west", "east", 0.0)
     )
     leads, stands_by = shown(figures()), shown(waits)
-    declared = {name for family in ALL for name in family.samples if family not in OF_AGENTS}
+    declared = {
+        name for family in ALL for name in family.samples if family not in (*OF_AGENTS, *OF_NAMESERVERS)
+    }
     assert leads.keys() | stands_by.keys() == declared
     assert stands_by["evenkeel_leader"] == {"": 0}
     assert stands_by["evenkeel_standby_info"] == {"controller=west,leader=east": 1}

@@ -75,6 +75,11 @@ def cert(name: str, issued: Role | None = None) -> Peer:
         (cert("", Role.CONTROLLER), "Get", (), "certificate '' has no role; an admin gives it one in the roles file"),
         (cert("bob", Role.OPERATOR), "Drain", (MAIL,), None),
         (cert("left", Role.ADMIN), "Get", (), NO_ROLE.format("left")),
+        (cert("ns", Role.NAMESERVER), "FollowNames", (), None),
+        (cert("ns", Role.NAMESERVER), "ReportNames", (), None),
+        (cert("ns", Role.NAMESERVER), "Drain", (MAIL,), "certificate 'ns' is a viewer, and Drain is for an operator"),
+        (cert("v", Role.VIEWER), "ReportNames", (), "certificate 'v' is a viewer, and ReportNames is for an operator"),
+        (cert("left", Role.NAMESERVER), "ReportNames", (), NO_ROLE.format("left")),
         (cert("sw", Role.SWITCH), "Get", (), "certificate 'sw' has no role; an admin gives it one in the roles file"),
     ],
 )  # fmt: skip

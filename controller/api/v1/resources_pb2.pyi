@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Document(_message.Message):
-    __slots__ = ("sites", "switches", "pools", "vips", "moves", "allow_empty", "lease", "budget", "discovery")
+    __slots__ = ("sites", "switches", "pools", "vips", "moves", "allow_empty", "lease", "budget", "zones", "discovery")
     SITES_FIELD_NUMBER: _ClassVar[int]
     SWITCHES_FIELD_NUMBER: _ClassVar[int]
     POOLS_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +17,7 @@ class Document(_message.Message):
     ALLOW_EMPTY_FIELD_NUMBER: _ClassVar[int]
     LEASE_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
+    ZONES_FIELD_NUMBER: _ClassVar[int]
     DISCOVERY_FIELD_NUMBER: _ClassVar[int]
     sites: _containers.RepeatedCompositeFieldContainer[Site]
     switches: _containers.RepeatedCompositeFieldContainer[Switch]
@@ -26,8 +27,9 @@ class Document(_message.Message):
     allow_empty: bool
     lease: Lease
     budget: Budget
+    zones: _containers.RepeatedCompositeFieldContainer[Zone]
     discovery: _discovery_pb2.Discovery
-    def __init__(self, sites: _Optional[_Iterable[_Union[Site, _Mapping]]] = ..., switches: _Optional[_Iterable[_Union[Switch, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[Pool, _Mapping]]] = ..., vips: _Optional[_Iterable[_Union[Vip, _Mapping]]] = ..., moves: _Optional[_Union[Moves, _Mapping]] = ..., allow_empty: _Optional[bool] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., discovery: _Optional[_Union[_discovery_pb2.Discovery, _Mapping]] = ...) -> None: ...
+    def __init__(self, sites: _Optional[_Iterable[_Union[Site, _Mapping]]] = ..., switches: _Optional[_Iterable[_Union[Switch, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[Pool, _Mapping]]] = ..., vips: _Optional[_Iterable[_Union[Vip, _Mapping]]] = ..., moves: _Optional[_Union[Moves, _Mapping]] = ..., allow_empty: _Optional[bool] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., zones: _Optional[_Iterable[_Union[Zone, _Mapping]]] = ..., discovery: _Optional[_Union[_discovery_pb2.Discovery, _Mapping]] = ...) -> None: ...
 
 class Budget(_message.Message):
     __slots__ = ("max_slots_moved_per_minute", "max_unavailable", "max_tracked_share")
@@ -159,7 +161,7 @@ class Route(_message.Message):
     def __init__(self, to: _Optional[str] = ..., via: _Optional[_Iterable[str]] = ..., mac: _Optional[str] = ...) -> None: ...
 
 class Pool(_message.Message):
-    __slots__ = ("name", "max_backends", "health", "on_down", "drain_timeout", "drain_then", "memory_timeout", "transition", "panic_threshold", "spill_below", "backup", "zones", "failover", "spread", "backends", "budget", "agent", "slow_start", "scheduler", "adaptive", "split", "labels")
+    __slots__ = ("name", "max_backends", "health", "on_down", "drain_timeout", "drain_then", "memory_timeout", "transition", "panic_threshold", "spill_below", "backup", "zones", "failover", "spread", "backends", "budget", "agent", "slow_start", "scheduler", "adaptive", "split", "labels", "capacity")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -189,6 +191,7 @@ class Pool(_message.Message):
     ADAPTIVE_FIELD_NUMBER: _ClassVar[int]
     SPLIT_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_FIELD_NUMBER: _ClassVar[int]
     name: str
     max_backends: int
     health: Health
@@ -211,7 +214,8 @@ class Pool(_message.Message):
     adaptive: Adaptive
     split: _containers.RepeatedCompositeFieldContainer[Subset]
     labels: _containers.ScalarMap[str, str]
-    def __init__(self, name: _Optional[str] = ..., max_backends: _Optional[int] = ..., health: _Optional[_Union[Health, _Mapping]] = ..., on_down: _Optional[_Union[OnDown, _Mapping]] = ..., drain_timeout: _Optional[str] = ..., drain_then: _Optional[str] = ..., memory_timeout: _Optional[str] = ..., transition: _Optional[str] = ..., panic_threshold: _Optional[str] = ..., spill_below: _Optional[str] = ..., backup: _Optional[str] = ..., zones: _Optional[str] = ..., failover: _Optional[_Union[Failover, _Mapping]] = ..., spread: _Optional[str] = ..., backends: _Optional[_Iterable[_Union[Backend, _Mapping]]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., agent: _Optional[_Union[AgentCheck, _Mapping]] = ..., slow_start: _Optional[str] = ..., scheduler: _Optional[str] = ..., adaptive: _Optional[_Union[Adaptive, _Mapping]] = ..., split: _Optional[_Iterable[_Union[Subset, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    capacity: int
+    def __init__(self, name: _Optional[str] = ..., max_backends: _Optional[int] = ..., health: _Optional[_Union[Health, _Mapping]] = ..., on_down: _Optional[_Union[OnDown, _Mapping]] = ..., drain_timeout: _Optional[str] = ..., drain_then: _Optional[str] = ..., memory_timeout: _Optional[str] = ..., transition: _Optional[str] = ..., panic_threshold: _Optional[str] = ..., spill_below: _Optional[str] = ..., backup: _Optional[str] = ..., zones: _Optional[str] = ..., failover: _Optional[_Union[Failover, _Mapping]] = ..., spread: _Optional[str] = ..., backends: _Optional[_Iterable[_Union[Backend, _Mapping]]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., agent: _Optional[_Union[AgentCheck, _Mapping]] = ..., slow_start: _Optional[str] = ..., scheduler: _Optional[str] = ..., adaptive: _Optional[_Union[Adaptive, _Mapping]] = ..., split: _Optional[_Iterable[_Union[Subset, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., capacity: _Optional[int] = ...) -> None: ...
 
 class Subset(_message.Message):
     __slots__ = ("name", "weight", "labels")
@@ -445,3 +449,159 @@ class Moves(_message.Message):
     hold: str
     unsynced_wait: str
     def __init__(self, preempt: _Optional[bool] = ..., hold: _Optional[str] = ..., unsynced_wait: _Optional[str] = ...) -> None: ...
+
+class Zone(_message.Message):
+    __slots__ = ("name", "ttl", "negative_ttl", "contact", "signed", "servers", "regions", "services", "records", "delegations", "labels")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
+    NEGATIVE_TTL_FIELD_NUMBER: _ClassVar[int]
+    CONTACT_FIELD_NUMBER: _ClassVar[int]
+    SIGNED_FIELD_NUMBER: _ClassVar[int]
+    SERVERS_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    SERVICES_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    DELEGATIONS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    ttl: str
+    negative_ttl: str
+    contact: str
+    signed: bool
+    servers: _containers.RepeatedCompositeFieldContainer[NameServer]
+    regions: _containers.RepeatedCompositeFieldContainer[Region]
+    services: _containers.RepeatedCompositeFieldContainer[NameService]
+    records: _containers.RepeatedCompositeFieldContainer[NameRecord]
+    delegations: _containers.RepeatedCompositeFieldContainer[Delegation]
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, name: _Optional[str] = ..., ttl: _Optional[str] = ..., negative_ttl: _Optional[str] = ..., contact: _Optional[str] = ..., signed: _Optional[bool] = ..., servers: _Optional[_Iterable[_Union[NameServer, _Mapping]]] = ..., regions: _Optional[_Iterable[_Union[Region, _Mapping]]] = ..., services: _Optional[_Iterable[_Union[NameService, _Mapping]]] = ..., records: _Optional[_Iterable[_Union[NameRecord, _Mapping]]] = ..., delegations: _Optional[_Iterable[_Union[Delegation, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class NameServer(_message.Message):
+    __slots__ = ("name", "addresses", "site")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    addresses: _containers.RepeatedScalarFieldContainer[str]
+    site: str
+    def __init__(self, name: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., site: _Optional[str] = ...) -> None: ...
+
+class Region(_message.Message):
+    __slots__ = ("name", "prefixes", "served_by")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PREFIXES_FIELD_NUMBER: _ClassVar[int]
+    SERVED_BY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    prefixes: _containers.RepeatedScalarFieldContainer[str]
+    served_by: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., prefixes: _Optional[_Iterable[str]] = ..., served_by: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class NameRecord(_message.Message):
+    __slots__ = ("name", "type", "values", "ttl")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    type: str
+    values: _containers.RepeatedScalarFieldContainer[str]
+    ttl: str
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., values: _Optional[_Iterable[str]] = ..., ttl: _Optional[str] = ...) -> None: ...
+
+class Delegation(_message.Message):
+    __slots__ = ("name", "servers", "ttl", "ds")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SERVERS_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
+    DS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    servers: _containers.RepeatedCompositeFieldContainer[NameServer]
+    ttl: str
+    ds: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., servers: _Optional[_Iterable[_Union[NameServer, _Mapping]]] = ..., ttl: _Optional[str] = ..., ds: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class NameService(_message.Message):
+    __slots__ = ("name", "candidates", "ttl", "answers", "policies", "none_live", "otherwise", "port", "health", "threshold", "rtt_within", "site_weights", "https", "srv")
+    class SiteWeightsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    POLICIES_FIELD_NUMBER: _ClassVar[int]
+    NONE_LIVE_FIELD_NUMBER: _ClassVar[int]
+    OTHERWISE_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    RTT_WITHIN_FIELD_NUMBER: _ClassVar[int]
+    SITE_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    HTTPS_FIELD_NUMBER: _ClassVar[int]
+    SRV_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
+    ttl: str
+    answers: str
+    policies: _containers.RepeatedScalarFieldContainer[str]
+    none_live: str
+    otherwise: str
+    port: int
+    health: Health
+    threshold: str
+    rtt_within: str
+    site_weights: _containers.ScalarMap[str, int]
+    https: Https
+    srv: _containers.RepeatedCompositeFieldContainer[Srv]
+    def __init__(self, name: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., ttl: _Optional[str] = ..., answers: _Optional[str] = ..., policies: _Optional[_Iterable[str]] = ..., none_live: _Optional[str] = ..., otherwise: _Optional[str] = ..., port: _Optional[int] = ..., health: _Optional[_Union[Health, _Mapping]] = ..., threshold: _Optional[str] = ..., rtt_within: _Optional[str] = ..., site_weights: _Optional[_Mapping[str, int]] = ..., https: _Optional[_Union[Https, _Mapping]] = ..., srv: _Optional[_Iterable[_Union[Srv, _Mapping]]] = ...) -> None: ...
+
+class Candidate(_message.Message):
+    __slots__ = ("name", "vip", "address", "public", "site", "regions", "weight", "preference")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VIP_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    PREFERENCE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    vip: str
+    address: str
+    public: str
+    site: str
+    regions: _containers.RepeatedScalarFieldContainer[str]
+    weight: int
+    preference: int
+    def __init__(self, name: _Optional[str] = ..., vip: _Optional[str] = ..., address: _Optional[str] = ..., public: _Optional[str] = ..., site: _Optional[str] = ..., regions: _Optional[_Iterable[str]] = ..., weight: _Optional[int] = ..., preference: _Optional[int] = ...) -> None: ...
+
+class Https(_message.Message):
+    __slots__ = ("alpn", "port", "hints")
+    ALPN_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    HINTS_FIELD_NUMBER: _ClassVar[int]
+    alpn: _containers.RepeatedScalarFieldContainer[str]
+    port: int
+    hints: bool
+    def __init__(self, alpn: _Optional[_Iterable[str]] = ..., port: _Optional[int] = ..., hints: _Optional[bool] = ...) -> None: ...
+
+class Srv(_message.Message):
+    __slots__ = ("name", "port", "priority")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    port: int
+    priority: int
+    def __init__(self, name: _Optional[str] = ..., port: _Optional[int] = ..., priority: _Optional[int] = ...) -> None: ...

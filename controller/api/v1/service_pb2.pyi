@@ -18,15 +18,17 @@ class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KIND_POOL: _ClassVar[Kind]
     KIND_BACKEND: _ClassVar[Kind]
     KIND_VIP: _ClassVar[Kind]
+    KIND_ZONE: _ClassVar[Kind]
 KIND_UNSPECIFIED: Kind
 KIND_SITE: Kind
 KIND_SWITCH: Kind
 KIND_POOL: Kind
 KIND_BACKEND: Kind
 KIND_VIP: Kind
+KIND_ZONE: Kind
 
 class Resource(_message.Message):
-    __slots__ = ("name", "id", "revision", "site", "switch", "pool", "backend", "vip")
+    __slots__ = ("name", "id", "revision", "site", "switch", "pool", "backend", "vip", "zone")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -35,6 +37,7 @@ class Resource(_message.Message):
     POOL_FIELD_NUMBER: _ClassVar[int]
     BACKEND_FIELD_NUMBER: _ClassVar[int]
     VIP_FIELD_NUMBER: _ClassVar[int]
+    ZONE_FIELD_NUMBER: _ClassVar[int]
     name: str
     id: str
     revision: int
@@ -43,7 +46,8 @@ class Resource(_message.Message):
     pool: _resources_pb2.Pool
     backend: _resources_pb2.Backend
     vip: _resources_pb2.Vip
-    def __init__(self, name: _Optional[str] = ..., id: _Optional[str] = ..., revision: _Optional[int] = ..., site: _Optional[_Union[_resources_pb2.Site, _Mapping]] = ..., switch: _Optional[_Union[_resources_pb2.Switch, _Mapping]] = ..., pool: _Optional[_Union[_resources_pb2.Pool, _Mapping]] = ..., backend: _Optional[_Union[_resources_pb2.Backend, _Mapping]] = ..., vip: _Optional[_Union[_resources_pb2.Vip, _Mapping]] = ...) -> None: ...
+    zone: _resources_pb2.Zone
+    def __init__(self, name: _Optional[str] = ..., id: _Optional[str] = ..., revision: _Optional[int] = ..., site: _Optional[_Union[_resources_pb2.Site, _Mapping]] = ..., switch: _Optional[_Union[_resources_pb2.Switch, _Mapping]] = ..., pool: _Optional[_Union[_resources_pb2.Pool, _Mapping]] = ..., backend: _Optional[_Union[_resources_pb2.Backend, _Mapping]] = ..., vip: _Optional[_Union[_resources_pb2.Vip, _Mapping]] = ..., zone: _Optional[_Union[_resources_pb2.Zone, _Mapping]] = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("revision", "changes", "changed", "repeated_request")
@@ -512,3 +516,64 @@ class TimelineResponse(_message.Message):
     events: _containers.RepeatedCompositeFieldContainer[Event]
     problems: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class FollowNamesRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class FollowNamesResponse(_message.Message):
+    __slots__ = ("revision", "inputs", "none", "same")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    NONE_FIELD_NUMBER: _ClassVar[int]
+    SAME_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    inputs: bytes
+    none: NoNames
+    same: Bookmark
+    def __init__(self, revision: _Optional[int] = ..., inputs: _Optional[bytes] = ..., none: _Optional[_Union[NoNames, _Mapping]] = ..., same: _Optional[_Union[Bookmark, _Mapping]] = ...) -> None: ...
+
+class NoNames(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReportNamesRequest(_message.Message):
+    __slots__ = ("site", "seconds", "asked")
+    class SecondsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    ASKED_FIELD_NUMBER: _ClassVar[int]
+    site: str
+    seconds: _containers.ScalarMap[str, float]
+    asked: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, site: _Optional[str] = ..., seconds: _Optional[_Mapping[str, float]] = ..., asked: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ReportNamesResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ExplainNameRequest(_message.Message):
+    __slots__ = ("name", "type", "client", "resolver")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    RESOLVER_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    type: str
+    client: str
+    resolver: str
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., client: _Optional[str] = ..., resolver: _Optional[str] = ...) -> None: ...
+
+class ExplainNameResponse(_message.Message):
+    __slots__ = ("explanation",)
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    explanation: _struct_pb2.Struct
+    def __init__(self, explanation: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...

@@ -11,6 +11,7 @@ TARGETS = {
     "audit": "audit:Audit",
     "frames": "frames:Frames",
     "intent": "intent:IntentText",
+    "names": "names:Names",
     "ofstream": "ofstream:OpenFlowStreams",
     "openflow": "openflow:OpenFlow",
     "oskenparse": "oskenparse:OsKen",
