@@ -287,7 +287,12 @@ def test_it_follows_the_intent_to_another_address_and_ends_with_it() -> None:
             of.discovery = None
             of.change()
             await until(lambda: made.shown() is None)
-            await until(lambda: _is_free(other.listen))
+            of.discovery = other
+            of.change()
+            await until(lambda: len(of.events("discovery_serves")) == 3)
+            of.discovery = None
+            of.change()
+            await until(lambda: made.shown() is None and _is_free(other.listen))
 
     asyncio.run(scene())
 

@@ -55,9 +55,9 @@ class DiscoveryExit:
         try:
             while True:
                 await self._changed.wait()
+                self._changed.clear()
                 if self._see().intent.discovery is not None:
                     await self._serve()
-                self._changed.clear()
         finally:
             await self._stop()
 
