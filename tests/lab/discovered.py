@@ -79,7 +79,7 @@ class Client(Program):
         super().__init__("client", target, **environment)
 
     def count(self, calls: int, header: str = "") -> Counted:
-        """So many calls, one after the other."""
+        """So many calls."""
         return _counted(self.ask(f"count {calls} {header}"))
 
     def begin(self) -> None:
