@@ -10,18 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.exits.xds.book import EMPTY, RETIRES, Book, Inputs, Maker
-from controller.exits.xds.kinds import Kind
+from controller.exits.xds.kinds import Kind, Resource
 from controller.exits.xds.session import (
     ANSWERS,
     HOLD,
     LONGEST_NAME,
     MOST_NAMES,
+    MOST_TAGS,
     Asked,
     DeltaSession,
     Response,
     Session,
     TooMuch,
     WorldSession,
+    says,
+    version_of,
 )
 from controller.plan.members import Health
 from controller.plan.tables import Tables
@@ -266,6 +269,17 @@ def test_who_asks_for_too_much_is_refused(names: list[str], kind: type[Session])
         kind().ask(asked(Kind.ENDPOINTS, *names), A)
 
 
+def test_a_version_of_many_resources_says_the_same_in_few_octets() -> None:
+    many = [Resource(f"n{number}", f"{number:016x}", b"") for number in range(MOST_TAGS + 1)]
+    version = version_of(many)
+    assert len(version) == 16
+    assert version_of(many[:-1]) != version != version_of([*many[:-1], many[-1]._replace(version="x")])
+    names = [each.name for each in many]
+    assert says(version, names, many)
+    assert not says(version, names, many[1:])
+    assert not says("of another server", names, many)
+
+
 # -- increments ------------------------------------------------------------------------------------------------
 
 
@@ -305,6 +319,18 @@ def test_who_comes_back_with_everything_gets_nothing() -> None:
     had = {each.name: each.version for each in AB.rows(Kind.CLUSTERS, "").values()}
     session.ask(asked(Kind.CLUSTERS, had=had), AB)
     assert session.due(AB, 0.0) is None
+
+
+def test_increments_of_everything_begin_and_end_by_an_asterisk() -> None:
+    session = DeltaSession()
+    session.ask(asked(Kind.CLUSTERS, "a/a"), AB)
+    answer(session, due(session, AB))
+    session.ask(asked(Kind.CLUSTERS, "*"), AB)
+    everything = due(session, AB)
+    assert named(everything) == ["b/b"]
+    answer(session, everything)
+    session.ask(asked(Kind.CLUSTERS, without=("*",)), AB)
+    assert due(session, A).removed == ("b/b",)
 
 
 def test_increments_end_and_begin_again_by_name() -> None:
