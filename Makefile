@@ -5,7 +5,7 @@ PYTHON ?= python3
 unexport PYTHONDONTWRITEBYTECODE
 
 LAB_PACKAGES = openvswitch-switch iproute2 iputils-ping ethtool etcd-server openssl
-TEST_PACKAGES = prometheus mandoc bind9-dnsutils unbound
+TEST_PACKAGES = prometheus mandoc frr bind9-dnsutils unbound
 BENCH_PACKAGES = nginx-light wrk iperf3 haproxy gcc libc6-dev knot gdnsd dnsperf
 
 BIN = .venv/bin

@@ -19,6 +19,7 @@ from flows.tables import MOST_GROUPS, Kind, Placed, Stage
 _COLUMNS = (Kind.SLOT, Kind.TRANSITION, Kind.TRACKED, Kind.BASE, Kind.HOME)
 _PAIRS = (Kind.EXCEPTION, Kind.YOUNG, Kind.FORMER, Kind.AGED)
 _BULK = (*_COLUMNS, *_PAIRS)
+_OF_BACKENDS = frozenset({Kind.BACKEND, Kind.OPENS, Kind.ENDS})
 _COOKIE_AT = 24
 MOST_SLOTS = 1 << 24
 """Of all pools that are not known: one flow of a slot with a high number makes a whole table."""
@@ -35,6 +36,8 @@ class Readback:
     """Other people's flows in tables that we use."""
     packets: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     """(listener, backend) -> (packets, bytes), summed over the flows that count for it."""
+    sessions: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    """(listener, backend) -> (TCP connections opened, ended)."""
     denied: dict[int, int] = field(default_factory=dict)
     """Listener -> packets that its access list blocked."""
 
@@ -51,6 +54,7 @@ class Reader:
         self._flows: dict[FlowKey, FlowBody] = {}
         self._foreign: set[FlowKey] = set()
         self._packets: dict[tuple[int, int], tuple[int, int]] = {}
+        self._sessions: dict[tuple[int, int], tuple[int, int]] = {}
         self._denied: dict[int, int] = {}
         self._owner = placed.place.cookie
         self._rows: dict[tuple[Kind, int], list[Bytes]] = {}
@@ -76,7 +80,7 @@ class Reader:
         found = Target(self._flows, own_groups, own_meters, tables)
         if made is not None:
             found = share(found, made)
-        return Readback(found, frozenset(self._foreign), self._packets, self._denied)
+        return Readback(found, frozenset(self._foreign), self._packets, self._sessions, self._denied)
 
     def _flow(self, stat: messages.FlowStat) -> None:
         cookie = stat.flow.body.cookie
@@ -86,13 +90,24 @@ class Reader:
         if cookie >> 40 & 0xFF in self._others:
             return  # others make and end these: the switch itself, or agents
         self._flows[stat.flow.key] = stat.flow.body
-        if cookie >> 40 & 0xFF == Kind.BACKEND:
-            pair = (cookie >> 16 & 0xFFFFFF, cookie & 0xFFFF)
-            packets, octets = self._packets.get(pair, (0, 0))
-            self._packets[pair] = (packets + stat.packets, octets + stat.bytes)
-        elif cookie >> 40 & 0xFF == Kind.BLOCK:
+        kind = cookie >> 40 & 0xFF
+        if kind in _OF_BACKENDS:
+            self._count(kind, (cookie >> 16 & 0xFFFFFF, cookie & 0xFFFF), stat)
+        elif kind == Kind.BLOCK:
             listener = cookie & 0xFFFF
             self._denied[listener] = self._denied.get(listener, 0) + stat.packets
+
+    def _count(self, kind: int, pair: tuple[int, int], stat: messages.FlowStat) -> None:
+        packets, octets = self._packets.get(pair, (0, 0))
+        self._packets[pair] = (packets + stat.packets, octets + stat.bytes)
+        if kind == Kind.BACKEND:
+            return
+        opened, ended = self._sessions.get(pair, (0, 0))
+        if kind == Kind.OPENS:
+            opened += stat.packets
+        else:
+            ended += stat.packets
+        self._sessions[pair] = (opened, ended)
 
     def _sift(self, body: bytes) -> Iterator[bytes]:
         """Put slot flows aside; yield the others."""

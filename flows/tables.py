@@ -167,6 +167,9 @@ class Kind(IntEnum):
     FRAGMENT_UNKNOWN = 24
     BLOCK = 25
     ALLOW = 26
+    OPENS = 27
+    ENDS = 28
+    """Of these two and ``BACKEND`` the packets of a backend; ``OPENS`` counts SYNs, ``ENDS`` FINs and RSTs."""
     CONFLICT = 29
 
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 from controller.spec.switch import BackendSpec, Fate, HeldPin, ListenerSpec, PinRole, SwitchSpec
-from controller.spec.types import Address, Mode, Network, Role
+from controller.spec.types import Address, Mode, Network, Protocol, Role
 from p4src.numbers import address, change, mac, prefix, ticks
 from p4src.spec import BUCKETS, UPLINKS, Group, P4Needs
 from p4src.target import BLOCK, Configuration, EntryBody, EntryKey, P4Target, Rate
@@ -44,6 +44,8 @@ being heard, which are in danger for longer.
 _FIRST_LOCAL = 4
 """Place in a local prefix of the fullnat address of way 0; the three after it are those of the other ways."""
 _TUNNEL_LOCAL = 1
+OPENED, ENDED = 0, 1
+"""In the key of ``session``."""
 _FATES = {Fate.NORMAL: "normal", Fate.DRAIN: "drain", Fate.MOVE: "move", Fate.RESET: "reset"}
 
 
@@ -180,7 +182,18 @@ def guards(item: ListenerSpec) -> Iterator[Entry]:
 
 
 def backend(duty: SwitchSpec, needs: P4Needs, item: ListenerSpec, real: BackendSpec) -> Iterator[Entry]:
-    """``backend`` (fullnat: and ``answer_local``): how a listener's packets reach a backend; none if they cannot."""
+    """``backend`` (fullnat: and ``answer_local``): how a listener's packets reach a backend; none if they cannot.
+
+    With ``session``, which counts the TCP connections.
+    """
+    made = dict(_way(duty, needs, item, real))
+    yield from made.items()
+    if item.protocol is Protocol.TCP and EntryKey("backend", (item.id, real.id)) in made:
+        for ends in (OPENED, ENDED):
+            yield EntryKey("session", (item.id, real.id, ends)), EntryBody("count")
+
+
+def _way(duty: SwitchSpec, needs: P4Needs, item: ListenerSpec, real: BackendSpec) -> Iterator[Entry]:
     key = EntryKey("backend", (item.id, real.id))
     way = (mac(real.mac), needs.ways.get(real.ports, 0))
     if item.mode is Mode.DR:

@@ -15,6 +15,7 @@ TABLES = {
     "slot": 1048576,
     "fate": 16384,
     "backend": 16384,
+    "session": 32768,
     "local_address": 4096,
     "answer_local": 16384,
     "answer": 16384,

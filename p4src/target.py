@@ -78,6 +78,8 @@ class Found(NamedTuple):
     target: P4Target
     packets: Mapping[tuple[int, int], tuple[int, int]]
     """(listener, backend) -> packets, bytes."""
+    sessions: Mapping[tuple[int, int], tuple[int, int]]
+    """(listener, backend) -> connections opened, ended."""
     denied: Mapping[int, int]
     """Listener -> packets that its access list blocked."""
     over: Mapping[int, int]
@@ -131,6 +133,7 @@ ORDER = (
     "answer_local",
     "local_address",
     "backend",
+    "session",
     "fate",
     "access",
     "guard_over",

@@ -108,7 +108,8 @@ def _switch(fabric: Fabric, switch: Switch, backends: set[str]) -> dict[str, Any
 def _ports(fabric: Fabric, switch: Switch, backends: set[str]) -> dict[int, str]:
     """Port numbers and what is behind them; a P4 switch's routes need a name for every host."""
     ports: dict[int, str] = {}
-    for port in switch.ports:
+    apart = fabric.topology.routed.at(switch.name) if fabric.topology.routed else ()
+    for port in (each for each in switch.ports if each.to not in apart):
         host = fabric.hosts.get(port.to)
         if host is None or port.to in backends or switch.p4:
             ports[port.number] = port.to

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from controller.spec.kinds import KINDS, Protocol
-from topo import hostprograms, intent, labstatus, model, netns, ovs, process, state, wires
+from topo import hostprograms, intent, labstatus, model, netns, ovs, process, routed, state, wires
 from topo.errors import LabError
 from topo.members import Members
 from topo.plan import P4RUNTIME_PORT, Fabric, Host, plan
 from topo.relay import BACK, FORTH
+from topo.routedlab import RoutedParts, check
 from topo.switches import SwitchProcess, missing, process_of
 from topo.wan import Wan
 
@@ -31,6 +32,7 @@ def _check_kinds(topology: model.Topology) -> None:
     reason = missing(kinds.values())
     if reason is not None:
         raise LabError(reason)
+    check(topology)
     p4 = [f"{name} is {kind}" for name, kind in kinds.items() if KINDS[kind].protocol is Protocol.P4RUNTIME]
     if topology.tso and topology.stretch:
         raise LabError("tso is for labs of one site: what is relayed between sites has to be whole packets")
@@ -60,6 +62,7 @@ class Lab:
         }
         self.wan = Wan(self.fabric, self.path, self.spaces[wires.CONTROL_BRIDGE], self._pids)
         self.members = Members(self.fabric, self.path, self.spaces, self._pids)
+        self.routed = RoutedParts(self.fabric, self.path, self.spaces, self._pids)
 
     @property
     def _pids(self) -> Path:
@@ -155,7 +158,8 @@ class Lab:
         return lab
 
     def _build(self) -> None:
-        document = intent.dump(intent.intent(self.fabric))
+        made = intent.intent(self.fabric) | routed.intent(self.fabric, self.routed.sockets)
+        document = intent.dump(made)
         self.logs.mkdir(parents=True)
         (self.path / "topology.yaml").write_text(
             intent.dump(self.fabric.topology.model_dump(mode="json", exclude_defaults=True))
@@ -164,6 +168,7 @@ class Lab:
         for space in self.spaces.values():
             netns.create(space)
         wires.connect(self.fabric, self.spaces)
+        self.routed.connect()
         self.wan.start()
         for host in self.fabric.hosts.values():
             wires.set_up_host(self.fabric, host, self.spaces[host.name])
@@ -175,6 +180,7 @@ class Lab:
                 *(switch.start for switch in self.switches.values()),
                 *(partial(self._serve, host) for host in servers),
                 *(partial(self._decapsulate, host) for host in servers if self.fabric.ipip),
+                *self.routed.tasks(),
             ]
         )
 
@@ -224,7 +230,9 @@ class Lab:
 
     def status(self) -> dict[str, Any]:
         """What lives: {"lab", "tso", "nodes": {name: {...}}, "links": {"a-b": up}}."""
-        return labstatus.status(self.path, self.fabric, self.spaces, self.switches, self.wan)
+        found = labstatus.status(self.path, self.fabric, self.spaces, self.switches, self.wan)
+        found["nodes"] |= self.routed.status()
+        return found
 
     def namespace(self, node: str) -> AbstractContextManager[None]:
         """Be in a node's namespace with this thread: sockets and processes made inside belong there."""
@@ -313,6 +321,8 @@ class Lab:
                 self._change_site(target, mend)
             elif target in self.fabric.members:
                 self.members.change(target, mend)
+            elif target in self.routed.engines:
+                self.routed.change(target, mend)
             elif target in self.switches:
                 if (link or unhealthy) and not mend:
                     raise LabError(f"{target} is a switch: it has several links, say {target}-NEIGHBOUR")

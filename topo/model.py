@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 from topo.errors import TopologyError
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,11}$")]
-"""Becomes part of namespace and interface names, where "-" separates and 15 characters are the limit."""
+from topo.parts import Name, Part, RoutedSpec
 
 Mac = Annotated[str, Field(pattern=r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}$")]
 TcpPort = Annotated[int, Field(ge=1, le=65535)]
@@ -31,12 +30,6 @@ _RESERVED = {"net", "br0", "lo", "vx0", "tun0", "mgmt0", "segment"} | {f"fence{n
 _CONTROLLER = re.compile(r"ctl[0-9]*")
 """Hosts in whose namespaces controllers run."""
 SHIPPED = Path(__file__).parent / "topologies"
-
-
-class Part(BaseModel):
-    """Base of every part of a topology: unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SiteSpec(Part):
@@ -140,6 +133,8 @@ class Topology(Part):
     store: tuple[MemberSpec, ...] = Field(default=(), max_length=7)
     """Members of an etcd on the control network, which ``lab up --store`` starts."""
     hosts: tuple[HostSpec, ...] = ()
+    routed: RoutedSpec | None = None
+    """Routers in the place of edges."""
     gateway_mac: Mac = "02:45:56:00:00:fe"
     """One MAC for the gateways of all subnets, everywhere."""
     tso: bool = False
@@ -210,6 +205,7 @@ def _faults(topology: Topology) -> Iterator[Fault]:
         yield ("hosts",), "the first host of kind probe is called 'ctl'"
     yield from _stretch(topology)
     yield from _store(topology, sites)
+    yield from _routed(topology)
 
 
 def _stretch(topology: Topology) -> Iterator[Fault]:
@@ -236,6 +232,31 @@ def _store(topology: Topology, sites: list[str]) -> Iterator[Fault]:
     for index, member in enumerate(topology.store):
         if member.site is not None and member.site not in sites:
             yield ("store", index, "site"), f"no site {member.site!r}; there are {', '.join(sites)}"
+
+
+def _routed(topology: Topology) -> Iterator[Fault]:
+    """Speakers beside no lb switch of their own, names that are taken."""
+    if topology.routed is None:
+        return
+    lbs = [each.name for each in topology.switches if "lb" in each.roles]
+    seen: set[str] = set()
+    for index, speaker in enumerate(topology.routed.speakers):
+        where = ("routed", "speakers", index, "at")
+        if speaker.at not in lbs:
+            yield where, f"no lb switch {speaker.at!r}; there are {', '.join(lbs)}"
+        elif speaker.at in seen:
+            yield where, f"{speaker.at} has a speaker already"
+        seen.add(speaker.at)
+    for speaker, router in product(topology.routed.speakers, topology.routed.routers):
+        if len(speaker.name) + len(router.name) > 14:
+            yield ("routed",), f"{speaker.name}-{router.name} is to be an interface: choose shorter names"
+    taken = {"eth0", *_RESERVED}
+    taken |= {each.name for each in topology.switches} | {each.name for each in topology.hosts}
+    taken |= {each.name for each in topology.store} | {each.name for each in topology.sites}
+    for name in topology.routed.nodes:
+        if name in taken:
+            yield ("routed",), f"{name!r} is taken: give routers, speakers and clients names of their own"
+        taken.add(name)
 
 
 def _names(topology: Topology) -> Iterator[Fault]:

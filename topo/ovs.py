@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from topo import netns, process, underlay, wires
+from topo import netns, process, routed, underlay, wires
 from topo.errors import CommandError
 from topo.plan import (
     AGENT_PORT,
@@ -187,7 +187,9 @@ class OpenVSwitch:
         for version in ("v4", "v6"):
             self.appctl("dpctl/ipf-set-min-frag", version, _SMALLEST_FRAGMENT)
         flows = self.directory / "underlay"
-        flows.write_text(underlay.bundle(self.fabric, self.switch.name))
+        flows.write_text(
+            underlay.bundle(self.fabric, self.switch.name) + routed.flows(self.fabric, self.switch.name)
+        )
         self.ofctl("bundle", BRIDGE, str(flows))
         if self.switch.vtep is not None:
             mac = self.fabric.topology.gateway_mac

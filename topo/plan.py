@@ -190,9 +190,10 @@ class Fabric:
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """Every namespace that a user meets: switches, hosts, the controller, members of the store."""
+        """Every namespace that a user meets: switches, hosts, the controller, members of the store, routers."""
         alone = () if CONTROLLER in self.hosts else (CONTROLLER,)
-        return (*self.switches, *self.hosts, *alone, *self.members)
+        apart = () if self.topology.routed is None else self.topology.routed.nodes
+        return (*self.switches, *self.hosts, *alone, *self.members, *apart)
 
     def neighbours(self, switch: str) -> tuple[str, ...]:
         """Switches linked to this one."""
@@ -298,7 +299,7 @@ def _fences(topology: Topology, spec: SwitchSpec) -> tuple[Fence, ...]:
 
 
 def _ports(topology: Topology, spec: SwitchSpec) -> tuple[Port, ...]:
-    """Links in file order, then stretch links, then hosts; the tunnel's number is left out."""
+    """Links in file order, then stretch links, hosts, routers and speakers; the tunnel's number is left out."""
     behind = [
         (other if one == spec.name else one, "") for one, other in topology.links if spec.name in (one, other)
     ]
@@ -307,6 +308,7 @@ def _ports(topology: Topology, spec: SwitchSpec) -> tuple[Port, ...]:
         if spec.name in link.ends:
             behind.append((other if one == spec.name else one, link.name))
     behind += [(host.name, "") for host in topology.hosts if host.attach == spec.name]
+    behind += [(name, "") for name in (topology.routed.at(spec.name) if topology.routed else ())]
     numbers = (number for number in count(1) if number != TUNNEL_PORT)
     return tuple(Port(number, *each) for number, each in zip(numbers, behind, strict=False))
 

@@ -53,16 +53,16 @@ def connect(fabric: Fabric, spaces: Mapping[str, str]) -> None:
         with netns.enter(space):
             set_defaults(switch=node in fabric.switches or node == CONTROL_BRIDGE)
     for one, other in fabric.links:
-        _cable(spaces[one], other, spaces[other], one)
+        cable(spaces[one], other, spaces[other], one)
         if fabric.switches[one].p4 or fabric.switches[other].p4:
             _plain_cable((spaces[one], other), (spaces[other], one))
     for host in fabric.hosts.values():
-        _cable(spaces[host.attach], host.name, spaces[host.name], HOST_INTERFACE, host.mac)
+        cable(spaces[host.attach], host.name, spaces[host.name], HOST_INTERFACE, host.mac)
         if fabric.switches[host.attach].p4:
             _plain_cable((spaces[host.attach], host.name), (spaces[host.name], HOST_INTERFACE))
     for switch in fabric.switches.values():
         for fence in switch.fences:
-            _cable(spaces[fence.controller], fence.interface, spaces[switch.name], fence.name)
+            cable(spaces[fence.controller], fence.interface, spaces[switch.name], fence.name)
     for link in fabric.stretch:
         _stretch(fabric, spaces, link)
     _control_network(fabric, spaces)
@@ -90,7 +90,7 @@ def relayed(fabric: Fabric) -> dict[str, tuple[str, str]]:
 def _stretch(fabric: Fabric, spaces: Mapping[str, str], link: Stretch) -> None:
     """Two cables, each from a switch to the relay."""
     for switch, inner in zip(link.ends, relayed(fabric)[link.name], strict=True):
-        _cable(spaces[switch], link.name, spaces[CONTROL_BRIDGE], inner)
+        cable(spaces[switch], link.name, spaces[CONTROL_BRIDGE], inner)
         _plain_cable((spaces[switch], link.name), (spaces[CONTROL_BRIDGE], inner))
 
 
@@ -113,7 +113,7 @@ def set_defaults(switch: bool) -> None:
         route.link("set", index=1, state="up")
 
 
-def _cable(
+def cable(
     space: str, interface: str, other_space: str, other_interface: str, other_mac: str | None = None
 ) -> None:
     """A veth pair between two namespaces, both ends up."""
@@ -149,14 +149,14 @@ def _control_network(fabric: Fabric, spaces: Mapping[str, str]) -> None:
     members: dict[str, list[str]] = {place: [] for place in fabric.places}
     ways: list[str] = []
     for node, address in addresses.items():
-        _cable(bridge, f"to-{node}", spaces[node], CONTROL_INTERFACE)
+        cable(bridge, f"to-{node}", spaces[node], CONTROL_INTERFACE)
         address_control(spaces[node], address)
         members[fabric.site_of(node)].append(f"to-{node}")
     paths = relayed(fabric)
     for name, pair in control_paths(fabric).items():
         for end, inner in zip(pair, paths[name], strict=True):
             outer = f"{inner}-br"
-            _cable(bridge, outer, bridge, inner)
+            cable(bridge, outer, bridge, inner)
             _plain_cable((bridge, inner), (bridge, outer))
             members[end].append(outer)
             ways.append(outer)

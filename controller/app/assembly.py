@@ -56,6 +56,7 @@ from controller.core.returning import Returning
 from controller.core.rollout import Rollout
 from controller.core.schedulers import Schedulers
 from controller.core.servers import Servers, asked_by
+from controller.core.sessions import Sessions
 from controller.core.shown import Snapshot
 from controller.core.siteview import SiteView
 from controller.core.snapshot import Sources, snapshot
@@ -191,7 +192,10 @@ class App:
         self.probing.said_down = self.servers.verdicts
         state.told.subscribe(self.probing.told)
         latencies = partial(self.probing.service.latencies, passed=True)
-        self.schedulers = Schedulers(state.intent, state.tables, self.servers, latencies, journal, clock.now)
+        self.sessions = Sessions(state.committed, fleet, self.servers, clock.now)
+        self.schedulers = Schedulers(
+            state.intent, state.tables, self.servers, self.sessions, latencies, journal, clock.now
+        )
         self.tuning = Tuning(
             pools,
             state.tables,
@@ -274,6 +278,7 @@ class App:
                 Rule("slots", pools.looks, pools.look),
                 Rule("weights", self.tuning.deadline, self.tuning.step),
                 Rule("schedulers", self.schedulers.deadline, self.tuning.look),
+                Rule("sessions", self.sessions.deadline, self.sessions.look),
                 Rule("presence", presence.deadline, self._discover),
                 Rule("terms", self.terms.deadline, self.terms.step),
                 Rule("ownership", ownership.deadline, ownership.step),
@@ -422,6 +427,7 @@ class App:
                 self.fitting,
                 self.servers,
                 self.schedulers,
+                self.sessions,
                 self.conflicts,
                 self.exits.shown,
             )

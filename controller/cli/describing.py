@@ -20,11 +20,13 @@ from controller.cli.reaching import failed, opened
 from controller.cli.tables import (
     Status,
     backend_rows,
+    connections,
     health,
     owner,
     packets,
     pool_rows,
     span,
+    summed,
     switch_state,
     weight,
 )
@@ -110,8 +112,10 @@ def _weights(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Lines:
             yield f"agent: {agent_words(ServerStatus(**row['agent']))}"
 
 
-def _counted(backend: str, count: Mapping[str, int]) -> tuple[str, ...]:
-    return backend, str(count.get("packets", 0)), str(count.get("bytes", 0))
+def _counted(backend: str, count: Mapping[str, Any]) -> tuple[str, ...]:
+    of_tcp = summed([count])
+    live = "" if of_tcp is None else of_tcp.shown
+    return backend, str(count.get("packets", 0)), str(count.get("bytes", 0)), live
 
 
 def _users(status: Status, pool: str) -> list[str]:
@@ -134,6 +138,11 @@ def _backend(resource: api.Resource, status: Status) -> Lines:
     yield from (f"Weight:    {each}" for each in dict.fromkeys(_weights(rows)))
     count = packets(status, pool, name)
     yield f"Counted:   {count['packets']} packets, {count['bytes']} bytes towards it"
+    if (counted := connections(status, pool, name)) is not None:
+        yield (
+            f"TCP:       {counted.shown} connections live, {counted.new:.1f} new per second; "
+            f"{counted.opened} opened, {counted.ended} ended"
+        )
     if not backend_rows(status, pool, name):
         yield "No table holds it: no listener leads to its pool"
 
@@ -150,7 +159,9 @@ def _vip(resource: api.Resource, status: Status) -> Lines:
         if listener.split("/")[0] == name
         for backend, count in (each["backends"] or {"": {}}).items()
     ]
-    yield from _table("Listeners", ("listener", "table", "draining", "backend", "packets", "bytes"), rows)
+    yield from _table(
+        "Listeners", ("listener", "table", "draining", "backend", "packets", "bytes", "live"), rows
+    )
 
 
 def _switch(resource: api.Resource, status: Status) -> Lines:

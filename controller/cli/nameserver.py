@@ -8,6 +8,7 @@ controllers' API ─► Following ─► NameServer ─► those who ask
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import secrets
@@ -54,6 +55,9 @@ SHOWN, REPORTED, AGAIN = 1.0, 5.0, 10.0
 """Seconds between two writings of the status, between two reports, and until a refused stream is asked for again."""
 SWITCH = 0.0005
 """Seconds after which a thread that reads a content lets others have the processor."""
+COLLECT = (5_000, 1_000, 1_000)
+"""When Python looks for circles: among few young objects, and hardly ever among all, which would hold answers up for
+tens of milliseconds. Tables that are replaced are taken apart."""
 SECRETS = 4
 """Secrets of cookies in a file, at most."""
 LARGEST = 64 << 20
@@ -95,6 +99,8 @@ def nameserver(wanted: Wanted) -> int:
         return codes.Run.CANNOT_START
     code = codes.Run.STOPPED
     sys.setswitchinterval(SWITCH)
+    gc.set_threshold(*COLLECT)
+    gc.freeze()
     try:
         asyncio.run(program.run())
     except* _CannotStart as errors:

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from controller.cli import agentstatus, codes, exits
-from controller.cli.tables import measured, weight
+from controller.cli.tables import measured, summed, weight
 from controller.core.agentwords import ServerStatus, agent_words
 
 STALE = 5.0
@@ -91,7 +91,7 @@ def show(console: Console, shown: dict[str, Any]) -> None:
 
 def _show_pool(console: Console, shown: dict[str, Any], name: str, pool: dict[str, Any]) -> None:
     """One table of slots."""
-    console.print(_pool(name, pool, _packets(shown["listeners"], name)))
+    console.print(_pool(name, pool, _counts(shown["listeners"], name)))
     for words, rows in ((_groups, pool.get("groups")), (_subsets, pool.get("split"))):
         if rows:
             console.print(words(name, rows), soft_wrap=True)
@@ -183,7 +183,7 @@ def _fence(name: str, interface: str, fence: dict[str, Any]) -> str:
     return f"fence {interface} of {name}: {claim}, {up}"
 
 
-def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
+def _pool(name: str, pool: dict[str, Any], counts: dict[str, list[dict[str, Any]]]) -> Table:
     title = f"pool {name}: revision {pool['revision']}, {pool['slots']} slots, {_slots(pool)}"
     if pool.get("rehash"):
         title += f", [yellow]rehash under way: {pool['rehash']}[/yellow]"
@@ -198,7 +198,7 @@ def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
         title += f", writer {pool['writer']}"
     if pool.get("waits_for_command"):
         title += f", [yellow]{pool['waits_for_command']} waits for evenkeel failback[/yellow]"
-    table = Table("backend", "weight", "slots", "state", "health", "packets", title=title)
+    table = Table("backend", "weight", "slots", "state", "health", "packets", "live", title=title)
     for backend, row in pool["backends"].items():
         health = {True: "up", False: f"[red]down[/red] {row['reason']}", None: "unknown"}[row["up"]]
         for place, seen in (row.get("seen") or {}).items():
@@ -207,10 +207,13 @@ def _pool(name: str, pool: dict[str, Any], packets: dict[str, int]) -> Table:
             health += f"\nmeasured: {measured(row['measured'], pool['scheduler'])}"
         if row.get("agent"):
             health += f"\nagent: {escape(agent_words(ServerStatus(**row['agent'])))}"
-        count = str(packets.get(backend, 0))
+        counted = counts.get(backend, [])
+        of_tcp = summed(counted)
+        live = "" if of_tcp is None else of_tcp.shown
+        count = str(sum(each["packets"] for each in counted))
         where = f" in {row['zone']}" if row.get("zone") else ""
         where += f" of {row['subset']}" if row.get("subset") else ""
-        table.add_row(f"{backend}{where}", weight(row), str(row["slots"]), row["state"], health, count)
+        table.add_row(f"{backend}{where}", weight(row), str(row["slots"]), row["state"], health, count, live)
     return table
 
 
@@ -248,11 +251,11 @@ def _subsets(name: str, split: dict[str, Any]) -> str:
     return f"{name} is split: {', '.join(parts)}"
 
 
-def _packets(listeners: dict[str, Any], pool: str) -> dict[str, int]:
-    """Packets by backend over all listeners that a pool's table serves."""
-    out: dict[str, int] = {}
+def _counts(listeners: dict[str, Any], pool: str) -> dict[str, list[dict[str, Any]]]:
+    """What was counted for each backend, by all listeners that a pool's table serves."""
+    out: dict[str, list[dict[str, Any]]] = {}
     for row in listeners.values():
         if row["pool"] == pool:
             for backend, count in row["backends"].items():
-                out[backend] = out.get(backend, 0) + count["packets"]
+                out.setdefault(backend, []).append(count)
     return out

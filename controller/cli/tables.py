@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import ceil
 from typing import Any, NamedTuple
 
 from controller.api.names import Kind
@@ -66,9 +67,29 @@ def packets(status: Status, pool: str, backend: str) -> dict[str, int]:
     total = {"packets": 0, "bytes": 0}
     for row in status["listeners"].values():
         if row["pool"].rpartition("/")[0] == pool:
-            for what, count in row["backends"].get(backend, {}).items():
-                total[what] = total.get(what, 0) + int(count)
+            for what in total:
+                total[what] += int(row["backends"].get(backend, {}).get(what, 0))
     return total
+
+
+def connections(status: Status, pool: str, backend: str) -> Counted | None:
+    """Those that are counted towards a backend, over all of its pool's listeners; None: it has none of TCP."""
+    rows = [
+        row["backends"].get(backend, {})
+        for row in status["listeners"].values()
+        if row["pool"].rpartition("/")[0] == pool
+    ]
+    return summed(rows)
+
+
+def summed(rows: Iterable[Mapping[str, Any]]) -> Counted | None:
+    """The connections of what was counted in some places; None: it is not TCP's in any."""
+    counted = [row["connections"] for row in rows if row.get("connections")]
+    if not counted:
+        return None
+    keys = ("opened", "ended", "live", "error", "new")
+    opened, ended, live, error, new = (sum(each[key] for each in counted) for key in keys)
+    return Counted(int(opened), int(ended), live, error, new)
 
 
 def span(seconds: float | None) -> str:
@@ -104,6 +125,21 @@ def owner(status: Status, vip: str) -> str:
     """Who answers for a VIP."""
     row = status["vips"].get(vip)
     return "" if row is None else row["owner"] or "none: it moves"
+
+
+class Counted(NamedTuple):
+    """Connections, as counted; see ``ConnectionsStatus``."""
+
+    opened: int
+    ended: int
+    live: float
+    error: float
+    new: float
+
+    @property
+    def shown(self) -> str:
+        """``12 ± 2``."""
+        return f"{self.live:.0f} ± {ceil(self.error)}"
 
 
 def _vip(resource: api.Resource, status: Status) -> tuple[str, ...]:
@@ -154,6 +190,7 @@ def _backend(resource: api.Resource, status: Status) -> tuple[str, ...]:
         ", ".join(dict.fromkeys(row["reason"] for row in rows if row["reason"])),
         next((f"{row['factor']:.3g}" for row in rows if "factor" in row), ""),
         next((agent_words(ServerStatus(**row["agent"])) for row in rows if row.get("agent")), ""),
+        "" if (counted := connections(status, pool, real.name)) is None else counted.shown,
         str(resource.revision),
     )
 
@@ -216,7 +253,18 @@ TABLES: Mapping[Kind, Table] = {
     ),
     Kind.BACKEND: Table(
         ("name", "address", "weight", "state", "health", "for"),
-        ("slots", "packets", "group", "subset", "zone", "reason", "factor", "agent", "revision"),
+        (
+            "slots",
+            "packets",
+            "group",
+            "subset",
+            "zone",
+            "reason",
+            "factor",
+            "agent",
+            "connections",
+            "revision",
+        ),
         _backend,
     ),
     Kind.SWITCH: Table(

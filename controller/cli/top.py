@@ -23,12 +23,26 @@ from controller.cli.contexts import BadPlace
 from controller.cli.kinds import whole_numbers
 from controller.cli.place import Chosen
 from controller.cli.reaching import failed, opened
-from controller.cli.tables import Status, health, packets, span
+from controller.cli.tables import Status, connections, health, packets, span
 from controller.client import ApiError
 
 EVERY = 1.0
 """Seconds between two looks."""
-HEADS = ("pool", "backend", "weight", "slots", "state", "health", "for", "packets", "packets/s")
+HEADS = (
+    "pool",
+    "backend",
+    "weight",
+    "slots",
+    "state",
+    "health",
+    "for",
+    "packets",
+    "packets/s",
+    "live",
+    "new/s",
+)
+_NOTHING = ("",) * 5
+"""Of a pool itself: what stands behind its health."""
 _LEFT = 4
 """Lines besides the rows."""
 
@@ -104,9 +118,10 @@ def _rows(before: Seen, seen: Seen, pools: list[str]) -> Iterator[tuple[str, ...
         name = key.rpartition("/")[0]
         if pools and name not in pools:
             continue
-        yield (key, "", "", str(pool["slots"]), _moves(pool), "panic" if pool["panicked"] else "", "", "", "")
+        yield (key, "", "", str(pool["slots"]), _moves(pool), "panic" if pool["panicked"] else "", *_NOTHING)
         for backend, row in pool["backends"].items():
             count = packets(seen.status, name, backend)["packets"]
+            counted = connections(seen.status, name, backend)
             yield (
                 "",
                 backend,
@@ -117,6 +132,7 @@ def _rows(before: Seen, seen: Seen, pools: list[str]) -> Iterator[tuple[str, ...
                 span(row["since"]),
                 str(count),
                 rate(before, seen, name, backend),
+                *(("", "") if counted is None else (counted.shown, f"{counted.new:.1f}")),
             )
 
 

@@ -11,6 +11,7 @@ from controller.core.discoveryevents import DISCOVERY
 from controller.core.eventtypes import ERROR, WHY, Event, Field, Line
 from controller.core.nameevents import NAMES
 from controller.core.nameserverevents import NAMESERVERS
+from controller.core.routeevents import ROUTES
 from controller.core.switchevents import FENCES, P4, SWITCHES
 from controller.core.vipevents import VIPS
 from controller.core.weightevents import WEIGHTS
@@ -388,6 +389,7 @@ EVENTS: Mapping[str, Event] = {
     **NAMESERVERS,
     **WEIGHTS,
     **DISCOVERY,
+    **ROUTES,
     **NAMES,
 }
 """All events by name."""

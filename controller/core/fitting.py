@@ -81,6 +81,7 @@ class Fitting:
             leader=self._name,
             edges=(len(here), len(edges)),
             fences=(sum(map(self.fenced, here)), len(here)),
+            routed=any(each.switch in {lb.name for lb in lbs} for each in self._intent.value.routes.speakers),
             lbs=(sum(each.name not in self._absent.value for each in lbs), len(lbs)),
         )
 

@@ -1,7 +1,7 @@
 """Pools whose weights follow what is measured: averages, and decisions in their time. Owns what it has measured.
 
-    connections by agents ─┐
-    times of probes ───────┴─► averages ─► decide (pure) ─► factors, which Tuning writes
+    connections by agents, or by switches ─┐
+    times of probes ───────────────────────┴─► averages ─► decide (pure) ─► factors, which Tuning writes
 
 It is all in memory: a controller that starts measures again, and goes on from the factors that are stored.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from controller.core.cells import Readable
 from controller.core.journal import Journal
@@ -17,6 +18,7 @@ from controller.core.servers import Servers
 from controller.health.targets import BackendRef
 from controller.model.shares import part_of
 from controller.plan.adaptive import Adapting, Measured, averaged, decide, follow
+from controller.plan.sessions import Live
 from controller.plan.tables import Tables
 from controller.plan.tuned import AS_CONFIGURED, FULL, UNIT, Tunings
 from controller.spec.scheduling import Scheduler
@@ -44,6 +46,14 @@ class _Known:
     waits: str = ""
 
 
+class Connections(Protocol):
+    """Knows what switches count of connections."""
+
+    def of_backend(self, ref: BackendRef) -> Live | None:
+        """Of a backend; None: nothing."""
+        ...
+
+
 class Schedulers:
     """Decides for all pools with another scheduler than ``weighted``."""
 
@@ -52,12 +62,13 @@ class Schedulers:
         intent: Readable[Intent],
         tables: Readable[Tables],
         servers: Servers,
+        sessions: Connections,
         latencies: Latencies,
         journal: Journal,
         now: Callable[[], float],
     ) -> None:
         """``latencies``: seconds of the last probe of each backend, if it passed."""
-        self._intent, self._tables, self._servers = intent, tables, servers
+        self._intent, self._tables, self._servers, self._sessions = intent, tables, servers, sessions
         self._latencies, self._journal, self._now = latencies, journal, now
         self._known: dict[str, _Known] = {}
         self._looked = now()
@@ -120,18 +131,22 @@ class Schedulers:
     ) -> None:
         ref = pool.name, real.name
         average = averages.setdefault(real.name, _Average(at=now))
-        value: float | None
-        if pool.scheduler is Scheduler.LEAST_CONNECTIONS:
-            heard = self._servers.heard(ref)
-            known = heard is not None and heard.connections is not None and not heard.silent
-            value = float(heard.connections or 0) if known and heard is not None else None
-        else:
-            value = latencies.get(ref, average.value)  # a probe that fails is none to go by
+        counts = pool.scheduler is Scheduler.LEAST_CONNECTIONS
+        # A probe that fails is none to go by.
+        value = self._live(ref) if counts else latencies.get(ref, average.value)
         if value is None:
             averages[real.name] = _Average(at=now)
             return
         passed, average.at = now - average.at, now
         average.value = averaged(average.value, value, passed, pool.adaptive.smoothing)
+
+    def _live(self, ref: BackendRef) -> float | None:
+        """Connections that a server says it has; of one that is not asked, those that switches count."""
+        heard = self._servers.heard(ref)
+        if heard is not None and heard.connections is not None:
+            return None if heard.silent else float(heard.connections)
+        counted = self._sessions.of_backend(ref)
+        return counted.live if counted is not None and counted.tells else None
 
     def _parts(
         self, pool: Pool, known: _Known, tuned: Tunings, takes: Iterable[Backend]
@@ -184,5 +199,5 @@ def _factors(made: Mapping[str, int], names: Iterable[str]) -> Iterator[str]:
 
 def _needs(scheduler: Scheduler) -> str:
     if scheduler is Scheduler.LEAST_CONNECTIONS:
-        return "their agents do not tell connections"
+        return "neither agents nor counts tell their connections"
     return "they are not probed"

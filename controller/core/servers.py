@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from controller.clock import Clock
 from controller.core.agentwords import ServerStatus, words
@@ -49,6 +50,14 @@ class Heard:
     """That it had then."""
     silent: bool = False
     """It has not been heard for so long that it was said."""
+
+
+class Gauge(NamedTuple):
+    """How many connections a server said it has."""
+
+    at: float
+    """Seconds of the clock."""
+    connections: int
 
 
 class Servers:
@@ -91,6 +100,12 @@ class Servers:
     def heard(self, ref: BackendRef) -> Heard | None:
         """How it goes with asking a server; None: it is not asked."""
         return self._heard.get(ref)
+
+    def gauges(self) -> Iterator[tuple[BackendRef, Gauge]]:
+        """Servers that have told how many connections they have, and when."""
+        for ref, heard in self._heard.items():
+            if heard.at is not None and heard.connections is not None:
+                yield ref, Gauge(heard.at, heard.connections)
 
     def says(self, ref: BackendRef) -> Told:
         """What a server has said of itself."""

@@ -135,6 +135,34 @@ class PoolStatus:
 
 
 @dataclass(frozen=True)
+class ConnectionsStatus:
+    """TCP connections of one backend for one listener, as far as switches and servers can tell."""
+
+    opened: int
+    """SYNs that switches sent to it."""
+    ended: int
+    """FINs and RSTs."""
+    live: float
+    """As the server said last, and what was opened less what ended since."""
+    error: float
+    """``live`` may be off by so many."""
+    new: float
+    """Opened per second, on average over ten seconds."""
+
+
+@dataclass(frozen=True)
+class CountedStatus:
+    """What lb switches counted towards one backend for one listener, together."""
+
+    packets: int
+    """From clients."""
+    bytes: int
+    """Of these packets."""
+    connections: ConnectionsStatus | None = None
+    """null: the listener is not TCP's, or no lb switch was read yet."""
+
+
+@dataclass(frozen=True)
 class ListenerStatus:
     """One listener."""
 
@@ -142,8 +170,8 @@ class ListenerStatus:
     """Key of the pool's status."""
     draining: bool
     """The intent no longer names it: it takes nothing new, and keeps its connections for ``drain_timeout``."""
-    backends: Mapping[str, Mapping[str, int]]
-    """``packets`` and ``bytes`` by backend, summed over lb switches."""
+    backends: Mapping[str, CountedStatus]
+    """What lb switches counted towards each backend."""
 
 
 @dataclass(frozen=True)

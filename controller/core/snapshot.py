@@ -23,9 +23,12 @@ from controller.core.probing import Probing
 from controller.core.rollout import Rollout
 from controller.core.schedulers import Schedulers
 from controller.core.servers import Servers
+from controller.core.sessions import Sessions
 from controller.core.shown import (
     AtRisk,
     BackendStatus,
+    ConnectionsStatus,
+    CountedStatus,
     ExitStatus,
     ListenerStatus,
     PoolStatus,
@@ -42,6 +45,7 @@ from controller.plan.duty import PlanInput
 from controller.plan.ids import Space
 from controller.plan.pool import PoolMember, PoolState
 from controller.plan.progress import Helds
+from controller.plan.sessions import Live
 from controller.plan.standby import group_statuses, subset_statuses
 from controller.plan.tuned import AS_CONFIGURED, UNTUNED
 from controller.southbound.driver import Counts
@@ -71,6 +75,7 @@ class Sources:
     fitting: Fitting | None
     servers: Servers
     schedulers: Schedulers
+    sessions: Sessions
     conflicts: Conflicts
     exits: Callable[[], Mapping[str, ExitStatus]]
 
@@ -293,18 +298,28 @@ def _listeners(of: Sources, world: PlanInput) -> dict[str, ListenerStatus]:
             totals[pair] = (old[0] + packets, old[1] + octets)
     wanted = {item.name for item in of.state.intent.value.listeners()}
     names = {number: name for name, number in world.ids.ids(Space.BACKEND).items()}
-    found: dict[int, dict[str, Mapping[str, int]]] = {}
+    found: dict[int, dict[str, tuple[int, int]]] = {}
     for (listener, backend), (packets, octets) in totals.items():
         if backend in names:
-            found.setdefault(listener, {})[names[backend]] = {"packets": packets, "bytes": octets}
+            found.setdefault(listener, {})[names[backend]] = packets, octets
     return {
         item.name: ListenerStatus(
             world.state_key(item),
             item.name not in wanted,
-            found.get(world.ids.id(Space.LISTENER, item.name), {}),
+            {
+                name: CountedStatus(*counts, _connections(of.sessions.live(item.name, name)))
+                for name, counts in found.get(world.ids.id(Space.LISTENER, item.name), {}).items()
+            },
         )
         for item in world.intent.listeners()
     }
+
+
+def _connections(live: Live | None) -> ConnectionsStatus | None:
+    if live is None:
+        return None
+    rounded = (round(value, 1) for value in (live.live, live.error, live.rate))
+    return ConnectionsStatus(live.opened, live.ended, *rounded)
 
 
 def _guard(of: Sources, world: PlanInput) -> dict[str, int]:

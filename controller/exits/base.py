@@ -56,10 +56,10 @@ class Seen:
     """How fit each site is; None: the store is of one machine, so nothing judges that."""
 
     def is_fit(self, site: str) -> bool:
-        """Whether a site may serve: in service, and fit where that is judged."""
+        """Whether a site may serve: in service, and fit where that is judged; one not looked at yet counts as fit."""
         if site in self.drained:
             return False
-        return self.sites is None or (site in self.sites and self.sites[site].fitness.fit)
+        return self.sites is None or site not in self.sites or self.sites[site].fitness.fit
 
 
 @dataclass(frozen=True)

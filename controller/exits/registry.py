@@ -12,11 +12,12 @@ from controller.core.state import State
 from controller.exits.base import Around, Exits, Make, Seen
 from controller.exits.names.commands import name_commands
 from controller.exits.names.exit import NamesExit
+from controller.exits.routes.exit import RoutesExit
 from controller.exits.xds.commands import discovery_commands
 from controller.exits.xds.exit import DiscoveryExit
 from controller.sites.placement import SiteState
 
-EXITS: tuple[Make, ...] = (NamesExit, DiscoveryExit)
+EXITS: tuple[Make, ...] = (NamesExit, RoutesExit, DiscoveryExit)
 """Makers of all exits. What is costly to import is imported when the intent has something for it."""
 
 

@@ -153,6 +153,18 @@ DISCOVERY_PARKED = _gauge(
     "discovery_service_servers_parked", "Those of them that are down or drain", "service"
 )
 
+_made["Routes"] = []
+ROUTE = _gauge("route_announced", "1: routers are told of the VIP by the speaker", "speaker", "vip")
+ROUTE_CONDITION = _gauge(
+    "route_condition", "1: the condition of the announcement is met", "speaker", "vip", "condition"
+)
+ROUTE_NEIGHBOR = _gauge(
+    "route_neighbor_up", "1: the speaker and the router speak", "speaker", "protocol", "neighbor"
+)
+ROUTE_TOLD = _gauge(
+    "route_neighbor_prefixes", "Prefixes that the router was told by BGP", "speaker", "protocol", "neighbor"
+)
+
 _made["Switches"] = []
 SWITCH = _info("switch", "A switch of the intent", "switch", "site", "kind", "roles")
 CONNECTED = _gauge("switch_connected", "1: its control stream is up", "switch")
@@ -199,6 +211,30 @@ PACKETS = _counter(
 )
 BYTES = _counter(
     "backend_bytes", "Bytes that an lb switch sent to a backend", "switch", "vip", "listener", "backend"
+)
+OPENED = _counter(
+    "backend_connections_opened",
+    "TCP connections that lb switches sent to a backend: SYNs, those that came again among them",
+    "vip",
+    "listener",
+    "backend",
+)
+ENDED = _counter(
+    "backend_connections_ended", "FINs and RSTs of clients towards a backend", "vip", "listener", "backend"
+)
+LIVE = _gauge(
+    "backend_connections_live",
+    "TCP connections: as its server said last, and opened less ended since",
+    "vip",
+    "listener",
+    "backend",
+)
+LIVE_ERROR = _gauge(
+    "backend_connections_live_error",
+    "The number of live connections may be off by this",
+    "vip",
+    "listener",
+    "backend",
 )
 GUARD = _counter(
     "guard_dropped_packets",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from controller.core.events import EVENTS
-from controller.core.shown import PoolStatus, Scalar, Snapshot
+from controller.core.shown import ListenerStatus, PoolStatus, Scalar, Snapshot
 from controller.health.engine import LATENESS_STEP
 from controller.metrics import families as all_of
 from controller.metrics.discovery import of_discovery
 from controller.metrics.figures import Figures, ProcessFigures, Serving
 from controller.metrics.histogram import MILLISECONDS, distribution
 from controller.metrics.observations import DRIFT, Observed
+from controller.metrics.routes import routes
 from controller.metrics.text import Row, Text, escaped, labels
 
 
@@ -26,6 +27,7 @@ def rendered(figures: Figures, plain: bool = False) -> bytes:
         _state(text, serving)
         _places(text, serving)
         _exits(text, serving)
+        routes(text, shown.exits.get("routes"))
         _switches(text, serving)
         _switch_parts(text, shown)
         _traffic(text, serving)
@@ -213,6 +215,7 @@ def _traffic(text: Text, of: Serving) -> None:
     pairs = list(_pairs(of))
     text.rows(all_of.PACKETS, ((row, packets) for row, (packets, _) in pairs))
     text.rows(all_of.BYTES, ((row, octets) for row, (_, octets) in pairs))
+    _connections(text, shown, vips)
     text.rows(
         all_of.GUARD,
         (
@@ -229,6 +232,20 @@ def _traffic(text: Text, of: Serving) -> None:
             for listener, count in each.denied.items()
         ),
     )
+
+
+def _connections(text: Text, shown: Mapping[str, ListenerStatus], vips: Mapping[str, str]) -> None:
+    rows = [
+        (f'{listener},backend="{escaped(backend)}"', counted.connections)
+        for name, each in shown.items()
+        for listener in (labels(vip=vips[name], listener=name),)
+        for backend, counted in each.backends.items()
+        if counted.connections is not None
+    ]
+    text.rows(all_of.OPENED, ((row, each.opened) for row, each in rows))
+    text.rows(all_of.ENDED, ((row, each.ended) for row, each in rows))
+    text.rows(all_of.LIVE, ((row, each.live) for row, each in rows))
+    text.rows(all_of.LIVE_ERROR, ((row, each.error) for row, each in rows))
 
 
 def _served_by(key: str) -> dict[str, str]:

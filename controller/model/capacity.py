@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from controller.spec.kinds import Protocol as Speaks
-from controller.spec.types import Intent, Listener, Mode, Role, Switch, Vip
+from controller.spec.types import Intent, Listener, Mode, Protocol, Role, Switch, Vip
 from flows.tables import MOST_ACCESS, MOST_GUARDS, MOST_VIPS
 from p4src.sizes import MOST_VIPS as MOST_P4_VIPS
 from p4src.sizes import TABLES
@@ -77,6 +77,10 @@ class _Reckoning:
     def backends(self, *modes: Mode) -> int:
         """(listener, backend) pairs of listeners of some modes (none: of all)."""
         return sum(self._members(item) for item in self.listeners if not modes or item.mode in modes)
+
+    def sessions(self) -> int:
+        """What counts connections: openings and ends of each pair of TCP."""
+        return 2 * sum(self._members(item) for item in self.listeners if item.protocol is Protocol.TCP)
 
     def pools(self) -> dict[str, Listener]:
         """One listener of each pool and protocol."""
@@ -174,6 +178,7 @@ def _balancing(of: _Reckoning) -> Iterator[tuple[str, int, str]]:
     yield "guard_over", rates + of.guards(), _FEWER_GUARDS
     yield "access", of.rules(), _FEWER_RULES
     yield "backend", of.backends(), _FEWER_BACKENDS
+    yield "session", of.sessions(), _FEWER_BACKENDS
     yield "answer_local", of.backends(Mode.FULLNAT), _FEWER_BACKENDS
     yield "fate", of.fates(), _FEWER_BACKENDS
     yield "slot", of.slots(), _FEWER_SLOTS

@@ -10,6 +10,7 @@ from controller.model.check_capacity import check_capacity
 from controller.model.check_discovery import check_discovery
 from controller.model.check_modes import check_modes
 from controller.model.check_names import check_names
+from controller.model.check_routes import check_routes
 from controller.model.check_split import check_split
 from controller.model.check_switches import check_switches
 from controller.model.check_vips import check_vips
@@ -17,7 +18,9 @@ from controller.model.check_zones import check_zones
 from controller.model.findings import Findings
 from controller.model.reader import Source
 from controller.model.units import format_duration
-from controller.spec.types import Intent, Pool
+from controller.spec.scheduling import Scheduler
+from controller.spec.serveragent import AgentKind
+from controller.spec.types import Intent, Pool, Protocol
 
 
 def check_intent(intent: Intent, source: Source) -> None:
@@ -31,15 +34,34 @@ def check_intent(intent: Intent, source: Source) -> None:
     for pool in intent.pools:
         _check_pool(found, pool)
         check_split(found, pool)
+        _check_counted(found, pool)
     check_backups(found)
     check_vips(found)
     check_access(found)
     check_agents(found)
+    check_routes(found)
     check_addresses(found)
     check_modes(found)
     check_capacity(found)
     check_zones(found)
     check_discovery(found)
+
+
+def _check_counted(found: Findings, pool: Pool) -> None:
+    """Whether anything counts the connections that weights are to follow."""
+    used = [use for use in found.uses if use.pool is pool]
+    gauge = pool.agent is not None and pool.agent.kind is AgentKind.HTTP
+    if pool.scheduler is not Scheduler.LEAST_CONNECTIONS or gauge or not used:
+        return
+    if all(use.listener.protocol is not Protocol.TCP for use in used):
+        found.add(
+            pool,
+            ("scheduler",),
+            f'pool "{pool.name}" follows live connections, which switches count of TCP alone: no TCP listener '
+            "leads to it",
+            f"add agent: {{type: {AgentKind.HTTP}, port: 8080, path: /connections}}, which asks its servers, "
+            "or leave scheduler out",
+        )
 
 
 def _check_pool(found: Findings, pool: Pool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from controller.model.check_routes import announced
 from controller.model.findings import Findings
 from controller.spec.types import Address, Backend, Listener, Protocol, Role, Vip
 
@@ -73,7 +74,8 @@ def _check_owners(found: Findings, vip: Vip) -> None:
             right = f'give a switch of "{owner}" the role lb, or name another owner'
             found.add(vip, (("owners", index),), message, right, unless=unsure)
         prefixes = [prefix for subnet in site.subnets for prefix in subnet.prefixes]
-        if prefixes and not any(vip.address in prefix for prefix in prefixes):
+        inside = any(vip.address in prefix for prefix in prefixes)
+        if prefixes and not inside and not announced(found.intent, vip, owner):
             known = ", ".join(str(prefix) for prefix in prefixes)
             where = f'the address {vip.address}, which is in no subnet of site "{owner}"'
             right = f"choose one in {known}"

@@ -19,6 +19,7 @@ from controller.model.pools import (
     NOT_BESIDE_FAILOVER,
     PROBE_KEYS,
 )
+from controller.model.routes import routes
 from controller.model.units import format_duration
 from controller.spec.agents import Lease
 from controller.spec.health import HealthCheck
@@ -27,6 +28,7 @@ from controller.spec.moves import Moves
 from controller.spec.names import Zone
 from controller.spec.policy import UNLIMITED, Amount, Budget, OnDown
 from controller.spec.pool import Subset
+from controller.spec.routes import NO_ROUTES
 from controller.spec.scheduling import Adaptive
 from controller.spec.serveragent import AgentCheck, AgentKind
 from controller.spec.types import (
@@ -62,6 +64,7 @@ def document(intent: Intent) -> Plain:
         whole
         | ({"lease": _lease(intent.lease)} if intent.by_agents else {})
         | ({"budget": budget} if (budget := _budget(intent.budget)) else {})
+        | ({} if intent.routes == NO_ROUTES else {"routes": routes(intent.routes)})
         | ({"zones": [zone(each) for each in intent.zones]} if intent.zones else {})
         | discovery(intent.discovery)
     )

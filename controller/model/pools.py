@@ -57,7 +57,7 @@ def read_pool(place: Place, budget: Budget = UNLIMITED) -> Pool | None:
     agent = r.get("agent", read_agent_check, None)
     scheduler = r.get("scheduler", f.choice(Scheduler), Pool.scheduler)
     adaptive = r.get("adaptive", read_adaptive, Pool.adaptive)
-    check_scheduler(r, scheduler, agent, health is not None)
+    check_scheduler(r, scheduler, health is not None)
     slow_start = r.get("slow_start", f.duration(0, MAX_SLOW_START), Pool.slow_start)
     down = r.get("on_down", _on_down, (Pool.on_down_tcp, Pool.on_down_udp))
     drain_timeout = r.get("drain_timeout", f.duration(0, _DAY), Pool.drain_timeout)

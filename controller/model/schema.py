@@ -16,6 +16,7 @@ One function per kind of record, in the order of the file::
     moves:    preempt, hold, unsynced_wait
     lease:    renew, authority, drift, margin
     budget:   max_slots_moved_per_minute, max_unavailable, max_tracked_share
+    routes:   see ``routes.py``
     allow_empty
     discovery: listen, tls: {cert, key, ca}, insecure, services: [...] (``discovery.py``)
 
@@ -35,6 +36,7 @@ from controller.model.labels import read_labels
 from controller.model.names import read_zone
 from controller.model.pools import MAX_TIMEOUT, NOWHERE, read_budget, read_pool
 from controller.model.reader import Place, Record, each, things
+from controller.model.routes import read_routes
 from controller.model.units import Wrong
 from controller.model.yaml_source import Mapping, Scalar
 from controller.spec.access import OPEN
@@ -91,11 +93,12 @@ def read_intent(place: Place) -> Intent | None:
     zones = top.get("zones", things(read_zone, "zone", "[{name: example.net, servers: [...]}]"), ())
     moves = top.get("moves", read_moves, Intent.moves)
     lease = top.get("lease", read_lease, Intent.lease)
+    routes = top.get("routes", read_routes, Intent.routes)
     allow_empty = top.get("allow_empty", f.flag, Intent.allow_empty)
     discovery = top.get("discovery", read_discovery, None)
     if not top.close():
         return None
-    return Intent(sites, switches, pools, vips, moves, lease, allow_empty, budget, zones, discovery)
+    return Intent(sites, switches, pools, vips, moves, lease, allow_empty, budget, zones, routes, discovery)
 
 
 def read_moves(place: Place) -> Moves:

@@ -47,12 +47,8 @@ def read_adaptive(place: Place) -> Adaptive:
     return r.built(made)
 
 
-def check_scheduler(r: Record, scheduler: Scheduler, agent: AgentCheck | None, probed: bool) -> None:
-    """Whether there is what a scheduler goes by."""
-    counts = agent is not None and agent.kind is AgentKind.HTTP
-    if scheduler is Scheduler.LEAST_CONNECTIONS and not counts:
-        right = f"add agent: {{type: {AgentKind.HTTP}, port: 8080, path: /connections}}: switches do not count them"
-        r.fail("scheduler", f'"{scheduler}" needs servers that count their live connections', right)
+def check_scheduler(r: Record, scheduler: Scheduler, probed: bool) -> None:
+    """Whether there is what a scheduler goes by, as far as the pool alone tells."""
     if scheduler is Scheduler.RESPONSE_TIME and not probed:
         r.fail("scheduler", f'"{scheduler}" needs probes, whose times it follows', "add health: to the pool")
     if r.has("adaptive") and not scheduler.adapts:

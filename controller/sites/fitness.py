@@ -19,7 +19,8 @@ class Name(StrEnum):
     STORE = "store"
     """It reaches the store. An owner that does not may go on by promises, so it is not asked for that."""
     EDGES = "edges"
-    """An edge can answer for the group: it is connected, and its segment is up."""
+    """An edge can answer for the group: it is connected, and its segment is up. A site without edges, whose VIPs are
+    announced to routers, needs none."""
     FENCE = "fence"
     """Responders can be given authority, and would fall silent without it."""
     LBS = "lbs"
@@ -52,6 +53,8 @@ class SiteReport:
     """In use, of all."""
     pools: Mapping[str, int] = field(default_factory=dict)
     """Living servers that can be reached, for each pool of the group."""
+    routed: bool = False
+    """Routers are told of its VIPs, and send to its lb switches."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,8 @@ def _conditions(report: SiteReport, owner: bool) -> Iterator[Condition]:
         (Name.FENCE, report.fences),
         (Name.LBS, report.lbs),
     ):
-        yield Condition(name, there > 0 or (name is Name.FENCE and not of), f"{there} of {of}")
+        none_needed = name is Name.FENCE or (name is Name.EDGES and report.routed)
+        yield Condition(name, there > 0 or (none_needed and not of), f"{there} of {of}")
     empty = sorted(pool for pool, living in report.pools.items() if not living)
     living = f"{len(report.pools) - len(empty)} of {len(report.pools)} pools"
     yield Condition(Name.SERVERS, not empty, f"none for {', '.join(empty)}" if empty else living)

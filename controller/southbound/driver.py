@@ -5,7 +5,7 @@ HoldsPins     pins among what it holds, and a plan for a new pin that costs as m
 Leases        authority that ends by itself
 Ports         which ports can be used, and packets out of them
 Looks         the few entries that one connection depends on
-Counts        packets by listener and backend, drops by reason
+Counts        packets and connections by listener and backend, drops by reason
 Fenced        answers for VIPs only while a controller claims its authority
 Doors         links to other switches that are shut until it may be used
 Remembers     how long its memory lasts is told to it apart
@@ -204,6 +204,9 @@ class Counts(ABC):
 
     packets: Mapping[tuple[int, int], tuple[int, int]]
     """(listener, backend) -> packets, bytes."""
+    sessions: Mapping[tuple[int, int], tuple[int, int]]
+    """(listener, backend) -> TCP connections opened (SYN) and ended (FIN, RST); another mapping after each read. One of
+    a listener that is not TCP's is not in it."""
     denied: Mapping[int, int]
     """Listener -> packets that its access list blocked."""
     drops: Mapping[str, int]

@@ -77,8 +77,9 @@ class Pool:
     """Servers are asked what they say of themselves: drain, up or down, a share of their weight, live connections. It
     counts beside ``health``."""
     scheduler: Scheduler = Scheduler.WEIGHTED
-    """By what backends of a group share new connections: their weights, or weights that follow live connections (which
-    needs an ``agent`` of type ``http``) or the time that probes take (which needs ``health``)."""
+    """By what backends of a group share new connections: their weights, or weights that follow live connections (as an
+    ``agent`` of type ``http`` tells them, or else as switches count them) or the time that probes take (which needs
+    ``health``)."""
     adaptive: Adaptive = USUALLY
     """How weights follow."""
     slow_start: float = 0.0

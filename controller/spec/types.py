@@ -29,6 +29,7 @@ from controller.spec.policy import UNLIMITED, Budget
 from controller.spec.pool import Backend as Backend
 from controller.spec.pool import Labels as Labels
 from controller.spec.pool import Pool as Pool
+from controller.spec.routes import NO_ROUTES, Routes
 
 
 class Role(StrEnum):
@@ -292,6 +293,8 @@ class Intent:
     """How much of each pool may be disturbed at once, where its own ``budget`` says nothing."""
     zones: tuple[Zone, ...] = ()
     """Zones of names that are served with authority: their services' addresses follow VIPs and health."""
+    routes: Routes = NO_ROUTES
+    """How VIPs are announced to routers."""
     discovery: Discovery | None = None
     """A discovery server (xDS) for gRPC clients without a proxy, and for Envoy. None: none is run."""
 

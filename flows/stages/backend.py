@@ -4,12 +4,21 @@ dr       MACs                                   nat      + destination address a
 fullnat  + source, by conntrack in its zone     tun      VXLAN; too big is reported, and answered by the controller
 
 Fragments of nat and fullnat: ct(nat destination) ─► nexthop, or fragment_source: ct(nat source) ─► nexthop
+
+Of TCP, openings (SYN) and ends (FIN, RST) have flows of their own that do the same, so that they are counted apart.
+Flags are looked at here and not where a packet comes in: a register that told them would be frozen at conntrack and at
+the datapath's hash, and each of its values is a cached decision more at every step behind that. Here it is one more for
+each slot, with FINs, and of those that send RSTs another one. Where each connection has a decision of its own anyway,
+it would be one more for each connection: there none are counted.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
+from controller.spec.spread import Spread
 from controller.spec.switch import BackendSpec, ListenerSpec
-from controller.spec.types import Address
+from controller.spec.types import Address, Protocol
 from flows import zones
 from flows.actions import (
     Action,
@@ -28,13 +37,14 @@ from flows.actions import (
     whole,
 )
 from flows.entries import Flow, flow
-from flows.fields import FRAG_ANY
+from flows.fields import FRAG_ANY, TCP_FIN, TCP_RST
 from flows.match import Match
 from flows.spec import FRAMES, Here, dst_field, family_of, src_field, transport
 from flows.tables import (
     BACKEND,
     CLAIMED,
     FLAG_LARGE,
+    FLAG_SYN,
     FLAGS,
     LISTENER,
     MARK,
@@ -128,6 +138,7 @@ def _counted(
     match: Match,
     actions: tuple[Action, ...],
     goto: bool,
+    kind: Kind = Kind.BACKEND,
 ) -> Flow:
     placed = here.placed
     return flow(
@@ -135,9 +146,36 @@ def _counted(
         priority,
         match,
         actions,
-        cookie=placed.cookie(Kind.BACKEND, counter_id(listener.id, backend.id)),
+        cookie=placed.cookie(kind, counter_id(listener.id, backend.id)),
         goto=placed.table(Stage.NEXTHOP) if goto else None,
     )
+
+
+def _by_event(
+    here: Here,
+    listener: ListenerSpec,
+    backend: BackendSpec,
+    priority: int,
+    match: Match,
+    actions: tuple[Action, ...],
+    goto: bool,
+) -> list[Flow]:
+    """``_counted``, and the same for packets that open or end a TCP connection.
+
+    SYNs come before the others and are known by a register, so that what is cached of them tells no flags apart. Both
+    flows of ends look at the same bits: a mask more is one more look for each packet that the datapath does not know.
+    """
+    counted = partial(_counted, here, listener, backend, actions=actions, goto=goto)
+    out = [counted(priority, match)]
+    if listener.protocol is not Protocol.TCP or (listener.spread is Spread.OWN and not listener.remembers):
+        return out
+    opens = match.plus(**{FLAGS: (FLAG_SYN, FLAG_SYN)})
+    others = Match(match | transport(listener)).plus(**{FLAGS: (0, FLAG_SYN)})
+    out.append(counted(priority + 2, opens, kind=Kind.OPENS))
+    for flag in (TCP_FIN, TCP_RST):
+        ends = others.plus(tcp_flags=(flag, TCP_FIN | TCP_RST))
+        out.append(counted(priority + 1, ends, kind=Kind.ENDS))
+    return out
 
 
 def _dr(here: Here, listener: ListenerSpec, backend: BackendSpec) -> list[Flow]:
@@ -163,12 +201,14 @@ def _untouched(
 ) -> list[Flow]:
     """The IP packet stays as it is; only a whole one can have ports to restore."""
     this = _this(listener, backend)
-    out = [_counted(here, listener, backend, 10, this, actions, goto=True)]
-    if listener.sticky:
-        whole_packet = Match(this | transport(listener)).plus(ip_frag=0)
-        back = (*_ports_back(listener), *actions)
-        out.append(_counted(here, listener, backend, 20, whole_packet, back, goto=True))
-    return out
+    if not listener.sticky:
+        return _by_event(here, listener, backend, 10, this, actions, goto=True)
+    whole_packet = Match(this | transport(listener)).plus(ip_frag=0)
+    back = (*_ports_back(listener), *actions)
+    return [
+        _counted(here, listener, backend, 10, this, actions, goto=True),
+        *_by_event(here, listener, backend, 20, whole_packet, back, goto=True),
+    ]
 
 
 def _nat(here: Here, listener: ListenerSpec, backend: BackendSpec) -> list[Flow]:
@@ -226,6 +266,6 @@ def _translated(
     )
     back = _ports_back(listener)
     return [
-        _counted(here, listener, backend, 20, whole_packet, (*back, *to, *then), goto=not then),
+        *_by_event(here, listener, backend, 20, whole_packet, (*back, *to, *then), goto=not then),
         _counted(here, listener, backend, 10, fragment, (*_FORGET, DecTtl(), by_conntrack), goto=False),
     ]

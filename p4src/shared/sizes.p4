@@ -5,6 +5,7 @@
 const int VIPS = 4096;           // virtual addresses, and local addresses of fullnat
 const int LISTENERS = 8192;      // (VIP, protocol, port)
 const int BACKENDS = 16384;      // (listener, backend) pairs; as many answers to undo for nat and for fullnat
+const int SESSIONS = 32768;      // two for each of BACKENDS: connections opened, and ended
 const int SLOTS = 1048576;       // slots of all pools together: sixteen pools of the largest size
 const int PINS = 131072;         // pinned connections: the controller's limit is 100,000
 const int FATES = 16384;         // (pool, backend) pairs: no more than (listener, backend) pairs

@@ -7,10 +7,14 @@
 // `delta` is added to the transport checksum: one's complement sum of what comes less what goes. Of addresses that an
 // entry names the controller has computed it (`change`). A later fragment has no transport header to rewrite, and an
 // ICMP error is rewritten inside as well, where the same address stands as source.
+//
+// Of TCP, openings (SYN) and ends (FIN, RST) are counted apart. Packets that are neither do not look at that table.
 
 control Backend(inout headers_t hdr, inout local_t local, inout standard_metadata_t std, inout bit<8> punt,
                 inout bit<32> drop) {
     direct_counter(CounterType.packets_and_bytes) packets;
+    direct_counter(CounterType.packets) sessions;
+    bit<1> ends;
     bit<16> port;
     bit<16> local_port;
     bit<128> local_address;
@@ -26,6 +30,10 @@ control Backend(inout headers_t hdr, inout local_t local, inout standard_metadat
         hdr.ethernet.src = local.mac;
         hdr.ethernet.dst = mac;
         local.group = group;
+    }
+
+    action count() {
+        sessions.count();
     }
 
     action dr(bit<48> mac, bit<16> group) {
@@ -95,7 +103,25 @@ control Backend(inout headers_t hdr, inout local_t local, inout standard_metadat
         size = BACKENDS;
     }
 
+    // legal: each key of table `backend` whose listener is TCP's, once for openings and once for ends
+    @id(0x02000015)
+    table session {
+        key = {
+            local.listener : exact @name("listener");
+            local.backend : exact @name("backend");
+            ends : exact @name("ends");
+        }
+        actions = { count; @defaultonly NoAction; }
+        default_action = NoAction();
+        counters = sessions;
+        size = SESSIONS;
+    }
+
     apply {
+        ends = local.syn ^ 1;
+        if (local.syn == 1 || local.fin == 1 || local.rst == 1) {
+            session.apply();
+        }
         port = 0;
         translate = 0;
         local_address = 0;

@@ -27,7 +27,7 @@ import dns.exception
 import dns.message
 import dns.query
 
-from controller.cli.main import COLLECT
+from controller.cli.nameserver import COLLECT
 from controller.clock import SystemClock
 from controller.exits.names.compiling import compiled
 from controller.exits.names.inputs import Inputs, State, state_key
@@ -263,6 +263,7 @@ async def _serve(port: int, folder: Path, signed: bool) -> None:
 
 async def _stall(folder: Path) -> dict[str, object]:
     """How long the loop is held up, in its own processor time, while tables of a signed zone are made again."""
+    gc.set_threshold(*COLLECT)
     server, changes = _server(_port(), folder, True), 20
     made = asyncio.Event()
     server.on_tables = lambda _: made.set()

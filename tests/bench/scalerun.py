@@ -180,7 +180,7 @@ class InMemory(P4Session):
 
     async def read(self) -> Found:
         """What it was told last."""
-        return Found(self._holds, {}, {}, {}, {}, {})
+        return Found(self._holds, {}, {}, {}, {}, {}, {})
 
     async def write(self, changes: Changes) -> None:
         """Encode it."""

@@ -15,7 +15,7 @@ from controller.spec.spread import Spread
 from tests.conformance.moment import Moment
 from tests.conformance.p4 import P4Controller
 from tests.conformance.scenario import PORTS, p4_switch
-from tests.conformance.target import DEADLINE, Can, Damage, Heard, Reason, Wire
+from tests.conformance.target import DEADLINE, Can, Counts, Damage, Heard, Reason, Wire
 from topo.p4switch.engine import Engine
 from topo.p4switch.program.load import load_program
 from topo.p4switch.runtime.server import Server
@@ -175,6 +175,10 @@ class Embedded:
     def _hear(self, heard: Heard, wait: float) -> None:
         heard.reports += self._controller.reports(wait)
         heard.frames = list(self.plane.out)
+
+    def counts(self) -> dict[tuple[int, int], Counts]:
+        """See ``Target``."""
+        return self._controller.counts()
 
     def forget(self) -> None:
         """See ``Target``."""

@@ -20,7 +20,7 @@ from tests.conformance.ageing import Ageing, Generations
 from tests.conformance.moment import Moment
 from tests.conformance.packets import ACK, SYN, Read, read_frame, without_priority
 from tests.conformance.scenario import switch_of
-from tests.conformance.target import DEADLINE, Can, Heard, Reason, Report, Wire
+from tests.conformance.target import DEADLINE, Can, Counts, Heard, Reason, Report, Wire
 
 
 class Oracle:
@@ -117,6 +117,10 @@ class Oracle:
     def _report(reason: Reason, packet: Packet, listener: ListenerSpec, backend: int) -> Report:
         port = 0 if listener.sticky else packet.source_port
         return Report(reason, listener.id, packet.source, port, backend)
+
+    def counts(self) -> dict[tuple[int, int], Counts]:
+        """See ``Target``."""
+        return {}
 
     def forget(self) -> None:
         """See ``Target``."""

@@ -8,6 +8,7 @@ What is written is what the controller would write (duty, pipeline, diff), over 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,7 +24,7 @@ from controller.spec.types import FenceEnd
 from flows.diff import diff, leases
 from flows.entries import Target as Flows
 from flows.pipeline import Builder
-from flows.tables import FOUND, Kind, Placed, Stage
+from flows.tables import FOUND, Cookie, Kind, Placed, Stage
 from flows.zones import Zones, of_vip
 from tests.conformance.held import Held
 from tests.conformance.moment import Moment
@@ -42,7 +43,7 @@ from tests.conformance.scenario import (
     SWITCH_MAC,
     switch_of,
 )
-from tests.conformance.target import DEADLINE, Can, Damage, Heard, Reason, Wire
+from tests.conformance.target import DEADLINE, Can, Counts, Damage, Heard, Reason, Wire
 from topo import netns, ovs, state
 from topo.lab import Lab
 from topo.model import HostSpec, SubnetSpec, SwitchSpec, Topology
@@ -90,6 +91,7 @@ TOPOLOGY = Topology(
     ),
 )
 _PURGES = 50
+_COUNTER = re.compile(r"cookie=(0x[0-9a-f]+).* n_packets=([0-9]+)")
 Mutation = Callable[[Flows], Flows]
 """What a broken pipeline does to the flows; see ``mutations.py``."""
 
@@ -225,6 +227,24 @@ class OpenVSwitch:
             self._listen(heard, 0.0)
             heard.frames += self._of_this_row(self._ports.receive(0.02))
         return heard
+
+    def counts(self) -> dict[tuple[int, int], Counts]:
+        """See ``Target``."""
+        table = self._placed.table(Stage.BACKEND)
+        shown = self.ofctl("-O", "OpenFlow13", "dump-flows", "br0", f"table={table}")
+        found: dict[tuple[int, int], Counts] = {}
+        for cookie, packets in _COUNTER.findall(shown):
+            parsed, count = Cookie.parse(int(cookie, 16)), int(packets)
+            if parsed is None or parsed.kind not in (Kind.BACKEND, Kind.OPENS, Kind.ENDS):
+                continue
+            pair = parsed.id >> 16, parsed.id & 0xFFFF
+            before = found.get(pair, Counts())
+            found[pair] = Counts(
+                before.packets + count,
+                before.opened + count * (parsed.kind is Kind.OPENS),
+                before.ended + count * (parsed.kind is Kind.ENDS),
+            )
+        return found
 
     def forget(self) -> None:
         """See ``Target``."""

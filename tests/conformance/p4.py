@@ -32,7 +32,7 @@ from p4src.spec import Secret
 from p4src.target import P4Target
 from tests.conformance import p4marks
 from tests.conformance.mute import pinning
-from tests.conformance.target import Damage, Reason, Report
+from tests.conformance.target import Counts, Damage, Reason, Report
 
 _PATIENCE = 30.0
 LONG = 3600.0
@@ -118,6 +118,14 @@ class P4Controller:
     def clock_moved(self) -> None:
         """The switch's clock was set: what was read of it counts no more."""
         self._session._packets.reading = None
+
+    def counts(self) -> dict[tuple[int, int], Counts]:
+        """What it has counted by now."""
+        found = self._run(self._session.read())
+        return {
+            pair: Counts(packets, *found.sessions.get(pair, (0, 0)))
+            for pair, (packets, _) in found.packets.items()
+        }
 
     def forget(self) -> None:
         """Give the memory's digests another key: nothing that is in it will be found again."""

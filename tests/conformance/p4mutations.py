@@ -207,6 +207,25 @@ def _errors_listed(program: Program) -> int:
     return len(found)
 
 
+def _uncounted(flag: str) -> Damage:
+    """Packets with this flag are not looked at as ends of connections."""
+
+    def damage(program: Program) -> int:
+        ingress = next(each for each in program["pipelines"] if each["name"] == "ingress")
+        found = [
+            node
+            for each in ingress["conditionals"]
+            if each["true_next"] is not None and each["true_next"].endswith(".backend.session")
+            for node in _nodes(each["expression"])
+            if node.get("op") == "==" and _name(node["left"]) == flag
+        ]
+        for node in found:
+            node["op"], node["right"] = "!=", copy.deepcopy(node["left"])
+        return len(found)
+
+    return damage
+
+
 def _no_sum(program: Program) -> int:
     """The header's checksum stays that of the packet that came in."""
     before = len(program["checksums"])
@@ -305,6 +324,9 @@ MUTATIONS = (
     P4Mutation("transport's checksum not adjusted", _no_adjusting, ("delivered-nat-v6-udp",)),
     P4Mutation("hops not counted", _keep("ipv4.ttl"), ("delivered-nat-v4-udp",)),
     P4Mutation("quoted port not rewritten", _keep("quoted.dport"), ("error-by-server-nat-v4-tcp",)),
+    P4Mutation("ends open", _set("balance_backend_ends", 0), ("opens-and-ends-dr-v4-tcp",)),
+    P4Mutation("FINs end nothing", _uncounted("fin"), ("tracked-opens-and-ends-nat-v4-tcp",)),
+    P4Mutation("RSTs end nothing", _uncounted("rst"), ("pinned-ends-dr-v4-tcp",)),
     P4Mutation("half of the slots", _narrow),
     P4Mutation("port cut short", _hashed("port_key", lambda node: _expression(node, "&", _constant(0xFF)))),
     P4Mutation(

@@ -23,7 +23,7 @@ from tests.conformance.embedded import LACKING
 from tests.conformance.p4 import P4Controller
 from tests.conformance.rawports import RawPorts, listen
 from tests.conformance.scenario import PORTS, SEGMENT, p4_switch
-from tests.conformance.target import DEADLINE, Can, Heard, Reason, Wire
+from tests.conformance.target import DEADLINE, Can, Counts, Heard, Reason, Wire
 from topo import netns, state
 
 _CPU_PORT = 510
@@ -121,6 +121,10 @@ class P4Process:
     def _drain(self, used: set[str]) -> list[Wire]:
         """Everything that came of the frames that these ports have sent."""
         return self._ports.drain(p4marks.ends(used), dict.fromkeys(PORTS, len(used)))
+
+    def counts(self) -> dict[tuple[int, int], Counts]:
+        """See ``Target``."""
+        return self._controller.counts()
 
     def forget(self) -> None:
         """See ``Target``."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol as Shape
 
+from controller.plan.ids import Space
 from controller.spec.types import Mode, Pool
 from tests.conformance.delivery import Got, Wrong, marked
 from tests.conformance.expect import Expect
@@ -14,7 +15,10 @@ from tests.conformance.packets import Tag
 from tests.conformance.plant import Plant
 from tests.conformance.says import Log, Say, new_mark
 from tests.conformance.scenario import Setup
-from tests.conformance.target import DEADLINE, Can, Heard, Reason, Report, Target, Wire
+from tests.conformance.target import DEADLINE, Can, Counts, Heard, Reason, Report, Target, Wire
+
+_LOOK = 0.02
+"""Seconds between looks at counters."""
 
 
 @dataclass
@@ -26,6 +30,8 @@ class Play:
     log: Log
     heard: list[Report] = field(default_factory=list)
     """Reports that the controller has not got yet."""
+    counted: Mapping[str, Counts] = field(default_factory=dict)
+    """By server, when counting began."""
 
     def plan(self, seconds: float = 0.0) -> None:
         """Let the plan move on, and tell the switch."""
@@ -144,6 +150,55 @@ def _reasons(heard: Heard, wanted: frozenset[Reason]) -> frozenset[Reason]:
     if Reason.FOUND in reasons and not wanted & {Reason.FOUND}:
         reasons = reasons - {Reason.FOUND} | wanted & {Reason.EXCEPTION}
     return reasons
+
+
+@dataclass(frozen=True)
+class Count:
+    """Count from here on."""
+
+    def play(self, play: Play) -> None:
+        """See ``Step``."""
+        play.counted = by_server(play)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What was counted since, of all listeners together."""
+
+    packets: int
+    opened: int
+    ended: int
+    server: str | None = None
+    """Of this backend; None: of all."""
+
+    def play(self, play: Play) -> None:
+        """See ``Step``. Counters come late: packets are waited for, and connections are as right as they are."""
+        wanted = Counts(self.packets, self.opened, self.ended)
+        end = time.monotonic() + DEADLINE
+        while (found := self._found(play)).packets < self.packets and time.monotonic() < end:
+            time.sleep(_LOOK)
+        if found != wanted:
+            raise Wrong(f"counted {found}, wanted {wanted}")
+
+    def _found(self, play: Play) -> Counts:
+        now = by_server(play)
+        names = [self.server] if self.server is not None else list(now)
+        each = [
+            [a - b for a, b in zip(now.get(name, Counts()), play.counted.get(name, Counts()), strict=True)]
+            for name in names
+        ]
+        return Counts(*(sum(column) for column in zip(*each, strict=True)))
+
+
+def by_server(play: Play) -> dict[str, Counts]:
+    """What a switch has counted, of all listeners together."""
+    names = {number: name for name, number in play.plant.world().ids.ids(Space.BACKEND).items()}
+    found: dict[str, Counts] = {}
+    for (_, backend), counts in play.target.counts().items():
+        if backend in names:
+            before = found.get(names[backend], Counts())
+            found[names[backend]] = Counts(*(a + b for a, b in zip(before, counts, strict=True)))
+    return found
 
 
 @dataclass(frozen=True)

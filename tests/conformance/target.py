@@ -6,7 +6,7 @@ A target is a switch with all roles and with the part of the controller that tur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -45,6 +45,7 @@ class Can(StrEnum):
     FULLNAT_AFFINITY = "affinity of clients with fullnat, each of whose connections has a cell of its own"
     PROBES = "solicitations of hosts that have no address yet"
     QUESTION_SUMS = "checksums of solicitations (Open vSwitch can neither match nor check them)"
+    COUNTS = "counters of packets and connections"
     FORWARDS = (
         "forwarding of its own for what is not balanced (Open vSwitch leaves that to the operator's flows)"
     )
@@ -95,6 +96,14 @@ class Report:
     """Number of the pin that it is about, if it is about one."""
 
 
+class Counts(NamedTuple):
+    """Of packets of one listener towards one backend."""
+
+    packets: int = 0
+    opened: int = 0
+    ended: int = 0
+
+
 @dataclass
 class Heard:
     """What came of what was sent."""
@@ -131,6 +140,10 @@ class Target(Protocol):
         seconds.
         Frames of different connections may overtake one another.
         """
+        ...
+
+    def counts(self) -> Mapping[tuple[int, int], Counts]:
+        """What was counted of each pair of listener and backend; a moment late. Nothing where it cannot count."""
         ...
 
     def forget(self) -> None:

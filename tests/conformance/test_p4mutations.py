@@ -12,7 +12,7 @@ from tests.conformance.life import MOST as MOST_LIVES
 from tests.conformance.life import play
 from tests.conformance.p4mutations import MUTATIONS, OPENED_IS_FOUND, P4Mutation, damaged
 from tests.conformance.row import Row
-from tests.conformance.rows import access, changes, choice, deaths, errors, memory, modes, tracking
+from tests.conformance.rows import access, changes, choice, deaths, errors, memory, modes, sessions, tracking
 
 ROWS: dict[str, Row] = {
     row.name: row
@@ -25,6 +25,7 @@ ROWS: dict[str, Row] = {
         deaths.ROWS,
         errors.ROWS,
         tracking.ROWS,
+        sessions.ROWS,
     )
     for row in rows
 }

@@ -83,6 +83,8 @@ def entries() -> dict[EntryKey, EntryBody]:
         key("local_address", (MAPPED | 0x0A000009,)): body("here", (3,)),
         key("backend", (1, 1)): body("dr", (MAC, 1)),
         key("backend", (1, 300)): body("fullnat6", (MAC, 1, BIG, 8080, 99, 1 << 96)),
+        key("session", (1, 1, 0)): body("count"),
+        key("session", (1, 300, 1)): body("count"),
         key("fate", (1, 2)): body("drain"),
         key("guard_source", (1, (MAPPED | 0x0A000000, 104))): body(
             "limit_source", (1,), meter=Rate(1000, 50)

@@ -24,6 +24,8 @@ Path = tuple[str, ...]
 FIELDS: dict[Path, str] = {
     ("switches", "openflow"): "placement",
     ("pools", "on_down"): "on_down_tcp",
+    ("routes", "speakers", "bgp", "as"): "asn",
+    ("routes", "speakers", "bgp", "neighbors", "as"): "asn",
     ("pools", "backends", "address"): "addresses",
     ("pools", "health", "type"): "kind",
     ("pools", "agent", "type"): "kind",

@@ -10,6 +10,7 @@ from controller.core import (
     events,
     nameevents,
     nameserverevents,
+    routeevents,
     switchevents,
     vipevents,
     weightevents,
@@ -44,6 +45,7 @@ GROUPS = {
     "Agents": agentevents.AGENTS,
     "Weights": weightevents.WEIGHTS,
     "Discovery": discoveryevents.DISCOVERY,
+    "Routes": routeevents.ROUTES,
     "Names": nameevents.NAMES,
     "Name servers": nameserverevents.NAMESERVERS,
 }

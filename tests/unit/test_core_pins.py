@@ -29,7 +29,7 @@ class Session:
         self.missed = 0
 
     async def read(self) -> Found:
-        return Found(self.holds, {}, {}, {}, {}, {})
+        return Found(self.holds, {}, {}, {}, {}, {}, {})
 
 
 @pytest.fixture

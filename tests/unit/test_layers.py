@@ -85,8 +85,8 @@ FLOORS = (
                 "events", "eventtypes", "eventwords", "fitting", "intents", "journal", "judging", "liveness",
                 "nameevents", "nameserverevents",
                 "ownership", "pauses", "pinning", "placing", "pools", "presence", "probeplaces", "probing",
-                "questions", "recorder", "requests", "resources", "roll", "schedulers", "servers", "state",
-                "statusfile", "storedcells",
+                "questions", "recorder", "requests", "resources", "roll", "routeevents", "schedulers", "servers",
+                "state", "statusfile", "storedcells",
                 "switchevents", "targets", "telling", "terms", "tuning", "twins", "vipevents", "weightevents",
             )
         ),

@@ -14,6 +14,8 @@ from controller.core.probeplaces import PlaceStatus
 from controller.core.shown import (
     AtRisk,
     BackendStatus,
+    ConnectionsStatus,
+    CountedStatus,
     ExitStatus,
     ListenerStatus,
     PoolStatus,
@@ -32,6 +34,14 @@ from controller.plan.standby import SubsetStatus
 
 ODD = 'a "b"\\c'
 """A name as no intent has it: text must stay whole whatever names become."""
+
+
+ROUTES: dict[str, dict[str, str | int | float | bool | None]] = {
+    "sp1": {"state": "synced"},
+    "sp1 shop": {"up": True, "owner": True, "site": True, "lb": False, "service": True},
+    "sp1 bgp 10.5.1.1": {"up": True, "told": 3},
+    "sp1 bfd 10.5.1.1%eth0": {"up": False},
+}
 
 
 def backend(up: bool | None, weight: int = 1, state: str = "normal") -> BackendStatus:
@@ -84,7 +94,14 @@ def snapshot() -> Snapshot:
         drained_sites=("west",),
         sites={"east": SiteStatus(True, {}, 5.0, 6, False), "west": SiteStatus(False, {}, None, 0, True)},
         listeners={
-            "shop/tcp/80": ListenerStatus("shop/tcp/80 web/tcp", False, {}),
+            "shop/tcp/80": ListenerStatus(
+                "shop/tcp/80 web/tcp",
+                False,
+                {
+                    ODD: CountedStatus(19, 20, ConnectionsStatus(29, 30, 31.5, 32.5, 33.5)),
+                    "s2": CountedStatus(1, 1),
+                },
+            ),
             "old": ListenerStatus("web/tcp", True, {}),
         },
         pins=12,
@@ -102,7 +119,7 @@ def snapshot() -> Snapshot:
         probe_problems=("no route",),
         events_dropped=0,
         exits={
-            "routes": ExitStatus(False, "no engine", 18, 19, {}),
+            "routes": ExitStatus(False, "no engine", 18, 19, ROUTES),
             "discovery": ExitStatus(
                 True,
                 "",
@@ -188,6 +205,10 @@ def test_each_declared_metric_is_shown_by_a_leader_or_a_standby_and_no_other() -
     [
         ("evenkeel_backend_packets_total", {f"switch=lb1,vip=shop,listener=shop/tcp/80,backend={ODD}": 19}),
         ("evenkeel_backend_bytes_total", {f"switch=lb1,vip=shop,listener=shop/tcp/80,backend={ODD}": 20}),
+        ("evenkeel_backend_connections_opened_total", {f"vip=shop,listener=shop/tcp/80,backend={ODD}": 29}),
+        ("evenkeel_backend_connections_ended_total", {f"vip=shop,listener=shop/tcp/80,backend={ODD}": 30}),
+        ("evenkeel_backend_connections_live", {f"vip=shop,listener=shop/tcp/80,backend={ODD}": 31.5}),
+        ("evenkeel_backend_connections_live_error", {f"vip=shop,listener=shop/tcp/80,backend={ODD}": 32.5}),
         ("evenkeel_guard_dropped_packets_total", {"switch=lb1,vip=shop,listener=shop/tcp/80,prefix=10.0.0.0/8": 21}),
         ("evenkeel_trace_spans_total", {"outcome=made": 29, "outcome=sent": 30, "outcome=failed": 31}),
         ("evenkeel_access_denied_packets_total", {"switch=lb1,vip=shop,listener=shop/tcp/80": 28}),

@@ -242,7 +242,7 @@ def listed(count: int, prefixes: int) -> tuple[Vip, ...]:
         (base(vips=listed(5, 3277)), {"access"}),
         (base(kind="ovs", vips=listed(5, 3277)), {"access"}),
         (base(vips=one_each(40), pools=pools(40, 400)), set()),
-        (base(vips=one_each(50), pools=pools(50, 400)), {"fate", "backend"}),
+        (base(vips=one_each(50), pools=pools(50, 400)), {"fate", "backend", "session"}),
         (base(vips=one_each(16), pools=pools(16, 1, 655)), set()),
         (base(vips=one_each(17), pools=pools(17, 1, 655)), {"slot"}),
         (base(kind="ovs", vips=listeners(3, guard=Guard(5, PREFIXES[:3600]))), {"meters"}),
@@ -258,7 +258,7 @@ def test_the_table_that_is_too_small_is_named(intent: Intent, tables: set[str]) 
 def test_removed_backends_that_are_still_remembered_count() -> None:
     intent = base(vips=one_each(40), pools=pools(40, 200))
     assert too_much(intent) == []
-    assert {need.table for need in too_much(intent, {"p0/tcp": 9000})} == {"fate", "backend"}
+    assert {need.table for need in too_much(intent, {"p0/tcp": 9000})} == {"fate", "backend", "session"}
 
 
 def test_meter_names_are_what_is_counted() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import weakref
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -298,5 +300,22 @@ def test_several_may_share_an_address_where_that_is_asked_for() -> None:
             other = NameServer(Options((("127.0.0.1", it.port),), shared=True), Cookies(SECRET), SetClock())
             await other.start()
             await other.stop()
+
+    played(test())
+
+
+def test_tables_that_are_replaced_are_freed_at_once() -> None:
+    async def test() -> None:
+        gc.disable()
+        try:
+            async with serving() as it:
+                await it.put()
+                old = weakref.ref(it.server.responder.tables.zones[b"\7example\3net\0"])
+                await it.udp(question("www"))
+                await it.put(www_A=Steered((www("198.51.100.7"),)))
+                await it.udp(question("www"))
+                assert old() is None
+        finally:
+            gc.enable()
 
     played(test())

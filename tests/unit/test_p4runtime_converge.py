@@ -61,7 +61,9 @@ class Dice:
 
     def match(self, field: Field) -> Match:
         if not field.lpm:
-            return self._random.choice((0, 1, 2, (1 << field.width) - 1, self.number(field.width)))
+            return self._random.choice(
+                (0, 1, 2 % (1 << field.width), (1 << field.width) - 1, self.number(field.width))
+            )
         length = self._random.choice((0, 1, 96, 127, field.width))
         keep = (1 << length) - 1 << field.width - length
         return (self.number(field.width) & keep, length) if length else (0, 0)

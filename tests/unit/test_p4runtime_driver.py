@@ -28,6 +28,7 @@ def test_what_is_written_is_read_back_equal(switch: Startable) -> None:
             assert found.target.entries == target().entries
             assert found.target == target()
             assert found.packets == {(1, 1): (0, 0), (1, 300): (0, 0)}
+            assert found.sessions == {(1, 1): (0, 0), (1, 300): (0, 0)}
             assert found.drops == {}
             assert (await session.read()).target == target()
 

@@ -71,6 +71,7 @@ def test_no_number_means_two_things() -> None:
         ("slot", "SLOTS"),
         ("fate", "FATES"),
         ("backend", "BACKENDS"),
+        ("session", "SESSIONS"),
         ("local_address", "VIPS"),
         ("answer_local", "BACKENDS"),
         ("answer", "BACKENDS"),

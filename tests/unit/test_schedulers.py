@@ -112,7 +112,10 @@ def test_a_server_that_does_not_tell_is_left_as_it_is(core: Whole) -> None:
     core.clock.time += patience(GAUGE) + 1.0
     core.app.servers.look()
     core.app.tuning.look()
-    assert waits(core) == "fewer than two backends are measured: their agents do not tell connections"
+    assert (
+        waits(core)
+        == "fewer than two backends are measured: neither agents nor counts tell their connections"
+    )
     assert core.app.snapshot().pools[KEY].backends["s1"].measured is None
 
 

@@ -368,6 +368,17 @@ def test_counters_are_summed_by_listener_and_backend(rig: Rig) -> None:
     assert rig.read().packets == {(3, 9): (6, 400)}
 
 
+def test_connections_that_open_and_end_are_counted_apart_and_are_packets_too(rig: Rig) -> None:
+    kinds = (Kind.BACKEND, Kind.OPENS, Kind.ENDS, Kind.ENDS)
+    rig.converge(of_flows(*(drop(PREFIX, n, kind, 3 << 16 | 9) for n, kind in enumerate(kinds))))
+    for packets, entry in enumerate(rig.switch.tables.flows.values(), 1):
+        entry.packets, entry.octets = packets, 100 * packets
+    by_kind = {n: rig.switch.tables.flows[key].packets for n, key in enumerate(rig.switch.tables.flows)}
+    read = rig.read()
+    assert read.packets == {(3, 9): (sum(by_kind.values()), 100 * sum(by_kind.values()))}
+    assert read.sessions == {(3, 9): (2, 3 + 4)}
+
+
 def test_a_modification_keeps_the_counters(rig: Rig) -> None:
     rig.converge(of_flows(drop(PREFIX, 1, Kind.BACKEND, 3 << 16 | 9)))
     next(iter(rig.switch.tables.flows.values())).packets = 3

@@ -40,7 +40,7 @@ def up(
     file: Annotated[
         str,
         typer.Argument(
-            help="Topology file, or the name of a shipped one: demo, fabric, pair, single, two-site."
+            help="Topology file, or the name of a shipped one: demo, fabric, pair, routed, single, two-site."
         ),
     ],
     name: Annotated[str | None, typer.Option(help="Default: the topology's own name.")] = None,
@@ -188,8 +188,8 @@ def exec_(
 Target = Annotated[
     str,
     typer.Argument(
-        help="A switch (lb1), a link (lb1-leaf2), a host (s1); with several sites: a stretch link, a site, or a member "
-        "of the store."
+        help="A switch (lb1), a link (lb1-leaf2), a host (s1), a router, a speaker; with several sites: a stretch "
+        "link, a site, or a member of the store."
     ),
 ]
 

@@ -64,6 +64,7 @@ class OpenFlowDriver(
         super().__init__(switch)
         self._files = files
         self.packets = {}
+        self.sessions = {}
         self.denied = {}
         self.drops = {}
         self._session = session
@@ -101,6 +102,7 @@ class OpenFlowDriver(
         found = await self._session.read(self.placed, self._pool_slots(), made, agents)
         self._foreign = found.foreign
         self.packets = found.packets
+        self.sessions = found.sessions
         self.denied = found.denied
         return found.target
 

@@ -55,6 +55,7 @@ class P4Driver(
         """``live``: numbers of the ports that can be used, as far as hellos tell."""
         super().__init__(switch)
         self.packets = {}
+        self.sessions = {}
         self.denied = {}
         self.drops = {}
         self._over: Mapping[int, int] = {}
@@ -83,6 +84,7 @@ class P4Driver(
         """
         found = await self._session.read()
         self.packets = found.packets
+        self.sessions = found.sessions
         self.denied = found.denied
         self._over = found.over
         self.drops = {drop.name.lower(): found.drops.get(drop, 0) for drop in Drop}

@@ -20,6 +20,7 @@ from finsy.proto import p4r
 from controller.southbound.p4.pipeline import Pipeline, Table
 from controller.southbound.p4.wire import SECOND, Layout, entity_of, rate_of, slot_content, varint
 from controller.spec.slots import Bytes, Slots, SlotTable
+from p4src.pipeline import ENDED
 from p4src.slots import Columns, joined
 from p4src.slots import table as slot_table
 from p4src.target import BLOCK, ORDER, Configuration, EntryBody, EntryKey, Found, Match, P4Target, Rate
@@ -38,7 +39,7 @@ _WIDEST = 128
 _ENTITIES = 0x0A
 """Tag of ``ReadResponse.entities``."""
 
-_COUNTED = ("backend", "access", "guard_over")
+_COUNTED = ("backend", "session", "access", "guard_over")
 """Tables of which counters are read."""
 
 _Entry = tuple[EntryKey, EntryBody]
@@ -139,7 +140,14 @@ class Reader:
             pools.tables(),
             collected.multicast,
         )
-        counted = (collected.packets, collected.denied, collected.over, collected.drops, collected.lost)
+        counted = (
+            collected.packets,
+            collected.sessions,
+            collected.denied,
+            collected.over,
+            collected.drops,
+            collected.lost,
+        )
         return Found(target, *counted)
 
 
@@ -155,6 +163,7 @@ class _Collected:
     limits: dict[int, Rate] = field(default_factory=dict)
     multicast: dict[int, tuple[int, ...]] = field(default_factory=dict)
     packets: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    sessions: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     denied: dict[int, int] = field(default_factory=dict)
     over: dict[int, int] = field(default_factory=dict)
     drops: dict[int, int] = field(default_factory=dict)
@@ -206,6 +215,10 @@ class _Collected:
         number = cast(int, key.match[0])
         if key.table == "backend":
             self.packets[number, cast(int, key.match[1])] = (data.packet_count, data.byte_count)
+        elif key.table == "session":
+            pair, count = (number, cast(int, key.match[1])), data.packet_count
+            opened, ended = self.sessions.get(pair, (0, 0))
+            self.sessions[pair] = (opened, count) if key.match[2] == ENDED else (count, ended)
         elif key.table == "guard_over":
             self.over[number] = data.packet_count
         elif body.action == BLOCK:

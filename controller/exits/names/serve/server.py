@@ -139,9 +139,11 @@ class NameServer:
             origin: Signer(origin, keys, self._signatures, int(wall))
             for origin, keys in by_zone(self._keys).items()
         }
-        tables = await worked(grow(content, signers, self.responder.tables))
+        before = self.responder.tables
+        tables = await worked(grow(content, signers, before))
         self._made = wall
         self.responder.serve(tables)
+        before.end()
         self.on_tables(tables)
 
     def _is_due(self) -> bool:

@@ -72,6 +72,13 @@ class Tables:
     problems: tuple[str, ...] = ()
     """Sets that cannot be served, and why."""
 
+    def end(self) -> None:
+        """They are served no longer: nodes and zones know each other, and would wait for Python to look for circles."""
+        for zone in self.zones.values():
+            for node in zone.nodes.values():
+                node.cut = None
+            zone.nodes.clear()
+
     def zone_of(self, name: bytes, kind: int) -> ZoneTree | None:
         """The zone that answers for a name; None: it is not ours. A DS is the parent's."""
         above = name

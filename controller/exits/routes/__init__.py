@@ -1,0 +1,1 @@
+"""VIPs announced to routers by BGP and OSPF."""
