@@ -42,6 +42,19 @@ class Tier(IntEnum):
     """The intent has errors, there is no such instance, or the request makes no sense."""
 
 
+class ExplainService(IntEnum):
+    """``evenkeel explain-service``"""
+
+    SERVED = 0
+    """Every cluster that a route leads to has a server that serves."""
+    NOT_SERVED = 1
+    """One has none."""
+    BAD_INPUT = 2
+    """The file has errors, or there is no such service or site."""
+    NO_ANSWER = 3
+    """No controller runs with this state file, or it gave no answer in time."""
+
+
 class ExplainName(IntEnum):
     """``evenkeel explain name``"""
 
@@ -205,6 +218,7 @@ class Registered(IntEnum):
 COMMANDS: tuple[type[IntEnum], ...] = (
     Check,
     Explain,
+    ExplainService,
     ExplainName,
     Plan,
     Run,

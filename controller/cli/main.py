@@ -42,6 +42,7 @@ from controller.cli.output import Output
 from controller.cli.place import DEFAULT_STATE, Place
 from controller.cli.registered import Commands
 from controller.cli.security import audit, pki, token
+from controller.cli.servicecommands import EXPLAIN_SERVICE, explain_service
 from controller.cli.tiercommands import tier
 from controller.cli.verbs import verbs
 
@@ -359,6 +360,7 @@ def agent(
     raise typer.Exit(run_agent(where, listen, peers, switches, shown, audit_file))
 
 
+app.command(name=EXPLAIN_SERVICE)(explain_service)
 app.command(name=EXPLAIN_NAME)(explain_name)
 app.add_typer(orders)
 app.add_typer(sites, name="site", help="Take a site out of service for maintenance, and back.")

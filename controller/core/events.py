@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from controller.core.agentevents import AGENTS
+from controller.core.discoveryevents import DISCOVERY
 from controller.core.eventtypes import ERROR, WHY, Event, Field, Line
 from controller.core.nameevents import NAMES
 from controller.core.nameserverevents import NAMESERVERS
@@ -388,6 +389,7 @@ EVENTS: Mapping[str, Event] = {
     **AGENTS,
     **NAMESERVERS,
     **WEIGHTS,
+    **DISCOVERY,
     **ROUTES,
     **NAMES,
     **TIERS,

@@ -14,9 +14,11 @@ from controller.exits.names.commands import name_commands
 from controller.exits.names.exit import NamesExit
 from controller.exits.routes.exit import RoutesExit
 from controller.exits.tier.exit import TierExit
+from controller.exits.xds.commands import discovery_commands
+from controller.exits.xds.exit import DiscoveryExit
 from controller.sites.placement import SiteState
 
-EXITS: tuple[Make, ...] = (NamesExit, RoutesExit, TierExit)
+EXITS: tuple[Make, ...] = (NamesExit, RoutesExit, TierExit, DiscoveryExit)
 """Makers of all exits. What is costly to import is imported when the intent has something for it."""
 
 
@@ -59,7 +61,9 @@ def around(
 
 def exit_commands(exits: Exits) -> tuple[Command, ...]:
     """What exits take by the control socket."""
-    return name_commands(names_exit(exits))
+    discovery = exits.exit(DiscoveryExit.name)
+    assert isinstance(discovery, DiscoveryExit)
+    return (*name_commands(names_exit(exits)), *discovery_commands(discovery))
 
 
 def names_exit(exits: Exits) -> NamesExit:

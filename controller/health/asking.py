@@ -15,8 +15,8 @@ SILENT = 3
 
 
 def questions(intent: Intent) -> dict[Probe, frozenset[BackendRef]]:
-    """Every question, and the backends about which it is. Servers of pools that no listener uses are not asked."""
-    used = {item.pool for item in intent.listeners()}
+    """Every question, and the backends about which it is. Servers of pools that nothing leads to are not asked."""
+    used = {item.pool for item in intent.listeners()} | intent.discovered
     found: dict[Probe, set[BackendRef]] = {}
     for pool in intent.pools:
         if pool.agent is not None and pool.name in used:

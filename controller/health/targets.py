@@ -119,10 +119,11 @@ class Target:
 def targets_of(intent: Intent) -> dict[Target, frozenset[BackendRef]]:
     """Every target that ``intent`` needs, with the (pool, backend) pairs that depend on it.
 
-    Pools without health, and pools that no listener uses, need none. A backend is probed in each address
-    family in which a VIP leads to it; it is up when it is up in all of them. If the check names no port,
+    Pools without health, and pools that neither a listener nor discovery uses, need none. A backend is probed in each
+    address family in which a VIP leads to it; it is up when it is up in all of them. If the check names no port,
     the backend port of the pool's lowest listener of that family is probed (listeners of the probe's own
-    transport first), because one dead server port among several usually means a dead server.
+    transport first), because one dead server port among several usually means a dead server. Backends that discovery
+    alone leads to are probed in their first address, at the port of the service.
 
     Candidates of names are members under ``probe_key`` and their own names. Their addresses are asked as clients ask
     them, and those that are translated to them too.
@@ -143,7 +144,25 @@ def targets_of(intent: Intent) -> dict[Target, frozenset[BackendRef]]:
             ref = probe_key(zone, service), candidate.name
             for target in _candidate(intent, service, check, candidate):
                 found.setdefault(target, set()).add(ref)
+    _add_discovered(found, intent)
     return {target: frozenset(members) for target, members in found.items()}
+
+
+def _add_discovered(found: dict[Target, set[BackendRef]], intent: Intent) -> None:
+    ports: dict[str, int] = {}
+    for service in () if intent.discovery is None else intent.discovery.services:
+        for name in service.pools:
+            ports.setdefault(name, service.port)
+    asked = {(ref, target.probe.address.version) for target, members in found.items() for ref in members}
+    for pool in intent.pools:
+        if pool.health is None or pool.name not in ports:
+            continue
+        port = 0 if pool.health.kind is ProbeKind.ICMP else pool.health.port or ports[pool.name]
+        for backend in pool.backends:
+            ref, address = (pool.name, backend.name), backend.addresses[0]
+            if (ref, address.version) not in asked:
+                target = Target(_probe(pool.health, address, port), _policy(pool.health))
+                found.setdefault(target, set()).add(ref)
 
 
 def probed_services(intent: Intent) -> Iterator[tuple[Zone, Service, HealthCheck]]:
@@ -180,13 +199,17 @@ def _family(
     pool: Pool, check: HealthCheck, version: int, listeners: list[Listener]
 ) -> list[tuple[Target, BackendRef]]:
     port = 0 if check.kind is ProbeKind.ICMP else (check.port or _default_port(check, listeners))
-    policy = Policy(check.rise, check.fall, check.flap_limit, check.flap_window)
+    policy = _policy(check)
     pairs: list[tuple[Target, BackendRef]] = []
     for backend in pool.backends:
         address = backend.address(version)
         if address is not None:
             pairs.append((Target(_probe(check, address, port), policy), (pool.name, backend.name)))
     return pairs
+
+
+def _policy(check: HealthCheck) -> Policy:
+    return Policy(check.rise, check.fall, check.flap_limit, check.flap_window)
 
 
 def _default_port(check: HealthCheck, listeners: list[Listener]) -> int:

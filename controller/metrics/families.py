@@ -139,6 +139,20 @@ NAME_CANDIDATES = _gauge(
 NAME_LIVE = _gauge("name_live", "Of these, those of which nothing says that they do not live", "name")
 EXIT_REPAIRS = _counter("exit_repairs", "Times that what it drives was other than written", "exit")
 
+_made["Discovery"] = []
+DISCOVERY_CLIENTS = _gauge("discovery_clients", "Clients of the discovery server (xDS)")
+DISCOVERY_REFUSING = _gauge(
+    "discovery_clients_refusing",
+    "Those of them that refuse what they were sent last, and go on with what they had",
+)
+DISCOVERY_REFUSALS = _counter("discovery_refusals", "Responses that clients refused (NACK)")
+DISCOVERY_CUT = _counter("discovery_clients_cut", "Clients that were cut off or turned away")
+DISCOVERY_ASKED = _gauge("discovery_service_clients", "Clients that ask for the service", "service")
+DISCOVERY_SERVERS = _gauge("discovery_service_servers", "Servers that clients are told of", "service")
+DISCOVERY_PARKED = _gauge(
+    "discovery_service_servers_parked", "Those of them that are down or drain", "service"
+)
+
 _made["Routes"] = []
 ROUTE = _gauge("route_announced", "1: routers are told of the VIP by the speaker", "speaker", "vip")
 ROUTE_CONDITION = _gauge(

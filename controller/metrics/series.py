@@ -9,6 +9,7 @@ from controller.core.shown import ListenerStatus, PoolStatus, Scalar, Snapshot
 from controller.health.engine import LATENESS_STEP
 from controller.metrics import families as all_of
 from controller.metrics import tiers
+from controller.metrics.discovery import of_discovery
 from controller.metrics.figures import Figures, ProcessFigures, Serving
 from controller.metrics.histogram import MILLISECONDS, distribution
 from controller.metrics.observations import DRIFT, Observed
@@ -140,6 +141,7 @@ def _exits(text: Text, of: Serving) -> None:
     items = [] if names is None else [(labels(name=name), each) for name, each in names.items.items()]
     text.rows(all_of.NAME_CANDIDATES, ((name, _number(each["candidates"])) for name, each in items))
     text.rows(all_of.NAME_LIVE, ((name, _number(each["live"])) for name, each in items))
+    of_discovery(text, of.snapshot.exits.get("discovery"))
 
 
 def _number(of: Scalar) -> float:

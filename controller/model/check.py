@@ -7,6 +7,7 @@ from controller.model.check_addresses import check_addresses
 from controller.model.check_agents import check_agents
 from controller.model.check_backups import check_backups
 from controller.model.check_capacity import check_capacity
+from controller.model.check_discovery import check_discovery
 from controller.model.check_modes import check_modes
 from controller.model.check_names import check_names
 from controller.model.check_routes import check_routes
@@ -45,6 +46,7 @@ def check_intent(intent: Intent, source: Source) -> None:
     check_capacity(found)
     check_zones(found)
     check_tiers(found)
+    check_discovery(found)
 
 
 def _check_counted(found: Findings, pool: Pool) -> None:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from controller.model import zonedocument
+from controller.model.discovery import discovery
 from controller.model.pools import (
     NO_GROUPS_BESIDE_FAILOVER,
     NO_WEIGHTS_BESIDE_FAILOVER,
@@ -67,6 +68,7 @@ def document(intent: Intent) -> Plain:
         | ({} if intent.routes == NO_ROUTES else {"routes": routes(intent.routes)})
         | ({"zones": [zone(each) for each in intent.zones]} if intent.zones else {})
         | ({"tiers": [tier(each) for each in intent.tiers]} if intent.tiers else {})
+        | discovery(intent.discovery)
     )
 
 

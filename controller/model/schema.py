@@ -19,6 +19,7 @@ One function per kind of record, in the order of the file::
     routes:   see ``routes.py``
     tiers:    see ``tier.py``
     allow_empty
+    discovery: listen, tls: {cert, key, ca}, insecure, services: [...] (``discovery.py``)
 
 ``pools.py`` holds pools and health, ``serving.py`` what moves their weights. Every default is the one of the dataclass
 in ``types.py``.
@@ -31,6 +32,7 @@ from ipaddress import IPv4Network
 
 from controller.model import fields as f
 from controller.model.backups import with_backups
+from controller.model.discovery import read_discovery
 from controller.model.labels import read_labels
 from controller.model.names import read_zone
 from controller.model.pools import MAX_TIMEOUT, NOWHERE, read_budget, read_pool
@@ -96,9 +98,12 @@ def read_intent(place: Place) -> Intent | None:
     routes = top.get("routes", read_routes, Intent.routes)
     tiers = top.get("tiers", things(read_tier, "tier", "[{name: web, instances: [...], ...}]"), ())
     allow_empty = top.get("allow_empty", f.flag, Intent.allow_empty)
+    discovery = top.get("discovery", read_discovery, None)
     if not top.close():
         return None
-    return Intent(sites, switches, pools, vips, moves, lease, allow_empty, budget, zones, routes, tiers)
+    return Intent(
+        sites, switches, pools, vips, moves, lease, allow_empty, budget, zones, routes, tiers, discovery
+    )
 
 
 def read_moves(place: Place) -> Moves:

@@ -123,6 +123,8 @@ class Cause(StrEnum):
     """Another host says that it has the VIP."""
     AUTHORITY = "authority"
     """The controller has authority for a switch, or has not any more."""
+    CLIENT = "client"
+    """What a client of an exit did, such as one of discovery."""
 
 
 class Note(NamedTuple):

@@ -17,6 +17,7 @@ from controller.spec.addresses import Address as Address
 from controller.spec.addresses import Network as Network
 from controller.spec.addresses import Subnet as Subnet
 from controller.spec.agents import USUAL_LEASE, Agent, Lease, times_of
+from controller.spec.discovery import Discovery
 from controller.spec.guard import UNGUARDED
 from controller.spec.guard import Guard as Guard
 from controller.spec.guard import PrefixRate as PrefixRate
@@ -297,11 +298,19 @@ class Intent:
     """How VIPs are announced to routers."""
     tiers: tuple[Tier, ...] = ()
     """HAProxy processes behind L4 pools, which the controller configures."""
+    discovery: Discovery | None = None
+    """A discovery server (xDS) for gRPC clients without a proxy, and for Envoy. None: none is run."""
 
     @property
     def by_agents(self) -> bool:
         """Whether agents own VIPs, and answer for them."""
         return any(site.agents for site in self.sites)
+
+    @property
+    def discovered(self) -> frozenset[str]:
+        """Names of the pools that discovery leads to."""
+        services = () if self.discovery is None else self.discovery.services
+        return frozenset(name for service in services for name in service.pools)
 
     @property
     def lease_times(self) -> LeaseTimes:

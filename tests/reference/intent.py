@@ -44,6 +44,7 @@ MEANINGS: dict[Path, str] = {
     ("pools", "failover", "writer"): "How many serve at a time: one.",
     ("pools", "on_down", "tcp"): "The policy for TCP, where it differs from that for UDP.",
     ("pools", "on_down", "udp"): "The policy for UDP, where it differs from that for TCP.",
+    ("discovery", "services", "pool"): "All requests go to this pool: short for one route to it.",
 }
 """Keys that are no field of any dataclass."""
 DEFAULTS: dict[Path, str] = {
@@ -54,6 +55,8 @@ DEFAULTS: dict[Path, str] = {
     ("pools", "on_down"): "tcp `{keep_for: 10s, then: move}`, udp `{keep_for: 0s, then: move}`",
     ("pools", "on_down", "keep_for"): "`10s` for TCP, `0s` for UDP",
     ("pools", "on_down", "udp", "keep_for"): "`0s`",
+    ("discovery", "services", "pool"): "`routes`",
+    ("discovery", "services", "routes"): "`pool`",
     ("zones", "services", "health", "port"): "`port` of the service, or the only one of the VIP",
     ("zones", "services", "health", "send"): "none",
     ("zones", "services", "health", "flap"): "`{limit: 6, window: 60s}`",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from controller.core import (
     agentevents,
+    discoveryevents,
     events,
     nameevents,
     nameserverevents,
@@ -44,6 +45,7 @@ GROUPS = {
     "P4 switches": switchevents.P4,
     "Agents": agentevents.AGENTS,
     "Weights": weightevents.WEIGHTS,
+    "Discovery": discoveryevents.DISCOVERY,
     "Routes": routeevents.ROUTES,
     "Names": nameevents.NAMES,
     "Name servers": nameserverevents.NAMESERVERS,

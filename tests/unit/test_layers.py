@@ -81,6 +81,7 @@ FLOORS = (
             f"controller.core.{name}"
             for name in (
                 "agentevents", "agentview", "agentwords", "ahead", "cells", "conflicts", "differing", "directory",
+                "discoveryevents",
                 "events", "eventtypes", "eventwords", "fitting", "intents", "journal", "judging", "liveness",
                 "nameevents", "nameserverevents",
                 "ownership", "pauses", "pinning", "placing", "pools", "presence", "probeplaces", "probing",

@@ -120,6 +120,17 @@ def snapshot() -> Snapshot:
         events_dropped=0,
         exits={
             "routes": ExitStatus(False, "no engine", 18, 19, ROUTES),
+            "discovery": ExitStatus(
+                True,
+                "",
+                20,
+                0,
+                {
+                    "*": {"clients": 3, "refusing": 1, "refusals": 2, "cut": 4},
+                    "shop": {"clients": 3, "clusters": 1, "servers": 5, "parked": 1},
+                    "client c1": {"refused": "routes"},
+                },
+            ),
             "names": ExitStatus(True, "", 20, 0, {"shop.example.net": {"candidates": 31, "live": 30}}),
             "tier": ExitStatus(True, "", 1, 2, TIER),
         },
@@ -247,6 +258,8 @@ def test_each_declared_metric_is_shown_by_a_leader_or_a_standby_and_no_other() -
             "tier=web,instance=hap1,pool=site,server=w1": 1, "tier=web,instance=hap1,pool=site,server=w2": 0,
         }),
         ("evenkeel_tier_server_weight", {"tier=web,instance=hap1,pool=site,server=w1": 7}),
+        ("evenkeel_discovery_refusals_total", {"": 2}),
+        ("evenkeel_discovery_service_servers_parked", {"service=shop": 1}),
         ("evenkeel_listener_info", {
             "listener=shop/tcp/80,vip=shop,pool=web,protocol=tcp": 1, "listener=old,pool=web,protocol=tcp": 1,
         }),

@@ -1,3 +1,4 @@
+from controller.api.v1 import discovery_pb2 as _discovery_pb2
 from controller.api.v1 import routes_pb2 as _routes_pb2
 from controller.api.v1 import tiers_pb2 as _tiers_pb2
 from google.protobuf.internal import containers as _containers
@@ -9,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Document(_message.Message):
-    __slots__ = ("sites", "switches", "pools", "vips", "moves", "allow_empty", "lease", "budget", "zones", "routes", "tiers")
+    __slots__ = ("sites", "switches", "pools", "vips", "moves", "allow_empty", "lease", "budget", "zones", "routes", "tiers", "discovery")
     SITES_FIELD_NUMBER: _ClassVar[int]
     SWITCHES_FIELD_NUMBER: _ClassVar[int]
     POOLS_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +22,7 @@ class Document(_message.Message):
     ZONES_FIELD_NUMBER: _ClassVar[int]
     ROUTES_FIELD_NUMBER: _ClassVar[int]
     TIERS_FIELD_NUMBER: _ClassVar[int]
+    DISCOVERY_FIELD_NUMBER: _ClassVar[int]
     sites: _containers.RepeatedCompositeFieldContainer[Site]
     switches: _containers.RepeatedCompositeFieldContainer[Switch]
     pools: _containers.RepeatedCompositeFieldContainer[Pool]
@@ -32,7 +34,8 @@ class Document(_message.Message):
     zones: _containers.RepeatedCompositeFieldContainer[Zone]
     routes: _routes_pb2.Routes
     tiers: _containers.RepeatedCompositeFieldContainer[_tiers_pb2.Tier]
-    def __init__(self, sites: _Optional[_Iterable[_Union[Site, _Mapping]]] = ..., switches: _Optional[_Iterable[_Union[Switch, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[Pool, _Mapping]]] = ..., vips: _Optional[_Iterable[_Union[Vip, _Mapping]]] = ..., moves: _Optional[_Union[Moves, _Mapping]] = ..., allow_empty: _Optional[bool] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., zones: _Optional[_Iterable[_Union[Zone, _Mapping]]] = ..., routes: _Optional[_Union[_routes_pb2.Routes, _Mapping]] = ..., tiers: _Optional[_Iterable[_Union[_tiers_pb2.Tier, _Mapping]]] = ...) -> None: ...
+    discovery: _discovery_pb2.Discovery
+    def __init__(self, sites: _Optional[_Iterable[_Union[Site, _Mapping]]] = ..., switches: _Optional[_Iterable[_Union[Switch, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[Pool, _Mapping]]] = ..., vips: _Optional[_Iterable[_Union[Vip, _Mapping]]] = ..., moves: _Optional[_Union[Moves, _Mapping]] = ..., allow_empty: _Optional[bool] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., zones: _Optional[_Iterable[_Union[Zone, _Mapping]]] = ..., routes: _Optional[_Union[_routes_pb2.Routes, _Mapping]] = ..., tiers: _Optional[_Iterable[_Union[_tiers_pb2.Tier, _Mapping]]] = ..., discovery: _Optional[_Union[_discovery_pb2.Discovery, _Mapping]] = ...) -> None: ...
 
 class Budget(_message.Message):
     __slots__ = ("max_slots_moved_per_minute", "max_unavailable", "max_tracked_share")

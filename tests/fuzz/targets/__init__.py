@@ -22,6 +22,7 @@ TARGETS = {
     "p4stream": "p4stream:P4Stream",
     "roles": "roles:Roles",
     "tokens": "roles:TokenLines",
+    "xds": "xds:Discovery",
 }
 """Module and class."""
 
