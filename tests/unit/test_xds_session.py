@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.exits.xds.book import EMPTY, RETIRES, Book, Inputs, Maker
+from controller.exits.xds.book import EMPTY, Book, Inputs, Maker
 from controller.exits.xds.kinds import Kind, Resource
 from controller.exits.xds.session import (
     ANSWERS,
@@ -380,43 +379,3 @@ def test_whatever_changes_a_client_ends_with_what_is_now(
         assert has == expected
     else:
         assert has.items() <= expected.items()
-
-
-# -- books -----------------------------------------------------------------------------------------------------
-
-
-def test_equal_inputs_have_equal_versions_whoever_makes_them() -> None:
-    one, other = book("a", "b", down=("s1",)), book("a", "b", down=("s1",), revision=5)
-    for kind in Kind:
-        for region in ("", "east", "north"):
-            assert one.rows(kind, region) == other.rows(kind, region)
-
-
-def test_what_did_not_change_is_not_made_again() -> None:
-    maker = Maker()
-    one = book("a", "b", maker=maker)
-    other = book("a", "b", maker=maker, before=one, down=("s3",))
-    for region in ("", "east", "west"):
-        was, now = one.rows(Kind.ENDPOINTS, region), other.rows(Kind.ENDPOINTS, region)
-        assert was["a/a"] is now["a/a"]
-        assert was["b/b"].version != now["b/b"].version
-
-
-def test_a_cluster_stays_for_a_while_when_nothing_leads_there_any_more() -> None:
-    maker = Maker()
-    both = book("a", "b", maker=maker)
-    one = book("a", maker=maker, before=both, now=10.0)
-    assert set(one.rows(Kind.CLUSTERS, "")) == set(one.rows(Kind.ENDPOINTS, "east")) == {"a/a", "b/b"}
-    assert set(one.rows(Kind.ROUTES, "")) == {"a"}
-    still = book("a", maker=maker, before=one, now=9.9 + RETIRES)
-    assert set(still.rows(Kind.CLUSTERS, "")) == {"a/a", "b/b"}
-    over = book("a", maker=maker, before=still, now=10.0 + RETIRES)
-    assert set(over.rows(Kind.CLUSTERS, "")) == set(over.rows(Kind.ENDPOINTS, "")) == {"a/a"}
-    again = book("a", "b", maker=maker, before=one, now=12.0)
-    assert not again.retired
-
-
-def test_clients_of_each_site_have_an_order_of_their_own() -> None:
-    found = book("a")
-    assert found.rows(Kind.ENDPOINTS, "nowhere") == found.rows(Kind.ENDPOINTS, "")
-    assert replace(found, revision=2).rows(Kind.ROUTES, "east") == found.rows(Kind.ROUTES, "")
