@@ -11,7 +11,7 @@ from topo.errors import LabError
 
 PROGRAMS = Path("/usr/lib/frr")
 USER = "frr"
-"""Whom the daemons become."""
+"""The user that the daemons run as."""
 DAEMONS = ("zebra", "staticd", "bfdd", "bgpd", "ospfd", "ospf6d")
 """In the order in which they are started."""
 _READY = 10.0

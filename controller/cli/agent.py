@@ -24,7 +24,6 @@ from controller.core.commands import agent_commands
 from controller.core.control import ControlSocket, socket_beside
 from controller.core.journal import Journal, QueuedSink
 from controller.core.recorder import recorded
-from controller.metrics import lag
 from controller.metrics.agents import AgentExposed
 from controller.metrics.observations import Observations
 from controller.metrics.options import NOWHERE
@@ -206,18 +205,16 @@ async def _metrics(of: _Program, made: Agent) -> AsyncIterator[None]:
     if of.shown is None:
         yield
         return
-    from controller.metrics.server import served
+    from controller.metrics.server import exposing
 
-    observations = Observations()
-    of.journal.observe = observations.event
-    exposed = AgentExposed(made.figures, observations, of.dropped)
+    observed = Observations()
+    exposed = AgentExposed(made.figures, observed, of.dropped)
+    shown = exposing(exposed, observed, of.journal, of.clock, of.shown.place, of.shown.tls)
     async with AsyncExitStack() as stack:
         try:
-            await stack.enter_async_context(served(exposed, of.journal, of.shown.place, of.shown.tls))
+            await stack.enter_async_context(shown)
         except OSError as error:
             raise _CannotShow(f"{of.shown.address}: {error}") from error
-        lags = asyncio.create_task(lag.watch(observations.lag, of.clock))
-        stack.callback(lags.cancel)
         yield
 
 

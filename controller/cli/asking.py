@@ -44,6 +44,25 @@ def carry_out(place: Place, request: dict[str, str], said: Callable[[Mapping[str
     return Asked.REFUSED
 
 
+class NotExplained(Exception):
+    """The controller has no explanation; the text says why, a line each."""
+
+
+def explanation(state: Path, request: dict[str, str], instead: str) -> dict[str, Any]:
+    """What the controller beside a state file explains. ``instead``: what can be done where none runs.
+
+    Raises NoAnswer, whose text says that too, and NotExplained.
+    """
+    try:
+        answer = ask(socket_beside(state), request)
+    except NoAnswer as error:
+        raise NoAnswer(f"{error}; is a controller running with --state {state}? {instead}") from error
+    if answer.get("ok") is not True:
+        raise NotExplained("\n".join(map(str, answer.get("refused", [answer.get("not_stored")]))))
+    found: dict[str, Any] = answer["explanation"]
+    return found
+
+
 def ask(path: Path, request: dict[str, str], within: float = ANSWERED) -> dict[str, Any]:
     """The controller's answer to one request. Raises NoAnswer."""
     line = b""

@@ -9,10 +9,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from controller.cli.asking import ANSWERED, NoAnswer, ask
+from controller.cli.asking import NoAnswer, NotExplained, explanation
 from controller.cli.codes import ExplainName
 from controller.cli.output import Output
-from controller.core.control import socket_beside
 from controller.exits.names.commands import NAME
 from controller.exits.names.explaining import Explained, UnknownName, explained
 from controller.exits.names.offline import presumed
@@ -22,6 +21,7 @@ from controller.spec.addresses import Address
 from controller.spec.codec import encode
 
 Row = Mapping[str, Any]
+BY_FILE = "By a file alone: evenkeel explain name ... --file FILE"
 PRESUMED = (
     "presumed: VIPs are at their first site, all servers and candidates live, nothing was counted or measured"
 )
@@ -60,15 +60,13 @@ def explain_name_live(state: Path, asked: Asked, output: Output) -> ExplainName:
     given = {"client": asked.client, "resolver": asked.resolver}
     wanted |= {key: value for key, value in given.items() if value is not None}
     try:
-        answer = ask(socket_beside(state), wanted, ANSWERED)
+        return shown(explanation(state, wanted, BY_FILE), output)
     except NoAnswer as error:
-        hint = f"is a controller running with --state {state}? By a file alone: evenkeel explain name ... --file FILE"
-        print(f"{error}; {hint}", file=sys.stderr)
+        print(error, file=sys.stderr)
         return ExplainName.NO_ANSWER
-    if answer.get("ok") is not True:
-        print(*answer.get("refused", [answer.get("not_stored")]), sep="\n", file=sys.stderr)
+    except NotExplained as error:
+        print(error, file=sys.stderr)
         return ExplainName.BAD_INPUT
-    return shown(answer["explanation"], output)
 
 
 def shown(said: Row, output: Output) -> ExplainName:

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from controller.cli.asking import ANSWERED, NoAnswer, ask
+from controller.cli.asking import NoAnswer, NotExplained, explanation
 from controller.cli.codes import ExplainService
 from controller.cli.output import Output
-from controller.core.control import socket_beside
 from controller.model.errors import ConfigErrors
 from controller.model.load import load_intent
 from controller.spec.codec import encode
@@ -44,15 +43,13 @@ def explain_live(state: Path, service: str, region: str, output: Output) -> Expl
     """The same, asked of the running controller. Returns an exit code."""
     wanted = {"command": NAME, "service": service} | ({"region": region} if region else {})
     try:
-        answer = ask(socket_beside(state), wanted, ANSWERED)
+        return shown(explanation(state, wanted, "By a file alone: add --file FILE"), output)
     except NoAnswer as error:
-        hint = f"is a controller running with --state {state}? By a file alone: add --file FILE"
-        print(f"{error}; {hint}", file=sys.stderr)
+        print(error, file=sys.stderr)
         return ExplainService.NO_ANSWER
-    if answer.get("ok") is not True:
-        print(*answer.get("refused", [answer.get("not_stored")]), sep="\n", file=sys.stderr)
+    except NotExplained as error:
+        print(error, file=sys.stderr)
         return ExplainService.BAD_INPUT
-    return shown(answer["explanation"], output)
 
 
 def shown(said: Row, output: Output) -> ExplainService:

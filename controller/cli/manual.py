@@ -149,7 +149,7 @@ def _one_line(text: str) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    """Text that is filled anew where it is read."""
+    """Text that is filled again where it is read."""
     return [_line(each) for each in wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)]
 
 

@@ -43,7 +43,6 @@ from controller.exits.names.serve.limiting import Limits
 from controller.exits.names.serve.server import NameServer
 from controller.exits.names.serve.server import Options as Serving
 from controller.exits.names.serve.wire import Rcode
-from controller.metrics import lag
 from controller.metrics.nameserver import NameServerExposed, NameServerFigures
 from controller.metrics.observations import Observations
 from controller.metrics.options import Options as MetricsOptions
@@ -253,18 +252,16 @@ class _Program:
         if self._metrics is None:
             yield
             return
-        from controller.metrics.server import served
+        from controller.metrics.server import exposing
 
-        observations = Observations()
-        self._journal.observe = observations.event
-        exposed = NameServerExposed(self.figures, observations, self._dropped)
+        observed = Observations()
+        exposed = NameServerExposed(self.figures, observed, self._dropped)
+        shown_at = exposing(exposed, observed, self._journal, self._clock, self._metrics, self._tls)
         async with AsyncExitStack() as stack:
             try:
-                await stack.enter_async_context(served(exposed, self._journal, self._metrics, self._tls))
+                await stack.enter_async_context(shown_at)
             except OSError as error:
                 raise _CannotStart(f"--metrics {self._wanted.metrics.address}: {error}") from error
-            lags = asyncio.create_task(lag.watch(observations.lag, self._clock))
-            stack.callback(lags.cancel)
             yield
 
 

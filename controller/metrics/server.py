@@ -16,8 +16,11 @@ from typing import Any, NamedTuple, Protocol
 
 from aiohttp import web
 
+from controller.clock import Clock
 from controller.core.journal import Journal
+from controller.metrics import lag
 from controller.metrics.figures import Standing
+from controller.metrics.observations import Observations
 from controller.metrics.text import OPEN, PLAIN
 
 CONNECTIONS = 64
@@ -150,3 +153,22 @@ async def served(
     finally:
         listening.close()
         await server.close()
+
+
+@asynccontextmanager
+async def exposing(
+    exposed: Shows,
+    observations: Observations,
+    journal: Journal,
+    clock: Clock,
+    place: tuple[str, int],
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[None]:
+    """The same, and ``observations`` has the process's events and how late its loop is. Raises OSError likewise."""
+    journal.observe = observations.event
+    async with served(exposed, journal, place, tls):
+        lags = asyncio.create_task(lag.watch(observations.lag, clock))
+        try:
+            yield
+        finally:
+            lags.cancel()

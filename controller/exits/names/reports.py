@@ -62,5 +62,5 @@ class Reports:
         return found
 
     def resolvers(self) -> tuple[str, ...]:
-        """Whom all name servers measure."""
+        """Resolvers that all name servers measure."""
         return tuple(sorted(self._resolvers))
