@@ -91,6 +91,7 @@ def test_a_site_may_serve_while_it_is_fit_and_in_service(
     nothing: frozenset[str] = frozenset()
     seen = Seen(1, Intent((), (), (), ()), Tables(), {}, {}, nothing, nothing, frozenset(drained), states)
     assert seen.is_fit("east") is serves
+    assert seen.is_fit("west"), "it was not looked at yet"
 
 
 def test_status_shows_each_exit_with_what_it_drives() -> None:

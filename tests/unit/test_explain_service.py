@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controller.cli import explainservice
+from controller.cli import asking, explainservice
 from controller.cli.asking import NoAnswer
 from controller.cli.codes import ExplainService
 from controller.cli.explainservice import explain_by_file, explain_live
@@ -97,13 +97,13 @@ def test_a_running_controller_is_asked(
 ) -> None:
     asked: list[dict[str, str]] = []
 
-    def answers(path: Path, request: dict[str, str], within: float) -> dict[str, Any]:
+    def answers(path: Path, request: dict[str, str]) -> dict[str, Any]:
         asked.append(request)
         if request["service"] == "shap":
             return {"ok": False, "refused": ["no such service"]}
         return {"ok": True, "explanation": encode(by_intent(load_text(TEXT, "f"), "shop", "west"))}
 
-    monkeypatch.setattr(explainservice, "ask", answers)
+    monkeypatch.setattr(asking, "ask", answers)
     assert explain_live(tmp_path / "db", "shop", "west", Output.TEXT) == ExplainService.SERVED
     assert _plain(capsys.readouterr().out) == EXPECTED
     assert asked == [{"command": "explain_service", "service": "shop", "region": "west"}]
@@ -114,9 +114,9 @@ def test_a_running_controller_is_asked(
 def test_no_controller_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fails(path: Path, request: dict[str, str], within: float) -> dict[str, Any]:
+    def fails(path: Path, request: dict[str, str]) -> dict[str, Any]:
         raise NoAnswer("nothing there")
 
-    monkeypatch.setattr(explainservice, "ask", fails)
+    monkeypatch.setattr(asking, "ask", fails)
     assert explain_live(tmp_path / "db", "shop", "", Output.TEXT) == ExplainService.NO_ANSWER
     assert "nothing there; is a controller running" in capsys.readouterr().err
