@@ -34,6 +34,9 @@ class Floor:
 PLAN = ("spec", "hashes", "model", "health", "plan")
 SOUTHBOUND = ("spec", "frames", *PLAN, "southbound")
 RULES = (*SOUTHBOUND, "clock", "tracing", "sites", "p4src", "rules")
+EXIT = (*RULES, "security", "core", "messages", "observations", "exit")
+EXITS = tuple(f"exit {name}" for name in ("names", "routes", "tier", "xds"))
+"""No one of them knows another one."""
 FLOORS = (
     Floor("spec", ("controller.spec",), ()),
     Floor("clock", ("controller.clock",), ()),
@@ -129,15 +132,17 @@ FLOORS = (
         ),
     ),
     Floor("messages", ("controller.api.v1",), ()),
-    Floor("exits", ("controller.exits",), (*RULES, "security", "core", "messages", "observations")),
+    Floor("exit", ("controller.exits.base",), (*RULES, "core")),
+    *(Floor(name, (f"controller.exits.{name.removeprefix('exit ')}",), EXIT) for name in EXITS),
+    Floor("exits", ("controller.exits",), (*EXIT, *EXITS)),
     Floor("client", ("controller.client",), ("messages",)),
-    Floor("api", ("controller.api",), (*RULES, "security", "core", "decision", "messages", "exits")),
+    Floor("api", ("controller.api",), (*RULES, "security", "core", "decision", "messages", "exit", *EXITS)),
     Floor(
         "app",
         ("controller.app",),
         (
             *RULES, "security", "fleet", "reports of OpenFlow", "reports of P4", "core", "OpenFlow", "OVSDB",
-            "P4Runtime", "observations", "api", "exits",
+            "P4Runtime", "observations", "api", "exit", "exits",
         ),
     ),
     Floor(
@@ -145,13 +150,13 @@ FLOORS = (
         ("controller.agent",),
         (*RULES, "security", "flows", "OpenFlow", "p4src", "P4Runtime", "observations"),
     ),
-    Floor("metrics", ("controller.metrics",), (*RULES, "fleet", "core", "app", "agent", "observations", "exits")),
+    Floor("metrics", ("controller.metrics",), (*RULES, "fleet", "core", "app", "agent", "observations", *EXITS)),
     Floor(
         "cli",
         ("controller.cli", "controller.__main__"),
         (
             *RULES, "security", "places", "decision", "OpenFlow", "OVSDB", "P4Runtime", "core", "messages", "client",
-            "api", "app", "agent", "metrics", "observations", "exits",
+            "api", "app", "agent", "metrics", "observations", "exits", *EXITS,
         ),
     ),
     Floor("embedded switch", ("topo.p4switch",), ()),
