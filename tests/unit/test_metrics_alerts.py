@@ -180,6 +180,7 @@ CASES = (
         {_CONNECTED: "1x60", _ADMITTED: "1x60"},
         'switch="lb1"',
     ),
+    Case("EvenkeelExitProblem", *_gauge("evenkeel_exit_problem", labels='exit="routes"'), 'exit="routes"'),
     Case("EvenkeelSwitchProblem", *_gauge("evenkeel_switch_problem", labels='switch="lb1"'), 'switch="lb1"'),
     Case(
         "EvenkeelSwitchTwice",
