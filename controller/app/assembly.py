@@ -291,7 +291,7 @@ class App:
             cell.subscribe(self.timers.wake)
         self.agents.conflicts = lambda: self.conflicts.counts
         self.conflicts.announce = self.announcer.again
-        self.exits = Exits(EXITS, around(state, self._fitness, journal, clock, self.servers))
+        self.exits = Exits(EXITS, around(state, self._fitness, journal, clock, self.servers, self.sessions))
         self.intents.on_change = self.controller.accepted
         if lead is not None and ahead is not None:
             going = Ahead(ahead, lead, fleet.is_synced, self._claim_all, journal, clock)

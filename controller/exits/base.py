@@ -73,8 +73,8 @@ class Around:
     journal: Journal
     clock: Clock
     connections: Callable[[str, str], int | None] = _unknown
-    """Live connections of a server, by pool and backend, as it says itself; None: it does not. They change without a
-    call."""
+    """Live connections of a server, by pool and backend: as it says itself, or as switches count them where that is
+    good enough to decide by; None: neither. They change without a call."""
 
 
 class Exit(Protocol):

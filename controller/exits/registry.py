@@ -8,6 +8,7 @@ from controller.clock import Clock
 from controller.core.commands import Command
 from controller.core.journal import Journal
 from controller.core.servers import Servers
+from controller.core.sessions import Sessions
 from controller.core.state import State
 from controller.exits.base import Around, Exits, Make, Seen
 from controller.exits.names.commands import name_commands
@@ -28,6 +29,7 @@ def around(
     journal: Journal,
     clock: Clock,
     servers: Servers,
+    sessions: Sessions,
 ) -> Around:
     """What exits are handed. ``sites``: how fit each is; None where nothing judges that."""
     cells = (state.intent, state.tables, state.verdicts, state.owners)
@@ -54,7 +56,10 @@ def around(
 
     def connections(pool: str, backend: str) -> int | None:
         heard = servers.heard((pool, backend))
-        return None if heard is None or heard.silent else heard.connections
+        if heard is not None and not heard.silent and heard.connections is not None:
+            return heard.connections
+        counted = sessions.of_backend((pool, backend))
+        return None if counted is None or not counted.tells else round(counted.live)
 
     return Around(see, subscribe, journal, clock, connections)
 

@@ -16,12 +16,13 @@ from controller.model.check_switches import check_switches
 from controller.model.check_tier import check_tiers
 from controller.model.check_vips import check_vips
 from controller.model.check_zones import check_zones
+from controller.model.counting import is_counted
 from controller.model.findings import Findings
 from controller.model.reader import Source
 from controller.model.units import format_duration
 from controller.spec.scheduling import Scheduler
 from controller.spec.serveragent import AgentKind
-from controller.spec.types import Intent, Pool, Protocol
+from controller.spec.types import Intent, Pool
 
 
 def check_intent(intent: Intent, source: Source) -> None:
@@ -51,11 +52,7 @@ def check_intent(intent: Intent, source: Source) -> None:
 
 def _check_counted(found: Findings, pool: Pool) -> None:
     """Whether anything counts the connections that weights are to follow."""
-    used = [use for use in found.uses if use.pool is pool]
-    gauge = pool.agent is not None and pool.agent.kind is AgentKind.HTTP
-    if pool.scheduler is not Scheduler.LEAST_CONNECTIONS or gauge or not used:
-        return
-    if all(use.listener.protocol is not Protocol.TCP for use in used):
+    if pool.scheduler is Scheduler.LEAST_CONNECTIONS and not is_counted(found, pool):
         found.add(
             pool,
             ("scheduler",),

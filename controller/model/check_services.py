@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from controller.model.counting import is_counted
 from controller.model.dnsvalues import label
 from controller.model.findings import Findings
 from controller.model.units import format_duration
 from controller.spec.health import ProbeKind
 from controller.spec.names import APEX, COUNTS, ORDERS, Candidate, NoneLive, Policy, Service, Zone
-from controller.spec.serveragent import AgentKind
 from controller.spec.types import Listener, Vip
 
 
@@ -162,9 +162,10 @@ def _check_counts(found: Findings, service: Service, what: str, policy: Policy, 
             found.add(
                 pool, "capacity", message, "add capacity: 10000 to the pool, the connections that it can take"
             )
-        if pool.agent is None or pool.agent.kind is not AgentKind.HTTP:
+        if not is_counted(found, pool):
             message = (
-                f'{what} has the policy {policy}, and servers of pool "{name}" do not say their connections'
+                f'{what} has the policy {policy}, and nothing counts the connections of pool "{name}": no TCP listener '
+                "leads to it, and its servers do not say"
             )
             found.add(pool, "agent", message, "add agent: {type: http, port: ...} to the pool")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from rich.console import Console
@@ -13,9 +15,11 @@ from rich.console import Console
 from controller.cli import exits as shown_by
 from controller.clock import SystemClock
 from controller.core.journal import Journal
+from controller.core.servers import Heard
 from controller.core.shown import ExitStatus
-from controller.exits import base
+from controller.exits import base, registry
 from controller.exits.base import Around, Exits, Seen
+from controller.plan.sessions import Live
 from controller.plan.tables import Tables
 from controller.sites.fitness import Condition, Fitness, Name
 from controller.sites.placement import SiteState
@@ -103,3 +107,22 @@ def test_status_shows_each_exit_with_what_it_drives() -> None:
     assert "routes: no [engine]" in text
     (line,) = (each for each in text.splitlines() if "10.0.0.1" in each)
     assert [cell.strip() for cell in line.strip("│").split("│")] == ["10.0.0.1", "yes", "10", "0.5", ""]
+
+
+@pytest.mark.parametrize(
+    ("gauge", "silent", "counted", "known"),
+    [
+        (7, False, Live(20, 10, 10.0, 1.0, 0.0), 7),
+        (7, True, Live(20, 10, 10.0, 1.0, 0.0), 10),
+        (None, False, Live(20, 10, 10.4, 1.0, 0.0), 10),
+        (None, False, Live(2000, 1000, 10.0, 500.0, 0.0), None),
+        (None, False, None, None),
+    ],
+)
+def test_connections_are_those_of_the_server_or_else_of_the_switches_if_these_are_good_enough(
+    gauge: int | None, silent: bool, counted: Live | None, known: int | None
+) -> None:
+    servers: Any = SimpleNamespace(heard=lambda ref: Heard(1.0, "", gauge, silent))
+    sessions: Any = SimpleNamespace(of_backend=lambda ref: counted)
+    made = registry.around(Mock(), lambda: None, Journal(io.StringIO()), SystemClock(), servers, sessions)
+    assert made.connections("web", "s1") == known

@@ -94,7 +94,6 @@ ROWS = [
     (POLICIES, "[]", "has no policy"),
     (POLICIES, "[healthy]", "write health, region, session-threshold"),
     ("    capacity: 1000\n", "", 'policy session-threshold, and pool "web" has no capacity'),
-    ("agent: {type: http, port: 9000}", "agent: {port: 9000}", "do not say their connections"),
     ("site_weights: {east: 3, west: 1}", "site_weights: {east: 0, west: 0, far: 0}", "all sites have weight 0"),
     ("site_weights: {east: 3, west: 1}", "site_weights: {esat: 3}", 'names the site "esat"'),
     ("interval: 100ms, timeout: 100ms", "interval: 100ms, timeout: 200ms", "longer than their interval 100ms"),
@@ -129,3 +128,11 @@ def test_an_address_of_others_needs_probes_where_health_counts() -> None:
 def test_what_is_no_zone_is_said_and_nothing_breaks(zones: str) -> None:
     with pytest.raises(ConfigErrors, match=r"zone|name server|servers"):
         load_text(BASE[: BASE.index("zones:")] + zones, "names.yaml")
+
+
+def test_connections_that_switches_count_are_enough_for_policies_that_go_by_them() -> None:
+    without = BASE.replace("    agent: {type: http, port: 9000}\n", "")
+    assert load_text(without, "names.yaml").zones
+    with pytest.raises(ConfigErrors) as raised:
+        load_text(without.replace("protocol: tcp, port: 80", "protocol: udp, port: 80"), "names.yaml")
+    assert 'nothing counts the connections of pool "web"' in str(raised.value)
