@@ -105,6 +105,9 @@ MEMORY = _gauge("process_resident_memory_bytes", "Resident memory of the control
 FILES = _gauge("process_open_fds", "Open file descriptors")
 FILES_MOST = _gauge("process_max_fds", "Open file descriptors that the process may have")
 BEGAN = _gauge("process_start_time_seconds", "Unix time at which the process began")
+CERTIFICATE = _gauge(
+    "certificate_end_seconds", "Unix time at which a certificate ends that the process uses", "option", "file"
+)
 
 _made["Store"] = []
 STORE = _gauge("store_up", "1: what has changed could be stored, or a controller that stands by is answered")

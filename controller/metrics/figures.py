@@ -99,6 +99,8 @@ class ProcessFigures:
     files_most: int
     began: float
     """Unix seconds."""
+    certificates: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """Unix seconds at which each ends, by option and file."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from controller.metrics.figures import ProcessFigures
+from controller.security.credentials import certificate_ends
 
 _PROC = Path("/proc")
 _START, _RESIDENT = 19, 21
@@ -24,6 +25,7 @@ def process_figures() -> ProcessFigures:
         len(os.listdir(_PROC / "self/fd")),
         resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         _booted() + int(stat[_START]) / os.sysconf("SC_CLK_TCK"),
+        certificate_ends(),
     )
 
 

@@ -66,6 +66,8 @@ def of_process(text: Text, of: ProcessFigures) -> None:
     text.value(all_of.FILES, of.files)
     text.value(all_of.FILES_MOST, of.files_most)
     text.value(all_of.BEGAN, of.began)
+    ends = ((labels(option=option, file=file), end) for (option, file), end in of.certificates.items())
+    text.rows(all_of.CERTIFICATE, ends)
 
 
 def of_events(text: Text, known: Iterable[str], counts: Mapping[str, int]) -> None:

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakSet
 
 import grpc
 from cryptography import x509
@@ -74,7 +75,11 @@ class Credentials:
         self._changing = threading.Lock()
         self._problem = ""
         self._stamp = self._look()
+        self.ends: Mapping[tuple[str, str], float] = {}
+        """Unix time at which what is used ends, by option and file: our certificate, and the authority that lasts
+        longest."""
         self._pems = self._read()
+        _IN_USE.add(self)
         self._contexts: dict[bool, tuple[Pems, ssl.SSLContext]] = {}
 
     def current(self) -> Pems:
@@ -180,7 +185,7 @@ class Credentials:
         if wrong is not None:
             raise CredentialsError(f"{options.key} {wrong}")
         chain = _certificates(options.cert, paths.cert, pems.cert)
-        _certificates(options.ca, paths.ca, pems.ca)
+        authorities = _certificates(options.ca, paths.ca, pems.ca)
         try:
             key = load_pem_private_key(pems.key, None)
         except (ValueError, TypeError):
@@ -197,6 +202,22 @@ class Credentials:
             raise CredentialsError(
                 f"{options.cert} {paths.cert}: cannot be used: {error.reason or error}"
             ) from None
+        self.ends = {
+            (options.cert, str(paths.cert)): _end(chain[0]),
+            (options.ca, str(paths.ca)): max(map(_end, authorities)),
+        }
+
+
+_IN_USE: WeakSet[Credentials] = WeakSet()
+
+
+def certificate_ends() -> dict[tuple[str, str], float]:
+    """Unix time at which each certificate ends that this process uses, by option and file."""
+    return {key: end for each in list(_IN_USE) for key, end in each.ends.items()}
+
+
+def _end(certificate: x509.Certificate) -> float:
+    return certificate.not_valid_after_utc.timestamp()
 
 
 def credentials(

@@ -150,7 +150,11 @@ FLOORS = (
         ("controller.agent",),
         (*RULES, "security", "flows", "OpenFlow", "p4src", "P4Runtime", "observations"),
     ),
-    Floor("metrics", ("controller.metrics",), (*RULES, "fleet", "core", "app", "agent", "observations", *EXITS)),
+    Floor(
+        "metrics",
+        ("controller.metrics",),
+        (*RULES, "security", "fleet", "core", "app", "agent", "observations", *EXITS),
+    ),
     Floor(
         "cli",
         ("controller.cli", "controller.__main__"),

@@ -180,6 +180,13 @@ CASES = (
         {_CONNECTED: "1x60", _ADMITTED: "1x60"},
         'switch="lb1"',
     ),
+    Case(
+        "EvenkeelCertificateEnds",
+        *_gauge(
+            "evenkeel_certificate_end_seconds", "600000x60", "700000x60", 'option="--api-cert",file="a.pem"'
+        ),
+        'option="--api-cert",file="a.pem"',
+    ),
     Case("EvenkeelExitProblem", *_gauge("evenkeel_exit_problem", labels='exit="routes"'), 'exit="routes"'),
     Case("EvenkeelSwitchProblem", *_gauge("evenkeel_switch_problem", labels='switch="lb1"'), 'switch="lb1"'),
     Case(

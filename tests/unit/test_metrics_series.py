@@ -186,7 +186,14 @@ def figures() -> Figures:
     seen.commit(0.5)
     seen.spans = lambda: {"made": 29, "sent": 30, "failed": 31}
     standing = Standing(True, True, "leads", True, "east", "", 2.5)
-    return Figures("1.2.3", standing, seen.taken(), ProcessFigures(1.5, 2, 3, 4, 5.0), serving(), 27)
+    return Figures(
+        "1.2.3",
+        standing,
+        seen.taken(),
+        ProcessFigures(1.5, 2, 3, 4, 5.0, {("--api-cert", "a.pem"): 6.0}),
+        serving(),
+        27,
+    )
 
 
 def shown(figures: Figures) -> dict[str, dict[str, float]]:

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
 import pytest
 
 from controller.security.certificates import Named, Role, Subject, named_in
-from controller.security.credentials import Credentials, Options, Paths, credentials, not_a, peer_of
+from controller.security.credentials import (
+    Credentials,
+    Options,
+    Paths,
+    certificate_ends,
+    credentials,
+    not_a,
+    peer_of,
+)
 from controller.security.errors import CredentialsError
 from controller.security.pki import Pki
 
@@ -281,3 +290,18 @@ def test_a_key_is_not_shown(party: Party) -> None:
 )
 def test_a_certificate_of_ours_is_good_for_its_role_alone(shown_as: Named, fits: bool) -> None:
     assert (not_a(Role.SWITCH, shown_as) is None) is fits
+
+
+def test_when_certificates_end_is_known_for_as_long_as_they_are_used(party: Party, tmp_path: Path) -> None:
+    paths = party.paths("server")
+    of = Credentials(paths, Options("--api-cert", "--api-key", "--api-ca"))
+    cert, ca = ("--api-cert", str(paths.cert)), ("--api-ca", str(paths.ca))
+    ends = certificate_ends()
+    assert ends[cert] == party.pki.show("server").certificate.not_valid_after_utc.timestamp()
+    assert ends[ca] > ends[cert]
+    Pki(party.pki.folder, datetime.now(UTC) + timedelta(days=1)).renew("server")
+    of.current()
+    assert certificate_ends()[cert] > ends[cert]
+    del of
+    gc.collect()
+    assert cert not in certificate_ends()
