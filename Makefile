@@ -121,6 +121,9 @@ $(READY):
 	@PYTHON='$(PYTHON)' .ci/python-ready
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo 'making .venv (half a minute)'; $(PYTHON) -m venv --clear .venv; }
 	$(PIP) install --quiet --require-hashes -r requirements-dev.txt
+	@# xds-protos writes older messages over these, if it is installed later.
+	@sed -n '/^opentelemetry-proto==/,/[^\\]$$/p' requirements-dev.txt > .venv/again.txt
+	$(PIP) install --quiet --require-hashes --force-reinstall --no-deps -r .venv/again.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	rm -f .venv/ready-*
 	touch $@

@@ -222,7 +222,7 @@ MOST_GUARDS = MOST_METERS - Meters.GUARDS - 1
 """Highest number of a guard; they count from 1."""
 MOST_ACCESS = 16_384
 """Prefixes of access lists, of all listeners together."""
-REPORT_RATE, RESET_RATE, ICMP_RATE, YOUNG_RATE, CONFLICT_RATE = 500, 200, 100, 100, 10
+REPORT_RATE, RESET_RATE, ICMP_RATE, YOUNG_RATE, CONFLICT_RATE = 500, 200, 100, 100, 50
 """Packets per second that may reach the controller for each reason.
 
 Young connections have a meter of their own: where a busy slot moves, their many packets must not keep exceptions from

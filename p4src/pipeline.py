@@ -33,7 +33,7 @@ LIMITS = {
     9: 2000,
     10: 500,
     11: 2000,
-    12: 10,
+    12: 50,
     15: 50_000,
 }
 """Reports (and promotions) a second, by REASON_*.

@@ -28,9 +28,7 @@ class Traces:
             from controller.tracing.export import exporting
             from controller.tracing.spans import Spans
         except ImportError as error:
-            raise ValueError(
-                f"--traces {url}: OpenTelemetry is not installed ({error.name}): pip install 'evenkeel[otel]'"
-            ) from error
+            raise ValueError(f"--traces {url}: {_lacking(error)}") from error
 
         def say(why: str) -> None:
             if why:
@@ -52,6 +50,14 @@ class Traces:
         """Send what waits, as far as that takes no long time."""
         if self._exporting is not None:
             self._exporting.close()
+
+
+def _lacking(error: ImportError) -> str:
+    """What is to be installed. Where xds-protos was installed last, older messages of OpenTelemetry lie in the way."""
+    if (error.name or "").startswith("opentelemetry.proto."):
+        again = "pip install --force-reinstall --no-deps opentelemetry-proto"
+        return f"xds-protos has written older messages over OpenTelemetry's ({error.name}): {again}"
+    return f"OpenTelemetry is not installed ({error.name}): pip install 'evenkeel[otel]'"
 
 
 def _check(url: str) -> None:

@@ -34,7 +34,7 @@ class ConflictStatus:
     switch: str
     """The edge that heard it last."""
     frames: int
-    """Frames that said so and were reported, 10 a second and switch at most."""
+    """Frames that said so and were reported, 50 a second and switch at most."""
     age: float
     """Seconds since the last one."""
 

@@ -64,7 +64,7 @@ VIPS: Mapping[str, Event] = {
         (
             _VIP,
             _MAC,
-            Field("frames", int, "Frames that said so and were reported, 10 a second and switch at most."),
+            Field("frames", int, "Frames that said so and were reported, 50 a second and switch at most."),
             Field("lasted", float, "Seconds between the first and the last of them."),
         ),
         line=Line("VIP {vip} is not claimed by {mac} any more", Cause.TIME),

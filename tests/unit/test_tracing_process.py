@@ -114,3 +114,20 @@ def test_what_is_not_asked_for_is_not_loaded() -> None:
         "assert not [name for name in sys.modules if name.startswith('opentelemetry.')]\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
+
+
+def test_older_messages_of_another_package_are_told_with_what_mends_them(tmp_path: Path) -> None:
+    """``xds-protos`` brings some, and may be installed last."""
+    code = (
+        "import types, sys\n"
+        "name = 'opentelemetry.proto.common.v1.common_pb2'\n"
+        "sys.modules[name] = types.ModuleType(name)\n"
+        "from controller.cli.traces import Traces\n"
+        "try:\n    Traces('http://127.0.0.1:1', 'one', None)\n"
+        "except ValueError as error:\n    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=PATIENCE, capture_output=True, text=True
+    )
+    assert "--traces http://127.0.0.1:1: xds-protos has written older messages" in done.stdout
+    assert "pip install --force-reinstall --no-deps opentelemetry-proto" in done.stdout
