@@ -122,6 +122,9 @@ class Oracle:
         """See ``Target``."""
         return {}
 
+    def count_all(self) -> None:
+        """See ``Target``: it counts at once."""
+
     def forget(self) -> None:
         """See ``Target``."""
         self.state = replace(self.state, memory={})

@@ -246,6 +246,11 @@ class OpenVSwitch:
             )
         return found
 
+    def count_all(self) -> None:
+        """A revalidator may still be adding up what it took from a decision that is gone: all of them have to stop."""
+        self._appctl("revalidator/pause")
+        self._appctl("revalidator/resume")
+
     def forget(self) -> None:
         """See ``Target``."""
         self._stream.empty(self._placed.table(Stage.PIN_RETRACTED))

@@ -126,6 +126,9 @@ class P4Process:
         """See ``Target``."""
         return self._controller.counts()
 
+    def count_all(self) -> None:
+        """See ``Target``: it counts at once."""
+
     def forget(self) -> None:
         """See ``Target``."""
         self._controller.forget()

@@ -158,6 +158,7 @@ class Count:
 
     def play(self, play: Play) -> None:
         """See ``Step``."""
+        play.target.count_all()
         play.counted = by_server(play)
 
 

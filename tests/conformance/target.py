@@ -146,6 +146,10 @@ class Target(Protocol):
         """What was counted of each pair of listener and backend; a moment late. Nothing where it cannot count."""
         ...
 
+    def count_all(self) -> None:
+        """Wait until what has passed before the last change of tables is counted, or can be by no flow any more."""
+        ...
+
     def forget(self) -> None:
         """Remember no connection any more, as a switch that took over from another one. Tables stay."""
         ...
