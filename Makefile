@@ -31,7 +31,7 @@ test: lint types lab-packages test-packages shell  ## lint, types, unit, conform
 	$(BIN)/python -m tests.beside -m 'not long'
 
 # Without .venv: what is judged is a system that has none.
-fresh: root  ## demo and test (or ONLY=demo, ONLY=test) on a bare Debian 12, built for it and removed (root, 40 minutes)
+fresh: root  ## demo and test (or ONLY=demo, ONLY=test) on a bare Debian 12, built for it and removed (root, half an hour)
 	@.ci/fresh $(or $(ONLY),demo test)
 
 # IMAGE_FLAGS go to docker build, such as '--network host' or '--build-arg BMV2=debian:12-slim' (no BMv2).
