@@ -35,12 +35,7 @@ def master(place: Place) -> str:
 
 def file(place: Place) -> str:
     """Absolute path of a file."""
-    found = text(place)
-    if _FILE.fullmatch(found) is None:
-        raise Wrong(
-            f'is "{shortened(found)}"', "write an absolute path without blanks, quotes and backslashes"
-        )
-    return found
+    return _matching(place, _FILE, "write an absolute path without blanks, quotes and backslashes")
 
 
 def config_file(place: Place) -> str:
@@ -95,11 +90,13 @@ def probe_host(place: Place) -> str:
 
 def token(place: Place) -> str:
     """Name of a header, cookie or parameter."""
+    return _matching(place, _TOKEN, "write a name of letters, digits and dashes, such as x-version")
+
+
+def _matching(place: Place, pattern: re.Pattern[str], right: str) -> str:
     found = text(place)
-    if _TOKEN.fullmatch(found) is None:
-        raise Wrong(
-            f'is "{shortened(found)}"', "write a name of letters, digits and dashes, such as x-version"
-        )
+    if pattern.fullmatch(found) is None:
+        raise Wrong(f'is "{shortened(found)}"', right)
     return found
 
 

@@ -33,7 +33,7 @@ class Counts:
 
 
 class _LastWords(logging.Handler):
-    """What OpenTelemetry logs, which nobody reads otherwise."""
+    """What OpenTelemetry logs, which is read nowhere else."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)

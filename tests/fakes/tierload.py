@@ -183,7 +183,7 @@ class Changer:
         await by_hand(self.made, command)
 
     async def _spoil(self) -> None:
-        """The file is written over, by one that HAProxy takes: somebody may have it read before it is put right."""
+        """The file is written over, by one that HAProxy takes: a program may read it before it is put right."""
         path = self.made.config()
         path.write_text(f"{path.read_text()}# by hand\n")
 

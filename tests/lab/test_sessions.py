@@ -171,7 +171,7 @@ def test_what_a_server_says_takes_back_what_was_counted_wrongly(make_lab: MakeLa
 
 
 def syns_of_no_host(lab: Lab, count: int) -> None:
-    """SYNs whose answers come to nobody, each from a port of its own."""
+    """SYNs whose answers no host takes, each from a port of its own."""
     source, vip = ip_address("10.0.0.200"), ip_address(VIP[0])
     with lab.namespace("c2"):
         sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)

@@ -1,4 +1,4 @@
-"""The discovery server on a socket: what it bounds, whom it cuts off, who may connect, and what becomes of failures."""
+"""The discovery server on a socket: what it bounds, which clients it cuts off or lets in, what becomes of failures."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, combinations, islice
@@ -79,7 +80,7 @@ class _Forked:
             yield from part.possible()
 
 
-class _Ordered:
+class _Ordered(ABC):
     """Several candidates in an order that changes."""
 
     def __init__(self, weights: tuple[int, ...], count: int, make: Make, memory: Memory, key: object) -> None:
@@ -103,8 +104,9 @@ class _Ordered:
         for chosen in islice(combinations(places, self._count), LISTED):
             yield self._make(chosen)
 
+    @abstractmethod
     def _order(self) -> tuple[int, ...]:
-        raise NotImplementedError
+        """Places of the candidates that are answered now, the first one first."""
 
     def _from(self, first: int) -> tuple[int, ...]:
         """A candidate and those that follow it, in the order of the intent."""
